@@ -1,0 +1,40 @@
+import type {CheckResult} from '../results.ts';
+import type {Finding, Row} from './row.ts';
+
+/** Account of what was found of the rows that were asked for. */
+export class Ledger {
+  readonly #findings = new Map<string, Finding>();
+  asked: Row[] = [];
+
+  tell = (id: string, finding: Finding): void => {
+    this.#findings.set(id, finding);
+  };
+
+  /** Of one layer. */
+  of(layer: string): Row[] {
+    return this.asked.filter(row => row.layer === layer);
+  }
+
+  failedIn(layer: string): Row | undefined {
+    return this.of(layer).find(({id}) => this.#findings.get(id)?.verdict === 'failed');
+  }
+
+  /** Every row asked for; one that nothing was told of was not reached. */
+  results(): CheckResult[] {
+    return this.asked.map(row => {
+      const unreached: Finding = {observed: '', verdict: 'skipped', reason: 'not reached'};
+      const finding = this.#findings.get(row.id) ?? unreached;
+      return {
+        ...row,
+        stage: 'install',
+        address: null,
+        upstream: null,
+        reason: null,
+        because: null,
+        reproduce: null,
+        attempts: [],
+        ...finding
+      };
+    });
+  }
+}

@@ -1,0 +1,40 @@
+import {ofFamily} from '../kube.ts';
+import {type Checks, type Preflight, row} from './row.ts';
+
+const command = ['docker', 'network', 'inspect', 'kind'];
+const id = 'network/kind/families';
+
+/** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
+export const network: Checks<Preflight> = {
+  layer: 'network',
+  rows: [
+    row(
+      'network',
+      id,
+      'The `kind` network is absent, or has both families',
+      'absent, or an IPv4 and an IPv6 subnet'
+    )
+  ],
+  look: async ({sh, tell}) => {
+    const {code, stdout} = await sh(command, {seconds: 20});
+    const reproduce = command.join(' ');
+    if (code !== 0) {
+      tell(id, {observed: 'absent', verdict: 'passed', reproduce});
+      return;
+    }
+    const subnets = subnetsOf(stdout);
+    const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
+    const observed = subnets.join(', ') || 'no subnet';
+    tell(id, {
+      observed,
+      verdict: dual ? 'passed' : 'failed',
+      reason: dual ? null : `the network \`kind\` has only ${observed}`,
+      reproduce
+    });
+  }
+};
+
+function subnetsOf(text: string): string[] {
+  const networks = JSON.parse(text) as {IPAM?: {Config?: {Subnet: string}[]}}[];
+  return networks.flatMap(({IPAM}) => IPAM?.Config ?? []).map(({Subnet}) => Subnet);
+}

@@ -1,0 +1,40 @@
+import {ofKind} from '../kube.ts';
+import {client} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {absent, clusterIp} from './echo.ts';
+import {meshClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {type Checking, type Checks, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
+
+/** Each family of the dual-stack pods: Envoy carries their dual-stack Service over one family only. */
+export const path: Checks<Checking> = {
+  layer: 'path',
+  rows: families.map(family =>
+    row(
+      'path',
+      `path/dual-stack/${family}`,
+      `the dual-stack pods carry traffic over ${family}`,
+      `hello path/dual-stack/${family}`,
+      {
+        family,
+        from,
+        to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
+      }
+    )
+  ),
+  look: async (checking, asked) => {
+    const proofs: Proof[] = [];
+    for (const row of asked) {
+      const pods = ofKind(checking.things, 'Pod', 'dual-stack')
+        .flatMap(({status}) => status.podIPs ?? [])
+        .map(({ip}) => ip);
+      const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
+      if (address === undefined) checking.tell(row.id, absent(row));
+      else proofs.push({row, probe: {word: row.id, address, port: 9000}, pods});
+    }
+    await prove(meshClient, proofs, checking);
+  }
+};

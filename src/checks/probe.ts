@@ -1,0 +1,116 @@
+import type {Attempt} from '../results.ts';
+import type {Clock} from '../schedule.ts';
+import {CommandError, type Sh} from '../sh.ts';
+
+/** A word sent to an address, which an echo server answers with `hello WORD`. */
+export interface Probe {
+  word: string;
+  address: string;
+  port: number;
+}
+
+export interface Answer {
+  /** What came back, its first line. */
+  text: string;
+  /** Until the answer was there, or the probe was given up. */
+  seconds: number;
+  /** Peers of the established connections to the port while the answer was there, `fd00::6` or `10.0.0.6`. */
+  peers: string[];
+}
+
+// Standard input is held until the answer is there: an early half-close loses plaintext answers,
+// and while it is held /proc/net/tcp shows the address that the sidecar really took.
+const script = `
+limit=$1 times=$2; shift 2
+file=$(mktemp); trap 'rm -f $file $file.*' EXIT
+while [ $# -gt 0 ]; do
+  word=$1 address=$2 port=$3 n=0; shift 3
+  while [ $n -lt $times ]; do
+    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
+    read -r start _ </proc/uptime
+    { echo "$word"
+      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
+      grep -h "$(printf ':%04X 01' $port)" /proc/net/tcp /proc/net/tcp6 >$file.peers
+    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
+    read -r end _ </proc/uptime
+    echo "$start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $(head -n 1 $file | cut -c 1-200)"
+  done
+done`;
+
+export interface Client {
+  namespace: string;
+  deployment: string;
+  container: string;
+}
+
+export const meshClient: Client = {namespace: 'sleep', deployment: 'sleep', container: 'sleep'};
+
+const inClient = ({namespace, deployment, container}: Client): string[] => [
+  ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
+  ...['--container', container, '--', 'sh', '-c']
+];
+
+/** Asks each address `times` times, one after the other, in one client. Throws CommandError when that cannot run. */
+export async function ask(
+  sh: Sh,
+  client: Client,
+  probes: Probe[],
+  times: number,
+  seconds: number
+): Promise<Answer[][]> {
+  const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
+  const limit = Math.max(1, Math.ceil(seconds));
+  const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
+  const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 10});
+  const lines = output.stdout.split('\n').filter(line => line !== '');
+  if (lines.length !== probes.length * times) throw new CommandError(command, output);
+  return probes.map((_, at) => lines.slice(at * times, (at + 1) * times).map(parseAnswer));
+}
+
+/** `12.30 12.34 0A00F40A:2328,… hello word` */
+export function parseAnswer(line: string): Answer {
+  const [, start, end, peers = '', text = ''] = /^(\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
+  return {
+    text: text.trim(),
+    seconds: Number((Number(end) - Number(start)).toFixed(2)),
+    peers: peers
+      .split(',')
+      .filter(peer => peer !== '')
+      .map(parsePeer)
+  };
+}
+
+/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
+export function parsePeer(text: string): string {
+  const [hex = ''] = text.split(':');
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
+  const groups = bytes
+    .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
+    .filter(group => group !== '');
+  const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
+  if (mapped)
+    return bytes
+      .slice(12)
+      .map(byte => Number.parseInt(byte, 16))
+      .join('.');
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
+}
+
+/** Answers as the attempts of a check; they ended now, one after the other. */
+export function attemptsOf(answers: Answer[], clock: Clock): Attempt[] {
+  let at = clock() - answers.reduce((sum, {seconds}) => sum + seconds, 0);
+  return answers.map(({text, seconds}) => {
+    const attempt = {at, seconds, observed: text};
+    at += seconds;
+    return attempt;
+  });
+}
+
+/** The command that shows a probe by hand. */
+export function reproduceProbe(
+  {namespace, deployment, container}: Client,
+  {word, address, port}: Probe
+): string {
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${address} ${port}'`;
+}

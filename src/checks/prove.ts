@@ -1,0 +1,90 @@
+import type {Attempt} from '../results.ts';
+import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
+import type {Checking, Finding, Row} from './row.ts';
+
+/** A row, and the probe that decides it. */
+export interface Proof {
+  row: Row;
+  probe: Probe;
+  /** Addresses of the pods behind it: which of them the connection took is told as `upstream`. */
+  pods: string[];
+}
+
+/** How often an address must answer, each time. */
+const times = 5;
+
+/** How long the mesh may settle after the samples are ready, in seconds; until then a retry is allowed. */
+const settling = 5;
+
+/** Proves that every probe is answered each time; those to the same pods go one after the other. */
+export async function prove(client: Client, proofs: Proof[], checking: Checking): Promise<void> {
+  const lanes = [...new Set(proofs.map(({pods}) => pods.join()))];
+  const settled = checking.work.clock() + settling;
+  await Promise.all(
+    lanes.map(pods =>
+      proveLane(
+        client,
+        proofs.filter(proof => proof.pods.join() === pods),
+        checking,
+        settled
+      )
+    )
+  );
+}
+
+async function proveLane(
+  client: Client,
+  lane: Proof[],
+  checking: Checking,
+  settled: number
+): Promise<void> {
+  const {sh, plan, work, tell} = checking;
+  const past = new Map<Proof, Attempt[]>();
+  let open = lane;
+  for (let retry = 0; open.length > 0; retry++) {
+    const answers = await ask(
+      sh,
+      client,
+      open.map(({probe}) => probe),
+      times,
+      plan.probes.seconds
+    );
+    const again: Proof[] = [];
+    for (const [at, proof] of open.entries()) {
+      const attempts = [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)];
+      past.set(proof, attempts);
+      const finding = judge(proof, client, answers[at] ?? [], attempts);
+      if (finding.verdict === 'failed' && retry < plan.probes.retries && work.clock() < settled)
+        again.push(proof);
+      else tell(proof.row.id, finding);
+    }
+    open = again;
+  }
+}
+
+function judge(
+  {row, probe, pods}: Proof,
+  client: Client,
+  answers: Answer[],
+  attempts: Attempt[]
+): Finding {
+  const wrong = answers.filter(({text}) => text !== row.expected);
+  const upstreams = [
+    ...new Set(answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer)))
+  ];
+  const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
+  const passed = wrong.length === 0;
+  return {
+    observed,
+    verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
+    reason: passed
+      ? null
+      : `${wrong.length} of ${answers.length} probes of ${probe.address} port ${probe.port} got ${quoted(observed)} instead of "${row.expected}"`,
+    address: probe.address,
+    upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
+    attempts,
+    reproduce: reproduceProbe(client, probe)
+  };
+}
+
+const quoted = (text: string): string => (text === 'no answer' ? text : `"${text}"`);

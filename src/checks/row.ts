@@ -1,0 +1,66 @@
+import type {Thing} from '../kube.ts';
+import type {Plan} from '../plan.ts';
+import type {Attempt, CheckResult, Layer} from '../results.ts';
+import type {Work} from '../schedule.ts';
+import type {Sh} from '../sh.ts';
+
+/** A check before it is made: data, the same from run to run. */
+export type Row = Pick<
+  CheckResult,
+  'id' | 'layer' | 'title' | 'family' | 'from' | 'to' | 'target' | 'expected'
+>;
+
+/** What a check found. */
+export type Finding = Pick<CheckResult, 'observed' | 'verdict'> &
+  Partial<Pick<CheckResult, 'address' | 'upstream' | 'reason' | 'because' | 'reproduce'>> & {
+    attempts?: Attempt[];
+  };
+
+/** Tells what was found of a row. */
+export type Tell = (id: string, finding: Finding) => void;
+
+/** For the checks of what is there before a cluster is. */
+export interface Preflight {
+  work: Work;
+  sh: Sh;
+  tell: Tell;
+}
+
+/** For the checks of a mesh; `things` is what the API server said once all workloads were ready. */
+export interface Checking extends Preflight {
+  plan: Plan;
+  things: Thing[];
+}
+
+/** The checks of one layer. */
+export interface Checks<Given> {
+  layer: Layer;
+  rows: Row[];
+  /** Tells a finding for each row that is asked for. */
+  look: (given: Given, asked: Row[]) => Promise<void>;
+}
+
+/** A row with what most rows share. */
+export function row(
+  layer: Layer,
+  id: string,
+  title: string,
+  expected: string,
+  more: Partial<Row> = {}
+): Row {
+  const [, target = ''] = id.split('/');
+  return {id, layer, title, family: null, from: null, to: null, target, expected, ...more};
+}
+
+/** Passed where the two are the same, else failed. */
+export function compare(expected: string, observed: string, more: Partial<Finding> = {}): Finding {
+  const passed = expected === observed;
+  return {
+    observed,
+    verdict: passed ? 'passed' : 'failed',
+    reason: passed ? null : `expected ${expected}, found ${observed}`,
+    ...more
+  };
+}
+
+export const skip = (reason: string): Finding => ({observed: '', verdict: 'skipped', reason});

@@ -1,0 +1,59 @@
+import {addressFamily, ofKind, type Service} from '../kube.ts';
+import {type Checking, type Checks, compare, row} from './row.ts';
+
+const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});
+
+const policies = [
+  {target: 'dual-stack', policy: 'RequireDualStack', title: 'seed 4: '},
+  {target: 'ipv4', policy: 'SingleStack', title: ''},
+  {target: 'ipv6', policy: 'SingleStack', title: ''}
+];
+const families: Record<string, string> = {'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6'};
+
+/** The samples' Services as the API server has them. */
+export const service: Checks<Checking> = {
+  layer: 'service',
+  rows: [
+    ...policies.map(({target, policy, title}) =>
+      row(
+        'service',
+        `service/${target}/policy`,
+        `${title}the Service's ipFamilyPolicy is ${policy}`,
+        policy,
+        to(target)
+      )
+    ),
+    ...Object.entries(families).map(([target, expected]) =>
+      row(
+        'service',
+        `service/${target}/families`,
+        'ClusterIPs of exactly its families',
+        expected,
+        to(target)
+      )
+    )
+  ],
+  look: async ({things, tell}, asked) => {
+    for (const {id, target, expected} of asked) {
+      const found = ofKind(things, 'Service', target).find(
+        ({metadata}) => metadata.name === 'tcp-echo'
+      );
+      const observed = found
+        ? id.endsWith('/policy')
+          ? policyOf(found)
+          : familiesOf(found)
+        : 'no such Service';
+      tell(
+        id,
+        compare(expected, observed, {
+          reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
+        })
+      );
+    }
+  }
+};
+
+const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
+
+const familiesOf = ({spec}: Service): string =>
+  (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';

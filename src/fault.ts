@@ -1,0 +1,36 @@
+import type {FailureClass, Layer} from './results.ts';
+
+export interface Cause {
+  class: FailureClass;
+  layer?: Layer;
+  hint: string;
+  /** The command that shows it by hand. */
+  reproduce?: string;
+}
+
+/** Something is wrong outside this program, and we know whose it is. Any other error is a bug of ours. */
+export class Fault extends Error {
+  readonly because: Cause;
+
+  constructor(message: string, because: Cause) {
+    super(message);
+    this.name = 'Fault';
+    this.because = because;
+  }
+}
+
+/** The work was given up because another part of the run failed. */
+export class Stopped extends Error {
+  constructor() {
+    super('stopped, because another phase failed');
+    this.name = 'Stopped';
+  }
+}
+
+/** A check failed without which there is no point in going on; its row says what was found. */
+export class CheckFailed extends Error {
+  constructor(id: string) {
+    super(`${id} failed`);
+    this.name = 'CheckFailed';
+  }
+}

@@ -1,0 +1,76 @@
+import about from '../package.json' with {type: 'json'};
+import type {Diagnosis} from './diagnose.ts';
+import {givenInputs} from './inputs.ts';
+import type {Known} from './known.ts';
+import {type Results, schema} from './results.ts';
+
+/** What the run knows, and its diagnosis, as results.json has it. */
+export function gather(run: Known, {result, failure, checks}: Diagnosis): Results {
+  const {inputs, plan} = run;
+  return {
+    schema,
+    result,
+    failure,
+    run: githubRun(process.env),
+    rehearsal: rehearsal(),
+    versions: {
+      action: {asked: null, found: `v${about.version}`},
+      kind: tool(run, 'kind'),
+      kubernetes: {asked: inputs?.['node-image'] ?? null, found: run.kubernetes ?? null},
+      kubectl: tool(run, 'kubectl'),
+      helm: tool(run, 'helm'),
+      operator: {
+        asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
+        found: run.chart?.version ?? null
+      },
+      istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
+    },
+    inputs: givenInputs(),
+    cluster: plan
+      ? {
+          kind: 'kind',
+          name: plan.cluster.name,
+          context: plan.cluster.context,
+          ipFamilies: plan.cluster.families
+        }
+      : null,
+    started: run.started.toISOString(),
+    seconds: rounded(run.clock()),
+    phases: run.schedule.phases.map(phase => ({
+      ...phase,
+      at: phase.at === null ? null : rounded(phase.at),
+      seconds: rounded(phase.seconds),
+      waits: phase.waits.map(wait => ({...wait, seconds: rounded(wait.seconds)}))
+    })),
+    checks: checks.map(check => ({
+      ...check,
+      attempts: check.attempts.map(attempt => ({
+        ...attempt,
+        at: rounded(attempt.at),
+        seconds: rounded(attempt.seconds)
+      }))
+    }))
+  };
+}
+
+/** The recording that is played; null on a real run. */
+export const rehearsal = (): Results['rehearsal'] =>
+  process.env.DUAL_STACK_REHEARSAL ? {recording: process.env.DUAL_STACK_REHEARSAL} : null;
+
+function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
+  const {GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id} = env;
+  return {
+    id: id || null,
+    attempt: env.GITHUB_RUN_ATTEMPT || null,
+    url: server && repository && id ? `${server}/${repository}/actions/runs/${id}` : null,
+    sha: env.GITHUB_SHA || null
+  };
+}
+
+const tool = ({inputs, tools}: Known, name: 'kind' | 'kubectl' | 'helm') => ({
+  asked: inputs?.[`${name}-version`] ?? null,
+  found: tools[name]?.version ?? null
+});
+
+/** To the millisecond. */
+const rounded = (seconds: number): number => Number(seconds.toFixed(3));

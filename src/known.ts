@@ -1,0 +1,55 @@
+import {Ledger} from './checks/ledger.ts';
+import type {Inputs} from './inputs.ts';
+import type {Thing} from './kube.ts';
+import type {Chart} from './phases/chart.ts';
+import type {Tool} from './phases/tools.ts';
+import type {ToolName} from './pins.ts';
+import type {Plan, SampleFiles} from './plan.ts';
+import {type Clock, Schedule} from './schedule.ts';
+import type {Sh} from './sh.ts';
+import type {State} from './state.ts';
+
+/** What a run knows so far. Each field is set once, by the one phase that finds it out. */
+export interface Known {
+  readonly sh: Sh;
+  readonly clock: Clock;
+  readonly started: Date;
+  readonly schedule: Schedule;
+  readonly ledger: Ledger;
+  readonly save: (change: Partial<State>) => void;
+  /** Errors outside of phases. */
+  readonly errors: {phase: string; error: unknown}[];
+  tools: Partial<Record<ToolName, Tool>>;
+  /** The private directory of this run. */
+  directory?: string;
+  inputs?: Inputs;
+  chart?: Chart;
+  samples?: SampleFiles | null;
+  plan?: Plan;
+  kubernetes?: string;
+  /** The version that the Istio resource asked for in the end. */
+  istio?: string;
+  /** What the API server said once the samples were ready. */
+  things?: Thing[];
+}
+
+export function startKnowing(sh: Sh, save: Known['save']): Known {
+  const start = performance.now();
+  const clock = () => (performance.now() - start) / 1000;
+  return {
+    sh,
+    clock,
+    started: new Date(),
+    schedule: new Schedule(clock),
+    ledger: new Ledger(),
+    save,
+    errors: [],
+    tools: {}
+  };
+}
+
+/** What an earlier phase has found out; that it has is what `needs` says. */
+export function known<Value>(value: Value | undefined, what: string): Value {
+  if (value === undefined) throw new Error(`${what} is not known yet: a phase lacks a need`);
+  return value;
+}

@@ -1,0 +1,43 @@
+import {deepmergeCustom} from 'deepmerge-ts';
+import {stringify} from 'yaml';
+import {badInput, type Values} from '../inputs.ts';
+import type {Family} from '../results.ts';
+
+/** Mappings are merged, anything else is replaced, as Helm does it. */
+export const merge = deepmergeCustom({mergeArrays: false});
+
+// IPv6 is the primary family where its subnets come first
+const ipv6First = {
+  podSubnet: 'fd00:10:244::/56,10.244.0.0/16',
+  serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
+};
+
+/** kind's configuration: ours, with `more` merged in. */
+export function kindConfig([first]: Family[], more: Values | null): Values {
+  const networking = (more?.networking ?? {}) as Values;
+  if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
+    throw badInput(
+      `kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`
+    );
+  return merge(
+    {
+      kind: 'Cluster',
+      apiVersion: 'kind.x-k8s.io/v1alpha4',
+      networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})}
+    },
+    more ?? {}
+  ) as Values;
+}
+
+/** The names that kind gives the node containers of a cluster, without its load balancer. */
+export function nodeNames(cluster: string, config: Values): string[] {
+  const nodes = (config.nodes ?? [{role: 'control-plane'}]) as {role?: string}[];
+  const seen = new Map<string, number>();
+  return nodes.map(({role = 'control-plane'}) => {
+    const number = (seen.get(role) ?? 0) + 1;
+    seen.set(role, number);
+    return `${cluster}-${role}${number === 1 ? '' : number}`;
+  });
+}
+
+export const kindYaml = (config: Values): string => stringify(config);

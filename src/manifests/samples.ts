@@ -1,0 +1,138 @@
+import {isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
+import type {Family} from '../results.ts';
+
+/** One sample of the documentation: where it goes, and the file that holds it. */
+export interface Sample {
+  namespace: string;
+  file: string;
+  app: string;
+}
+
+export const client: Sample = {namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep'};
+
+export const servers: Sample[] = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
+  namespace,
+  file: `tcp-echo/tcp-echo-${namespace}.yaml`,
+  app: 'tcp-echo'
+}));
+
+/** The documentation's four samples. */
+export const samples: Sample[] = [...servers, client];
+
+/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
+export const plainNamespace = 'plain';
+
+/** Our own counterparts of the documentation's files, by their names there. */
+export const builtIn = (images: {echo: string; client: string}): Record<string, string> => ({
+  'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
+  'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
+  'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
+  'sleep/sleep.yaml': sleep(images.client)
+});
+
+/** A namespace, and the label that asks for sidecars where there is one. */
+export const namespaceYaml = (name: string, label: string | null): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: {name, ...(label === null ? {} : {labels: Object.fromEntries([label.split('=')])})}
+  });
+
+/** The dual-stack pods once more, by one family alone: only so is each family proven. */
+export const pathServiceYaml = (family: Family): string =>
+  service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+
+/** Client and server without sidecars. */
+export const plainYaml = (images: {echo: string; client: string}): string =>
+  [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
+
+export interface Split {
+  /** May be created at once. */
+  early: string[];
+  /** Their pods need the injection webhook, and their images. */
+  workloads: string[];
+  images: string[];
+}
+
+/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
+export function splitManifests(text: string, namespace: string, image: string | null): Split {
+  const split: Split = {early: [], workloads: [], images: []};
+  for (const document of parseAllDocuments(text)) {
+    if (!isMap(document.contents)) continue; // nothing between two separators
+    document.setIn(['metadata', 'namespace'], namespace);
+    const containers = document.getIn(['spec', 'template', 'spec', 'containers']);
+    for (const container of isSeq<YAMLMap>(containers) ? containers.items : []) {
+      if (image !== null) container.set('image', image);
+      split.images.push(String(container.get('image')));
+    }
+    (isSeq(containers) ? split.workloads : split.early).push(
+      document.toString({directives: false})
+    );
+  }
+  return split;
+}
+
+const service = (name: string, policy: string, families: string[]): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {name, labels: {app: 'tcp-echo', service: name}},
+    spec: {
+      ipFamilyPolicy: policy,
+      ipFamilies: families,
+      ports: [
+        {name: 'tcp', port: 9000},
+        {name: 'tcp-other', port: 9001}
+      ],
+      selector: {app: 'tcp-echo'}
+    }
+  });
+
+const echo = (policy: string, families: string[], image: string): string =>
+  [
+    service('tcp-echo', policy, families),
+    deployment(
+      'tcp-echo',
+      {version: 'v1'},
+      {
+        containers: [
+          {
+            name: 'tcp-echo',
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            args: ['9000,9001,9002', 'hello'],
+            ports: [{containerPort: 9000}, {containerPort: 9001}]
+          }
+        ]
+      }
+    )
+  ].join('---\n');
+
+const sleep = (image: string): string =>
+  deployment(
+    'sleep',
+    {},
+    {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: 'sleep',
+          image,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['/bin/sleep', 'infinity']
+        }
+      ]
+    }
+  );
+
+const deployment = (app: string, labels: Record<string, string>, pod: object): string =>
+  stringify({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: {name: app},
+    spec: {
+      replicas: 1,
+      selector: {matchLabels: {app, ...labels}},
+      template: {metadata: {labels: {app, ...labels}}, spec: pod}
+    }
+  });

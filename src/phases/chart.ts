@@ -1,0 +1,134 @@
+import * as path from 'node:path';
+import {maxSatisfying, rcompare, valid} from 'semver';
+import {parse} from 'yaml';
+import {downloadText, mirrored, wrongChecksum} from '../download.ts';
+import {Fault} from '../fault.ts';
+import {badInput, type Inputs} from '../inputs.ts';
+import {say} from '../log.ts';
+import {chartIndex, charts, chartUrl} from '../pins.ts';
+import {must, type Sh} from '../sh.ts';
+
+/** An Istio version that the operator can install, and its images. */
+export interface Offer {
+  /** As the Istio resource names it, `v1.30.3`. */
+  version: string;
+  istiod: string;
+  proxy: string;
+  cni: string;
+}
+
+/** What we need to know of an operator's chart. */
+export interface Chart {
+  /** A directory or an archive on this machine. */
+  path: string;
+  /** Where it was fetched from; null when it was here already. */
+  url: string | null;
+  version: string;
+  /** The operator's image; null where the chart does not say. */
+  image: string | null;
+  /** The operator's default first; empty for charts before 1.26, which do not list them. */
+  offers: Offer[];
+}
+
+/** Finds or fetches the chart, holds it to its digest, and reads it. */
+export async function provideChart(inputs: Inputs, directory: string, sh: Sh): Promise<Chart> {
+  const {file, url} = await locate(inputs, directory, sh);
+  const [about, values] = await Promise.all([
+    must(sh, ['helm', 'show', 'chart', file], {seconds: 60}),
+    must(sh, ['helm', 'show', 'values', file], {seconds: 60})
+  ]);
+  return {path: file, url, ...readChart(about, values)};
+}
+
+/** Reads Chart.yaml and values.yaml. */
+export function readChart(about: string, values: string): Omit<Chart, 'path' | 'url'> {
+  const {version} = parse(about) as {version: string};
+  const {image, deployment} = (parse(values) ?? {}) as {
+    image?: string;
+    deployment?: {annotations?: Record<string, string>};
+  };
+  return {version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {})};
+}
+
+/** The annotations `images.v1_30_3.istiod: …`, in their order. */
+function readOffers(annotations: Record<string, string>): Offer[] {
+  const offers = new Map<string, Offer>();
+  for (const [key, image] of Object.entries(annotations)) {
+    const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+    if (tag === undefined) continue;
+    const version = tag.replaceAll('_', '.');
+    const offer = offers.get(version) ?? {version, istiod: '', proxy: '', cni: ''};
+    offers.set(version, {...offer, [part as 'istiod' | 'proxy' | 'cni']: image});
+  }
+  return [...offers.values()];
+}
+
+/** The version to install, as the Istio resource names it. Throws a Fault that lists what there is. */
+export function chooseIstio(asked: string | null, {version, offers}: Chart): Offer | null {
+  if (asked === null) return offers[0] ?? null;
+  const names = offers.map(offer => offer.version);
+  const exact = valid(asked) !== null;
+  if (offers.length === 0 && exact) return {version: `v${asked}`, istiod: '', proxy: '', cni: ''};
+  const chosen = exact ? `v${asked}` : maxSatisfying(names, `~${asked}.0`);
+  const offer = offers.find(offer => offer.version === chosen);
+  if (offer) return offer;
+  throw badInput(
+    offers.length === 0
+      ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
+      : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`
+  );
+}
+
+async function locate(inputs: Inputs, directory: string, sh: Sh) {
+  const given = inputs['operator-chart'];
+  if (given !== null && !given.includes('://')) return {file: given, url: null};
+  const wanted = given === null ? await released(inputs) : {url: given, sha256: null};
+  const url = mirrored(wanted.url, inputs.mirror);
+  const file = await pull(url, directory, sh);
+  const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
+  if (wanted.sha256 !== null && found !== wanted.sha256)
+    throw wrongChecksum(url, wanted.sha256, found);
+  return {file, url: wanted.url};
+}
+
+async function pull(url: string, directory: string, sh: Sh): Promise<string> {
+  const output = await sh(['helm', 'pull', url, '--destination', directory], {seconds: 120});
+  if (output.code === 0) return path.join(directory, path.basename(new URL(url).pathname));
+  throw new Fault(`the chart ${url} could not be fetched: ${output.stderr.trim()}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+    reproduce: `helm pull ${url}`
+  });
+}
+
+/** The URL and digest of a released chart. */
+async function released({'operator-version': asked, mirror}: Inputs) {
+  const exact = valid(asked) !== null;
+  const known = exact && mirror === null ? charts[asked] : undefined;
+  if (known !== undefined) return {url: chartUrl(asked), sha256: known};
+  const published = await readIndex(mirror);
+  const version = exact ? asked : maxSatisfying(Object.keys(published), `~${asked}.0`);
+  const sha256 = published[version ?? ''];
+  if (version !== null && sha256 !== undefined) return {url: chartUrl(version), sha256};
+  const all = Object.keys(published).sort(rcompare).join(', ');
+  throw badInput(
+    `operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`
+  );
+}
+
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+async function readIndex(mirror: string | null): Promise<Record<string, string>> {
+  const url = mirrored(chartIndex, mirror);
+  try {
+    const {entries} = parse(await downloadText(url)) as {
+      entries: Record<string, {version: string; digest: string}[]>;
+    };
+    const releases = entries['sail-operator'] ?? [];
+    return Object.fromEntries(releases.map(({version, digest}) => [version, digest]));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    say(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
+    return charts;
+  }
+}

@@ -1,0 +1,106 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import {Fault} from '../fault.ts';
+import {badInput} from '../inputs.ts';
+import type {Plan} from '../plan.ts';
+import type {Work} from '../schedule.ts';
+import {CommandError, must, type Sh} from '../sh.ts';
+import {until} from '../wait.ts';
+
+type Cluster = Plan['cluster'];
+
+export const createCommand = ({cluster, directory}: Plan): string[] => [
+  ...['kind', 'create', 'cluster', '--name', cluster.name, '--image', cluster.image],
+  ...[
+    '--config',
+    path.join(directory, 'kind.yaml'),
+    '--kubeconfig',
+    `${cluster.kubeconfig}.kind`,
+    '--wait',
+    '0s'
+  ]
+];
+
+export const deleteCommand = (name: string, kubeconfig: string): string[] => [
+  'kind',
+  'delete',
+  'cluster',
+  '--name',
+  name,
+  '--kubeconfig',
+  kubeconfig
+];
+
+/** Throws a Fault when a cluster of that name exists: it is somebody else's. */
+export async function refuseTaken(name: string, sh: Sh): Promise<void> {
+  const clusters = (await must(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
+  if (clusters.includes(name)) throw taken(name);
+}
+
+const taken = (name: string): Fault =>
+  badInput(
+    `cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`
+  );
+
+/** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
+export async function createCluster(plan: Plan, sh: Sh, refused: () => void): Promise<void> {
+  const output = await sh(createCommand(plan), {seconds: 900});
+  if (output.code === 0) return;
+  if (/already exist/.test(output.stderr)) {
+    refused();
+    throw taken(plan.cluster.name);
+  }
+  throw (
+    createFault(output.stderr, plan.cluster.name) ?? new CommandError(createCommand(plan), output)
+  );
+}
+
+function createFault(said: string, name: string): Fault | null {
+  const message =
+    said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+  const hint = /IPv6 address/.test(said)
+    ? 'The `kind` network has no IPv6: remove it (`docker network rm kind`) or let Docker do IPv6.'
+    : /pull|manifest|No such image/i.test(said)
+      ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
+      : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+  return new Fault(`kind could not make the cluster ${name}: ${message}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint,
+    reproduce: `kind create cluster --name ${name} --retain`
+  });
+}
+
+/** Waits until every node's containerd answers, which is long before kubeadm is done. */
+export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+  for (const node of nodes)
+    await until(work, async () => {
+      const {code} = await sh(['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'version'], {
+        seconds: 20
+      });
+      return code === 0
+        ? {is: 'done', value: undefined}
+        : {is: 'waiting', for: `containerd in ${node}`};
+    });
+}
+
+/** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
+export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh): Promise<string> {
+  await until(work, async () => {
+    const {code, stdout} = await sh(['kind', 'get', 'kubeconfig', '--name', name], {seconds: 20});
+    if (code !== 0) return {is: 'waiting', for: 'the kubeconfig'};
+    await fs.writeFile(kubeconfig, stdout, {mode: 0o600});
+    return {is: 'done', value: undefined};
+  });
+  await until(work, async () => {
+    // made by the controller manager; and kubeadm binds our role only after the API server is up
+    const {code} = await sh(['kubectl', 'get', 'serviceaccount', 'default', '-o', 'name'], {
+      seconds: 20
+    });
+    return code === 0 ? {is: 'done', value: undefined} : {is: 'waiting', for: 'the API server'};
+  });
+  const version = JSON.parse(await must(sh, ['kubectl', 'get', '--raw', '/version'])) as {
+    gitVersion: string;
+  };
+  return version.gitVersion;
+}

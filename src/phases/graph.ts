@@ -1,0 +1,139 @@
+import {meshChecks, preflights} from '../checks/catalogue.ts';
+import type {Checks, Preflight} from '../checks/row.ts';
+import {CheckFailed} from '../fault.ts';
+import {type Known, known} from '../known.ts';
+import {get, type Thing} from '../kube.ts';
+import type {ImageUser, Plan} from '../plan.ts';
+import type {Phase, Work} from '../schedule.ts';
+import {must} from '../sh.ts';
+import {provideChart} from './chart.ts';
+import {createCluster, refuseTaken, untilApi, untilContainerd} from './cluster.ts';
+import {imagesFor, localImages, streamImages} from './images.ts';
+import {applyCommand, installIstio, untilHealthy} from './mesh.ts';
+import {installOperator} from './operator.ts';
+import {deploySamples, readSamples} from './samples.ts';
+import {provideTool} from './tools.ts';
+
+/** What the plan is made of, and what must hold before anything is made. */
+export function preparations(run: Known): Phase[] {
+  const inputs = known(run.inputs, 'inputs');
+  const tool = (name: 'kind' | 'kubectl' | 'helm'): Phase => ({
+    name,
+    needs: [],
+    run: async () => {
+      run.tools[name] = await provideTool(name, inputs, run.sh);
+    }
+  });
+  return [
+    ...(inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks))),
+    tool('kind'),
+    tool('kubectl'),
+    tool('helm'),
+    {
+      name: 'chart',
+      needs: ['helm'],
+      run: async () => {
+        run.chart = await provideChart(inputs, known(run.directory, 'directory'), run.sh);
+      }
+    },
+    {
+      name: 'sample files',
+      needs: [],
+      run: async () => {
+        run.samples = await readSamples(inputs);
+      }
+    }
+  ];
+}
+
+/** Everything that changes something, each as soon as what it needs is there. */
+export function phases(run: Known, plan: Plan): Phase[] {
+  const {sh} = run;
+  return [
+    {name: 'name', needs: [], run: () => claim(run, plan)},
+    {
+      name: 'cluster',
+      needs: ['name'],
+      run: () => createCluster(plan, sh, () => run.save({cluster: null}))
+    },
+    {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
+    images(run, plan, 'operator'),
+    images(run, plan, 'istiod'),
+    images(run, plan, 'samples'),
+    {
+      name: 'api',
+      needs: ['name'],
+      run: async work => {
+        run.kubernetes = await untilApi(plan.cluster, work, sh);
+      }
+    },
+    {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
+    {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
+    {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
+    {
+      name: 'istiod',
+      needs: ['operator', 'namespaces', 'images: istiod'],
+      run: work => installIstio(plan, work, sh)
+    },
+    {
+      name: 'mesh',
+      needs: ['istiod'],
+      run: async work => {
+        run.istio = await untilHealthy(work, sh);
+      }
+    },
+    {
+      name: 'samples',
+      needs: ['istiod', 'services', 'images: samples'],
+      run: work => deploySamples(plan, work, sh)
+    },
+    {
+      name: 'look',
+      needs: ['samples'],
+      run: async () => {
+        run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+      }
+    },
+    ...meshChecks.map(checks => ({
+      name: `check ${checks.layer}`,
+      needs: ['look'],
+      run: (work: Work) =>
+        checks.look(
+          {plan, sh, work, tell: run.ledger.tell, things: known(run.things, 'things')},
+          run.ledger.of(checks.layer)
+        )
+    }))
+  ];
+}
+
+/** Makes the checks of a layer, and ends the run when one fails. */
+function preflight(run: Known, {layer, look}: Checks<Preflight>): Phase {
+  return {
+    name: `check ${layer}`,
+    needs: [],
+    run: async work => {
+      await look({work, sh: run.sh, tell: run.ledger.tell}, run.ledger.of(layer));
+      const failed = run.ledger.failedIn(layer);
+      if (failed) throw new CheckFailed(failed.id);
+    }
+  };
+}
+
+/** Sees that the name is free, and tells post that a cluster is about to be made. */
+async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
+  await refuseTaken(cluster.name, sh);
+  save({cluster: cluster.name});
+}
+
+const images = ({sh}: Known, plan: Plan, user: ImageUser): Phase => ({
+  name: `images: ${user}`,
+  needs: ['containerd'],
+  run: async () => {
+    const local = await localImages(imagesFor(plan, user), sh);
+    await streamImages(local, plan.cluster.nodes, sh);
+  }
+});
+
+async function apply({sh}: Known, plan: Plan, file: string): Promise<void> {
+  await must(sh, applyCommand(plan, file), {seconds: 60});
+}

@@ -1,0 +1,108 @@
+import * as path from 'node:path';
+import {Fault} from '../fault.ts';
+import {type Condition, condition, type Deployment, get, lookAtTrouble, type Pod} from '../kube.ts';
+import {istioNamespace} from '../manifests/istio.ts';
+import type {Plan} from '../plan.ts';
+import type {Work} from '../schedule.ts';
+import type {Sh} from '../sh.ts';
+import {type Look, until} from '../wait.ts';
+
+export interface Istio {
+  kind: 'Istio';
+  metadata: {name: string; generation: number};
+  spec: {version?: string};
+  status?: {
+    observedGeneration?: number;
+    state?: string;
+    activeRevisionName?: string;
+    conditions?: Condition[];
+  };
+}
+
+export const applyCommand = ({directory}: Plan, file: string): string[] => [
+  'kubectl',
+  'apply',
+  '-f',
+  path.join(directory, file)
+];
+
+const who = {class: 'istio', layer: 'control-plane'} as const;
+const seeIstio = 'kubectl get istio default -o yaml';
+
+/** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
+export async function installIstio(plan: Plan, work: Work, sh: Sh): Promise<void> {
+  const {code, stderr} = await sh(applyCommand(plan, 'istio.yaml'), {seconds: 60});
+  if (code !== 0)
+    throw new Fault(`the Istio resource was refused: ${stderr.trim().slice(-1500)}`, {
+      ...who,
+      hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+      reproduce: seeIstio
+    });
+  await until(work, () => lookAtIstiod(sh));
+}
+
+/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
+export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
+  return until(work, async () => {
+    const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
+    const {state, observedGeneration, conditions} = istio?.status ?? {};
+    const current = observedGeneration === istio?.metadata.generation;
+    if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+      return {is: 'done', value: istio?.spec.version ?? ''};
+    return (
+      lookAtConditions(istio) ?? {
+        is: 'waiting',
+        for: `Istio to be Healthy, it is ${state ?? 'new'}`
+      }
+    );
+  });
+}
+
+async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {
+  const things = await get<Istio | Deployment | Pod>(
+    sh,
+    'istios.sailoperator.io,deployments,pods',
+    '-n',
+    istioNamespace
+  );
+  const istiod = things
+    .filter(thing => thing.kind === 'Deployment')
+    .find(({metadata}) => metadata.name.startsWith('istiod'));
+  if ((istiod?.status.availableReplicas ?? 0) > 0) return {is: 'done', value: undefined};
+  return (
+    lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+    lookAtTrouble(
+      things.filter(thing => thing.kind === 'Pod'),
+      who
+    ) ?? {
+      is: 'waiting',
+      for: istiod ? 'istiod to be available' : 'the operator to make istiod'
+    }
+  );
+}
+
+// what the operator says and will go on saying, measured with 1.30.3
+const final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
+
+/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
+function lookAtConditions(istio: Istio | undefined): Look<never> | null {
+  const reconciled = condition('Reconciled', istio?.status?.conditions);
+  if (reconciled?.status !== 'False') return null;
+  const {reason = '', message = ''} = reconciled;
+  const fault = new Fault(`the Istio resource: ${reason}: ${message}`, {
+    ...who,
+    class: /end-of-life|unsupported version/.test(message)
+      ? 'input'
+      : /dual-stack/.test(message)
+        ? 'infrastructure'
+        : 'istio',
+    layer: /dual-stack/.test(message) ? 'node' : who.layer,
+    hint: /end-of-life|unsupported version/.test(message)
+      ? 'Ask for a version that this operator can install by `istio-version`.'
+      : /dual-stack/.test(message)
+        ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
+        : "See the operator's log in diagnostics/.",
+    reproduce: seeIstio
+  });
+  return final.test(message) ? {is: 'lost', fault} : {is: 'bad', for: `Istio: ${reason}`, fault};
+}

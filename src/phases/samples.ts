@@ -1,0 +1,84 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import {downloadText, mirrored} from '../download.ts';
+import {Fault} from '../fault.ts';
+import {badInput, type Inputs} from '../inputs.ts';
+import {condition, type Deployment, get, isReady, lookAtTrouble, type Pod} from '../kube.ts';
+import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
+import type {Plan, SampleFiles} from '../plan.ts';
+import type {Work} from '../schedule.ts';
+import {must, type Sh} from '../sh.ts';
+import {type Look, until} from '../wait.ts';
+import {applyCommand} from './mesh.ts';
+
+const who = {class: 'istio', layer: 'workload'} as const;
+
+/** The documentation's sample files from `samples`; null where those built in are used. */
+export async function readSamples({samples: from, mirror}: Inputs): Promise<SampleFiles | null> {
+  if (from === null) return null;
+  const read = from.includes('://')
+    ? (file: string) => downloadText(mirrored(`${from}/${file}`, mirror))
+    : (file: string) => readSample(path.join(from, file), from);
+  return Object.fromEntries(
+    await Promise.all(samples.map(async ({file}) => [file, await read(file)] as const))
+  );
+}
+
+async function readSample(file: string, directory: string): Promise<string> {
+  try {
+    return await fs.readFile(file, 'utf8');
+  } catch {
+    const names = samples.map(sample => sample.file).join(', ');
+    throw badInput(
+      `samples: found ${directory}, which lacks ${path.relative(directory, file)}; accepted is a directory with ${names}`
+    );
+  }
+}
+
+/** Applies the workloads, and waits until a pod of each is ready. */
+export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
+  await must(sh, applyCommand(plan, 'workloads.yaml'), {seconds: 60});
+  await until(work, () => lookAtSamples(sh));
+}
+
+/** Namespace and app of every workload that the checks use. */
+export const workloads = [
+  ...samples.map(({namespace, app}) => ({namespace, app})),
+  ...[servers[0], client].map(sample => ({namespace: plainNamespace, app: sample?.app ?? ''}))
+];
+
+async function lookAtSamples(sh: Sh): Promise<Look<undefined>> {
+  const pods = await get<Pod>(sh, 'pods', '-A', '-l', 'app in (tcp-echo,sleep)');
+  const missing = workloads.filter(({namespace, app}) => {
+    const own = pods.filter(
+      ({metadata}) => metadata.namespace === namespace && metadata.labels?.app === app
+    );
+    return own.length === 0 || !own.every(isReady);
+  });
+  if (missing.length === 0) return {is: 'done', value: undefined};
+  const none = pods.length === 0 ? await lookAtDeployments(sh) : null;
+  const names = missing.map(({namespace, app}) => `${namespace}/${app}`).join(', ');
+  return lookAtTrouble(pods, who) ?? none ?? {is: 'waiting', for: `${names} to be ready`};
+}
+
+/** No pods at all: the ReplicaSets cannot make any, mostly because a webhook refuses. */
+async function lookAtDeployments(sh: Sh): Promise<Look<never> | null> {
+  const deployments = await get<Deployment>(sh, 'deployments', '-A');
+  const failure = deployments
+    .map(({metadata, status}) => ({
+      metadata,
+      failure: condition('ReplicaFailure', status.conditions)
+    }))
+    .find(({failure}) => failure?.status === 'True');
+  if (!failure) return null;
+  const {namespace, name} = failure.metadata;
+  return {
+    is: 'bad',
+    for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
+    fault: new Fault(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
+      ...who,
+      hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
+      reproduce: `kubectl describe replicaset -n ${namespace}`
+    })
+  };
+}

@@ -1,0 +1,166 @@
+import * as path from 'node:path';
+import {stringify} from 'yaml';
+import {type Row, rowsOf} from './checks/catalogue.ts';
+import type {Inputs} from './inputs.ts';
+import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from './manifests/istio.ts';
+import {kindConfig, kindYaml, nodeNames} from './manifests/kind.ts';
+import {
+  builtIn,
+  client,
+  namespaceYaml,
+  pathServiceYaml,
+  plainNamespace,
+  plainYaml,
+  type Sample,
+  type Split,
+  samples,
+  splitManifests
+} from './manifests/samples.ts';
+import {type Chart, chooseIstio} from './phases/chart.ts';
+import {clientImage, echoImage} from './pins.ts';
+import type {Family} from './results.ts';
+
+/** What a phase needs an image for. */
+export type ImageUser = 'operator' | 'istiod' | 'cni' | 'samples';
+
+/** Everything that a run is going to do: a value that can be printed, before anything is made. */
+export interface Plan {
+  /** The private directory of this run. */
+  directory: string;
+  cluster: {
+    name: string;
+    image: string;
+    families: [Family, Family];
+    nodes: string[];
+    context: string;
+    kubeconfig: string;
+  };
+  operator: {
+    chart: string;
+    url: string | null;
+    version: string;
+    image: string | null;
+    values: boolean;
+  };
+  /** The image that the operator must run, when one was asked for. */
+  operatorImageAsked: string | null;
+  istio: {
+    /** The version in the Istio resource; null: the operator's default. */
+    asked: string | null;
+    /** The version that comes of it; null where the chart does not tell. */
+    expected: string | null;
+    cni: boolean;
+  };
+  /** Namespace → has sidecars. */
+  namespaces: Record<string, boolean>;
+  injectionLabel: string;
+  images: {name: string; user: ImageUser}[];
+  /** Name → contents, written to `directory` beforehand. */
+  files: Record<string, string>;
+  /** The checks that will be made. */
+  checks: Row[];
+  probes: {retries: number; seconds: number};
+}
+
+/** The documentation's sample files, by their names there; from `samples` or built in. */
+export type SampleFiles = Record<string, string>;
+
+/** Inputs, the chart and the samples → the plan. Pure. Throws a Fault of class `input`. */
+export function makePlan(
+  inputs: Inputs,
+  chart: Chart,
+  given: SampleFiles | null,
+  directory: string
+): Plan {
+  const kind = kindConfig(inputs['ip-families'], inputs['kind-config']);
+  const offer = chooseIstio(inputs['istio-version'], chart);
+  const cni = inputs['istio-cni'] === 'true';
+  const mesh = {
+    operator: chart.version,
+    version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
+    values: inputs['istio-values'],
+    cni
+  };
+  const manifests = sampleManifests(inputs, given);
+  const operatorImage = inputs['operator-image'] ?? chart.image;
+  const name = inputs['cluster-name'];
+  return {
+    directory,
+    cluster: {
+      name,
+      image: inputs['node-image'],
+      families: inputs['ip-families'],
+      nodes: nodeNames(name, kind),
+      context: `kind-${name}`,
+      kubeconfig: path.join(directory, 'kubeconfig')
+    },
+    operator: {
+      chart: chart.path,
+      url: chart.url,
+      version: chart.version,
+      image: operatorImage,
+      values: inputs['operator-values'] !== null
+    },
+    operatorImageAsked: inputs['operator-image'],
+    istio: {asked: mesh.version, expected: offer?.version ?? null, cni},
+    namespaces: {
+      ...Object.fromEntries(samples.map(({namespace}) => [namespace, true])),
+      [plainNamespace]: false
+    },
+    injectionLabel: inputs['injection-label'],
+    images: unique([
+      {name: operatorImage ?? '', user: 'operator'},
+      {name: offer?.istiod ?? '', user: 'istiod'},
+      {name: cni ? (offer?.cni ?? '') : '', user: 'cni'},
+      {name: offer?.proxy ?? '', user: 'samples'},
+      ...manifests.images.map(image => ({name: image, user: 'samples' as const}))
+    ]),
+    files: {
+      'kind.yaml': kindYaml(kind),
+      'namespaces.yaml': join([
+        namespaceYaml(istioNamespace, null),
+        ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
+        ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
+        namespaceYaml(plainNamespace, null)
+      ]),
+      'services.yaml': join(manifests.early),
+      'workloads.yaml': join(manifests.workloads),
+      'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
+      ...(inputs['operator-values'] === null
+        ? {}
+        : {'operator-values.yaml': stringify(inputs['operator-values'])})
+    },
+    checks: rowsOf(inputs.checks),
+    probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
+  };
+}
+
+/** The documentation's samples, and our own beside them. */
+function sampleManifests(inputs: Inputs, given: SampleFiles | null): Split {
+  const images = {
+    echo: inputs['echo-image'] ?? echoImage,
+    client: inputs['client-image'] ?? clientImage
+  };
+  const sources = given ?? builtIn(images);
+  const imageOf = ({app}: Sample) => inputs[app === client.app ? 'client-image' : 'echo-image'];
+  const splits = [
+    ...samples.map(sample =>
+      splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
+    ),
+    splitManifests(join([pathServiceYaml('ipv4'), pathServiceYaml('ipv6')]), 'dual-stack', null),
+    splitManifests(plainYaml(images), plainNamespace, null)
+  ];
+  return {
+    early: splits.flatMap(split => split.early),
+    workloads: splits.flatMap(split => split.workloads),
+    images: splits.flatMap(split => split.images)
+  };
+}
+
+/** Each image once, for its first user. */
+function unique(images: Plan['images']): Plan['images'] {
+  const named = images.filter(({name}) => name !== '');
+  return named.filter(({name}, at) => named.findIndex(other => other.name === name) === at);
+}
+
+const join = (documents: string[]): string => documents.join('---\n');

@@ -1,0 +1,93 @@
+import type {CheckResult, Results} from '../results.ts';
+import {
+  brokenCheck,
+  clip,
+  count,
+  duration,
+  failures,
+  flakyChecks,
+  headline,
+  line,
+  plain
+} from './view.ts';
+
+export interface Annotation {
+  level: 'error' | 'warning' | 'notice';
+  title: string;
+  /** Plain text; may have several lines. */
+  message: string;
+}
+
+/** GitHub shows ten of each level for a step. */
+const mostOfOneLevel = 10;
+
+/** GitHub's limits are 255 characters for a title and 64 KB for a message. */
+const mostOfTitle = 250;
+const mostOfMessage = 8000;
+
+/**
+ * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
+ * for all flaky checks. What follows from another check is counted, not repeated.
+ */
+export const annotations = (results: Results): Annotation[] =>
+  [...failure(results), ...otherFailures(results), ...flaky(results)].map(one => ({
+    ...one,
+    title: line(one.title, mostOfTitle),
+    message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+  }));
+
+function verdictLine(results: Results): string {
+  const {words, facts, rehearsal} = headline(results);
+  return `${rehearsal ? 'Rehearsal: ' : ''}${[words, ...facts].join(' · ')}`;
+}
+
+function failure(results: Results): Annotation[] {
+  if (results.failure === null) return [];
+  const {message, hint} = results.failure;
+  const reproduce = brokenCheck(results)?.reproduce;
+  const {follow} = failures(results);
+  const lines = [
+    message,
+    hint,
+    follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
+    reproduce ? `To see it by hand:\n${reproduce}` : ''
+  ];
+  return [{level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n')}];
+}
+
+function otherFailures(results: Results): Annotation[] {
+  const cause = brokenCheck(results);
+  const others = failures(results).own.filter(check => check !== cause);
+  const room = mostOfOneLevel - (results.failure === null ? 0 : 1);
+  if (others.length <= room) return others.map(annotate);
+  const ids = others.slice(room - 1).map(check => check.id);
+  return [
+    ...others.slice(0, room - 1).map(annotate),
+    {level: 'error', title: `${ids.length} more checks failed`, message: ids.join('\n')}
+  ];
+}
+
+const annotate = (check: CheckResult): Annotation => ({
+  level: 'error',
+  title: `${check.id} failed`,
+  message: [
+    `Expected: ${line(check.expected)}`,
+    `Observed: ${line(check.observed)}`,
+    ...(check.reason ? [line(check.reason)] : [])
+  ].join('\n')
+});
+
+function flaky(results: Results): Annotation[] {
+  const checks = flakyChecks(results);
+  if (checks.length === 0) return [];
+  const lines = checks.map(check => `${check.id}: ${firstTry(check)}`);
+  const title = `${count(checks.length, 'check')} needed another try`;
+  return [{level: 'warning', title, message: lines.join('\n')}];
+}
+
+function firstTry(check: CheckResult): string {
+  const [first] = check.attempts;
+  return first
+    ? `at ${duration(first.at)} ${line(first.observed) || 'nothing'}`
+    : 'no try recorded';
+}

@@ -1,0 +1,11 @@
+/** What a results directory holds, and nothing else. */
+export const files = {
+  results: 'results.json',
+  junit: 'junit.xml',
+  summary: 'summary.md',
+  report: 'report.html',
+  script: 'reproduce.sh',
+  diagnostics: 'diagnostics'
+} as const;
+
+export const ownFiles: readonly string[] = Object.values(files);

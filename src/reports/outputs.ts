@@ -1,0 +1,33 @@
+import * as path from 'node:path';
+import type {Plan} from '../plan.ts';
+import type {Results} from '../results.ts';
+import {files} from './files.ts';
+
+/** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
+export function outputs(
+  results: Results,
+  plan: Plan | null,
+  directory: string
+): Record<string, string> {
+  const {result, failure, cluster, versions, checks, seconds} = results;
+  const file = (name: string) => (directory === '' ? '' : path.join(directory, name));
+  return {
+    result,
+    'failure-class': failure?.class ?? '',
+    'failed-layer': failure?.layer ?? '',
+    'failed-checks': JSON.stringify(
+      checks.filter(({verdict}) => verdict === 'failed').map(({id}) => id)
+    ),
+    'cluster-name': cluster?.name ?? '',
+    kubeconfig: plan?.cluster.kubeconfig ?? '',
+    context: cluster?.context ?? '',
+    'kubernetes-version': versions.kubernetes?.found ?? '',
+    'operator-version': versions.operator?.found ?? '',
+    'istio-version': versions.istio?.found ?? '',
+    'results-dir': directory,
+    results: file(files.results),
+    junit: file(files.junit),
+    report: file(files.report),
+    seconds: seconds.toFixed(1)
+  };
+}

@@ -1,0 +1,97 @@
+import * as path from 'node:path';
+import {join} from 'shlex';
+import {meshClient, reproduceProbe} from '../checks/probe.ts';
+import {createCommand, deleteCommand} from '../phases/cluster.ts';
+import {imagesFor, importCommand, saveCommand} from '../phases/images.ts';
+import {applyCommand} from '../phases/mesh.ts';
+import {installCommand} from '../phases/operator.ts';
+import {workloads} from '../phases/samples.ts';
+import type {ImageUser, Plan} from '../plan.ts';
+
+/** The same run as a shell script, one step after the other: a pure function of the plan. */
+export function script(plan: Plan): string {
+  const here = relocated(plan);
+  const lines = [
+    '#!/usr/bin/env bash',
+    `# The run of the dual-stack Action by hand: Sail Operator ${plan.operator.version}, Istio ${plan.istio.expected ?? 'as the operator has it'}.`,
+    '# Needs docker, kind, kubectl and helm on PATH. KEEP=1 keeps the cluster.',
+    'set -euo pipefail',
+    'work=$(mktemp -d)',
+    'export KUBECONFIG=$work/kubeconfig',
+    `leave() { [ -n "\${KEEP:-}" ] || ${line(deleteCommand(plan.cluster.name, '$work/kubeconfig'))}; rm -rf "$work"; }`,
+    '',
+    ...Object.entries(plan.files).flatMap(([name, text]) => heredoc(name, text)),
+    '',
+    '# the cluster',
+    line(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig'),
+    'trap leave EXIT',
+    'kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+    '',
+    '# images that the local Docker has',
+    ...(['operator', 'istiod', 'samples'] as const).flatMap(user => stream(plan, user)),
+    '',
+    '# the Sail Operator',
+    ...(plan.operator.url === null ? [] : [`helm pull ${plan.operator.url} --destination "$work"`]),
+    `${line(installCommand(here))} --wait --timeout 3m`,
+    '',
+    '# Istio',
+    line(applyCommand(here, 'namespaces.yaml')),
+    line(applyCommand(here, 'istio.yaml')),
+    "kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+    '',
+    '# the samples',
+    line(applyCommand(here, 'services.yaml')),
+    line(applyCommand(here, 'workloads.yaml')),
+    ...workloads.map(
+      ({namespace, app}) => `kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`
+    ),
+    '',
+    '# the documented validations',
+    '[ "$(kubectl get service tcp-echo -n dual-stack -o jsonpath=\'{.spec.ipFamilyPolicy}\')" = RequireDualStack ]',
+    ...['dualstack', 'ipv4', 'ipv6'].map(echo),
+    ''
+  ];
+  return lines.join('\n');
+}
+
+/** The plan with its files under `$work`. */
+function relocated(plan: Plan): Plan {
+  const {cluster, operator} = plan;
+  return {
+    ...plan,
+    directory: '$work',
+    cluster: {...cluster, kubeconfig: '$work/kubeconfig'},
+    operator: {
+      ...operator,
+      chart:
+        operator.url === null
+          ? operator.chart
+          : `$work/${path.basename(new URL(operator.url).pathname)}`
+    }
+  };
+}
+
+/** A command as a shell reads it; `$work` is meant as the variable. */
+const line = (command: string[]): string =>
+  join(command).replaceAll(/'\$work\/([^']*)'/g, '"$work/$1"');
+
+function heredoc(name: string, text: string): string[] {
+  let end = 'EOF';
+  while (text.split('\n').includes(end)) end += '_';
+  return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
+}
+
+function stream(plan: Plan, user: ImageUser): string[] {
+  return imagesFor(plan, user).flatMap(image =>
+    plan.cluster.nodes.map(
+      node =>
+        `if docker image inspect ${join([image])} >/dev/null 2>&1; then ${line(saveCommand([image]))} | ${line(importCommand(node))}; fi`
+    )
+  );
+}
+
+function echo(word: string): string {
+  const target = word === 'dualstack' ? 'dual-stack' : word;
+  const probe = reproduceProbe(meshClient, {word, address: `tcp-echo.${target}`, port: 9000});
+  return `[ "$(${probe})" = 'hello ${word}' ]`;
+}

@@ -1,0 +1,333 @@
+import type {CheckResult, Results} from '../results.ts';
+import {files} from './files.ts';
+import {code, fence, row, text} from './markdown.ts';
+import {
+  type Bar,
+  brokenCheck,
+  type Cell,
+  columns,
+  count,
+  criticalPath,
+  duration,
+  failures,
+  familyNames,
+  flakyChecks,
+  type Grid,
+  greenAllTheSame,
+  grids,
+  gridTitle,
+  headline,
+  type LayerRow,
+  layerRows,
+  layersHold,
+  longestWaits,
+  type Row,
+  rerun,
+  type State,
+  skippedByReason,
+  timeline,
+  troubled,
+  versionRows
+} from './view.ts';
+
+/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
+const mostBytes = 1_000_000;
+
+/** A longer list is for the HTML report. */
+const mostListed = 200;
+
+/** A grid with more rows shows those with trouble, and folds the others. */
+const mostRows = 24;
+
+/** A piece of the summary that can be cut between its lines: `head` and `tail` stay together. */
+export interface Block {
+  head: string;
+  lines: string[];
+  tail: string;
+}
+
+/**
+ * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
+ * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
+ */
+export const summary = (results: Results): string =>
+  cutToFit(
+    [
+      verdict(results),
+      ...failure(results),
+      ...gridBlocks(grids(results)),
+      ...flaky(results),
+      ...failed(results),
+      ...skipped(results),
+      ...phases(results),
+      ...layerTable(results),
+      versions(results)
+    ],
+    mostBytes
+  );
+
+/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
+export function cutToFit(blocks: Block[], most: number): string {
+  const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${code(files.report)}._\n`;
+  let left = most - bytes(note);
+  const out: string[] = [];
+  for (const block of blocks) {
+    left -= bytes(block.head) + bytes(block.tail) + 2;
+    if (left < 0) return out.join('\n\n') + note;
+    const lines = linesThatFit(block.lines, left);
+    left -= lines.reduce((sum, one) => sum + bytes(one) + 1, 0);
+    out.push([block.head, ...lines, block.tail].filter(Boolean).join('\n'));
+    if (lines.length < block.lines.length) return out.join('\n\n') + note;
+  }
+  return `${out.join('\n\n')}\n`;
+}
+
+function linesThatFit(lines: string[], most: number): string[] {
+  let used = 0;
+  const end = lines.findIndex(one => {
+    used += bytes(one) + 1;
+    return used > most;
+  });
+  return end === -1 ? lines : lines.slice(0, end);
+}
+
+const bytes = (markdown: string): number => Buffer.byteLength(markdown);
+
+/** A block that is shown whole or not at all. */
+const whole = (head: string): Block => ({head, lines: [], tail: ''});
+
+/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
+function folded(title: string, lines: string[], titles: string[] = [], open = false): Block[] {
+  if (lines.length === 0) return [];
+  const shown = lines.slice(0, mostListed);
+  const rest = lines.length - shown.length;
+  const head = `<details${open ? ' open' : ''}><summary>${title}</summary>\n`;
+  return [
+    {
+      head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
+      lines: shown,
+      tail: `${rest > 0 ? `\nAnd ${rest} more, in ${code(files.report)}.\n` : ''}\n</details>`
+    }
+  ];
+}
+
+const tableHead = (titles: string[]): string =>
+  `| ${titles.join(' | ')} |\n|${' --- |'.repeat(titles.length)}`;
+
+const quote = (markdown: string): string => markdown.replace(/^/gm, '> ').replace(/^> $/gm, '>');
+
+// ---- The verdict, and what broke ----
+
+function verdict(results: Results): Block {
+  const {icon, words, facts, rehearsal} = headline(results);
+  const first = `## ${icon} ${[words, ...facts].map(part => text(part)).join(' · ')}`;
+  return whole(rehearsal ? `${first}\n\n> ${text(rehearsal)}` : first);
+}
+
+function failure(results: Results): Block[] {
+  if (results.failure === null) return [];
+  const {layer, message, hint} = results.failure;
+  const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
+  const check = brokenCheck(results);
+  const parts = [
+    `**${upper(where.filter(Boolean).join(' · '))}.** ${text(message, 2000)} ${text(hint, 2000)}`,
+    check?.reproduce ? fence(check.reproduce) : '',
+    consequences(results),
+    greenLine(results)
+  ];
+  return [whole(quote(parts.filter(Boolean).join('\n\n')))];
+}
+
+const upper = (words: string): string => words.replace(/^./, first => first.toUpperCase());
+
+function consequences(results: Results): string {
+  const {follow} = failures(results);
+  if (follow.length === 0) return '';
+  const shown = follow.slice(0, 8).map(check => code(check.id));
+  const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
+  return `What follows from it (${count(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+}
+
+function greenLine(results: Results): string {
+  const green = greenAllTheSame(results);
+  const family = brokenCheck(results)?.family;
+  if (green.length === 0 || !family) return '';
+  const other = familyNames[family === 'ipv4' ? 'ipv6' : 'ipv4'];
+  const shown = green.slice(0, 4).map(check => code(check.id));
+  const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
+  return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
+}
+
+// ---- The grid ----
+
+const gridBlocks = (all: Grid[]): Block[] =>
+  all.flatMap(grid => gridBlock(grid, gridTitle(grid, all.length > 1)));
+
+function gridBlock({rows}: Grid, title: string): Block[] {
+  const titles = [title, ...columns.map(column => column.title)];
+  const shown = rows.length > mostRows ? rows.filter(troubled) : rows;
+  const rest = rows.length > mostRows ? rows.filter(one => !troubled(one)) : [];
+  const table = {head: gridHead(titles), lines: shown.map(gridRow), tail: ''};
+  return [...(shown.length > 0 ? [table] : []), ...restOfGrid(rest, shown.length, titles)];
+}
+
+const gridHead = (titles: string[]): string =>
+  `| ${titles.join(' | ')} |\n| --- | :---: | :---: | --- |`;
+
+/** A grid's rows without trouble: all of them, for they are one line each. */
+function restOfGrid(rows: Row[], shown: number, titles: string[]): Block[] {
+  if (rows.length === 0) return [];
+  const title = `${count(rows.length, shown > 0 ? 'more row' : 'row')} without trouble`;
+  const head = `<details><summary>${title}</summary>\n\n${gridHead(titles)}`;
+  return [{head, lines: rows.map(gridRow), tail: '\n</details>'}];
+}
+
+function gridRow({title, target, cells}: Row): string {
+  const name = target === '' ? `**${title}**` : `${title} ${code(target)}`;
+  return row(name, ...columns.map(({column}) => gridCell(cells[column])));
+}
+
+const icons: Record<State, string> = {
+  passed: '✅',
+  flaky: '⚠️',
+  failed: '❌',
+  skipped: '➖',
+  none: ''
+};
+
+function gridCell(shown: Cell | null): string {
+  if (shown === null) return '';
+  const value = shown.value && code(shown.value);
+  const note = shown.note && text(shown.note);
+  const said = [value, note].filter(Boolean).join(', ');
+  return [icons[shown.state], shown.cause ? `**${said}**` : said].filter(Boolean).join(' ');
+}
+
+// ---- Checks ----
+
+function flaky(results: Results): Block[] {
+  const lines = flakyChecks(results).map(check => `- ${code(check.id)}: ${tries(check)}`);
+  const title = `${count(lines.length, 'check')} needed another try, and passed`;
+  if (lines.length > 3) return folded(`⚠️ ${title}`, lines);
+  return lines.length === 0 ? [] : [{head: `⚠️ ${title}:\n`, lines, tail: ''}];
+}
+
+/** `no answer at 28 s, then hello at 29 s`. */
+function tries(check: CheckResult): string {
+  const shown = check.attempts.slice(0, 5);
+  const said = shown.map(({at, observed}) => `${code(observed, 100)} at ${at.toFixed(1)} s`);
+  const rest = check.attempts.length - shown.length;
+  return `${said.join(', then ')}${rest > 0 ? `, and ${rest} more` : ''}`;
+}
+
+function failed(results: Results): Block[] {
+  const {own, follow} = failures(results);
+  const lines = own.map(check =>
+    row(
+      `${code(check.id)} ${upgraded(check)}`.trim(),
+      text(check.expected),
+      `${text(check.observed)}${check.reason ? `<br>${text(check.reason)}` : ''}`,
+      tries(check)
+    )
+  );
+  const titles = ['check', 'expected', 'observed', 'tries'];
+  return [
+    ...folded(`Failed: ${count(own.length, 'check')}`, lines, titles, true),
+    ...folded(
+      `Follows from that: ${count(follow.length, 'check')}`,
+      follow.map(check => row(code(check.id), text(check.observed), code(check.because ?? ''))),
+      ['check', 'observed', 'because of']
+    )
+  ];
+}
+
+const upgraded = (check: CheckResult): string =>
+  check.stage === 'upgrade' ? 'after the upgrade' : '';
+
+function skipped(results: Results): Block[] {
+  const reasons = skippedByReason(results);
+  const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
+  const lines = reasons.map(
+    ([reason, checks]) =>
+      `- ${count(checks.length, 'check')} (${checks
+        .slice(0, 5)
+        .map(check => code(check.id))
+        .join(', ')}${checks.length > 5 ? ', …' : ''}): ${text(reason)}`
+  );
+  return folded(`Skipped: ${count(total, 'check')}`, lines);
+}
+
+// ---- The timeline ----
+
+function phases(results: Results): Block[] {
+  const bars = timeline(results);
+  if (bars.length === 0) return [];
+  const path = criticalPath(results.phases).map(name => text(name, 60));
+  const waits = longestWaits(results).map(
+    wait => `${text(wait.phase)} for ${text(wait.for, 100)} (${duration(wait.seconds)})`
+  );
+  const parts = [
+    `<details><summary>Where the ${duration(results.seconds)} went</summary>`,
+    gantt(bars),
+    `Critical path: ${path.join(' → ')}.`,
+    waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
+    '</details>'
+  ];
+  return [whole(parts.filter(Boolean).join('\n\n'))];
+}
+
+/** In milliseconds: Mermaid reads whole seconds (`X`) as milliseconds in some versions. */
+const gantt = (bars: Bar[]): string =>
+  [
+    '```mermaid',
+    'gantt',
+    '  dateFormat x',
+    '  axisFormat %s s',
+    ...bars.slice(0, 100).map(bar => `  ${task(bar)}`),
+    '```'
+  ].join('\n');
+
+function task({name, status, at, seconds, critical}: Bar): string {
+  const title = name.replace(/[^\p{L}\p{N}._-]+/gu, ' ').trim() || 'phase';
+  const ended = status === 'passed' ? '' : ` ${status}`;
+  const start = Math.round(1000 * at);
+  const end = Math.max(start + 1, Math.round(1000 * (at + seconds)));
+  return `${title}${ended} :${critical ? 'crit, ' : ''}${start}, ${end}`;
+}
+
+// ---- Layers and versions ----
+
+function layerTable(results: Results): Block[] {
+  const rows = layerRows(results);
+  return folded(
+    `Layers: ${layersHold(rows)}`,
+    rows.map(one =>
+      row(one.layer, String(one.checks.length), `${icons[one.state]} ${layerSays(one)}`.trim())
+    ),
+    ['layer', 'checks', '']
+  );
+}
+
+function layerSays({state, checks, held, follow}: LayerRow): string {
+  if (state === 'skipped') return 'skipped';
+  const broke = checks.filter(check => check.verdict === 'failed').length;
+  if (broke === 0) return held < checks.length ? `${checks.length - held} skipped` : '';
+  return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;
+}
+
+function versions(results: Results): Block {
+  const rows = versionRows(results).map(({title, asked, found}) =>
+    row(text(title), found ? code(found) : 'not found out', asked ? code(asked) : '')
+  );
+  const inputs = Object.entries(results.inputs).map(
+    ([name, value]) => `- ${code(name)}: ${code(value)}`
+  );
+  const parts = [
+    `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
+    `By hand, with these versions: ${code(rerun)}, from the results (${code(files.script)}).`,
+    inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
+    '</details>'
+  ];
+  const head = '<details><summary>Versions, and how to run this yourself</summary>';
+  return whole([head, ...parts.filter(Boolean)].join('\n\n'));
+}

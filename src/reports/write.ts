@@ -1,0 +1,32 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import * as core from '@actions/core';
+import type {Plan} from '../plan.ts';
+import type {Results} from '../results.ts';
+import {files} from './files.ts';
+import {html} from './html.ts';
+import {junit} from './junit.ts';
+import {script} from './script.ts';
+import {summary} from './summary.ts';
+
+/** Writes all reports, and the job summary where the runner takes one. */
+export async function writeReports(
+  results: Results,
+  plan: Plan | null,
+  directory: string
+): Promise<void> {
+  await fs.mkdir(directory, {recursive: true});
+  const text = summary(results);
+  const reports = {
+    [files.results]: `${JSON.stringify(results, null, 2)}\n`,
+    [files.summary]: text,
+    [files.junit]: junit(results),
+    [files.report]: html(results),
+    ...(plan ? {[files.script]: script(plan)} : {})
+  };
+  for (const [name, contents] of Object.entries(reports))
+    await fs.writeFile(path.join(directory, name), contents, {
+      mode: name === files.script ? 0o755 : 0o644
+    });
+  if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(text, true).write();
+}

@@ -1,0 +1,179 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import * as core from '@actions/core';
+import {rowsOf} from './checks/catalogue.ts';
+import {diagnose, type Ending} from './diagnose.ts';
+import {gather, rehearsal} from './gather.ts';
+import {badInput, readInputs} from './inputs.ts';
+import {type Known, known, startKnowing} from './known.ts';
+import {group, oneLine, say} from './log.ts';
+import {collectDiagnostics} from './phases/diagnostics.ts';
+import {phases, preparations} from './phases/graph.ts';
+import {makePlan, type Plan} from './plan.ts';
+import {annotations} from './reports/annotations.ts';
+import {files} from './reports/files.ts';
+import {outputs} from './reports/outputs.ts';
+import {script} from './reports/script.ts';
+import {writeReports} from './reports/write.ts';
+import type {Results} from './results.ts';
+import type {Sh} from './sh.ts';
+import {openState} from './state.ts';
+
+/** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
+export async function run(sh: Sh): Promise<void> {
+  const recording = rehearsal();
+  if (recording)
+    core.info(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
+  const run = startKnowing(sh, openState());
+  for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
+    core.setOutput(name, value); // stands when we are killed
+  const ending = await Promise.race([work(run), interrupted(), broken()]);
+  run.schedule.stop();
+  if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) return;
+  const results = await report(run, ending);
+  if (results.failure) core.setFailed(`${results.failure.message} ${results.failure.hint}`);
+  if (ending !== 'done') process.exit(); // what is still under way ends with us
+}
+
+async function work(run: Known): Promise<Ending> {
+  const over = new AbortController();
+  try {
+    run.inputs = readInputs();
+    return await Promise.race([job(run), overdue(run.inputs.timeout, over.signal)]);
+  } catch (error) {
+    run.errors.push({phase: run.inputs ? 'plan' : 'inputs', error});
+    return 'done';
+  } finally {
+    over.abort();
+  }
+}
+
+async function job(run: Known): Promise<Ending> {
+  const inputs = known(run.inputs, 'inputs');
+  run.ledger.asked = rowsOf(inputs.checks);
+  if (run.ledger.asked.length === 0)
+    throw badInput(
+      `checks: found "${core.getInput('checks')}", which leaves no check; accepted is what leaves at least one`
+    );
+  run.directory = await privateDirectory(run, inputs['cluster-name']);
+  await run.schedule.run(preparations(run));
+  if (run.schedule.failed) return 'done';
+  const {kind} = run.tools;
+  run.save({kind: kind?.directory ?? null});
+  const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory);
+  run.plan = plan;
+  if (inputs['dry-run']) {
+    group(
+      'Plan',
+      JSON.stringify(
+        {...plan, files: Object.keys(plan.files), checks: plan.checks.map(({id}) => id)},
+        null,
+        2
+      )
+    );
+    group('The same by hand', script(plan));
+    return 'done';
+  }
+  await writeFiles(plan);
+  core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
+  await run.schedule.run(phases(run, plan));
+  return 'done';
+}
+
+/** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
+async function privateDirectory(run: Known, name: string): Promise<string> {
+  const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
+  run.save({work: directory, cleanup: run.inputs?.cleanup});
+  await fs.mkdir(directory, {recursive: true, mode: 0o700});
+  process.env.KUBECACHEDIR = path.join(directory, 'kubectl');
+  for (const kind of ['CACHE', 'CONFIG', 'DATA'])
+    process.env[`HELM_${kind}_HOME`] = path.join(directory, 'helm');
+  return directory;
+}
+
+async function writeFiles(plan: Plan): Promise<void> {
+  for (const [name, text] of Object.entries(plan.files))
+    await fs.writeFile(path.join(plan.directory, name), text, {mode: 0o600});
+}
+
+/** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
+async function report(run: Known, ending: Ending): Promise<Results> {
+  const results = gather(
+    run,
+    diagnose({
+      ending,
+      errors: [...run.errors, ...run.schedule.errors],
+      phases: run.schedule.phases,
+      checks: run.ledger.results(),
+      failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
+    })
+  );
+  const directory =
+    run.inputs?.['results-dir'] ??
+    path.join(
+      process.env.RUNNER_TEMP || '.',
+      `dual-stack-${run.inputs?.['cluster-name'] ?? 'results'}`
+    );
+  run.save({result: results.result});
+  const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
+  for (const [name, value] of Object.entries(
+    outputs(results, run.plan ?? null, kept ? directory : '')
+  ))
+    core.setOutput(name, value);
+  for (const {level, title, message} of annotations(results))
+    core[level](oneLine(message), {title});
+  await tried('diagnostics', () => diagnostics(run, ending, results, directory));
+  return results;
+}
+
+async function diagnostics(
+  run: Known,
+  ending: Ending,
+  results: Results,
+  directory: string
+): Promise<void> {
+  const wanted =
+    run.inputs?.diagnostics === 'always' ||
+    (run.inputs?.diagnostics === 'on-failure' && results.failure !== null);
+  if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled') return;
+  say(run.clock(), 'diagnostics', 'started');
+  await collectDiagnostics(
+    run.plan,
+    path.join(directory, files.diagnostics),
+    ending === 'timeout' ? 10 : 30,
+    run.sh
+  );
+  say(run.clock(), 'diagnostics', `in ${path.join(directory, files.diagnostics)}`);
+}
+
+async function tried(what: string, write: () => Promise<void>): Promise<boolean> {
+  try {
+    await write();
+    return true;
+  } catch (error) {
+    core.warning(`The ${what} could not be written: ${oneLine(String(error))}`);
+    return false;
+  }
+}
+
+async function overdue(seconds: number, signal: AbortSignal): Promise<Ending> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => resolve('timeout'), seconds * 1000);
+    signal.addEventListener('abort', () => clearTimeout(timer));
+  });
+}
+
+/** The runner sends SIGINT when the job is cancelled, and SIGTERM 7.5 s later. */
+async function interrupted(): Promise<Ending> {
+  return new Promise(resolve => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => resolve('cancelled'));
+  });
+}
+
+/** A rejection or an error that nobody awaited is a bug, and has its report too. */
+async function broken(): Promise<Ending> {
+  return new Promise(resolve => {
+    for (const name of ['unhandledRejection', 'uncaughtException'] as const)
+      process.on(name, (bug: unknown) => resolve({bug}));
+  });
+}

@@ -1,0 +1,135 @@
+import {Stopped} from './fault.ts';
+import {say} from './log.ts';
+import type {PhaseResult} from './results.ts';
+
+/** Seconds since the start of the run. */
+export type Clock = () => number;
+
+/** What a phase is given to work with. */
+export interface Work {
+  /** Aborted when the run is over, or another phase has failed. */
+  signal: AbortSignal;
+  clock: Clock;
+  /** Says and records what the phase waits for from now on; null: for nothing. */
+  waitFor: (what: string | null) => void;
+}
+
+/** One stretch of work, and the phases that must have passed before it. */
+export interface Phase {
+  name: string;
+  needs: string[];
+  run: (work: Work) => Promise<void>;
+}
+
+/** Runs phases, each as soon as what it needs has passed, and keeps account of them. */
+export class Schedule {
+  /** Of every phase so far, in order of their declaration; true at any moment. */
+  readonly phases: PhaseResult[] = [];
+  /** What made a phase fail, first one first. */
+  readonly errors: {phase: string; error: unknown}[] = [];
+  readonly #ended = new Map<string, Promise<PhaseResult>>();
+  readonly #stop = new AbortController();
+
+  readonly clock: Clock;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Runs these phases and resolves when all have ended. Never rejects because of a phase. */
+  async run(phases: Phase[]): Promise<void> {
+    await Promise.all(phases.map(phase => this.#start(phase)));
+  }
+
+  /** Ends all waits; phases that run are recorded as cancelled. */
+  stop(): void {
+    this.#stop.abort();
+    const now = this.clock();
+    for (const phase of this.phases.filter(phase => phase.status === 'cancelled'))
+      phase.seconds = phase.at === null ? 0 : now - phase.at;
+  }
+
+  get failed(): boolean {
+    return this.errors.length > 0;
+  }
+
+  #start(phase: Phase): Promise<PhaseResult> {
+    const needed = phase.needs.map(need => {
+      const ended = this.#ended.get(need);
+      if (!ended) throw new Error(`${phase.name} needs ${need}, which is not listed before it`);
+      return ended;
+    });
+    const result: PhaseResult = {
+      name: phase.name,
+      status: 'skipped',
+      needs: phase.needs,
+      at: null,
+      seconds: 0,
+      waits: []
+    };
+    this.phases.push(result);
+    const ended = this.#runOne(phase, result, needed);
+    this.#ended.set(phase.name, ended);
+    return ended;
+  }
+
+  async #runOne(phase: Phase, result: PhaseResult, needed: Promise<PhaseResult>[]) {
+    const before = await Promise.all(needed);
+    if (this.#stop.signal.aborted || before.some(({status}) => status !== 'passed')) return result;
+    const start = this.clock();
+    Object.assign(result, {at: start, status: 'cancelled'}); // until it ends
+    say(start, phase.name, 'started');
+    const waits = new Waits(phase.name, this.clock);
+    result.waits = waits.list;
+    try {
+      await phase.run({
+        signal: this.#stop.signal,
+        clock: this.clock,
+        waitFor: what => waits.next(what)
+      });
+      result.status = 'passed';
+    } catch (error) {
+      if (!(error instanceof Stopped)) {
+        result.status = 'failed';
+        this.errors.push({phase: phase.name, error});
+        this.#stop.abort();
+      }
+    }
+    waits.next(null);
+    result.seconds = this.clock() - start;
+    say(this.clock(), phase.name, `${result.status} after ${result.seconds.toFixed(1)} s`);
+    return result;
+  }
+}
+
+/** Account of what a phase waited for: each thing once, its seconds added up. */
+class Waits {
+  readonly list: {for: string; seconds: number}[] = [];
+  #current: {for: string; seconds: number} | null = null;
+  #since = 0;
+
+  readonly phase: string;
+  readonly clock: Clock;
+
+  constructor(phase: string, clock: Clock) {
+    this.phase = phase;
+    this.clock = clock;
+  }
+
+  next(what: string | null): void {
+    if (what === (this.#current?.for ?? null)) return;
+    const now = this.clock();
+    if (this.#current) this.#current.seconds += now - this.#since;
+    this.#since = now;
+    this.#current = what === null ? null : this.#entry(what);
+    if (what !== null) say(now, this.phase, `waits for ${what}`);
+  }
+
+  #entry(what: string) {
+    const known = this.list.find(wait => wait.for === what);
+    if (known) return known;
+    const entry = {for: what, seconds: 0};
+    this.list.push(entry);
+    return entry;
+  }
+}

@@ -1,0 +1,68 @@
+import * as exec from '@actions/exec';
+
+export interface Output {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** It was ended because its time was over. */
+  late: boolean;
+}
+
+export interface Options {
+  /** Standard input; empty and closed without it. */
+  input?: string;
+  /** A second command that reads the first one's standard output. */
+  into?: string[];
+  /** Time limit in seconds, 600 without one. */
+  seconds?: number;
+}
+
+/** Runs a command, given as an argument array. Never rejects because of its exit code. */
+export type Sh = (command: string[], options?: Options) => Promise<Output>;
+
+/** A command that ended with another exit code than 0. */
+export class CommandError extends Error {
+  constructor(command: string[], output: Output) {
+    const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
+    const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
+    super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
+    this.name = 'CommandError';
+  }
+}
+
+/** Joins two argument arrays by a pipe; nothing of them is read as shell. */
+const pipe = (from: string[], into: string[]): string[] => [
+  'bash',
+  '-c',
+  'set -o pipefail; "${@:2:$1}" | "${@:$1+2}"',
+  'pipe',
+  `${from.length}`,
+  ...from,
+  ...into
+];
+
+// timeout makes a process group and kills it whole; setpriv has the kernel end timeout when Node dies.
+const bounded = (line: string[], seconds: number): string[] =>
+  process.platform === 'linux'
+    ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
+    : line;
+
+/** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
+export const sh: Sh = async (command, {input = '', into, seconds = 600} = {}) => {
+  const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
+  const {exitCode, stdout, stderr} = await exec.getExecOutput(program, rest, {
+    silent: true,
+    ignoreReturnCode: true,
+    delay: 500, // a grandchild that keeps the pipes open would cost 10 s
+    input: Buffer.from(input) // without it, standard input stays open
+  });
+  const code: number | null = exitCode; // null, against its type, when a signal ended it
+  return {code: code ?? 137, stdout, stderr, late: code === 124 || code === null};
+};
+
+/** The standard output of a command that must succeed. Throws CommandError. */
+export async function must(sh: Sh, command: string[], options?: Options): Promise<string> {
+  const output = await sh(command, options);
+  if (output.code !== 0) throw new CommandError(options?.into ?? command, output);
+  return output.stdout;
+}

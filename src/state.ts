@@ -1,0 +1,32 @@
+import * as core from '@actions/core';
+
+/** What main tells post. Saved before the thing is made, so that a run cut off anywhere is cleaned up. */
+export interface State {
+  /** Name of the cluster that this run is making or has made; null: none. */
+  cluster: string | null;
+  /** The private directory of this run: kubeconfig, manifests, downloads. */
+  work: string | null;
+  /** Directory of the kind that made the cluster; PATH may be another one in post. */
+  kind: string | null;
+  cleanup: string;
+  result: string;
+}
+
+const none: State = {cluster: null, work: null, kind: null, cleanup: 'always', result: 'error'};
+
+/** Marks this process's successor as post, and starts with nothing made. */
+export function openState(): (change: Partial<State>) => void {
+  const state = {...none};
+  const save = (change: Partial<State>) => {
+    Object.assign(state, change);
+    core.saveState('run', JSON.stringify(state)); // of a name written twice the last stands
+  };
+  save({});
+  return save;
+}
+
+/** What main said; null when this process is main. */
+export function readState(): State | null {
+  const saved = core.getState('run');
+  return saved === '' ? null : {...none, ...JSON.parse(saved)};
+}
