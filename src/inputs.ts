@@ -72,7 +72,7 @@ export function readInputs(): Inputs {
   const problems: string[] = [];
   const inputs: Record<string, unknown> = {};
   for (const name of inputNames) {
-    const value = valueOf(name);
+    const value = given(name);
     try {
       inputs[name] = readers[name](value);
     } catch (error) {
@@ -90,11 +90,11 @@ export const badInput = (message: string): Fault =>
 
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 export function givenInputs(): Record<string, string> {
-  const given = inputNames.filter(name => valueOf(name) !== (defaults[name] ?? ''));
-  return Object.fromEntries(given.map(name => [name, shown(name, valueOf(name))]));
+  const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
+  return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
 }
 
-const valueOf = (name: keyof Inputs): string => core.getInput(name) || (defaults[name] ?? '');
+const given = (name: keyof Inputs): string => core.getInput(name) || (defaults[name] ?? '');
 
 function shown(name: keyof Inputs, value: string): string {
   if (name.endsWith('-values') || (name === 'kind-config' && !fs.existsSync(value)))

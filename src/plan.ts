@@ -16,6 +16,7 @@ import {
   samples,
   splitManifests
 } from './manifests/samples.ts';
+import {strictYaml} from './manifests/strict.ts';
 import {type Chart, chooseIstio} from './phases/chart.ts';
 import {clientImage, echoImage} from './pins.ts';
 import type {Family} from './results.ts';
@@ -125,6 +126,7 @@ export function makePlan(
       ]),
       'services.yaml': join(manifests.early),
       'workloads.yaml': join(manifests.workloads),
+      'strict.yaml': strictYaml(),
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
         ? {}

@@ -96,6 +96,8 @@ async function writeFiles(plan: Plan): Promise<void> {
     await fs.writeFile(path.join(plan.directory, name), text, {mode: 0o600});
 }
 
+const annotate = {error: core.error, warning: core.warning, notice: core.notice};
+
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run: Known, ending: Ending): Promise<Results> {
   const results = gather(
@@ -121,7 +123,7 @@ async function report(run: Known, ending: Ending): Promise<Results> {
   ))
     core.setOutput(name, value);
   for (const {level, title, message} of annotations(results))
-    core[level](oneLine(message), {title});
+    annotate[level](oneLine(message), {title});
   await tried('diagnostics', () => diagnostics(run, ending, results, directory));
   return results;
 }

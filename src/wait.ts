@@ -25,7 +25,7 @@ export interface Pace {
 export async function until<Value>(
   work: Work,
   look: () => Promise<Look<Value>>,
-  {every = 0.3, patience = 10, busy = () => false}: Pace = {}
+  {every = 0.3, patience = 15, busy = () => false}: Pace = {}
 ): Promise<Value> {
   let badSince: number | null = null;
   for (;;) {

@@ -1,20 +1,52 @@
+import {cluster} from './cluster.ts';
+import {controlPlane} from './control-plane.ts';
+import {dns} from './dns.ts';
 import {echo} from './echo.ts';
+import {endpoints} from './endpoints.ts';
+import {failover} from './failover.ts';
+import {mtls} from './mtls.ts';
 import {network} from './network.ts';
+import {node} from './node.ts';
+import {operator} from './operator.ts';
 import {path} from './path.ts';
-import type {Row} from './row.ts';
+import {proxy} from './proxy.ts';
+import type {Checking, Checks, Preflight, Row, Standing} from './row.ts';
 import {runner} from './runner.ts';
 import {service} from './service.ts';
+import {workload} from './workload.ts';
 
 export type {Row} from './row.ts';
 
-/** Made before the cluster; a failure ends the run. */
-export const preflights = [runner, network];
+/** Made before the cluster is; a failure ends the run. */
+export const preflights: Checks<Preflight>[] = [runner, network];
 
-/** Made once the samples are ready. */
-export const meshChecks = [service, echo, path];
+/** Made as soon as the phase named has passed. */
+export const standing: {checks: Checks<Standing>; needs: string[]}[] = [
+  {checks: node, needs: ['cluster', 'api']},
+  {checks: operator, needs: ['operator']},
+  {checks: controlPlane, needs: ['mesh']}
+];
+
+/** Made once the samples are ready; `after` are layers whose probes would be taken for these ones' own. */
+export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
+  {checks: workload, after: []},
+  {checks: service, after: []},
+  {checks: endpoints, after: []},
+  {checks: dns, after: []},
+  {checks: cluster, after: []},
+  {checks: proxy, after: []},
+  {checks: echo, after: []},
+  {checks: mtls, after: []},
+  {checks: path, after: ['check mtls']},
+  {checks: failover, after: ['check cluster', 'check proxy', 'check echo', 'check path']}
+];
 
 /** Every check, from the ground up. */
-export const catalogue: Row[] = [...preflights, ...meshChecks].flatMap(({rows}) => rows);
+export const catalogue: Row[] = [
+  ...preflights,
+  ...standing.map(({checks}) => checks),
+  ...meshChecks.map(({checks}) => checks)
+].flatMap(({rows}) => rows);
 
 /** The checks that the `checks` input asks for. */
 export function rowsOf(pattern: {matches: RegExp; leaveOut: boolean} | null): Row[] {

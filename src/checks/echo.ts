@@ -37,9 +37,7 @@ export const echo: Checks<Checking> = {
   look: async (checking, asked) => {
     const proofs: Proof[] = [];
     for (const row of asked) {
-      const pods = ofKind(checking.things, 'Pod', row.target)
-        .flatMap(({status}) => status.podIPs ?? [])
-        .map(({ip}) => ip);
+      const pods = podIps(checking, row.target);
       const address =
         row.family === null
           ? `tcp-echo.${row.target}`
@@ -74,3 +72,10 @@ export const absent = ({to, family}: Row): Finding => ({
   reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
   reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
 });
+
+/** All addresses of the echo pods of a namespace, in the pods' order. */
+export const podIps = ({things}: Checking, namespace: string): string[] =>
+  ofKind(things, 'Pod', namespace)
+    .filter(({metadata}) => metadata.labels?.app === 'tcp-echo')
+    .flatMap(({status}) => status.podIPs ?? [])
+    .map(({ip}) => ip);

@@ -1,7 +1,6 @@
-import {ofKind} from '../kube.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family} from '../results.ts';
-import {absent, clusterIp} from './echo.ts';
+import {absent, clusterIp, podIps} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
@@ -9,14 +8,14 @@ import {type Checking, type Checks, row} from './row.ts';
 const families: Family[] = ['ipv4', 'ipv6'];
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 
-/** Each family of the dual-stack pods: Envoy carries their dual-stack Service over one family only. */
+/** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
 export const path: Checks<Checking> = {
   layer: 'path',
   rows: families.map(family =>
     row(
       'path',
       `path/dual-stack/${family}`,
-      `the dual-stack pods carry traffic over ${family}`,
+      `the dual-stack pods carry traffic over ${family} under mutual TLS`,
       `hello path/dual-stack/${family}`,
       {
         family,
@@ -28,12 +27,10 @@ export const path: Checks<Checking> = {
   look: async (checking, asked) => {
     const proofs: Proof[] = [];
     for (const row of asked) {
-      const pods = ofKind(checking.things, 'Pod', 'dual-stack')
-        .flatMap(({status}) => status.podIPs ?? [])
-        .map(({ip}) => ip);
+      const pods = podIps(checking, 'dual-stack');
       const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
       if (address === undefined) checking.tell(row.id, absent(row));
-      else proofs.push({row, probe: {word: row.id, address, port: 9000}, pods});
+      else proofs.push({row, probe: {word: row.id, address, port: 9001}, pods});
     }
     await prove(meshClient, proofs, checking);
   }

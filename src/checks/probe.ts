@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
     read -r start _ </proc/uptime
     { echo "$word"
       i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      grep -h "$(printf ':%04X 01' $port)" /proc/net/tcp /proc/net/tcp6 >$file.peers
+      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
     } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
     read -r end _ </proc/uptime
     echo "$start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $(head -n 1 $file | cut -c 1-200)"
@@ -43,9 +43,14 @@ export interface Client {
   container: string;
 }
 
+/** Has no sidecar. */
+export const plainClient: Client = {namespace: 'plain', deployment: 'sleep', container: 'sleep'};
+
+/** Has one. */
 export const meshClient: Client = {namespace: 'sleep', deployment: 'sleep', container: 'sleep'};
 
-const inClient = ({namespace, deployment, container}: Client): string[] => [
+/** Runs a shell script, given next, in a client. */
+export const inClient = ({namespace, deployment, container}: Client): string[] => [
   ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
   ...['--container', container, '--', 'sh', '-c']
 ];

@@ -26,9 +26,13 @@ export interface Preflight {
   tell: Tell;
 }
 
-/** For the checks of a mesh; `things` is what the API server said once all workloads were ready. */
-export interface Checking extends Preflight {
+/** For the checks of what stands before there are samples. */
+export interface Standing extends Preflight {
   plan: Plan;
+}
+
+/** For the checks of the mesh; `things` is what the API server said once all samples were ready. */
+export interface Checking extends Standing {
   things: Thing[];
 }
 

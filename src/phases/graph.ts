@@ -1,4 +1,4 @@
-import {meshChecks, preflights} from '../checks/catalogue.ts';
+import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {CheckFailed} from '../fault.ts';
 import {type Known, known} from '../known.ts';
@@ -48,8 +48,8 @@ export function preparations(run: Known): Phase[] {
 
 /** Everything that changes something, each as soon as what it needs is there. */
 export function phases(run: Known, plan: Plan): Phase[] {
-  const {sh} = run;
-  return [
+  const {sh, ledger} = run;
+  const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
     {
       name: 'cluster',
@@ -69,6 +69,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
+    {name: 'strict', needs: ['namespaces', 'operator'], run: () => apply(run, plan, 'strict.yaml')},
     {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
     {
       name: 'istiod',
@@ -94,16 +95,27 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
       }
     },
-    ...meshChecks.map(checks => ({
+    ...standing.map(({checks, needs}) => ({
       name: `check ${checks.layer}`,
-      needs: ['look'],
+      needs,
+      run: (work: Work) => checks.look({plan, sh, work, tell: ledger.tell}, ledger.of(checks.layer))
+    })),
+    ...meshChecks.map(({checks, after}) => ({
+      name: `check ${checks.layer}`,
+      needs: ['look', ...after],
       run: (work: Work) =>
         checks.look(
-          {plan, sh, work, tell: run.ledger.tell, things: known(run.things, 'things')},
-          run.ledger.of(checks.layer)
+          {plan, sh, work, tell: ledger.tell, things: known(run.things, 'things')},
+          ledger.of(checks.layer)
         )
     }))
   ];
+  const unasked = all
+    .map(({name}) => name)
+    .filter(name => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
+  return all
+    .filter(({name}) => !unasked.includes(name))
+    .map(phase => ({...phase, needs: phase.needs.filter(need => !unasked.includes(need))}));
 }
 
 /** Makes the checks of a layer, and ends the run when one fails. */

@@ -7,7 +7,7 @@ import {line, plain, spans} from './view.ts';
  */
 export const text = (foreign: string, most = 300): string =>
   spans(line(foreign, most))
-    .map(span => (span.code ? code(span.text, most) : prose(span.text)))
+    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
     .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
 
 /** Foreign text as a code span, one line. */

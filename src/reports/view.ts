@@ -48,8 +48,9 @@ export const spans = (text: string): Span[] =>
     .map((part, index) => ({code: index % 2 === 1, text: part}))
     .filter(span => span.text !== '');
 
-/** Seconds for people: `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
+/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
 export function duration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.0995) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 1) return `${Number(seconds.toFixed(2))} s`;
   if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);

@@ -1,0 +1,53 @@
+import {addressFamily} from '../kube.ts';
+import {plainNamespace} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {absent, clusterIp, podIps} from './echo.ts';
+import {plainClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {type Checking, type Checks, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
+
+/** Client and server without sidecars: only these two together tell what is below Istio. */
+export const cluster: Checks<Checking> = {
+  layer: 'cluster',
+  rows: families.flatMap(family => [
+    row(
+      'cluster',
+      `cluster/plain/${family}`,
+      `Without any sidecar a pod answers over ${family}`,
+      `hello cluster/plain/${family}`,
+      {
+        family,
+        from,
+        to: {kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo'}
+      }
+    ),
+    row(
+      'cluster',
+      `cluster/plain/${family}-service`,
+      `Without any sidecar a Service answers over ${family}`,
+      `hello cluster/plain/${family}-service`,
+      {
+        family,
+        from,
+        to: {kind: 'Service', namespace: plainNamespace, name: 'tcp-echo'}
+      }
+    )
+  ]),
+  look: async (checking, asked) => {
+    const pods = podIps(checking, plainNamespace);
+    const proofs: Proof[] = [];
+    for (const row of asked) {
+      const family = row.family ?? 'ipv4';
+      const address =
+        row.to?.kind === 'Pod'
+          ? pods.find(ip => addressFamily(ip) === family)
+          : clusterIp(checking, plainNamespace, 'tcp-echo', family);
+      if (address === undefined) checking.tell(row.id, absent(row));
+      else proofs.push({row, probe: {word: row.id, address, port: 9000}, pods});
+    }
+    await prove(plainClient, proofs, checking);
+  }
+};

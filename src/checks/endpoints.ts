@@ -1,0 +1,56 @@
+import {addressFamily, isReady, ofKind} from '../kube.ts';
+import {servers} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {type Checking, type Checks, compare, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const has = (target: string, family: Family): boolean =>
+  target === 'dual-stack' || target === family;
+const exactly = 'exactly the ready pods';
+
+/** What kube-controller-manager made of Services and pods. */
+export const endpoints: Checks<Checking> = {
+  layer: 'endpoints',
+  rows: servers.flatMap(({namespace: target}) =>
+    families.map(family =>
+      row(
+        'endpoints',
+        `endpoints/${target}/${family}`,
+        has(target, family)
+          ? `EndpointSlices with the pods' ${family} addresses`
+          : `No EndpointSlice of ${family}`,
+        has(target, family) ? exactly : 'none',
+        {
+          family,
+          to: {kind: 'Service', namespace: target, name: 'tcp-echo'}
+        }
+      )
+    )
+  ),
+  look: async ({things, tell}, asked) => {
+    for (const {id, target, family, expected} of asked) {
+      const slices = ofKind(things, 'EndpointSlice', target).filter(
+        ({metadata, addressType}) =>
+          metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo' &&
+          addressType.toLowerCase() === family
+      );
+      const listed = slices
+        .flatMap(({endpoints}) => endpoints ?? [])
+        .filter(({conditions}) => conditions?.ready !== false)
+        .flatMap(({addresses}) => addresses);
+      const pods = ofKind(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+        .flatMap(({status}) => status.podIPs ?? [])
+        .map(({ip}) => ip)
+        .filter(ip => addressFamily(ip) === family);
+      const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
+      const observed = same ? exactly : listed.join(', ') || 'none';
+      tell(
+        id,
+        compare(expected, observed, {
+          reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
+        })
+      );
+    }
+  }
+};

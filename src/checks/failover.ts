@@ -1,0 +1,89 @@
+import {addressFamily} from '../kube.ts';
+import {client} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {must} from '../sh.ts';
+import {absent, clusterIp, podIps} from './echo.ts';
+import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
+import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+
+/** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
+const limit = 1;
+
+/** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
+export const failover: Checks<Checking> = {
+  layer: 'failover',
+  rows: families.map(family =>
+    row(
+      'failover',
+      `failover/dual-stack/${family}`,
+      `With ${family} to the dual-stack pod cut, its Service answers over the other family`,
+      `an answer within ${limit} s`,
+      {
+        family,
+        from: {kind: 'Deployment', namespace: client.namespace, name: client.app},
+        to: {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'}
+      }
+    )
+  ),
+  look: async (checking, asked) => {
+    for (const row of asked) checking.tell(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
+  }
+};
+
+async function withCut(checking: Checking, row: Row): Promise<Finding> {
+  const family = row.family ?? 'ipv4';
+  const pod = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === family);
+  // Envoy listens on each ClusterIP; the pod's address is what is cut
+  const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
+  if (pod === undefined || address === undefined) return absent(row);
+  const rules = checking.plan.cluster.nodes.map(
+    node => (verb: '-I' | '-D') => cutCommand(node, verb, pod)
+  );
+  try {
+    for (const rule of rules) await must(checking.sh, rule('-I'), {seconds: 20});
+    return await answered(checking, row, address);
+  } finally {
+    for (const rule of rules) await checking.sh(rule('-D'), {seconds: 20});
+  }
+}
+
+/** In the node: drops what goes to a pod, from wherever. */
+export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string[] => [
+  ...[
+    'docker',
+    'exec',
+    node,
+    addressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
+    '--wait',
+    verb,
+    'FORWARD'
+  ],
+  ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
+];
+
+async function answered(checking: Checking, row: Row, address: string): Promise<Finding> {
+  const {sh, plan, work} = checking;
+  const probe = {word: row.id, address, port: 9000};
+  const [answers = []] = await ask(sh, meshClient, [probe], 2, plan.probes.seconds);
+  const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
+  const pods = podIps(checking, 'dual-stack');
+  const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
+  const slowest = Math.max(...answers.map(({seconds}) => seconds));
+  return {
+    observed: slow
+      ? slow.text === ''
+        ? 'no answer'
+        : `an answer after ${slow.seconds} s`
+      : `an answer after ${slowest} s`,
+    verdict: slow ? 'failed' : 'passed',
+    reason: slow
+      ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
+      : null,
+    address,
+    upstream: peers.at(-1) ?? null,
+    attempts: attemptsOf(answers, work.clock),
+    reproduce: reproduceProbe(meshClient, probe)
+  };
+}

@@ -1,0 +1,104 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {addressFamily} from '../kube.ts';
+import {client} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {absent, clusterIp, podIps} from './echo.ts';
+import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {type Checking, type Checks, type Row, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
+const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
+const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+
+/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+const settling = 10;
+
+/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
+export const mtls: Checks<Checking> = {
+  layer: 'mtls',
+  rows: families.flatMap(family => [
+    row(
+      'mtls',
+      `mtls/dual-stack/${family}`,
+      `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`,
+      `hello mtls/dual-stack/${family}`,
+      {family, from: mesh, to}
+    ),
+    row(
+      'mtls',
+      `mtls/dual-stack/${family}-refused`,
+      `Without a sidecar, port 9001 is refused over ${family}`,
+      'no answer',
+      {family, from: plain, to: pod}
+    ),
+    row(
+      'mtls',
+      `mtls/dual-stack/${family}-control`,
+      `Without a sidecar, port 9000 still answers over ${family}`,
+      `hello mtls/dual-stack/${family}-control`,
+      {family, from: plain, to: pod}
+    )
+  ]),
+  look: async (checking, asked) => {
+    const [refused, answered] = [
+      asked.filter(({id}) => id.endsWith('-refused')),
+      asked.filter(({id}) => !id.endsWith('-refused'))
+    ];
+    await Promise.all(refused.map(row => untilRefused(checking, row)));
+    const proofs = answered.flatMap(row => proofOf(checking, row));
+    await Promise.all([
+      prove(
+        meshClient,
+        proofs.filter(({row}) => row.from === mesh),
+        checking
+      ),
+      prove(
+        plainClient,
+        proofs.filter(({row}) => row.from === plain),
+        checking
+      )
+    ]);
+  }
+};
+
+function proofOf(checking: Checking, row: Row): Proof[] {
+  const pods = podIps(checking, 'dual-stack');
+  const control = row.from === plain;
+  const address = control
+    ? pods.find(ip => addressFamily(ip) === row.family)
+    : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
+  if (address !== undefined)
+    return [{row, probe: {word: row.id, address, port: control ? 9000 : 9001}, pods}];
+  checking.tell(row.id, absent(row));
+  return [];
+}
+
+/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
+async function untilRefused(checking: Checking, row: Row): Promise<void> {
+  const {sh, work, tell} = checking;
+  const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
+  if (address === undefined) return tell(row.id, absent(row));
+  const probe = {word: row.id, address, port: 9001};
+  const end = work.clock() + settling;
+  for (;;) {
+    const [answers = []] = await ask(sh, plainClient, [probe], 1, 1);
+    const text = answers[0]?.text ?? '';
+    const over = work.clock() > end || work.signal.aborted;
+    if (text !== '' && !over) await sleep(300);
+    else
+      return tell(row.id, {
+        observed: text || 'no answer',
+        verdict: text === '' ? 'passed' : 'failed',
+        reason:
+          text === ''
+            ? null
+            : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${settling} s ago`,
+        address,
+        attempts: attemptsOf(answers, work.clock),
+        reproduce: reproduceProbe(plainClient, probe)
+      });
+  }
+}

@@ -1,0 +1,58 @@
+import {addressFamily, condition, get, type Node} from '../kube.ts';
+import {until} from '../wait.ts';
+import {type Checks, compare, row, type Standing} from './row.ts';
+
+const ready = 'node/all/ready';
+const cidrs = 'node/all/pod-cidrs';
+
+/** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
+const patience = 60;
+
+/** The cluster itself, before Istio. */
+export const node: Checks<Standing> = {
+  layer: 'node',
+  rows: [
+    row('node', ready, 'Every node is Ready', 'Ready'),
+    row(
+      'node',
+      cidrs,
+      'Every node has a pod CIDR of each family, in the order asked for',
+      'both families'
+    )
+  ],
+  look: async ({plan, sh, work, tell}) => {
+    const start = work.clock();
+    const nodes = await until(work, async () => {
+      const nodes = await get<Node>(sh, 'nodes');
+      const waiting = nodes.filter(node => !isReady(node));
+      if (waiting.length === 0 || work.clock() - start > patience)
+        return {is: 'done', value: nodes};
+      return {
+        is: 'waiting',
+        for: `${waiting.map(({metadata}) => metadata.name).join(', ')} to be Ready`
+      };
+    });
+    const unready = nodes.filter(node => !isReady(node)).map(({metadata}) => metadata.name);
+    tell(
+      ready,
+      compare('Ready', unready.length === 0 ? 'Ready' : `not Ready: ${unready.join(', ')}`, {
+        reproduce: 'kubectl get nodes'
+      })
+    );
+    const wanted = plan.cluster.families.join();
+    const wrong = nodes.find(
+      ({spec}) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted
+    );
+    tell(cidrs, {
+      observed: nodes.map(({spec}) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
+      verdict: wrong ? 'failed' : 'passed',
+      reason: wrong
+        ? `${wrong.metadata.name} has the pod CIDRs ${wrong.spec.podCIDRs?.join(', ') ?? 'none'}; asked for was ${wanted}`
+        : null,
+      reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
+    });
+  }
+};
+
+const isReady = ({status}: Node): boolean =>
+  condition('Ready', status.conditions)?.status === 'True';

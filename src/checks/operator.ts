@@ -1,0 +1,37 @@
+import {type Deployment, get, lookAtTrouble, ofKind, type Pod} from '../kube.ts';
+import {operatorNamespace} from '../phases/operator.ts';
+import {until} from '../wait.ts';
+import {type Checks, compare, row, type Standing, skip} from './row.ts';
+
+const available = 'operator/sail-operator/available';
+const image = 'operator/sail-operator/image';
+const to = {to: {kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator'}};
+const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
+
+/** The Sail Operator: nothing waits for it but this check. */
+export const operator: Checks<Standing> = {
+  layer: 'operator',
+  rows: [
+    row('operator', available, "The operator's Deployment is available", 'available', to),
+    row('operator', image, 'It runs the image asked for', 'the image asked for', to)
+  ],
+  look: async ({plan, sh, work, tell}) => {
+    const deployment = await until(work, async () => {
+      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
+      const [deployment] = ofKind(things, 'Deployment');
+      if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
+        return {is: 'done', value: deployment};
+      const trouble = lookAtTrouble(ofKind(things, 'Pod'), {class: 'operator', layer: 'operator'});
+      return trouble ?? {is: 'waiting', for: 'the operator to be available'};
+    });
+    tell(available, compare('available', 'available', {reproduce}));
+    const wanted = plan.operator.image;
+    const running = deployment.spec.template.spec.containers.map(container => container.image);
+    tell(
+      image,
+      wanted === null
+        ? skip('the chart does not name an image')
+        : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), {reproduce})
+    );
+  }
+};

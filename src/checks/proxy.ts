@@ -1,0 +1,183 @@
+import {addressFamily, isReady, ofKind, type Pod} from '../kube.ts';
+import {client, samples, servers} from '../manifests/samples.ts';
+import type {Family} from '../results.ts';
+import {must} from '../sh.ts';
+import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
+
+/** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
+interface SocketAddress {
+  socket_address?: {address: string; port_value: number};
+}
+interface Listeners {
+  listener_statuses?: {
+    name: string;
+    local_address: SocketAddress;
+    additional_local_addresses?: SocketAddress[];
+  }[];
+}
+interface Endpoints {
+  configs?: {
+    endpoint_config?: {cluster_name: string; endpoints?: {lb_endpoints?: LbEndpoint[]}[]};
+  }[];
+}
+interface LbEndpoint {
+  endpoint: {address: SocketAddress; additional_addresses?: {address: SocketAddress}[]};
+}
+
+const wildcards = [15001, 15006, 15021].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound and health on 0.0.0.0 and ::';
+const envoy = (namespace: string, app: string, query: string): string[] => [
+  ...[
+    'kubectl',
+    'exec',
+    '--namespace',
+    namespace,
+    `deployment/${app}`,
+    '--container',
+    'istio-proxy',
+    '--'
+  ],
+  ...['pilot-agent', 'request', 'GET', query]
+];
+const listenerQuery = 'listeners?format=json';
+const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+
+/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+export const proxy: Checks<Checking> = {
+  layer: 'proxy',
+  rows: [
+    ...samples.map(({namespace, app}) =>
+      row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+        to: {kind: 'Deployment', namespace, name: app}
+      })
+    ),
+    ...servers.map(({namespace}) =>
+      row(
+        'proxy',
+        `proxy/${namespace}/cluster-ips`,
+        'The client has a listener on exactly the ClusterIPs of the Service',
+        'exactly its ClusterIPs',
+        {from, to: {kind: 'Service', namespace, name: 'tcp-echo'}}
+      )
+    ),
+    ...servers.map(({namespace}) =>
+      row(
+        'proxy',
+        `proxy/${namespace}/endpoints`,
+        "The client's endpoints are exactly the ready pods, with the addresses of its families",
+        'exactly the ready pods',
+        {from, to: {kind: 'Service', namespace, name: 'tcp-echo'}}
+      )
+    )
+  ],
+  look: async (checking, asked) => {
+    const wanted = (aspect: string) => asked.filter(({id}) => id.endsWith(aspect));
+    const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
+    const [listeners, endpoints] = await Promise.all([
+      ofClient ? dump<Listeners>(checking, client.namespace, client.app, listenerQuery) : {},
+      ofClient ? dump<Endpoints>(checking, client.namespace, client.app, endpointQuery) : {}
+    ]);
+    for (const {id, target} of wanted('/cluster-ips'))
+      checking.tell(id, clusterIps(checking, target, listeners));
+    for (const {id, target} of wanted('/endpoints'))
+      checking.tell(id, readyPods(checking, target, endpoints));
+    await Promise.all(
+      wanted('/listeners').map(async ({id, to}) => {
+        const {namespace = '', name = ''} = to ?? {};
+        checking.tell(
+          id,
+          wildcardListeners(
+            await dump<Listeners>(checking, namespace, name, listenerQuery),
+            envoy(namespace, name, listenerQuery)
+          )
+        );
+      })
+    );
+  }
+};
+
+async function dump<T>({sh}: Checking, namespace: string, app: string, query: string): Promise<T> {
+  return JSON.parse(await must(sh, envoy(namespace, app, query), {seconds: 20})) as T;
+}
+
+const written = ({socket_address: socket}: SocketAddress): string =>
+  socket === undefined
+    ? ''
+    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
+
+const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
+  listener_statuses
+    .flatMap(({local_address, additional_local_addresses = []}) => [
+      local_address,
+      ...additional_local_addresses
+    ])
+    .map(written);
+
+function wildcardListeners(listeners: Listeners, command: string[]): Finding {
+  const addresses = addressesOf(listeners);
+  const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
+  return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+    reproduce: command.join(' ')
+  });
+}
+
+function clusterIps({things}: Checking, target: string, listeners: Listeners): Finding {
+  const service = ofKind(things, 'Service', target).find(
+    ({metadata}) => metadata.name === 'tcp-echo'
+  );
+  const wanted = (service?.spec.clusterIPs ?? []).map(ip =>
+    written({socket_address: {address: ip, port_value: 9000}})
+  );
+  const others = ofKind(things, 'Service')
+    .filter(other => other !== service)
+    .flatMap(({spec}) => spec.clusterIPs ?? []);
+  const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+  const missing = wanted.filter(address => !found.includes(address));
+  const foreign = found.filter(
+    address => !wanted.includes(address) && !others.some(ip => address.includes(ip))
+  );
+  const said = [
+    ...missing.map(address => `no listener on ${address}`),
+    ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+  ];
+  return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+    reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
+  });
+}
+
+/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+function readyPods({things}: Checking, target: string, dumped: Endpoints): Finding {
+  const families = target === 'dual-stack' ? (['ipv4', 'ipv6'] as Family[]) : [target as Family];
+  const wanted = ofKind(things, 'Pod', target)
+    .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+    .map(pod => endpointOf(pod, families));
+  const found = (dumped.configs ?? [])
+    .map(config => config.endpoint_config)
+    .filter(
+      config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`
+    )
+    .flatMap(config => config?.endpoints ?? [])
+    .flatMap(({lb_endpoints = []}) => lb_endpoints)
+    .map(({endpoint}) =>
+      [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({address}) => address)]
+        .map(({socket_address}) => socket_address?.address)
+        .join('+')
+    );
+  const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+  return compare(
+    'exactly the ready pods',
+    same
+      ? 'exactly the ready pods'
+      : `${found.join(', ') || 'none'} instead of ${wanted.join(', ')}`,
+    {
+      reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
+    }
+  );
+}
+
+const endpointOf = ({status}: Pod, families: Family[]): string =>
+  (status.podIPs ?? [])
+    .map(({ip}) => ip)
+    .filter(ip => families.includes(addressFamily(ip)))
+    .join('+');

@@ -1,0 +1,70 @@
+import {addressFamily, isReady, ofKind, type Pod} from '../kube.ts';
+import {plainNamespace} from '../manifests/samples.ts';
+import {workloads} from '../phases/samples.ts';
+import {type Checking, type Checks, compare, row} from './row.ts';
+
+const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
+  namespace === plainNamespace ? `${namespace}-${app}` : namespace;
+
+const to = ({namespace, app}: {namespace: string; app: string}) => ({
+  to: {kind: 'Deployment', namespace, name: app}
+});
+
+/** The pods of the samples. */
+export const workload: Checks<Checking> = {
+  layer: 'workload',
+  rows: workloads.flatMap(place => [
+    row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', to(place)),
+    row(
+      'workload',
+      `workload/${targetOf(place)}/addresses`,
+      'Every pod has an address of each family',
+      'ipv4, ipv6',
+      to(place)
+    ),
+    row(
+      'workload',
+      `workload/${targetOf(place)}/sidecar`,
+      place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
+      place.namespace === plainNamespace ? 'none' : 'istio-proxy',
+      to(place)
+    )
+  ]),
+  look: async ({things, tell}, asked) => {
+    for (const {id, to, expected} of asked) {
+      const pods = ofKind(things, 'Pod', to?.namespace).filter(
+        ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
+      );
+      const observe = id.endsWith('/ready')
+        ? readiness
+        : id.endsWith('/sidecar')
+          ? sidecar
+          : addresses;
+      const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
+      tell(
+        id,
+        compare(expected, observed, {
+          reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
+        })
+      );
+    }
+  }
+};
+
+const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
+
+const addresses = ({status}: Pod): string =>
+  (status.podIPs ?? [])
+    .map(({ip}) => addressFamily(ip))
+    .sort()
+    .join(', ') || 'none';
+
+/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
+function sidecar({spec}: Pod): string {
+  const restarted = (spec.initContainers ?? []).filter(
+    ({restartPolicy}) => restartPolicy === 'Always'
+  );
+  return (
+    [...restarted, ...spec.containers].find(({name}) => name === 'istio-proxy')?.name ?? 'none'
+  );
+}
