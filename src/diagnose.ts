@@ -75,14 +75,25 @@ const blame: Record<Layer, {class: FailureClass; hint: string}> = {
 /** Where a phase works; a time that is over is told of that layer. */
 const layerOfPhase = (phase: string): Layer | null => {
   const table: Record<string, Layer> = {
+    kind: 'runner',
+    kubectl: 'runner',
+    helm: 'runner',
+    chart: 'runner',
+    name: 'runner',
     cluster: 'node',
     containerd: 'node',
     api: 'node',
+    namespaces: 'node',
+    services: 'node',
     operator: 'operator',
+    strict: 'control-plane',
     istiod: 'control-plane',
     mesh: 'control-plane',
-    samples: 'workload'
+    'plain samples': 'workload',
+    samples: 'workload',
+    look: 'node'
   };
+  if (phase.startsWith('images: ')) return 'node';
   return table[phase] ?? layers.find(layer => phase === `check ${layer}`) ?? null;
 };
 
@@ -182,10 +193,15 @@ function ofError(first: {phase: string; error: unknown} | undefined): Failure | 
       hint
     };
   }
-  const layer = layerOfPhase(phase);
-  if (error.name !== 'CommandError' || layer === null) return ofBug(error);
+  if (error.name !== 'CommandError') return ofBug(error);
+  // the API server or the node is gone, whichever phase asked it
+  const layer = nodeGone.test(error.message) ? 'node' : layerOfPhase(phase);
+  if (layer === null) return ofBug(error);
   return {...blame[layer], layer, check: null, message: oneLine(error.message)};
 }
+
+const nodeGone =
+  /the connection to the server .* was refused|Unable to connect to the server|is not running|No such container|error dialing backend/i;
 
 function ofBug(bug: unknown): Failure {
   return {

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {type Row, rowsOf} from './checks/catalogue.ts';
-import type {Inputs} from './inputs.ts';
+import type {Inputs, Values} from './inputs.ts';
 import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from './manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from './manifests/kind.ts';
 import {
@@ -12,7 +12,6 @@ import {
   plainNamespace,
   plainYaml,
   type Sample,
-  type Split,
   samples,
   splitManifests
 } from './manifests/samples.ts';
@@ -22,7 +21,7 @@ import {clientImage, echoImage} from './pins.ts';
 import type {Family} from './results.ts';
 
 /** What a phase needs an image for. */
-export type ImageUser = 'operator' | 'istiod' | 'cni' | 'samples';
+export type ImageUser = 'operator' | 'istiod' | 'samples';
 
 /** Everything that a run is going to do: a value that can be printed, before anything is made. */
 export interface Plan {
@@ -52,9 +51,6 @@ export interface Plan {
     expected: string | null;
     cni: boolean;
   };
-  /** Namespace → has sidecars. */
-  namespaces: Record<string, boolean>;
-  injectionLabel: string;
   images: {name: string; user: ImageUser}[];
   /** Name → contents, written to `directory` beforehand. */
   files: Record<string, string>;
@@ -83,7 +79,8 @@ export function makePlan(
     cni
   };
   const manifests = sampleManifests(inputs, given);
-  const operatorImage = inputs['operator-image'] ?? chart.image;
+  const operatorImage =
+    inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const name = inputs['cluster-name'];
   return {
     directory,
@@ -104,15 +101,10 @@ export function makePlan(
     },
     operatorImageAsked: inputs['operator-image'],
     istio: {asked: mesh.version, expected: offer?.version ?? null, cni},
-    namespaces: {
-      ...Object.fromEntries(samples.map(({namespace}) => [namespace, true])),
-      [plainNamespace]: false
-    },
-    injectionLabel: inputs['injection-label'],
     images: unique([
       {name: operatorImage ?? '', user: 'operator'},
       {name: offer?.istiod ?? '', user: 'istiod'},
-      {name: cni ? (offer?.cni ?? '') : '', user: 'cni'},
+      {name: cni ? (offer?.cni ?? '') : '', user: 'istiod'},
       {name: offer?.proxy ?? '', user: 'samples'},
       ...manifests.images.map(image => ({name: image, user: 'samples' as const}))
     ]),
@@ -125,7 +117,8 @@ export function makePlan(
         namespaceYaml(plainNamespace, null)
       ]),
       'services.yaml': join(manifests.early),
-      'workloads.yaml': join(manifests.workloads),
+      'plain.yaml': join(manifests.plain),
+      'samples.yaml': join(manifests.meshed),
       'strict.yaml': strictYaml(),
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
@@ -138,7 +131,7 @@ export function makePlan(
 }
 
 /** The documentation's samples, and our own beside them. */
-function sampleManifests(inputs: Inputs, given: SampleFiles | null): Split {
+function sampleManifests(inputs: Inputs, given: SampleFiles | null) {
   const images = {
     echo: inputs['echo-image'] ?? echoImage,
     client: inputs['client-image'] ?? clientImage
@@ -149,15 +142,20 @@ function sampleManifests(inputs: Inputs, given: SampleFiles | null): Split {
     ...samples.map(sample =>
       splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
     ),
-    splitManifests(join([pathServiceYaml('ipv4'), pathServiceYaml('ipv6')]), 'dual-stack', null),
-    splitManifests(plainYaml(images), plainNamespace, null)
+    splitManifests(join([pathServiceYaml('ipv4'), pathServiceYaml('ipv6')]), 'dual-stack', null)
   ];
+  const plain = splitManifests(plainYaml(images), plainNamespace, null);
+  const all = [...splits, plain];
   return {
-    early: splits.flatMap(split => split.early),
-    workloads: splits.flatMap(split => split.workloads),
-    images: splits.flatMap(split => split.images)
+    early: all.flatMap(split => split.early),
+    plain: plain.workloads,
+    meshed: splits.flatMap(split => split.workloads),
+    images: all.flatMap(split => split.images)
   };
 }
+
+const imageIn = (values: Values | null): string | null =>
+  typeof values?.image === 'string' ? values.image : null;
 
 /** Each image once, for its first user. */
 function unique(images: Plan['images']): Plan['images'] {

@@ -29,9 +29,12 @@ export async function run(sh: Sh): Promise<void> {
     core.setOutput(name, value); // stands when we are killed
   const ending = await Promise.race([work(run), interrupted(), broken()]);
   run.schedule.stop();
-  if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) return;
+  if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
+    for (const name of ['result', 'failure-class']) core.setOutput(name, ''); // nothing was proven
+    return;
+  }
   const results = await report(run, ending);
-  if (results.failure) core.setFailed(`${results.failure.message} ${results.failure.hint}`);
+  if (results.failure) process.exitCode = 1; // its annotation is written
   if (ending !== 'done') process.exit(); // what is still under way ends with us
 }
 

@@ -36,8 +36,14 @@ export class Schedule {
     this.clock = clock;
   }
 
-  /** Runs these phases and resolves when all have ended. Never rejects because of a phase. */
+  /** Runs these phases and resolves when all have ended. Never rejects because of a phase, only for a need that is not listed before it. */
   async run(phases: Phase[]): Promise<void> {
+    const known = new Set(this.#ended.keys());
+    for (const {name, needs} of phases) {
+      const missing = needs.find(need => !known.has(need));
+      if (missing) throw new Error(`${name} needs ${missing}, which is not listed before it`);
+      known.add(name);
+    }
     await Promise.all(phases.map(phase => this.#start(phase)));
   }
 
@@ -54,11 +60,7 @@ export class Schedule {
   }
 
   #start(phase: Phase): Promise<PhaseResult> {
-    const needed = phase.needs.map(need => {
-      const ended = this.#ended.get(need);
-      if (!ended) throw new Error(`${phase.name} needs ${need}, which is not listed before it`);
-      return ended;
-    });
+    const needed = phase.needs.flatMap(need => this.#ended.get(need) ?? []);
     const result: PhaseResult = {
       name: phase.name,
       status: 'skipped',

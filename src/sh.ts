@@ -9,15 +9,13 @@ export interface Output {
 }
 
 export interface Options {
-  /** Standard input; empty and closed without it. */
-  input?: string;
   /** A second command that reads the first one's standard output. */
   into?: string[];
   /** Time limit in seconds, 600 without one. */
   seconds?: number;
 }
 
-/** Runs a command, given as an argument array. Never rejects because of its exit code. */
+/** Runs a command, given as an argument array, which must not read standard input. Never rejects because of its exit code. */
 export type Sh = (command: string[], options?: Options) => Promise<Output>;
 
 /** A command that ended with another exit code than 0. */
@@ -48,13 +46,13 @@ const bounded = (line: string[], seconds: number): string[] =>
     : line;
 
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-export const sh: Sh = async (command, {input = '', into, seconds = 600} = {}) => {
+export const sh: Sh = async (command, {into, seconds = 600} = {}) => {
   const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
   const {exitCode, stdout, stderr} = await exec.getExecOutput(program, rest, {
     silent: true,
     ignoreReturnCode: true,
-    delay: 500, // a grandchild that keeps the pipes open would cost 10 s
-    input: Buffer.from(input) // without it, standard input stays open
+    delay: 500 // a grandchild that keeps the pipes open would cost 10 s
+    // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
   });
   const code: number | null = exitCode; // null, against its type, when a signal ended it
   return {code: code ?? 137, stdout, stderr, late: code === 124 || code === null};

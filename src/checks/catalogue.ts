@@ -23,12 +23,12 @@ export const preflights: Checks<Preflight>[] = [runner, network];
 /** Made as soon as the phase named has passed. */
 export const standing: {checks: Checks<Standing>; needs: string[]}[] = [
   {checks: node, needs: ['cluster', 'api']},
-  {checks: operator, needs: ['operator']},
-  {checks: controlPlane, needs: ['mesh']}
+  {checks: operator, needs: ['operator']}
 ];
 
-/** Made once the samples are ready; `after` are layers whose probes would be taken for these ones' own. */
+/** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
 export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
+  {checks: controlPlane, after: ['mesh']},
   {checks: workload, after: []},
   {checks: service, after: []},
   {checks: endpoints, after: []},

@@ -1,108 +1,131 @@
 import {addressFamily, condition, type Deployment, get, ofKind, type Service} from '../kube.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
 import type {Istio} from '../phases/mesh.ts';
-import {must} from '../sh.ts';
-import {type Checks, compare, row, type Standing, skip} from './row.ts';
+import type {Place} from '../results.ts';
+import {type Checking, type Checks, compare, row, skip} from './row.ts';
 
-const ids = {
-  healthy: 'control-plane/istio/healthy',
-  version: 'control-plane/istiod/version',
-  dualStack: 'control-plane/istiod/dual-stack',
-  service: 'control-plane/istiod/service',
-  cni: 'control-plane/istio-cni/ready'
-};
-const istiod = (kind: string) => ({to: {kind, namespace: istioNamespace, name: 'istiod'}});
+/** What the API server and istiod said. */
+interface Seen {
+  istio: Istio | undefined;
+  deployment: Deployment | undefined;
+  service: Service | undefined;
+  /** What istiod says of itself, `1.30.3-56df41f-Clean`, or why it says nothing. */
+  version: string;
+}
+
+// istiod's monitoring port, by way of the API server: no program is needed in its image
+const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
+
+const place = (kind: string, name: string, namespace = istioNamespace): Place => ({
+  kind,
+  namespace,
+  name
+});
+
+const aspects: {
+  id: string;
+  title: string;
+  expected: string;
+  to: Place;
+  observe: (seen: Seen) => string;
+  reproduce: string;
+}[] = [
+  {
+    id: 'control-plane/istio/healthy',
+    title: 'The Istio resource is Healthy',
+    expected: 'Healthy',
+    to: place('Istio', 'default', ''),
+    observe: ({istio}) => istio?.status?.state ?? 'none',
+    reproduce: 'kubectl get istio default -o yaml'
+  },
+  {
+    id: 'control-plane/istiod/available',
+    title: 'istiod is available',
+    expected: 'available',
+    to: place('Deployment', 'istiod'),
+    observe: ({deployment}) =>
+      deployment?.status.availableReplicas ? 'available' : 'no replica is available',
+    reproduce: `kubectl get pods -n ${istioNamespace}`
+  },
+  {
+    id: 'control-plane/istiod/dual-stack',
+    title: 'istiod has ISTIO_DUAL_STACK',
+    expected: 'ISTIO_DUAL_STACK=true',
+    to: place('Deployment', 'istiod'),
+    observe: ({deployment}) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
+    reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`
+  },
+  {
+    id: 'control-plane/istiod/service',
+    title: 'The Service istiod is RequireDualStack with a ClusterIP of each family',
+    expected: 'RequireDualStack, ipv4, ipv6',
+    to: place('Service', 'istiod'),
+    observe: ({service}) =>
+      [
+        service?.spec.ipFamilyPolicy,
+        ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
+      ].join(', '),
+    reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`
+  }
+];
+
+const version = 'control-plane/istiod/version';
+const cni = 'control-plane/istio-cni/ready';
 
 /** The Istio resource and what the operator made of it. */
-export const controlPlane: Checks<Standing> = {
+export const controlPlane: Checks<Checking> = {
   layer: 'control-plane',
   rows: [
-    row('control-plane', ids.healthy, 'The Istio resource is Healthy', 'Healthy', {
-      to: {kind: 'Istio', namespace: '', name: 'default'}
+    ...aspects.map(({id, title, expected, to}) => row('control-plane', id, title, expected, {to})),
+    row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
+      to: place('Deployment', 'istiod')
     }),
-    row(
-      'control-plane',
-      ids.version,
-      'istiod has the version asked for',
-      'the version asked for',
-      istiod('Deployment')
-    ),
-    row(
-      'control-plane',
-      ids.dualStack,
-      'istiod has ISTIO_DUAL_STACK',
-      'ISTIO_DUAL_STACK=true',
-      istiod('Deployment')
-    ),
-    row(
-      'control-plane',
-      ids.service,
-      'The Service istiod is RequireDualStack with a ClusterIP of each family',
-      'RequireDualStack, ipv4, ipv6',
-      istiod('Service')
-    ),
-    row('control-plane', ids.cni, 'IstioCNI is ready', 'Healthy', {
-      to: {kind: 'IstioCNI', namespace: cniNamespace, name: 'default'}
+    row('control-plane', cni, 'IstioCNI is ready', 'ready', {
+      to: place('IstioCNI', 'default', cniNamespace)
     })
   ],
-  look: async ({plan, sh, tell}) => {
-    const [things, [istio], version] = await Promise.all([
-      get<Deployment | Service>(sh, 'deployments,services', '-n', istioNamespace),
+  look: async ({plan, sh, things, tell}) => {
+    const [[istio], said] = await Promise.all([
       get<Istio>(sh, 'istios.sailoperator.io', 'default'),
-      must(sh, ['kubectl', 'get', '--raw', versionPath], {seconds: 20}).catch(String)
+      sh(['kubectl', 'get', '--raw', versionPath], {seconds: 20})
     ]);
-    tell(
-      ids.healthy,
-      compare('Healthy', istio?.status?.state ?? 'none', {
-        reproduce: 'kubectl get istio default -o yaml'
-      })
-    );
+    const seen: Seen = {
+      istio,
+      deployment: ofKind(things, 'Deployment', istioNamespace).find(isIstiod),
+      service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
+      version: (said.code === 0 ? said.stdout : said.stderr).trim()
+    };
+    for (const {id, expected, observe, reproduce} of aspects)
+      tell(id, compare(expected, observe(seen), {reproduce}));
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-    const [reported = version.trim()] =
-      /^v?\d+\.\d+\.\d+(-(alpha|beta|rc)[\w.]*)?/.exec(version) ?? [];
     tell(
-      ids.version,
-      compare(asked, `v${reported.replace(/^v/, '')}`, {
-        reproduce: `kubectl get --raw ${versionPath}`
-      })
-    );
-    const deployment = ofKind(things, 'Deployment').find(({metadata}) =>
-      metadata.name.startsWith('istiod')
-    );
-    const env = deployment?.spec.template.spec.containers.flatMap(container => container.env ?? []);
-    const set = env?.find(({name}) => name === 'ISTIO_DUAL_STACK')?.value;
-    tell(
-      ids.dualStack,
-      compare('ISTIO_DUAL_STACK=true', set === undefined ? 'not set' : `ISTIO_DUAL_STACK=${set}`, {
-        reproduce: `kubectl get deployment -n ${istioNamespace} -o yaml`
-      })
-    );
-    const service = ofKind(things, 'Service').find(({metadata}) =>
-      metadata.name.startsWith('istiod')
-    );
-    const {ipFamilyPolicy = 'none', clusterIPs = []} = service?.spec ?? {};
-    tell(
-      ids.service,
-      compare(
-        'RequireDualStack, ipv4, ipv6',
-        [ipFamilyPolicy, ...clusterIPs.map(addressFamily).sort()].join(', '),
-        {reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`}
-      )
+      version,
+      compare(asked, versionOf(seen.version), {reproduce: `kubectl get --raw ${versionPath}`})
     );
     tell(
-      ids.cni,
+      cni,
       plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
     );
   }
 };
 
-// istiod's monitoring port, by way of the API server: no program is needed in its image
-const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
+const isIstiod = ({metadata}: Deployment | Service): boolean => metadata.name.startsWith('istiod');
 
-async function lookAtCni(sh: Standing['sh']) {
-  const [cni] = await get<Istio>(sh, 'istiocnis.sailoperator.io', 'default');
-  const ready = condition('Ready', cni?.status?.conditions)?.status === 'True';
-  return compare('Healthy', ready ? (cni?.status?.state ?? 'none') : 'not ready', {
+const dualStackOf = (deployment: Deployment | undefined): string | undefined =>
+  deployment?.spec.template.spec.containers
+    .flatMap(({env = []}) => env)
+    .find(({name}) => name === 'ISTIO_DUAL_STACK')?.value;
+
+/** `1.30.3-56df41f-Clean` → `v1.30.3`. */
+function versionOf(said: string): string {
+  const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
+  return found === undefined ? said : `v${found}`;
+}
+
+async function lookAtCni(sh: Checking['sh']) {
+  const [found] = await get<Istio>(sh, 'istiocnis.sailoperator.io', 'default');
+  const ready = condition('Ready', found?.status?.conditions);
+  return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
     reproduce: 'kubectl get istiocni default -o yaml'
   });
 }

@@ -24,7 +24,7 @@ export const node: Checks<Standing> = {
     const start = work.clock();
     const nodes = await until(work, async () => {
       const nodes = await get<Node>(sh, 'nodes');
-      const waiting = nodes.filter(node => !isReady(node));
+      const waiting = nodes.filter(node => !isReady(node) || node.spec.podCIDRs === undefined);
       if (waiting.length === 0 || work.clock() - start > patience)
         return {is: 'done', value: nodes};
       return {

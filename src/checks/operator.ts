@@ -16,14 +16,21 @@ export const operator: Checks<Standing> = {
     row('operator', image, 'It runs the image asked for', 'the image asked for', to)
   ],
   look: async ({plan, sh, work, tell}) => {
-    const deployment = await until(work, async () => {
-      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
-      const [deployment] = ofKind(things, 'Deployment');
-      if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-        return {is: 'done', value: deployment};
-      const trouble = lookAtTrouble(ofKind(things, 'Pod'), {class: 'operator', layer: 'operator'});
-      return trouble ?? {is: 'waiting', for: 'the operator to be available'};
-    });
+    const deployment = await until(
+      work,
+      async () => {
+        const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
+        const [deployment] = ofKind(things, 'Deployment');
+        if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
+          return {is: 'done', value: deployment};
+        const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
+          class: 'operator',
+          layer: 'operator'
+        });
+        return trouble ?? {is: 'waiting', for: 'the operator to be available'};
+      },
+      {every: 1}
+    );
     tell(available, compare('available', 'available', {reproduce}));
     const wanted = plan.operator.image;
     const running = deployment.spec.template.spec.containers.map(container => container.image);

@@ -93,11 +93,13 @@ export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh):
     return {is: 'done', value: undefined};
   });
   await until(work, async () => {
-    // made by the controller manager; and kubeadm binds our role only after the API server is up
-    const {code} = await sh(['kubectl', 'get', 'serviceaccount', 'default', '-o', 'name'], {
+    // kubeadm binds our role only after the API server is up
+    const {code} = await sh(['kubectl', 'auth', 'can-i', '*', '*', '--all-namespaces'], {
       seconds: 20
     });
-    return code === 0 ? {is: 'done', value: undefined} : {is: 'waiting', for: 'the API server'};
+    return code === 0
+      ? {is: 'done', value: undefined}
+      : {is: 'waiting', for: 'the API server to let us in'};
   });
   const version = JSON.parse(await must(sh, ['kubectl', 'get', '--raw', '/version'])) as {
     gitVersion: string;

@@ -1,11 +1,11 @@
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
-import {CheckFailed} from '../fault.ts';
+import {CheckFailed, Fault} from '../fault.ts';
 import {type Known, known} from '../known.ts';
 import {get, type Thing} from '../kube.ts';
 import type {ImageUser, Plan} from '../plan.ts';
 import type {Phase, Work} from '../schedule.ts';
-import {must} from '../sh.ts';
+import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
 import {createCluster, refuseTaken, untilApi, untilContainerd} from './cluster.ts';
 import {imagesFor, localImages, streamImages} from './images.ts';
@@ -69,8 +69,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
-    {name: 'strict', needs: ['namespaces', 'operator'], run: () => apply(run, plan, 'strict.yaml')},
     {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
+    {name: 'strict', needs: ['namespaces', 'operator'], run: () => apply(run, plan, 'strict.yaml')},
     {
       name: 'istiod',
       needs: ['operator', 'namespaces', 'images: istiod'],
@@ -84,8 +84,13 @@ export function phases(run: Known, plan: Plan): Phase[] {
       }
     },
     {
+      name: 'plain samples', // need no webhook
+      needs: ['services', 'images: samples'],
+      run: () => apply(run, plan, 'plain.yaml')
+    },
+    {
       name: 'samples',
-      needs: ['istiod', 'services', 'images: samples'],
+      needs: ['istiod', 'plain samples'],
       run: work => deploySamples(plan, work, sh)
     },
     {
@@ -147,5 +152,15 @@ const images = ({sh}: Known, plan: Plan, user: ImageUser): Phase => ({
 });
 
 async function apply({sh}: Known, plan: Plan, file: string): Promise<void> {
-  await must(sh, applyCommand(plan, file), {seconds: 60});
+  const command = applyCommand(plan, file);
+  const output = await sh(command, {seconds: 60});
+  if (output.code === 0) return;
+  if (!/RequireDualStack|not configured for dual-stack/.test(output.stderr))
+    throw new CommandError(command, output);
+  throw new Fault(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: "See the cluster's configuration and the `kind` network: pods and Services need subnets of both families.",
+    reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
+  });
 }

@@ -22,6 +22,7 @@ export interface Istio {
 export const applyCommand = ({directory}: Plan, file: string): string[] => [
   'kubectl',
   'apply',
+  '--server-side',
   '-f',
   path.join(directory, file)
 ];
@@ -43,19 +44,23 @@ export async function installIstio(plan: Plan, work: Work, sh: Sh): Promise<void
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
-  return until(work, async () => {
-    const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
-    const {state, observedGeneration, conditions} = istio?.status ?? {};
-    const current = observedGeneration === istio?.metadata.generation;
-    if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
-      return {is: 'done', value: istio?.spec.version ?? ''};
-    return (
-      lookAtConditions(istio) ?? {
-        is: 'waiting',
-        for: `Istio to be Healthy, it is ${state ?? 'new'}`
-      }
-    );
-  });
+  return until(
+    work,
+    async () => {
+      const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
+      const {state, observedGeneration, conditions} = istio?.status ?? {};
+      const current = observedGeneration === istio?.metadata.generation;
+      if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+        return {is: 'done', value: istio?.spec.version ?? ''};
+      return (
+        lookAtConditions(istio) ?? {
+          is: 'waiting',
+          for: `Istio to be Healthy, it is ${state ?? 'new'}`
+        }
+      );
+    },
+    {every: 1}
+  );
 }
 
 async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {

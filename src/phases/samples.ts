@@ -37,7 +37,7 @@ async function readSample(file: string, directory: string): Promise<string> {
 
 /** Applies the workloads, and waits until a pod of each is ready. */
 export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  await must(sh, applyCommand(plan, 'workloads.yaml'), {seconds: 60});
+  await must(sh, applyCommand(plan, 'samples.yaml'), {seconds: 60});
   await until(work, () => lookAtSamples(sh));
 }
 

@@ -10,6 +10,7 @@ import {
   failures,
   familyNames,
   flakyChecks,
+  foldRows,
   type Grid,
   greenAllTheSame,
   grids,
@@ -189,13 +190,20 @@ const tries = (attempts: Attempt[]): Markup =>
 // ---- The grid ----
 
 const gridTables = (all: Grid[]): Markup[] =>
-  all.map(
-    grid => markup`<section class="card"><h2>Targets and families</h2>
-<table class="grid">
-<thead><tr><th scope="col">${gridTitle(grid, all.length > 1)}</th>${columns.map(column => markup`<th scope="col">${column.title}</th>`)}</tr></thead>
-<tbody>${grid.rows.map(gridRow)}</tbody>
-</table></section>`
-  );
+  all.map(grid => {
+    const first = gridTitle(grid, all.length > 1);
+    const {shown, folded, title} = foldRows(grid.rows);
+    return markup`<section class="card"><h2>Targets and families</h2>
+${shown.length > 0 ? gridTable(first, shown) : nothing}
+${folded.length > 0 ? markup`<details class="rest"><summary><span class="soft">${title}</span></summary>${gridTable(first, folded)}</details>` : nothing}
+</section>`;
+  });
+
+const gridTable = (first: string, rows: Row[]): Markup =>
+  markup`<table class="grid">
+<thead><tr><th scope="col">${first}</th>${columns.map(column => markup`<th scope="col">${column.title}</th>`)}</tr></thead>
+<tbody>${rows.map(gridRow)}</tbody>
+</table>`;
 
 const gridRow = ({title, target, cells}: Row): Markup =>
   markup`<tr><th scope="row">${title}${target ? markup` ${code(target)}` : nothing}</th>${columns.map(

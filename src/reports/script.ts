@@ -41,7 +41,8 @@ export function script(plan: Plan): string {
     '',
     '# the samples',
     line(applyCommand(here, 'services.yaml')),
-    line(applyCommand(here, 'workloads.yaml')),
+    line(applyCommand(here, 'plain.yaml')),
+    line(applyCommand(here, 'samples.yaml')),
     ...workloads.map(
       ({namespace, app}) => `kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`
     ),

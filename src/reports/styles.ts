@@ -97,13 +97,17 @@ li.axis .track { grid-column: 2; height: 1.2rem; background: none; }
 .swatch.critical { background: var(--critical); }
 .swatch:first-child { margin-left: 0; }
 .waits { padding-left: 1.1rem; font-size: .92rem; }
+.waits .soft { white-space: nowrap; }
 
 details > summary { cursor: pointer; list-style: none; }
 details > summary::-webkit-details-marker { display: none; }
 .layers > details { border-top: 1px solid var(--rule); }
 .layers > details > summary { display: flex; gap: .65rem; align-items: center; padding: .55rem 0; }
+.rest > summary { padding-top: .5rem; }
+.rest > summary::after { content: " ›"; color: var(--soft); }
+.rest[open] > summary { padding-bottom: 1rem; }
 .layers > details > summary::after, .check > summary::after { content: "›"; color: var(--soft); margin-left: auto; padding-left: .5rem; transition: rotate .12s; }
-details[open] > summary::after { rotate: 90deg; }
+details[open]:not(.rest) > summary::after { rotate: 90deg; }
 .layer { font-weight: 550; flex: none; }
 .checks { padding: 0 0 .75rem 1.95rem; }
 .check { border-radius: 8px; }

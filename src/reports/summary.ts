@@ -12,6 +12,7 @@ import {
   failures,
   familyNames,
   flakyChecks,
+  foldRows,
   type Grid,
   greenAllTheSame,
   grids,
@@ -26,7 +27,6 @@ import {
   type State,
   skippedByReason,
   timeline,
-  troubled,
   versionRows
 } from './view.ts';
 
@@ -35,9 +35,6 @@ const mostBytes = 1_000_000;
 
 /** A longer list is for the HTML report. */
 const mostListed = 200;
-
-/** A grid with more rows shows those with trouble, and folds the others. */
-const mostRows = 24;
 
 /** A piece of the summary that can be cut between its lines: `head` and `tail` stay together. */
 export interface Block {
@@ -163,23 +160,15 @@ function greenLine(results: Results): string {
 const gridBlocks = (all: Grid[]): Block[] =>
   all.flatMap(grid => gridBlock(grid, gridTitle(grid, all.length > 1)));
 
-function gridBlock({rows}: Grid, title: string): Block[] {
-  const titles = [title, ...columns.map(column => column.title)];
-  const shown = rows.length > mostRows ? rows.filter(troubled) : rows;
-  const rest = rows.length > mostRows ? rows.filter(one => !troubled(one)) : [];
-  const table = {head: gridHead(titles), lines: shown.map(gridRow), tail: ''};
-  return [...(shown.length > 0 ? [table] : []), ...restOfGrid(rest, shown.length, titles)];
-}
-
-const gridHead = (titles: string[]): string =>
-  `| ${titles.join(' | ')} |\n| --- | :---: | :---: | --- |`;
-
-/** A grid's rows without trouble: all of them, for they are one line each. */
-function restOfGrid(rows: Row[], shown: number, titles: string[]): Block[] {
-  if (rows.length === 0) return [];
-  const title = `${count(rows.length, shown > 0 ? 'more row' : 'row')} without trouble`;
-  const head = `<details><summary>${title}</summary>\n\n${gridHead(titles)}`;
-  return [{head, lines: rows.map(gridRow), tail: '\n</details>'}];
+function gridBlock({rows}: Grid, first: string): Block[] {
+  const {shown, folded: rest, title} = foldRows(rows);
+  const titles = [first, ...columns.map(column => column.title)];
+  const head = `| ${titles.join(' | ')} |\n| --- | :---: | :---: | --- |`;
+  const fold = `<details><summary>${title}</summary>\n\n${head}`;
+  return [
+    {head, lines: shown.map(gridRow), tail: ''},
+    {head: fold, lines: rest.map(gridRow), tail: '\n</details>'}
+  ].filter(block => block.lines.length > 0);
 }
 
 function gridRow({title, target, cells}: Row): string {
@@ -283,6 +272,8 @@ const gantt = (bars: Bar[]): string =>
     'gantt',
     '  dateFormat x',
     '  axisFormat %s s',
+    // Left alone, a short run's axis says `0 s, 0 s, 1 s, 1 s`.
+    ...(Math.max(...bars.map(bar => bar.at + bar.seconds)) < 12 ? ['  tickInterval 1second'] : []),
     ...bars.slice(0, 100).map(bar => `  ${task(bar)}`),
     '```'
   ].join('\n');

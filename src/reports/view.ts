@@ -406,8 +406,19 @@ function shownBy(check: CheckResult): {value: string; note: string} {
   return {value: line(value, 80), note: note.join(', ')};
 }
 
-/** Whether a row has something to look at. */
-export const troubled = (row: Row): boolean =>
+/** A longer grid shows the rows with trouble, and folds the others. */
+const mostRows = 24;
+
+/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
+export const foldRows = (rows: Row[]): {shown: Row[]; folded: Row[]; title: string} => {
+  if (rows.length <= mostRows) return {shown: rows, folded: [], title: ''};
+  const shown = rows.filter(troubled);
+  const folded = rows.filter(row => !troubled(row));
+  const title = `${count(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+  return {shown, folded, title};
+};
+
+const troubled = (row: Row): boolean =>
   Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
 
 function worst(checks: CheckResult[]): Exclude<State, 'none'> {

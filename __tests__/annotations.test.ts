@@ -1,0 +1,82 @@
+import {expect, test} from '@jest/globals';
+import {annotations} from '../src/reports/annotations.ts';
+import {changed, error, failed, flaky, hostileRun, many, passed} from './results.ts';
+
+test('a run that passed says nothing', () => {
+  expect(annotations(passed())).toEqual([]);
+});
+
+test('a failure comes first, with message, hint, consequences and the command', () => {
+  const [first, ...others] = annotations(failed());
+  expect(others).toEqual([]);
+  expect(first?.level).toBe('error');
+  expect(first?.title).toBe(
+    'IPv6 between pods is dead · Istio v1.30.3 · Kubernetes v1.34.4 · 4 of 48 checks failed in 38 s'
+  );
+  expect(first?.message.split('\n')).toEqual([
+    expect.stringMatching(/^Client and server without any sidecar: no answer/),
+    expect.stringMatching(/^The fault is below Istio: look at/),
+    '3 failed checks only because of this.',
+    'To see it by hand:',
+    expect.stringMatching(/^kubectl exec -n sleep deploy\/sleep/)
+  ]);
+});
+
+test('an error without a check is told as well', () => {
+  expect(annotations(error())).toEqual([
+    {
+      level: 'error',
+      title:
+        'Cluster could not be made: the Docker network `kind` has no IPv6 subnet · Istio v1.30.3 · Kubernetes v1.34.4 · only 4 checks reached in 6.4 s',
+      message:
+        'the Docker network `kind` has no IPv6 subnet.\nRemove it (`docker network rm kind`); kind makes it anew with both families.'
+    }
+  ]);
+});
+
+test('a rehearsal says so in the title', () => {
+  const [first] = annotations(failed({rehearsal: {recording: 'no-ipv6'}}));
+  expect(first?.title).toMatch(/^Rehearsal: IPv6 between pods is dead/);
+});
+
+test('flaky checks are one warning', () => {
+  const more = {'echo/ipv4/name': {verdict: 'flaky' as const}};
+  expect(annotations(changed(flaky(), more))).toEqual([
+    {
+      level: 'warning',
+      title: '2 checks needed another try',
+      message: 'echo/dual-stack/name: at 28 s nothing\necho/ipv4/name: at 28 s hello ipv4'
+    }
+  ]);
+});
+
+test('other failures of their own follow, what follows from them does not', () => {
+  const more = {'runner/disk/free': {verdict: 'failed' as const, reason: 'too little'}};
+  expect(annotations(changed(failed(), more)).slice(1)).toEqual([
+    {
+      level: 'error',
+      title: 'runner/disk/free failed',
+      message: 'Expected: as it should be\nObserved: 14 GiB free\ntoo little'
+    }
+  ]);
+});
+
+test.each([
+  [9, 9, '8'],
+  [11, 10, '2 more checks failed'],
+  [4000, 10, '3991 more checks failed']
+])('of %i failures at most ten annotations are made', (failures, made, last) => {
+  const results = many(1000, {verdict: 'failed'});
+  const all = annotations({...results, checks: results.checks.slice(0, failures)});
+  expect(all).toHaveLength(made);
+  expect(all.at(-1)?.title).toContain(failures > 10 ? last : 'failed');
+});
+
+test('foreign text is plain and short', () => {
+  for (const {title, message} of annotations(hostileRun())) {
+    expect(title).not.toMatch(/\p{Cc}/u);
+    expect(title.length).toBeLessThanOrEqual(250);
+    expect(message).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
+    expect(message.length).toBeLessThanOrEqual(8000);
+  }
+});

@@ -1,0 +1,54 @@
+import {describe, expect, test} from '@jest/globals';
+import {catalogue, meshChecks, preflights, standing} from '../src/checks/catalogue.ts';
+import {layers} from '../src/results.ts';
+
+describe('the catalogue', () => {
+  test.each(catalogue.map(row => [row.id, row] as const))('%s', (id, row) => {
+    const [layer, target, ...aspect] = id.split('/');
+    expect(id).toMatch(/^[a-z-]+\/[a-z0-9-]+\/[a-z0-9-]+$/);
+    expect({layer, target}).toEqual({layer: row.layer, target: row.target});
+    expect(aspect).toHaveLength(1);
+    expect(row.title).not.toBe('');
+    expect(row.expected).not.toBe('');
+  });
+
+  test('ids are unique', () => {
+    const ids = catalogue.map(({id}) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test('goes from the ground up', () => {
+    const order = catalogue.map(({layer}) => layers.indexOf(layer));
+    expect(order.indexOf(-1)).toBe(-1);
+    const sorted = (some: number[]) => some.toSorted((one, other) => one - other);
+    const meshStart = order.indexOf(layers.indexOf('workload'));
+    expect(order.slice(0, meshStart)).toEqual(sorted(order.slice(0, meshStart)));
+    expect(new Set(order).size).toBe(layers.length - 1); // uninstall comes on request
+  });
+
+  test.each([
+    'service/dual-stack/policy',
+    'echo/ipv6/name',
+    'echo/dual-stack/ipv6',
+    'path/dual-stack/ipv4',
+    'path/dual-stack/ipv6'
+  ])('%s is an id that workflows rely on', id => {
+    expect(catalogue.map(row => row.id)).toContain(id);
+  });
+
+  test('each row is of the layer that makes it', () => {
+    for (const {layer, rows} of [
+      ...preflights,
+      ...[...standing, ...meshChecks].map(({checks}) => checks)
+    ])
+      expect(rows.filter(row => row.layer !== layer)).toEqual([]);
+  });
+
+  test('path proves both families under mutual TLS, so it waits for the check of STRICT', () => {
+    const after = Object.fromEntries(meshChecks.map(({checks, after}) => [checks.layer, after]));
+    expect(after.path).toContain('check mtls');
+    expect(after.failover).toEqual(
+      expect.arrayContaining(['check echo', 'check path', 'check proxy'])
+    );
+  });
+});

@@ -1,0 +1,143 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import {afterEach, beforeEach, jest} from '@jest/globals';
+import type {Probe} from '../src/checks/probe.ts';
+import type {Work} from '../src/schedule.ts';
+import type {Output, Sh} from '../src/sh.ts';
+
+export type Answer = string | Partial<Output>;
+export type FakeSh = Sh & {calls: string[]};
+
+/** A Sh that answers from a table of command lines, and fails on any other. Of a list each call takes the next answer; the last one stands. */
+export function fakeSh(
+  answers: Record<string, Answer | Answer[]> | ((command: string[]) => Answer | undefined)
+): FakeSh {
+  const calls: string[] = [];
+  const turns = new Map<string, number>();
+  const fromTable = (line: string): Answer | undefined => {
+    const answer = typeof answers === 'function' ? undefined : answers[line];
+    if (!Array.isArray(answer)) return answer;
+    const turn = turns.get(line) ?? 0;
+    turns.set(line, turn + 1);
+    return answer[Math.min(turn, answer.length - 1)];
+  };
+  const sh: Sh = async (command, options) => {
+    const line = [...command, ...(options?.into ? ['|', ...options.into] : [])].join(' ');
+    calls.push(line);
+    const answer = typeof answers === 'function' ? answers(command) : fromTable(line);
+    if (answer === undefined) throw new Error(`unexpected command: ${line}`);
+    const output: Output = {code: 0, stdout: '', stderr: '', late: false};
+    return {...output, ...(typeof answer === 'string' ? {stdout: answer} : answer)};
+  };
+  return Object.assign(sh, {calls});
+}
+
+/** What a client was asked in one call. */
+export interface Round {
+  namespace: string;
+  probes: Probe[];
+}
+
+/** Echo servers as seen from the clients: `answer` says what comes back for one try; anything but a probe goes to `other`. */
+export function fakeClients(
+  answer: (probe: Probe, round: number, attempt: number) => string | {text: string; peers: string},
+  other: Sh = fakeSh({})
+): Sh & {rounds: Round[]} {
+  const rounds: Round[] = [];
+  const sh: Sh = async (command, options) => {
+    const at = command.indexOf('probe');
+    if (at < 0) return other(command, options);
+    const [, times = '', ...words] = command.slice(at + 1);
+    const probes: Probe[] = [];
+    for (let index = 0; index < words.length; index += 3)
+      probes.push({
+        word: words[index] ?? '',
+        address: words[index + 1] ?? '',
+        port: Number(words[index + 2])
+      });
+    const round = rounds.push({namespace: command[3] ?? '', probes}) - 1;
+    const lines = probes.flatMap(probe =>
+      Array.from({length: Number(times)}, (_, attempt) => {
+        const said = answer(probe, round, attempt);
+        const {text, peers} = typeof said === 'string' ? {text: said, peers: ''} : said;
+        return `10.00 10.02 ${peers} ${text}\n`;
+      })
+    );
+    return {code: 0, stdout: lines.join(''), stderr: '', late: false};
+  };
+  return Object.assign(sh, {rounds});
+}
+
+/** Work whose clock stands still unless `clock` says otherwise. */
+export function fakeWork(clock: () => number = () => 0): Work & {
+  waits: (string | null)[];
+  stop: () => void;
+} {
+  const controller = new AbortController();
+  const waits: (string | null)[] = [];
+  return {
+    signal: controller.signal,
+    clock,
+    waitFor: what => waits.push(what),
+    waits,
+    stop: () => controller.abort()
+  };
+}
+
+export interface Runner {
+  /** A directory for one test. */
+  directory: string;
+  /** What was printed. */
+  log: () => string;
+  /** What was written to one of the runner's files; of a name written twice the last stands. */
+  written: (file: 'OUTPUT' | 'STATE' | 'ENV') => Record<string, string>;
+  /** The text of one of the runner's files. */
+  text: (file: 'OUTPUT' | 'STATE' | 'ENV' | 'PATH' | 'STEP_SUMMARY') => string;
+}
+
+const files = ['OUTPUT', 'STATE', 'ENV', 'PATH', 'STEP_SUMMARY'] as const;
+
+/** For each test: the runner's files in a directory of its own, and standard output kept. The environment is as before after it. */
+export function eachOnRunner(): Runner {
+  const before = {...process.env};
+  let printed: string[] = [];
+  const runner: Runner = {
+    directory: '',
+    log: () => printed.join(''),
+    written: file =>
+      Object.fromEntries(
+        [...runner.text(file).matchAll(/^(.+?)<<(.+)\n([\s\S]*?)\n?\2$/gm)].map(
+          ([, name = '', , value = '']) => [name, value]
+        )
+      ),
+    text: file => fs.readFileSync(path.join(runner.directory, file), 'utf8')
+  };
+  beforeEach(() => {
+    printed = [];
+    runner.directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'dual-stack-test-'));
+    for (const name of Object.keys(process.env))
+      if (/^(INPUT|STATE|GITHUB|RUNNER)_|^DUAL_STACK_|^KUBECONFIG$/.test(name))
+        delete process.env[name];
+    for (const file of files) {
+      process.env[`GITHUB_${file}`] = path.join(runner.directory, file);
+      fs.writeFileSync(path.join(runner.directory, file), '');
+    }
+    process.env.RUNNER_TEMP = runner.directory;
+    process.env.GITHUB_WORKSPACE = runner.directory;
+    jest.spyOn(process.stdout, 'write').mockImplementation(text => printed.push(`${text}`) > 0);
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+    for (const name of Object.keys(process.env)) delete process.env[name];
+    Object.assign(process.env, before);
+    fs.rmSync(runner.directory, {recursive: true, force: true});
+  });
+  return runner;
+}
+
+/** Gives inputs as the runner does. */
+export function give(inputs: Record<string, string>): void {
+  for (const [name, value] of Object.entries(inputs))
+    process.env[`INPUT_${name.toUpperCase()}`] = value;
+}

@@ -1,0 +1,85 @@
+import {describe, expect, test} from '@jest/globals';
+import {parse} from 'yaml';
+import {istioCniYaml, istioYaml} from '../src/manifests/istio.ts';
+
+const mesh = {operator: '1.30.3', version: null, values: null, cni: false};
+const documented = {
+  meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: 'true'}}},
+  pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
+};
+
+describe('the Istio resource', () => {
+  test('is as documented', () => {
+    expect(parse(istioYaml(mesh))).toEqual({
+      apiVersion: 'sailoperator.io/v1',
+      kind: 'Istio',
+      metadata: {name: 'default'},
+      spec: {values: documented, namespace: 'istio-system'}
+    });
+  });
+
+  test('has strings where the documentation has them', () => {
+    expect(istioYaml(mesh).match(/ISTIO_DUAL_STACK: "true"/g)).toHaveLength(2);
+  });
+
+  test('has the version asked for', () => {
+    expect(parse(istioYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
+  });
+
+  test.each([
+    ['0.1.0', 'v1alpha1'],
+    ['0.2.0', 'v1alpha1'],
+    ['1.0.0', 'v1'],
+    ['1.31.0', 'v1']
+  ])('operator %s knows it as %s', (operator, version) => {
+    expect(parse(istioYaml({...mesh, operator})).apiVersion).toBe(`sailoperator.io/${version}`);
+    expect(parse(istioCniYaml({...mesh, operator})).apiVersion).toBe(`sailoperator.io/${version}`);
+  });
+
+  test('has more values merged over those of the documentation', () => {
+    const values = {
+      pilot: {env: {MORE: '1'}, resources: {requests: {cpu: '10m'}}},
+      telemetry: {enabled: false}
+    };
+    expect(parse(istioYaml({...mesh, values})).spec.values).toEqual({
+      ...documented,
+      pilot: {
+        ipFamilyPolicy: 'RequireDualStack',
+        env: {ISTIO_DUAL_STACK: 'true', MORE: '1'},
+        resources: {requests: {cpu: '10m'}}
+      },
+      telemetry: {enabled: false}
+    });
+  });
+
+  test('a value that is given wins', () => {
+    const values = {pilot: {ipFamilyPolicy: 'PreferDualStack'}};
+    expect(parse(istioYaml({...mesh, values})).spec.values.pilot.ipFamilyPolicy).toBe(
+      'PreferDualStack'
+    );
+  });
+
+  test('one run does not change the values of the next', () => {
+    istioYaml({...mesh, values: {pilot: {env: {MORE: '1'}}}});
+    expect(parse(istioYaml(mesh)).spec.values).toEqual(documented);
+  });
+
+  test('asks for CNI only where it is used', () => {
+    expect(parse(istioYaml({...mesh, cni: true})).spec.values.pilot.cni).toEqual({enabled: true});
+  });
+});
+
+describe('the IstioCNI resource', () => {
+  test('is as documented', () => {
+    expect(parse(istioCniYaml(mesh))).toEqual({
+      apiVersion: 'sailoperator.io/v1',
+      kind: 'IstioCNI',
+      metadata: {name: 'default'},
+      spec: {namespace: 'istio-cni'}
+    });
+  });
+
+  test('has the version of Istio', () => {
+    expect(parse(istioCniYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
+  });
+});

@@ -1,0 +1,159 @@
+// npm run record -- NAME [flags of npm start]: a real run, recorded into the directory NAME beside this file.
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {standIns} from './play.mjs';
+
+const here = import.meta.dirname;
+const root = path.resolve(here, '..', '..');
+/** Tools from PATH, where the recorders stand; a downloaded one would go past them. */
+const PATH_TOOLS = ['kind-version', 'kubectl-version', 'helm-version'];
+
+/** Starts and ends joined: one call each, in the order of their start. */
+export function joined(lines) {
+  const calls = new Map();
+  for (const {id, ...part} of lines) calls.set(id, {...calls.get(id), ...part});
+  return [...calls.values()].sort((a, b) => a.at - b.at);
+}
+
+/** Without the times that klog puts before each of its lines. */
+const timeless = text =>
+  typeof text === 'string' ? text.replace(/^[IWEF]\d{4} [\d:.]+ +\d+ /gm, '') : text;
+
+/** Leaves out polls that saw nothing new, and what is empty; times in seconds since the first call. */
+export function folded(calls) {
+  const latest = new Map();
+  const kept = [];
+  for (const {
+    at,
+    argv,
+    stdin = '',
+    code = null,
+    stdout = '',
+    stderr = '',
+    files = [],
+    ms = null
+  } of calls) {
+    const key = JSON.stringify([argv, stdin]);
+    const answer = JSON.stringify([code, stdout, timeless(stderr), files]);
+    if (latest.get(key) === answer && code !== null) continue;
+    latest.set(key, answer);
+    kept.push({
+      at: (at - calls[0].at) / 1000,
+      argv,
+      ...(stdin !== '' && {stdin}),
+      code,
+      ...(stdout !== '' && {stdout}),
+      ...(stderr !== '' && {stderr}),
+      ...(files.length > 0 && {files}),
+      ms
+    });
+  }
+  return kept;
+}
+
+/** Calls whose answer could not be stored whole, each named. */
+export function tooLong(calls) {
+  return calls
+    .filter(({stdout, stderr}) => stdout?.tooLong || stderr?.tooLong)
+    .map(({argv, stdout}) => `${argv.join(' ')} (${stdout.bytes} bytes)`);
+}
+
+class RecordingError extends Error {}
+
+function fail(message) {
+  throw new RecordingError(message);
+}
+
+function dockerAnswers() {
+  const {status, stdout} = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], {
+    timeout: 5000
+  });
+  return status === 0 && `${stdout}`.trim() !== '';
+}
+
+async function realRun(flags, {directory, bin}) {
+  const results = path.join(directory, 'results');
+  const tools = PATH_TOOLS.flatMap(name => [`--${name}`, 'path']);
+  const command = [path.join(root, 'start.mjs'), ...flags, ...tools, '--results-dir', results];
+  const env = {...process.env, DUAL_STACK_RECORDER: directory, DUAL_STACK_STAND_INS: bin};
+  const child = spawn(process.execPath, command, {cwd: root, stdio: 'inherit', env});
+  process.on('SIGINT', () => {}); // the terminal tells start.mjs too, and that ends the run
+  const [code] = await once(child, 'close');
+  return {code, results: path.join(results, 'results.json')};
+}
+
+const readJson = file => JSON.parse(fs.readFileSync(file, 'utf8'));
+
+/** What recording.json says of a run. The mirror and the results' place are this machine's, not the run's. */
+export function description(name, inputs, results, code) {
+  const {mirror: _, 'results-dir': __, ...shared} = inputs;
+  const found = Object.entries(results.versions ?? {}).map(([tool, version]) => [
+    tool,
+    version?.found ?? null
+  ]);
+  return {
+    name,
+    date: results.started,
+    inputs: shared,
+    versions: Object.fromEntries(found),
+    expect: {
+      code,
+      result: results.result,
+      'failure-class': results.failure?.class ?? '',
+      'failed-layer': results.failure?.layer ?? ''
+    }
+  };
+}
+
+async function main([name, ...flags]) {
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(name ?? ''))
+    fail(
+      'Usage: npm run record -- NAME [flags of npm start]; NAME is lower case, such as healthy.'
+    );
+  if (!dockerAnswers()) fail('No Docker answers here: there is nothing real to record.');
+  const recorder = standIns('record');
+  try {
+    const {code, results} = await realRun(flags, recorder);
+    const raw = path.join(recorder.directory, 'raw.jsonl');
+    if (!fs.existsSync(results) || !fs.existsSync(raw))
+      fail('The run left no results.json or ran no command: nothing recorded.');
+    const calls = joined(
+      fs
+        .readFileSync(raw, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map(line => JSON.parse(line))
+    );
+    if (tooLong(calls).length > 0)
+      fail(
+        `Answers over 1 MB cannot be recorded whole; ask for less:\n${tooLong(calls).join('\n')}`
+      );
+    const inputs = readJson(path.join(recorder.directory, 'inputs.json'));
+    store(name, folded(calls), description(name, inputs, readJson(results), code));
+  } finally {
+    recorder.remove();
+  }
+}
+
+function store(name, calls, about) {
+  const target = path.join(here, name);
+  fs.rmSync(target, {recursive: true, force: true});
+  fs.mkdirSync(target);
+  fs.writeFileSync(path.join(target, 'recording.json'), `${JSON.stringify(about, null, 2)}\n`);
+  fs.writeFileSync(
+    path.join(target, 'calls.jsonl'),
+    calls.map(call => `${JSON.stringify(call)}\n`).join('')
+  );
+  console.log(
+    `Recorded ${calls.length} calls in ${path.relative(process.cwd(), target)}: ${JSON.stringify(about.expect)}`
+  );
+}
+
+if (process.argv[1] === import.meta.filename)
+  await main(process.argv.slice(2)).catch(error => {
+    if (!(error instanceof RecordingError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  });

@@ -1,0 +1,93 @@
+import {describe, expect, test} from '@jest/globals';
+import {CommandError, must, sh} from '../src/sh.ts';
+import {fakeSh} from './fake.ts';
+
+const linux = process.platform === 'linux' ? test : test.skip; // elsewhere there is no time limit: it rehearses only
+
+describe('sh', () => {
+  test('gives what a command wrote, and how it ended', async () => {
+    expect(await sh(['bash', '-c', 'echo out; echo error >&2; exit 3'])).toEqual({
+      code: 3,
+      stdout: 'out\n',
+      stderr: 'error\n',
+      late: false
+    });
+  });
+
+  test.each([['$(id)'], ['a b'], ['*'], ['-n'], ["'"], ['; ls'], ['a\nb']])(
+    'passes %j as it is',
+    async argument => {
+      const {stdout} = await sh(['printf', '[%s]', argument]);
+      expect(stdout).toBe(`[${argument}]`);
+    }
+  );
+
+  test('gives standard input, which is closed', async () => {
+    expect((await sh(['cat'], {input: 'grüß\n'})).stdout).toBe('grüß\n');
+    expect((await sh(['cat'])).stdout).toBe('');
+  });
+
+  test('pipes into a second command, and reads nothing of the two as shell', async () => {
+    const {stdout} = await sh(['printf', '%s', '$HOME | x'], {into: ['sed', 's/x/$(id)/']});
+    expect(stdout).toBe('$HOME | $(id)');
+  });
+
+  test.each([
+    ['first', ['bash', '-c', 'exit 7'], ['cat'], 7],
+    ['second', ['echo'], ['bash', '-c', 'cat; exit 8'], 8]
+  ])('a pipe fails with its %s command', async (_, from, into, code) => {
+    expect((await sh(from, {into})).code).toBe(code);
+  });
+
+  linux('ends a command whose time is over, with all that it started', async () => {
+    const {code, late, stdout} = await sh(['bash', '-c', 'echo $$; sleep 100 & sleep 100'], {
+      seconds: 0.3
+    });
+    expect({code, late}).toEqual({code: 124, late: true});
+    const {stdout: left} = await sh(['ps', '-o', 'pid=', '-g', stdout.trim()]);
+    expect(left).toBe('');
+  });
+
+  linux(
+    'kills a command that does not want to end, and says that it was late',
+    async () => {
+      const stubborn = ['bash', '-c', 'trap "" TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done'];
+      const {code, late} = await sh(stubborn, {seconds: 0.2});
+      expect(code).toBe(137);
+      expect(late).toBe(true);
+    },
+    20_000
+  );
+
+  linux('a program that is not there is an exit code', async () => {
+    expect((await sh(['no-such-program-here'])).code).toBe(127);
+  });
+});
+
+describe('must', () => {
+  test('gives the standard output', async () => {
+    expect(await must(fakeSh({'kind version': 'v1'}), ['kind', 'version'])).toBe('v1');
+  });
+
+  test.each([
+    [
+      {code: 2, stderr: 'no such file\n'},
+      '`kubectl get pods` ended with exit code 2: no such file'
+    ],
+    [{code: 2, stdout: 'told here'}, '`kubectl get pods` ended with exit code 2: told here'],
+    [{code: 2}, '`kubectl get pods` ended with exit code 2: it said nothing'],
+    [{code: 124, late: true}, '`kubectl get pods` did not end in time: it said nothing']
+  ])('throws what was said: %j', async (answer, message) => {
+    const sh = fakeSh({'kubectl get pods -A': answer});
+    const failed = must(sh, ['kubectl', 'get', 'pods', '-A']);
+    await expect(failed).rejects.toBeInstanceOf(CommandError);
+    await expect(failed).rejects.toMatchObject({name: 'CommandError', message});
+  });
+
+  test('throws only the end of what was long', async () => {
+    const sh = fakeSh({x: {code: 1, stderr: `${'a'.repeat(5000)}end`}});
+    const error = await must(sh, ['x']).catch((error: Error) => error.message);
+    expect(error).toMatch(/a{1000}end$/);
+    expect(error.length).toBeLessThan(2100);
+  });
+});

@@ -1,0 +1,185 @@
+// npm run e2e [-- --repeat N]: .github/workflows/e2e.yml by act in host mode, on a real cluster.
+// Where the lab's mirror answers, with the lab's values; else as on GitHub, from the internet.
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import {parseArgs} from 'node:util';
+
+const root = import.meta.dirname;
+const SKIPPED = 77; // an exit code that says: nothing was tried
+
+const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
+const lab = {
+  bin: path.join(process.env.LAB_HOME ?? path.join(cache, 'dual-stack-lab'), 'bin'),
+  mirror: `http://127.0.0.1:${process.env.LAB_PORT ?? 8765}`,
+  images: [
+    'kindest/node:v1.34.4',
+    'quay.io/sail-dev/sail-operator:1.30.3',
+    'registry.istio.io/release/pilot:1.30.3',
+    'registry.istio.io/release/proxyv2:1.30.3'
+  ]
+};
+
+/** The lab's Envoy is the plain one: without Istio's filters, which these settings leave out. */
+const plainEnvoy = {
+  pilot: {
+    env: {
+      PILOT_ENABLE_METADATA_EXCHANGE: 'false',
+      PILOT_DISABLE_MX_ALPN: 'true',
+      PILOT_ENABLE_ALPN_FILTER: 'false'
+    }
+  },
+  telemetry: {enabled: false}
+};
+
+/** The workflow's variables in the lab. */
+const labVariables = {
+  E2E_NODE_IMAGE: lab.images[0],
+  E2E_KUBECTL_VERSION: 'v1.34.4',
+  E2E_HELM_VERSION: 'v3.19.5',
+  E2E_ISTIO_VALUES: JSON.stringify(plainEnvoy),
+  E2E_MIRROR: lab.mirror
+};
+
+/** Clusters that the workflow makes, or must not make. */
+const CLUSTERS = ['istio-ds', 'istio-ds-red'];
+
+const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
+
+function say(program, ...args) {
+  const {status, stdout} = spawnSync(program, args, {env, encoding: 'utf8', timeout: 60_000});
+  return status === 0 ? stdout.trim() : null;
+}
+
+function stop(message, code = 1) {
+  console.log(message);
+  process.exit(code);
+}
+
+const mirrorAnswers = () =>
+  fetch(lab.mirror, {signal: AbortSignal.timeout(2000)}).then(
+    ({ok}) => ok,
+    () => false
+  );
+
+/** Clusters of ours that are there now, as their node's containers tell. */
+const clusters = () =>
+  CLUSTERS.filter(name =>
+    say('docker', 'ps', '-aq', '--filter', `label=io.x-k8s.kind.cluster=${name}`)
+  );
+
+/** Whether this is the lab. Ends the process where the workflow cannot run. */
+async function prepare() {
+  if (say('act', '--version') === null)
+    stop('`act` is not on PATH: https://nektosact.com tells how to install it.');
+  if (say('docker', 'version', '--format', '{{.Server.Version}}') === null)
+    stop('No Docker answers here.');
+  if (clusters().length > 0)
+    stop(
+      `There is a cluster ${clusters().join(' and ')} already: the workflow makes one of that name.`
+    );
+  if (!(await mirrorAnswers())) return false;
+  const missing = lab.images.filter(
+    image => say('docker', 'image', 'inspect', '--format', '{{.Id}}', image) === null
+  );
+  if (missing.length > 0) stop(`Skipped: the local Docker lacks ${missing.join(', ')}.`, SKIPPED);
+  return true;
+}
+
+/** The actions that the workflow names and act cannot fetch offline; each is skipped under act anyway. */
+function standInActions(temp) {
+  const workflow = fs.readFileSync(path.join(root, '.github', 'workflows', 'e2e.yml'), 'utf8');
+  const directory = path.join(temp, 'nothing');
+  fs.mkdirSync(directory);
+  fs.writeFileSync(
+    path.join(directory, 'action.yml'),
+    'name: nothing\nruns: {using: composite, steps: []}\n'
+  );
+  return [...workflow.matchAll(/uses: (actions\/upload-artifact@\S+)/g)].flatMap(([, action]) => [
+    '--local-repository',
+    `${action}=${directory}`
+  ]);
+}
+
+function actArguments(isLab, temp) {
+  const variables = isLab ? Object.entries(labVariables) : [];
+  return [
+    ...['push', '-W', '.github/workflows/e2e.yml', '-P', 'ubuntu-latest=-self-hosted'],
+    ...[
+      '--no-cache-server',
+      '--concurrent-jobs',
+      '1',
+      '--action-cache-path',
+      path.join(temp, 'act')
+    ],
+    ...(isLab ? standInActions(temp) : []),
+    ...variables.flatMap(([name, value]) => ['--var', `${name}=${value}`])
+  ];
+}
+
+/** Runs the workflow once; its log goes into the file. */
+async function runOnce(isLab, log) {
+  const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'e2e-'));
+  const started = Date.now();
+  const output = fs.openSync(log, 'w');
+  const child = spawn('act', actArguments(isLab, temp), {
+    cwd: root,
+    env: {...env, TMPDIR: temp},
+    stdio: ['ignore', output, output]
+  });
+  const [code] = await once(child, 'close');
+  fs.closeSync(output);
+  fs.rmSync(temp, {recursive: true, force: true});
+  const left = clusters();
+  for (const name of left) say('kind', 'delete', 'cluster', '--name', name);
+  const flaky = /flaky checks: *(\S.*)?$/m.exec(fs.readFileSync(log, 'utf8'));
+  return {
+    result: code !== 0 ? 'failed' : left.length > 0 ? `left ${left.join(', ')}` : 'passed',
+    seconds: ((Date.now() - started) / 1000).toFixed(0),
+    flaky: flaky ? (flaky[1] ?? 'none') : 'unknown'
+  };
+}
+
+/** The lines of act's log that tell what went wrong. */
+const complaints = log =>
+  fs
+    .readFileSync(log, 'utf8')
+    .split('\n')
+    .filter(line => /❌|❗|::error/.test(line))
+    .map(line => `     ${line.slice(0, 300)}`)
+    .slice(-12);
+
+function readRepeat() {
+  try {
+    const {repeat} = parseArgs({options: {repeat: {type: 'string', default: '1'}}}).values;
+    if (/^[1-9]\d?$/.test(repeat)) return Number(repeat);
+    stop(`--repeat takes a number from 1 to 99, not ${repeat}.`, 2);
+  } catch (error) {
+    stop(`${error.message}\nUsage: npm run e2e [-- --repeat N]`, 2);
+  }
+}
+
+const repeat = readRepeat();
+const isLab = await prepare();
+const logs = path.join(root, 'results', 'e2e');
+fs.mkdirSync(logs, {recursive: true});
+console.log(
+  isLab
+    ? `In the lab, mirror ${lab.mirror}.`
+    : 'No lab answers: everything comes from the internet.'
+);
+console.log('run  result  seconds  flaky  log');
+let failed = 0;
+for (let run = 1; run <= repeat; run++) {
+  const log = path.join(logs, `run-${run}.log`);
+  const {result, seconds, flaky} = await runOnce(isLab, log);
+  console.log(
+    `${`${run}`.padEnd(4)} ${result}  ${seconds.padEnd(8)} ${flaky}   ${path.relative(root, log)}`
+  );
+  if (result === 'passed') continue;
+  failed++;
+  console.log(complaints(log).join('\n'));
+}
+process.exitCode = failed > 0 ? 1 : 0;
