@@ -11,7 +11,7 @@ test('a failure comes first, with message, hint, consequences and the command', 
   expect(others).toEqual([]);
   expect(first?.level).toBe('error');
   expect(first?.title).toBe(
-    'IPv6 between pods is dead · Istio v1.30.3 · Kubernetes v1.34.4 · 4 of 48 checks failed in 38 s'
+    'IPv6 between pods is dead · Istio v1.30.3 · Kubernetes v1.34.4 · 4 of 58 checks failed in 38 s'
   );
   expect(first?.message.split('\n')).toEqual([
     expect.stringMatching(/^Client and server without any sidecar: no answer/),
@@ -45,7 +45,7 @@ test('flaky checks are one warning', () => {
     {
       level: 'warning',
       title: '2 checks needed another try',
-      message: 'echo/dual-stack/name: at 28 s nothing\necho/ipv4/name: at 28 s hello ipv4'
+      message: 'echo/dual-stack/name: nothing at 28.1 s\necho/ipv4/name: hello ipv4 at 28.1 s'
     }
   ]);
 });

@@ -15,7 +15,7 @@ const tags = (page: string): string[] => [
 ];
 
 test.each([
-  ['passed', passed(), 'Dual-stack works Istio v1.30.3 Kubernetes v1.34.4 48 checks in 31 s'],
+  ['passed', passed(), 'Dual-stack works Istio v1.30.3 Kubernetes v1.34.4 58 checks in 31 s'],
   ['failed', failed(), 'IPv6 between pods is dead Istio v1.30.3'],
   ['an error', error(), 'Cluster could not be made: the Docker network kind has no IPv6 subnet'],
   ['cancelled', cancelled(), 'Cancelled after 12 s, in images']
@@ -85,7 +85,7 @@ test('shows the grid', () => {
 
 test('shows every check, folded where it holds', () => {
   const page = html(passed());
-  expect(page.match(/<details class="check">/g)).toHaveLength(49);
+  expect(page.match(/<details class="check">/g)).toHaveLength(59);
   expect(words(page)).toContain('echo/dual-stack/ipv6');
 });
 
@@ -98,7 +98,7 @@ test('shows the timeline, its critical path marked', () => {
 
 test('shows a flaky check with what it answered first', () => {
   expect(words(html(flaky()))).toContain(
-    '1 check needed another try, and passed echo/dual-stack/name at 28.1 s, 0.1 s: nothing'
+    '1 check needed another try, and passed echo/dual-stack/name at 28.1 s: nothing at 28.4 s: hello dualstack'
   );
 });
 

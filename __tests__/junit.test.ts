@@ -51,7 +51,7 @@ test.each([
 
 test('has the totals, the time and the start of the run', () => {
   expect(junit(failed())).toContain(
-    '<testsuites name="dual-stack" tests="49" failures="4" errors="0" skipped="1" time="38.400" timestamp="2026-11-20T08:30:00">'
+    '<testsuites name="dual-stack" tests="59" failures="4" errors="0" skipped="1" time="38.400" timestamp="2026-11-20T08:30:00">'
   );
 });
 

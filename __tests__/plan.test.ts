@@ -15,8 +15,8 @@ const kinds = (text = '') =>
 
 describe('makePlan', () => {
   test('says what will be made', () => {
-    const {cluster, operator, istio, namespaces, probes, injectionLabel} = planOf();
-    expect({cluster, operator, istio, namespaces, probes, injectionLabel}).toEqual({
+    const {cluster, operator, istio, probes} = planOf();
+    expect({cluster, operator, istio, probes}).toEqual({
       cluster: {
         name: 'istio-ds',
         image: nodeImage,
@@ -33,8 +33,6 @@ describe('makePlan', () => {
         values: false
       },
       istio: {asked: null, expected: 'v1.30.3', cni: false},
-      namespaces: {'dual-stack': true, ipv4: true, ipv6: true, sleep: true, plain: false},
-      injectionLabel: 'istio-injection=enabled',
       probes: {retries: 1, seconds: 3}
     });
   });
@@ -45,7 +43,7 @@ describe('makePlan', () => {
     expect(planOf({'istio-cni': 'true'}).images).toEqual([
       {name: 'registry.example/sail-operator:1.30.3', user: 'operator'},
       {name: 'registry.example/pilot:1.30.3', user: 'istiod'},
-      {name: 'registry.example/install-cni:1.30.3', user: 'cni'},
+      {name: 'registry.example/install-cni:1.30.3', user: 'istiod'},
       {name: 'registry.example/proxyv2:1.30.3', user: 'samples'},
       {name: echoImage, user: 'samples'},
       {name: clientImage, user: 'samples'}
@@ -79,8 +77,7 @@ describe('makePlan', () => {
     expect(plan.images[0]).toEqual({name: 'localhost:5000/sail:pr-1', user: 'operator'});
   });
 
-  // Not yet: the chart's own image is expected to run, and the check operator/sail-operator/image fails.
-  test.failing('the image in operator-values is the one to expect', () => {
+  test('the image in operator-values is the one to expect', () => {
     const {operator} = planOf({'operator-values': 'image: registry.example/other:1'});
     expect(operator.image).toBe('registry.example/other:1');
   });
@@ -115,9 +112,10 @@ describe('makePlan', () => {
       'istio.yaml',
       'kind.yaml',
       'namespaces.yaml',
+      'plain.yaml',
+      'samples.yaml',
       'services.yaml',
-      'strict.yaml',
-      'workloads.yaml'
+      'strict.yaml'
     ]);
     expect(kinds(files['services.yaml']).sort()).toEqual([
       'Service dual-stack tcp-echo',
@@ -127,13 +125,15 @@ describe('makePlan', () => {
       'Service ipv6 tcp-echo',
       'Service plain tcp-echo'
     ]);
-    expect(kinds(files['workloads.yaml']).sort()).toEqual([
+    expect(kinds(files['samples.yaml']).sort()).toEqual([
       'Deployment dual-stack tcp-echo',
       'Deployment ipv4 tcp-echo',
       'Deployment ipv6 tcp-echo',
-      'Deployment plain sleep',
-      'Deployment plain tcp-echo',
       'Deployment sleep sleep'
+    ]);
+    expect(kinds(files['plain.yaml']).sort()).toEqual([
+      'Deployment plain sleep',
+      'Deployment plain tcp-echo'
     ]);
     expect(kinds(files['istio.yaml'])).toEqual(['Istio  default']);
   });

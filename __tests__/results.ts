@@ -57,6 +57,13 @@ const probe = (
     reproduce: `kubectl exec -n sleep deploy/sleep -- sh -c '(echo dualstack; sleep 1) | timeout 3 nc ${address} 9000'`
   });
 
+/** What a Service of that family has, and one of the other family has not. */
+function hasOrNot(id: string, family: Family, found: string): CheckResult {
+  const target = id.split('/')[1] ?? '';
+  const observed = target === 'dual-stack' || target === family ? found : 'none';
+  return check(id, {family, expected: observed, observed});
+}
+
 const below: CheckResult[] = [
   check('runner/docker/answers', {observed: 'Docker 28.2.2'}),
   check('runner/kernel/ipv6', {family: 'ipv6', observed: 'IPv6 is on'}),
@@ -76,18 +83,16 @@ const below: CheckResult[] = [
   ...['sleep', 'dual-stack', 'ipv4', 'ipv6'].map(target =>
     check(`workload/${target}/ready`, {observed: 'Ready, 10.244.0.6, fd00:10:244::6, sidecar'})
   ),
-  check('service/dual-stack/policy', {
-    title: 'seed: the dual-stack Service has both families',
-    expected: 'RequireDualStack, IPv6 and IPv4',
-    observed: 'RequireDualStack, IPv6 and IPv4'
-  }),
-  check('service/ipv4/policy', {observed: 'SingleStack, IPv4'}),
-  check('service/ipv4/ipv6', {family: 'ipv6', expected: 'no ClusterIP', observed: 'none'}),
-  check('service/ipv6/policy', {observed: 'SingleStack, IPv6'}),
-  check('service/ipv6/ipv4', {family: 'ipv4', expected: 'no ClusterIP', observed: 'none'}),
   ...['dual-stack', 'ipv4', 'ipv6'].flatMap(target => [
-    check(`endpoints/${target}/families`, {observed: 'IPv4 and IPv6, ready'}),
-    check(`dns/${target}/records`, {observed: 'A 10.96.69.70, AAAA fd00:10:96::d025'})
+    check(`service/${target}/policy`, {
+      title: `${target === 'dual-stack' ? 'seed 4: ' : ''}the Service's ipFamilyPolicy`,
+      observed: target === 'dual-stack' ? 'RequireDualStack' : 'SingleStack'
+    }),
+    check(`service/${target}/families`, {title: 'ClusterIPs of exactly its families'}),
+    hasOrNot(`endpoints/${target}/ipv4`, 'ipv4', 'exactly the ready pods'),
+    hasOrNot(`endpoints/${target}/ipv6`, 'ipv6', 'exactly the ready pods'),
+    hasOrNot(`dns/${target}/a`, 'ipv4', 'its ClusterIP'),
+    hasOrNot(`dns/${target}/aaaa`, 'ipv6', 'its ClusterIP')
   ]),
   probe('cluster/plain/ipv4', 'ipv4', '10.244.0.10', '10.244.0.10:9000', 'hello plain'),
   probe('cluster/plain/ipv6', 'ipv6', 'fd00:10:244::a', '[fd00:10:244::a]:9000', 'hello plain'),
@@ -113,11 +118,23 @@ const above: CheckResult[] = [
     '[fd00:10:244::6]:9000',
     'hello dualstack'
   ),
-  check('mtls/dual-stack/ipv4', {family: 'ipv4', observed: 'answered'}),
-  check('mtls/dual-stack/ipv6', {family: 'ipv6', observed: 'answered'}),
-  check('mtls/dual-stack/refused', {observed: 'without a sidecar: refused, as it should be'}),
-  check('failover/dual-stack/ipv4', {family: 'ipv4', observed: 'IPv6 took over in 0.31 s'}),
-  check('failover/dual-stack/ipv6', {family: 'ipv6', observed: 'unchanged'}),
+  ...(['ipv4', 'ipv6'] as const).flatMap(family => {
+    const address = family === 'ipv4' ? '10.96.69.70' : 'fd00:10:96::d025';
+    const pod = family === 'ipv4' ? '10.244.0.6' : 'fd00:10:244::6';
+    return [
+      probe(`mtls/dual-stack/${family}`, family, address, '10.244.0.6', 'hello'),
+      probe(`mtls/dual-stack/${family}-refused`, family, pod, pod, 'no answer'),
+      probe(`mtls/dual-stack/${family}-control`, family, pod, pod, 'hello')
+    ];
+  }),
+  probe(
+    'failover/dual-stack/ipv4',
+    'ipv4',
+    '10.96.69.70',
+    'fd00:10:244::6',
+    'an answer after 0.31 s'
+  ),
+  probe('failover/dual-stack/ipv6', 'ipv6', '10.96.69.70', '10.244.0.6', 'an answer after 0.004 s'),
   check('uninstall/istio/empties', {
     verdict: 'skipped',
     observed: '',

@@ -82,7 +82,7 @@ describe('the summary of a run that passed', () => {
 
   test('says so in its first line', () => {
     expect(markdown.split('\n')[0]).toBe(
-      '## ✅ Dual-stack works · Istio v1.30.3 · Kubernetes v1.34.4 · 48 checks in 31 s'
+      '## ✅ Dual-stack works · Istio v1.30.3 · Kubernetes v1.34.4 · 58 checks in 31 s'
     );
   });
 
@@ -92,8 +92,11 @@ describe('the summary of a run that passed', () => {
       '✅ `10.96.69.70` | ✅ `fd00:10:96::d025`, carried over IPv4 | ✅ `hello dualstack` |'
     ],
     ['Service `ipv4`', '✅ `10.96.112.140` | none, as it should be | ✅ `hello ipv4` |'],
-    ['**one family cut**', '✅ IPv6 took over in 0.31 s | ✅ unchanged |  |'],
-    ['**under STRICT', 'without a sidecar: refused, as it should be |']
+    [
+      '**one family cut**',
+      '✅ an answer after 0.31 s, carried over IPv6 | ✅ an answer after 0.004 s |  |'
+    ],
+    ['**under STRICT', '✅ `10.96.69.70`, 3 of 3 |']
   ])('shows %s', (start, end) => {
     expect(gridRow(markdown, start)).toContain(end);
   });
@@ -158,7 +161,7 @@ describe('the summary of a run that failed', () => {
   test('lists the failed check with what was expected, observed and tried', () => {
     expect(markdown).toContain('<details open><summary>Failed: 1 check</summary>');
     expect(gridRow(markdown, '`cluster/plain/ipv6`')).toBe(
-      '| `cluster/plain/ipv6` | hello plain | no answer<br>no answer within 3 s | `no answer` at 28.1 s, then `no answer` at 31.1 s |'
+      '| `cluster/plain/ipv6` | hello plain | no answer<br>no answer within 3 s | `no answer` at 28.1 s, 2 times |'
     );
     expect(gridRow(markdown, '**without any sidecar**')).toContain('❌ **no answer**');
   });
@@ -314,6 +317,17 @@ test('a run without anything is a summary all the same', () => {
     passed({result: 'error', checks: [], phases: [], versions: {}, inputs: {}, seconds: 0})
   );
   expect(markdown).toMatch(/^## ❌ Dual-stack was not proven · no check reached in 0 s\n/);
+});
+
+test('checks that were not reached make no grid, and say so in their layer', () => {
+  const results = passed();
+  const unreached = {verdict: 'skipped' as const, reason: 'not reached'};
+  const markdown = summary({
+    ...results,
+    checks: results.checks.map(one => ({...one, ...unreached}))
+  });
+  expect(markdown).not.toContain('from the mesh');
+  expect(markdown).toContain('| echo | 7 | ➖ skipped: not reached |');
 });
 
 test('checks that were skipped are told with their reason', () => {

@@ -31495,17 +31495,20 @@ function createFault(said, name) {
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 async function untilContainerd({ nodes }, work, sh) {
     for (const node of nodes)
-        await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-            const { code } = await sh(['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'version'], {
-                seconds: 20
-            });
-            return code === 0
-                ? { is: 'done', value: undefined }
-                : { is: 'waiting', for: `containerd in ${node}` };
-        });
+        await untilInNode(node, ['-S', '/run/containerd/containerd.sock'], 'containerd', work, sh);
+}
+/** Waits inside a node until a `test` holds: cheaper than to ask from outside again and again. */
+async function untilInNode(node, test, what, work, sh) {
+    const script = 'until [ "$1" "$2" ]; do sleep 0.1; done';
+    const command = ['docker', 'exec', node, 'sh', '-c', script, 'until', ...test];
+    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
+        const { code } = await sh(command, { seconds: 20 }); // fails at once while there is no such container
+        return code === 0 ? { is: 'done', value: undefined } : { is: 'waiting', for: `${what} in ${node}` };
+    });
 }
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-async function untilApi({ name, kubeconfig }, work, sh) {
+async function untilApi({ name, kubeconfig, nodes }, work, sh) {
+    await untilInNode(nodes[0] ?? '', ['-s', '/etc/kubernetes/admin.conf'], 'the kubeconfig', work, sh);
     await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
         const { code, stdout } = await sh(['kind', 'get', 'kubeconfig', '--name', name], { seconds: 20 });
         if (code !== 0)
@@ -33161,6 +33164,7 @@ var wait = __nccwpck_require__(910);
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
+const node_wait = (/* unused pure expression or super */ null && (['kubectl', 'wait', 'nodes', '--all', '--for=condition=Ready', '--timeout=5s']));
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
 const patience = 60;
 /** The cluster itself, before Istio. */
@@ -33206,20 +33210,39 @@ const node_isReady = ({ status }) => condition('Ready', status.conditions)?.stat
 const operatorNamespace = 'sail-operator';
 const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
-    ...['--namespace', operatorNamespace, '--create-namespace'],
+    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
     ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
     ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
 ];
-/** Installs the chart. Does not wait: the Istio resource needs only the CRD, which Helm establishes. */
-async function installOperator(plan, sh) {
-    const { code, stderr } = await sh(installCommand(plan), { seconds: 180 });
+/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
+const crdsCommand = ({ operator }) => [
+    'kubectl',
+    'create',
+    '-f',
+    operator.crds
+];
+/** Creates the CRDs, and waits until that of Istio is served. */
+async function createCrds(plan, sh) {
+    await mustInstall(crdsCommand(plan), sh);
+    await mustInstall([
+        'kubectl',
+        'wait',
+        'crd/istios.sailoperator.io',
+        '--for=condition=Established',
+        '--timeout=60s'
+    ], sh);
+}
+/** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
+const installOperator = (plan, sh) => mustInstall(installCommand(plan), sh);
+async function mustInstall(command, sh) {
+    const { code, stderr } = await sh(command, { seconds: 180 });
     if (code === 0)
         return;
     throw new src_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
         class: 'operator',
         layer: 'operator',
         hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-        reproduce: installCommand(plan).join(' ')
+        reproduce: command.join(' ')
     });
 }
 
@@ -33231,6 +33254,10 @@ async function installOperator(plan, sh) {
 const available = 'operator/sail-operator/available';
 const operator_image = 'operator/sail-operator/image';
 const operator_to = { to: { kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator' } };
+const operator_wait = [
+    ...['kubectl', 'wait', 'deployments/sail-operator', '--namespace', operatorNamespace],
+    ...['--for=condition=Available', '--timeout=5s']
+];
 const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 /** The Sail Operator: nothing waits for it but this check. */
 const operator = {
@@ -33250,7 +33277,7 @@ const operator = {
                 layer: 'operator'
             });
             return trouble ?? { is: 'waiting', for: 'the operator to be available' };
-        }, { every: 1 });
+        }, { between: () => sh(operator_wait, { seconds: 20 }) });
         tell(available, compare('available', 'available', { reproduce }));
         const wanted = plan.operator.image;
         const running = deployment.spec.template.spec.containers.map(container => container.image);
@@ -34383,6 +34410,14 @@ const applyCommand = ({ directory }, file) => [
     '-f',
     external_node_path_.join(directory, file)
 ];
+const waitForIstiod = [
+    ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+    ...['--for=condition=Available', '--timeout=2s']
+];
+const waitForHealthy = [
+    ...['kubectl', 'wait', 'istios.sailoperator.io/default'],
+    ...['--for=jsonpath={.status.state}=Healthy', '--timeout=2s']
+];
 const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
 /** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
@@ -34394,7 +34429,7 @@ async function installIstio(plan, work, sh) {
             hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
             reproduce: seeIstio
         });
-    await (0,wait/* until */.T)(work, () => lookAtIstiod(sh));
+    await (0,wait/* until */.T)(work, () => lookAtIstiod(sh), { between: () => sh(waitForIstiod, { seconds: 20 }) });
 }
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 async function untilHealthy(work, sh) {
@@ -34408,7 +34443,7 @@ async function untilHealthy(work, sh) {
             is: 'waiting',
             for: `Istio to be Healthy, it is ${state ?? 'new'}`
         });
-    }, { every: 1 });
+    }, { between: () => sh(waitForHealthy, { seconds: 20 }) });
 }
 async function lookAtIstiod(sh) {
     const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
@@ -34460,6 +34495,11 @@ function lookAtConditions(istio) {
 
 
 
+const selector = 'app in (tcp-echo,sleep)';
+const waitForPods = [
+    ...['kubectl', 'wait', 'pods', '--all-namespaces', '--selector', selector],
+    ...['--for=condition=Ready', '--timeout=2s']
+];
 const samples_who = { class: 'istio', layer: 'workload' };
 /** The documentation's sample files from `samples`; null where those built in are used. */
 async function readSamples({ samples: from, mirror }) {
@@ -34482,7 +34522,7 @@ async function readSample(file, directory) {
 /** Applies the workloads, and waits until a pod of each is ready. */
 async function deploySamples(plan, work, sh) {
     await (0,src_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
-    await (0,wait/* until */.T)(work, () => lookAtSamples(sh));
+    await (0,wait/* until */.T)(work, () => lookAtSamples(sh), { between: () => sh(waitForPods, { seconds: 20 }) });
 }
 /** Namespace and app of every workload that the checks use. */
 const workloads = [
@@ -34490,7 +34530,7 @@ const workloads = [
     ...[servers[0], client].map(sample => ({ namespace: plainNamespace, app: sample?.app ?? '' }))
 ];
 async function lookAtSamples(sh) {
-    const pods = await get(sh, 'pods', '-A', '-l', 'app in (tcp-echo,sleep)');
+    const pods = await get(sh, 'pods', '-A', '-l', selector);
     const missing = workloads.filter(({ namespace, app }) => {
         const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
         return own.length === 0 || !own.every(isReady);
@@ -34730,6 +34770,7 @@ const layerOfPhase = (phase) => {
         api: 'node',
         namespaces: 'node',
         services: 'node',
+        crds: 'operator',
         operator: 'operator',
         strict: 'control-plane',
         istiod: 'control-plane',
@@ -35169,17 +35210,21 @@ var pins = __nccwpck_require__(423);
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 async function provideChart(inputs, directory, sh) {
     const { file, url } = await locate(inputs, directory, sh);
+    const archive = file.endsWith('.tgz');
     const [about, values] = await Promise.all([
         (0,src_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-        (0,src_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 })
+        (0,src_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+        archive ? (0,src_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
     ]);
-    return { path: file, url, ...readChart(about, values) };
+    const chart = readChart(about, values);
+    const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
+    return { path: file, url, crds, ...chart };
 }
 /** Reads Chart.yaml and values.yaml. */
 function readChart(about, values) {
-    const { version } = (0,dist/* parse */.qg)(about);
+    const { name, version } = (0,dist/* parse */.qg)(about);
     const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
-    return { version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {}) };
+    return { name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {}) };
 }
 /** The annotations `images.v1_30_3.istiod: …`, in their order. */
 function readOffers(annotations) {
@@ -35421,9 +35466,10 @@ function phases(run, plan) {
             run: () => (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }))
         },
         { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
-        graph_images(run, plan, 'operator'),
-        graph_images(run, plan, 'istiod'),
-        graph_images(run, plan, 'samples'),
+        // one after the other, in the order of need: side by side all of them would come later
+        graph_images(run, plan, 'operator', 'containerd'),
+        graph_images(run, plan, 'istiod', 'images: operator'),
+        graph_images(run, plan, 'samples', 'images: istiod'),
         {
             name: 'api',
             needs: ['name'],
@@ -35433,11 +35479,12 @@ function phases(run, plan) {
         },
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml') },
+        { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
         { name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh) },
-        { name: 'strict', needs: ['namespaces', 'operator'], run: () => apply(run, plan, 'strict.yaml') },
+        { name: 'strict', needs: ['namespaces', 'crds'], run: () => apply(run, plan, 'strict.yaml') },
         {
             name: 'istiod',
-            needs: ['operator', 'namespaces', 'images: istiod'],
+            needs: ['crds', 'namespaces', 'images: istiod'],
             run: work => installIstio(plan, work, sh)
         },
         {
@@ -35500,9 +35547,9 @@ async function claim({ sh, save }, { cluster }) {
     await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
     save({ cluster: cluster.name });
 }
-const graph_images = ({ sh }, plan, user) => ({
+const graph_images = ({ sh }, plan, user, after) => ({
     name: `images: ${user}`,
-    needs: ['containerd'],
+    needs: [after],
     run: async () => {
         const local = await localImages(imagesFor(plan, user), sh);
         await streamImages(local, plan.cluster.nodes, sh);
@@ -35572,6 +35619,7 @@ function makePlan(inputs, chart, given, directory) {
         },
         operator: {
             chart: chart.path,
+            crds: chart.crds,
             url: chart.url,
             version: chart.version,
             image: operatorImage,
@@ -35702,8 +35750,10 @@ function familyOf(address) {
 /** The family that really carried an answer, where it is not the one that was asked. */
 function carriedOver(check) {
     const asked = familyOf(check.address) ?? check.family;
-    const carried = familyOf(check.upstream);
-    return asked !== null && carried !== null && asked !== carried ? carried : null;
+    const took = (check.upstream ?? '').split(', ').map(familyOf);
+    const [carried = null] = took;
+    const alike = took.every(family => family === carried);
+    return asked !== null && alike && asked !== carried ? carried : null;
 }
 /** The verdict as the first line of every report says it. */
 const headline = (results) => ({
@@ -35742,20 +35792,31 @@ function words(results) {
         ? errorWords(results, results.failure)
         : brokenWords(results, results.failure);
 }
-/** What a phase was to do, for the line that says that it could not. */
-const couldNot = {
-    runner: 'The runner could not be used',
-    tools: 'Tools could not be provided',
-    cluster: 'Cluster could not be made',
-    images: 'Images could not be transferred',
-    chart: 'The operator’s chart could not be fetched',
-    operator: 'Sail Operator could not be installed',
-    mesh: 'Istio could not be installed',
-    'control plane': 'Istio could not be installed',
-    'control-plane': 'Istio could not be installed',
-    samples: 'Samples could not be deployed',
-    checks: 'Checks could not be run'
-};
+/** What could not be done when a phase failed, by the beginning of the phase's name. */
+const couldNot = [
+    ['kind', 'kind could not be provided'],
+    ['kubectl', 'kubectl could not be provided'],
+    ['helm', 'Helm could not be provided'],
+    ['tools', 'Tools could not be provided'],
+    ['chart', 'The chart of the Sail Operator could not be provided'],
+    ['sample files', 'The sample manifests could not be provided'],
+    ['name', 'Cluster could not be made'],
+    ['cluster', 'Cluster could not be made'],
+    ['containerd', 'Cluster did not come up'],
+    ['api', 'Cluster did not come up'],
+    ['images', 'Images could not be transferred'],
+    ['operator', 'Sail Operator could not be installed'],
+    ['strict', 'STRICT mutual TLS could not be asked for'],
+    ['istiod', 'Istio could not be installed'],
+    ['mesh', 'Istio did not become healthy'],
+    ['control', 'Istio could not be installed'],
+    ['namespaces', 'Samples could not be deployed'],
+    ['services', 'Samples could not be deployed'],
+    ['plain samples', 'Samples could not be deployed'],
+    ['samples', 'Samples could not be deployed'],
+    ['look', 'Cluster could not be read'],
+    ['check', 'Checks could not be made']
+];
 function errorWords(results, failure) {
     const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
     const took = duration(results.seconds);
@@ -35767,12 +35828,14 @@ function errorWords(results, failure) {
         return `Inputs were refused${message}`;
     if (failure.class === 'internal')
         return `A bug of this action${message}`;
-    return `${failedPhaseWords(results, failure)}${message}`;
+    const found = brokenCheck(results)?.verdict === 'failed';
+    return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
 }
 function failedPhaseWords(results, failure) {
     const phase = results.phases.find(({ status }) => status === 'failed');
+    const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
     if (phase)
-        return couldNot[phase.name] ?? `Phase ${line(phase.name, 60)} failed`;
+        return words ?? `Phase ${line(phase.name, 60)} failed`;
     return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
 }
 /** What was under way when the run was ended from outside. */
@@ -35784,7 +35847,7 @@ function during(results) {
 }
 /** What is broken when a layer is, for one family or (an empty name) for both. */
 const broken = {
-    runner: family => `The runner cannot carry ${family || 'dual-stack'}`,
+    runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
     network: family => `The kind network has no ${family || 'two families'}`,
     node: family => `The nodes do not carry ${family || 'both families'}`,
     operator: () => 'The Sail Operator does not run as it should',
@@ -35835,13 +35898,30 @@ function failures(results) {
         follow: failed.filter(check => check.because !== null && check !== first)
     };
 }
-/** Checks of the broken family that are green only because the other family carried them. */
+/** Echoes of the broken family that are green only because the other family carried them. */
 function greenAllTheSame(results) {
     const family = brokenCheck(results)?.family;
     if (!family || results.result === 'passed')
         return [];
-    return results.checks.filter(check => holds(check) && check.family === family && carriedOver(check) !== null);
+    return results.checks.filter(check => check.layer === 'echo' &&
+        holds(check) &&
+        check.family === family &&
+        carriedOver(check) !== null);
 }
+/** A check's attempts, those in a row that observed the same as one. */
+function triesOf(check) {
+    const tries = [];
+    for (const { at, observed } of check.attempts) {
+        const last = tries.at(-1);
+        if (last?.observed === observed)
+            last.times++;
+        else
+            tries.push({ at, times: 1, observed });
+    }
+    return tries;
+}
+/** `at 28.1 s, 5 times`. */
+const tryWords = ({ at, times }) => `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
 /** The layers that have checks, in their order, each with its state. */
 function layerRows(results) {
     const byLayer = groupBy(results.checks, check => check.layer);
@@ -35851,7 +35931,9 @@ function layerRows(results) {
             return [];
         const held = checks.filter(holds).length;
         const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
-        return [{ layer, state: worst(checks), checks, held, follow }];
+        const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
+        const [why] = reasons.size === 1 ? reasons : [];
+        return [{ layer, state: worst(checks), checks, held, follow, why: line(why || '', 100) }];
     });
 }
 /** `14 of 15 hold`; layers of which every check was skipped are not counted. */
@@ -35879,10 +35961,11 @@ const gridLayers = [
     { layer: 'mtls', title: 'under STRICT mutual TLS', named: false },
     { layer: 'cluster', title: 'without any sidecar', named: false }
 ];
-/** Targets × families, one grid for each stage that connected to something. */
+/** Targets × families, one grid for each stage in which something was connected to. */
 const grids = (results) => [...groupBy(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({ stage, rows: gridRows(checks, brokenCheck(results)) }))
-    .filter(grid => grid.rows.length > 0);
+    .filter(grid => grid.rows.some(reached));
+const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
 function gridRows(checks, cause) {
     const byLayer = groupBy(checks, check => check.layer);
     const absences = groupBy(checks.filter(asksForNone), check => check.target);
@@ -35895,8 +35978,10 @@ function gridRows(checks, cause) {
         }));
     });
 }
-/** A Service's check that expects no address of its family: `none` or `no …`. */
-const asksForNone = (check) => check.layer === 'service' && check.family !== null && /^(none|no)\b/i.test(check.expected);
+/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
+const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
+    check.family !== null &&
+    check.expected === 'none';
 function cellsOf(own, absences, cause) {
     const cell = (column) => {
         const checks = own.filter(check => (check.family ?? 'name') === column);
@@ -35911,7 +35996,7 @@ function absenceCell(checks, cause) {
     const shown = cellOf(checks, cause);
     if (shown.state !== 'passed' && shown.state !== 'flaky')
         return shown;
-    return { ...shown, state: 'none', value: '', note: 'none, as it should be' };
+    return { state: 'none', value: '', note: 'none, as it should be', cause: false };
 }
 /** One cell shows the worst of its checks, and the others as a number. */
 function cellOf(checks, cause) {
@@ -35920,7 +36005,7 @@ function cellOf(checks, cause) {
     const shown = alike.find(check => check === cause) ?? alike[0];
     if (!shown)
         return { state, value: '', note: '', cause: false };
-    const others = state === 'passed' ? '' : `${alike.length} of ${checks.length}`;
+    const others = `${alike.length} of ${checks.length}`;
     const { value, note } = shownBy(shown);
     return {
         state,
@@ -35939,7 +36024,7 @@ function shownBy(check) {
         carried && `carried over ${familyNames[carried]}`,
         check.verdict === 'flaky' && 'at a later try'
     ].filter(Boolean);
-    if (check.address === null)
+    if (check.address === null || check.layer === 'failover')
         return { value: '', note: [line(check.observed, 80), ...note].join(', ') };
     // By name the answer is of interest; of a literal address, which one it was.
     const value = check.family === null ? check.observed : check.address;
@@ -36069,15 +36154,15 @@ function flaky(results) {
     const checks = flakyChecks(results);
     if (checks.length === 0)
         return [];
-    const lines = checks.map(check => `${check.id}: ${firstTry(check)}`);
+    const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
     const title = `${count(checks.length, 'check')} needed another try`;
     return [{ level: 'warning', title, message: lines.join('\n') }];
 }
-function firstTry(check) {
-    const [first] = check.attempts;
-    return first
-        ? `at ${duration(first.at)} ${line(first.observed) || 'nothing'}`
-        : 'no try recorded';
+/** What was observed before it passed. */
+function wrongTry(check) {
+    const tries = triesOf(check);
+    const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
+    return wrong ? `${line(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
 }
 
 ;// CONCATENATED MODULE: ./src/reports/outputs.ts
@@ -36444,7 +36529,7 @@ function script_script(plan) {
         '',
         '# the Sail Operator',
         ...(plan.operator.url === null ? [] : [`helm pull ${plan.operator.url} --destination "$work"`]),
-        `${script_line(installCommand(here))} --wait --timeout 3m`,
+        `${script_line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
         '',
         '# Istio',
         script_line(applyCommand(here, 'namespaces.yaml')),
@@ -36765,14 +36850,14 @@ function html_flaky(results) {
         return nothing;
     const items = checks
         .slice(0, 20)
-        .map(check => markup `<li>${code(check.id)} ${tries(check.attempts)}</li>`);
+        .map(check => markup `<li>${code(check.id)} ${tries(check)}</li>`);
     return markup `<section class="card shaky" aria-labelledby="shaky">
 <h2 id="shaky">${count(checks.length, 'check')} needed another try, and passed</h2>
 <ul>${items}</ul>
 ${checks.length > 20 ? markup `<p class="soft">And ${checks.length - 20} more, below.</p>` : nothing}
 </section>`;
 }
-const tries = (attempts) => markup `<ol class="tries">${attempts.map(({ at, seconds, observed }) => markup `<li><span class="soft">at ${at.toFixed(1)} s, ${duration(seconds)}:</span> ${observed === '' ? markup `<em>nothing</em>` : code(observed)}</li>`)}</ol>`;
+const tries = (check) => markup `<ol class="tries">${triesOf(check).map(one => markup `<li><span class="soft">${tryWords(one)}:</span> ${one.observed === '' ? markup `<em>nothing</em>` : code(one.observed)}</li>`)}</ol>`;
 // ---- The grid ----
 const gridTables = (all) => all.map(grid => {
     const first = gridTitle(grid, all.length > 1);
@@ -36840,7 +36925,9 @@ function html_layer(row) {
 <div class="checks">${row.checks.map(check)}</div>
 </details>`;
 }
-function layerSays({ checks, held, follow }) {
+function layerSays({ state, checks, held, follow, why }) {
+    if (state === 'skipped' && why)
+        return `skipped: ${why} · ${count(checks.length, 'check')}`;
     const failed = checks.filter(one => one.verdict === 'failed').length;
     const skipped = checks.length - held - failed;
     const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
@@ -36869,7 +36956,7 @@ function facts(one) {
         ['to', one.to && html_place(one.to)],
         ['address', one.address ? code(one.address) : null],
         ['really took', one.upstream ? code(one.upstream) : null],
-        ['tries', one.attempts.length > 0 ? tries(one.attempts) : null]
+        ['tries', one.attempts.length > 0 ? tries(one) : null]
     ];
     return rows.flatMap(([name, value]) => value ? [markup `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
 }
@@ -39546,12 +39633,11 @@ function summary_flaky(results) {
         return folded(`⚠️ ${title}`, lines);
     return lines.length === 0 ? [] : [{ head: `⚠️ ${title}:\n`, lines, tail: '' }];
 }
-/** `no answer at 28 s, then hello at 29 s`. */
+/** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function summary_tries(check) {
-    const shown = check.attempts.slice(0, 5);
-    const said = shown.map(({ at, observed }) => `${markdown_code(observed, 100)} at ${at.toFixed(1)} s`);
-    const rest = check.attempts.length - shown.length;
-    return `${said.join(', then ')}${rest > 0 ? `, and ${rest} more` : ''}`;
+    const all = triesOf(check);
+    const said = all.slice(0, 5).map(one => `${markdown_code(one.observed, 100)} ${tryWords(one)}`);
+    return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 function failed(results) {
     const { own, follow } = failures(results);
@@ -39611,9 +39697,9 @@ function layerTable(results) {
     const rows = layerRows(results);
     return folded(`Layers: ${layersHold(rows)}`, rows.map(one => markdown_row(one.layer, String(one.checks.length), `${icons[one.state]} ${summary_layerSays(one)}`.trim())), ['layer', 'checks', '']);
 }
-function summary_layerSays({ state, checks, held, follow }) {
+function summary_layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped')
-        return 'skipped';
+        return why ? `skipped: ${markdown_text(why)}` : 'skipped';
     const broke = checks.filter(check => check.verdict === 'failed').length;
     if (broke === 0)
         return held < checks.length ? `${checks.length - held} skipped` : '';
@@ -39914,7 +40000,7 @@ function readState() {
 
 
 /** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
-async function until(work, look, { every = 0.3, patience = 15, busy = () => false } = {}) {
+async function until(work, look, { every = 0.3, between, patience = 15, busy = () => false } = {}) {
     let badSince = null;
     for (;;) {
         if (work.signal.aborted)
@@ -39933,7 +40019,7 @@ async function until(work, look, { every = 0.3, patience = 15, busy = () => fals
             badSince = work.clock();
         else if (work.clock() - badSince >= patience)
             throw found.fault;
-        await pause(every, work.signal);
+        await Promise.all([pause(every, work.signal), between?.()]);
     }
 }
 async function pause(seconds, signal) {

@@ -85,6 +85,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     api: 'node',
     namespaces: 'node',
     services: 'node',
+    crds: 'operator',
     operator: 'operator',
     strict: 'control-plane',
     istiod: 'control-plane',

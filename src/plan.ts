@@ -37,6 +37,7 @@ export interface Plan {
   };
   operator: {
     chart: string;
+    crds: string;
     url: string | null;
     version: string;
     image: string | null;
@@ -94,6 +95,7 @@ export function makePlan(
     },
     operator: {
       chart: chart.path,
+      crds: chart.crds,
       url: chart.url,
       version: chart.version,
       image: operatorImage,

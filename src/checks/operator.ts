@@ -6,6 +6,10 @@ import {type Checks, compare, row, type Standing, skip} from './row.ts';
 const available = 'operator/sail-operator/available';
 const image = 'operator/sail-operator/image';
 const to = {to: {kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator'}};
+const wait = [
+  ...['kubectl', 'wait', 'deployments/sail-operator', '--namespace', operatorNamespace],
+  ...['--for=condition=Available', '--timeout=5s']
+];
 const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 
 /** The Sail Operator: nothing waits for it but this check. */
@@ -29,7 +33,7 @@ export const operator: Checks<Standing> = {
         });
         return trouble ?? {is: 'waiting', for: 'the operator to be available'};
       },
-      {every: 1}
+      {between: () => sh(wait, {seconds: 20})}
     );
     tell(available, compare('available', 'available', {reproduce}));
     const wanted = plan.operator.image;

@@ -21,8 +21,11 @@ export interface Offer {
 export interface Chart {
   /** A directory or an archive on this machine. */
   path: string;
+  /** The directory with its CRDs. */
+  crds: string;
   /** Where it was fetched from; null when it was here already. */
   url: string | null;
+  name: string;
   version: string;
   /** The operator's image; null where the chart does not say. */
   image: string | null;
@@ -33,21 +36,25 @@ export interface Chart {
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 export async function provideChart(inputs: Inputs, directory: string, sh: Sh): Promise<Chart> {
   const {file, url} = await locate(inputs, directory, sh);
+  const archive = file.endsWith('.tgz');
   const [about, values] = await Promise.all([
     must(sh, ['helm', 'show', 'chart', file], {seconds: 60}),
-    must(sh, ['helm', 'show', 'values', file], {seconds: 60})
+    must(sh, ['helm', 'show', 'values', file], {seconds: 60}),
+    archive ? must(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
   ]);
-  return {path: file, url, ...readChart(about, values)};
+  const chart = readChart(about, values);
+  const crds = path.join(archive ? path.join(directory, chart.name) : file, 'crds');
+  return {path: file, url, crds, ...chart};
 }
 
 /** Reads Chart.yaml and values.yaml. */
-export function readChart(about: string, values: string): Omit<Chart, 'path' | 'url'> {
-  const {version} = parse(about) as {version: string};
+export function readChart(about: string, values: string): Omit<Chart, 'path' | 'url' | 'crds'> {
+  const {name, version} = parse(about) as {name: string; version: string};
   const {image, deployment} = (parse(values) ?? {}) as {
     image?: string;
     deployment?: {annotations?: Record<string, string>};
   };
-  return {version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {})};
+  return {name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {})};
 }
 
 /** The annotations `images.v1_30_3.istiod: …`, in their order. */

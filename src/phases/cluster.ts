@@ -74,18 +74,38 @@ function createFault(said: string, name: string): Fault | null {
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
   for (const node of nodes)
-    await until(work, async () => {
-      const {code} = await sh(['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'version'], {
-        seconds: 20
-      });
-      return code === 0
-        ? {is: 'done', value: undefined}
-        : {is: 'waiting', for: `containerd in ${node}`};
-    });
+    await untilInNode(node, ['-S', '/run/containerd/containerd.sock'], 'containerd', work, sh);
+}
+
+/** Waits inside a node until a `test` holds: cheaper than to ask from outside again and again. */
+async function untilInNode(
+  node: string,
+  test: string[],
+  what: string,
+  work: Work,
+  sh: Sh
+): Promise<void> {
+  const script = 'until [ "$1" "$2" ]; do sleep 0.1; done';
+  const command = ['docker', 'exec', node, 'sh', '-c', script, 'until', ...test];
+  await until(work, async () => {
+    const {code} = await sh(command, {seconds: 20}); // fails at once while there is no such container
+    return code === 0 ? {is: 'done', value: undefined} : {is: 'waiting', for: `${what} in ${node}`};
+  });
 }
 
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh): Promise<string> {
+export async function untilApi(
+  {name, kubeconfig, nodes}: Cluster,
+  work: Work,
+  sh: Sh
+): Promise<string> {
+  await untilInNode(
+    nodes[0] ?? '',
+    ['-s', '/etc/kubernetes/admin.conf'],
+    'the kubeconfig',
+    work,
+    sh
+  );
   await until(work, async () => {
     const {code, stdout} = await sh(['kind', 'get', 'kubeconfig', '--name', name], {seconds: 20});
     if (code !== 0) return {is: 'waiting', for: 'the kubeconfig'};

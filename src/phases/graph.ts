@@ -10,7 +10,7 @@ import {provideChart} from './chart.ts';
 import {createCluster, refuseTaken, untilApi, untilContainerd} from './cluster.ts';
 import {imagesFor, localImages, streamImages} from './images.ts';
 import {applyCommand, installIstio, untilHealthy} from './mesh.ts';
-import {installOperator} from './operator.ts';
+import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
 import {provideTool} from './tools.ts';
 
@@ -57,9 +57,10 @@ export function phases(run: Known, plan: Plan): Phase[] {
       run: () => createCluster(plan, sh, () => run.save({cluster: null}))
     },
     {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
-    images(run, plan, 'operator'),
-    images(run, plan, 'istiod'),
-    images(run, plan, 'samples'),
+    // one after the other, in the order of need: side by side all of them would come later
+    images(run, plan, 'operator', 'containerd'),
+    images(run, plan, 'istiod', 'images: operator'),
+    images(run, plan, 'samples', 'images: istiod'),
     {
       name: 'api',
       needs: ['name'],
@@ -69,11 +70,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
+    {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
     {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
-    {name: 'strict', needs: ['namespaces', 'operator'], run: () => apply(run, plan, 'strict.yaml')},
+    {name: 'strict', needs: ['namespaces', 'crds'], run: () => apply(run, plan, 'strict.yaml')},
     {
       name: 'istiod',
-      needs: ['operator', 'namespaces', 'images: istiod'],
+      needs: ['crds', 'namespaces', 'images: istiod'],
       run: work => installIstio(plan, work, sh)
     },
     {
@@ -142,9 +144,9 @@ async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
   save({cluster: cluster.name});
 }
 
-const images = ({sh}: Known, plan: Plan, user: ImageUser): Phase => ({
+const images = ({sh}: Known, plan: Plan, user: ImageUser, after: string): Phase => ({
   name: `images: ${user}`,
-  needs: ['containerd'],
+  needs: [after],
   run: async () => {
     const local = await localImages(imagesFor(plan, user), sh);
     await streamImages(local, plan.cluster.nodes, sh);

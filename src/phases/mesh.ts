@@ -27,6 +27,15 @@ export const applyCommand = ({directory}: Plan, file: string): string[] => [
   path.join(directory, file)
 ];
 
+const waitForIstiod = [
+  ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+  ...['--for=condition=Available', '--timeout=2s']
+];
+const waitForHealthy = [
+  ...['kubectl', 'wait', 'istios.sailoperator.io/default'],
+  ...['--for=jsonpath={.status.state}=Healthy', '--timeout=2s']
+];
+
 const who = {class: 'istio', layer: 'control-plane'} as const;
 const seeIstio = 'kubectl get istio default -o yaml';
 
@@ -39,7 +48,7 @@ export async function installIstio(plan: Plan, work: Work, sh: Sh): Promise<void
       hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
       reproduce: seeIstio
     });
-  await until(work, () => lookAtIstiod(sh));
+  await until(work, () => lookAtIstiod(sh), {between: () => sh(waitForIstiod, {seconds: 20})});
 }
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
@@ -59,7 +68,7 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
         }
       );
     },
-    {every: 1}
+    {between: () => sh(waitForHealthy, {seconds: 20})}
   );
 }
 

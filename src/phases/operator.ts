@@ -7,14 +7,40 @@ export const operatorNamespace = 'sail-operator';
 
 export const installCommand = ({operator, operatorImageAsked, directory}: Plan): string[] => [
   ...['helm', 'install', 'sail-operator', operator.chart],
-  ...['--namespace', operatorNamespace, '--create-namespace'],
+  ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
   ...(operator.values ? ['--values', path.join(directory, 'operator-values.yaml')] : []),
   ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
 ];
 
-/** Installs the chart. Does not wait: the Istio resource needs only the CRD, which Helm establishes. */
-export async function installOperator(plan: Plan, sh: Sh): Promise<void> {
-  const {code, stderr} = await sh(installCommand(plan), {seconds: 180});
+/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
+export const crdsCommand = ({operator}: Plan): string[] => [
+  'kubectl',
+  'create',
+  '-f',
+  operator.crds
+];
+
+/** Creates the CRDs, and waits until that of Istio is served. */
+export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
+  await mustInstall(crdsCommand(plan), sh);
+  await mustInstall(
+    [
+      'kubectl',
+      'wait',
+      'crd/istios.sailoperator.io',
+      '--for=condition=Established',
+      '--timeout=60s'
+    ],
+    sh
+  );
+}
+
+/** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
+export const installOperator = (plan: Plan, sh: Sh): Promise<void> =>
+  mustInstall(installCommand(plan), sh);
+
+async function mustInstall(command: string[], sh: Sh): Promise<void> {
+  const {code, stderr} = await sh(command, {seconds: 180});
   if (code === 0) return;
   throw new Fault(
     `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`,
@@ -22,7 +48,7 @@ export async function installOperator(plan: Plan, sh: Sh): Promise<void> {
       class: 'operator',
       layer: 'operator',
       hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-      reproduce: installCommand(plan).join(' ')
+      reproduce: command.join(' ')
     }
   );
 }

@@ -11,6 +11,12 @@ import {must, type Sh} from '../sh.ts';
 import {type Look, until} from '../wait.ts';
 import {applyCommand} from './mesh.ts';
 
+const selector = 'app in (tcp-echo,sleep)';
+const waitForPods = [
+  ...['kubectl', 'wait', 'pods', '--all-namespaces', '--selector', selector],
+  ...['--for=condition=Ready', '--timeout=2s']
+];
+
 const who = {class: 'istio', layer: 'workload'} as const;
 
 /** The documentation's sample files from `samples`; null where those built in are used. */
@@ -38,7 +44,7 @@ async function readSample(file: string, directory: string): Promise<string> {
 /** Applies the workloads, and waits until a pod of each is ready. */
 export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
   await must(sh, applyCommand(plan, 'samples.yaml'), {seconds: 60});
-  await until(work, () => lookAtSamples(sh));
+  await until(work, () => lookAtSamples(sh), {between: () => sh(waitForPods, {seconds: 20})});
 }
 
 /** Namespace and app of every workload that the checks use. */
@@ -48,7 +54,7 @@ export const workloads = [
 ];
 
 async function lookAtSamples(sh: Sh): Promise<Look<undefined>> {
-  const pods = await get<Pod>(sh, 'pods', '-A', '-l', 'app in (tcp-echo,sleep)');
+  const pods = await get<Pod>(sh, 'pods', '-A', '-l', selector);
   const missing = workloads.filter(({namespace, app}) => {
     const own = pods.filter(
       ({metadata}) => metadata.namespace === namespace && metadata.labels?.app === app

@@ -3,12 +3,13 @@ import {
   brokenCheck,
   clip,
   count,
-  duration,
   failures,
   flakyChecks,
   headline,
   line,
-  plain
+  plain,
+  triesOf,
+  tryWords
 } from './view.ts';
 
 export interface Annotation {
@@ -80,14 +81,14 @@ const annotate = (check: CheckResult): Annotation => ({
 function flaky(results: Results): Annotation[] {
   const checks = flakyChecks(results);
   if (checks.length === 0) return [];
-  const lines = checks.map(check => `${check.id}: ${firstTry(check)}`);
+  const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
   const title = `${count(checks.length, 'check')} needed another try`;
   return [{level: 'warning', title, message: lines.join('\n')}];
 }
 
-function firstTry(check: CheckResult): string {
-  const [first] = check.attempts;
-  return first
-    ? `at ${duration(first.at)} ${line(first.observed) || 'nothing'}`
-    : 'no try recorded';
+/** What was observed before it passed. */
+function wrongTry(check: CheckResult): string {
+  const tries = triesOf(check);
+  const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
+  return wrong ? `${line(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
 }

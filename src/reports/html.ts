@@ -1,4 +1,4 @@
-import type {Attempt, CheckResult, Place, Results} from '../results.ts';
+import type {CheckResult, Place, Results} from '../results.ts';
 import {styles} from './styles.ts';
 import {
   type Bar,
@@ -27,6 +27,8 @@ import {
   type State,
   spans,
   timeline,
+  triesOf,
+  tryWords,
   versionRows
 } from './view.ts';
 
@@ -173,7 +175,7 @@ function flaky(results: Results): Markup {
   if (checks.length === 0) return nothing;
   const items = checks
     .slice(0, 20)
-    .map(check => markup`<li>${code(check.id)} ${tries(check.attempts)}</li>`);
+    .map(check => markup`<li>${code(check.id)} ${tries(check)}</li>`);
   return markup`<section class="card shaky" aria-labelledby="shaky">
 <h2 id="shaky">${count(checks.length, 'check')} needed another try, and passed</h2>
 <ul>${items}</ul>
@@ -181,10 +183,10 @@ ${checks.length > 20 ? markup`<p class="soft">And ${checks.length - 20} more, be
 </section>`;
 }
 
-const tries = (attempts: Attempt[]): Markup =>
-  markup`<ol class="tries">${attempts.map(
-    ({at, seconds, observed}) =>
-      markup`<li><span class="soft">at ${at.toFixed(1)} s, ${duration(seconds)}:</span> ${observed === '' ? markup`<em>nothing</em>` : code(observed)}</li>`
+const tries = (check: CheckResult): Markup =>
+  markup`<ol class="tries">${triesOf(check).map(
+    one =>
+      markup`<li><span class="soft">${tryWords(one)}:</span> ${one.observed === '' ? markup`<em>nothing</em>` : code(one.observed)}</li>`
   )}</ol>`;
 
 // ---- The grid ----
@@ -274,7 +276,8 @@ function layer(row: LayerRow): Markup {
 </details>`;
 }
 
-function layerSays({checks, held, follow}: LayerRow): string {
+function layerSays({state, checks, held, follow, why}: LayerRow): string {
+  if (state === 'skipped' && why) return `skipped: ${why} · ${count(checks.length, 'check')}`;
   const failed = checks.filter(one => one.verdict === 'failed').length;
   const skipped = checks.length - held - failed;
   const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
@@ -305,7 +308,7 @@ function facts(one: CheckResult): Markup[] {
     ['to', one.to && place(one.to)],
     ['address', one.address ? code(one.address) : null],
     ['really took', one.upstream ? code(one.upstream) : null],
-    ['tries', one.attempts.length > 0 ? tries(one.attempts) : null]
+    ['tries', one.attempts.length > 0 ? tries(one) : null]
   ];
   return rows.flatMap(([name, value]) =>
     value ? [markup`<div><dt>${name}</dt><dd>${value}</dd></div>`] : []

@@ -32,7 +32,7 @@ export function script(plan: Plan): string {
     '',
     '# the Sail Operator',
     ...(plan.operator.url === null ? [] : [`helm pull ${plan.operator.url} --destination "$work"`]),
-    `${line(installCommand(here))} --wait --timeout 3m`,
+    `${line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
     '',
     '# Istio',
     line(applyCommand(here, 'namespaces.yaml')),

@@ -27,6 +27,8 @@ import {
   type State,
   skippedByReason,
   timeline,
+  triesOf,
+  tryWords,
   versionRows
 } from './view.ts';
 
@@ -201,12 +203,11 @@ function flaky(results: Results): Block[] {
   return lines.length === 0 ? [] : [{head: `⚠️ ${title}:\n`, lines, tail: ''}];
 }
 
-/** `no answer at 28 s, then hello at 29 s`. */
+/** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function tries(check: CheckResult): string {
-  const shown = check.attempts.slice(0, 5);
-  const said = shown.map(({at, observed}) => `${code(observed, 100)} at ${at.toFixed(1)} s`);
-  const rest = check.attempts.length - shown.length;
-  return `${said.join(', then ')}${rest > 0 ? `, and ${rest} more` : ''}`;
+  const all = triesOf(check);
+  const said = all.slice(0, 5).map(one => `${code(one.observed, 100)} ${tryWords(one)}`);
+  return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 
 function failed(results: Results): Block[] {
@@ -299,8 +300,8 @@ function layerTable(results: Results): Block[] {
   );
 }
 
-function layerSays({state, checks, held, follow}: LayerRow): string {
-  if (state === 'skipped') return 'skipped';
+function layerSays({state, checks, held, follow, why}: LayerRow): string {
+  if (state === 'skipped') return why ? `skipped: ${text(why)}` : 'skipped';
   const broke = checks.filter(check => check.verdict === 'failed').length;
   if (broke === 0) return held < checks.length ? `${checks.length - held} skipped` : '';
   return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;

@@ -86,8 +86,10 @@ export function familyOf(address: string | null): Family | null {
 /** The family that really carried an answer, where it is not the one that was asked. */
 export function carriedOver(check: CheckResult): Family | null {
   const asked = familyOf(check.address) ?? check.family;
-  const carried = familyOf(check.upstream);
-  return asked !== null && carried !== null && asked !== carried ? carried : null;
+  const took = (check.upstream ?? '').split(', ').map(familyOf);
+  const [carried = null] = took;
+  const alike = took.every(family => family === carried);
+  return asked !== null && alike && asked !== carried ? carried : null;
 }
 
 // ---- The verdict ----
@@ -141,20 +143,31 @@ function words(results: Results): string {
     : brokenWords(results, results.failure);
 }
 
-/** What a phase was to do, for the line that says that it could not. */
-const couldNot: Record<string, string> = {
-  runner: 'The runner could not be used',
-  tools: 'Tools could not be provided',
-  cluster: 'Cluster could not be made',
-  images: 'Images could not be transferred',
-  chart: 'The operator’s chart could not be fetched',
-  operator: 'Sail Operator could not be installed',
-  mesh: 'Istio could not be installed',
-  'control plane': 'Istio could not be installed',
-  'control-plane': 'Istio could not be installed',
-  samples: 'Samples could not be deployed',
-  checks: 'Checks could not be run'
-};
+/** What could not be done when a phase failed, by the beginning of the phase's name. */
+const couldNot: [string, string][] = [
+  ['kind', 'kind could not be provided'],
+  ['kubectl', 'kubectl could not be provided'],
+  ['helm', 'Helm could not be provided'],
+  ['tools', 'Tools could not be provided'],
+  ['chart', 'The chart of the Sail Operator could not be provided'],
+  ['sample files', 'The sample manifests could not be provided'],
+  ['name', 'Cluster could not be made'],
+  ['cluster', 'Cluster could not be made'],
+  ['containerd', 'Cluster did not come up'],
+  ['api', 'Cluster did not come up'],
+  ['images', 'Images could not be transferred'],
+  ['operator', 'Sail Operator could not be installed'],
+  ['strict', 'STRICT mutual TLS could not be asked for'],
+  ['istiod', 'Istio could not be installed'],
+  ['mesh', 'Istio did not become healthy'],
+  ['control', 'Istio could not be installed'],
+  ['namespaces', 'Samples could not be deployed'],
+  ['services', 'Samples could not be deployed'],
+  ['plain samples', 'Samples could not be deployed'],
+  ['samples', 'Samples could not be deployed'],
+  ['look', 'Cluster could not be read'],
+  ['check', 'Checks could not be made']
+];
 
 function errorWords(results: Results, failure: Failure): string {
   const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
@@ -163,12 +176,14 @@ function errorWords(results: Results, failure: Failure): string {
   if (failure.class === 'timeout') return `Timed out after ${took}${during(results)}${message}`;
   if (failure.class === 'input') return `Inputs were refused${message}`;
   if (failure.class === 'internal') return `A bug of this action${message}`;
-  return `${failedPhaseWords(results, failure)}${message}`;
+  const found = brokenCheck(results)?.verdict === 'failed';
+  return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
 }
 
 function failedPhaseWords(results: Results, failure: Failure): string {
   const phase = results.phases.find(({status}) => status === 'failed');
-  if (phase) return couldNot[phase.name] ?? `Phase ${line(phase.name, 60)} failed`;
+  const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
+  if (phase) return words ?? `Phase ${line(phase.name, 60)} failed`;
   return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
 }
 
@@ -182,7 +197,7 @@ function during(results: Results): string {
 
 /** What is broken when a layer is, for one family or (an empty name) for both. */
 const broken: Record<Layer, (family: string) => string> = {
-  runner: family => `The runner cannot carry ${family || 'dual-stack'}`,
+  runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
   network: family => `The kind network has no ${family || 'two families'}`,
   node: family => `The nodes do not carry ${family || 'both families'}`,
   operator: () => 'The Sail Operator does not run as it should',
@@ -240,14 +255,41 @@ export function failures(results: Results): {own: CheckResult[]; follow: CheckRe
   };
 }
 
-/** Checks of the broken family that are green only because the other family carried them. */
+/** Echoes of the broken family that are green only because the other family carried them. */
 export function greenAllTheSame(results: Results): CheckResult[] {
   const family = brokenCheck(results)?.family;
   if (!family || results.result === 'passed') return [];
   return results.checks.filter(
-    check => holds(check) && check.family === family && carriedOver(check) !== null
+    check =>
+      check.layer === 'echo' &&
+      holds(check) &&
+      check.family === family &&
+      carriedOver(check) !== null
   );
 }
+
+export interface Try {
+  /** Seconds since the start of the run. */
+  at: number;
+  /** How often in a row the same was observed. */
+  times: number;
+  observed: string;
+}
+
+/** A check's attempts, those in a row that observed the same as one. */
+export function triesOf(check: CheckResult): Try[] {
+  const tries: Try[] = [];
+  for (const {at, observed} of check.attempts) {
+    const last = tries.at(-1);
+    if (last?.observed === observed) last.times++;
+    else tries.push({at, times: 1, observed});
+  }
+  return tries;
+}
+
+/** `at 28.1 s, 5 times`. */
+export const tryWords = ({at, times}: Try): string =>
+  `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
 
 export interface LayerRow {
   layer: Layer;
@@ -256,6 +298,8 @@ export interface LayerRow {
   held: number;
   /** How many failed only because of a broken check below. */
   follow: number;
+  /** Why the layer was skipped; empty where it was not, or not for one reason. */
+  why: string;
 }
 
 /** The layers that have checks, in their order, each with its state. */
@@ -266,7 +310,9 @@ export function layerRows(results: Results): LayerRow[] {
     if (!checks) return [];
     const held = checks.filter(holds).length;
     const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
-    return [{layer, state: worst(checks), checks, held, follow}];
+    const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
+    const [why] = reasons.size === 1 ? reasons : [];
+    return [{layer, state: worst(checks), checks, held, follow, why: line(why || '', 100)}];
   });
 }
 
@@ -332,11 +378,14 @@ const gridLayers: {layer: Layer; title: string; named: boolean}[] = [
   {layer: 'cluster', title: 'without any sidecar', named: false}
 ];
 
-/** Targets × families, one grid for each stage that connected to something. */
+/** Targets × families, one grid for each stage in which something was connected to. */
 export const grids = (results: Results): Grid[] =>
   [...groupBy(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({stage, rows: gridRows(checks, brokenCheck(results))}))
-    .filter(grid => grid.rows.length > 0);
+    .filter(grid => grid.rows.some(reached));
+
+const reached = (row: Row): boolean =>
+  Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
 
 function gridRows(checks: CheckResult[], cause: CheckResult | null): Row[] {
   const byLayer = groupBy(checks, check => check.layer);
@@ -351,9 +400,11 @@ function gridRows(checks: CheckResult[], cause: CheckResult | null): Row[] {
   });
 }
 
-/** A Service's check that expects no address of its family: `none` or `no …`. */
+/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
 const asksForNone = (check: CheckResult): boolean =>
-  check.layer === 'service' && check.family !== null && /^(none|no)\b/i.test(check.expected);
+  ['service', 'endpoints', 'dns'].includes(check.layer) &&
+  check.family !== null &&
+  check.expected === 'none';
 
 function cellsOf(
   own: CheckResult[],
@@ -372,7 +423,7 @@ function cellsOf(
 function absenceCell(checks: CheckResult[], cause: CheckResult | null): Cell {
   const shown = cellOf(checks, cause);
   if (shown.state !== 'passed' && shown.state !== 'flaky') return shown;
-  return {...shown, state: 'none', value: '', note: 'none, as it should be'};
+  return {state: 'none', value: '', note: 'none, as it should be', cause: false};
 }
 
 /** One cell shows the worst of its checks, and the others as a number. */
@@ -381,7 +432,7 @@ function cellOf(checks: CheckResult[], cause: CheckResult | null): Cell {
   const alike = checks.filter(check => check.verdict === state);
   const shown = alike.find(check => check === cause) ?? alike[0];
   if (!shown) return {state, value: '', note: '', cause: false};
-  const others = state === 'passed' ? '' : `${alike.length} of ${checks.length}`;
+  const others = `${alike.length} of ${checks.length}`;
   const {value, note} = shownBy(shown);
   return {
     state,
@@ -399,7 +450,7 @@ function shownBy(check: CheckResult): {value: string; note: string} {
     carried && `carried over ${familyNames[carried]}`,
     check.verdict === 'flaky' && 'at a later try'
   ].filter(Boolean);
-  if (check.address === null)
+  if (check.address === null || check.layer === 'failover')
     return {value: '', note: [line(check.observed, 80), ...note].join(', ')};
   // By name the answer is of interest; of a literal address, which one it was.
   const value = check.family === null ? check.observed : check.address;

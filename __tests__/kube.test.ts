@@ -1,0 +1,178 @@
+import {describe, expect, test} from '@jest/globals';
+import {
+  get,
+  lookAtTrouble,
+  ofFamily,
+  ofKind,
+  type Pod,
+  troubleFault,
+  troubles
+} from '../src/kube.ts';
+import {fakeSh} from './fake.ts';
+import {healthy, pod, waiting} from './things.ts';
+
+const who = {class: 'istio', layer: 'workload'} as const;
+const image = 'registry.example/proxyv2:1.30.3';
+const gone = `rpc error: code = NotFound desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
+
+/** A pod with a sidecar whose containers wait like this. */
+const troubled = (reason: string, message?: string): Pod =>
+  pod('ipv4', 'tcp-echo', {ready: false, statuses: [waiting('tcp-echo', reason, message)]});
+
+describe('get', () => {
+  test.each([
+    ['a list', '{"kind": "List", "items": [{"a": 1}, {"a": 2}]}', [{a: 1}, {a: 2}]],
+    ['an empty list', '{"kind": "List", "items": []}', []],
+    ['one object', '{"kind": "Istio", "a": 1}', [{kind: 'Istio', a: 1}]]
+  ])('reads %s', async (_, text, expected) => {
+    expect(await get(fakeSh({'kubectl get pods -A -o json': text}), 'pods', '-A')).toEqual(
+      expected
+    );
+  });
+
+  test('throws what kubectl says', async () => {
+    const sh = fakeSh({'kubectl get pods -o json': {code: 1, stderr: 'the server said no'}});
+    await expect(get(sh, 'pods')).rejects.toThrow('the server said no');
+  });
+});
+
+test.each([
+  [['10.96.0.1', 'fd00::1'], 'ipv6', 'fd00::1'],
+  [['fd00::1', '10.96.0.1'], 'ipv4', '10.96.0.1'],
+  [['172.18.0.0/16'], 'ipv6', undefined],
+  [[], 'ipv4', undefined]
+] as const)('ofFamily: %j has for %s %s', (addresses, family, expected) => {
+  expect(ofFamily([...addresses], family)).toBe(expected);
+});
+
+test('ofKind knows kind and namespace', () => {
+  expect(ofKind(healthy(), 'Pod', 'plain').map(({metadata}) => metadata.name)).toEqual([
+    'tcp-echo-1',
+    'sleep-1'
+  ]);
+  expect(ofKind(healthy(), 'Service')).toHaveLength(6);
+  expect(ofKind(healthy(), 'Node')).toEqual([]);
+});
+
+describe('troubles', () => {
+  test.each<[string, Pod]>([
+    ['is ready', pod('ipv4', 'tcp-echo')],
+    ['is just being made', troubled('ContainerCreating')],
+    ['waits for its init containers', troubled('PodInitializing')],
+    ['has not been looked at', pod('ipv4', 'tcp-echo', {ready: false})]
+  ])('a pod that %s has none', (_, pod) => expect(troubles([pod])).toEqual([]));
+
+  test.each([
+    // reason, message, final
+    ['ErrImagePull', gone, true],
+    ['ImagePullBackOff', `Back-off pulling image "${image}": ErrImagePull: ${gone}`, true],
+    ['ImagePullBackOff', `Back-off pulling image "${image}"`, false],
+    ['ErrImagePull', 'manifest unknown: manifest unknown', true],
+    ['ErrImagePull', 'manifest for x:1 not found: manifest unknown', true],
+    ['ErrImagePull', 'failed to authorize: 401 Unauthorized: unauthorized', true],
+    ['ErrImagePull', 'pull access denied, repository does not exist', true],
+    [
+      'InvalidImageName',
+      'Failed to apply default image tag "A": couldn\'t parse image name "A"',
+      true
+    ],
+    [
+      'ErrImagePull',
+      '429 Too Many Requests - Server message: toomanyrequests: You have reached your unauthenticated pull rate limit',
+      false
+    ],
+    ['ErrImagePull', 'dial tcp: lookup registry.example: no such host', false],
+    ['ErrImagePull', 'dial tcp 192.0.2.1:443: i/o timeout', false],
+    [
+      'ErrImageNeverPull',
+      `Container image "${image}" is not present with pull policy of Never`,
+      false
+    ],
+    ['CrashLoopBackOff', 'back-off 10s restarting failed container', false],
+    ['CreateContainerConfigError', 'secret "x" not found', false],
+    ['CreateContainerError', 'context deadline exceeded', false],
+    ['RunContainerError', 'no such file or directory', false],
+    ['CrashLoopBackOff', 'permission denied', false] // only a pull is final by its message
+  ])('%s: %s', (reason, message, final) => {
+    expect(troubles([troubled(reason, message)])).toEqual([
+      {pod: 'tcp-echo-1', namespace: 'ipv4', reason, message, final}
+    ]);
+  });
+
+  test('the init containers are read first: a missing proxy image shows there', () => {
+    const found = troubles([
+      pod('ipv4', 'tcp-echo', {
+        ready: false,
+        init: [
+          waiting('istio-init', 'ErrImagePull', gone),
+          waiting('istio-proxy', 'PodInitializing')
+        ],
+        statuses: [waiting('tcp-echo', 'CrashLoopBackOff', 'later')]
+      })
+    ]);
+    expect(found.map(({reason}) => reason)).toEqual(['ErrImagePull']);
+  });
+
+  test('a pod that finds no room', () => {
+    const message = '0/1 nodes are available: 1 Insufficient cpu.';
+    expect(troubles([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: message})])).toEqual([
+      {pod: 'tcp-echo-1', namespace: 'ipv4', reason: 'Unschedulable', message, final: false}
+    ]);
+  });
+});
+
+describe('troubleFault', () => {
+  const fault = (reason: string, message: string) =>
+    troubleFault(troubles([troubled(reason, message)])[0] as never, who);
+
+  test.each([
+    ['ErrImagePull', gone, 'istio'],
+    ['ErrImagePull', 'toomanyrequests: rate limit', 'infrastructure'],
+    ['ImagePullBackOff', 'ErrImagePull: dial tcp: lookup x: no such host', 'infrastructure'],
+    ['ErrImagePull', 'net/http: TLS handshake timeout', 'infrastructure'],
+    ['ErrImagePull', 'unexpected status: 503 Service Unavailable', 'infrastructure'],
+    ['CrashLoopBackOff', 'back-off', 'istio'],
+    ['CrashLoopBackOff', 'connection refused', 'istio'] // no registry had a part in it
+  ])('%s: %s is the fault of %s', (reason, message, failureClass) => {
+    const {because, message: told} = fault(reason, message);
+    expect(because).toMatchObject({
+      class: failureClass,
+      layer: 'workload',
+      reproduce: 'kubectl describe pod -n ipv4 tcp-echo-1'
+    });
+    expect(told).toBe(`Pod ipv4/tcp-echo-1: ${reason}: ${message}`);
+  });
+
+  test('no room is the fault of the infrastructure, and says what helps', () => {
+    const [trouble] = troubles([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: 'no cpu'})]);
+    const {because} = troubleFault(trouble as never, who);
+    expect(because.class).toBe('infrastructure');
+    expect(because.hint).toMatch(/no room/);
+  });
+
+  test('no message is said as such', () => {
+    expect(fault('CrashLoopBackOff', '').message).toBe(
+      'Pod ipv4/tcp-echo-1: CrashLoopBackOff: no message'
+    );
+  });
+});
+
+describe('lookAtTrouble', () => {
+  const crashing = troubled('CrashLoopBackOff', 'back-off');
+
+  test('nothing is wrong', () => expect(lookAtTrouble([pod('ipv4', 'tcp-echo')], who)).toBeNull());
+
+  test('what may heal is bad', () => {
+    expect(lookAtTrouble([crashing], who)).toMatchObject({
+      is: 'bad',
+      for: 'ipv4/tcp-echo-1: CrashLoopBackOff'
+    });
+  });
+
+  test('what cannot heal is lost, and comes before what may', () => {
+    expect(lookAtTrouble([crashing, troubled('ErrImagePull', gone)], who)).toMatchObject({
+      is: 'lost',
+      fault: {message: `Pod ipv4/tcp-echo-1: ErrImagePull: ${gone}`}
+    });
+  });
+});

@@ -1,0 +1,80 @@
+import {describe, expect, test} from '@jest/globals';
+import {Ledger} from '../src/checks/ledger.ts';
+import {compare, row, skip} from '../src/checks/row.ts';
+
+const rows = [
+  row('service', 'service/ipv4/policy', 'The policy', 'SingleStack'),
+  row('echo', 'echo/ipv4/ipv4', 'It answers', 'hello', {family: 'ipv4'}),
+  row('echo', 'echo/ipv6/ipv6', 'It answers', 'hello', {family: 'ipv6'})
+];
+const ledger = () => {
+  const ledger = new Ledger();
+  ledger.asked = rows;
+  return ledger;
+};
+
+describe('Ledger', () => {
+  test('a row that nothing was told of was not reached', () => {
+    expect(ledger().results()[1]).toEqual({
+      id: 'echo/ipv4/ipv4',
+      layer: 'echo',
+      title: 'It answers',
+      family: 'ipv4',
+      from: null,
+      to: null,
+      target: 'ipv4',
+      expected: 'hello',
+      stage: 'install',
+      address: null,
+      upstream: null,
+      because: null,
+      reproduce: null,
+      attempts: [],
+      observed: '',
+      verdict: 'skipped',
+      reason: 'not reached'
+    });
+  });
+
+  test('has what was told, in the order of the rows', () => {
+    const told = ledger();
+    told.tell('echo/ipv6/ipv6', compare('hello', 'hello', {address: 'fd00::8'}));
+    told.tell('service/ipv4/policy', compare('SingleStack', 'PreferDualStack'));
+    told.tell('echo/ipv4/ipv4', skip('not wanted'));
+    expect(
+      told.results().map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
+    ).toEqual([
+      {
+        id: 'service/ipv4/policy',
+        verdict: 'failed',
+        reason: 'expected SingleStack, found PreferDualStack',
+        address: null
+      },
+      {id: 'echo/ipv4/ipv4', verdict: 'skipped', reason: 'not wanted', address: null},
+      {id: 'echo/ipv6/ipv6', verdict: 'passed', reason: null, address: 'fd00::8'}
+    ]);
+  });
+
+  test('what was told of a row that was not asked for is left out', () => {
+    const told = ledger();
+    told.tell('dns/ipv4/a', compare('a', 'b'));
+    expect(told.results().map(({id}) => id)).toEqual(rows.map(({id}) => id));
+    expect(told.failedIn('dns')).toBeUndefined();
+  });
+
+  test('knows the rows of a layer, and the first that failed', () => {
+    const told = ledger();
+    expect(told.of('echo').map(({id}) => id)).toEqual(['echo/ipv4/ipv4', 'echo/ipv6/ipv6']);
+    expect(told.failedIn('echo')).toBeUndefined();
+    told.tell('echo/ipv6/ipv6', compare('a', 'b'));
+    expect(told.failedIn('echo')?.id).toBe('echo/ipv6/ipv6');
+    expect(told.failedIn('service')).toBeUndefined();
+  });
+
+  test('of a row told twice the last stands', () => {
+    const told = ledger();
+    told.tell('service/ipv4/policy', compare('a', 'b'));
+    told.tell('service/ipv4/policy', compare('a', 'a'));
+    expect(told.results()[0]?.verdict).toBe('passed');
+  });
+});

@@ -1,0 +1,139 @@
+import {spawnSync} from 'node:child_process';
+import {describe, expect, test} from '@jest/globals';
+import {
+  ask,
+  attemptsOf,
+  inClient,
+  meshClient,
+  parseAnswer,
+  parsePeer,
+  plainClient,
+  reproduceProbe
+} from '../src/checks/probe.ts';
+import {fakeClients, fakeSh} from './fake.ts';
+
+const probe = {word: 'echo/ipv6/name', address: 'fd00:10:96::8', port: 9000};
+
+describe('parsePeer', () => {
+  test.each([
+    // words of four bytes, each in host order, as /proc/net/tcp and tcp6 have them
+    ['0600F40A:2328', '10.244.0.6'],
+    ['0100007F:2329', '127.0.0.1'],
+    ['FFFFFFFF:FFFF', '255.255.255.255'],
+    ['100000FD000044020000000006000000:2328', 'fd00:10:244::6'],
+    ['0000000000000000FFFF00000600F40A:2328', '10.244.0.6'],
+    ['0000000000000000ffff00000100007f:2328', '127.0.0.1'],
+    ['00000000000000000000000001000000:0050', '::1']
+  ])('%s is %s', (text, address) => expect(parsePeer(text)).toBe(address));
+
+  test.each(['fd00:10:244::6', 'fe80::1', '2001:db8:0:1:1:1:1:1', 'fd00:10:96::d025'])(
+    'reads %s back as everybody writes it',
+    address => {
+      const groups = address.split('::').map(half => half.split(':').filter(Boolean));
+      const [head = [], tail] = groups;
+      const zeros = Array<string>(8 - head.length - (tail?.length ?? 0)).fill('0');
+      const bytes = [...head, ...zeros, ...(tail ?? [])]
+        .map(group => group.padStart(4, '0'))
+        .join('');
+      const little = (bytes.match(/.{8}/g) ?? []).map(word =>
+        (word.match(/../g) ?? []).reverse().join('')
+      );
+      expect(parsePeer(`${little.join('').toUpperCase()}:2328`)).toBe(address);
+    }
+  );
+});
+
+describe('parseAnswer', () => {
+  test.each([
+    ['10.00 10.12 0600F40A:2328, hello ipv4', 'hello ipv4', 0.12, ['10.244.0.6']],
+    [
+      '10.00 10.01 0600F40A:2328,0700600A:2328, hello a b',
+      'hello a b',
+      0.01,
+      ['10.244.0.6', '10.96.0.7']
+    ],
+    ['99.99 100.30  hello dualstack', 'hello dualstack', 0.31, []],
+    ['10.00 13.00  ', '', 3, []],
+    ['10.00 13.00 ', '', 3, []],
+    ['1.00 1.00 0600F40A:2328, ', '', 0, ['10.244.0.6']],
+    ['1.00 1.00  ::error::x', '::error::x', 0, []]
+  ])('%j', (line, text, seconds, peers) => {
+    expect(parseAnswer(line)).toEqual({text, seconds, peers});
+  });
+});
+
+describe('ask', () => {
+  test('asks all addresses in one call, each as often as it should', async () => {
+    const sh = fakeClients(({word}, _, attempt) => `hello ${word} ${attempt}`);
+    const probes = [probe, {word: 'other', address: '10.96.0.8', port: 9001}];
+    const answers = await ask(sh, meshClient, probes, 3, 2.5);
+    expect(sh.rounds).toEqual([{namespace: 'sleep', probes}]);
+    expect(answers.map(some => some.map(({text}) => text))).toEqual([
+      ['hello echo/ipv6/name 0', 'hello echo/ipv6/name 1', 'hello echo/ipv6/name 2'],
+      ['hello other 0', 'hello other 1', 'hello other 2']
+    ]);
+  });
+
+  test('interpolates nothing into the shell', async () => {
+    const commands: string[][] = [];
+    const limits: (number | undefined)[] = [];
+    const hostile = {word: '$(id)', address: '; rm -rf /', port: 9000};
+    await ask(
+      async (command, options) => {
+        commands.push(command);
+        limits.push(options?.seconds);
+        return {code: 0, stdout: '1 1  x\n1 1  x\n', stderr: '', late: false};
+      },
+      plainClient,
+      [hostile],
+      2,
+      2.1
+    );
+    const [command = []] = commands;
+    expect(command.slice(0, 10)).toEqual([
+      ...['kubectl', 'exec', '--namespace', 'plain', 'deployment/sleep'],
+      ...['--container', 'sleep', '--', 'sh', '-c']
+    ]);
+    expect(command.slice(0, 10)).toEqual(inClient(plainClient));
+    expect(command[10]).not.toContain('$(id)');
+    expect(command.slice(11)).toEqual(['probe', '3', '2', '$(id)', '; rm -rf /', '9000']);
+    expect(limits).toEqual([18]); // two probes of at most 3 s, and some room
+  });
+
+  test.each([
+    ['nothing', '', 1],
+    ['too little', '1 1  hello\n', 0],
+    ['too much', '1 1  a\n1 1  b\n1 1  c\n', 0]
+  ])('%s is not an answer', async (_, stdout, code) => {
+    const sh = fakeSh(() => ({code, stdout, stderr: 'no such pod'}));
+    await expect(ask(sh, meshClient, [probe], 2, 1)).rejects.toMatchObject({
+      name: 'CommandError',
+      message: expect.stringContaining('no such pod')
+    });
+  });
+
+  test('its script is one that sh can read', async () => {
+    let script = '';
+    const sh = fakeSh(command => {
+      script = command[10] ?? '';
+      return '1 1  x\n';
+    });
+    await ask(sh, meshClient, [probe], 1, 1);
+    expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);
+    expect(script).toContain('nc "$address" $port');
+  });
+});
+
+test('attempts ended now, one after the other', () => {
+  const answer = (seconds: number) => ({text: 'x', seconds, peers: []});
+  expect(attemptsOf([answer(1), answer(2)], () => 10)).toEqual([
+    {at: 7, seconds: 1, observed: 'x'},
+    {at: 8, seconds: 2, observed: 'x'}
+  ]);
+});
+
+test('the command to see it by hand holds standard input open', () => {
+  expect(reproduceProbe(meshClient, probe)).toBe(
+    "kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo echo/ipv6/name; sleep 1) | timeout 3 nc fd00:10:96::8 9000'"
+  );
+});

@@ -1,0 +1,205 @@
+import {describe, expect, test} from '@jest/globals';
+import {proxy} from '../src/checks/proxy.ts';
+import type {Thing} from '../src/kube.ts';
+import {fakeSh} from './fake.ts';
+import {both, failures, healthy, isOf, look, pod, service} from './things.ts';
+
+/** `address:port` as Envoy writes it. */
+const socket = (text: string) => {
+  const [, address, port] = /^\[?(.+?)\]?:(\d+)$/.exec(text) ?? [];
+  return {socket_address: {address, port_value: Number(port)}};
+};
+const listener = (first: string, ...others: string[]) => ({
+  name: first,
+  local_address: socket(first),
+  additional_local_addresses: others.map(socket)
+});
+const wildcards = [
+  listener('0.0.0.0:15001', '[::]:15001'),
+  listener('0.0.0.0:15006', '[::]:15006'),
+  listener('0.0.0.0:15021', '[::]:15021')
+];
+const outbound = [
+  listener('10.96.0.6:9000', '[fd00:10:96::6]:9000'),
+  listener('10.96.0.6:9001', '[fd00:10:96::6]:9001'),
+  listener('10.96.0.16:9000'),
+  listener('[fd00:10:96::16]:9000'),
+  listener('10.96.0.7:9000'),
+  listener('[fd00:10:96::8]:9000'),
+  listener('10.96.0.4:9000', '[fd00:10:96::4]:9000'),
+  listener('10.96.0.10:53')
+];
+const endpoint = (target: string, ...pods: string[][]) => ({
+  endpoint_config: {
+    cluster_name: `outbound|9000||tcp-echo.${target}.svc.cluster.local`,
+    endpoints: [
+      {
+        lb_endpoints: pods.map(([first = '', ...more]) => ({
+          endpoint: {
+            address: socket(`${first}:9000`),
+            additional_addresses: more.map(address => ({address: socket(`${address}:9000`)}))
+          }
+        }))
+      }
+    ]
+  }
+});
+const known = [
+  endpoint('dual-stack', both('6')),
+  endpoint('ipv4', ['10.244.0.7']),
+  endpoint('ipv6', ['fd00:10:244::8'])
+];
+
+interface Envoy {
+  listeners?: object[];
+  /** Of one server's proxy. */
+  server?: object[];
+  endpoints?: object[];
+}
+
+/** Proxies that say this. */
+const proxies = ({
+  listeners = [...wildcards, ...outbound],
+  server = wildcards,
+  endpoints = known
+}: Envoy = {}) =>
+  fakeSh(command => {
+    expect(command.slice(5, 11)).toEqual([
+      '--container',
+      'istio-proxy',
+      '--',
+      'pilot-agent',
+      'request',
+      'GET'
+    ]);
+    const query = command.at(-1) ?? '';
+    if (query.startsWith('config_dump?include_eds')) return JSON.stringify({configs: endpoints});
+    const said = command[3] === 'sleep' ? listeners : command[3] === 'ipv6' ? server : wildcards;
+    return JSON.stringify({listener_statuses: said});
+  });
+const without = (list: {name: string}[], name: string) => list.filter(one => one.name !== name);
+
+describe('proxy', () => {
+  test('holds on a healthy mesh', async () => {
+    const found = await look(proxy, {sh: proxies()});
+    expect(failures(found)).toEqual({});
+    expect(Object.keys(found).sort()).toEqual(proxy.rows.map(({id}) => id).sort());
+  });
+
+  test.each<[string, Envoy, Record<string, string>]>([
+    [
+      'a proxy without ISTIO_DUAL_STACK lacks :: on its health port',
+      {server: [...wildcards.slice(0, 2), listener('0.0.0.0:15021')]},
+      {'proxy/ipv6/listeners': 'not on [::]:15021'}
+    ],
+    [
+      'a proxy of one family',
+      {server: ['0.0.0.0:15001', '0.0.0.0:15006', '0.0.0.0:15021'].map(name => listener(name))},
+      {'proxy/ipv6/listeners': 'not on [::]:15001, [::]:15006, [::]:15021'}
+    ],
+    [
+      'a proxy that knows nothing',
+      {server: []},
+      {'proxy/ipv6/listeners': expect.stringMatching(/^not on 0\.0\.0\.0:15001/) as never}
+    ],
+    [
+      'no listener on the other ClusterIP',
+      {
+        listeners: [
+          ...wildcards,
+          ...without(outbound, '10.96.0.6:9000'),
+          listener('10.96.0.6:9000')
+        ]
+      },
+      {'proxy/dual-stack/cluster-ips': 'no listener on [fd00:10:96::6]:9000'}
+    ],
+    [
+      'no listener on a Service of one family',
+      {listeners: [...wildcards, ...without(outbound, '[fd00:10:96::8]:9000')]},
+      {'proxy/ipv6/cluster-ips': 'no listener on [fd00:10:96::8]:9000'}
+    ],
+    [
+      'a listener on an address that is gone',
+      {listeners: [...wildcards, ...outbound, listener('10.96.9.9:9000')]},
+      Object.fromEntries(
+        ['dual-stack', 'ipv4', 'ipv6'].map(target => [
+          `proxy/${target}/cluster-ips`,
+          'a listener on 10.96.9.9:9000, which is no ClusterIP'
+        ])
+      )
+    ],
+    [
+      'two endpoints for one pod, as without ISTIO_DUAL_STACK in pilot',
+      {endpoints: [endpoint('dual-stack', ['10.244.0.6'], ['fd00:10:244::6']), ...known.slice(1)]},
+      {
+        'proxy/dual-stack/endpoints':
+          '10.244.0.6, fd00:10:244::6 instead of 10.244.0.6+fd00:10:244::6'
+      }
+    ],
+    [
+      'the second address is missing',
+      {endpoints: [endpoint('dual-stack', ['10.244.0.6']), ...known.slice(1)]},
+      {'proxy/dual-stack/endpoints': '10.244.0.6 instead of 10.244.0.6+fd00:10:244::6'}
+    ],
+    [
+      'a stale endpoint',
+      {
+        endpoints: [...known.slice(0, 2), endpoint('ipv6', ['fd00:10:244::8'], ['fd00:10:244::99'])]
+      },
+      {'proxy/ipv6/endpoints': 'fd00:10:244::8, fd00:10:244::99 instead of fd00:10:244::8'}
+    ],
+    [
+      'the wrong family',
+      {endpoints: [known[0] ?? {}, endpoint('ipv4', ['fd00:10:244::7']), known[2] ?? {}]},
+      {'proxy/ipv4/endpoints': 'fd00:10:244::7 instead of 10.244.0.7'}
+    ],
+    [
+      'no endpoints at all',
+      {endpoints: known.slice(0, 2)},
+      {'proxy/ipv6/endpoints': 'none instead of fd00:10:244::8'}
+    ]
+  ])('%s', async (_, envoy, expected) => {
+    expect(failures(await look(proxy, {sh: proxies(envoy)}))).toEqual(expected);
+  });
+
+  test('pods come in the order of their own addresses', async () => {
+    const ips = both('6').reverse();
+    const things: Thing[] = [
+      ...healthy().filter(thing => !isOf('Pod', 'dual-stack')(thing)),
+      pod('dual-stack', 'tcp-echo', {ips})
+    ];
+    const found = await look(proxy, {
+      things,
+      sh: proxies({endpoints: [endpoint('dual-stack', ips), ...known.slice(1)]})
+    });
+    expect(failures(found)).toEqual({});
+  });
+
+  // Not yet: `includes` takes 10.96.0.77 for 10.96.0.7, which is another Service's.
+  test.failing('a listener that is gone is found beside a ClusterIP that it begins with', async () => {
+    const sh = proxies({listeners: [...wildcards, ...outbound, listener('10.96.0.77:9000')]});
+    const things = [...healthy(), service('other', ['10.96.0.7'])];
+    const found = await look(proxy, {sh, things});
+    expect(found['proxy/dual-stack/cluster-ips']?.observed).toBe(
+      'a listener on 10.96.0.77:9000, which is no ClusterIP'
+    );
+  });
+
+  test('the client is asked once, and not at all where nothing of it is wanted', async () => {
+    const sh = proxies();
+    await look(proxy, {sh, asked: proxy.rows.filter(({id}) => id.includes('/endpoints'))});
+    expect(sh.calls).toHaveLength(2);
+    const other = proxies();
+    await look(proxy, {
+      sh: other,
+      asked: proxy.rows.filter(({id}) => id === 'proxy/ipv6/listeners')
+    });
+    expect(other.calls).toHaveLength(1);
+    expect(other.calls[0]).toMatch(/^kubectl exec --namespace ipv6 deployment\/tcp-echo /);
+  });
+
+  test('a proxy that cannot be asked is not a failed check', async () => {
+    const sh = fakeSh(() => ({code: 1, stderr: 'no such container'}));
+    await expect(look(proxy, {sh})).rejects.toThrow('no such container');
+  });
+});

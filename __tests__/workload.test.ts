@@ -1,0 +1,84 @@
+import {describe, expect, test} from '@jest/globals';
+import {workload} from '../src/checks/workload.ts';
+import {both, failures, healthyBut, isOf, look, pod} from './things.ts';
+
+const withPod = (...pods: ReturnType<typeof pod>[]) => healthyBut(isOf('Pod', 'ipv6'), ...pods);
+const ips = both('8');
+
+describe('workload', () => {
+  test('holds on a healthy cluster, for every workload of ours', async () => {
+    const found = await look(workload);
+    expect(failures(found)).toEqual({});
+    const aspects = ['ready', 'addresses', 'sidecar'];
+    const targets = ['dual-stack', 'ipv4', 'ipv6', 'sleep', 'plain-tcp-echo', 'plain-sleep'];
+    expect(Object.keys(found)).toEqual(
+      targets.flatMap(target => aspects.map(aspect => `workload/${target}/${aspect}`))
+    );
+    expect(found['workload/ipv6/sidecar']?.observed).toBe('istio-proxy');
+    expect(found['workload/plain-sleep/sidecar']?.observed).toBe('none');
+  });
+
+  test('the sidecar is a container before Istio 1.27', async () => {
+    const things = withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'container'}));
+    expect(failures(await look(workload, {things}))).toEqual({});
+  });
+
+  test.each([
+    [
+      'one family only',
+      withPod(pod('ipv6', 'tcp-echo', {ips: ips.slice(0, 1)})),
+      {'workload/ipv6/addresses': 'ipv4'}
+    ],
+    ['no address', withPod(pod('ipv6', 'tcp-echo')), {'workload/ipv6/addresses': 'none'}],
+    [
+      'no sidecar',
+      withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'none'})),
+      {'workload/ipv6/sidecar': 'none'}
+    ],
+    [
+      'not ready',
+      withPod(pod('ipv6', 'tcp-echo', {ips, ready: false})),
+      {'workload/ipv6/ready': 'Pending'}
+    ],
+    [
+      'one of two pods not ready',
+      withPod(
+        pod('ipv6', 'tcp-echo', {ips}),
+        pod('ipv6', 'tcp-echo', {ips, ready: false, phase: 'Running'})
+      ),
+      {'workload/ipv6/ready': 'Ready; Running'}
+    ],
+    [
+      'no pod',
+      withPod(),
+      {
+        'workload/ipv6/ready': 'no pod',
+        'workload/ipv6/addresses': 'no pod',
+        'workload/ipv6/sidecar': 'no pod'
+      }
+    ],
+    [
+      'a sidecar where there must be none',
+      healthyBut(isOf('Pod', 'plain', 'sleep-1'), pod('plain', 'sleep', {ips})),
+      {'workload/plain-sleep/sidecar': 'istio-proxy'}
+    ]
+  ])('%s', async (_, things, expected) => {
+    expect(failures(await look(workload, {things}))).toEqual(expected);
+  });
+
+  test('an init container that ends is no sidecar', async () => {
+    const ended = pod('ipv6', 'tcp-echo', {ips});
+    for (const container of ended.spec.initContainers ?? []) delete container.restartPolicy;
+    expect(failures(await look(workload, {things: withPod(ended)}))).toEqual({
+      'workload/ipv6/sidecar': 'none'
+    });
+  });
+
+  test('a pod on its way out does not count', async () => {
+    const things = withPod(
+      pod('ipv6', 'tcp-echo', {ips}),
+      pod('ipv6', 'tcp-echo', {terminating: true, sidecar: 'none'})
+    );
+    expect(failures(await look(workload, {things}))).toEqual({});
+  });
+});
