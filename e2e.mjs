@@ -6,33 +6,10 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
+import {lab, plainEnvoy} from './lab.mjs';
 
 const root = import.meta.dirname;
 const SKIPPED = 77; // an exit code that says: nothing was tried
-
-const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
-const lab = {
-  bin: path.join(process.env.LAB_HOME ?? path.join(cache, 'dual-stack-lab'), 'bin'),
-  mirror: `http://127.0.0.1:${process.env.LAB_PORT ?? 8765}`,
-  images: [
-    'kindest/node:v1.34.4',
-    'quay.io/sail-dev/sail-operator:1.30.3',
-    'registry.istio.io/release/pilot:1.30.3',
-    'registry.istio.io/release/proxyv2:1.30.3'
-  ]
-};
-
-/** The lab's Envoy is the plain one: without Istio's filters, which these settings leave out. */
-const plainEnvoy = {
-  pilot: {
-    env: {
-      PILOT_ENABLE_METADATA_EXCHANGE: 'false',
-      PILOT_DISABLE_MX_ALPN: 'true',
-      PILOT_ENABLE_ALPN_FILTER: 'false'
-    }
-  },
-  telemetry: {enabled: false}
-};
 
 /** The workflow's variables in the lab. */
 const labVariables = {

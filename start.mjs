@@ -101,7 +101,7 @@ function dockerAnswers() {
 function rehearsalReason({rehearse, recording, 'dry-run': dryRun}) {
   if (rehearse || recording) return 'As asked';
   if (process.platform !== 'linux') return 'A cluster needs Linux here';
-  if (dryRun === 'true' || dockerAnswers()) return null;
+  if (dryRun === 'true' || process.env.DUAL_STACK_RECORDER || dockerAnswers()) return null;
   return 'No Docker answers here';
 }
 

@@ -229,7 +229,9 @@ export const failed = (more: Partial<Results> = {}): Results =>
         check: 'cluster/plain/ipv6',
         message:
           'Client and server without any sidecar: no answer from plain/tcp-echo on fd00:10:244::a within 3 s, twice; over IPv4 it answers in 3 ms.',
-        hint: 'The fault is below Istio: look at the node’s ip6tables and IPv6 routes (`diagnostics/node/ip6tables.txt`).'
+        hint: 'The fault is below Istio: look at the node’s ip6tables and IPv6 routes (`diagnostics/node/ip6tables.txt`).',
+        reproduce:
+          "kubectl exec -n sleep deploy/sleep -- sh -c '(echo dualstack; sleep 1) | timeout 3 nc fd00:10:244::a 9000'"
       },
       ...more
     }),

@@ -154,7 +154,8 @@ function ofCheck(check: CheckResult): Failure {
     check: check.id,
     message: oneLine(
       `${check.title}: ${check.reason ?? `passed only on a retry, and fail-on-flaky is set; first found ${check.attempts[0]?.observed || 'no answer'}`}`
-    )
+    ),
+    reproduce: check.reproduce
   };
 }
 
@@ -176,7 +177,8 @@ function ofEnding({ending, phases}: Evidence): Failure | null {
     hint:
       ending === 'timeout'
         ? 'See what it was waiting for; a larger `timeout` helps only if that can still come.'
-        : 'Nothing is wrong with the mesh by this.'
+        : 'Nothing is wrong with the mesh by this.',
+    reproduce: null
   };
 }
 
@@ -185,20 +187,21 @@ function ofError(first: {phase: string; error: unknown} | undefined): Failure | 
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
   if (error instanceof Fault) {
-    const {class: failureClass, layer, hint} = error.because;
+    const {class: failureClass, layer, hint, reproduce} = error.because;
     return {
       class: failureClass,
-      layer: layer ?? layerOfPhase(phase),
+      layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
       check: null,
       message: oneLine(error.message),
-      hint
+      hint,
+      reproduce: reproduce ?? null
     };
   }
   if (error.name !== 'CommandError') return ofBug(error);
   // the API server or the node is gone, whichever phase asked it
   const layer = nodeGone.test(error.message) ? 'node' : layerOfPhase(phase);
   if (layer === null) return ofBug(error);
-  return {...blame[layer], layer, check: null, message: oneLine(error.message)};
+  return {...blame[layer], layer, check: null, message: oneLine(error.message), reproduce: null};
 }
 
 const nodeGone =
@@ -210,6 +213,7 @@ function ofBug(bug: unknown): Failure {
     layer: null,
     check: null,
     message: oneLine(bug instanceof Error ? `${bug.name}: ${bug.message}` : String(bug)),
-    hint: 'This is a bug of the Action: please report it with results.json.'
+    hint: 'This is a bug of the Action: please report it with results.json.',
+    reproduce: null
   };
 }

@@ -51,6 +51,8 @@ export interface Failure {
   message: string;
   /** What a person can do next. */
   hint: string;
+  /** The command that shows it by hand, where there is one. */
+  reproduce?: string | null;
 }
 
 /** Where a check looks from or at, in Kubernetes' words. */

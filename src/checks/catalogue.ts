@@ -1,3 +1,4 @@
+import {layers} from '../results.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
@@ -13,6 +14,7 @@ import {proxy} from './proxy.ts';
 import type {Checking, Checks, Preflight, Row, Standing} from './row.ts';
 import {runner} from './runner.ts';
 import {service} from './service.ts';
+import {uninstall} from './uninstall.ts';
 import {workload} from './workload.ts';
 
 export type {Row} from './row.ts';
@@ -28,17 +30,21 @@ export const standing: {checks: Checks<Standing>; needs: string[]}[] = [
 
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
 export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
-  {checks: controlPlane, after: ['mesh']},
   {checks: workload, after: []},
   {checks: service, after: []},
   {checks: endpoints, after: []},
-  {checks: dns, after: []},
-  {checks: cluster, after: []},
-  {checks: proxy, after: []},
   {checks: echo, after: []},
-  {checks: mtls, after: []},
+  {checks: controlPlane, after: ['mesh', 'check echo']}, // what the documentation asks is answered first
+  {checks: dns, after: ['check echo']},
+  {checks: cluster, after: ['check echo']},
+  {checks: proxy, after: ['check echo']},
+  {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
   {checks: path, after: ['check mtls']},
-  {checks: failover, after: ['check cluster', 'check proxy', 'check echo', 'check path']}
+  {
+    checks: failover,
+    after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+  },
+  {checks: uninstall, after: ['check failover']}
 ];
 
 /** Every check, from the ground up. */
@@ -46,11 +52,16 @@ export const catalogue: Row[] = [
   ...preflights,
   ...standing.map(({checks}) => checks),
   ...meshChecks.map(({checks}) => checks)
-].flatMap(({rows}) => rows);
+]
+  .flatMap(({rows}) => rows)
+  .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
-/** The checks that the `checks` input asks for. */
+/** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
 export function rowsOf(pattern: {matches: RegExp; leaveOut: boolean} | null): Row[] {
-  return catalogue.filter(
-    ({id}) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut
+  const named = (id: string) => pattern !== null && !pattern.leaveOut && pattern.matches.test(id);
+  return catalogue.filter(({id, layer}) =>
+    layer === 'uninstall' || (pattern !== null && !pattern.leaveOut)
+      ? named(id)
+      : !pattern?.matches.test(id)
   );
 }

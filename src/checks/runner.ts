@@ -1,58 +1,101 @@
-import {type Checks, compare, type Preflight, row} from './row.ts';
+import {type Checks, compare, type Finding, type Preflight, row} from './row.ts';
 
-const files = {
-  docker: ['docker', 'version', '--format', '{{.Server.Version}}'],
+const commands = {
+  docker: ['docker', 'info', '--format', '{{json .}}'],
   kernel: ['sysctl', '-n', 'net.ipv6.conf.all.disable_ipv6'],
   watches: ['sysctl', '-n', 'fs.inotify.max_user_watches'],
   instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
 };
 
+/** What we look at of `docker info`. */
+interface DockerInfo {
+  ServerVersion?: string;
+  MemTotal?: number;
+  DockerRootDir?: string;
+}
+
 // below these, kind's nodes fail in odd ways; kind's own documentation asks for 524288 and 512
 const leastWatches = 65536;
 const leastInstances = 128;
+// a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
+const leastMemory = 3;
+const leastDisk = 4;
+const gibibyte = 1024 ** 3;
+
+const ids = {
+  docker: 'runner/docker/answers',
+  memory: 'runner/docker/memory',
+  disk: 'runner/docker/disk',
+  ipv6: 'runner/kernel/ipv6',
+  inotify: 'runner/inotify/limits'
+};
 
 /** The machine that the cluster will run on. */
 export const runner: Checks<Preflight> = {
   layer: 'runner',
   rows: [
-    row('runner', 'runner/docker/answers', 'Docker answers', 'a server version'),
-    row('runner', 'runner/kernel/ipv6', 'The kernel has IPv6', 'enabled', {family: 'ipv6'}),
+    row('runner', ids.docker, 'Docker answers', 'a server version'),
+    row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`),
+    row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`),
+    row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', {family: 'ipv6'}),
     row(
       'runner',
-      'runner/inotify/limits',
+      ids.inotify,
       'inotify limits suffice',
       `at least ${leastWatches} watches and ${leastInstances} instances`
     )
   ],
   look: async ({sh, tell}) => {
     const [docker, kernel, watches, instances] = await Promise.all([
-      sh(files.docker, {seconds: 20}),
-      sh(files.kernel, {seconds: 5}),
-      sh(files.watches, {seconds: 5}),
-      sh(files.instances, {seconds: 5})
+      sh(commands.docker, {seconds: 20}),
+      sh(commands.kernel, {seconds: 5}),
+      sh(commands.watches, {seconds: 5}),
+      sh(commands.instances, {seconds: 5})
     ]);
-    const answers = docker.code === 0;
-    const said = (answers ? docker.stdout : docker.stderr).trim();
-    tell('runner/docker/answers', {
-      observed: answers ? `version ${said}` : `no answer: ${said}`,
-      verdict: answers ? 'passed' : 'failed',
-      reason: answers ? null : `Docker does not answer: ${said}`,
-      reproduce: files.docker.slice(0, 2).join(' ')
-    });
+    const info = readInfo(docker.stdout);
+    const said = info.ServerVersion
+      ? `version ${info.ServerVersion}`
+      : `no answer: ${docker.stderr.trim()}`;
+    tell(ids.docker, judge(said, Boolean(info.ServerVersion), 'docker info'));
+    if (info.ServerVersion) {
+      tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
+      const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
+      const [, free] = (await sh(df, {seconds: 5})).stdout.trim().split('\n');
+      tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
+    }
+    const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';
+    tell(ids.ipv6, compare('enabled', ipv6, {reproduce: commands.kernel.join(' ')}));
+    const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
     tell(
-      'runner/kernel/ipv6',
-      compare('enabled', kernel.stdout.trim() === '0' ? 'enabled' : 'disabled', {
-        reproduce: files.kernel.join(' ')
-      })
+      ids.inotify,
+      judge(
+        `${w} watches, ${i} instances`,
+        w >= leastWatches && i >= leastInstances,
+        'sysctl fs.inotify'
+      )
     );
-    const enough =
-      Number(watches.stdout) >= leastWatches && Number(instances.stdout) >= leastInstances;
-    const observed = `${watches.stdout.trim()} watches, ${instances.stdout.trim()} instances`;
-    tell('runner/inotify/limits', {
-      observed,
-      verdict: enough ? 'passed' : 'failed',
-      reason: enough ? null : `inotify allows ${observed}`,
-      reproduce: 'sysctl fs.inotify'
-    });
   }
 };
+
+/** Docker's client prints what it knows of itself even when no server answers. */
+function readInfo(text: string): DockerInfo {
+  try {
+    return JSON.parse(text) as DockerInfo;
+  } catch {
+    return {};
+  }
+}
+
+const judge = (observed: string, passed: boolean, reproduce: string): Finding => ({
+  observed,
+  verdict: passed ? 'passed' : 'failed',
+  reason: passed ? null : `found ${observed}`,
+  reproduce
+});
+
+const atLeast = (least: number, found: number, reproduce: string): Finding =>
+  judge(
+    Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`,
+    Number.isNaN(found) || found >= least,
+    reproduce
+  );

@@ -9,7 +9,7 @@ import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
 import {createCluster, refuseTaken, untilApi, untilContainerd} from './cluster.ts';
 import {imagesFor, localImages, streamImages} from './images.ts';
-import {applyCommand, installIstio, untilHealthy} from './mesh.ts';
+import {applyCommand, applyOnceServed, installIstio, removeCommand, untilHealthy} from './mesh.ts';
 import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
 import {provideTool} from './tools.ts';
@@ -72,7 +72,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
     {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
-    {name: 'strict', needs: ['namespaces', 'crds'], run: () => apply(run, plan, 'strict.yaml')},
+    {
+      name: 'strict',
+      needs: ['namespaces', 'crds'],
+      run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
+    },
     {
       name: 'istiod',
       needs: ['crds', 'namespaces', 'images: istiod'],
@@ -115,7 +119,14 @@ export function phases(run: Known, plan: Plan): Phase[] {
           {plan, sh, work, tell: ledger.tell, things: known(run.things, 'things')},
           ledger.of(checks.layer)
         )
-    }))
+    })),
+    {
+      name: 'strict off', // leaves no trace where the cluster is kept
+      needs: ['strict', 'check mtls', 'check path'],
+      run: async () => {
+        await sh(removeCommand(plan, 'strict.yaml'), {seconds: 30});
+      }
+    }
   ];
   const unasked = all
     .map(({name}) => name)

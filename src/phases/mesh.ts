@@ -27,6 +27,10 @@ export const applyCommand = ({directory}: Plan, file: string): string[] => [
   path.join(directory, file)
 ];
 
+export const removeCommand = ({directory}: Plan, file: string): string[] => [
+  ...['kubectl', 'delete', '--ignore-not-found', '-f', path.join(directory, file)]
+];
+
 const waitForIstiod = [
   ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
   ...['--for=condition=Available', '--timeout=2s']
@@ -41,14 +45,24 @@ const seeIstio = 'kubectl get istio default -o yaml';
 
 /** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
 export async function installIstio(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  const {code, stderr} = await sh(applyCommand(plan, 'istio.yaml'), {seconds: 60});
-  if (code !== 0)
-    throw new Fault(`the Istio resource was refused: ${stderr.trim().slice(-1500)}`, {
+  await applyOnceServed(plan, 'istio.yaml', work, sh);
+  await until(work, () => lookAtIstiod(sh), {between: () => sh(waitForIstiod, {seconds: 20})});
+}
+
+/** Applies a custom resource whose CRD was created a moment ago. */
+export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: Sh): Promise<void> {
+  await until(work, async () => {
+    const {code, stderr} = await sh(applyCommand(plan, file), {seconds: 60});
+    if (code === 0) return {is: 'done', value: undefined};
+    if (/no matches for kind|could not find the requested resource/.test(stderr))
+      return {is: 'waiting', for: 'the CRD to be served'};
+    const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
       ...who,
       hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
       reproduce: seeIstio
     });
-  await until(work, () => lookAtIstiod(sh), {between: () => sh(waitForIstiod, {seconds: 20})});
+    return {is: 'lost', fault};
+  });
 }
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */

@@ -20,20 +20,7 @@ export const crdsCommand = ({operator}: Plan): string[] => [
   operator.crds
 ];
 
-/** Creates the CRDs, and waits until that of Istio is served. */
-export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
-  await mustInstall(crdsCommand(plan), sh);
-  await mustInstall(
-    [
-      'kubectl',
-      'wait',
-      'crd/istios.sailoperator.io',
-      '--for=condition=Established',
-      '--timeout=60s'
-    ],
-    sh
-  );
-}
+export const createCrds = (plan: Plan, sh: Sh): Promise<void> => mustInstall(crdsCommand(plan), sh);
 
 /** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
 export const installOperator = (plan: Plan, sh: Sh): Promise<void> =>

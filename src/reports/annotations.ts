@@ -44,8 +44,7 @@ function verdictLine(results: Results): string {
 
 function failure(results: Results): Annotation[] {
   if (results.failure === null) return [];
-  const {message, hint} = results.failure;
-  const reproduce = brokenCheck(results)?.reproduce;
+  const {message, hint, reproduce} = results.failure;
   const {follow} = failures(results);
   const lines = [
     message,

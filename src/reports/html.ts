@@ -141,14 +141,14 @@ ${rehearsal ? markup`<p class="rehearsal">${rehearsal}</p>` : nothing}
 
 function failure(results: Results): Markup {
   if (results.failure === null) return nothing;
-  const {layer, message, hint} = results.failure;
+  const {layer, message, hint, reproduce} = results.failure;
   const check = brokenCheck(results);
   return markup`<section class="card broken" aria-labelledby="broken">
 <h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : nothing}</p>
 <p class="message">${inline(message)}</p>
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${check?.reproduce ? markup`<p class="label">To see it by hand</p>${command(check.reproduce)}` : nothing}
+${reproduce ? markup`<p class="label">To see it by hand</p>${command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }

@@ -1,6 +1,6 @@
 import Builder from 'fast-xml-builder';
 import type {Attempt, CheckResult, PhaseResult, Results} from '../results.ts';
-import {brokenCheck, headline, line, plain} from './view.ts';
+import {headline, line, plain} from './view.ts';
 
 /** An element: `@name` is an attribute, `#text` the text, anything else child elements. */
 type Element = {[name: string]: string | number | Element | Element[]};
@@ -176,12 +176,13 @@ const runCase = (results: Results): Case => ({
 
 function errorElement(results: Results): Element {
   const {failure} = results;
-  const reproduce = brokenCheck(results)?.reproduce;
   return {
     error: {
       '@message': line(headline(results).words),
       '@type': failure?.class ?? 'internal',
-      '#text': plain([failure?.message, failure?.hint, reproduce].filter(Boolean).join('\n'))
+      '#text': plain(
+        [failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n')
+      )
     }
   };
 }

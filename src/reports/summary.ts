@@ -125,12 +125,11 @@ function verdict(results: Results): Block {
 
 function failure(results: Results): Block[] {
   if (results.failure === null) return [];
-  const {layer, message, hint} = results.failure;
+  const {layer, message, hint, reproduce} = results.failure;
   const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
-  const check = brokenCheck(results);
   const parts = [
     `**${upper(where.filter(Boolean).join(' · '))}.** ${text(message, 2000)} ${text(hint, 2000)}`,
-    check?.reproduce ? fence(check.reproduce) : '',
+    reproduce ? fence(reproduce) : '',
     consequences(results),
     greenLine(results)
   ];

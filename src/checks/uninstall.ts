@@ -1,0 +1,51 @@
+import {get} from '../kube.ts';
+import {istioNamespace} from '../manifests/istio.ts';
+import {until} from '../wait.ts';
+import {type Checking, type Checks, compare, row} from './row.ts';
+
+const id = 'uninstall/istio/namespace';
+const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
+const kinds = 'deployments,pods,services,serviceaccounts';
+
+/** How long the namespace may take to be empty once the resource is gone, in seconds. */
+const patience = 60;
+
+/** Only on request, and last: nothing works afterwards. */
+export const uninstall: Checks<Checking> = {
+  layer: 'uninstall',
+  rows: [
+    row('uninstall', id, 'Deleting the Istio resource empties its namespace', 'empty', {
+      to: {kind: 'Istio', namespace: '', name: 'default'}
+    })
+  ],
+  look: async ({sh, work, tell}) => {
+    const {code, stderr} = await sh(deletion, {seconds: 90});
+    const end = work.clock() + patience;
+    const left = await until(
+      work,
+      async () => {
+        const things = await get<{kind: string; metadata: {name: string}}>(
+          sh,
+          kinds,
+          '-n',
+          istioNamespace
+        );
+        // Kubernetes' own
+        const left = things.filter(
+          ({kind, metadata}) => !(kind === 'ServiceAccount' && metadata.name === 'default')
+        );
+        return left.length === 0 || code !== 0 || work.clock() > end
+          ? {is: 'done', value: left}
+          : {is: 'waiting', for: `${left.length} objects to go`};
+      },
+      {every: 1}
+    );
+    const names = left.map(({kind, metadata}) => `${kind} ${metadata.name}`).join(', ');
+    tell(
+      id,
+      compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
+        reproduce: deletion.join(' ')
+      })
+    );
+  }
+};
