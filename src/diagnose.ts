@@ -83,6 +83,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     cluster: 'node',
     containerd: 'node',
     api: 'node',
+    'kube-proxy': 'node',
     namespaces: 'node',
     services: 'node',
     crds: 'operator',

@@ -12,6 +12,13 @@ const ipv6First = {
   serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
 };
 
+// the cluster lives for minutes: etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk,
+// which image transfers keep busy; Kubernetes' own tests with kind do the same
+const etcdInMemory = stringify({
+  kind: 'ClusterConfiguration',
+  etcd: {local: {dataDir: '/tmp/etcd'}}
+});
+
 /** kind's configuration: ours, with `more` merged in. */
 export function kindConfig([first]: Family[], more: Values | null): Values {
   const networking = (more?.networking ?? {}) as Values;
@@ -23,7 +30,8 @@ export function kindConfig([first]: Family[], more: Values | null): Values {
     {
       kind: 'Cluster',
       apiVersion: 'kind.x-k8s.io/v1alpha4',
-      networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})}
+      networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})},
+      kubeadmConfigPatches: [etcdInMemory]
     },
     more ?? {}
   ) as Values;

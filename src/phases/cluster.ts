@@ -126,3 +126,18 @@ export async function untilApi(
   };
   return version.gitVersion;
 }
+
+const waitForKubeProxy = [
+  ...['kubectl', 'wait', 'pods', '--namespace', 'kube-system', '--selector', 'k8s-app=kube-proxy'],
+  ...['--for=condition=Ready', '--timeout=5s']
+];
+
+/** Waits until Services work on the nodes: the first thing that a pod wants is the API server's. */
+export async function untilKubeProxy(work: Work, sh: Sh): Promise<void> {
+  await until(work, async () => {
+    const {code} = await sh(waitForKubeProxy, {seconds: 20});
+    return code === 0
+      ? {is: 'done', value: undefined}
+      : {is: 'waiting', for: 'kube-proxy to be ready'};
+  });
+}

@@ -7,7 +7,7 @@ import type {ImageUser, Plan} from '../plan.ts';
 import type {Phase, Work} from '../schedule.ts';
 import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
-import {createCluster, refuseTaken, untilApi, untilContainerd} from './cluster.ts';
+import {createCluster, refuseTaken, untilApi, untilContainerd, untilKubeProxy} from './cluster.ts';
 import {imagesFor, localImages, streamImages} from './images.ts';
 import {applyCommand, applyOnceServed, installIstio, removeCommand, untilHealthy} from './mesh.ts';
 import {createCrds, installOperator} from './operator.ts';
@@ -71,7 +71,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
-    {name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh)},
+    {name: 'kube-proxy', needs: ['api'], run: work => untilKubeProxy(work, sh)},
+    {
+      name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
+      needs: ['crds', 'kube-proxy', 'images: operator'],
+      run: () => installOperator(plan, sh)
+    },
     {
       name: 'strict',
       needs: ['namespaces', 'crds'],
