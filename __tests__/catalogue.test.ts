@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {catalogue, meshChecks, preflights, standing} from '../src/checks/catalogue.ts';
+import {catalogue, meshChecks, preflights, rowsOf, standing} from '../src/checks/catalogue.ts';
 import {layers} from '../src/results.ts';
 
 describe('the catalogue', () => {
@@ -17,13 +17,10 @@ describe('the catalogue', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('goes from the ground up', () => {
+  test('goes from the ground up, and has every layer', () => {
     const order = catalogue.map(({layer}) => layers.indexOf(layer));
-    expect(order.indexOf(-1)).toBe(-1);
-    const sorted = (some: number[]) => some.toSorted((one, other) => one - other);
-    const meshStart = order.indexOf(layers.indexOf('workload'));
-    expect(order.slice(0, meshStart)).toEqual(sorted(order.slice(0, meshStart)));
-    expect(new Set(order).size).toBe(layers.length - 1); // uninstall comes on request
+    expect(order).toEqual(order.toSorted((one, other) => one - other));
+    expect([...new Set(order)]).toEqual([...layers.keys()]);
   });
 
   test.each([
@@ -45,10 +42,21 @@ describe('the catalogue', () => {
   });
 
   test('path proves both families under mutual TLS, so it waits for the check of STRICT', () => {
-    const after = Object.fromEntries(meshChecks.map(({checks, after}) => [checks.layer, after]));
-    expect(after.path).toContain('check mtls');
-    expect(after.failover).toEqual(
-      expect.arrayContaining(['check echo', 'check path', 'check proxy'])
-    );
+    const path = meshChecks.find(({checks}) => checks.layer === 'path');
+    expect(path?.after).toContain('check mtls');
+  });
+});
+
+describe('what takes the mesh away', () => {
+  test.each([
+    [null, false],
+    [{matches: /./, leaveOut: false}, false],
+    [{matches: /^echo\//, leaveOut: true}, false],
+    [{matches: /uninstall/, leaveOut: true}, false],
+    [{matches: /^un/, leaveOut: false}, false],
+    [{matches: /^uninstall\//, leaveOut: false}, true],
+    [{matches: /.|uninstall/, leaveOut: false}, true]
+  ])('%j asks for it: %s', (pattern, expected) => {
+    expect(rowsOf(pattern).some(({layer}) => layer === 'uninstall')).toBe(expected);
   });
 });

@@ -72,7 +72,7 @@ describe('diagnose', () => {
       class: failureClass,
       layer,
       check: id,
-      message: 'x holds: got no answer'
+      message: 'Expected: x holds. Found: got no answer.'
     });
     expect(failure?.hint).toMatch(/\.$/);
   });
@@ -118,7 +118,8 @@ describe('diagnose', () => {
     expect(failure).toMatchObject({
       class: 'connectivity',
       check: 'echo/ipv6/name',
-      message: 'ipv6 holds: passed only on a retry, and fail-on-flaky is set; first found no answer'
+      message:
+        'Expected: ipv6 holds. Found: only on a retry, and fail-on-flaky is set; first no answer.'
     });
   });
 
@@ -257,29 +258,88 @@ describe('diagnose', () => {
     });
   });
 
-  test('what others wrote is one line, and no command', () => {
-    const checks = [broken('echo/ipv4/name', {reason: 'got "\n::error::x ##[error]y"'})];
+  test('a reason that is a sentence ends once', () => {
+    const checks = [broken('echo/ipv4/name', {reason: 'It said: no such host.'})];
     expect(diagnose(evidence({checks})).failure?.message).toBe(
-      'ipv4 holds: got " ::error::x # #[error]y"'
+      'Expected: ipv4 holds. Found: It said: no such host.'
     );
   });
 
-  // Not yet: any failed check wins over any error, even over one of a layer further down.
-  test.failing('a cause for which there is evidence is named first', () => {
+  test('what others wrote is one line, and no command', () => {
+    const checks = [broken('echo/ipv4/name', {reason: 'got "\n::error::x ##[error]y"'})];
+    expect(diagnose(evidence({checks})).failure?.message).toBe(
+      'Expected: ipv4 holds. Found: got " ::error::x # #[error]y".'
+    );
+  });
+
+  test.each([
+    ['below', 'echo/ipv6/name', {class: 'operator', layer: 'operator', check: null}],
+    ['of', 'operator/x/y', {class: 'operator', layer: 'operator', check: 'operator/x/y'}],
+    ['above', 'node/all/ready', {class: 'infrastructure', layer: 'node', check: 'node/all/ready'}]
+  ])('what the evidence shows %s the layer of a failed check: %s', (_, id, expected) => {
     const crash = new Fault('Pod sail-operator/x: CrashLoopBackOff', {
       class: 'operator',
       layer: 'operator',
       hint: ''
     });
-    const {failure} = diagnose(
-      evidence({checks: [broken('echo/ipv6/name')], ...error('check operator', crash)})
+    const {result, failure} = diagnose(
+      evidence({checks: [broken(id)], ...error('check operator', crash)})
     );
-    expect(failure).toMatchObject({class: 'operator', layer: 'operator', message: crash.message});
+    expect(result).toBe('error');
+    expect(failure).toMatchObject(expected);
+    if (expected.check === null) expect(failure?.message).toBe(crash.message);
   });
 
-  // Not yet: such a row is only shown as skipped, and the run is green.
-  test.failing('a check that nobody told of is a bug of ours when nothing else went wrong', () => {
-    const checks = [check('dns/ipv4/a', {verdict: 'skipped', reason: 'not reached'})];
-    expect(diagnose(evidence({checks})).failure?.class).toBe('internal');
+  test('an error that is no evidence of a cause does not hide a failed check', () => {
+    const checks = [broken('echo/ipv6/name')];
+    const {failure} = diagnose(evidence({checks, ...error('api', command('x', 'kubectl'))}));
+    expect(failure).toMatchObject({layer: 'echo', check: 'echo/ipv6/name'});
+  });
+
+  describe('a check that nobody told of', () => {
+    const unmade = check('dns/ipv4/a', {verdict: 'skipped', reason: 'not reached'});
+
+    test('is a bug of ours when nothing else went wrong', () => {
+      const {result, failure} = diagnose(evidence({checks: [check('echo/ipv4/name'), unmade]}));
+      expect(result).toBe('error');
+      expect(failure).toMatchObject({
+        class: 'internal',
+        layer: null,
+        check: null,
+        message: 'the check dns/ipv4/a was not made'
+      });
+    });
+
+    test.each<[string, Partial<Evidence>, string]>([
+      ['there was an error', error('samples', pull), 'istio'],
+      ['the time was over', {ending: 'timeout'}, 'timeout'],
+      ['the run was cancelled', {ending: 'cancelled'}, 'cancelled'],
+      ['another failed', {checks: [broken('node/all/ready'), unmade]}, 'infrastructure']
+    ])('is none when %s', (_, given, failureClass) => {
+      const {failure} = diagnose(evidence({checks: [unmade], ...given}));
+      expect(failure?.class).toBe(failureClass);
+    });
+  });
+
+  test('the credentials in a URL are told neither in the message nor in the command', () => {
+    const url = 'https://user:hunter2@charts.example/x.tgz';
+    const reproduce = `helm pull ${url}`;
+    const fault = new Fault(`${url} could not be downloaded: 404`, {
+      class: 'infrastructure',
+      layer: 'runner',
+      hint: '',
+      reproduce
+    });
+    const said = [
+      error('chart', fault),
+      error('chart', command(`401 of ${url}`, 'helm', 'pull', url)),
+      error('chart', new TypeError(`no ${url}`)),
+      {checks: [broken('runner/x/y', {reason: url, reproduce})]}
+    ].map(given => diagnose(evidence(given)).failure);
+    expect(said[0]).toMatchObject({
+      message: 'https://charts.example/x.tgz could not be downloaded: 404',
+      reproduce: 'helm pull https://charts.example/x.tgz'
+    });
+    expect(JSON.stringify(said)).not.toContain('hunter2');
   });
 });

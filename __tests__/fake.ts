@@ -57,13 +57,14 @@ export function fakeClients(
         port: Number(words[index + 2])
       });
     const round = rounds.push({namespace: command[3] ?? '', probes}) - 1;
-    const lines = probes.flatMap(probe =>
-      Array.from({length: Number(times)}, (_, attempt) => {
+    const lines: string[] = [];
+    for (const [row, probe] of probes.entries())
+      for (let attempt = 0; attempt < Number(times); attempt++) {
         const said = answer(probe, round, attempt);
         const {text, peers} = typeof said === 'string' ? {text: said, peers: ''} : said;
-        return `10.00 10.02 ${peers} ${text}\n`;
-      })
-    );
+        lines.push(`${row} 10.00 10.02 ${peers} ${text}\n`);
+        if (text !== `hello ${probe.word}`) break; // as the script does it
+      }
     return {code: 0, stdout: lines.join(''), stderr: '', late: false};
   };
   return Object.assign(sh, {rounds});

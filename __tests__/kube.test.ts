@@ -16,8 +16,11 @@ const image = 'registry.example/proxyv2:1.30.3';
 const gone = `rpc error: code = NotFound desc = failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`;
 
 /** A pod with a sidecar whose containers wait like this. */
-const troubled = (reason: string, message?: string): Pod =>
-  pod('ipv4', 'tcp-echo', {ready: false, statuses: [waiting('tcp-echo', reason, message)]});
+const troubled = (reason: string, message?: string, restarts = 2): Pod =>
+  pod('ipv4', 'tcp-echo', {
+    ready: false,
+    statuses: [waiting('tcp-echo', reason, message, restarts)]
+  });
 
 describe('get', () => {
   test.each([
@@ -59,6 +62,7 @@ describe('troubles', () => {
     ['is ready', pod('ipv4', 'tcp-echo')],
     ['is just being made', troubled('ContainerCreating')],
     ['waits for its init containers', troubled('PodInitializing')],
+    ['crashed once', troubled('CrashLoopBackOff', 'back-off', 1)],
     ['has not been looked at', pod('ipv4', 'tcp-echo', {ready: false})]
   ])('a pod that %s has none', (_, pod) => expect(troubles([pod])).toEqual([]));
 
@@ -131,6 +135,8 @@ describe('troubleFault', () => {
     ['ImagePullBackOff', 'ErrImagePull: dial tcp: lookup x: no such host', 'infrastructure'],
     ['ErrImagePull', 'net/http: TLS handshake timeout', 'infrastructure'],
     ['ErrImagePull', 'unexpected status: 503 Service Unavailable', 'infrastructure'],
+    ['ErrImagePull', 'received unexpected HTTP status: 502 Bad Gateway', 'infrastructure'],
+    ['ErrImagePull', 'size 1503 of 2500 bytes', 'istio'],
     ['CrashLoopBackOff', 'back-off', 'istio'],
     ['CrashLoopBackOff', 'connection refused', 'istio'] // no registry had a part in it
   ])('%s: %s is the fault of %s', (reason, message, failureClass) => {

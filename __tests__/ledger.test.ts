@@ -47,7 +47,7 @@ describe('Ledger', () => {
       {
         id: 'service/ipv4/policy',
         verdict: 'failed',
-        reason: 'expected SingleStack, found PreferDualStack',
+        reason: 'PreferDualStack instead of SingleStack',
         address: null
       },
       {id: 'echo/ipv4/ipv4', verdict: 'skipped', reason: 'not wanted', address: null},

@@ -1,8 +1,31 @@
 import {describe, expect, test} from '@jest/globals';
-import {group, oneLine, say} from '../src/log.ts';
+import {group, oneLine, redact, say} from '../src/log.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();
+
+describe('redact', () => {
+  const key = '-----BEGIN RSA PRIVATE KEY-----\nhunter2\nhunter2\n-----END RSA PRIVATE KEY-----';
+  test.each([
+    ['a key', `before ${key} after`, 'before [private key] after'],
+    ['a key cut off', '-----BEGIN PRIVATE KEY-----\nhunter2', '[private key]'],
+    ['a token', 'Bearer eyJhbGciOiJSUzI1NiIs.eyJzdWIiOiJhYmMi.hunter2_-', 'Bearer [token]'],
+    [
+      'a field of YAML',
+      'client-key-data: hunter2\nserver: x',
+      'client-key-data: [removed]\nserver: x'
+    ],
+    ['a field of JSON', '{"token":"hunter2","a":1}', '{"token":"[removed]","a":1}'],
+    ['Envoy’s own', '"inline_bytes": "hunter2"', '"inline_bytes": "[removed]"'],
+    ['a password', 'password = hunter2', 'password = [removed]'],
+    ['a URL', 'helm pull https://me:hunter2@x.example/y.tgz', 'helm pull https://x.example/y.tgz'],
+    ['two', 'http://a@x/ https://b:c@y/', 'http://x/ https://y/'],
+    ['a token for a user', '(https://hunter2@x.example)', '(https://x.example)'],
+    ['no credentials', 'https://x.example/a@b', 'https://x.example/a@b'],
+    ['an address', 'http://[fd00::1]:80/', 'http://[fd00::1]:80/'],
+    ['nothing', 'tcp-echo.ipv4 9000', 'tcp-echo.ipv4 9000']
+  ])('%s', (_, text, expected) => expect(redact(text)).toBe(expected));
+});
 
 describe('oneLine', () => {
   test.each([
@@ -14,7 +37,8 @@ describe('oneLine', () => {
     ['x ##[error]y', 'x # #[error]y'],
     ['#\u001b[0m#[error]', '# #[error]'],
     ['##\u001b[1m[error]', '# #[error]'],
-    ['grüß', 'grüß']
+    ['grüß', 'grüß'],
+    ['password: hunter2', 'password: [removed]']
   ])('%j', (text, expected) => expect(oneLine(text)).toBe(expected));
 });
 

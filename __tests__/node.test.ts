@@ -66,8 +66,7 @@ describe('node', () => {
     );
   });
 
-  // Not yet: of no node at all everything holds.
-  test.failing('no node is not healthy', async () => {
+  test('no node is not healthy', async () => {
     expect(failures(await look(checks, {sh: fakeSh({[asks]: list()}), work: hasty()}))).not.toEqual(
       {}
     );

@@ -27,6 +27,7 @@ describe('makePlan', () => {
       },
       operator: {
         chart: chart.path,
+        crds: chart.crds,
         url: chart.url,
         version: '1.30.3',
         image: chart.image,
@@ -184,7 +185,8 @@ describe('makePlan', () => {
   });
 
   test.each([
-    ['all', '', catalogue.map(({id}) => id)],
+    ['all', '', catalogue.map(({id}) => id).filter(id => !id.startsWith('uninstall/'))],
+    ['what takes the mesh away, by its name', '^uninstall/', ['uninstall/istio/namespace']],
     ['one', '^service/dual-stack/policy$', ['service/dual-stack/policy']],
     ['a layer', '^path/', ['path/dual-stack/ipv4', 'path/dual-stack/ipv6']],
     ['a family of a layer', '^echo/.*/ipv6$', ['echo/dual-stack/ipv6', 'echo/ipv6/ipv6']],

@@ -7,6 +7,8 @@ import {give} from './fake.ts';
 export const chart: Chart = {
   path: '/charts/sail-operator-1.30.3.tgz',
   url: 'https://charts.example/sail-operator-1.30.3.tgz',
+  name: 'sail-operator',
+  crds: '/charts/sail-operator/crds',
   version: '1.30.3',
   image: 'registry.example/sail-operator:1.30.3',
   offers: ['v1.30.3', 'v1.30.0', 'v1.29.6'].map(version => ({

@@ -45,32 +45,44 @@ describe('parsePeer', () => {
 
 describe('parseAnswer', () => {
   test.each([
-    ['10.00 10.12 0600F40A:2328, hello ipv4', 'hello ipv4', 0.12, ['10.244.0.6']],
+    ['0 10.00 10.12 0600F40A:2328, hello ipv4', 0, 'hello ipv4', 0.12, ['10.244.0.6']],
     [
-      '10.00 10.01 0600F40A:2328,0700600A:2328, hello a b',
+      '7 10.00 10.01 0600F40A:2328,0700600A:2328, hello a b',
+      7,
       'hello a b',
       0.01,
       ['10.244.0.6', '10.96.0.7']
     ],
-    ['99.99 100.30  hello dualstack', 'hello dualstack', 0.31, []],
-    ['10.00 13.00  ', '', 3, []],
-    ['10.00 13.00 ', '', 3, []],
-    ['1.00 1.00 0600F40A:2328, ', '', 0, ['10.244.0.6']],
-    ['1.00 1.00  ::error::x', '::error::x', 0, []]
-  ])('%j', (line, text, seconds, peers) => {
-    expect(parseAnswer(line)).toEqual({text, seconds, peers});
+    ['10 99.99 100.30  hello dualstack', 10, 'hello dualstack', 0.31, []],
+    ['0 10.00 13.00  ', 0, '', 3, []],
+    ['0 10.00 13.00 ', 0, '', 3, []],
+    ['0 1.00 1.00 0600F40A:2328, ', 0, '', 0, ['10.244.0.6']],
+    ['0 1.00 1.00  ::error::x', 0, '::error::x', 0, []]
+  ])('%j', (line, row, text, seconds, peers) => {
+    expect(parseAnswer(line)).toEqual({row, text, seconds, peers});
   });
 });
 
 describe('ask', () => {
   test('asks all addresses in one call, each as often as it should', async () => {
-    const sh = fakeClients(({word}, _, attempt) => `hello ${word} ${attempt}`);
+    const sh = fakeClients(({word}) => `hello ${word}`);
     const probes = [probe, {word: 'other', address: '10.96.0.8', port: 9001}];
     const answers = await ask(sh, meshClient, probes, 3, 2.5);
     expect(sh.rounds).toEqual([{namespace: 'sleep', probes}]);
     expect(answers.map(some => some.map(({text}) => text))).toEqual([
-      ['hello echo/ipv6/name 0', 'hello echo/ipv6/name 1', 'hello echo/ipv6/name 2'],
-      ['hello other 0', 'hello other 1', 'hello other 2']
+      Array(3).fill('hello echo/ipv6/name'),
+      Array(3).fill('hello other')
+    ]);
+  });
+
+  test('a probe that fails once has failed, and the next one has its turn', async () => {
+    const sh = fakeClients(({word}, _, attempt) =>
+      word === 'x' && attempt === 1 ? 'no' : `hello ${word}`
+    );
+    const answers = await ask(sh, meshClient, [{...probe, word: 'x'}, probe], 3, 1);
+    expect(answers.map(some => some.map(({text}) => text))).toEqual([
+      ['hello x', 'no'],
+      Array(3).fill('hello echo/ipv6/name')
     ]);
   });
 
@@ -82,7 +94,7 @@ describe('ask', () => {
       async (command, options) => {
         commands.push(command);
         limits.push(options?.seconds);
-        return {code: 0, stdout: '1 1  x\n1 1  x\n', stderr: '', late: false};
+        return {code: 0, stdout: '0 1 1  x\n', stderr: '', late: false};
       },
       plainClient,
       [hostile],
@@ -102,8 +114,8 @@ describe('ask', () => {
 
   test.each([
     ['nothing', '', 1],
-    ['too little', '1 1  hello\n', 0],
-    ['too much', '1 1  a\n1 1  b\n1 1  c\n', 0]
+    ['the answer to another one', '1 1 1  hello\n', 0],
+    ['no line of ours', 'sh: nc: not found\n', 0]
   ])('%s is not an answer', async (_, stdout, code) => {
     const sh = fakeSh(() => ({code, stdout, stderr: 'no such pod'}));
     await expect(ask(sh, meshClient, [probe], 2, 1)).rejects.toMatchObject({
@@ -112,11 +124,17 @@ describe('ask', () => {
     });
   });
 
+  test('a client that is cut off in the middle has not answered', async () => {
+    const stdout = `0 1 1  hello ${probe.word}\n0 1 1  hello ${probe.word}\n`;
+    const sh = fakeSh(() => ({code: 137, stdout, stderr: 'unexpected EOF'}));
+    await expect(ask(sh, meshClient, [probe], 5, 1)).rejects.toMatchObject({name: 'CommandError'});
+  });
+
   test('its script is one that sh can read', async () => {
     let script = '';
     const sh = fakeSh(command => {
       script = command[10] ?? '';
-      return '1 1  x\n';
+      return '0 1 1  x\n';
     });
     await ask(sh, meshClient, [probe], 1, 1);
     expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);
@@ -125,7 +143,7 @@ describe('ask', () => {
 });
 
 test('attempts ended now, one after the other', () => {
-  const answer = (seconds: number) => ({text: 'x', seconds, peers: []});
+  const answer = (seconds: number) => ({row: 0, text: 'x', seconds, peers: []});
   expect(attemptsOf([answer(1), answer(2)], () => 10)).toEqual([
     {at: 7, seconds: 1, observed: 'x'},
     {at: 8, seconds: 2, observed: 'x'}

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {gzipSync} from 'node:zlib';
 import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
 
 const root = path.join(import.meta.dirname, '..');
@@ -54,7 +55,7 @@ afterAll(() => fs.rmSync(temp, {recursive: true, force: true}));
 
 const fresh = () => fs.mkdtempSync(path.join(temp, 'x-'));
 
-function write(file: string, text: string, mode = 0o644): string {
+function write(file: string, text: string | Buffer, mode = 0o644): string {
   fs.mkdirSync(path.dirname(file), {recursive: true});
   fs.writeFileSync(file, text, {mode});
   return file;
@@ -150,8 +151,8 @@ function store(here: string, name: string, calls: object[], inputs: Record<strin
   const directory = path.join(here, recordingsHere, name);
   write(path.join(directory, 'recording.json'), JSON.stringify({name, inputs}));
   write(
-    path.join(directory, 'calls.jsonl'),
-    calls.map(call => `${JSON.stringify(call)}\n`).join('')
+    path.join(directory, 'calls.jsonl.gz'),
+    gzipSync(calls.map(call => `${JSON.stringify(call)}\n`).join(''))
   );
 }
 

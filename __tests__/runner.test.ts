@@ -3,58 +3,105 @@ import {runner} from '../src/checks/runner.ts';
 import {type Answer, fakeSh} from './fake.ts';
 import {failures, look} from './things.ts';
 
-const docker = 'docker version --format {{.Server.Version}}';
-const kernel = 'sysctl -n net.ipv6.conf.all.disable_ipv6';
-const watches = 'sysctl -n fs.inotify.max_user_watches';
-const instances = 'sysctl -n fs.inotify.max_user_instances';
-const healthy: Record<string, Answer> = {
-  [docker]: '28.2.2\n',
-  [kernel]: '0\n',
-  [watches]: '524288\n',
-  [instances]: '512\n'
-};
+const gibibyte = 1024 ** 3;
+
+interface Machine {
+  docker?: Answer;
+  ipv6?: Answer;
+  watches?: string;
+  instances?: string;
+  /** In bytes. */
+  free?: Answer;
+}
+const dockerInfo = (memory: number): string =>
+  JSON.stringify({ServerVersion: '28.2.2', MemTotal: memory, DockerRootDir: '/var/lib/docker'});
+
+/** A machine that is healthy but for this. */
+const machine = ({
+  docker = dockerInfo(16 * gibibyte),
+  ipv6 = '0\n',
+  watches = '524288\n',
+  instances = '512\n',
+  free = `Avail\n${40 * gibibyte}\n`
+}: Machine = {}) =>
+  fakeSh(([program, , what]) => {
+    if (program === 'docker') return docker;
+    if (program === 'df') return free;
+    if (what === 'net.ipv6.conf.all.disable_ipv6') return ipv6;
+    return what === 'fs.inotify.max_user_watches' ? watches : instances;
+  });
 
 describe('runner', () => {
   test('holds on a healthy machine', async () => {
-    const found = await look(runner, {sh: fakeSh(healthy)});
+    const found = await look(runner, {sh: machine()});
     expect(failures(found)).toEqual({});
     expect(
       Object.fromEntries(Object.entries(found).map(([id, {observed}]) => [id, observed]))
-    ).toMatchObject({
+    ).toEqual({
       'runner/docker/answers': 'version 28.2.2',
+      'runner/docker/memory': '16.0 GiB',
+      'runner/docker/disk': '40.0 GiB',
       'runner/kernel/ipv6': 'enabled',
       'runner/inotify/limits': '524288 watches, 512 instances'
     });
   });
 
   test('holds at the least that will do', async () => {
-    const sh = fakeSh({...healthy, [watches]: '65536', [instances]: '128'});
+    const sh = machine({
+      watches: '65536',
+      instances: '128',
+      docker: dockerInfo(3 * gibibyte),
+      free: `Avail\n${4 * gibibyte}\n`
+    });
     expect(failures(await look(runner, {sh}))).toEqual({});
   });
 
-  test.each<[string, Record<string, Answer>, Record<string, string>]>([
-    [
-      'Docker does not answer',
-      {[docker]: {code: 1, stderr: 'Cannot connect to the Docker daemon\n'}},
-      {'runner/docker/answers': 'no answer: Cannot connect to the Docker daemon'}
-    ],
-    ['the kernel has no IPv6', {[kernel]: '1\n'}, {'runner/kernel/ipv6': 'disabled'}],
+  test.each<[string, Machine, Record<string, string>]>([
+    ['little memory', {docker: dockerInfo(2 * gibibyte)}, {'runner/docker/memory': '2.0 GiB'}],
+    ['a full disk', {free: `Avail\n${gibibyte}\n`}, {'runner/docker/disk': '1.0 GiB'}],
+    ['a disk that cannot be asked is no reason to stop', {free: {code: 1}}, {}],
+    ['the kernel has no IPv6', {ipv6: '1\n'}, {'runner/kernel/ipv6': 'disabled'}],
     [
       'the kernel was built without it',
-      {[kernel]: {code: 255, stderr: 'cannot stat'}},
+      {ipv6: {code: 255, stderr: 'cannot stat'}},
       {'runner/kernel/ipv6': 'disabled'}
     ],
     [
       'too few watches',
-      {[watches]: '8192\n'},
+      {watches: '8192\n'},
       {'runner/inotify/limits': '8192 watches, 512 instances'}
     ],
     [
       'too few instances',
-      {[instances]: '127\n'},
+      {instances: '127\n'},
       {'runner/inotify/limits': '524288 watches, 127 instances'}
     ]
-  ])('%s', async (_, answers, expected) => {
-    expect(failures(await look(runner, {sh: fakeSh({...healthy, ...answers})}))).toEqual(expected);
+  ])('%s', async (_, given, expected) => {
+    expect(failures(await look(runner, {sh: machine(given)}))).toEqual(expected);
+  });
+
+  test('without sysctl what it would tell is skipped, which accuses nobody', async () => {
+    const sh = machine({ipv6: {code: 127, stderr: 'no such program'}, watches: '', instances: ''});
+    const found = await look(runner, {sh});
+    expect(failures(found)).toEqual({});
+    for (const id of ['runner/kernel/ipv6', 'runner/inotify/limits'])
+      expect(found[id]).toMatchObject({
+        verdict: 'skipped',
+        reason: expect.stringMatching(/sysctl/)
+      });
+  });
+
+  test.each<[string, Answer]>([
+    [
+      'its client knows of itself only',
+      {code: 1, stdout: '{"ServerVersion": ""}', stderr: 'Cannot connect to the Docker daemon\n'}
+    ],
+    ['it is not there', {code: 127, stderr: 'Cannot connect to the Docker daemon\n'}]
+  ])('Docker does not answer: %s', async (_, docker) => {
+    const found = await look(runner, {sh: machine({docker})});
+    expect(failures(found)).toEqual({
+      'runner/docker/answers': 'no answer: Cannot connect to the Docker daemon'
+    });
+    expect(Object.keys(found)).not.toContain('runner/docker/memory'); // nothing was reached
   });
 });

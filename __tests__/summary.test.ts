@@ -300,6 +300,14 @@ describe('size', () => {
     expect(cut).not.toContain('last');
   });
 
+  test('shows nothing below a line that was cut, even where there is room', () => {
+    const blocks = [
+      {head: 'list', lines: ['short', 'x'.repeat(1000)], tail: 'end of list'},
+      {head: 'last', lines: [], tail: ''}
+    ];
+    expect(cutToFit(blocks, 500)).toMatch(/^list\nshort\nend of list\n\n_Cut here/);
+  });
+
   test('work grows with the targets, not with their square', () => {
     const time = (targets: number): number => {
       const results = many(targets);

@@ -1,4 +1,4 @@
-import type {Checking, Checks, Finding, Row} from '../src/checks/row.ts';
+import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/row.ts';
 import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/kube.ts';
 import type {Sh} from '../src/sh.ts';
 import {fakeSh, fakeWork} from './fake.ts';
@@ -61,10 +61,15 @@ export function pod(namespace: string, app: string, more: PodMore = {}): Pod {
 }
 
 /** A container that waits for this reason. */
-export const waiting = (name: string, reason: string, message?: string): ContainerStatus => ({
+export const waiting = (
+  name: string,
+  reason: string,
+  message?: string,
+  restartCount = 0
+): ContainerStatus => ({
   name,
   ready: false,
-  restartCount: 0,
+  restartCount,
   state: {waiting: {reason, ...(message === undefined ? {} : {message})}}
 });
 
@@ -146,7 +151,7 @@ interface Given extends Partial<Omit<Checking, 'tell'>> {
 }
 
 /** Makes the checks of a layer; id → what was found. Each row asked for must be told, and no other. */
-export async function look<Layer extends Checks<Checking> | Checks<Omit<Checking, 'things'>>>(
+export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
   checks: Layer,
   {asked = checks.rows, sh = fakeSh({}) as Sh, ...given}: Given = {}
 ): Promise<Record<string, Finding>> {
@@ -157,6 +162,8 @@ export async function look<Layer extends Checks<Checking> | Checks<Omit<Checking
       sh,
       work: given.work ?? fakeWork(),
       things: given.things ?? healthy(),
+      looked: given.looked ?? 0,
+      undo: given.undo ?? (() => {}),
       tell: (id, finding) => {
         found[id] = finding;
       }

@@ -15,7 +15,9 @@ import {
   longestWaits,
   plain,
   spans,
-  timeline
+  timeline,
+  triesOf,
+  tryWords
 } from '../src/reports/view.ts';
 import type {FailureClass, Layer, Results} from '../src/results.ts';
 import {cancelled, changed, check, error, failed, flaky, many, passed, phase} from './results.ts';
@@ -89,7 +91,9 @@ test.each([
   ['10.96.69.70', '[fd00:10:244::6]:9000', 'ipv6'],
   ['10.96.69.70', '10.244.0.6:9000', null],
   ['fd00:10:96::d025', null, null],
-  ['tcp-echo.dual-stack', '10.244.0.6:9000', null]
+  ['tcp-echo.dual-stack', '10.244.0.6:9000', null],
+  ['fd00:10:96::d025', '10.244.0.6, 10.244.0.7', 'ipv4'],
+  ['fd00:10:96::d025', '10.244.0.6, fd00:10:244::6', null]
 ])('%s answered by %s was carried over %s', (address, upstream, expected) => {
   expect(carriedOver(check('echo/dual-stack/any', {address, upstream}))).toBe(expected);
 });
@@ -99,7 +103,7 @@ describe('the headline', () => {
     expect(headline(passed())).toEqual({
       icon: '✅',
       words: 'Dual-stack works',
-      facts: ['Istio v1.30.3', 'Kubernetes v1.34.4', '48 checks in 31 s'],
+      facts: ['Istio v1.30.3', 'Kubernetes v1.34.4', '58 checks in 31 s'],
       rehearsal: null
     });
   });
@@ -112,11 +116,11 @@ describe('the headline', () => {
 
   test('leaves out what was not found out, and writes a version as Istio does', () => {
     const versions = {istio: {asked: null, found: '1.30.3'}, kubernetes: {asked: '1', found: null}};
-    expect(headline(passed({versions})).facts).toEqual(['Istio v1.30.3', '48 checks in 31 s']);
+    expect(headline(passed({versions})).facts).toEqual(['Istio v1.30.3', '58 checks in 31 s']);
   });
 
   test.each<[string, Results, string, string]>([
-    ['failed', failed(), 'IPv6 between pods is dead', '4 of 48 checks failed in 38 s'],
+    ['failed', failed(), 'IPv6 between pods is dead', '4 of 58 checks failed in 38 s'],
     [
       'error',
       error(),
@@ -143,6 +147,20 @@ describe('the headline', () => {
       'internal',
       error({class: 'internal', message: 'x is not a function'}),
       'A bug of this action: x is not a function',
+      'only 4 checks reached in 6.4 s'
+    ],
+    [
+      'a check that ended the run',
+      changed(error({layer: 'runner', check: 'runner/docker/answers', message: 'no Docker'}), {
+        'runner/docker/answers': {verdict: 'failed'}
+      }),
+      'The runner is not fit for dual-stack: no Docker',
+      '1 of 4 checks failed in 6.4 s'
+    ],
+    [
+      'images of one kind',
+      error({message: 'no'}, {phases: [phase('images: operator', [], 0, 1, {status: 'failed'})]}),
+      'Images could not be transferred: no',
       'only 4 checks reached in 6.4 s'
     ],
     [
@@ -237,20 +255,30 @@ describe('the grid', () => {
     ],
     ['an answer', 0, 'name', {state: 'passed', value: 'hello dualstack', note: ''}],
     ['what must not be', 1, 'ipv6', {state: 'none', value: '', note: 'none, as it should be'}],
-    ['what was seen', 4, 'ipv4', {state: 'passed', value: '', note: 'IPv6 took over in 0.31 s'}]
+    [
+      'what was seen',
+      4,
+      'ipv4',
+      {state: 'passed', value: '', note: 'an answer after 0.31 s, carried over IPv6'}
+    ]
   ] as const)('shows %s', (_, row, column, expected) => {
     expect(cell(passed(), row, column)).toEqual({...expected, cause: false});
   });
 
   test('says none only when a check says so', () => {
     const results = passed();
-    const without = {
-      ...results,
-      checks: results.checks.filter(one => one.id !== 'service/ipv4/ipv6')
-    };
-    expect(cell(without, 1, 'ipv6')).toBeNull();
-    const has = changed(results, {'service/ipv4/ipv6': {verdict: 'failed', observed: 'fd00::1'}});
-    expect(cell(has, 1, 'ipv6')).toMatchObject({state: 'failed', note: 'fd00::1'});
+    const without = results.checks.filter(one => one.expected !== 'none');
+    expect(cell({...results, checks: without}, 1, 'ipv6')).toBeNull();
+    const has = changed(results, {'dns/ipv4/aaaa': {verdict: 'failed', observed: 'fd00::1'}});
+    expect(cell(has, 1, 'ipv6')).toMatchObject({state: 'failed', note: 'fd00::1, 1 of 2'});
+  });
+
+  test('takes no other check for one that says none', () => {
+    const results = passed();
+    const checks = results.checks.map(one =>
+      one.expected === 'none' ? {...one, expected: 'its ClusterIP'} : one
+    );
+    expect(cell({...results, checks}, 1, 'ipv6')).toBeNull();
   });
 
   test('marks the cause, not what follows from it', () => {
@@ -273,6 +301,16 @@ describe('the grid', () => {
     const results = changed(passed(), {'echo/dual-stack/ipv4': {verdict: 'skipped'}});
     expect(cell(results, 0, 'ipv4')).toMatchObject({state: 'skipped', note: 'skipped'});
   });
+});
+
+test('attempts in a row that observed the same are one try', () => {
+  const attempts = ['', 'a', 'a', ''].map((observed, at) => ({at, seconds: 0.1, observed}));
+  const tries = triesOf(check('echo/x/name', {attempts}));
+  expect(tries.map(one => [one.observed, tryWords(one)])).toEqual([
+    ['', 'at 0.0 s'],
+    ['a', 'at 1.0 s, 2 times'],
+    ['', 'at 3.0 s']
+  ]);
 });
 
 describe('failures', () => {

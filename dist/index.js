@@ -31093,8 +31093,10 @@ class CheckFailed extends Error {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8815);
 /* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(135);
-/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(423);
-/* harmony import */ var _reports_files_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6980);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5625);
+/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(423);
+/* harmony import */ var _reports_files_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6980);
+
 
 
 
@@ -31106,13 +31108,13 @@ class CheckFailed extends Error {
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
     'cluster-name': matching(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes'),
-    'node-image': or(_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .nodeImage */ .qX, image),
+    'node-image': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .nodeImage */ .qX, image),
     'kind-config': or(null, yamlOrFile),
     'ip-families': families,
-    'kind-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.kind.version, toolVersion),
-    'kubectl-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.kubectl.version, toolVersion),
-    'helm-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.helm.version, toolVersion),
-    'operator-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .operatorVersion */ .bI, release),
+    'kind-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.kind.version, toolVersion),
+    'kubectl-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.kubectl.version, toolVersion),
+    'helm-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.helm.version, toolVersion),
+    'operator-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .operatorVersion */ .bI, release),
     'operator-chart': or(null, fileOrUrl),
     'operator-image': or(null, image),
     'operator-values': or(null, yaml),
@@ -31160,7 +31162,8 @@ function readInputs() {
         }
         catch (error) {
             const accepted = error instanceof Error ? error.message : String(error);
-            problems.push(`${name}: found ${quoted(value)}; ${accepted}`);
+            const found = name.endsWith('-values') ? `${value.length} characters` : (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .redact */ .E$)(quoted(value));
+            problems.push(`${name}: found ${found}; ${accepted}`);
         }
     }
     if (problems.length > 0)
@@ -31176,7 +31179,7 @@ function givenInputs() {
 }
 const given = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .getInput */ .V4(name) || (defaults[name] ?? '');
 function shown(name, value) {
-    if (name.endsWith('-values') || (name === 'kind-config' && !node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(value)))
+    if (name.endsWith('-values') || (name === 'kind-config' && !node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(inWorkspace(value))))
         return `sha256:${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
     if (!URL.canParse(value) || !value.includes('//'))
         return value;
@@ -31292,7 +31295,7 @@ function resultsDir(value) {
     const what = 'a directory that is missing, empty, or holds results of ours';
     if (!node_fs__WEBPACK_IMPORTED_MODULE_1__.statSync(directory).isDirectory())
         throw accepts(what);
-    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_1__.readdirSync(directory).find(name => !_reports_files_js__WEBPACK_IMPORTED_MODULE_7__/* .ownFiles */ .J.includes(name));
+    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_1__.readdirSync(directory).find(name => !_reports_files_js__WEBPACK_IMPORTED_MODULE_8__/* .ownFiles */ .J.includes(name));
     if (foreign !== undefined)
         throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
     return directory;
@@ -31308,6 +31311,7 @@ function inWorkspace(value) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   E$: () => (/* binding */ redact),
 /* harmony export */   Os: () => (/* binding */ group),
 /* harmony export */   TN: () => (/* binding */ oneLine),
 /* harmony export */   cv: () => (/* binding */ say)
@@ -31320,8 +31324,16 @@ function inWorkspace(value) {
 
 
 
+/** Text without keys, tokens and passwords. */
+function redact(text) {
+    return text
+        .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]+@/gi, '$1')
+        .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
+        .replace(/\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
+        .replace(/((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi, '$1[removed]');
+}
 /** Foreign text as one line that the runner cannot take for a command. */
-const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(text)
+const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text))
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
@@ -31334,7 +31346,7 @@ function group(title, text) {
     const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
     _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .startGroup */ .Oh(oneLine(title));
     _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::stop-commands::${token}`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(text).replaceAll('##[', '# #[').trimEnd());
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text)).replaceAll('##[', '# #[').trimEnd());
     _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::${token}::`);
     _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .endGroup */ .N4();
 }
@@ -31348,7 +31360,7 @@ function group(title, text) {
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7212);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4552);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2079);
 /* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1912);
 /* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2462);
 
@@ -31380,36 +31392,45 @@ __webpack_async_result__();
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5625);
-/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7538);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8500);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5625);
+/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7538);
+
 
 
 
 
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
-async function cleanUp({ cluster, work, kind, cleanup, result }, sh) {
+async function cleanUp(state, sh) {
+    const { cluster, work, cleanup, result } = state;
     const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
     if (cluster !== null && keep) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
+        for (const command of state.undo)
+            await sh(command, { seconds: 20 });
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
         return;
     }
     if (cluster !== null)
-        await deleteCluster(cluster, work, kind, sh);
+        await deleteCluster(cluster, state, sh);
     if (work !== null)
         await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm(work, { recursive: true, force: true });
 }
-async function deleteCluster(name, work, kind, sh) {
+async function deleteCluster(name, { made, work, kind }, sh) {
     if (kind !== null)
         process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
-    const { code, stderr } = await sh((0,_cluster_js__WEBPACK_IMPORTED_MODULE_4__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig')), {
-        seconds: 120
-    });
+    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_5__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
+    if (!made) {
+        await sh(command, { seconds: 120 });
+        await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
+    }
+    const { code, stderr } = await sh(command, { seconds: 120 });
     if (code === 0)
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`The cluster ${name} is deleted.`);
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
     else
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .oneLine */ .TN)(stderr)}`);
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
 }
 
 
@@ -31424,6 +31445,7 @@ async function deleteCluster(name, work, kind, sh) {
 /* harmony export */   Xn: () => (/* binding */ createCluster),
 /* harmony export */   gu: () => (/* binding */ createCommand),
 /* harmony export */   mt: () => (/* binding */ untilContainerd),
+/* harmony export */   sq: () => (/* binding */ untilKubeProxy),
 /* harmony export */   x3: () => (/* binding */ deleteCommand)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
@@ -31507,8 +31529,8 @@ async function untilInNode(node, test, what, work, sh) {
     });
 }
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-async function untilApi({ name, kubeconfig, nodes }, work, sh) {
-    await untilInNode(nodes[0] ?? '', ['-s', '/etc/kubernetes/admin.conf'], 'the kubeconfig', work, sh);
+async function untilApi({ name, kubeconfig }, work, sh) {
+    await untilInNode(`${name}-control-plane`, ['-s', '/etc/kubernetes/admin.conf'], 'the kubeconfig', work, sh);
     await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
         const { code, stdout } = await sh(['kind', 'get', 'kubeconfig', '--name', name], { seconds: 20 });
         if (code !== 0)
@@ -31527,6 +31549,19 @@ async function untilApi({ name, kubeconfig, nodes }, work, sh) {
     });
     const version = JSON.parse(await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'get', '--raw', '/version']));
     return version.gitVersion;
+}
+const waitForKubeProxy = [
+    ...['kubectl', 'wait', 'pods', '--namespace', 'kube-system', '--selector', 'k8s-app=kube-proxy'],
+    ...['--for=condition=Ready', '--timeout=5s']
+];
+/** Waits until Services work on the nodes: the first thing that a pod wants is the API server's. */
+async function untilKubeProxy(work, sh) {
+    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
+        const { code } = await sh(waitForKubeProxy, { seconds: 20 });
+        return code === 0
+            ? { is: 'done', value: undefined }
+            : { is: 'waiting', for: 'kube-proxy to be ready' };
+    });
 }
 
 
@@ -31636,7 +31671,7 @@ const ownFiles = Object.values(files);
 
 /***/ }),
 
-/***/ 4552:
+/***/ 2079:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31651,6 +31686,41 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var lib_core = __nccwpck_require__(6058);
+;// CONCATENATED MODULE: ./src/results.ts
+/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
+const schema = 1;
+/** From the ground up. The first layer that does not hold is the broken one. */
+const results_layers = [
+    'runner',
+    'network',
+    'node',
+    'operator',
+    'control-plane',
+    'workload',
+    'service',
+    'endpoints',
+    'dns',
+    'cluster',
+    'proxy',
+    'echo',
+    'path',
+    'mtls',
+    'failover',
+    'uninstall'
+];
+const failureClasses = (/* unused pure expression or super */ null && ([
+    'input',
+    'infrastructure',
+    'operator',
+    'istio',
+    'connectivity',
+    'timeout',
+    'cancelled',
+    'internal'
+]));
+/** True when the check holds, at the first try or a later one. */
+const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
+
 // EXTERNAL MODULE: ./src/fault.ts
 var src_fault = __nccwpck_require__(135);
 // EXTERNAL MODULE: ./src/sh.ts
@@ -31676,7 +31746,10 @@ const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidIma
 const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 // what a registry, or the kubelet, says when another try will say the same
 const finalMessage = /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
-/** What keeps pods from being ready. Init containers first: a sidecar's image shows there. */
+/**
+ * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
+ * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ */
 function troubles(pods) {
     return pods
         .filter(pod => !isReady(pod))
@@ -31684,6 +31757,7 @@ function troubles(pods) {
         const { name, namespace } = pod.metadata;
         const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
         const waiting = [...initContainerStatuses, ...containerStatuses]
+            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
             .map(({ state }) => state?.waiting)
             .find(waiting => bad.test(waiting?.reason ?? ''));
         const scheduled = condition('PodScheduled', conditions);
@@ -31703,7 +31777,7 @@ function troubles(pods) {
     });
 }
 // the registry did not answer, or would not: nobody's mistake in this run
-const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|5\d\d /i;
+const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
 /** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
 function troubleFault({ pod, namespace, reason, message, final }, who) {
     const pull = pullFailed.test(reason);
@@ -31734,7 +31808,10 @@ function lookAtTrouble(pods, who) {
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ./src/inputs.ts
+var src_inputs = __nccwpck_require__(8422);
 ;// CONCATENATED MODULE: ./src/manifests/samples.ts
+
 
 const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
 const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
@@ -31767,6 +31844,9 @@ const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images
 function splitManifests(text, namespace, image) {
     const split = { early: [], workloads: [], images: [] };
     for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
+        const [error] = document.errors;
+        if (error)
+            throw (0,src_inputs/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
         if (!(0,dist/* isMap */.jh)(document.contents))
             continue; // nothing between two separators
         document.setIn(['metadata', 'namespace'], namespace);
@@ -31834,8 +31914,9 @@ const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
 
 // Standard input is held until the answer is there: an early half-close loses plaintext answers,
 // and while it is held /proc/net/tcp shows the address that the sidecar really took.
+// A probe that fails once has failed: its other turns are not taken.
 const script = `
-limit=$1 times=$2; shift 2
+limit=$1 times=$2 row=0; shift 2
 file=$(mktemp); trap 'rm -f $file $file.*' EXIT
 while [ $# -gt 0 ]; do
   word=$1 address=$2 port=$3 n=0; shift 3
@@ -31847,8 +31928,11 @@ while [ $# -gt 0 ]; do
       cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
     } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
     read -r end _ </proc/uptime
-    echo "$start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $(head -n 1 $file | cut -c 1-200)"
+    answer=$(head -n 1 $file | cut -c 1-200)
+    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
+    [ "$answer" = "hello $word" ] || break
   done
+  row=$((row + 1))
 done`;
 /** Has no sidecar. */
 const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
@@ -31859,21 +31943,31 @@ const inClient = ({ namespace, deployment, container }) => [
     ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
     ...['--container', container, '--', 'sh', '-c']
 ];
-/** Asks each address `times` times, one after the other, in one client. Throws CommandError when that cannot run. */
+/**
+ * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
+ * Throws CommandError when that cannot run.
+ */
 async function ask(sh, client, probes, times, seconds) {
     const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
     const limit = Math.max(1, Math.ceil(seconds));
     const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
     const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
-    const lines = output.stdout.split('\n').filter(line => line !== '');
-    if (lines.length !== probes.length * times)
-        throw new src_sh/* CommandError */.Q(command, output);
-    return probes.map((_, at) => lines.slice(at * times, (at + 1) * times).map(parseAnswer));
+    const answers = output.stdout
+        .split('\n')
+        .filter(line => line !== '')
+        .map(parseAnswer);
+    const byProbe = probes.map((_, row) => answers.filter(answer => answer.row === row));
+    const whole = byProbe.every((taken, row) => taken.length === times ||
+        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
+    if (!whole)
+        throw new src_sh/* CommandError */.Q(command, output); // cut off
+    return byProbe;
 }
-/** `12.30 12.34 0A00F40A:2328,… hello word` */
+/** `0 12.30 12.34 0A00F40A:2328,… hello word` */
 function parseAnswer(line) {
-    const [, start, end, peers = '', text = ''] = /^(\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
+    const [, row, start, end, peers = '', text = ''] = /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
     return {
+        row: Number(row),
         text: text.trim(),
         seconds: Number((Number(end) - Number(start)).toFixed(2)),
         peers: peers
@@ -31917,12 +32011,12 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 
 /** How often an address must answer, each time. */
 const times = 5;
-/** How long the mesh may settle after the samples are ready, in seconds; until then a retry is allowed. */
+/** How long the mesh may settle after the samples were ready, in seconds; until then a retry is allowed. */
 const settling = 5;
 /** Proves that every probe is answered each time; those to the same pods go one after the other. */
 async function prove(client, proofs, checking) {
     const lanes = [...new Set(proofs.map(({ pods }) => pods.join()))];
-    const settled = checking.work.clock() + settling;
+    const settled = checking.looked + settling;
     await Promise.all(lanes.map(pods => proveLane(client, proofs.filter(proof => proof.pods.join() === pods), checking, settled)));
 }
 async function proveLane(client, lane, checking, settled) {
@@ -31956,7 +32050,7 @@ function judge({ row, probe, pods }, client, answers, attempts) {
         verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
         reason: passed
             ? null
-            : `${wrong.length} of ${answers.length} probes of ${probe.address} port ${probe.port} got ${quoted(observed)} instead of "${row.expected}"`,
+            : `${probe.address} port ${probe.port} gave ${quoted(observed)} at try ${answers.length} of ${times}, expected "${row.expected}"`,
         address: probe.address,
         upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
         attempts,
@@ -31977,7 +32071,7 @@ function compare(expected, observed, more = {}) {
     return {
         observed,
         verdict: passed ? 'passed' : 'failed',
-        reason: passed ? null : `expected ${expected}, found ${observed}`,
+        reason: passed ? null : `${observed} instead of ${expected}`,
         ...more
     };
 }
@@ -32696,8 +32790,6 @@ function mergeOthersInto(mut_target, values, utils, meta) {
 
 
 
-// EXTERNAL MODULE: ./src/inputs.ts
-var src_inputs = __nccwpck_require__(8422);
 ;// CONCATENATED MODULE: ./src/manifests/kind.ts
 
 
@@ -32709,26 +32801,43 @@ const ipv6First = {
     podSubnet: 'fd00:10:244::/56,10.244.0.0/16',
     serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
 };
+// the cluster lives for minutes: etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk,
+// which image transfers keep busy; Kubernetes' own tests with kind do the same
+const etcdInMemory = (0,dist/* stringify */.As)({
+    kind: 'ClusterConfiguration',
+    etcd: { local: { dataDir: '/tmp/etcd' } }
+});
 /** kind's configuration: ours, with `more` merged in. */
 function kindConfig([first], more) {
-    const networking = (more?.networking ?? {});
+    const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
         throw (0,src_inputs/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
     return merge({
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
-        networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) }
+        networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) },
+        kubeadmConfigPatches: [etcdInMemory]
     }, more ?? {});
 }
 /** The names that kind gives the node containers of a cluster, without its load balancer. */
 function nodeNames(cluster, config) {
-    const nodes = (config.nodes ?? [{ role: 'control-plane' }]);
+    const nodes = nodesOf(config);
     const seen = new Map();
     return nodes.map(({ role = 'control-plane' }) => {
         const number = (seen.get(role) ?? 0) + 1;
         seen.set(role, number);
         return `${cluster}-${role}${number === 1 ? '' : number}`;
     });
+}
+function nodesOf({ nodes = [{}] }) {
+    if (Array.isArray(nodes) && nodes.length > 0)
+        return nodes.map(node => mapping(node, 'nodes'));
+    throw (0,src_inputs/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
+}
+function mapping(value, name) {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value;
+    throw (0,src_inputs/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
 }
 const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
@@ -32920,7 +33029,13 @@ const dns = {
                 ?.slice(`${type} ${name}`.length)
                 .trim();
             const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
-            const observed = address === ip && address ? 'its ClusterIP' : address || 'none';
+            const observed = address === undefined
+                ? 'no answer'
+                : address === ''
+                    ? 'none'
+                    : address === ip
+                        ? 'its ClusterIP'
+                        : address;
             checking.tell(id, compare(expected, observed, {
                 reproduce: `kubectl exec -n ${plainClient.namespace} deploy/${plainClient.deployment} -- busybox nslookup -type=${type} ${name}`
             }));
@@ -32958,7 +33073,9 @@ const endpoints = {
                 .map(({ ip }) => ip)
                 .filter(ip => addressFamily(ip) === family);
             const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
-            const observed = same ? exactly : listed.join(', ') || 'none';
+            const observed = same
+                ? exactly
+                : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
             tell(id, compare(expected, observed, {
                 reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
             }));
@@ -32997,14 +33114,16 @@ async function withCut(checking, row) {
     if (pod === undefined || address === undefined)
         return absent(row);
     const rules = checking.plan.cluster.nodes.map(node => (verb) => cutCommand(node, verb, pod));
+    checking.undo(rules.map(rule => rule('-D')));
     try {
         for (const rule of rules)
             await (0,src_sh/* must */.s)(checking.sh, rule('-I'), { seconds: 20 });
         return await answered(checking, row, address);
     }
     finally {
-        for (const rule of rules)
-            await checking.sh(rule('-D'), { seconds: 20 });
+        const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), { seconds: 20 })));
+        if (mended.every(({ code }) => code === 0))
+            checking.undo([]);
     }
 }
 /** In the node: drops what goes to a pod, from wherever. */
@@ -33048,6 +33167,7 @@ async function answered(checking, row, address) {
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 ;// CONCATENATED MODULE: ./src/checks/mtls.ts
+
 
 
 
@@ -33105,7 +33225,9 @@ async function untilRefused(checking, row) {
     for (;;) {
         const [answers = []] = await ask(sh, plainClient, [probe], 1, 1);
         const text = answers[0]?.text ?? '';
-        const over = work.clock() > end || work.signal.aborted;
+        if (work.signal.aborted)
+            throw new src_fault/* Stopped */.C9();
+        const over = work.clock() > end;
         if (text !== '' && !over)
             await (0,external_node_timers_promises_.setTimeout)(300);
         else
@@ -33187,7 +33309,11 @@ const node = {
             };
         });
         const unready = nodes.filter(node => !node_isReady(node)).map(({ metadata }) => metadata.name);
-        tell(ready, compare('Ready', unready.length === 0 ? 'Ready' : `not Ready: ${unready.join(', ')}`, {
+        tell(ready, compare('Ready', unready.length > 0
+            ? `not Ready: ${unready.join(', ')}`
+            : nodes.length > 0
+                ? 'Ready'
+                : 'no node', {
             reproduce: 'kubectl get nodes'
         }));
         const wanted = plan.cluster.families.join();
@@ -33221,17 +33347,7 @@ const crdsCommand = ({ operator }) => [
     '-f',
     operator.crds
 ];
-/** Creates the CRDs, and waits until that of Istio is served. */
-async function createCrds(plan, sh) {
-    await mustInstall(crdsCommand(plan), sh);
-    await mustInstall([
-        'kubectl',
-        'wait',
-        'crd/istios.sailoperator.io',
-        '--for=condition=Established',
-        '--timeout=60s'
-    ], sh);
-}
+const createCrds = (plan, sh) => mustInstall(crdsCommand(plan), sh);
 /** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
 const installOperator = (plan, sh) => mustInstall(installCommand(plan), sh);
 async function mustInstall(command, sh) {
@@ -33391,10 +33507,11 @@ function clusterIps({ things }, target, listeners) {
     const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const others = ofKind(things, 'Service')
         .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? []);
+        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
     const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.some(ip => address.includes(ip)));
+    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
     const said = [
         ...missing.map(address => `no listener on ${address}`),
         ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
@@ -33418,9 +33535,9 @@ function readyPods({ things }, target, dumped) {
         .map(({ socket_address }) => socket_address?.address)
         .join('+'));
     const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    return compare('exactly the ready pods', same
-        ? 'exactly the ready pods'
-        : `${found.join(', ') || 'none'} instead of ${wanted.join(', ')}`, {
+    const observed = found.join(', ') || 'none';
+    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
         reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
     });
 }
@@ -33431,8 +33548,8 @@ const endpointOf = ({ status }, families) => (status.podIPs ?? [])
 
 ;// CONCATENATED MODULE: ./src/checks/runner.ts
 
-const files = {
-    docker: ['docker', 'version', '--format', '{{.Server.Version}}'],
+const commands = {
+    docker: ['docker', 'info', '--format', '{{json .}}'],
     kernel: ['sysctl', '-n', 'net.ipv6.conf.all.disable_ipv6'],
     watches: ['sysctl', '-n', 'fs.inotify.max_user_watches'],
     instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
@@ -33440,42 +33557,72 @@ const files = {
 // below these, kind's nodes fail in odd ways; kind's own documentation asks for 524288 and 512
 const leastWatches = 65536;
 const leastInstances = 128;
+// a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
+const leastMemory = 3;
+const leastDisk = 4;
+const gibibyte = 1024 ** 3;
+const ids = {
+    docker: 'runner/docker/answers',
+    memory: 'runner/docker/memory',
+    disk: 'runner/docker/disk',
+    ipv6: 'runner/kernel/ipv6',
+    inotify: 'runner/inotify/limits'
+};
 /** The machine that the cluster will run on. */
 const runner = {
     layer: 'runner',
     rows: [
-        row('runner', 'runner/docker/answers', 'Docker answers', 'a server version'),
-        row('runner', 'runner/kernel/ipv6', 'The kernel has IPv6', 'enabled', { family: 'ipv6' }),
-        row('runner', 'runner/inotify/limits', 'inotify limits suffice', `at least ${leastWatches} watches and ${leastInstances} instances`)
+        row('runner', ids.docker, 'Docker answers', 'a server version'),
+        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`),
+        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`),
+        row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', { family: 'ipv6' }),
+        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches} watches and ${leastInstances} instances`)
     ],
     look: async ({ sh, tell }) => {
         const [docker, kernel, watches, instances] = await Promise.all([
-            sh(files.docker, { seconds: 20 }),
-            sh(files.kernel, { seconds: 5 }),
-            sh(files.watches, { seconds: 5 }),
-            sh(files.instances, { seconds: 5 })
+            sh(commands.docker, { seconds: 20 }),
+            sh(commands.kernel, { seconds: 5 }),
+            sh(commands.watches, { seconds: 5 }),
+            sh(commands.instances, { seconds: 5 })
         ]);
-        const answers = docker.code === 0;
-        const said = (answers ? docker.stdout : docker.stderr).trim();
-        tell('runner/docker/answers', {
-            observed: answers ? `version ${said}` : `no answer: ${said}`,
-            verdict: answers ? 'passed' : 'failed',
-            reason: answers ? null : `Docker does not answer: ${said}`,
-            reproduce: files.docker.slice(0, 2).join(' ')
-        });
-        tell('runner/kernel/ipv6', compare('enabled', kernel.stdout.trim() === '0' ? 'enabled' : 'disabled', {
-            reproduce: files.kernel.join(' ')
-        }));
-        const enough = Number(watches.stdout) >= leastWatches && Number(instances.stdout) >= leastInstances;
-        const observed = `${watches.stdout.trim()} watches, ${instances.stdout.trim()} instances`;
-        tell('runner/inotify/limits', {
-            observed,
-            verdict: enough ? 'passed' : 'failed',
-            reason: enough ? null : `inotify allows ${observed}`,
-            reproduce: 'sysctl fs.inotify'
-        });
+        const info = readInfo(docker.stdout);
+        const said = info.ServerVersion
+            ? `version ${info.ServerVersion}`
+            : `no answer: ${docker.stderr.trim()}`;
+        tell(ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
+        if (info.ServerVersion) {
+            tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
+            const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
+            const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
+            tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
+        }
+        if (kernel.code === 127) {
+            for (const id of [ids.ipv6, ids.inotify])
+                tell(id, skip('there is no sysctl on PATH to ask'));
+            return;
+        }
+        const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';
+        tell(ids.ipv6, compare('enabled', ipv6, { reproduce: commands.kernel.join(' ') }));
+        const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
+        tell(ids.inotify, runner_judge(`${w} watches, ${i} instances`, w >= leastWatches && i >= leastInstances, 'sysctl fs.inotify'));
     }
 };
+/** Docker's client prints what it knows of itself even when no server answers. */
+function readInfo(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return {};
+    }
+}
+const runner_judge = (observed, passed, reproduce) => ({
+    observed,
+    verdict: passed ? 'passed' : 'failed',
+    reason: passed ? null : observed,
+    reproduce
+});
+const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`, Number.isNaN(found) || found >= least, reproduce);
 
 ;// CONCATENATED MODULE: ./src/checks/service.ts
 
@@ -33510,6 +33657,42 @@ const service_service = {
 };
 const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
 const familiesOf = ({ spec }) => (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';
+
+;// CONCATENATED MODULE: ./src/checks/uninstall.ts
+
+
+
+
+const uninstall_id = 'uninstall/istio/namespace';
+const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
+const kinds = 'deployments,pods,services,serviceaccounts';
+/** How long the namespace may take to be empty once the resource is gone, in seconds. */
+const uninstall_patience = 60;
+/** Only on request, and last: nothing works afterwards. */
+const uninstall = {
+    layer: 'uninstall',
+    rows: [
+        row('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
+            to: { kind: 'Istio', namespace: '', name: 'default' }
+        })
+    ],
+    look: async ({ sh, work, tell }) => {
+        const { code, stderr } = await sh(deletion, { seconds: 90 });
+        const end = work.clock() + uninstall_patience;
+        const left = await (0,wait/* until */.T)(work, async () => {
+            const things = await get(sh, kinds, '-n', istioNamespace);
+            // Kubernetes' own
+            const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
+            return left.length === 0 || code !== 0 || work.clock() > end
+                ? { is: 'done', value: left }
+                : { is: 'waiting', for: `${left.length} objects to go` };
+        }, { every: 1 });
+        const names = left.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ');
+        tell(uninstall_id, compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
+            reproduce: deletion.join(' ')
+        }));
+    }
+};
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -34410,6 +34593,9 @@ const applyCommand = ({ directory }, file) => [
     '-f',
     external_node_path_.join(directory, file)
 ];
+const removeCommand = ({ directory }, file) => [
+    ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
+];
 const waitForIstiod = [
     ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
     ...['--for=condition=Available', '--timeout=2s']
@@ -34422,14 +34608,25 @@ const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
 /** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
 async function installIstio(plan, work, sh) {
-    const { code, stderr } = await sh(applyCommand(plan, 'istio.yaml'), { seconds: 60 });
-    if (code !== 0)
-        throw new src_fault/* Fault */.vC(`the Istio resource was refused: ${stderr.trim().slice(-1500)}`, {
+    await applyOnceServed(plan, 'istio.yaml', work, sh);
+    await (0,wait/* until */.T)(work, () => lookAtIstiod(sh), { between: () => sh(waitForIstiod, { seconds: 20 }) });
+}
+/** Applies a custom resource whose CRD was created a moment ago. */
+async function applyOnceServed(plan, file, work, sh) {
+    await (0,wait/* until */.T)(work, async () => {
+        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
+        if (code === 0)
+            return { is: 'done', value: undefined };
+        if (/no matches for kind|could not find the requested resource/.test(stderr))
+            return { is: 'waiting', for: 'the CRD to be served' };
+        const fault = new src_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
             ...who,
+            class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
             hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
             reproduce: seeIstio
         });
-    await (0,wait/* until */.T)(work, () => lookAtIstiod(sh), { between: () => sh(waitForIstiod, { seconds: 20 }) });
+        return { is: 'lost', fault };
+    });
 }
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 async function untilHealthy(work, sh) {
@@ -34537,11 +34734,12 @@ async function lookAtSamples(sh) {
     });
     if (missing.length === 0)
         return { is: 'done', value: undefined };
-    const none = pods.length === 0 ? await lookAtDeployments(sh) : null;
+    const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
+    const none = podless ? await lookAtDeployments(sh) : null;
     const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
     return lookAtTrouble(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
 }
-/** No pods at all: the ReplicaSets cannot make any, mostly because a webhook refuses. */
+/** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
 async function lookAtDeployments(sh) {
     const deployments = await get(sh, 'deployments', '-A');
     const failure = deployments
@@ -34623,6 +34821,8 @@ function sidecar({ spec }) {
 
 
 
+
+
 /** Made before the cluster is; a failure ends the run. */
 const preflights = [runner, network];
 /** Made as soon as the phase named has passed. */
@@ -34632,66 +34832,39 @@ const standing = [
 ];
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
 const meshChecks = [
-    { checks: controlPlane, after: ['mesh'] },
     { checks: workload, after: [] },
     { checks: service_service, after: [] },
     { checks: endpoints, after: [] },
-    { checks: dns, after: [] },
-    { checks: cluster, after: [] },
-    { checks: proxy, after: [] },
     { checks: echo_echo, after: [] },
-    { checks: mtls, after: [] },
+    { checks: controlPlane, after: ['mesh', 'check echo'] }, // what the documentation asks is answered first
+    { checks: dns, after: ['check echo'] },
+    { checks: cluster, after: ['check echo'] },
+    { checks: proxy, after: ['check echo'] },
+    { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
     { checks: path_path, after: ['check mtls'] },
-    { checks: failover, after: ['check cluster', 'check proxy', 'check echo', 'check path'] }
+    {
+        checks: failover,
+        after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+    },
+    { checks: uninstall, after: ['check failover'] }
 ];
 /** Every check, from the ground up. */
 const catalogue = [
     ...preflights,
     ...standing.map(({ checks }) => checks),
     ...meshChecks.map(({ checks }) => checks)
-].flatMap(({ rows }) => rows);
-/** The checks that the `checks` input asks for. */
+]
+    .flatMap(({ rows }) => rows)
+    .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
+/** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
 function rowsOf(pattern) {
-    return catalogue.filter(({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut);
+    const asked = ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+    const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
+    return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
 
 // EXTERNAL MODULE: ./src/log.ts
 var log = __nccwpck_require__(5625);
-;// CONCATENATED MODULE: ./src/results.ts
-/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
-const schema = 1;
-/** From the ground up. The first layer that does not hold is the broken one. */
-const results_layers = [
-    'runner',
-    'network',
-    'node',
-    'operator',
-    'control-plane',
-    'workload',
-    'service',
-    'endpoints',
-    'dns',
-    'cluster',
-    'proxy',
-    'echo',
-    'path',
-    'mtls',
-    'failover',
-    'uninstall'
-];
-const failureClasses = (/* unused pure expression or super */ null && ([
-    'input',
-    'infrastructure',
-    'operator',
-    'istio',
-    'connectivity',
-    'timeout',
-    'cancelled',
-    'internal'
-]));
-/** True when the check holds, at the first try or a later one. */
-const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
-
 ;// CONCATENATED MODULE: ./src/diagnose.ts
 
 
@@ -34768,6 +34941,7 @@ const layerOfPhase = (phase) => {
         cluster: 'node',
         containerd: 'node',
         api: 'node',
+        'kube-proxy': 'node',
         namespaces: 'node',
         services: 'node',
         crds: 'operator',
@@ -34788,14 +34962,27 @@ function diagnose(evidence) {
     const broken = brokenChecks(evidence);
     const first = broken[0];
     const checks = evidence.checks.map(check => ({ ...check, because: causeOf(check, first) }));
-    if (first && (evidence.ending === 'done' || !first.reason?.startsWith('not reached')))
-        return {
-            result: evidence.errors.length > 0 ? 'error' : 'failed',
-            failure: ofCheck(first),
-            checks
-        };
-    const failure = ofEnding(evidence) ?? ofError(evidence.errors[0]);
-    return { result: failure ? 'error' : 'passed', failure, checks };
+    const cause = causeBelow(evidence.errors, first);
+    const failure = cause ??
+        (first ? ofCheck(first) : null) ??
+        ofEnding(evidence) ??
+        ofError(evidence.errors[0]) ??
+        ofUnmade(checks);
+    const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
+    return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
+}
+/** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
+function causeBelow(errors, first) {
+    const fault = errors.find(({ error }) => error instanceof src_fault/* Fault */.vC);
+    const failure = first && fault ? ofError(fault) : null;
+    if (!first || !failure?.layer)
+        return null;
+    return results_layers.indexOf(failure.layer) < results_layers.indexOf(first.layer) ? failure : null;
+}
+/** A check that nobody made although nothing went wrong: green would be a lie. */
+function ofUnmade(checks) {
+    const unmade = checks.find(({ verdict, reason }) => verdict === 'skipped' && reason === 'not reached');
+    return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
 }
 function brokenChecks({ checks, failOnFlaky }) {
     return checks
@@ -34810,11 +34997,15 @@ function causeOf(check, first) {
     return follows ? first.id : null;
 }
 function ofCheck(check) {
+    const { title, layer, id, attempts, reproduce } = check;
+    const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
+    const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
     return {
-        ...blame[check.layer],
-        layer: check.layer,
-        check: check.id,
-        message: (0,log/* oneLine */.TN)(`${check.title}: ${check.reason ?? `passed only on a retry, and fail-on-flaky is set; first found ${check.attempts[0]?.observed || 'no answer'}`}`)
+        ...blame[layer],
+        layer,
+        check: id,
+        message: (0,log/* oneLine */.TN)(`Expected: ${title}. Found: ${found}.`),
+        reproduce: reproduce && (0,log/* redact */.E$)(reproduce)
     };
 }
 function ofEnding({ ending, phases }) {
@@ -34832,7 +35023,8 @@ function ofEnding({ ending, phases }) {
         message: (0,log/* oneLine */.TN)(`${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`),
         hint: ending === 'timeout'
             ? 'See what it was waiting for; a larger `timeout` helps only if that can still come.'
-            : 'Nothing is wrong with the mesh by this.'
+            : 'Nothing is wrong with the mesh by this.',
+        reproduce: null
     };
 }
 function ofError(first) {
@@ -34842,13 +35034,14 @@ function ofError(first) {
     if (!(error instanceof Error))
         return ofBug(error);
     if (error instanceof src_fault/* Fault */.vC) {
-        const { class: failureClass, layer, hint } = error.because;
+        const { class: failureClass, layer, hint, reproduce } = error.because;
         return {
             class: failureClass,
-            layer: layer ?? layerOfPhase(phase),
+            layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
             check: null,
             message: (0,log/* oneLine */.TN)(error.message),
-            hint
+            hint,
+            reproduce: reproduce ? (0,log/* redact */.E$)(reproduce) : null
         };
     }
     if (error.name !== 'CommandError')
@@ -34857,7 +35050,7 @@ function ofError(first) {
     const layer = nodeGone.test(error.message) ? 'node' : layerOfPhase(phase);
     if (layer === null)
         return ofBug(error);
-    return { ...blame[layer], layer, check: null, message: (0,log/* oneLine */.TN)(error.message) };
+    return { ...blame[layer], layer, check: null, message: (0,log/* oneLine */.TN)(error.message), reproduce: null };
 }
 const nodeGone = /the connection to the server .* was refused|Unable to connect to the server|is not running|No such container|error dialing backend/i;
 function ofBug(bug) {
@@ -34866,7 +35059,8 @@ function ofBug(bug) {
         layer: null,
         check: null,
         message: (0,log/* oneLine */.TN)(bug instanceof Error ? `${bug.name}: ${bug.message}` : String(bug)),
-        hint: 'This is a bug of the Action: please report it with results.json.'
+        hint: 'This is a bug of the Action: please report it with results.json.',
+        reproduce: null
     };
 }
 
@@ -35117,8 +35311,9 @@ function known(value, what) {
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 
 
+
 /** File → the command whose output it holds. */
-const commands = (node) => ({
+const diagnostics_commands = (node) => ({
     'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
     'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
     'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
@@ -35179,20 +35374,13 @@ const cap = 400_000;
 /** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
 async function collectDiagnostics(plan, directory, seconds, sh) {
     const [node = ''] = plan.cluster.nodes;
-    await Promise.all(Object.entries(commands(node)).map(async ([name, command]) => {
+    await Promise.all(Object.entries(diagnostics_commands(node)).map(async ([name, command]) => {
         const { code, stdout, stderr } = await sh(command, { seconds });
         const text = code === 0 ? stdout : `${stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
         const file = external_node_path_.join(directory, name);
         await promises_.mkdir(external_node_path_.dirname(file), { recursive: true, mode: 0o700 });
-        await promises_.writeFile(file, redact(text.slice(-cap)), { mode: 0o600 });
+        await promises_.writeFile(file, (0,log/* redact */.E$)(text).slice(-cap), { mode: 0o600 });
     }));
-}
-/** Without keys and tokens. */
-function redact(text) {
-    return text
-        .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
-        .replace(/\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
-        .replace(/((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi, '$1[removed]');
 }
 
 // EXTERNAL MODULE: ./src/pins.ts
@@ -35207,19 +35395,29 @@ var pins = __nccwpck_require__(423);
 
 
 
+
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 async function provideChart(inputs, directory, sh) {
     const { file, url } = await locate(inputs, directory, sh);
-    const archive = file.endsWith('.tgz');
-    const [about, values] = await Promise.all([
-        (0,src_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-        (0,src_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-        archive ? (0,src_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-    ]);
-    const chart = readChart(about, values);
-    const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
-    return { path: file, url, crds, ...chart };
+    const archive = url !== null || !(await isDirectory(file));
+    try {
+        const [about, values] = await Promise.all([
+            (0,src_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
+            (0,src_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+            archive ? (0,src_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+        ]);
+        const chart = readChart(about, values);
+        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
+        return { path: file, url, crds, ...chart };
+    }
+    catch (error) {
+        const given = inputs['operator-chart'];
+        if (!(error instanceof src_sh/* CommandError */.Q) || given === null)
+            throw error;
+        throw (0,src_inputs/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+    }
 }
+const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
 /** Reads Chart.yaml and values.yaml. */
 function readChart(about, values) {
     const { name, version } = (0,dist/* parse */.qg)(about);
@@ -35463,7 +35661,10 @@ function phases(run, plan) {
         {
             name: 'cluster',
             needs: ['name'],
-            run: () => (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }))
+            run: async () => {
+                await (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }));
+                run.save({ made: true });
+            }
         },
         { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
         // one after the other, in the order of need: side by side all of them would come later
@@ -35480,8 +35681,17 @@ function phases(run, plan) {
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
-        { name: 'operator', needs: ['api', 'images: operator'], run: () => installOperator(plan, sh) },
-        { name: 'strict', needs: ['namespaces', 'crds'], run: () => apply(run, plan, 'strict.yaml') },
+        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_cluster/* untilKubeProxy */.sq)(work, sh) },
+        {
+            name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
+            needs: ['crds', 'kube-proxy', 'images: operator'],
+            run: () => installOperator(plan, sh)
+        },
+        {
+            name: 'strict',
+            needs: ['namespaces', 'crds'],
+            run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
+        },
         {
             name: 'istiod',
             needs: ['crds', 'namespaces', 'images: istiod'],
@@ -35509,6 +35719,7 @@ function phases(run, plan) {
             needs: ['samples'],
             run: async () => {
                 run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+                run.looked = run.clock();
             }
         },
         ...standing.map(({ checks, needs }) => ({
@@ -35519,15 +35730,33 @@ function phases(run, plan) {
         ...meshChecks.map(({ checks, after }) => ({
             name: `check ${checks.layer}`,
             needs: ['look', ...after],
-            run: (work) => checks.look({ plan, sh, work, tell: ledger.tell, things: known(run.things, 'things') }, ledger.of(checks.layer))
-        }))
+            run: (work) => checks.look({ ...seen(run), plan, sh, work, tell: ledger.tell }, ledger.of(checks.layer))
+        })),
+        {
+            name: 'strict off', // leaves no trace where the cluster is kept
+            needs: ['strict', 'check mtls', 'check path'],
+            run: async () => {
+                await sh(removeCommand(plan, 'strict.yaml'), { seconds: 30 });
+            }
+        }
     ];
-    const unasked = all
-        .map(({ name }) => name)
-        .filter(name => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
-    return all
-        .filter(({ name }) => !unasked.includes(name))
-        .map(phase => ({ ...phase, needs: phase.needs.filter(need => !unasked.includes(need)) }));
+    return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
+}
+/** What the checks of the mesh go by. */
+const seen = (run) => ({
+    things: known(run.things, 'things'),
+    looked: known(run.looked, 'looked'),
+    undo: (undo) => run.save({ undo })
+});
+/** Leaves phases out; what needs one of them needs what that one needed. */
+function without(phases, unwanted) {
+    const needsOf = (need) => {
+        const phase = phases.find(({ name }) => name === need);
+        return phase && unwanted(phase) ? phase.needs.flatMap(needsOf) : [need];
+    };
+    return phases
+        .filter(phase => !unwanted(phase))
+        .map(phase => ({ ...phase, needs: [...new Set(phase.needs.flatMap(needsOf))] }));
 }
 /** Makes the checks of a layer, and ends the run when one fails. */
 function preflight(run, { layer, look }) {
@@ -35687,7 +35916,7 @@ const join = (documents) => documents.join('---\n');
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 // EXTERNAL MODULE: ./src/reports/files.ts
-var reports_files = __nccwpck_require__(6980);
+var files = __nccwpck_require__(6980);
 ;// CONCATENATED MODULE: ./src/reports/view.ts
 
 
@@ -36093,7 +36322,7 @@ const versionRows = (results) => Object.entries(results.versions).map(([name, { 
     asked: line(asked ?? '', 200),
     found: line(found ?? '', 200)
 }));
-const rerun = `bash ${reports_files/* files */.a.script}`;
+const rerun = `bash ${files/* files */.a.script}`;
 
 ;// CONCATENATED MODULE: ./src/reports/annotations.ts
 
@@ -36118,8 +36347,7 @@ function verdictLine(results) {
 function failure(results) {
     if (results.failure === null)
         return [];
-    const { message, hint } = results.failure;
-    const reproduce = brokenCheck(results)?.reproduce;
+    const { message, hint, reproduce } = results.failure;
     const { follow } = failures(results);
     const lines = [
         message,
@@ -36178,15 +36406,15 @@ function outputs(results, plan, directory) {
         'failed-layer': failure?.layer ?? '',
         'failed-checks': JSON.stringify(checks.filter(({ verdict }) => verdict === 'failed').map(({ id }) => id)),
         'cluster-name': cluster?.name ?? '',
-        kubeconfig: plan?.cluster.kubeconfig ?? '',
+        kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
         context: cluster?.context ?? '',
         'kubernetes-version': versions.kubernetes?.found ?? '',
         'operator-version': versions.operator?.found ?? '',
         'istio-version': versions.istio?.found ?? '',
         'results-dir': directory,
-        results: file(reports_files/* files */.a.results),
-        junit: file(reports_files/* files */.a.junit),
-        report: file(reports_files/* files */.a.report),
+        results: file(files/* files */.a.results),
+        junit: file(files/* files */.a.junit),
+        report: file(files/* files */.a.report),
         seconds: seconds.toFixed(1)
     };
 }
@@ -36505,6 +36733,7 @@ function shlex_join (args) {
 
 
 
+
 /** The same run as a shell script, one step after the other: a pure function of the plan. */
 function script_script(plan) {
     const here = relocated(plan);
@@ -36515,7 +36744,11 @@ function script_script(plan) {
         'set -euo pipefail',
         'work=$(mktemp -d)',
         'export KUBECONFIG=$work/kubeconfig',
-        `leave() { [ -n "\${KEEP:-}" ] || ${script_line((0,phases_cluster/* deleteCommand */.x3)(plan.cluster.name, '$work/kubeconfig'))}; rm -rf "$work"; }`,
+        'leave() {',
+        '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+        `  ${script_line((0,phases_cluster/* deleteCommand */.x3)(plan.cluster.name, '$work/kubeconfig'))}`,
+        '  rm -rf "$work"',
+        '}',
         '',
         ...Object.entries(plan.files).flatMap(([name, text]) => heredoc(name, text)),
         '',
@@ -36528,7 +36761,9 @@ function script_script(plan) {
         ...['operator', 'istiod', 'samples'].flatMap(user => stream(plan, user)),
         '',
         '# the Sail Operator',
-        ...(plan.operator.url === null ? [] : [`helm pull ${plan.operator.url} --destination "$work"`]),
+        ...(plan.operator.url === null
+            ? []
+            : [`helm pull ${quote((0,log/* redact */.E$)(plan.operator.url))} --destination "$work"`]),
         `${script_line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
         '',
         '# Istio',
@@ -36564,8 +36799,12 @@ function relocated(plan) {
         }
     };
 }
-/** A command as a shell reads it; `$work` is meant as the variable. */
-const script_line = (command) => shlex_join(command).replaceAll(/'\$work\/([^']*)'/g, '"$work/$1"');
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable. */
+const script_line = (command) => command
+    .map(argument => argument.startsWith('$work/')
+    ? `"$work"/${quote(argument.slice('$work/'.length))}`
+    : quote(argument))
+    .join(' ');
 function heredoc(name, text) {
     let end = 'EOF';
     while (text.split('\n').includes(end))
@@ -36819,14 +37058,14 @@ ${rehearsal ? markup `<p class="rehearsal">${rehearsal}</p>` : nothing}
 function html_failure(results) {
     if (results.failure === null)
         return nothing;
-    const { layer, message, hint } = results.failure;
+    const { layer, message, hint, reproduce } = results.failure;
     const check = brokenCheck(results);
     return markup `<section class="card broken" aria-labelledby="broken">
 <h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
 <p class="where">${layer ? markup `layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup ` · check ${code(check.id)}` : nothing}</p>
 <p class="message">${inline(message)}</p>
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${check?.reproduce ? markup `<p class="label">To see it by hand</p>${html_command(check.reproduce)}` : nothing}
+${reproduce ? markup `<p class="label">To see it by hand</p>${html_command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }
@@ -36836,14 +37075,14 @@ function also(results) {
     const family = brokenCheck(results)?.family === 'ipv4' ? 'ipv6' : 'ipv4';
     return [
         follow.length > 0
-            ? markup `<p class="also"><strong>Follows from it:</strong> ${ids(follow)}</p>`
+            ? markup `<p class="also"><strong>Follows from it:</strong> ${html_ids(follow)}</p>`
             : nothing,
         green.length > 0
-            ? markup `<p class="also"><strong>Green all the same,</strong> because ${familyNames[family]} carried it: ${ids(green)}</p>`
+            ? markup `<p class="also"><strong>Green all the same,</strong> because ${familyNames[family]} carried it: ${html_ids(green)}</p>`
             : nothing
     ];
 }
-const ids = (checks) => markup `${codes(checks.slice(0, 8).map(check => check.id))}${checks.length > 8 ? ` and ${checks.length - 8} more` : ''}`;
+const html_ids = (checks) => markup `${codes(checks.slice(0, 8).map(check => check.id))}${checks.length > 8 ? ` and ${checks.length - 8} more` : ''}`;
 function html_flaky(results) {
     const checks = flakyChecks(results);
     if (checks.length === 0)
@@ -39432,12 +39671,11 @@ const runCase = (results) => ({
 });
 function errorElement(results) {
     const { failure } = results;
-    const reproduce = brokenCheck(results)?.reproduce;
     return {
         error: {
             '@message': line(headline(results).words),
             '@type': failure?.class ?? 'internal',
-            '#text': view_plain([failure?.message, failure?.hint, reproduce].filter(Boolean).join('\n'))
+            '#text': view_plain([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
         }
     };
 }
@@ -39512,7 +39750,7 @@ const summary = (results) => cutToFit([
 ], mostBytes);
 /** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
 function cutToFit(blocks, most) {
-    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${markdown_code(reports_files/* files */.a.report)}._\n`;
+    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${markdown_code(files/* files */.a.report)}._\n`;
     let left = most - bytes(note);
     const out = [];
     for (const block of blocks) {
@@ -39549,7 +39787,7 @@ function folded(title, lines, titles = [], open = false) {
         {
             head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
             lines: shown,
-            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${markdown_code(reports_files/* files */.a.report)}.\n` : ''}\n</details>`
+            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${markdown_code(files/* files */.a.report)}.\n` : ''}\n</details>`
         }
     ];
 }
@@ -39564,12 +39802,11 @@ function summary_verdict(results) {
 function summary_failure(results) {
     if (results.failure === null)
         return [];
-    const { layer, message, hint } = results.failure;
+    const { layer, message, hint, reproduce } = results.failure;
     const where = [layer && `Layer ${markdown_code(layer)}`, `class ${markdown_code(results.failure.class)}`];
-    const check = brokenCheck(results);
     const parts = [
         `**${upper(where.filter(Boolean).join(' · '))}.** ${markdown_text(message, 2000)} ${markdown_text(hint, 2000)}`,
-        check?.reproduce ? fence(check.reproduce) : '',
+        reproduce ? fence(reproduce) : '',
         consequences(results),
         greenLine(results)
     ];
@@ -39710,7 +39947,7 @@ function summary_versions(results) {
     const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${markdown_code(name)}: ${markdown_code(value)}`);
     const parts = [
         `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-        `By hand, with these versions: ${markdown_code(rerun)}, from the results (${markdown_code(reports_files/* files */.a.script)}).`,
+        `By hand, with these versions: ${markdown_code(rerun)}, from the results (${markdown_code(files/* files */.a.script)}).`,
         inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
@@ -39732,15 +39969,15 @@ async function writeReports(results, plan, directory) {
     await promises_.mkdir(directory, { recursive: true });
     const text = summary(results);
     const reports = {
-        [reports_files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
-        [reports_files/* files */.a.summary]: text,
-        [reports_files/* files */.a.junit]: junit(results),
-        [reports_files/* files */.a.report]: html(results),
-        ...(plan ? { [reports_files/* files */.a.script]: script_script(plan) } : {})
+        [files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
+        [files/* files */.a.summary]: text,
+        [files/* files */.a.junit]: junit(results),
+        [files/* files */.a.report]: html(results),
+        ...(plan ? { [files/* files */.a.script]: script_script(plan) } : {})
     };
     for (const [name, contents] of Object.entries(reports))
         await promises_.writeFile(external_node_path_.join(directory, name), contents, {
-            mode: name === reports_files/* files */.a.script ? 0o755 : 0o644
+            mode: name === files/* files */.a.script ? 0o755 : 0o644
         });
     if (process.env.GITHUB_STEP_SUMMARY)
         await lib_core/* summary */.z.addRaw(text, true).write();
@@ -39866,8 +40103,8 @@ async function diagnostics(run, ending, results, directory) {
     if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled')
         return;
     (0,log/* say */.cv)(run.clock(), 'diagnostics', 'started');
-    await collectDiagnostics(run.plan, external_node_path_.join(directory, reports_files/* files */.a.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
-    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, reports_files/* files */.a.diagnostics)}`);
+    await collectDiagnostics(run.plan, external_node_path_.join(directory, files/* files */.a.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
+    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, files/* files */.a.diagnostics)}`);
 }
 async function tried(what, write) {
     try {
@@ -39968,7 +40205,15 @@ async function must(sh, command, options) {
 /* harmony export */ });
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
 
-const none = { cluster: null, work: null, kind: null, cleanup: 'always', result: 'error' };
+const none = {
+    cluster: null,
+    made: false,
+    work: null,
+    kind: null,
+    undo: [],
+    cleanup: 'always',
+    result: 'error'
+};
 /** Marks this process's successor as post, and starts with nothing made. */
 function openState() {
     const state = { ...none };

@@ -1,5 +1,5 @@
 import {Fault} from './fault.ts';
-import {oneLine} from './log.ts';
+import {oneLine, redact} from './log.ts';
 import {
   type CheckResult,
   type Failure,
@@ -123,14 +123,31 @@ export function diagnose(evidence: Evidence): Diagnosis {
   const broken = brokenChecks(evidence);
   const first = broken[0];
   const checks = evidence.checks.map(check => ({...check, because: causeOf(check, first)}));
-  if (first && (evidence.ending === 'done' || !first.reason?.startsWith('not reached')))
-    return {
-      result: evidence.errors.length > 0 ? 'error' : 'failed',
-      failure: ofCheck(first),
-      checks
-    };
-  const failure = ofEnding(evidence) ?? ofError(evidence.errors[0]);
-  return {result: failure ? 'error' : 'passed', failure, checks};
+  const cause = causeBelow(evidence.errors, first);
+  const failure =
+    cause ??
+    (first ? ofCheck(first) : null) ??
+    ofEnding(evidence) ??
+    ofError(evidence.errors[0]) ??
+    ofUnmade(checks);
+  const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
+  return {result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks};
+}
+
+/** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
+function causeBelow(errors: Evidence['errors'], first: CheckResult | undefined): Failure | null {
+  const fault = errors.find(({error}) => error instanceof Fault);
+  const failure = first && fault ? ofError(fault) : null;
+  if (!first || !failure?.layer) return null;
+  return layers.indexOf(failure.layer) < layers.indexOf(first.layer) ? failure : null;
+}
+
+/** A check that nobody made although nothing went wrong: green would be a lie. */
+function ofUnmade(checks: CheckResult[]): Failure | null {
+  const unmade = checks.find(
+    ({verdict, reason}) => verdict === 'skipped' && reason === 'not reached'
+  );
+  return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
 }
 
 function brokenChecks({checks, failOnFlaky}: Evidence): CheckResult[] {
@@ -149,14 +166,15 @@ function causeOf(check: CheckResult, first: CheckResult | undefined): string | n
 }
 
 function ofCheck(check: CheckResult): Failure {
+  const {title, layer, id, attempts, reproduce} = check;
+  const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
+  const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
   return {
-    ...blame[check.layer],
-    layer: check.layer,
-    check: check.id,
-    message: oneLine(
-      `${check.title}: ${check.reason ?? `passed only on a retry, and fail-on-flaky is set; first found ${check.attempts[0]?.observed || 'no answer'}`}`
-    ),
-    reproduce: check.reproduce
+    ...blame[layer],
+    layer,
+    check: id,
+    message: oneLine(`Expected: ${title}. Found: ${found}.`),
+    reproduce: reproduce && redact(reproduce)
   };
 }
 
@@ -195,7 +213,7 @@ function ofError(first: {phase: string; error: unknown} | undefined): Failure | 
       check: null,
       message: oneLine(error.message),
       hint,
-      reproduce: reproduce ?? null
+      reproduce: reproduce ? redact(reproduce) : null
     };
   }
   if (error.name !== 'CommandError') return ofBug(error);

@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {parse} from 'yaml';
 import {Fault} from './fault.ts';
+import {redact} from './log.ts';
 import {nodeImage, operatorVersion, tools} from './pins.ts';
 import {ownFiles} from './reports/files.ts';
 import type {Family} from './results.ts';
@@ -77,7 +78,8 @@ export function readInputs(): Inputs {
       inputs[name] = readers[name](value);
     } catch (error) {
       const accepted = error instanceof Error ? error.message : String(error);
-      problems.push(`${name}: found ${quoted(value)}; ${accepted}`);
+      const found = name.endsWith('-values') ? `${value.length} characters` : redact(quoted(value));
+      problems.push(`${name}: found ${found}; ${accepted}`);
     }
   }
   if (problems.length > 0) throw badInput(problems.join('\n'));
@@ -97,7 +99,7 @@ export function givenInputs(): Record<string, string> {
 const given = (name: keyof Inputs): string => core.getInput(name) || (defaults[name] ?? '');
 
 function shown(name: keyof Inputs, value: string): string {
-  if (name.endsWith('-values') || (name === 'kind-config' && !fs.existsSync(value)))
+  if (name.endsWith('-values') || (name === 'kind-config' && !fs.existsSync(inWorkspace(value))))
     return `sha256:${createHash('sha256').update(value).digest('hex').slice(0, 16)}`;
   if (!URL.canParse(value) || !value.includes('//')) return value;
   const url = new URL(value);

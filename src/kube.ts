@@ -123,7 +123,10 @@ const bad =
 const finalMessage =
   /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
 
-/** What keeps pods from being ready. Init containers first: a sidecar's image shows there. */
+/**
+ * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
+ * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ */
 export function troubles(pods: Pod[]): Trouble[] {
   return pods
     .filter(pod => !isReady(pod))
@@ -131,6 +134,10 @@ export function troubles(pods: Pod[]): Trouble[] {
       const {name, namespace} = pod.metadata;
       const {initContainerStatuses = [], containerStatuses = [], conditions} = pod.status;
       const waiting = [...initContainerStatuses, ...containerStatuses]
+        .filter(
+          ({restartCount, state}) =>
+            restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff'
+        )
         .map(({state}) => state?.waiting)
         .find(waiting => bad.test(waiting?.reason ?? ''));
       const scheduled = condition('PodScheduled', conditions);
@@ -151,7 +158,7 @@ export function troubles(pods: Pod[]): Trouble[] {
 
 // the registry did not answer, or would not: nobody's mistake in this run
 const registryDown =
-  /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|5\d\d /i;
+  /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
 
 /** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
 export function troubleFault(

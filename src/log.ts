@@ -2,9 +2,24 @@ import {randomUUID} from 'node:crypto';
 import {stripVTControlCharacters} from 'node:util';
 import * as core from '@actions/core';
 
+/** Text without keys, tokens and passwords. */
+export function redact(text: string): string {
+  return text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]+@/gi, '$1')
+    .replace(
+      /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+      '[private key]'
+    )
+    .replace(/\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
+    .replace(
+      /((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi,
+      '$1[removed]'
+    );
+}
+
 /** Foreign text as one line that the runner cannot take for a command. */
 export const oneLine = (text: string): string =>
-  stripVTControlCharacters(text)
+  stripVTControlCharacters(redact(text))
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
@@ -19,7 +34,7 @@ export function group(title: string, text: string): void {
   const token = randomUUID();
   core.startGroup(oneLine(title));
   core.info(`::stop-commands::${token}`);
-  core.info(stripVTControlCharacters(text).replaceAll('##[', '# #[').trimEnd());
+  core.info(stripVTControlCharacters(redact(text)).replaceAll('##[', '# #[').trimEnd());
   core.info(`::${token}::`);
   core.endGroup();
 }

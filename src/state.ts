@@ -4,15 +4,27 @@ import * as core from '@actions/core';
 export interface State {
   /** Name of the cluster that this run is making or has made; null: none. */
   cluster: string | null;
+  /** It was made whole; one that was being made may still grow a container after it is deleted. */
+  made: boolean;
   /** The private directory of this run: kubeconfig, manifests, downloads. */
   work: string | null;
   /** Directory of the kind that made the cluster; PATH may be another one in post. */
   kind: string | null;
+  /** Commands that take back what a check has changed, while it is changed. */
+  undo: string[][];
   cleanup: string;
   result: string;
 }
 
-const none: State = {cluster: null, work: null, kind: null, cleanup: 'always', result: 'error'};
+const none: State = {
+  cluster: null,
+  made: false,
+  work: null,
+  kind: null,
+  undo: [],
+  cleanup: 'always',
+  result: 'error'
+};
 
 /** Marks this process's successor as post, and starts with nothing made. */
 export function openState(): (change: Partial<State>) => void {

@@ -4,11 +4,12 @@ import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
+import {gunzipSync} from 'node:zlib';
 
 const here = import.meta.dirname;
 
 /** Every program that the bundle runs: each is recorded, and played in a rehearsal. */
-export const programs = ['kind', 'kubectl', 'helm', 'docker', 'sysctl', 'df', 'sha256sum', 'uname'];
+export const programs = ['kind', 'kubectl', 'helm', 'docker', 'sysctl', 'df', 'sha256sum', 'tar'];
 
 const quoted = text => `'${text.replaceAll("'", `'\\''`)}'`;
 
@@ -45,6 +46,14 @@ export function recording(name) {
 
 const readLines = file => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean);
 
+/** The calls of a recording: one JSON a line, compressed. */
+export const readCalls = directory =>
+  gunzipSync(fs.readFileSync(path.join(directory, 'calls.jsonl.gz')))
+    .toString()
+    .split('\n')
+    .filter(Boolean)
+    .map(line => JSON.parse(line));
+
 /** One file per command line with all its answers, so that a stand-in reads only its own. */
 function index(calls, directory) {
   const answers = new Map();
@@ -64,10 +73,7 @@ function index(calls, directory) {
 export function rehearse(name) {
   const {inputs} = recording(name);
   const {directory, bin, remove} = standIns('replay');
-  index(
-    readLines(path.join(here, name, 'calls.jsonl')).map(line => JSON.parse(line)),
-    path.join(directory, 'answers')
-  );
+  index(readCalls(path.join(here, name)), path.join(directory, 'answers'));
   fs.mkdirSync(path.join(directory, 'turns'));
   const file = path.join(directory, 'misses');
   fs.writeFileSync(file, '');

@@ -1,8 +1,13 @@
-// npm run record -- NAME [flags of npm start]: a real run, recorded into the directory NAME beside this file.
+// npm run record -- NAME [flags of npm start]: a real run in the lab, recorded into the directory NAME beside
+// this file. A NAME of faults.mjs has that fault caused, and is stored only when it is told as it should be.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import {gzipSync} from 'node:zlib';
+import {deepmerge} from 'deepmerge-ts';
+import {lab, plainEnvoy} from '../../lab.mjs';
+import {faults} from './faults.mjs';
 import {standIns} from './play.mjs';
 
 const here = import.meta.dirname;
@@ -66,6 +71,7 @@ function fail(message) {
   throw new RecordingError(message);
 }
 
+/** Not for a fault that is Docker itself. */
 function dockerAnswers() {
   const {status, stdout} = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], {
     timeout: 5000
@@ -73,11 +79,34 @@ function dockerAnswers() {
   return status === 0 && `${stdout}`.trim() !== '';
 }
 
-async function realRun(flags, {directory, bin}) {
+/** The lab's flags; later ones win. */
+const labFlags = ({values = {}, flags = []}) => [
+  ...['--node-image', lab.images[0], '--mirror', lab.mirror, '--operator-chart', lab.chart],
+  ...['--istio-values', JSON.stringify(deepmerge(plainEnvoy, values)), ...flags]
+];
+
+async function realRun(flags, {directory, bin}, fault) {
   const results = path.join(directory, 'results');
   const tools = PATH_TOOLS.flatMap(name => [`--${name}`, 'path']);
-  const command = [path.join(root, 'start.mjs'), ...flags, ...tools, '--results-dir', results];
+  const command = [
+    path.join(root, 'start.mjs'),
+    ...labFlags(fault),
+    ...flags,
+    ...tools,
+    '--results-dir',
+    results
+  ];
   const env = {...process.env, DUAL_STACK_RECORDER: directory, DUAL_STACK_STAND_INS: bin};
+  if (fault.docker) env.DOCKER_HOST = fault.docker;
+  if (fault.cause && fault.before)
+    fs.writeFileSync(
+      path.join(directory, 'fault.json'),
+      JSON.stringify({
+        before: fault.before.source,
+        cause: fault.cause,
+        node: 'istio-ds-control-plane'
+      })
+    );
   const child = spawn(process.execPath, command, {cwd: root, stdio: 'inherit', env});
   process.on('SIGINT', () => {}); // the terminal tells start.mjs too, and that ends the run
   const [code] = await once(child, 'close');
@@ -87,7 +116,7 @@ async function realRun(flags, {directory, bin}) {
 const readJson = file => JSON.parse(fs.readFileSync(file, 'utf8'));
 
 /** What recording.json says of a run. The mirror and the results' place are this machine's, not the run's. */
-export function description(name, inputs, results, code) {
+export function description(name, inputs, results, code, fault = {}, seconds = null) {
   const {mirror: _, 'results-dir': __, ...shared} = inputs;
   const found = Object.entries(results.versions ?? {}).map(([tool, version]) => [
     tool,
@@ -103,7 +132,15 @@ export function description(name, inputs, results, code) {
       result: results.result,
       'failure-class': results.failure?.class ?? '',
       'failed-layer': results.failure?.layer ?? ''
-    }
+    },
+    ...(fault.title && {
+      fault: {
+        title: fault.title,
+        message: results.failure?.message ?? '',
+        hint: results.failure?.hint ?? '',
+        seconds
+      }
+    })
   };
 }
 
@@ -113,29 +150,55 @@ async function main([name, ...flags]) {
       'Usage: npm run record -- NAME [flags of npm start]; NAME is lower case, such as healthy.'
     );
   if (!dockerAnswers()) fail('No Docker answers here: there is nothing real to record.');
+  const fault = faults[name] ?? {};
   const recorder = standIns('record');
   try {
-    const {code, results} = await realRun(flags, recorder);
-    const raw = path.join(recorder.directory, 'raw.jsonl');
-    if (!fs.existsSync(results) || !fs.existsSync(raw))
-      fail('The run left no results.json or ran no command: nothing recorded.');
-    const calls = joined(
-      fs
-        .readFileSync(raw, 'utf8')
-        .trimEnd()
-        .split('\n')
-        .map(line => JSON.parse(line))
-    );
-    if (tooLong(calls).length > 0)
-      fail(
-        `Answers over 1 MB cannot be recorded whole; ask for less:\n${tooLong(calls).join('\n')}`
-      );
-    const inputs = readJson(path.join(recorder.directory, 'inputs.json'));
-    store(name, folded(calls), description(name, inputs, readJson(results), code));
+    if (!fault.before && fault.cause) shell(fault.cause);
+    const {code, results} = await realRun(flags, recorder, fault);
+    keep(name, fault, recorder, readJsonOr(results, null), code);
   } finally {
+    if (fault.undo) shell(fault.undo);
     recorder.remove();
   }
 }
+
+function keep(name, fault, {directory}, results, code) {
+  const raw = path.join(directory, 'raw.jsonl');
+  if (results === null || !fs.existsSync(raw))
+    fail('The run left no results.json or ran no command: nothing recorded.');
+  const lines = fs.readFileSync(raw, 'utf8').trimEnd().split('\n');
+  const calls = joined(lines.map(line => JSON.parse(line)));
+  if (tooLong(calls).length > 0)
+    fail(`Answers over 1 MB cannot be recorded whole; ask for less:\n${tooLong(calls).join('\n')}`);
+  const caused = readJsonOr(path.join(directory, 'fault', 'caused.json'), null);
+  if (fault.before && caused?.status !== 0)
+    fail(`The fault was not caused: ${caused?.stderr ?? 'its moment never came'}`);
+  const told = {class: results.failure?.class ?? '', layer: results.failure?.layer ?? ''};
+  if (fault.expect && JSON.stringify(told) !== JSON.stringify(fault.expect))
+    fail(
+      `Told was ${JSON.stringify(told)}, expected ${JSON.stringify(fault.expect)}: ${results.failure?.message}`
+    );
+  const inputs = readJson(path.join(directory, 'inputs.json'));
+  store(
+    name,
+    folded(calls),
+    description(name, inputs, results, code, fault, secondsUntilTold(results, caused))
+  );
+}
+
+/** From when the fault could be seen: caused, or first waited for, or the start. */
+function secondsUntilTold({started, seconds, phases, failure}, caused) {
+  if (caused) return Number(((Date.parse(started) - caused.at) / 1000 + seconds).toFixed(1));
+  const seen = phases.filter(
+    ({name, status}) => status === 'failed' || name === `check ${failure?.layer}`
+  );
+  return Number((seconds - Math.min(...seen.map(({at}) => at), seconds)).toFixed(1));
+}
+
+/** Lab only: causes or undoes a fault outside of the run. */
+const shell = script => spawnSync('bash', ['--norc', '-uc', script], {stdio: 'inherit'});
+
+const readJsonOr = (file, other) => (fs.existsSync(file) ? readJson(file) : other);
 
 function store(name, calls, about) {
   const target = path.join(here, name);
@@ -143,8 +206,8 @@ function store(name, calls, about) {
   fs.mkdirSync(target);
   fs.writeFileSync(path.join(target, 'recording.json'), `${JSON.stringify(about, null, 2)}\n`);
   fs.writeFileSync(
-    path.join(target, 'calls.jsonl'),
-    calls.map(call => `${JSON.stringify(call)}\n`).join('')
+    path.join(target, 'calls.jsonl.gz'),
+    gzipSync(calls.map(call => `${JSON.stringify(call)}\n`).join(''), {level: 9})
   );
   console.log(
     `Recorded ${calls.length} calls in ${path.relative(process.cwd(), target)}: ${JSON.stringify(about.expect)}`

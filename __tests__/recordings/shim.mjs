@@ -131,9 +131,29 @@ function writtenFiles(before) {
     });
 }
 
+/** Before the command that a fault names, once: causes it. The time is kept, to tell how long it took to be told. */
+function causeFault(spawnSync, env) {
+  const file = path.join(directory, 'fault.json');
+  if (!fs.existsSync(file)) return;
+  const {before, cause, node} = JSON.parse(fs.readFileSync(file, 'utf8'));
+  if (!new RegExp(before).test([program, ...rest].join(' '))) return;
+  try {
+    fs.mkdirSync(path.join(directory, 'fault'));
+  } catch {
+    return; // caused before
+  }
+  const {status, stderr} = spawnSync('bash', ['--norc', '-euc', cause], {
+    env: {...env, NODE: node},
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe']
+  });
+  const caused = {at: Date.now(), status, stderr};
+  fs.writeFileSync(path.join(directory, 'fault', 'caused.json'), JSON.stringify(caused));
+}
+
 /** Runs the real program and appends what happened: a start, then an end. A killed call's code is null. */
 async function record() {
-  const {spawn} = await import('node:child_process');
+  const {spawn, spawnSync} = await import('node:child_process');
   const id = `${process.pid}-${Date.now()}`;
   const write = line =>
     fs.appendFileSync(path.join(directory, 'raw.jsonl'), `${JSON.stringify({id, ...line})}\n`);
@@ -141,6 +161,7 @@ async function record() {
   const PATH = process.env.PATH.split(':')
     .filter(folder => folder !== path.join(directory, 'bin'))
     .join(':');
+  causeFault(spawnSync, {...process.env, PATH});
   const before = namedFiles();
   const started = Date.now();
   write({at: started, argv}); // before the work: a call killed outright has a start and no end
@@ -186,7 +207,9 @@ function turnOf(key, last) {
   return last;
 }
 
+/** The bundle leaves standard input open where it gives none: only a command that reads it is asked for it. */
 async function standardInput() {
+  if (!rest.some(argument => ['-', '-i', '--interactive'].includes(argument))) return '';
   const input = keep();
   for await (const chunk of process.stdin) input.add(chunk);
   return stored(input.value());
@@ -207,6 +230,7 @@ async function replay() {
   }
   const key = JSON.stringify([argv, binary ? null : stdin]);
   await answer(calls[turnOf(key, calls.length - 1)]);
+  process.stdin.destroy();
 }
 
 async function answer({code, ms = 0, stdout = '', stderr = '', files = []}) {

@@ -58,10 +58,7 @@ export const catalogue: Row[] = [
 
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
 export function rowsOf(pattern: {matches: RegExp; leaveOut: boolean} | null): Row[] {
-  const named = (id: string) => pattern !== null && !pattern.leaveOut && pattern.matches.test(id);
-  return catalogue.filter(({id, layer}) =>
-    layer === 'uninstall' || (pattern !== null && !pattern.leaveOut)
-      ? named(id)
-      : !pattern?.matches.test(id)
-  );
+  const asked = ({id}: Row) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+  const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
+  return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }

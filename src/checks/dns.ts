@@ -65,7 +65,14 @@ export const dns: Checks<Checking> = {
         ?.slice(`${type} ${name}`.length)
         .trim();
       const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
-      const observed = address === ip && address ? 'its ClusterIP' : address || 'none';
+      const observed =
+        address === undefined
+          ? 'no answer'
+          : address === ''
+            ? 'none'
+            : address === ip
+              ? 'its ClusterIP'
+              : address;
       checking.tell(
         id,
         compare(expected, observed, {

@@ -44,7 +44,9 @@ export const endpoints: Checks<Checking> = {
         .map(({ip}) => ip)
         .filter(ip => addressFamily(ip) === family);
       const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
-      const observed = same ? exactly : listed.join(', ') || 'none';
+      const observed = same
+        ? exactly
+        : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
       tell(
         id,
         compare(expected, observed, {

@@ -41,11 +41,13 @@ async function withCut(checking: Checking, row: Row): Promise<Finding> {
   const rules = checking.plan.cluster.nodes.map(
     node => (verb: '-I' | '-D') => cutCommand(node, verb, pod)
   );
+  checking.undo(rules.map(rule => rule('-D')));
   try {
     for (const rule of rules) await must(checking.sh, rule('-I'), {seconds: 20});
     return await answered(checking, row, address);
   } finally {
-    for (const rule of rules) await checking.sh(rule('-D'), {seconds: 20});
+    const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), {seconds: 20})));
+    if (mended.every(({code}) => code === 0)) checking.undo([]);
   }
 }
 

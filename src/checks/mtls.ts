@@ -1,4 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
+import {Stopped} from '../fault.ts';
 import {addressFamily} from '../kube.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family} from '../results.ts';
@@ -86,7 +87,8 @@ async function untilRefused(checking: Checking, row: Row): Promise<void> {
   for (;;) {
     const [answers = []] = await ask(sh, plainClient, [probe], 1, 1);
     const text = answers[0]?.text ?? '';
-    const over = work.clock() > end || work.signal.aborted;
+    if (work.signal.aborted) throw new Stopped();
+    const over = work.clock() > end;
     if (text !== '' && !over) await sleep(300);
     else
       return tell(row.id, {

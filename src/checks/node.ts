@@ -37,9 +37,17 @@ export const node: Checks<Standing> = {
     const unready = nodes.filter(node => !isReady(node)).map(({metadata}) => metadata.name);
     tell(
       ready,
-      compare('Ready', unready.length === 0 ? 'Ready' : `not Ready: ${unready.join(', ')}`, {
-        reproduce: 'kubectl get nodes'
-      })
+      compare(
+        'Ready',
+        unready.length > 0
+          ? `not Ready: ${unready.join(', ')}`
+          : nodes.length > 0
+            ? 'Ready'
+            : 'no node',
+        {
+          reproduce: 'kubectl get nodes'
+        }
+      )
     );
     const wanted = plan.cluster.families.join();
     const wrong = nodes.find(

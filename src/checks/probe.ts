@@ -10,6 +10,8 @@ export interface Probe {
 }
 
 export interface Answer {
+  /** Which probe it is an answer to. */
+  row: number;
   /** What came back, its first line. */
   text: string;
   /** Until the answer was there, or the probe was given up. */
@@ -20,8 +22,9 @@ export interface Answer {
 
 // Standard input is held until the answer is there: an early half-close loses plaintext answers,
 // and while it is held /proc/net/tcp shows the address that the sidecar really took.
+// A probe that fails once has failed: its other turns are not taken.
 const script = `
-limit=$1 times=$2; shift 2
+limit=$1 times=$2 row=0; shift 2
 file=$(mktemp); trap 'rm -f $file $file.*' EXIT
 while [ $# -gt 0 ]; do
   word=$1 address=$2 port=$3 n=0; shift 3
@@ -33,8 +36,11 @@ while [ $# -gt 0 ]; do
       cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
     } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
     read -r end _ </proc/uptime
-    echo "$start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $(head -n 1 $file | cut -c 1-200)"
+    answer=$(head -n 1 $file | cut -c 1-200)
+    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
+    [ "$answer" = "hello $word" ] || break
   done
+  row=$((row + 1))
 done`;
 
 export interface Client {
@@ -55,7 +61,10 @@ export const inClient = ({namespace, deployment, container}: Client): string[] =
   ...['--container', container, '--', 'sh', '-c']
 ];
 
-/** Asks each address `times` times, one after the other, in one client. Throws CommandError when that cannot run. */
+/**
+ * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
+ * Throws CommandError when that cannot run.
+ */
 export async function ask(
   sh: Sh,
   client: Client,
@@ -67,15 +76,26 @@ export async function ask(
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
   const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 10});
-  const lines = output.stdout.split('\n').filter(line => line !== '');
-  if (lines.length !== probes.length * times) throw new CommandError(command, output);
-  return probes.map((_, at) => lines.slice(at * times, (at + 1) * times).map(parseAnswer));
+  const answers = output.stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .map(parseAnswer);
+  const byProbe = probes.map((_, row) => answers.filter(answer => answer.row === row));
+  const whole = byProbe.every(
+    (taken, row) =>
+      taken.length === times ||
+      (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`)
+  );
+  if (!whole) throw new CommandError(command, output); // cut off
+  return byProbe;
 }
 
-/** `12.30 12.34 0A00F40A:2328,… hello word` */
+/** `0 12.30 12.34 0A00F40A:2328,… hello word` */
 export function parseAnswer(line: string): Answer {
-  const [, start, end, peers = '', text = ''] = /^(\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
+  const [, row, start, end, peers = '', text = ''] =
+    /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
   return {
+    row: Number(row),
     text: text.trim(),
     seconds: Number((Number(end) - Number(start)).toFixed(2)),
     peers: peers

@@ -13,13 +13,13 @@ export interface Proof {
 /** How often an address must answer, each time. */
 const times = 5;
 
-/** How long the mesh may settle after the samples are ready, in seconds; until then a retry is allowed. */
+/** How long the mesh may settle after the samples were ready, in seconds; until then a retry is allowed. */
 const settling = 5;
 
 /** Proves that every probe is answered each time; those to the same pods go one after the other. */
 export async function prove(client: Client, proofs: Proof[], checking: Checking): Promise<void> {
   const lanes = [...new Set(proofs.map(({pods}) => pods.join()))];
-  const settled = checking.work.clock() + settling;
+  const settled = checking.looked + settling;
   await Promise.all(
     lanes.map(pods =>
       proveLane(
@@ -79,7 +79,7 @@ function judge(
     verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
     reason: passed
       ? null
-      : `${wrong.length} of ${answers.length} probes of ${probe.address} port ${probe.port} got ${quoted(observed)} instead of "${row.expected}"`,
+      : `${probe.address} port ${probe.port} gave ${quoted(observed)} at try ${answers.length} of ${times}, expected "${row.expected}"`,
     address: probe.address,
     upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
     attempts,

@@ -131,12 +131,11 @@ function clusterIps({things}: Checking, target: string, listeners: Listeners): F
   );
   const others = ofKind(things, 'Service')
     .filter(other => other !== service)
-    .flatMap(({spec}) => spec.clusterIPs ?? []);
+    .flatMap(({spec}) => spec.clusterIPs ?? [])
+    .map(ip => written({socket_address: {address: ip, port_value: 9000}}));
   const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
-  const foreign = found.filter(
-    address => !wanted.includes(address) && !others.some(ip => address.includes(ip))
-  );
+  const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
   const said = [
     ...missing.map(address => `no listener on ${address}`),
     ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
@@ -165,15 +164,11 @@ function readyPods({things}: Checking, target: string, dumped: Endpoints): Findi
         .join('+')
     );
   const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-  return compare(
-    'exactly the ready pods',
-    same
-      ? 'exactly the ready pods'
-      : `${found.join(', ') || 'none'} instead of ${wanted.join(', ')}`,
-    {
-      reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
-    }
-  );
+  const observed = found.join(', ') || 'none';
+  return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+    reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+    reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
+  });
 }
 
 const endpointOf = ({status}: Pod, families: Family[]): string =>

@@ -34,6 +34,10 @@ export interface Standing extends Preflight {
 /** For the checks of the mesh; `things` is what the API server said once all samples were ready. */
 export interface Checking extends Standing {
   things: Thing[];
+  /** When it said so, in seconds since the start. */
+  looked: number;
+  /** Tells post what to take back, should this run be cut off before it has done so itself. */
+  undo: (commands: string[][]) => void;
 }
 
 /** The checks of one layer. */
@@ -62,7 +66,7 @@ export function compare(expected: string, observed: string, more: Partial<Findin
   return {
     observed,
     verdict: passed ? 'passed' : 'failed',
-    reason: passed ? null : `expected ${expected}, found ${observed}`,
+    reason: passed ? null : `${observed} instead of ${expected}`,
     ...more
   };
 }

@@ -1,4 +1,4 @@
-import {type Checks, compare, type Finding, type Preflight, row} from './row.ts';
+import {type Checks, compare, type Finding, type Preflight, row, skip} from './row.ts';
 
 const commands = {
   docker: ['docker', 'info', '--format', '{{json .}}'],
@@ -63,6 +63,10 @@ export const runner: Checks<Preflight> = {
       const [, free] = (await sh(df, {seconds: 5})).stdout.trim().split('\n');
       tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
     }
+    if (kernel.code === 127) {
+      for (const id of [ids.ipv6, ids.inotify]) tell(id, skip('there is no sysctl on PATH to ask'));
+      return;
+    }
     const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';
     tell(ids.ipv6, compare('enabled', ipv6, {reproduce: commands.kernel.join(' ')}));
     const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
@@ -89,7 +93,7 @@ function readInfo(text: string): DockerInfo {
 const judge = (observed: string, passed: boolean, reproduce: string): Finding => ({
   observed,
   verdict: passed ? 'passed' : 'failed',
-  reason: passed ? null : `found ${observed}`,
+  reason: passed ? null : observed,
   reproduce
 });
 

@@ -21,7 +21,7 @@ const etcdInMemory = stringify({
 
 /** kind's configuration: ours, with `more` merged in. */
 export function kindConfig([first]: Family[], more: Values | null): Values {
-  const networking = (more?.networking ?? {}) as Values;
+  const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
   if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
     throw badInput(
       `kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`
@@ -39,13 +39,27 @@ export function kindConfig([first]: Family[], more: Values | null): Values {
 
 /** The names that kind gives the node containers of a cluster, without its load balancer. */
 export function nodeNames(cluster: string, config: Values): string[] {
-  const nodes = (config.nodes ?? [{role: 'control-plane'}]) as {role?: string}[];
+  const nodes = nodesOf(config);
   const seen = new Map<string, number>();
   return nodes.map(({role = 'control-plane'}) => {
     const number = (seen.get(role) ?? 0) + 1;
     seen.set(role, number);
     return `${cluster}-${role}${number === 1 ? '' : number}`;
   });
+}
+
+function nodesOf({nodes = [{}]}: Values): {role?: string}[] {
+  if (Array.isArray(nodes) && nodes.length > 0) return nodes.map(node => mapping(node, 'nodes'));
+  throw badInput(
+    'kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`'
+  );
+}
+
+function mapping(value: unknown, name: string): Values {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Values;
+  throw badInput(
+    `kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`
+  );
 }
 
 export const kindYaml = (config: Values): string => stringify(config);

@@ -1,4 +1,5 @@
 import {isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
+import {badInput} from '../inputs.ts';
 import type {Family} from '../results.ts';
 
 /** One sample of the documentation: where it goes, and the file that holds it. */
@@ -58,6 +59,11 @@ export interface Split {
 export function splitManifests(text: string, namespace: string, image: string | null): Split {
   const split: Split = {early: [], workloads: [], images: []};
   for (const document of parseAllDocuments(text)) {
+    const [error] = document.errors;
+    if (error)
+      throw badInput(
+        `samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`
+      );
     if (!isMap(document.contents)) continue; // nothing between two separators
     document.setIn(['metadata', 'namespace'], namespace);
     const containers = document.getIn(['spec', 'template', 'spec', 'containers']);

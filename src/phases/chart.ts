@@ -1,3 +1,4 @@
+import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {maxSatisfying, rcompare, valid} from 'semver';
 import {parse} from 'yaml';
@@ -6,7 +7,7 @@ import {Fault} from '../fault.ts';
 import {badInput, type Inputs} from '../inputs.ts';
 import {say} from '../log.ts';
 import {chartIndex, charts, chartUrl} from '../pins.ts';
-import {must, type Sh} from '../sh.ts';
+import {CommandError, must, type Sh} from '../sh.ts';
 
 /** An Istio version that the operator can install, and its images. */
 export interface Offer {
@@ -36,16 +37,27 @@ export interface Chart {
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 export async function provideChart(inputs: Inputs, directory: string, sh: Sh): Promise<Chart> {
   const {file, url} = await locate(inputs, directory, sh);
-  const archive = file.endsWith('.tgz');
-  const [about, values] = await Promise.all([
-    must(sh, ['helm', 'show', 'chart', file], {seconds: 60}),
-    must(sh, ['helm', 'show', 'values', file], {seconds: 60}),
-    archive ? must(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-  ]);
-  const chart = readChart(about, values);
-  const crds = path.join(archive ? path.join(directory, chart.name) : file, 'crds');
-  return {path: file, url, crds, ...chart};
+  const archive = url !== null || !(await isDirectory(file));
+  try {
+    const [about, values] = await Promise.all([
+      must(sh, ['helm', 'show', 'chart', file], {seconds: 60}),
+      must(sh, ['helm', 'show', 'values', file], {seconds: 60}),
+      archive ? must(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+    ]);
+    const chart = readChart(about, values);
+    const crds = path.join(archive ? path.join(directory, chart.name) : file, 'crds');
+    return {path: file, url, crds, ...chart};
+  } catch (error) {
+    const given = inputs['operator-chart'];
+    if (!(error instanceof CommandError) || given === null) throw error;
+    throw badInput(
+      `operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`
+    );
+  }
 }
+
+const isDirectory = async (file: string): Promise<boolean> =>
+  (await fs.stat(file).catch(() => null))?.isDirectory() ?? false;
 
 /** Reads Chart.yaml and values.yaml. */
 export function readChart(about: string, values: string): Omit<Chart, 'path' | 'url' | 'crds'> {

@@ -94,13 +94,9 @@ async function untilInNode(
 }
 
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-export async function untilApi(
-  {name, kubeconfig, nodes}: Cluster,
-  work: Work,
-  sh: Sh
-): Promise<string> {
+export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh): Promise<string> {
   await untilInNode(
-    nodes[0] ?? '',
+    `${name}-control-plane`,
     ['-s', '/etc/kubernetes/admin.conf'],
     'the kubeconfig',
     work,

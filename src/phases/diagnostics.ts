@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import {redact} from '../log.ts';
 import type {Plan} from '../plan.ts';
 import type {Sh} from '../sh.ts';
 
@@ -81,21 +82,7 @@ export async function collectDiagnostics(
         code === 0 ? stdout : `${stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
       const file = path.join(directory, name);
       await fs.mkdir(path.dirname(file), {recursive: true, mode: 0o700});
-      await fs.writeFile(file, redact(text.slice(-cap)), {mode: 0o600});
+      await fs.writeFile(file, redact(text).slice(-cap), {mode: 0o600});
     })
   );
-}
-
-/** Without keys and tokens. */
-export function redact(text: string): string {
-  return text
-    .replace(
-      /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-      '[private key]'
-    )
-    .replace(/\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
-    .replace(
-      /((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi,
-      '$1[removed]'
-    );
 }

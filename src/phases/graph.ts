@@ -54,7 +54,10 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'cluster',
       needs: ['name'],
-      run: () => createCluster(plan, sh, () => run.save({cluster: null}))
+      run: async () => {
+        await createCluster(plan, sh, () => run.save({cluster: null}));
+        run.save({made: true});
+      }
     },
     {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
     // one after the other, in the order of need: side by side all of them would come later
@@ -109,6 +112,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['samples'],
       run: async () => {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+        run.looked = run.clock();
       }
     },
     ...standing.map(({checks, needs}) => ({
@@ -120,10 +124,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       name: `check ${checks.layer}`,
       needs: ['look', ...after],
       run: (work: Work) =>
-        checks.look(
-          {plan, sh, work, tell: ledger.tell, things: known(run.things, 'things')},
-          ledger.of(checks.layer)
-        )
+        checks.look({...seen(run), plan, sh, work, tell: ledger.tell}, ledger.of(checks.layer))
     })),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
@@ -133,12 +134,28 @@ export function phases(run: Known, plan: Plan): Phase[] {
       }
     }
   ];
-  const unasked = all
-    .map(({name}) => name)
-    .filter(name => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
-  return all
-    .filter(({name}) => !unasked.includes(name))
-    .map(phase => ({...phase, needs: phase.needs.filter(need => !unasked.includes(need))}));
+  return without(
+    all,
+    ({name}) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0
+  );
+}
+
+/** What the checks of the mesh go by. */
+const seen = (run: Known) => ({
+  things: known(run.things, 'things'),
+  looked: known(run.looked, 'looked'),
+  undo: (undo: string[][]) => run.save({undo})
+});
+
+/** Leaves phases out; what needs one of them needs what that one needed. */
+export function without(phases: Phase[], unwanted: (phase: Phase) => boolean): Phase[] {
+  const needsOf = (need: string): string[] => {
+    const phase = phases.find(({name}) => name === need);
+    return phase && unwanted(phase) ? phase.needs.flatMap(needsOf) : [need];
+  };
+  return phases
+    .filter(phase => !unwanted(phase))
+    .map(phase => ({...phase, needs: [...new Set(phase.needs.flatMap(needsOf))]}));
 }
 
 /** Makes the checks of a layer, and ends the run when one fails. */

@@ -58,6 +58,7 @@ export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: 
       return {is: 'waiting', for: 'the CRD to be served'};
     const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
       ...who,
+      class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
       hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
       reproduce: seeIstio
     });

@@ -62,12 +62,15 @@ async function lookAtSamples(sh: Sh): Promise<Look<undefined>> {
     return own.length === 0 || !own.every(isReady);
   });
   if (missing.length === 0) return {is: 'done', value: undefined};
-  const none = pods.length === 0 ? await lookAtDeployments(sh) : null;
+  const podless = missing.some(
+    ({namespace}) => !pods.some(pod => pod.metadata.namespace === namespace)
+  );
+  const none = podless ? await lookAtDeployments(sh) : null;
   const names = missing.map(({namespace, app}) => `${namespace}/${app}`).join(', ');
   return lookAtTrouble(pods, who) ?? none ?? {is: 'waiting', for: `${names} to be ready`};
 }
 
-/** No pods at all: the ReplicaSets cannot make any, mostly because a webhook refuses. */
+/** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
 async function lookAtDeployments(sh: Sh): Promise<Look<never> | null> {
   const deployments = await get<Deployment>(sh, 'deployments', '-A');
   const failure = deployments

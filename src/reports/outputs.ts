@@ -19,7 +19,7 @@ export function outputs(
       checks.filter(({verdict}) => verdict === 'failed').map(({id}) => id)
     ),
     'cluster-name': cluster?.name ?? '',
-    kubeconfig: plan?.cluster.kubeconfig ?? '',
+    kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
     context: cluster?.context ?? '',
     'kubernetes-version': versions.kubernetes?.found ?? '',
     'operator-version': versions.operator?.found ?? '',

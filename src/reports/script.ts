@@ -1,6 +1,7 @@
 import * as path from 'node:path';
-import {join} from 'shlex';
+import {join, quote} from 'shlex';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
+import {redact} from '../log.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {imagesFor, importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
@@ -18,7 +19,11 @@ export function script(plan: Plan): string {
     'set -euo pipefail',
     'work=$(mktemp -d)',
     'export KUBECONFIG=$work/kubeconfig',
-    `leave() { [ -n "\${KEEP:-}" ] || ${line(deleteCommand(plan.cluster.name, '$work/kubeconfig'))}; rm -rf "$work"; }`,
+    'leave() {',
+    '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+    `  ${line(deleteCommand(plan.cluster.name, '$work/kubeconfig'))}`,
+    '  rm -rf "$work"',
+    '}',
     '',
     ...Object.entries(plan.files).flatMap(([name, text]) => heredoc(name, text)),
     '',
@@ -31,7 +36,9 @@ export function script(plan: Plan): string {
     ...(['operator', 'istiod', 'samples'] as const).flatMap(user => stream(plan, user)),
     '',
     '# the Sail Operator',
-    ...(plan.operator.url === null ? [] : [`helm pull ${plan.operator.url} --destination "$work"`]),
+    ...(plan.operator.url === null
+      ? []
+      : [`helm pull ${quote(redact(plan.operator.url))} --destination "$work"`]),
     `${line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
     '',
     '# Istio',
@@ -72,9 +79,15 @@ function relocated(plan: Plan): Plan {
   };
 }
 
-/** A command as a shell reads it; `$work` is meant as the variable. */
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable. */
 const line = (command: string[]): string =>
-  join(command).replaceAll(/'\$work\/([^']*)'/g, '"$work/$1"');
+  command
+    .map(argument =>
+      argument.startsWith('$work/')
+        ? `"$work"/${quote(argument.slice('$work/'.length))}`
+        : quote(argument)
+    )
+    .join(' ');
 
 function heredoc(name: string, text: string): string[] {
   let end = 'EOF';

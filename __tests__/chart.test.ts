@@ -1,0 +1,238 @@
+import {createHash} from 'node:crypto';
+import * as fs from 'node:fs';
+import {createServer, type Server} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import * as path from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {chooseIstio, provideChart, readChart} from '../src/phases/chart.ts';
+import {chartIndex, charts, chartUrl, operatorVersion} from '../src/pins.ts';
+import {eachOnRunner, type FakeSh, fakeSh} from './fake.ts';
+import {chart, inputsOf} from './planned.ts';
+
+const runner = eachOnRunner();
+const about = 'apiVersion: v2\nname: sail-operator\nversion: 1.30.3\nappVersion: "1.30.3"\n';
+const values = `
+image: registry.example/sail-operator:1.30.3
+deployment:
+  annotations:
+    kubectl.kubernetes.io/default-container: sail-operator
+    images.v1_30_3.ztunnel: registry.example/ztunnel:1.30.3
+    images.v1_30_3.istiod: registry.example/pilot:1.30.3
+    images.v1_30_3.proxy: registry.example/proxyv2:1.30.3
+    images.v1_30_3.cni: registry.example/install-cni:1.30.3
+    images.v1_29_6.istiod: registry.example/pilot:1.29.6
+    images.v1_29_6.proxy: registry.example/proxyv2:1.29.6
+    images.v1_29_6.cni: registry.example/install-cni:1.29.6
+    images.v1_31-alpha_abc.istiod: registry.example/pilot:1.31-alpha.abc
+`;
+const sumOf = (version: string) => createHash('sha256').update(version).digest('hex');
+
+/** helm and sha256sum, for any chart; a chart of a release has the digest in `digests`. */
+const helm = (digests: Record<string, string> = charts): FakeSh =>
+  fakeSh(([program, verb, what, file]) => {
+    if (program === 'sha256sum') {
+      const [, version = ''] = /sail-operator-(.+)\.tgz$/.exec(verb ?? '') ?? [];
+      return `${digests[version] ?? sumOf('other')}  ${verb}\n`;
+    }
+    if (program === 'tar') return '';
+    if (verb === 'pull') return '';
+    return what === 'chart' ? about : file ? values : undefined;
+  });
+
+describe('readChart', () => {
+  test('knows version, image and what can be installed, in its order', () => {
+    expect(readChart(about, values)).toEqual({
+      name: 'sail-operator',
+      version: '1.30.3',
+      image: 'registry.example/sail-operator:1.30.3',
+      offers: [
+        chart.offers[0],
+        chart.offers[2],
+        {
+          version: 'v1.31-alpha.abc',
+          istiod: 'registry.example/pilot:1.31-alpha.abc',
+          proxy: '',
+          cni: ''
+        }
+      ]
+    });
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['no annotations', 'deployment: {}'],
+    ['other annotations', 'deployment: {annotations: {images.v1_0_0.ztunnel: x, a: b}}']
+  ])('values with %s list no versions', (_, text) => {
+    expect(readChart(about, text)).toMatchObject({image: null, offers: []});
+  });
+});
+
+describe('chooseIstio', () => {
+  test.each([
+    [null, 'v1.30.3'], // the operator's default
+    ['1.30', 'v1.30.3'],
+    ['1.29', 'v1.29.6'],
+    ['1.30.0', 'v1.30.0']
+  ])('%s is %s', (asked, version) => expect(chooseIstio(asked, chart)?.version).toBe(version));
+
+  test('the newest is so by number, not by name', () => {
+    const offers = ['v1.28.9', 'v1.28.10'].map(version => ({
+      version,
+      istiod: '',
+      proxy: '',
+      cni: ''
+    }));
+    expect(chooseIstio('1.28', {...chart, offers})?.version).toBe('v1.28.10');
+  });
+
+  test.each(['1.30.1', '1.28', '1.30.3-rc.1', '2.0'])(
+    '%s is refused, with what there is',
+    asked => {
+      expect(() => chooseIstio(asked, chart)).toThrow(
+        `istio-version: found "${asked}"; accepted is what the Sail Operator 1.30.3 can install: v1.30.3, v1.30.0, v1.29.6`
+      );
+    }
+  );
+
+  test('a chart that lists nothing takes a whole version, and no minor', () => {
+    const silent = {...chart, offers: []};
+    expect(chooseIstio(null, silent)).toBeNull();
+    expect(chooseIstio('1.24.6', silent)).toEqual({
+      version: 'v1.24.6',
+      istiod: '',
+      proxy: '',
+      cni: ''
+    });
+    expect(() => chooseIstio('1.24', silent)).toThrow(
+      /^istio-version: found "1.24"; .* a whole version such as/
+    );
+  });
+});
+
+describe('provideChart', () => {
+  test('pulls the pinned release and holds it to its digest, without asking the index', async () => {
+    const sh = helm();
+    const found = await provideChart(inputsOf(), runner.directory, sh);
+    expect(found).toMatchObject({
+      path: path.join(runner.directory, `sail-operator-${operatorVersion}.tgz`),
+      url: chartUrl(operatorVersion),
+      version: '1.30.3'
+    });
+    expect(sh.calls[0]).toBe(
+      `helm pull ${chartUrl(operatorVersion)} --destination ${runner.directory}`
+    );
+    expect(sh.calls[1]).toBe(`sha256sum ${found.path}`);
+  });
+
+  test('refuses a release whose digest is another', async () => {
+    await expect(provideChart(inputsOf(), runner.directory, helm({}))).rejects.toMatchObject({
+      because: {class: 'infrastructure'},
+      message: expect.stringMatching(/is not what was published/)
+    });
+  });
+
+  test('takes a directory as it is', async () => {
+    fs.mkdirSync(path.join(runner.directory, 'chart'));
+    const sh = helm();
+    const found = await provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, sh);
+    const directory = path.join(runner.directory, 'chart');
+    expect(found).toMatchObject({path: directory, url: null, crds: path.join(directory, 'crds')});
+    expect(sh.calls.sort()).toEqual([
+      `helm show chart ${directory}`,
+      `helm show values ${directory}`
+    ]);
+  });
+
+  test('takes a URL, which has no digest to be held to', async () => {
+    const url = 'https://charts.example/pr/sail-operator-9.9.9.tgz';
+    const found = await provideChart(inputsOf({'operator-chart': url}), runner.directory, helm({}));
+    expect(found).toMatchObject({
+      path: path.join(runner.directory, 'sail-operator-9.9.9.tgz'),
+      url
+    });
+  });
+
+  test('a chart that cannot be fetched is the fault of the infrastructure', async () => {
+    const sh = fakeSh(() => ({code: 1, stderr: 'Error: 503 Service Unavailable\n'}));
+    await expect(provideChart(inputsOf(), runner.directory, sh)).rejects.toMatchObject({
+      because: {class: 'infrastructure', layer: 'runner'},
+      message: `the chart ${chartUrl(operatorVersion)} could not be fetched: Error: 503 Service Unavailable`
+    });
+  });
+
+  test('what is given and is no chart is a bad input', async () => {
+    fs.mkdirSync(path.join(runner.directory, 'chart'));
+    const sh = fakeSh(() => ({code: 1, stderr: 'Error: Chart.yaml file is missing'}));
+    await expect(
+      provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, sh)
+    ).rejects.toMatchObject({because: {class: 'input'}});
+  });
+});
+
+describe('a minor of the operator, by a mirror', () => {
+  let server: Server;
+  let mirror: string;
+  let index: string;
+  beforeEach(async () => {
+    const releases = ['1.30.9', '1.30.10', '1.29.2', '1.30.11-rc.1'];
+    index = JSON.stringify({
+      entries: {'sail-operator': releases.map(version => ({version, digest: sumOf(version)}))}
+    });
+    server = createServer(({url}, response) => {
+      if (url === `/${chartIndex.replace('https://', '')}` && index) response.end(index);
+      else response.writeHead(404).end();
+    });
+    await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening));
+    mirror = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => new Promise(closed => server.close(closed)));
+
+  const provide = (
+    version: string,
+    digests = {'1.30.10': sumOf('1.30.10'), '1.29.2': sumOf('1.29.2')}
+  ) => {
+    const sh = helm(digests);
+    return provideChart(inputsOf({mirror, 'operator-version': version}), runner.directory, sh).then(
+      chart => ({
+        ...chart,
+        pulled: sh.calls[0]
+      })
+    );
+  };
+
+  test.each([
+    ['1.30', '1.30.10'],
+    ['1.29.2', '1.29.2']
+  ])('%s is %s, from the mirror, held to the digest of the index', async (asked, version) => {
+    const {url, pulled} = await provide(asked);
+    expect(url).toBe(chartUrl(version));
+    expect(pulled).toContain(`helm pull ${mirror}/${chartUrl(version).replace('https://', '')} `);
+  });
+
+  test('a release that differs from the index is refused', async () => {
+    await expect(provide('1.30', {'1.30.10': sumOf('x'), '1.29.2': ''})).rejects.toThrow(
+      /not what was published/
+    );
+  });
+
+  test.each(['1.30.1', '1.22'])('%s is refused, with what there is', async asked => {
+    await expect(provide(asked)).rejects.toMatchObject({
+      because: {class: 'input'},
+      message: `operator-version: found "${asked}"; accepted is one of 1.30.11-rc.1, 1.30.10, 1.30.9, 1.29.2, or the minor of one`
+    });
+  });
+
+  test('without the index goes by what it carries, and says so', async () => {
+    index = '';
+    const {url} = await provide('1.29', charts as never);
+    expect(url).toBe(chartUrl('1.29.2'));
+    expect(runner.log()).toMatch(
+      /index\.yaml could not be downloaded.*going by the releases known/
+    );
+  });
+});
+
+test.each(Object.entries(charts))('the digest of chart %s is whole', (version, digest) => {
+  expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(digest).toMatch(/^[0-9a-f]{64}$/);
+});

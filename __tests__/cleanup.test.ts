@@ -1,0 +1,101 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {cleanUp} from '../src/phases/cleanup.ts';
+import type {State} from '../src/state.ts';
+import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
+
+const runner = eachOnRunner();
+const untouched: State = {
+  cluster: null,
+  made: false,
+  work: null,
+  kind: null,
+  undo: [],
+  cleanup: 'always',
+  result: 'error'
+};
+
+/** Cleans up after a main that saved this; what was run, and whether the private directory is left. */
+async function cleaned(state: Partial<State>, answer: Answer = '') {
+  const work = path.join(runner.directory, 'private');
+  fs.mkdirSync(work);
+  fs.writeFileSync(path.join(work, 'kubeconfig'), 'secret');
+  const sh = fakeSh(() => answer);
+  await cleanUp({...untouched, cluster: 'mine', made: true, work, result: 'passed', ...state}, sh);
+  return {calls: sh.calls, left: fs.existsSync(work), work};
+}
+
+describe('cleanUp', () => {
+  test.each([
+    // cleanup, result, deletes
+    ['always', 'passed', true],
+    ['always', 'failed', true],
+    ['always', 'error', true],
+    ['on-success', 'passed', true],
+    ['on-success', 'failed', false],
+    ['on-success', 'error', false],
+    ['never', 'passed', false],
+    ['never', 'error', false]
+  ])('%s, after %s: deletes %s', async (cleanup, result, deletes) => {
+    const {calls, left, work} = await cleaned({cleanup, result});
+    const command = `kind delete cluster --name mine --kubeconfig ${path.join(work, 'kubeconfig')}`;
+    expect(calls).toEqual(deletes ? [command] : []);
+    expect(left).toBe(!deletes); // with the cluster its kubeconfig is kept
+    expect(runner.log()).toBe(
+      deletes
+        ? 'The cluster mine is deleted.\n'
+        : `The cluster mine is kept (cleanup: ${cleanup}); kind delete cluster --name mine deletes it.\n`
+    );
+  });
+
+  test('a cluster that is kept has nothing of a check left in it', async () => {
+    const undo = [
+      ['docker', 'exec', 'mine-control-plane', 'iptables', '-D'],
+      ['docker', 'exec', 'mine-worker', 'iptables', '-D']
+    ];
+    const lines = undo.map(command => command.join(' '));
+    expect((await cleaned({undo, cleanup: 'never'})).calls).toEqual(lines);
+  });
+
+  test('a cluster that is deleted needs no mending', async () => {
+    const {calls} = await cleaned({undo: [['docker', 'exec', 'mine-control-plane']]});
+    expect(calls).toEqual([expect.stringMatching(/^kind delete cluster /)]);
+  });
+
+  test('without a cluster of this run only its own directory goes', async () => {
+    const {calls, left} = await cleaned({cluster: null, cleanup: 'never'});
+    expect({calls, left}).toEqual({calls: [], left: false});
+  });
+
+  test('uses the kind that made the cluster', async () => {
+    await cleaned({kind: '/tools/kind/0.33.0/x64'});
+    expect(process.env.PATH?.split(path.delimiter)[0]).toBe('/tools/kind/0.33.0/x64');
+  });
+
+  test('a cluster that was still being made is deleted twice: it may have grown a container since', async () => {
+    const {calls, left} = await cleaned({made: false});
+    expect(calls).toHaveLength(2);
+    expect(calls[1]).toBe(calls[0]);
+    expect(left).toBe(false);
+  }, 20_000);
+
+  test('says what could not be deleted, as one line, and fails', async () => {
+    const before = process.exitCode;
+    try {
+      await cleaned({}, {code: 1, stderr: 'no\n::set-output name=a::b'});
+      expect(process.exitCode).toBe(1);
+    } finally {
+      process.exitCode = before;
+    }
+    expect(runner.log()).toBe(
+      '::error::The cluster mine could not be deleted: no ::set-output name=a::b\n'
+    );
+  });
+
+  test('a main that was cut off at once leaves nothing to do', async () => {
+    const sh = fakeSh({});
+    await cleanUp(untouched, sh);
+    expect(sh.calls).toEqual([]);
+  });
+});

@@ -1,0 +1,65 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {collectDiagnostics} from '../src/phases/diagnostics.ts';
+import {eachOnRunner, fakeSh} from './fake.ts';
+import {planOf} from './planned.ts';
+
+const runner = eachOnRunner();
+
+describe('collectDiagnostics', () => {
+  const collect = async (answer: Parameters<typeof fakeSh>[0]) => {
+    const sh = fakeSh(answer);
+    const directory = path.join(runner.directory, 'diagnostics');
+    await collectDiagnostics(planOf(), directory, 5, sh);
+    return {
+      sh,
+      read: (name: string) => fs.readFileSync(path.join(directory, name), 'utf8'),
+      directory
+    };
+  };
+
+  test('has events, resources, logs, Envoy’s configuration, and the node’s network', async () => {
+    const {sh, directory, read} = await collect(command => command.join(' '));
+    const names = fs.readdirSync(directory, {recursive: true}).map(String).sort();
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'events.txt',
+        'istio.yaml',
+        'operator.log',
+        'istiod.log',
+        'envoy-client.json',
+        'node/addresses.txt',
+        'node/routes6.txt',
+        'node/ip6tables.txt',
+        'proxies/dual-stack.log'
+      ])
+    );
+    expect(read('node/ip6tables.txt')).toBe('docker exec istio-ds-control-plane ip6tables-save');
+    for (const line of sh.calls)
+      expect(line).toMatch(/^(kubectl (get|describe|logs|exec)|docker exec) /);
+  });
+
+  test('what cannot be had is said in its file', async () => {
+    const {read} = await collect(command =>
+      command.includes('deployment/sail-operator') ? {code: 1, stderr: 'not found'} : ''
+    );
+    expect(read('operator.log')).toMatch(/^\nkubectl logs .*: exit code 1\nnot found$/);
+    expect(read('istiod.log')).toBe('');
+  });
+
+  test('each file is capped, keeps its end, and holds no secrets', async () => {
+    const {read, directory} = await collect(
+      () => `password: hunter2 ${'x'.repeat(500_000)} token: hunter2`
+    );
+    expect(read('istiod.log').length).toBeLessThan(400_100);
+    expect(read('istiod.log').endsWith('token: [removed]')).toBe(true);
+    expect(fs.statSync(path.join(directory, 'istiod.log')).mode & 0o777).toBe(0o600);
+  });
+
+  test('a secret that is cut in two is none either', async () => {
+    const key = `-----BEGIN PRIVATE KEY-----\n${'hunter2\n'.repeat(100)}-----END PRIVATE KEY-----\n`;
+    const {read} = await collect(() => key + 'x'.repeat(400_000 - 200));
+    expect(read('istiod.log')).not.toContain('hunter2');
+  });
+});

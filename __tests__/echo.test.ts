@@ -1,0 +1,123 @@
+import {describe, expect, test} from '@jest/globals';
+import {cluster} from '../src/checks/cluster.ts';
+import {echo} from '../src/checks/echo.ts';
+import {path} from '../src/checks/path.ts';
+import {fakeClients} from './fake.ts';
+import {failures, healthyBut, isOf, look} from './things.ts';
+
+const good = ({word}: {word: string}) => `hello ${word}`;
+
+describe('echo', () => {
+  test('asks as documented by name, then each ClusterIP by its literal address, from a client with a sidecar', async () => {
+    const clients = fakeClients(good);
+    const found = await look(echo, {sh: clients});
+    expect(failures(found)).toEqual({});
+    expect(clients.rounds).toEqual([
+      {
+        namespace: 'sleep',
+        probes: [
+          {word: 'dualstack', address: 'tcp-echo.dual-stack', port: 9000},
+          {word: 'echo/dual-stack/ipv4', address: '10.96.0.6', port: 9000},
+          {word: 'echo/dual-stack/ipv6', address: 'fd00:10:96::6', port: 9000}
+        ]
+      },
+      {
+        namespace: 'sleep',
+        probes: [
+          {word: 'ipv4', address: 'tcp-echo.ipv4', port: 9000},
+          {word: 'echo/ipv4/ipv4', address: '10.96.0.7', port: 9000}
+        ]
+      },
+      {
+        namespace: 'sleep',
+        probes: [
+          {word: 'ipv6', address: 'tcp-echo.ipv6', port: 9000},
+          {word: 'echo/ipv6/ipv6', address: 'fd00:10:96::8', port: 9000}
+        ]
+      }
+    ]);
+    expect(found['echo/dual-stack/name']?.observed).toBe('hello dualstack');
+    expect(found['echo/ipv6/name']?.observed).toBe('hello ipv6');
+  });
+
+  test('its words are long enough for a sidecar that has to guess: 5 bytes with the newline', () => {
+    for (const {expected} of echo.rows)
+      expect(`${expected.replace('hello ', '')}\n`.length).toBeGreaterThanOrEqual(5);
+  });
+
+  test('an address that is not there fails without being asked', async () => {
+    const clients = fakeClients(good);
+    const things = healthyBut(isOf('Service', 'ipv6'));
+    const found = await look(echo, {sh: clients, things});
+    expect(found['echo/ipv6/ipv6']).toEqual({
+      observed: 'no ClusterIP',
+      verdict: 'failed',
+      reason: 'Service ipv6/tcp-echo has no ipv6 ClusterIP',
+      reproduce: 'kubectl get service tcp-echo -n ipv6 -o yaml'
+    });
+    expect(clients.rounds.flatMap(({probes}) => probes).map(({word}) => word)).not.toContain(
+      'echo/ipv6/ipv6'
+    );
+  });
+
+  test('the answer of another target is not one', async () => {
+    const found = await look(echo, {sh: fakeClients(() => 'hello ipv4')});
+    expect(Object.keys(failures(found)).sort()).toEqual(
+      echo.rows
+        .map(({id}) => id)
+        .filter(id => id !== 'echo/ipv4/name')
+        .sort()
+    );
+  });
+});
+
+describe('path', () => {
+  test('goes through the two Services of one family, on the port that is STRICT', async () => {
+    const clients = fakeClients(good);
+    expect(failures(await look(path, {sh: clients}))).toEqual({});
+    expect(clients.rounds).toEqual([
+      {
+        namespace: 'sleep',
+        probes: [
+          {word: 'path/dual-stack/ipv4', address: '10.96.0.16', port: 9001},
+          {word: 'path/dual-stack/ipv6', address: 'fd00:10:96::16', port: 9001}
+        ]
+      }
+    ]);
+  });
+
+  test('one family between the pods is dead', async () => {
+    const sh = fakeClients(probe => (probe.address.includes(':') ? '' : good(probe)));
+    expect(failures(await look(path, {sh}))).toEqual({'path/dual-stack/ipv6': 'no answer'});
+  });
+
+  test('a Service that is not there', async () => {
+    const things = healthyBut(isOf('Service', 'dual-stack', 'tcp-echo-ipv6'));
+    const found = await look(path, {sh: fakeClients(good), things});
+    expect(failures(found)).toEqual({'path/dual-stack/ipv6': 'no ClusterIP'});
+  });
+});
+
+describe('cluster', () => {
+  test('asks pod and Service, client and server without sidecars', async () => {
+    const clients = fakeClients(good);
+    expect(failures(await look(cluster, {sh: clients}))).toEqual({});
+    expect(clients.rounds).toEqual([
+      {
+        namespace: 'plain',
+        probes: [
+          {word: 'cluster/plain/ipv4', address: '10.244.0.4', port: 9000},
+          {word: 'cluster/plain/ipv4-service', address: '10.96.0.4', port: 9000},
+          {word: 'cluster/plain/ipv6', address: 'fd00:10:244::4', port: 9000},
+          {word: 'cluster/plain/ipv6-service', address: 'fd00:10:96::4', port: 9000}
+        ]
+      }
+    ]);
+  });
+
+  test('a pod without an address of a family', async () => {
+    const things = healthyBut(isOf('Pod', 'plain', 'tcp-echo-1'));
+    const found = await look(cluster, {sh: fakeClients(good), things});
+    expect(Object.keys(failures(found))).toEqual(['cluster/plain/ipv4', 'cluster/plain/ipv6']);
+  });
+});

@@ -1,0 +1,138 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {diagnose} from '../src/diagnose.ts';
+import {gather, rehearsal} from '../src/gather.ts';
+import {type Known, known, startKnowing} from '../src/known.ts';
+import {eachOnRunner, fakeSh, give} from './fake.ts';
+import {chart, inputsOf, planOf} from './planned.ts';
+import {check, phase} from './results.ts';
+
+eachOnRunner();
+const about = JSON.parse(
+  fs.readFileSync(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')
+) as {version: string};
+const nothing = diagnose({ending: 'done', errors: [], phases: [], checks: [], failOnFlaky: false});
+
+/** A run that knows this, 1.23456 s old. */
+const run = (more: Partial<Known> = {}): Known => ({
+  ...startKnowing(fakeSh({}), () => {}),
+  clock: () => 1.23456,
+  started: new Date('2026-11-20T08:30:00Z'),
+  ...more
+});
+
+describe('gather', () => {
+  test('of a run that came to nothing', () => {
+    expect(gather(run(), nothing)).toEqual({
+      schema: 1,
+      result: 'passed',
+      failure: null,
+      run: {id: null, attempt: null, url: null, sha: null},
+      rehearsal: null,
+      versions: {
+        action: {asked: null, found: `v${about.version}`},
+        kind: {asked: null, found: null},
+        kubernetes: {asked: null, found: null},
+        kubectl: {asked: null, found: null},
+        helm: {asked: null, found: null},
+        operator: {asked: null, found: null},
+        istio: {asked: null, found: null}
+      },
+      inputs: {},
+      cluster: null,
+      started: '2026-11-20T08:30:00.000Z',
+      seconds: 1.235,
+      phases: [],
+      checks: []
+    });
+  });
+
+  test('of a whole run', () => {
+    const given = {
+      'istio-version': '1.30',
+      'helm-version': 'path',
+      'istio-values': 'token: hunter2'
+    };
+    give(given);
+    const known = run({
+      inputs: inputsOf(given),
+      plan: planOf(given),
+      chart,
+      tools: {helm: {directory: '/x', version: 'v3.19.5'}},
+      kubernetes: 'v1.34.4',
+      istio: 'v1.30.3'
+    });
+    const results = gather(known, nothing);
+    expect(results).toMatchObject({
+      versions: {
+        helm: {asked: 'path', found: 'v3.19.5'},
+        kubernetes: {found: 'v1.34.4'},
+        operator: {found: '1.30.3'},
+        istio: {asked: '1.30', found: 'v1.30.3'}
+      },
+      cluster: {
+        kind: 'kind',
+        name: 'istio-ds',
+        context: 'kind-istio-ds',
+        ipFamilies: ['ipv4', 'ipv6']
+      },
+      inputs: {'istio-version': '1.30', 'helm-version': 'path'}
+    });
+    expect(JSON.stringify(results)).not.toContain('hunter2');
+  });
+
+  test('a chart of one’s own has no version that was asked for', () => {
+    const inputs = inputsOf({'operator-chart': 'https://charts.example/x.tgz'});
+    expect(gather(run({inputs, chart}), nothing).versions.operator).toEqual({
+      asked: null,
+      found: '1.30.3'
+    });
+  });
+
+  test('knows the run where GitHub tells', () => {
+    Object.assign(process.env, {
+      GITHUB_SERVER_URL: 'https://github.example',
+      GITHUB_REPOSITORY: 'example/mesh',
+      GITHUB_RUN_ID: '4711',
+      GITHUB_RUN_ATTEMPT: '2',
+      GITHUB_SHA: '0123'
+    });
+    expect(gather(run(), nothing).run).toEqual({
+      id: '4711',
+      attempt: '2',
+      url: 'https://github.example/example/mesh/actions/runs/4711',
+      sha: '0123'
+    });
+  });
+
+  test('says that it was rehearsed', () => {
+    expect(rehearsal()).toBeNull();
+    process.env.DUAL_STACK_REHEARSAL = 'healthy';
+    expect(gather(run(), nothing).rehearsal).toEqual({recording: 'healthy'});
+  });
+
+  test('times are to the millisecond', () => {
+    const known = run();
+    known.schedule.phases.push(
+      phase('a', [], 0.12345, 1.98765, {waits: [{for: 'x', seconds: 0.00049}]}),
+      phase('b', [], null, 0)
+    );
+    const checks = [
+      check('echo/ipv4/name', {attempts: [{at: 1.11111, seconds: 0.0049, observed: 'x'}]})
+    ];
+    const results = gather(known, {...nothing, checks});
+    expect(results.phases.map(({at, seconds, waits}) => ({at, seconds, waits}))).toEqual([
+      {at: 0.123, seconds: 1.988, waits: [{for: 'x', seconds: 0}]},
+      {at: null, seconds: 0, waits: []}
+    ]);
+    expect(results.checks[0]?.attempts).toEqual([{at: 1.111, seconds: 0.005, observed: 'x'}]);
+  });
+});
+
+test('what is not known is a bug that says so', () => {
+  expect(known('x', 'the chart')).toBe('x');
+  expect(() => known(undefined, 'the chart')).toThrow(
+    'the chart is not known yet: a phase lacks a need'
+  );
+});

@@ -1,0 +1,179 @@
+import {describe, expect, test} from '@jest/globals';
+import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
+import {type Known, startKnowing} from '../src/known.ts';
+import {phases, preparations, without} from '../src/phases/graph.ts';
+import type {Phase} from '../src/schedule.ts';
+import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
+import {inputsOf, planOf} from './planned.ts';
+
+eachOnRunner();
+
+/** A run with these inputs, as far as its phases are concerned. */
+function planned(given: Record<string, string> = {}, answers: Record<string, Answer> = {}) {
+  const saved: object[] = [];
+  const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
+  run.inputs = inputsOf(given);
+  run.ledger.asked = rowsOf(run.inputs.checks);
+  return {run, saved, before: preparations(run), after: phases(run, planOf(given))};
+}
+const names = (list: Phase[]) => list.map(({name}) => name);
+/** All that a phase comes after. */
+function ancestors(list: Phase[], name: string): string[] {
+  const needs = list.find(phase => phase.name === name)?.needs ?? [];
+  return [...new Set(needs.flatMap(need => [need, ...ancestors(list, need)]))];
+}
+
+describe('the phases', () => {
+  test.each<[string, Record<string, string>]>([
+    ['all checks', {}],
+    ['one layer', {checks: '^path/'}],
+    ['without failover', {checks: '!^failover/'}],
+    ['without mtls', {checks: '!^mtls/'}],
+    ['only the seed’s', {checks: '^(service/dual-stack/policy|echo/.*/name)$'}],
+    ['IstioCNI', {'istio-cni': 'true'}],
+    ['a dry run', {'dry-run': 'true'}]
+  ])('each need is declared before, and each name once: %s', (_, given) => {
+    const {before, after} = planned(given);
+    for (const list of [before, after]) {
+      const seen = new Set<string>();
+      for (const {name, needs} of list) {
+        expect(needs.filter(need => !seen.has(need))).toEqual([]);
+        expect(seen.has(name)).toBe(false);
+        seen.add(name);
+      }
+    }
+    expect(names(after).filter(name => names(before).includes(name))).toEqual([]);
+  });
+
+  test('every layer of the catalogue has its phase', () => {
+    const {before, after} = planned({checks: '.|uninstall'}); // what takes the mesh away is made only when it is named
+    const layers = [...new Set(catalogue.map(({layer}) => `check ${layer}`))];
+    expect(
+      [...names(before), ...names(after)].filter(name => name.startsWith('check ')).sort()
+    ).toEqual(layers.sort());
+  });
+
+  test('checks that are not asked for are not made, and nothing waits for them', () => {
+    const {after} = planned({checks: '^path/'});
+    expect(names(after).filter(name => name.startsWith('check '))).toEqual(['check path']);
+  });
+
+  test('a dry run looks at nothing of the machine', () => {
+    expect(
+      names(planned({'dry-run': 'true'}).before).filter(name => name.startsWith('check'))
+    ).toEqual([]);
+  });
+
+  test('a pod is created only after its image’s transfer', () => {
+    const {after} = planned();
+    expect(ancestors(after, 'operator')).toContain('images: operator');
+    expect(ancestors(after, 'istiod')).toContain('images: istiod');
+    expect(ancestors(after, 'samples')).toEqual(
+      expect.arrayContaining(['images: samples', 'istiod'])
+    );
+    expect(ancestors(after, 'plain samples')).toContain('images: samples');
+  });
+
+  test('the Istio resource does not wait for the operator’s readiness', () => {
+    expect(ancestors(planned().after, 'istiod')).not.toContain('check operator');
+  });
+
+  test('failover disturbs no other check of the mesh', () => {
+    const {after} = planned();
+    expect(ancestors(after, 'check failover')).toEqual(
+      expect.arrayContaining(
+        ['cluster', 'proxy', 'echo', 'path', 'mtls'].map(layer => `check ${layer}`)
+      )
+    );
+    expect(after.filter(({needs}) => needs.includes('check failover'))).toEqual([]);
+  });
+
+  test('uninstall is made only when it is named, and after all others', () => {
+    expect(names(planned().after)).not.toContain('check uninstall');
+    expect(names(planned({checks: '!^echo/'}).after)).not.toContain('check uninstall');
+    expect(names(planned({checks: '.'}).after)).not.toContain('check uninstall');
+    const {after} = planned({checks: '.|uninstall'});
+    // those of what the API server has said already are not disturbed
+    const live = ['control-plane', 'dns', 'cluster', 'proxy', 'echo', 'path', 'mtls', 'failover'];
+    expect(ancestors(after, 'check uninstall')).toEqual(
+      expect.arrayContaining(live.map(layer => `check ${layer}`))
+    );
+  });
+
+  test.each([
+    ['^(echo|uninstall)/', 'check uninstall', 'check echo'],
+    ['^(echo|failover)/', 'check failover', 'check echo']
+  ])('%s: %s still comes after %s', (checks, later, earlier) => {
+    expect(ancestors(planned({checks}).after, later)).toContain(earlier);
+  });
+
+  test('nothing is made before the name is known to be free', () => {
+    const {after} = planned();
+    for (const {name} of after.filter(({name}) => name !== 'name'))
+      expect(ancestors(after, name)).toContain('name');
+  });
+});
+
+describe('without', () => {
+  const phase = (name: string, ...needs: string[]): Phase => ({name, needs, run: async () => {}});
+  const left = (unwanted: string[], ...list: Phase[]) =>
+    Object.fromEntries(
+      without(list, ({name}) => unwanted.includes(name)).map(({name, needs}) => [name, needs])
+    );
+
+  test.each<[string, string[], Record<string, string[]>]>([
+    ['nothing', [], {a: [], b: ['a'], c: ['a', 'b'], d: ['c']}],
+    ['one: what it needed is inherited', ['c'], {a: [], b: ['a'], d: ['a', 'b']}],
+    ['a chain: down to the last that is left, once', ['b', 'c'], {a: [], d: ['a']}],
+    ['the first: nothing is inherited', ['a'], {b: [], c: ['b'], d: ['c']}],
+    ['the last', ['d'], {a: [], b: ['a'], c: ['a', 'b']}],
+    ['all', ['a', 'b', 'c', 'd'], {}]
+  ])('%s', (_, unwanted, expected) => {
+    const list = [phase('a'), phase('b', 'a'), phase('c', 'a', 'b'), phase('d', 'c')];
+    expect(left(unwanted, ...list)).toEqual(expected);
+  });
+
+  test('a need of an earlier list stays', () => {
+    expect(left(['b'], phase('b', 'earlier'), phase('c', 'b'))).toEqual({c: ['earlier']});
+  });
+});
+
+describe('the name', () => {
+  const claim = async (clusters: string) => {
+    const {after, saved} = planned({}, {'kind get clusters': clusters});
+    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
+    const error = await after
+      .find(({name}) => name === 'name')
+      ?.run(work)
+      .catch((error: Error) => error);
+    return {error, saved};
+  };
+
+  test('that is free is told to post, just before the cluster is made', async () => {
+    expect(await claim('')).toEqual({error: undefined, saved: [{cluster: 'istio-ds'}]});
+  });
+
+  test('that is taken is never told to post: nobody else’s cluster is deleted', async () => {
+    const {error, saved} = await claim('istio-ds\n');
+    expect(error?.message).toMatch(/exists already/);
+    expect(saved).toEqual([]);
+  });
+});
+
+describe('before anything is made', () => {
+  test('a check that fails ends the run', async () => {
+    const {before, run} = planned(
+      {},
+      {
+        'docker network inspect kind': '[{"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}]'
+      }
+    );
+    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
+    const network = before.find(({name}) => name === 'check network');
+    await expect(network?.run(work)).rejects.toMatchObject({
+      name: 'CheckFailed',
+      message: 'network/kind/families failed'
+    });
+    expect(run.ledger.failedIn('network')?.id).toBe('network/kind/families');
+  });
+});

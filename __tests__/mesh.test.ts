@@ -1,0 +1,149 @@
+import {describe, expect, test} from '@jest/globals';
+import type {Pod} from '../src/kube.ts';
+import {applyCommand, installIstio, untilHealthy} from '../src/phases/mesh.ts';
+import {type Answer, fakeSh, fakeWork} from './fake.ts';
+import {planOf} from './planned.ts';
+import {pod, waiting} from './things.ts';
+
+interface Status {
+  state?: string;
+  observedGeneration?: number;
+  conditions?: object[];
+}
+const istio = (status: Status) => ({
+  kind: 'Istio',
+  metadata: {name: 'default', generation: 2},
+  spec: {version: 'v1.30.3'},
+  status: {observedGeneration: 2, ...status}
+});
+const ready = {type: 'Ready', status: 'True'};
+const reconcileError = (message: string) =>
+  istio({conditions: [{type: 'Reconciled', status: 'False', reason: 'ReconcileError', message}]});
+const istiod = (availableReplicas: number) => ({
+  kind: 'Deployment',
+  metadata: {name: 'istiod', namespace: 'istio-system'},
+  status: {availableReplicas}
+});
+const endOfLife =
+  'validation error: version "v1.27.0" is end-of-life and cannot be installed; use a supported version';
+const notDual =
+  'failed to install: Service "istiod" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
+const noImage: Pod = pod('istio-system', 'istiod', {
+  ready: false,
+  statuses: [waiting('discovery', 'ErrImagePull', 'registry.example/pilot:9: not found')]
+});
+
+/** Tells these one after the other; what waits between them is not told. */
+function api(said: object[], apply: Answer = '') {
+  let turn = 0;
+  return fakeSh(([, verb]) => {
+    if (verb === 'apply') return apply;
+    if (verb === 'wait') return '';
+    return JSON.stringify(said[Math.min(turn++, said.length - 1)]);
+  });
+}
+const items = (...items: object[]) => ({kind: 'List', items});
+/** A clock on which each reading takes a minute. */
+const hasty = () => {
+  let now = 0;
+  return fakeWork(() => (now += 60));
+};
+
+describe('installIstio', () => {
+  test('applies the resource and waits for istiod', async () => {
+    const sh = api([items(), items(istio({}), istiod(0)), items(istio({}), istiod(1))]);
+    const work = fakeWork();
+    await installIstio(planOf(), work, sh);
+    expect(sh.calls[0]).toBe(applyCommand(planOf(), 'istio.yaml').join(' '));
+    expect(work.waits.filter(Boolean)).toEqual([
+      'the operator to make istiod',
+      'istiod to be available'
+    ]);
+  });
+
+  test.each([
+    ['spec.version: Unsupported value: "v9.9.9": supported values: "v1.30.3"', 'input'],
+    ['strict decoding error: unknown field "spec.values.pilot.nosuch"', 'input'],
+    ['spec.values.pilot.cpu: Invalid value: "string"', 'input'],
+    ['failed calling webhook "x": connection refused', 'istio']
+  ])('a refusal is told as it is: %s', async (stderr, failureClass) => {
+    await expect(
+      installIstio(planOf(), fakeWork(), api([], {code: 1, stderr}))
+    ).rejects.toMatchObject({
+      message: expect.stringContaining(`refused: ${stderr}`),
+      because: {
+        class: failureClass,
+        layer: 'control-plane',
+        hint: expect.stringContaining('`istio-version`')
+      }
+    });
+  });
+
+  test.each([
+    [endOfLife, 'input', 'control-plane'],
+    [notDual, 'infrastructure', 'node']
+  ])(
+    'what the operator will go on saying ends the wait: %s',
+    async (message, failureClass, layer) => {
+      const sh = api([items(reconcileError(message))]);
+      const work = fakeWork();
+      await expect(installIstio(planOf(), work, sh)).rejects.toMatchObject({
+        message: `the Istio resource: ReconcileError: ${message}`,
+        because: {class: failureClass, layer}
+      });
+      expect(sh.calls.filter(line => line.includes(' get '))).toHaveLength(1);
+    }
+  );
+
+  test('an image that cannot be pulled ends the wait, for the resource does not tell', async () => {
+    const waits = istio({conditions: [{type: 'Ready', status: 'False', reason: 'IstiodNotReady'}]});
+    await expect(
+      installIstio(planOf(), fakeWork(), api([items(waits, istiod(0), noImage)]))
+    ).rejects.toThrow(
+      'Pod istio-system/istiod-1: ErrImagePull: registry.example/pilot:9: not found'
+    );
+  });
+
+  test('a namespace that is not there yet heals', async () => {
+    const sh = api([
+      items(reconcileError('namespace "istio-system" doesn\'t exist')),
+      items(istiod(1))
+    ]);
+    const work = fakeWork();
+    await installIstio(planOf(), work, sh);
+    expect(work.waits).toContain('Istio: ReconcileError');
+  });
+
+  test('an error that holds does not', async () => {
+    const sh = api([items(reconcileError('no kind "X" is registered'))]);
+    await expect(installIstio(planOf(), hasty(), sh)).rejects.toMatchObject({
+      because: {class: 'istio', layer: 'control-plane'}
+    });
+  });
+});
+
+describe('untilHealthy', () => {
+  test('is so when the operator has seen this very resource, and says so twice', async () => {
+    const sh = api([
+      istio({}),
+      istio({state: 'Healthy', conditions: [ready], observedGeneration: 1}),
+      istio({state: 'IstioCNINotFound', conditions: [ready]}),
+      istio({state: 'Healthy', conditions: [{...ready, status: 'False'}]}),
+      istio({state: 'Healthy', conditions: [ready]})
+    ]);
+    const work = fakeWork();
+    expect(await untilHealthy(work, sh)).toBe('v1.30.3');
+    expect(work.waits.filter(Boolean)).toEqual([
+      'Istio to be Healthy, it is new',
+      'Istio to be Healthy, it is Healthy',
+      'Istio to be Healthy, it is IstioCNINotFound',
+      'Istio to be Healthy, it is Healthy'
+    ]);
+  }, 20_000);
+
+  test('what the operator will go on saying ends the wait', async () => {
+    await expect(untilHealthy(fakeWork(), api([reconcileError(endOfLife)]))).rejects.toThrow(
+      endOfLife
+    );
+  });
+});

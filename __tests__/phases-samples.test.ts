@@ -1,0 +1,136 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {samples} from '../src/manifests/samples.ts';
+import {deploySamples, readSamples, workloads} from '../src/phases/samples.ts';
+import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
+import {inputsOf, planOf} from './planned.ts';
+import {pod, waiting} from './things.ts';
+
+const runner = eachOnRunner();
+const names = samples.map(({file}) => file);
+
+/** Writes these sample files into a directory of the workspace. */
+function write(files: string[]): void {
+  for (const name of files) {
+    const file = path.join(runner.directory, 'samples', name);
+    fs.mkdirSync(path.dirname(file), {recursive: true});
+    fs.writeFileSync(file, `# ${name}\n`);
+  }
+}
+
+describe('readSamples', () => {
+  test('those built in need no reading', async () =>
+    expect(await readSamples(inputsOf())).toBeNull());
+
+  test('reads all four from a directory', async () => {
+    write(names);
+    expect(await readSamples(inputsOf({samples: 'samples'}))).toEqual(
+      Object.fromEntries(names.map(name => [name, `# ${name}\n`]))
+    );
+  });
+
+  test.each(names)('a directory that lacks %s is a bad input', async name => {
+    write(names.filter(other => other !== name));
+    await expect(readSamples(inputsOf({samples: 'samples'}))).rejects.toMatchObject({
+      because: {class: 'input'},
+      message: expect.stringMatching(
+        new RegExp(`^samples: found .*, which lacks ${name}; accepted is`)
+      )
+    });
+  });
+});
+
+describe('deploySamples', () => {
+  const all = () => workloads.map(({namespace, app}) => pod(namespace, app));
+  const failing = {
+    kind: 'Deployment',
+    metadata: {name: 'sleep', namespace: 'sleep'},
+    status: {
+      conditions: [
+        {
+          type: 'ReplicaFailure',
+          status: 'True',
+          reason: 'FailedCreate',
+          message: 'failed calling webhook'
+        }
+      ]
+    }
+  };
+  /** Tells these pods, one list after the other, and these Deployments. */
+  function api(lists: object[][], deployments: object[] = [], apply: Answer = '') {
+    let turn = 0;
+    return fakeSh(([, verb, what]) => {
+      if (verb === 'apply') return apply;
+      if (verb === 'wait' || verb === 'rollout') return '';
+      if (what === 'deployments') return JSON.stringify({items: deployments});
+      return JSON.stringify({items: lists[Math.min(turn++, lists.length - 1)]});
+    });
+  }
+
+  test('has a workload in each namespace, and two without sidecars', () => {
+    expect(workloads.map(({namespace, app}) => `${namespace}/${app}`)).toEqual([
+      'dual-stack/tcp-echo',
+      'ipv4/tcp-echo',
+      'ipv6/tcp-echo',
+      'sleep/sleep',
+      'plain/tcp-echo',
+      'plain/sleep'
+    ]);
+  });
+
+  test('waits for a pod of each to be there, and for all to be ready', async () => {
+    const [first, ...rest] = all();
+    const work = fakeWork();
+    const notReady = pod('dual-stack', 'tcp-echo', {ready: false});
+    await deploySamples(
+      planOf(),
+      work,
+      api([[...rest], [notReady, ...rest], [first ?? {}, notReady, ...rest], all()])
+    );
+    expect(work.waits.filter(Boolean)).toEqual(Array(3).fill('dual-stack/tcp-echo to be ready'));
+  });
+
+  test('an image that cannot be pulled ends the wait', async () => {
+    const [, ...rest] = all();
+    const stuck = pod('dual-stack', 'tcp-echo', {
+      ready: false,
+      init: [waiting('istio-init', 'ErrImagePull', 'unauthorized')]
+    });
+    await expect(
+      deploySamples(planOf(), fakeWork(), api([[stuck, ...rest]]))
+    ).rejects.toMatchObject({
+      message: 'Pod dual-stack/tcp-echo-1: ErrImagePull: unauthorized',
+      because: {class: 'istio', layer: 'workload'}
+    });
+  });
+
+  test('a webhook that refuses all pods is told when it goes on', async () => {
+    let now = 0;
+    const work = fakeWork(() => (now += 60));
+    await expect(deploySamples(planOf(), work, api([[]], [failing]))).rejects.toMatchObject({
+      message: 'Deployment sleep/sleep makes no pods: failed calling webhook',
+      because: {class: 'istio', layer: 'workload'}
+    });
+    expect(work.waits[0]).toBe('pods of sleep/sleep: FailedCreate');
+  });
+
+  test('a webhook that refuses is told though pods without sidecars are there', async () => {
+    let now = 0;
+    const work = fakeWork(() => (now += 60));
+    const plain = all().filter(({metadata}) => metadata.namespace === 'plain');
+    const giveUp = setTimeout(work.stop, 2000);
+    try {
+      await expect(deploySamples(planOf(), work, api([plain], [failing]))).rejects.toThrow(
+        'makes no pods'
+      );
+    } finally {
+      clearTimeout(giveUp);
+    }
+  });
+
+  test('manifests that are refused', async () => {
+    const sh = api([], [], {code: 1, stderr: 'error validating data'});
+    await expect(deploySamples(planOf(), fakeWork(), sh)).rejects.toThrow('error validating data');
+  });
+});

@@ -1,0 +1,191 @@
+// Faults, caused in a real run while it is recorded, and what must be told of each.
+// `before`: the bundle's command just before which the fault is caused; without it, before the run.
+// `cause`: shell, in the lab; NODE is the cluster's node, KUBECONFIG its kubeconfig.
+
+/** Everything is in place, and the checks of the mesh are about to start. */
+const look = /^kubectl get nodes,deployments/;
+const operator = /^helm install/;
+
+const podIp = family =>
+  `$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep ${family === 6 ? '' : '-v '}:)`;
+const cutPod = family =>
+  `docker exec $NODE ${family === 6 ? 'ip6tables' : 'iptables'} -I FORWARD -d ${podIp(family)} -j DROP`;
+const stopController = `docker exec $NODE mv /etc/kubernetes/manifests/kube-controller-manager.yaml /root/
+until ! docker exec $NODE pgrep -x kube-controller >/dev/null; do sleep 0.2; done`;
+const dropSlice = family => `${stopController}
+kubectl get endpointslices -n dual-stack -o json | jq -r '.items[] | select(.metadata.labels["kubernetes.io/service-name"] == "tcp-echo" and .addressType == "IPv${family}") | .metadata.name' | xargs -r kubectl delete endpointslice -n dual-stack`;
+const patchEcho =
+  patch => `kubectl patch deployment tcp-echo -n dual-stack --type=json -p '${patch}'
+kubectl rollout status deployment/tcp-echo -n dual-stack --timeout=60s
+until [ "$(kubectl get pods -n dual-stack -l app=tcp-echo -o name | wc -l)" = 1 ]; do sleep 0.3; done`;
+
+export const faults = {
+  'ipv6-dropped-on-node': {
+    title: 'IPv6 dropped for the echo port on the node',
+    before: look,
+    cause: 'docker exec $NODE ip6tables -I FORWARD -p tcp --dport 9000 -j DROP',
+    expect: {class: 'infrastructure', layer: 'cluster'}
+  },
+  'ipv6-dropped-to-pod': {
+    title: 'IPv6 dropped to the dual-stack pod only',
+    before: look,
+    cause: cutPod(6),
+    expect: {class: 'connectivity', layer: 'path'}
+  },
+  'ipv4-dropped-to-pod': {
+    title: 'IPv4 dropped to the dual-stack pod only',
+    before: look,
+    cause: cutPod(4),
+    expect: {class: 'connectivity', layer: 'path'}
+  },
+  'both-dropped-to-pod': {
+    title: 'IPv4 and IPv6 dropped to the dual-stack pod',
+    before: look,
+    cause: `${cutPod(4)}\n${cutPod(6)}`,
+    expect: {class: 'connectivity', layer: 'echo'}
+  },
+  'ipv6-dropped-in-sidecar': {
+    title: "IPv6 dropped to a sidecar's inbound port only",
+    before: look,
+    cause: `ip=${podIp(6)}
+for ns in $(docker exec $NODE ip netns list | cut -d' ' -f1); do
+  if docker exec $NODE ip netns exec $ns ip -6 address | grep -q " $ip/"; then
+    docker exec $NODE ip netns exec $ns ip6tables -I INPUT -p tcp --dport 15006 -j DROP
+  fi
+done`,
+    expect: {class: 'connectivity', layer: 'path'}
+  },
+  'dual-stack-off': {
+    title: '`ISTIO_DUAL_STACK` missing in pilot and proxies',
+    values: {
+      meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: 'false'}}},
+      pilot: {env: {ISTIO_DUAL_STACK: 'false'}}
+    },
+    expect: {class: 'istio', layer: 'control-plane'}
+  },
+  'dual-stack-off-in-echo': {
+    title: '`ISTIO_DUAL_STACK` missing in the echo pod alone',
+    before: look,
+    cause: patchEcho(
+      '[{"op": "add", "path": "/spec/template/metadata/annotations", "value": {"proxy.istio.io/config": "proxyMetadata: {ISTIO_DUAL_STACK: \\"false\\"}"}}]'
+    ),
+    expect: {class: 'istio', layer: 'proxy'}
+  },
+  'stale-endpoint': {
+    title: 'A stale endpoint',
+    before: look,
+    cause: `${stopController}
+slice=$(kubectl get endpointslices -n dual-stack -o json | jq -r '.items[] | select(.metadata.labels["kubernetes.io/service-name"] == "tcp-echo" and .addressType == "IPv4") | .metadata.name')
+kubectl patch endpointslice $slice -n dual-stack --type=json -p '[{"op": "add", "path": "/endpoints/-", "value": {"addresses": ["10.244.0.250"], "conditions": {"ready": true}}}]'`,
+    expect: {class: 'infrastructure', layer: 'endpoints'}
+  },
+  'echo-answers-wrongly': {
+    title: 'The echo answers wrongly',
+    before: look,
+    cause: patchEcho(
+      '[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["9000,9001,9002", "goodbye"]}]'
+    ),
+    expect: {class: 'connectivity', layer: 'echo'}
+  },
+  'operator-image-missing': {
+    title: 'The operator image cannot be pulled',
+    flags: ['--operator-image', 'quay.io/sail-dev/sail-operator:nosuch'],
+    expect: {class: 'infrastructure', layer: 'operator'}
+  },
+  'istiod-image-missing': {
+    title: 'The istiod image cannot be pulled',
+    values: {pilot: {image: 'registry.istio.io/release/pilot:nosuch'}},
+    expect: {class: 'infrastructure', layer: 'control-plane'}
+  },
+  'sidecar-image-missing': {
+    title: 'The sidecar image cannot be pulled',
+    values: {global: {proxy: {image: 'registry.istio.io/release/proxyv2:nosuch'}}},
+    expect: {class: 'infrastructure', layer: 'workload'}
+  },
+  'no-injection-label': {
+    title: 'No injection label',
+    flags: ['--injection-label', 'istio.io/rev=nosuch'],
+    expect: {class: 'istio', layer: 'workload'}
+  },
+  'service-single-stack': {
+    title: 'The Service made SingleStack',
+    before: look,
+    cause: `kubectl patch service tcp-echo -n dual-stack --type=merge -p '{"spec": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"], "clusterIPs": ['"$(kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}' | jq -R .)"']}}'`,
+    expect: {class: 'connectivity', layer: 'service'}
+  },
+  'ipv4-slice-missing': {
+    title: 'The IPv4 EndpointSlice missing',
+    before: look,
+    cause: dropSlice(4),
+    expect: {class: 'infrastructure', layer: 'endpoints'}
+  },
+  'ipv6-slice-missing': {
+    title: 'The IPv6 EndpointSlice missing',
+    before: look,
+    cause: dropSlice(6),
+    expect: {class: 'infrastructure', layer: 'endpoints'}
+  },
+  'dns-down': {
+    title: 'DNS down',
+    before: look,
+    cause: `kubectl scale deployment coredns -n kube-system --replicas=0
+kubectl wait pods -n kube-system -l k8s-app=kube-dns --for=delete --timeout=60s`,
+    expect: {class: 'infrastructure', layer: 'dns'}
+  },
+  'istiod-down': {
+    title: 'istiod down after it was ready',
+    before: look,
+    cause: `kubectl scale deployment sail-operator -n sail-operator --replicas=0
+kubectl scale deployment istiod -n istio-system --replicas=0
+kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
+    expect: {class: 'istio', layer: 'control-plane'}
+  },
+  'kind-network-ipv4-only': {
+    title: 'The `kind` network has only IPv4',
+    cause: 'docker network rm kind || true\ndocker network create kind',
+    undo: 'docker network rm kind',
+    expect: {class: 'infrastructure', layer: 'network'}
+  },
+  'docker-down': {
+    title: 'Docker down',
+    docker: 'unix:///nonexistent/docker.sock',
+    expect: {class: 'infrastructure', layer: 'runner'}
+  },
+  'node-killed': {
+    title: 'The node container killed',
+    before: look,
+    cause: 'docker kill $NODE',
+    expect: {class: 'infrastructure', layer: 'node'}
+  },
+  'node-killed-early': {
+    title: 'The node container killed while the operator is installed',
+    before: operator,
+    cause: 'docker kill $NODE',
+    expect: {class: 'infrastructure', layer: 'node'}
+  },
+  'cluster-single-stack': {
+    title: 'A cluster that is not dual-stack',
+    flags: [
+      '--kind-config',
+      JSON.stringify({
+        kubeadmConfigPatches: [
+          'kind: ClusterConfiguration\nnetworking:\n  podSubnet: 10.244.0.0/16\n  serviceSubnet: 10.96.0.0/16\n'
+        ]
+      })
+    ],
+    expect: {class: 'infrastructure', layer: 'node'}
+  },
+  'unknown-istio': {
+    title: 'An Istio version that the operator does not offer',
+    flags: ['--istio-version', '9.9.9'],
+    expect: {class: 'input', layer: ''}
+  },
+  'taken-name': {
+    title: 'The cluster name is taken',
+    flags: ['--cluster-name', 'taken'],
+    cause:
+      "printf 'kind: Cluster\\napiVersion: kind.x-k8s.io/v1alpha4\\n' | kind create cluster -q --name taken --image kindest/node:v1.34.4 --kubeconfig /dev/null --config - || true",
+    undo: 'kind delete cluster -q --name taken --kubeconfig /dev/null',
+    expect: {class: 'input', layer: ''}
+  }
+};

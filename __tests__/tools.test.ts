@@ -1,0 +1,197 @@
+import {execFileSync} from 'node:child_process';
+import {createHash} from 'node:crypto';
+import * as fs from 'node:fs';
+import {createServer, type Server} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import * as path from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {provideTool} from '../src/phases/tools.ts';
+import {type Architecture, type ToolName, tools} from '../src/pins.ts';
+import type {Sh} from '../src/sh.ts';
+import {eachOnRunner, fakeSh} from './fake.ts';
+import {inputsOf} from './planned.ts';
+
+const runner = eachOnRunner();
+const architecture: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+const versions = {kind: 'v0.0.7', kubectl: 'v1.2.3', helm: 'v3.9.9'};
+/** What the fake of each tool answers to any arguments. */
+const program = (name: ToolName) => `#!/bin/sh\necho "${name} ${versions[name]}+g1234 go1.26"\n`;
+const sum = (file: Buffer) => createHash('sha256').update(file).digest('hex');
+
+/** Runs with the PATH of this test: without an environment given, a child has that of jest itself. */
+const sh: Sh = async ([program = '', ...rest]) => ({
+  code: 0,
+  stdout: execFileSync(program, rest, {encoding: 'utf8', env: process.env}),
+  stderr: '',
+  late: false
+});
+
+let server: Server;
+let mirror: string;
+/** Path → what is served there. */
+let served: Map<string, Buffer>;
+let asked: string[];
+
+beforeEach(async () => {
+  served = new Map();
+  asked = [];
+  server = createServer(({url = ''}, response) => {
+    asked.push(url);
+    const file = served.get(url);
+    if (file) response.end(file);
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening));
+  mirror = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`;
+  process.env.RUNNER_TOOL_CACHE = path.join(runner.directory, 'tools');
+});
+afterEach(() => new Promise(closed => server.close(closed)));
+
+/** Where a tool is on the mirror. */
+const placeOf = (name: ToolName): string =>
+  `/base/${tools[name].url(versions[name], architecture).replace('https://', '')}`;
+
+/** Plants a tool and the checksum beside it; its path on the mirror. */
+function plant(name: ToolName, checksum?: string): string {
+  const file = name === 'helm' ? archive() : Buffer.from(program(name));
+  const place = placeOf(name);
+  served.set(place, file);
+  served.set(
+    place + tools[name].checksumSuffix,
+    Buffer.from(`${checksum ?? sum(file)}  ${path.basename(place)}\n`)
+  );
+  return place;
+}
+
+/** helm comes as linux-ARCHITECTURE/helm in an archive. */
+function archive(): Buffer {
+  const directory = path.join(runner.directory, 'archive');
+  fs.mkdirSync(path.join(directory, `linux-${architecture}`), {recursive: true});
+  fs.writeFileSync(path.join(directory, `linux-${architecture}`, 'helm'), program('helm'));
+  return execFileSync('tar', ['-cz', '-C', directory, `linux-${architecture}`]);
+}
+
+const provide = (name: ToolName, given: Record<string, string> = {}) =>
+  provideTool(name, inputsOf({mirror, [`${name}-version`]: versions[name], ...given}), sh);
+
+describe('a tool', () => {
+  test.each(['kind', 'kubectl', 'helm'] as const)(
+    '%s is fetched, verified, kept and put on PATH',
+    async name => {
+      const place = plant(name);
+      const tool = await provide(name);
+      expect(tool.version).toBe(versions[name]);
+      expect(execFileSync(path.join(tool.directory, name), {encoding: 'utf8'})).toContain(
+        versions[name]
+      );
+      expect(
+        tool.directory.startsWith(
+          path.join(runner.directory, 'tools', name, versions[name].slice(1))
+        )
+      ).toBe(true);
+      expect(runner.text('PATH')).toBe(`${tool.directory}\n`);
+      expect(process.env.PATH?.split(path.delimiter)[0]).toBe(tool.directory);
+      expect(asked).toEqual([place + tools[name].checksumSuffix, place]);
+    }
+  );
+
+  test('is taken from the tool cache the second time, without a request', async () => {
+    plant('kind');
+    const first = await provide('kind');
+    asked = [];
+    expect(await provide('kind')).toEqual(first);
+    expect(asked).toEqual([]);
+  });
+
+  test('with another checksum is refused, deleted, and not kept', async () => {
+    plant('kubectl', 'a'.repeat(64));
+    await expect(provide('kubectl')).rejects.toMatchObject({
+      name: 'Fault',
+      because: {class: 'infrastructure', layer: 'runner'},
+      message: expect.stringContaining(`instead of ${'a'.repeat(64)}`)
+    });
+    expect(fs.existsSync(path.join(runner.directory, 'tools'))).toBe(false);
+    expect(fs.readdirSync(runner.directory).filter(name => /^[0-9a-f-]{36}$/.test(name))).toEqual(
+      []
+    );
+    expect(runner.text('PATH')).toBe('');
+  });
+
+  test.each([
+    ['no checksum is published', 404, /could not be downloaded: .*404/],
+    ['a page is served for it', 'Sign in', /holds no SHA-256 checksum/]
+  ])('is not fetched when %s', async (_, checksum, message) => {
+    const place = plant('kind');
+    const beside = place + tools.kind.checksumSuffix;
+    if (typeof checksum === 'string') served.set(beside, Buffer.from(checksum));
+    else served.delete(beside);
+    await expect(provide('kind')).rejects.toThrow(message);
+    expect(asked).toEqual([beside]);
+  });
+
+  test('of the pinned version is held to the mirror’s checksum, for a mirror may build its own', async () => {
+    const version = tools.kind.version;
+    const place = placeOf('kind').replaceAll(versions.kind, version);
+    served.set(place, Buffer.from(program('kind')));
+    served.set(`${place}.sha256sum`, Buffer.from(sum(Buffer.from(program('kind')))));
+    await provide('kind', {'kind-version': version});
+    expect(asked).toEqual([`${place}.sha256sum`, place]);
+  });
+
+  test('on PATH is taken as it is, and nothing is fetched', async () => {
+    const directory = path.join(runner.directory, 'bin');
+    fs.mkdirSync(directory);
+    fs.writeFileSync(path.join(directory, 'helm'), program('helm'), {mode: 0o755});
+    process.env.PATH = `${directory}${path.delimiter}${process.env.PATH}`;
+    expect(await provide('helm', {'helm-version': 'path'})).toEqual({
+      directory,
+      version: versions.helm
+    });
+    expect(asked).toEqual([]);
+    expect(runner.text('PATH')).toBe('');
+  });
+
+  test('that is not on PATH is a bad input, which says what would do', async () => {
+    process.env.PATH = runner.directory;
+    await expect(provideTool('kind', inputsOf({'kind-version': 'path'}), sh)).rejects.toMatchObject(
+      {
+        because: {class: 'input'},
+        message: `kind-version: found "path", but there is no kind on PATH; accepted is a version such as \`${tools.kind.version}\``
+      }
+    );
+  });
+
+  test.each([
+    ['kind v0.33.0 go1.26.1 linux/amd64\n', 'v0.33.0'],
+    ['Client Version: v1.34.4\nKustomize Version: v5.7.1\n', 'v1.34.4'],
+    ['v3.19.5+g4a3f\n', 'v3.19.5'],
+    ['v4.0.0-rc.1+g4a3f', 'v4.0.0-rc.1'],
+    ['own build\n', 'own build']
+  ])('says its version: %j', async (said, version) => {
+    const directory = path.join(runner.directory, 'bin');
+    fs.mkdirSync(directory);
+    fs.writeFileSync(path.join(directory, 'kind'), '', {mode: 0o755});
+    process.env.PATH = directory;
+    const tool = await provideTool(
+      'kind',
+      inputsOf({'kind-version': 'path'}),
+      fakeSh({'kind version': said})
+    );
+    expect(tool.version).toBe(version);
+  });
+});
+
+test.each(Object.entries(tools))(
+  'the pin of %s is whole',
+  (name, {version, sha256, url, checksumSuffix}) => {
+    expect(version).toMatch(/^v\d+\.\d+\.\d+$/);
+    expect(Object.keys(sha256).sort()).toEqual(['amd64', 'arm64']);
+    for (const one of Object.values(sha256)) expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(sha256.amd64).not.toBe(sha256.arm64);
+    for (const architecture of ['amd64', 'arm64'] as const)
+      expect(url(version, architecture)).toMatch(
+        new RegExp(`^https://.*${name}.*${architecture}|^https://.*${architecture}.*${name}$`)
+      );
+    expect(checksumSuffix).toMatch(/^\.sha256(sum)?$/);
+  }
+);

@@ -1,0 +1,213 @@
+// npm run bench [-- --runs 5]: in the lab, the documented steps and the Action's bundle in turn, on the same images.
+// Prints medians, spread and ratios, and writes docs/performance.md. Needs Node 24, which reads our TypeScript.
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import {parseArgs} from 'node:util';
+import {lab, plainEnvoy} from './lab.mjs';
+
+const root = import.meta.dirname;
+const steps = path.join(root, '..', 'shared', 'bench', 'documented-steps');
+const chart = `${lab.mirror}/${lab.chart.replace('https://', '')}`;
+const sampleImages = ['registry.istio.io/release/tcp-echo-server:1.3', 'curlimages/curl:8.16.0'];
+const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-bench-'));
+const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
+
+/** Runs a program to its end. Its output, and when it was started. */
+async function run(program, args, more = {}) {
+  const started = Date.now();
+  const child = spawn(program, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {...env, ...more}
+  });
+  let stdout = '';
+  child.stdout.on('data', data => (stdout += data));
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${program} ended with ${code}:\n${stdout.slice(-2000)}`);
+  return {stdout, started, seconds: (Date.now() - started) / 1000};
+}
+
+/** The page's samples, as files. */
+async function writeSamples() {
+  const {builtIn} = await import('./src/manifests/samples.ts');
+  for (const [name, text] of Object.entries(
+    builtIn({echo: sampleImages[0], client: `docker.io/${sampleImages[1]}`})
+  )) {
+    fs.mkdirSync(path.join(temp, path.dirname(name)), {recursive: true});
+    fs.writeFileSync(path.join(temp, name), text);
+  }
+}
+
+/** Stage → seconds, as the script prints them. */
+async function documented() {
+  const extra = Object.entries(plainEnvoy.pilot.env).map(
+    ([name, value]) => `        ${name}: "${value}"`
+  );
+  const kubeconfig = path.join(temp, 'kubeconfig');
+  try {
+    const {stdout} = await run(steps, [], {
+      KUBECONFIG: kubeconfig,
+      CHART: chart,
+      SAMPLES: temp,
+      NAME: 'bench-steps',
+      NODE_IMAGE: lab.images[0],
+      IMAGES: [...lab.images.slice(1), ...sampleImages].join(' '),
+      EXTRA: [...extra, '    telemetry:', '      enabled: false'].join('\n')
+    });
+    return Object.fromEntries(
+      [...stdout.matchAll(/^(.+?) +([\d.]+)s$/gm)].map(([, stage, seconds]) => [
+        stage,
+        Number(seconds)
+      ])
+    );
+  } finally {
+    spawnSync('kind', ['delete', 'cluster', '--name', 'bench-steps', '--kubeconfig', kubeconfig], {
+      env
+    });
+  }
+}
+
+/** Seconds until the documented validations have passed, and until everything is written; and each phase's. */
+async function action() {
+  const results = path.join(temp, 'results');
+  const flags = {
+    'cluster-name': 'bench-action',
+    'node-image': lab.images[0],
+    'operator-chart': chart,
+    'istio-values': JSON.stringify(plainEnvoy),
+    'results-dir': results,
+    ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path']))
+  };
+  const {started} = await run(process.execPath, [
+    'start.mjs',
+    ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+  ]);
+  const found = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));
+  const before = (Date.parse(found.started) - started) / 1000;
+  const seed = found.checks.filter(({title}) => title.startsWith('seed'));
+  const looked = found.phases.find(({name}) => name === 'look');
+  const validated = Math.max(
+    looked.at + looked.seconds,
+    ...seed.flatMap(({attempts}) => attempts.map(({at, seconds}) => at + seconds))
+  );
+  return {
+    validated: before + validated,
+    whole: (fs.statSync(path.join(results, 'report.html')).mtimeMs - started) / 1000,
+    checks: found.checks.filter(({verdict}) => verdict !== 'skipped').length,
+    phases: found.phases
+  };
+}
+
+/** The bundle that only reads its inputs and refuses them, against a Node that does nothing; milliseconds. */
+async function startUp(count) {
+  const time = async args => {
+    const start = performance.now();
+    await once(
+      spawn(process.execPath, args, {
+        stdio: 'ignore',
+        env: {...env, INPUT_TIMEOUT: 'never', RUNNER_TEMP: temp}
+      }),
+      'close'
+    );
+    return performance.now() - start;
+  };
+  const bare = [];
+  const bundle = [];
+  for (let i = 0; i < count; i++) {
+    bare.push(await time(['--eval', '']));
+    bundle.push(await time(['dist/index.js']));
+  }
+  return {bare: median(bare), bundle: median(bundle)};
+}
+
+function median(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  const middle = sorted.length / 2;
+  return sorted.length % 2 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+const spread = (values, digits = 1) =>
+  `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)})`;
+
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`).join('\n');
+
+function report(pairs, start) {
+  const by = pick => pairs.map(pick);
+  const ratio = pick => by(({steps, action}) => pick(action) / steps.TOTAL);
+  const stages = Object.keys(pairs[0].steps);
+  const phases = pairs[0].action.phases.map(({name}) => name);
+  const ofPhase = name =>
+    by(({action}) => action.phases.find(phase => phase.name === name)?.seconds ?? 0);
+  return [
+    '# Performance',
+    `Measured by \`npm run bench\`: ${pairs.length} pairs, the documented steps and the Action in turn in one run, with the real Sail Operator 1.30.3 and Istio 1.30.3, on ${os.cpus().length} cores, Node ${process.version}. Median (least to most).`,
+    table(
+      ['', 'seconds', 'ratio to the documented steps'],
+      [
+        ['the documented steps', spread(by(({steps}) => steps.TOTAL)), '1'],
+        [
+          'the Action, until the four documented validations have passed',
+          spread(by(({action}) => action.validated)),
+          spread(
+            ratio(action => action.validated),
+            2
+          )
+        ],
+        [
+          `the Action, all ${pairs[0].action.checks} checks and reports`,
+          spread(by(({action}) => action.whole)),
+          spread(
+            ratio(action => action.whole),
+            2
+          )
+        ]
+      ]
+    ),
+    '## The documented steps',
+    table(
+      ['stage', 'seconds'],
+      stages.map(stage => [stage, spread(by(({steps}) => steps[stage]))])
+    ),
+    "## The Action's phases",
+    'They overlap: the sum is more than the whole.',
+    table(
+      ['phase', 'starts at', 'seconds'],
+      phases.map(name => [
+        name,
+        spread(by(({action}) => action.phases.find(phase => phase.name === name)?.at ?? 0)),
+        spread(ofPhase(name))
+      ])
+    ),
+    '## The bundle',
+    table(
+      ['', ''],
+      [
+        ['size', `${(fs.statSync(path.join(root, 'dist', 'index.js')).size / 1e6).toFixed(2)} MB`],
+        ['Node that does nothing', `${start.bare.toFixed(0)} ms`],
+        ['the bundle, refusing an input', `${start.bundle.toFixed(0)} ms`]
+      ]
+    )
+  ].join('\n\n');
+}
+
+const {runs} = parseArgs({options: {runs: {type: 'string', default: '5'}}}).values;
+try {
+  await writeSamples();
+  const pairs = [];
+  for (let i = 1; i <= Number(runs); i++) {
+    const pair = {steps: await documented(), action: await action()};
+    console.log(
+      `${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
+    );
+    pairs.push(pair);
+  }
+  const text = `${report(pairs, await startUp(11))}\n`;
+  fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
+  console.log(text);
+} finally {
+  fs.rmSync(temp, {recursive: true, force: true});
+}
