@@ -64,7 +64,7 @@ function write(file: string, text: string | Buffer, mode = 0o644): string {
 describe('the bundle, rehearsed', () => {
   test('there is a recording', () => expect(recordings()).not.toEqual([]));
 
-  test.each<string>(recordings())('%s ends as it did when it was recorded', async name => {
+  test.concurrent.each<string>(recordings())('%s ends as it did when it was recorded', async name => {
     const about = JSON.parse(
       fs.readFileSync(path.join(root, recordingsHere, name, 'recording.json'), 'utf8')
     );

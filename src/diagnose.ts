@@ -22,7 +22,7 @@ const blame: Record<Layer, {class: FailureClass; hint: string}> = {
   },
   node: {
     class: 'infrastructure',
-    hint: 'The cluster itself is not dual-stack: see its nodes, pod CIDRs and `kind-config`.'
+    hint: 'The cluster itself is at fault: see its nodes and their containers, their pod CIDRs, and `kind-config`.'
   },
   operator: {class: 'operator', hint: "See the operator's Deployment and its log in diagnostics/."},
   'control-plane': {
@@ -205,26 +205,30 @@ function ofError(first: {phase: string; error: unknown} | undefined): Failure | 
   if (!first) return null;
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
+  if (!(error instanceof Fault) && error.name !== 'CommandError') return ofBug(error);
+  const message = oneLine(error.message);
+  // the API server or the node is gone, whichever phase asked it
+  if (nodeGone.test(message))
+    return {...blame.node, layer: 'node', check: null, message, reproduce: 'kubectl get nodes'};
   if (error instanceof Fault) {
     const {class: failureClass, layer, hint, reproduce} = error.because;
     return {
       class: failureClass,
       layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
       check: null,
-      message: oneLine(error.message),
+      message,
       hint,
       reproduce: reproduce ? redact(reproduce) : null
     };
   }
-  if (error.name !== 'CommandError') return ofBug(error);
-  // the API server or the node is gone, whichever phase asked it
-  const layer = nodeGone.test(error.message) ? 'node' : layerOfPhase(phase);
-  if (layer === null) return ofBug(error);
-  return {...blame[layer], layer, check: null, message: oneLine(error.message), reproduce: null};
+  const layer = layerOfPhase(phase);
+  return layer === null
+    ? ofBug(error)
+    : {...blame[layer], layer, check: null, message, reproduce: null};
 }
 
 const nodeGone =
-  /the connection to the server .* was refused|Unable to connect to the server|is not running|No such container|error dialing backend/i;
+  /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
 
 function ofBug(bug: unknown): Failure {
   return {
