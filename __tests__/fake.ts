@@ -41,7 +41,11 @@ export interface Round {
 
 /** Echo servers as seen from the clients: `answer` says what comes back for one try; anything but a probe goes to `other`. */
 export function fakeClients(
-  answer: (probe: Probe, round: number, attempt: number) => string | {text: string; peers: string},
+  answer: (
+    probe: Probe,
+    round: number,
+    attempt: number
+  ) => string | {text: string; peers?: string; seconds?: number},
   other: Sh = fakeSh({})
 ): Sh & {rounds: Round[]} {
   const rounds: Round[] = [];
@@ -61,8 +65,8 @@ export function fakeClients(
     for (const [row, probe] of probes.entries())
       for (let attempt = 0; attempt < Number(times); attempt++) {
         const said = answer(probe, round, attempt);
-        const {text, peers} = typeof said === 'string' ? {text: said, peers: ''} : said;
-        lines.push(`${row} 10.00 10.02 ${peers} ${text}\n`);
+        const {text, peers = '', seconds = 0.02} = typeof said === 'string' ? {text: said} : said;
+        lines.push(`${row} 10.00 ${(10 + seconds).toFixed(2)} ${peers} ${text}\n`);
         if (text !== `hello ${probe.word}`) break; // as the script does it
       }
     return {code: 0, stdout: lines.join(''), stderr: '', late: false};

@@ -23,15 +23,15 @@ async function proven(
   {clock = () => 0, retries = '1'}: {clock?: () => number; retries?: string} = {}
 ): Promise<{told: [string, Finding][]; found: Record<string, Finding>}> {
   const told: [string, Finding][] = [];
-  await prove(meshClient, proofs, {
+  const checking: Checking = {
     plan: planOf({retries}),
     sh,
     work: fakeWork(clock),
     things: [],
-    looked: 0,
     undo: () => {},
     tell: (id, finding) => told.push([id, finding])
-  });
+  };
+  await prove(meshClient, proofs, checking, checking.plan.probes.retries);
   return {told, found: Object.fromEntries(told)};
 }
 const good = ({word}: {word: string}) => `hello ${word}`;
@@ -122,9 +122,8 @@ describe('prove', () => {
   });
 
   test('once the mesh has settled every probe must pass', async () => {
-    let readings = 0;
-    const sh = fakeClients((probe, round) => (round === 0 ? '' : good(probe)));
-    const {found} = await proven(sh, [proof('a')], {clock: () => 100 * readings++, retries: '9'});
+    const sh = fakeClients((probe, round) => (round === 0 ? {text: '', seconds: 6} : good(probe)));
+    const {found} = await proven(sh, [proof('a')], {retries: '9'});
     expect(found.a?.verdict).toBe('failed');
     expect(sh.rounds).toHaveLength(1);
   });

@@ -64,25 +64,28 @@ function write(file: string, text: string | Buffer, mode = 0o644): string {
 describe('the bundle, rehearsed', () => {
   test('there is a recording', () => expect(recordings()).not.toEqual([]));
 
-  test.concurrent.each<string>(recordings())('%s ends as it did when it was recorded', async name => {
-    const about = JSON.parse(
-      fs.readFileSync(path.join(root, recordingsHere, name, 'recording.json'), 'utf8')
-    );
-    const results = path.join(fresh(), 'results');
-    const args = ['start.mjs', '--rehearse', '--recording', name, '--results-dir', results];
-    const {code, stdout} = await run(process.execPath, args, {cwd: root});
-    expect(stdout).not.toContain('no recorded answer');
-    const {result, failure, rehearsal} = JSON.parse(
-      fs.readFileSync(path.join(results, 'results.json'), 'utf8')
-    );
-    expect({
-      code,
-      result,
-      'failure-class': failure?.class ?? '',
-      'failed-layer': failure?.layer ?? ''
-    }).toEqual(about.expect);
-    expect(rehearsal).toEqual({recording: name});
-  });
+  test.concurrent.each<string>(recordings())(
+    '%s ends as it did when it was recorded',
+    async name => {
+      const about = JSON.parse(
+        fs.readFileSync(path.join(root, recordingsHere, name, 'recording.json'), 'utf8')
+      );
+      const results = path.join(fresh(), 'results');
+      const args = ['start.mjs', '--rehearse', '--recording', name, '--results-dir', results];
+      const {code, stdout} = await run(process.execPath, args, {cwd: root});
+      expect(stdout).not.toContain('no recorded answer');
+      const {result, failure, rehearsal} = JSON.parse(
+        fs.readFileSync(path.join(results, 'results.json'), 'utf8')
+      );
+      expect({
+        code,
+        result,
+        'failure-class': failure?.class ?? '',
+        'failed-layer': failure?.layer ?? ''
+      }).toEqual(about.expect);
+      expect(rehearsal).toEqual({recording: name});
+    }
+  );
 });
 
 /** Programs of a test's own, to be recorded: shell scripts. */
@@ -183,21 +186,21 @@ describe('recorder and player', () => {
       kubectl: 'read -r word; echo "got $word"; echo "E0102 03:04:05.000006 7 x.go] no" >&2; exit 3'
     };
     const calls = await record(scripts, [
-      {args: ['kubectl', 'apply'], input: 'one\n'},
-      {args: ['kubectl', 'apply'], input: 'two\n'}
+      {args: ['kubectl', 'apply', '-'], input: 'one\n'},
+      {args: ['kubectl', 'apply', '-'], input: 'two\n'}
     ]);
     const {ask, misses, remove} = await play(recorder.folded(calls));
-    const two = await ask(['kubectl', 'apply'], {input: 'two\n'});
-    const other = await ask(['kubectl', 'apply'], {input: 'three\n'});
+    const two = await ask(['kubectl', 'apply', '-'], {input: 'two\n'});
+    const other = await ask(['kubectl', 'apply', '-'], {input: 'three\n'});
     const missed = misses();
     remove();
     expect(two).toMatchObject({code: 3, stdout: 'got two\n'});
     expect(two.stderr).toContain('no');
     expect(other).toMatchObject({
       code: 86,
-      stderr: expect.stringContaining('no recorded answer: kubectl apply')
+      stderr: expect.stringContaining('no recorded answer: kubectl apply -')
     });
-    expect(missed).toEqual(['kubectl apply (recorded with other standard input)']);
+    expect(missed).toEqual(['kubectl apply - (recorded with other standard input)']);
   });
 
   test('polls that saw nothing new are folded', () => {
@@ -354,9 +357,9 @@ describe('recorder and player', () => {
 /** A copy of what `npm start` needs, with a bundle of its own, and no recordings. */
 function project(bundle = ''): string {
   const here = fresh();
-  for (const file of ['start.mjs', 'action.yml', 'package.json'])
+  for (const file of ['start.mjs', 'lab.mjs', 'action.yml', 'package.json'])
     fs.copyFileSync(path.join(root, file), path.join(here, file));
-  for (const file of ['play.mjs', 'shim.mjs', 'record.mjs']) {
+  for (const file of ['play.mjs', 'shim.mjs', 'record.mjs', 'faults.mjs']) {
     const text = fs.readFileSync(path.join(root, recordingsHere, file), 'utf8');
     write(path.join(here, recordingsHere, file), text);
   }

@@ -162,7 +162,6 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
       sh,
       work: given.work ?? fakeWork(),
       things: given.things ?? healthy(),
-      looked: given.looked ?? 0,
       undo: given.undo ?? (() => {}),
       tell: (id, finding) => {
         found[id] = finding;

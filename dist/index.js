@@ -32011,31 +32011,36 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 
 /** How often an address must answer, each time. */
 const times = 5;
-/** How long the mesh may settle after the samples were ready, in seconds; until then a retry is allowed. */
+/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
 const settling = 5;
-/** Proves that every probe is answered each time; those to the same pods go one after the other. */
-async function prove(client, proofs, checking) {
+/**
+ * Proves that every probe is answered each time; those to the same pods go one after the other.
+ * `retries` are for who comes first, while the mesh settles.
+ */
+async function prove(client, proofs, checking, retries = 0) {
     const lanes = [...new Set(proofs.map(({ pods }) => pods.join()))];
-    const settled = checking.looked + settling;
-    await Promise.all(lanes.map(pods => proveLane(client, proofs.filter(proof => proof.pods.join() === pods), checking, settled)));
+    await Promise.all(lanes.map(pods => proveLane(client, proofs.filter(proof => proof.pods.join() === pods), checking, retries)));
 }
-async function proveLane(client, lane, checking, settled) {
+async function proveLane(client, lane, checking, retries) {
     const { sh, plan, work, tell } = checking;
     const past = new Map();
     let open = lane;
     for (let retry = 0; open.length > 0; retry++) {
-        const answers = await ask(sh, client, open.map(({ probe }) => probe), times, plan.probes.seconds);
-        const again = [];
-        for (const [at, proof] of open.entries()) {
-            const attempts = [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)];
-            past.set(proof, attempts);
-            const finding = judge(proof, client, answers[at] ?? [], attempts);
-            if (finding.verdict === 'failed' && retry < plan.probes.retries && work.clock() < settled)
-                again.push(proof);
-            else
+        const probes = open.map(({ probe }) => probe);
+        const answers = await ask(sh, client, probes, times, plan.probes.seconds);
+        for (const [at, proof] of open.entries())
+            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)]);
+        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
+        const mayRetry = retry < retries && spent < settling;
+        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
+        open = open.filter((proof, at) => {
+            const finding = findings[at];
+            if (finding?.verdict === 'failed' && mayRetry)
+                return true;
+            if (finding)
                 tell(proof.row.id, finding);
-        }
-        open = again;
+            return false;
+        });
     }
 }
 function judge({ row, probe, pods }, client, answers, attempts) {
@@ -32113,7 +32118,7 @@ const echo_echo = {
                     pods
                 });
         }
-        await prove(meshClient, proofs, checking);
+        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
     }
 };
 /** A Service's ClusterIP of one family. */
@@ -35628,6 +35633,7 @@ function architecture() {
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
+    const gates = inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks));
     const tool = (name) => ({
         name,
         needs: [],
@@ -35636,13 +35642,13 @@ function preparations(run) {
         }
     });
     return [
-        ...(inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks))),
+        ...gates,
         tool('kind'),
         tool('kubectl'),
         tool('helm'),
         {
             name: 'chart',
-            needs: ['helm'],
+            needs: ['helm', ...gates.map(({ name }) => name)],
             run: async () => {
                 run.chart = await provideChart(inputs, known(run.directory, 'directory'), run.sh);
             }
@@ -35722,7 +35728,6 @@ function phases(run, plan) {
             needs: ['samples'],
             run: async () => {
                 run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
-                run.looked = run.clock();
             }
         },
         ...standing.map(({ checks, needs }) => ({
@@ -35748,7 +35753,6 @@ function phases(run, plan) {
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
     things: known(run.things, 'things'),
-    looked: known(run.looked, 'looked'),
     undo: (undo) => run.save({ undo })
 });
 /** Leaves phases out; what needs one of them needs what that one needed. */

@@ -31,8 +31,6 @@ export interface Known {
   istio?: string;
   /** What the API server said once the samples were ready. */
   things?: Thing[];
-  /** When it said so. */
-  looked?: number;
 }
 
 export function startKnowing(sh: Sh, save: Known['save']): Known {

@@ -182,7 +182,14 @@ function keep(name, fault, {directory}, results, code) {
   store(
     name,
     folded(calls),
-    description(name, inputs, results, code, fault, secondsUntilTold(results, caused))
+    description(
+      name,
+      inputs,
+      results,
+      code,
+      fault,
+      fault.title ? secondsUntilTold(results, caused) : null
+    )
   );
 }
 

@@ -50,7 +50,7 @@ export const echo: Checks<Checking> = {
           pods
         });
     }
-    await prove(meshClient, proofs, checking);
+    await prove(meshClient, proofs, checking, checking.plan.probes.retries);
   }
 };
 

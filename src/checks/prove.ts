@@ -13,20 +13,27 @@ export interface Proof {
 /** How often an address must answer, each time. */
 const times = 5;
 
-/** How long the mesh may settle after the samples were ready, in seconds; until then a retry is allowed. */
+/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
 const settling = 5;
 
-/** Proves that every probe is answered each time; those to the same pods go one after the other. */
-export async function prove(client: Client, proofs: Proof[], checking: Checking): Promise<void> {
+/**
+ * Proves that every probe is answered each time; those to the same pods go one after the other.
+ * `retries` are for who comes first, while the mesh settles.
+ */
+export async function prove(
+  client: Client,
+  proofs: Proof[],
+  checking: Checking,
+  retries = 0
+): Promise<void> {
   const lanes = [...new Set(proofs.map(({pods}) => pods.join()))];
-  const settled = checking.looked + settling;
   await Promise.all(
     lanes.map(pods =>
       proveLane(
         client,
         proofs.filter(proof => proof.pods.join() === pods),
         checking,
-        settled
+        retries
       )
     )
   );
@@ -36,29 +43,27 @@ async function proveLane(
   client: Client,
   lane: Proof[],
   checking: Checking,
-  settled: number
+  retries: number
 ): Promise<void> {
   const {sh, plan, work, tell} = checking;
   const past = new Map<Proof, Attempt[]>();
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
-    const answers = await ask(
-      sh,
-      client,
-      open.map(({probe}) => probe),
-      times,
-      plan.probes.seconds
+    const probes = open.map(({probe}) => probe);
+    const answers = await ask(sh, client, probes, times, plan.probes.seconds);
+    for (const [at, proof] of open.entries())
+      past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)]);
+    const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);
+    const mayRetry = retry < retries && spent < settling;
+    const findings = open.map((proof, at) =>
+      judge(proof, client, answers[at] ?? [], past.get(proof) ?? [])
     );
-    const again: Proof[] = [];
-    for (const [at, proof] of open.entries()) {
-      const attempts = [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)];
-      past.set(proof, attempts);
-      const finding = judge(proof, client, answers[at] ?? [], attempts);
-      if (finding.verdict === 'failed' && retry < plan.probes.retries && work.clock() < settled)
-        again.push(proof);
-      else tell(proof.row.id, finding);
-    }
-    open = again;
+    open = open.filter((proof, at) => {
+      const finding = findings[at];
+      if (finding?.verdict === 'failed' && mayRetry) return true;
+      if (finding) tell(proof.row.id, finding);
+      return false;
+    });
   }
 }
 

@@ -34,8 +34,6 @@ export interface Standing extends Preflight {
 /** For the checks of the mesh; `things` is what the API server said once all samples were ready. */
 export interface Checking extends Standing {
   things: Thing[];
-  /** When it said so, in seconds since the start. */
-  looked: number;
   /** Tells post what to take back, should this run be cut off before it has done so itself. */
   undo: (commands: string[][]) => void;
 }

@@ -17,6 +17,7 @@ import {provideTool} from './tools.ts';
 /** What the plan is made of, and what must hold before anything is made. */
 export function preparations(run: Known): Phase[] {
   const inputs = known(run.inputs, 'inputs');
+  const gates = inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks));
   const tool = (name: 'kind' | 'kubectl' | 'helm'): Phase => ({
     name,
     needs: [],
@@ -25,13 +26,13 @@ export function preparations(run: Known): Phase[] {
     }
   });
   return [
-    ...(inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks))),
+    ...gates,
     tool('kind'),
     tool('kubectl'),
     tool('helm'),
     {
       name: 'chart',
-      needs: ['helm'],
+      needs: ['helm', ...gates.map(({name}) => name)],
       run: async () => {
         run.chart = await provideChart(inputs, known(run.directory, 'directory'), run.sh);
       }
@@ -112,7 +113,6 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['samples'],
       run: async () => {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
-        run.looked = run.clock();
       }
     },
     ...standing.map(({checks, needs}) => ({
@@ -143,7 +143,6 @@ export function phases(run: Known, plan: Plan): Phase[] {
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
   things: known(run.things, 'things'),
-  looked: known(run.looked, 'looked'),
   undo: (undo: string[][]) => run.save({undo})
 });
 
