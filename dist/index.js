@@ -33291,7 +33291,6 @@ var wait = __nccwpck_require__(910);
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
-const node_wait = (/* unused pure expression or super */ null && (['kubectl', 'wait', 'nodes', '--all', '--for=condition=Ready', '--timeout=5s']));
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
 const patience = 60;
 /** The cluster itself, before Istio. */
@@ -36752,6 +36751,7 @@ function script_script(plan) {
         'work=$(mktemp -d)',
         'export KUBECONFIG=$work/kubeconfig',
         'leave() {',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
         '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
         `  ${script_line((0,phases_cluster/* deleteCommand */.x3)(plan.cluster.name, '$work/kubeconfig'))}`,
         '  rm -rf "$work"',
@@ -40170,6 +40170,7 @@ class CommandError extends Error {
 const pipe = (from, into) => [
     'bash',
     '-c',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
     'set -o pipefail; "${@:2:$1}" | "${@:$1+2}"',
     'pipe',
     `${from.length}`,

@@ -32,6 +32,7 @@ export class CommandError extends Error {
 const pipe = (from: string[], into: string[]): string[] => [
   'bash',
   '-c',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
   'set -o pipefail; "${@:2:$1}" | "${@:$1+2}"',
   'pipe',
   `${from.length}`,

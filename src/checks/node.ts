@@ -5,8 +5,6 @@ import {type Checks, compare, row, type Standing} from './row.ts';
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
 
-const wait = ['kubectl', 'wait', 'nodes', '--all', '--for=condition=Ready', '--timeout=5s'];
-
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
 const patience = 60;
 

@@ -20,6 +20,7 @@ export function script(plan: Plan): string {
     'work=$(mktemp -d)',
     'export KUBECONFIG=$work/kubeconfig',
     'leave() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
     '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
     `  ${line(deleteCommand(plan.cluster.name, '$work/kubeconfig'))}`,
     '  rm -rf "$work"',
