@@ -25,6 +25,12 @@ describe('redact', () => {
     ['an address', 'http://[fd00::1]:80/', 'http://[fd00::1]:80/'],
     ['nothing', 'tcp-echo.ipv4 9000', 'tcp-echo.ipv4 9000']
   ])('%s', (_, text, expected) => expect(redact(text)).toBe(expected));
+
+  // Ten minutes and more each where an expression is tried anew from within its own match.
+  test.each(['x', 'https://', '//', 'eyJ-', 'eyJ-.', '-----BEGIN PRIVATE KEY-----', 'token: '])(
+    'a megabyte of %s',
+    part => expect(redact(part.repeat(1_000_000 / part.length)).length).toBeGreaterThan(0)
+  );
 });
 
 describe('oneLine', () => {
