@@ -1,5 +1,6 @@
 // npm run bench [-- --runs 5]: in the lab, the documented steps and the Action's bundle in turn, on the same images.
 // Prints medians, spread and ratios, and writes docs/performance.md. Needs Node 24, which reads our TypeScript.
+// It also times what is ours alone, checks and reports, with 1 to 1,000 targets, each in a process of its own.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
@@ -132,10 +133,49 @@ function median(values) {
 const spread = (values, digits = 1) =>
   `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)})`;
 
+/** In a process of its own: proves so many targets, all their answers at once, and renders the reports. */
+async function grow(targets) {
+  const [{prove}, {summary}, {html}, {junit}, {many}] = await Promise.all(
+    [
+      './src/checks/prove.ts',
+      './src/reports/summary.ts',
+      './src/reports/html.ts',
+      './src/reports/junit.ts',
+      './__tests__/results.ts'
+    ].map(file => import(file))
+  );
+  const sh = async command => {
+    const [, times, ...words] = command.slice(command.indexOf('probe') + 1);
+    const lines = [];
+    for (let row = 0; row < words.length / 3; row++)
+      for (let n = 0; n < times; n++)
+        lines.push(`${row} 1.00 1.01 0600F40A:2328, hello ${words[3 * row]}`);
+    return {code: 0, stdout: lines.join('\n'), stderr: '', late: false};
+  };
+  const proofs = Array.from({length: targets}, (_, n) => ({
+    row: {expected: `hello ${n}`},
+    probe: {word: `${n}`, address: 'fd00::6', port: 9000},
+    pods: [`10.244.${n >> 8}.${n & 255}`]
+  }));
+  const checking = {sh, plan: {probes: {seconds: 3}}, work: {clock: () => 0}, tell: () => {}};
+  const results = many(targets);
+  const start = performance.now();
+  await prove({namespace: 'sleep', deployment: 'sleep', container: 'sleep'}, proofs, checking);
+  const proven = performance.now();
+  const [text] = [summary(results), html(results), junit(results)];
+  return {
+    targets,
+    checks: proven - start,
+    reports: performance.now() - proven,
+    memory: process.resourceUsage().maxRSS / 1024,
+    summary: Buffer.byteLength(text) / 1024
+  };
+}
+
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`).join('\n');
 
-function report(pairs, start) {
+function report(pairs, start, growth) {
   const by = pick => pairs.map(pick);
   const ratio = pick => by(({steps, action}) => pick(action) / steps.TOTAL);
   const stages = Object.keys(pairs[0].steps);
@@ -190,11 +230,26 @@ function report(pairs, start) {
         ['Node that does nothing', `${start.bare.toFixed(0)} ms`],
         ['the bundle, refusing an input', `${start.bundle.toFixed(0)} ms`]
       ]
+    ),
+    '## Growth',
+    'Checks and reports by themselves: every probe is answered at once. Four checks are reported of each target; the job summary stays below its 1 MiB.',
+    table(
+      ['targets', 'checks, ms', 'reports, ms', 'memory, MiB', 'summary, KiB'],
+      growth.map(({targets, ...rest}) => [
+        targets,
+        ...Object.values(rest).map(value => value.toFixed(0))
+      ])
     )
   ].join('\n\n');
 }
 
-const {runs} = parseArgs({options: {runs: {type: 'string', default: '5'}}}).values;
+const {runs, targets} = parseArgs({
+  options: {runs: {type: 'string', default: '5'}, targets: {type: 'string'}}
+}).values;
+if (targets) {
+  console.log(JSON.stringify(await grow(Number(targets))));
+  process.exit();
+}
 try {
   await writeSamples();
   const pairs = [];
@@ -205,7 +260,14 @@ try {
     );
     pairs.push(pair);
   }
-  const text = `${report(pairs, await startUp(11))}\n`;
+  const growth = [];
+  for (const targets of [1, 10, 100, 1000])
+    growth.push(
+      JSON.parse(
+        (await run(process.execPath, [import.meta.filename, '--targets', `${targets}`])).stdout
+      )
+    );
+  const text = `${report(pairs, await startUp(11), growth)}\n`;
   fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
   console.log(text);
 } finally {

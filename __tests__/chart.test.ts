@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {chooseIstio, provideChart, readChart} from '../src/phases/chart.ts';
 import {chartIndex, charts, chartUrl, operatorVersion} from '../src/pins.ts';
-import {eachOnRunner, type FakeSh, fakeSh} from './fake.ts';
+import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
 
 const runner = eachOnRunner();
@@ -112,7 +112,7 @@ describe('chooseIstio', () => {
 describe('provideChart', () => {
   test('pulls the pinned release and holds it to its digest, without asking the index', async () => {
     const sh = helm();
-    const found = await provideChart(inputsOf(), runner.directory, sh);
+    const found = await provideChart(inputsOf(), runner.directory, fakeWork(), sh);
     expect(found).toMatchObject({
       path: path.join(runner.directory, `sail-operator-${operatorVersion}.tgz`),
       url: chartUrl(operatorVersion),
@@ -125,7 +125,9 @@ describe('provideChart', () => {
   });
 
   test('refuses a release whose digest is another', async () => {
-    await expect(provideChart(inputsOf(), runner.directory, helm({}))).rejects.toMatchObject({
+    await expect(
+      provideChart(inputsOf(), runner.directory, fakeWork(), helm({}))
+    ).rejects.toMatchObject({
       because: {class: 'infrastructure'},
       message: expect.stringMatching(/is not what was published/)
     });
@@ -134,7 +136,12 @@ describe('provideChart', () => {
   test('takes a directory as it is', async () => {
     fs.mkdirSync(path.join(runner.directory, 'chart'));
     const sh = helm();
-    const found = await provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, sh);
+    const found = await provideChart(
+      inputsOf({'operator-chart': 'chart'}),
+      runner.directory,
+      fakeWork(),
+      sh
+    );
     const directory = path.join(runner.directory, 'chart');
     expect(found).toMatchObject({path: directory, url: null, crds: path.join(directory, 'crds')});
     expect(sh.calls.sort()).toEqual([
@@ -145,26 +152,59 @@ describe('provideChart', () => {
 
   test('takes a URL, which has no digest to be held to', async () => {
     const url = 'https://charts.example/pr/sail-operator-9.9.9.tgz';
-    const found = await provideChart(inputsOf({'operator-chart': url}), runner.directory, helm({}));
+    const found = await provideChart(
+      inputsOf({'operator-chart': url}),
+      runner.directory,
+      fakeWork(),
+      helm({})
+    );
     expect(found).toMatchObject({
       path: path.join(runner.directory, 'sail-operator-9.9.9.tgz'),
       url
     });
   });
 
-  test('a chart that cannot be fetched is the fault of the infrastructure', async () => {
-    const sh = fakeSh(() => ({code: 1, stderr: 'Error: 503 Service Unavailable\n'}));
-    await expect(provideChart(inputsOf(), runner.directory, sh)).rejects.toMatchObject({
-      because: {class: 'infrastructure', layer: 'runner'},
-      message: `the chart ${chartUrl(operatorVersion)} could not be fetched: Error: 503 Service Unavailable`
-    });
-  });
+  test.each([
+    ['503 Service Unavailable', 3],
+    ['dial tcp: lookup charts.example: no such host', 3],
+    ['404 Not Found', 1]
+  ])(
+    'a chart that cannot be fetched is the fault of the infrastructure: %s, %i tries',
+    async (said, tries) => {
+      const sh = fakeSh(() => ({code: 1, stderr: `Error: ${said}\n`}));
+      await expect(
+        provideChart(inputsOf(), runner.directory, fakeWork(), sh)
+      ).rejects.toMatchObject({
+        because: {class: 'infrastructure', layer: 'runner'},
+        message: `the chart ${chartUrl(operatorVersion)} could not be fetched: Error: ${said}`
+      });
+      expect(sh.calls).toHaveLength(tries);
+    },
+    20_000
+  );
+
+  test('a fetch that is tried again is shown, without what is secret in it', async () => {
+    const passes = helm();
+    let turn = 0;
+    const sh = fakeSh(command =>
+      command[1] === 'pull' && turn++ === 0
+        ? {code: 1, stderr: 'Get "https://me:hunter2@x.example": connection reset by peer'}
+        : undefined
+    );
+    const work = fakeWork();
+    await provideChart(inputsOf(), runner.directory, work, async (command, options) =>
+      turn === 0 && command[1] === 'pull' ? sh(command, options) : passes(command, options)
+    );
+    expect(work.waits.filter(Boolean)).toEqual([
+      'another try to fetch the chart, after: Get "https://x.example": connection reset by peer'
+    ]);
+  }, 20_000);
 
   test('what is given and is no chart is a bad input', async () => {
     fs.mkdirSync(path.join(runner.directory, 'chart'));
     const sh = fakeSh(() => ({code: 1, stderr: 'Error: Chart.yaml file is missing'}));
     await expect(
-      provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, sh)
+      provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, fakeWork(), sh)
     ).rejects.toMatchObject({because: {class: 'input'}});
   });
 });
@@ -192,12 +232,15 @@ describe('a minor of the operator, by a mirror', () => {
     digests = {'1.30.10': sumOf('1.30.10'), '1.29.2': sumOf('1.29.2')}
   ) => {
     const sh = helm(digests);
-    return provideChart(inputsOf({mirror, 'operator-version': version}), runner.directory, sh).then(
-      chart => ({
-        ...chart,
-        pulled: sh.calls[0]
-      })
-    );
+    return provideChart(
+      inputsOf({mirror, 'operator-version': version}),
+      runner.directory,
+      fakeWork(),
+      sh
+    ).then(chart => ({
+      ...chart,
+      pulled: sh.calls[0]
+    }));
   };
 
   test.each([

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Pod} from '../src/kube.ts';
-import {applyCommand, installIstio, untilHealthy} from '../src/phases/mesh.ts';
-import {type Answer, fakeSh, fakeWork} from './fake.ts';
+import {applyCommand, applyOnceServed, untilHealthy, untilIstiod} from '../src/phases/mesh.ts';
+import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {pod, waiting} from './things.ts';
 
@@ -34,10 +34,9 @@ const noImage: Pod = pod('istio-system', 'istiod', {
 });
 
 /** Tells these one after the other; what waits between them is not told. */
-function api(said: object[], apply: Answer = '') {
+function api(said: object[]) {
   let turn = 0;
   return fakeSh(([, verb]) => {
-    if (verb === 'apply') return apply;
     if (verb === 'wait') return '';
     return JSON.stringify(said[Math.min(turn++, said.length - 1)]);
   });
@@ -49,16 +48,17 @@ const hasty = () => {
   return fakeWork(() => (now += 60));
 };
 
-describe('installIstio', () => {
-  test('applies the resource and waits for istiod', async () => {
-    const sh = api([items(), items(istio({}), istiod(0)), items(istio({}), istiod(1))]);
-    const work = fakeWork();
-    await installIstio(planOf(), work, sh);
-    expect(sh.calls[0]).toBe(applyCommand(planOf(), 'istio.yaml').join(' '));
-    expect(work.waits.filter(Boolean)).toEqual([
-      'the operator to make istiod',
-      'istiod to be available'
-    ]);
+describe('applyOnceServed', () => {
+  const apply = (sh: ReturnType<typeof fakeSh>) =>
+    applyOnceServed(planOf(), 'istio.yaml', fakeWork(), sh);
+
+  test('tries again while the CRD is not served', async () => {
+    let turn = 0;
+    const sh = fakeSh(() =>
+      turn++ === 0 ? {code: 1, stderr: 'no matches for kind "Istio" in version'} : ''
+    );
+    await apply(sh);
+    expect(sh.calls).toEqual(Array(2).fill(applyCommand(planOf(), 'istio.yaml').join(' ')));
   });
 
   test.each([
@@ -67,9 +67,7 @@ describe('installIstio', () => {
     ['spec.values.pilot.cpu: Invalid value: "string"', 'input'],
     ['failed calling webhook "x": connection refused', 'istio']
   ])('a refusal is told as it is: %s', async (stderr, failureClass) => {
-    await expect(
-      installIstio(planOf(), fakeWork(), api([], {code: 1, stderr}))
-    ).rejects.toMatchObject({
+    await expect(apply(fakeSh(() => ({code: 1, stderr})))).rejects.toMatchObject({
       message: expect.stringContaining(`refused: ${stderr}`),
       because: {
         class: failureClass,
@@ -77,6 +75,18 @@ describe('installIstio', () => {
         hint: expect.stringContaining('`istio-version`')
       }
     });
+  });
+});
+
+describe('untilIstiod', () => {
+  test('waits for istiod', async () => {
+    const sh = api([items(), items(istio({}), istiod(0)), items(istio({}), istiod(1))]);
+    const work = fakeWork();
+    await untilIstiod(work, sh);
+    expect(work.waits.filter(Boolean)).toEqual([
+      'the operator to make istiod',
+      'istiod to be available'
+    ]);
   });
 
   test.each([
@@ -87,7 +97,7 @@ describe('installIstio', () => {
     async (message, failureClass, layer) => {
       const sh = api([items(reconcileError(message))]);
       const work = fakeWork();
-      await expect(installIstio(planOf(), work, sh)).rejects.toMatchObject({
+      await expect(untilIstiod(work, sh)).rejects.toMatchObject({
         message: `the Istio resource: ReconcileError: ${message}`,
         because: {class: failureClass, layer}
       });
@@ -97,9 +107,7 @@ describe('installIstio', () => {
 
   test('an image that cannot be pulled ends the wait, for the resource does not tell', async () => {
     const waits = istio({conditions: [{type: 'Ready', status: 'False', reason: 'IstiodNotReady'}]});
-    await expect(
-      installIstio(planOf(), fakeWork(), api([items(waits, istiod(0), noImage)]))
-    ).rejects.toThrow(
+    await expect(untilIstiod(fakeWork(), api([items(waits, istiod(0), noImage)]))).rejects.toThrow(
       'Pod istio-system/istiod-1: ErrImagePull: registry.example/pilot:9: not found'
     );
   });
@@ -110,13 +118,13 @@ describe('installIstio', () => {
       items(istiod(1))
     ]);
     const work = fakeWork();
-    await installIstio(planOf(), work, sh);
+    await untilIstiod(work, sh);
     expect(work.waits).toContain('Istio: ReconcileError');
   });
 
   test('an error that holds does not', async () => {
     const sh = api([items(reconcileError('no kind "X" is registered'))]);
-    await expect(installIstio(planOf(), hasty(), sh)).rejects.toMatchObject({
+    await expect(untilIstiod(hasty(), sh)).rejects.toMatchObject({
       because: {class: 'istio', layer: 'control-plane'}
     });
   });

@@ -31363,7 +31363,7 @@ function group(title, text) {
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7212);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2079);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6198);
 /* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1912);
 /* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2462);
 
@@ -31549,7 +31549,7 @@ async function untilApi({ name, kubeconfig }, work, sh) {
         return code === 0
             ? { is: 'done', value: undefined }
             : { is: 'waiting', for: 'the API server to let us in' };
-    });
+    }, { every: 0.5 });
     const version = JSON.parse(await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'get', '--raw', '/version']));
     return version.gitVersion;
 }
@@ -31674,7 +31674,7 @@ const ownFiles = Object.values(files);
 
 /***/ }),
 
-/***/ 2079:
+/***/ 6198:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31913,7 +31913,22 @@ const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
     }
 });
 
+;// CONCATENATED MODULE: ./src/group.ts
+/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
+function groupBy(values, keyOf) {
+    const groups = new Map();
+    for (const value of values) {
+        const group = groups.get(keyOf(value));
+        if (group)
+            group.push(value);
+        else
+            groups.set(keyOf(value), [value]);
+    }
+    return groups;
+}
+
 ;// CONCATENATED MODULE: ./src/checks/probe.ts
+
 
 // Standard input is held until the answer is there: an early half-close loses plaintext answers,
 // and while it is held /proc/net/tcp shows the address that the sidecar really took.
@@ -31959,7 +31974,8 @@ async function ask(sh, client, probes, times, seconds) {
         .split('\n')
         .filter(line => line !== '')
         .map(parseAnswer);
-    const byProbe = probes.map((_, row) => answers.filter(answer => answer.row === row));
+    const byRow = groupBy(answers, ({ row }) => row);
+    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
     const whole = byProbe.every((taken, row) => taken.length === times ||
         (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
     if (!whole)
@@ -32012,6 +32028,7 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 
 ;// CONCATENATED MODULE: ./src/checks/prove.ts
 
+
 /** How often an address must answer, each time. */
 const times = 5;
 /** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
@@ -32021,8 +32038,8 @@ const settling = 5;
  * `retries` are for who comes first, while the mesh settles.
  */
 async function prove(client, proofs, checking, retries = 0) {
-    const lanes = [...new Set(proofs.map(({ pods }) => pods.join()))];
-    await Promise.all(lanes.map(pods => proveLane(client, proofs.filter(proof => proof.pods.join() === pods), checking, retries)));
+    const lanes = groupBy(proofs, ({ pods }) => pods.join());
+    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
 async function proveLane(client, lane, checking, retries) {
     const { sh, plan, work, tell } = checking;
@@ -32809,12 +32826,23 @@ const ipv6First = {
     podSubnet: 'fd00:10:244::/56,10.244.0.0/16',
     serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
 };
-// the cluster lives for minutes: etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk,
-// which image transfers keep busy; Kubernetes' own tests with kind do the same
-const etcdInMemory = (0,dist/* stringify */.As)({
-    kind: 'ClusterConfiguration',
-    etcd: { local: { dataDir: '/tmp/etcd' } }
-});
+// The cluster lives for minutes, and most of what it waits for is itself. All measured on two cores:
+// etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
+// the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
+// a lease is tried anew sooner than after 2 s; and a Service works as soon as its endpoint is ready.
+// Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
+const lease = { 'leader-elect-retry-period': '500ms' };
+const quick = [
+    {
+        kind: 'ClusterConfiguration',
+        etcd: { local: { dataDir: '/tmp/etcd' } },
+        controllerManager: {
+            extraArgs: { ...lease, 'kube-api-qps': '500', 'kube-api-burst': '1000' }
+        },
+        scheduler: { extraArgs: lease }
+    },
+    { kind: 'KubeProxyConfiguration', iptables: { minSyncPeriod: '100ms' } }
+].map(patch => (0,dist/* stringify */.As)(patch));
 /** kind's configuration: ours, with `more` merged in. */
 function kindConfig([first], more) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
@@ -32824,7 +32852,7 @@ function kindConfig([first], more) {
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
         networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) },
-        kubeadmConfigPatches: [etcdInMemory]
+        kubeadmConfigPatches: quick
     }, more ?? {});
 }
 /** The names that kind gives the node containers of a cluster, without its load balancer. */
@@ -34613,9 +34641,8 @@ const waitForHealthy = [
 ];
 const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
-/** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
-async function installIstio(plan, work, sh) {
-    await applyOnceServed(plan, 'istio.yaml', work, sh);
+/** Waits until istiod is available, so that its webhook serves. */
+async function untilIstiod(work, sh) {
     await (0,wait/* until */.T)(work, () => lookAtIstiod(sh), { between: () => sh(waitForIstiod, { seconds: 20 }) });
 }
 /** Applies a custom resource whose CRD was created a moment ago. */
@@ -35406,9 +35433,10 @@ var pins = __nccwpck_require__(423);
 
 
 
+
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
-async function provideChart(inputs, directory, sh) {
-    const { file, url } = await locate(inputs, directory, sh);
+async function provideChart(inputs, directory, work, sh) {
+    const { file, url } = await locate(inputs, directory, work, sh);
     const archive = url !== null || !(await isDirectory(file));
     try {
         const [about, values] = await Promise.all([
@@ -35463,28 +35491,41 @@ function chooseIstio(asked, { version, offers }) {
         ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
         : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`);
 }
-async function locate(inputs, directory, sh) {
+async function locate(inputs, directory, work, sh) {
     const given = inputs['operator-chart'];
     if (given !== null && !given.includes('://'))
         return { file: given, url: null };
     const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
     const url = mirrored(wanted.url, inputs.mirror);
-    const file = await pull(url, directory, sh);
+    const file = await pull(url, directory, work, sh);
     const [found = ''] = (await (0,src_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
     if (wanted.sha256 !== null && found !== wanted.sha256)
         throw wrongChecksum(url, wanted.sha256, found);
     return { file, url: wanted.url };
 }
-async function pull(url, directory, sh) {
-    const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
-    if (output.code === 0)
-        return external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname));
-    throw new src_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${output.stderr.trim()}`, {
-        class: 'infrastructure',
-        layer: 'runner',
-        hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-        reproduce: `helm pull ${url}`
-    });
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url, directory, work, sh) {
+    let again = 2;
+    return (0,wait/* until */.T)(work, async () => {
+        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+        if (output.code === 0)
+            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
+        const said = output.stderr.trim();
+        if (passing.test(said) && again-- > 0)
+            return {
+                is: 'waiting',
+                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+            };
+        const fault = new src_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+            reproduce: `helm pull ${url}`
+        });
+        return { is: 'lost', fault };
+    }, { every: 2 });
 }
 /** The URL and digest of a released chart. */
 async function released({ 'operator-version': asked, mirror }) {
@@ -35651,8 +35692,8 @@ function preparations(run) {
         {
             name: 'chart',
             needs: ['helm', ...gates.map(({ name }) => name)],
-            run: async () => {
-                run.chart = await provideChart(inputs, known(run.directory, 'directory'), run.sh);
+            run: async (work) => {
+                run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
             }
         },
         {
@@ -35684,29 +35725,39 @@ function phases(run, plan) {
         graph_images(run, plan, 'samples', 'images: istiod'),
         {
             name: 'api',
-            needs: ['name'],
+            needs: ['containerd'],
             run: async (work) => {
                 run.kubernetes = await (0,phases_cluster/* untilApi */.Vq)(plan.cluster, work, sh);
             }
         },
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
-        { name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
+        {
+            name: 'istio',
+            needs: ['crds', 'namespaces'],
+            run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
+        },
         { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_cluster/* untilKubeProxy */.sq)(work, sh) },
         {
             name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
             needs: ['crds', 'kube-proxy', 'images: operator'],
             run: () => installOperator(plan, sh)
         },
+        // what follows can wait until the operator starts: nothing else takes as long
+        {
+            name: 'services',
+            needs: ['namespaces', 'operator'],
+            run: () => apply(run, plan, 'services.yaml')
+        },
         {
             name: 'strict',
-            needs: ['namespaces', 'crds'],
+            needs: ['namespaces', 'operator'],
             run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
         },
         {
             name: 'istiod',
-            needs: ['crds', 'namespaces', 'images: istiod'],
-            run: work => installIstio(plan, work, sh)
+            needs: ['istio', 'operator', 'images: istiod'],
+            run: work => untilIstiod(work, sh)
         },
         {
             name: 'mesh',
@@ -35930,6 +35981,7 @@ var files = __nccwpck_require__(6980);
 
 
 
+
 /** What the summary, the HTML report and the annotations all show, derived once. Pure. */
 /** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
 const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
@@ -35965,18 +36017,6 @@ function duration(seconds) {
 }
 /** `1 check`, `2 checks`. */
 const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
-/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
-function groupBy(values, keyOf) {
-    const groups = new Map();
-    for (const value of values) {
-        const group = groups.get(keyOf(value));
-        if (group)
-            group.push(value);
-        else
-            groups.set(keyOf(value), [value]);
-    }
-    return groups;
-}
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 /** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
 function familyOf(address) {

@@ -1,3 +1,4 @@
+import {groupBy} from '../group.ts';
 import type {Attempt} from '../results.ts';
 import type {Clock} from '../schedule.ts';
 import {CommandError, type Sh} from '../sh.ts';
@@ -80,7 +81,8 @@ export async function ask(
     .split('\n')
     .filter(line => line !== '')
     .map(parseAnswer);
-  const byProbe = probes.map((_, row) => answers.filter(answer => answer.row === row));
+  const byRow = groupBy(answers, ({row}) => row);
+  const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
   const whole = byProbe.every(
     (taken, row) =>
       taken.length === times ||

@@ -1,3 +1,4 @@
+import {groupBy} from '../group.ts';
 import type {Attempt} from '../results.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import type {Checking, Finding, Row} from './row.ts';
@@ -26,17 +27,8 @@ export async function prove(
   checking: Checking,
   retries = 0
 ): Promise<void> {
-  const lanes = [...new Set(proofs.map(({pods}) => pods.join()))];
-  await Promise.all(
-    lanes.map(pods =>
-      proveLane(
-        client,
-        proofs.filter(proof => proof.pods.join() === pods),
-        checking,
-        retries
-      )
-    )
-  );
+  const lanes = groupBy(proofs, ({pods}) => pods.join());
+  await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
 
 async function proveLane(

@@ -12,12 +12,23 @@ const ipv6First = {
   serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
 };
 
-// the cluster lives for minutes: etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk,
-// which image transfers keep busy; Kubernetes' own tests with kind do the same
-const etcdInMemory = stringify({
-  kind: 'ClusterConfiguration',
-  etcd: {local: {dataDir: '/tmp/etcd'}}
-});
+// The cluster lives for minutes, and most of what it waits for is itself. All measured on two cores:
+// etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
+// the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
+// a lease is tried anew sooner than after 2 s; and a Service works as soon as its endpoint is ready.
+// Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
+const lease = {'leader-elect-retry-period': '500ms'};
+const quick = [
+  {
+    kind: 'ClusterConfiguration',
+    etcd: {local: {dataDir: '/tmp/etcd'}},
+    controllerManager: {
+      extraArgs: {...lease, 'kube-api-qps': '500', 'kube-api-burst': '1000'}
+    },
+    scheduler: {extraArgs: lease}
+  },
+  {kind: 'KubeProxyConfiguration', iptables: {minSyncPeriod: '100ms'}}
+].map(patch => stringify(patch));
 
 /** kind's configuration: ours, with `more` merged in. */
 export function kindConfig([first]: Family[], more: Values | null): Values {
@@ -31,7 +42,7 @@ export function kindConfig([first]: Family[], more: Values | null): Values {
       kind: 'Cluster',
       apiVersion: 'kind.x-k8s.io/v1alpha4',
       networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})},
-      kubeadmConfigPatches: [etcdInMemory]
+      kubeadmConfigPatches: quick
     },
     more ?? {}
   ) as Values;

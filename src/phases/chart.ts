@@ -5,9 +5,11 @@ import {parse} from 'yaml';
 import {downloadText, mirrored, wrongChecksum} from '../download.ts';
 import {Fault} from '../fault.ts';
 import {badInput, type Inputs} from '../inputs.ts';
-import {say} from '../log.ts';
+import {redact, say} from '../log.ts';
 import {chartIndex, charts, chartUrl} from '../pins.ts';
+import type {Work} from '../schedule.ts';
 import {CommandError, must, type Sh} from '../sh.ts';
+import {until} from '../wait.ts';
 
 /** An Istio version that the operator can install, and its images. */
 export interface Offer {
@@ -35,8 +37,13 @@ export interface Chart {
 }
 
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
-export async function provideChart(inputs: Inputs, directory: string, sh: Sh): Promise<Chart> {
-  const {file, url} = await locate(inputs, directory, sh);
+export async function provideChart(
+  inputs: Inputs,
+  directory: string,
+  work: Work,
+  sh: Sh
+): Promise<Chart> {
+  const {file, url} = await locate(inputs, directory, work, sh);
   const archive = url !== null || !(await isDirectory(file));
   try {
     const [about, values] = await Promise.all([
@@ -98,27 +105,46 @@ export function chooseIstio(asked: string | null, {version, offers}: Chart): Off
   );
 }
 
-async function locate(inputs: Inputs, directory: string, sh: Sh) {
+async function locate(inputs: Inputs, directory: string, work: Work, sh: Sh) {
   const given = inputs['operator-chart'];
   if (given !== null && !given.includes('://')) return {file: given, url: null};
   const wanted = given === null ? await released(inputs) : {url: given, sha256: null};
   const url = mirrored(wanted.url, inputs.mirror);
-  const file = await pull(url, directory, sh);
+  const file = await pull(url, directory, work, sh);
   const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
   if (wanted.sha256 !== null && found !== wanted.sha256)
     throw wrongChecksum(url, wanted.sha256, found);
   return {file, url: wanted.url};
 }
 
-async function pull(url: string, directory: string, sh: Sh): Promise<string> {
-  const output = await sh(['helm', 'pull', url, '--destination', directory], {seconds: 120});
-  if (output.code === 0) return path.join(directory, path.basename(new URL(url).pathname));
-  throw new Fault(`the chart ${url} could not be fetched: ${output.stderr.trim()}`, {
-    class: 'infrastructure',
-    layer: 'runner',
-    hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-    reproduce: `helm pull ${url}`
-  });
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url: string, directory: string, work: Work, sh: Sh): Promise<string> {
+  let again = 2;
+  return until(
+    work,
+    async () => {
+      const output = await sh(['helm', 'pull', url, '--destination', directory], {seconds: 120});
+      if (output.code === 0)
+        return {is: 'done', value: path.join(directory, path.basename(new URL(url).pathname))};
+      const said = output.stderr.trim();
+      if (passing.test(said) && again-- > 0)
+        return {
+          is: 'waiting',
+          for: `another try to fetch the chart, after: ${redact(said).slice(-300)}`
+        };
+      const fault = new Fault(`the chart ${url} could not be fetched: ${said}`, {
+        class: 'infrastructure',
+        layer: 'runner',
+        hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+        reproduce: `helm pull ${url}`
+      });
+      return {is: 'lost', fault};
+    },
+    {every: 2}
+  );
 }
 
 /** The URL and digest of a released chart. */

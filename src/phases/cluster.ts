@@ -108,15 +108,19 @@ export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh):
     await fs.writeFile(kubeconfig, stdout, {mode: 0o600});
     return {is: 'done', value: undefined};
   });
-  await until(work, async () => {
-    // kubeadm binds our role only after the API server is up
-    const {code} = await sh(['kubectl', 'auth', 'can-i', '*', '*', '--all-namespaces'], {
-      seconds: 20
-    });
-    return code === 0
-      ? {is: 'done', value: undefined}
-      : {is: 'waiting', for: 'the API server to let us in'};
-  });
+  await until(
+    work,
+    async () => {
+      // kubeadm binds our role only after the API server is up
+      const {code} = await sh(['kubectl', 'auth', 'can-i', '*', '*', '--all-namespaces'], {
+        seconds: 20
+      });
+      return code === 0
+        ? {is: 'done', value: undefined}
+        : {is: 'waiting', for: 'the API server to let us in'};
+    },
+    {every: 0.5}
+  );
   const version = JSON.parse(await must(sh, ['kubectl', 'get', '--raw', '/version'])) as {
     gitVersion: string;
   };

@@ -9,7 +9,7 @@ import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
 import {createCluster, refuseTaken, untilApi, untilContainerd, untilKubeProxy} from './cluster.ts';
 import {imagesFor, localImages, streamImages} from './images.ts';
-import {applyCommand, applyOnceServed, installIstio, removeCommand, untilHealthy} from './mesh.ts';
+import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
 import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
 import {provideTool} from './tools.ts';
@@ -33,8 +33,8 @@ export function preparations(run: Known): Phase[] {
     {
       name: 'chart',
       needs: ['helm', ...gates.map(({name}) => name)],
-      run: async () => {
-        run.chart = await provideChart(inputs, known(run.directory, 'directory'), run.sh);
+      run: async work => {
+        run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
       }
     },
     {
@@ -67,29 +67,39 @@ export function phases(run: Known, plan: Plan): Phase[] {
     images(run, plan, 'samples', 'images: istiod'),
     {
       name: 'api',
-      needs: ['name'],
+      needs: ['containerd'],
       run: async work => {
         run.kubernetes = await untilApi(plan.cluster, work, sh);
       }
     },
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
-    {name: 'services', needs: ['namespaces'], run: () => apply(run, plan, 'services.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
+    {
+      name: 'istio',
+      needs: ['crds', 'namespaces'],
+      run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
+    },
     {name: 'kube-proxy', needs: ['api'], run: work => untilKubeProxy(work, sh)},
     {
       name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
       needs: ['crds', 'kube-proxy', 'images: operator'],
       run: () => installOperator(plan, sh)
     },
+    // what follows can wait until the operator starts: nothing else takes as long
+    {
+      name: 'services',
+      needs: ['namespaces', 'operator'],
+      run: () => apply(run, plan, 'services.yaml')
+    },
     {
       name: 'strict',
-      needs: ['namespaces', 'crds'],
+      needs: ['namespaces', 'operator'],
       run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
     },
     {
       name: 'istiod',
-      needs: ['crds', 'namespaces', 'images: istiod'],
-      run: work => installIstio(plan, work, sh)
+      needs: ['istio', 'operator', 'images: istiod'],
+      run: work => untilIstiod(work, sh)
     },
     {
       name: 'mesh',

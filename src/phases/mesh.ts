@@ -43,9 +43,8 @@ const waitForHealthy = [
 const who = {class: 'istio', layer: 'control-plane'} as const;
 const seeIstio = 'kubectl get istio default -o yaml';
 
-/** Applies the Istio resource; waits until istiod is available, so that its webhook serves. */
-export async function installIstio(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  await applyOnceServed(plan, 'istio.yaml', work, sh);
+/** Waits until istiod is available, so that its webhook serves. */
+export async function untilIstiod(work: Work, sh: Sh): Promise<void> {
   await until(work, () => lookAtIstiod(sh), {between: () => sh(waitForIstiod, {seconds: 20})});
 }
 

@@ -1,4 +1,5 @@
 import {stripVTControlCharacters} from 'node:util';
+import {groupBy} from '../group.ts';
 import {
   type CheckResult,
   type Failure,
@@ -62,17 +63,6 @@ export function duration(seconds: number): string {
 /** `1 check`, `2 checks`. */
 export const count = (number: number, noun: string): string =>
   `${number} ${noun}${number === 1 ? '' : 's'}`;
-
-/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
-function groupBy<Key, Value>(values: Value[], keyOf: (value: Value) => Key): Map<Key, Value[]> {
-  const groups = new Map<Key, Value[]>();
-  for (const value of values) {
-    const group = groups.get(keyOf(value));
-    if (group) group.push(value);
-    else groups.set(keyOf(value), [value]);
-  }
-  return groups;
-}
 
 export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 

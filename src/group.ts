@@ -1,0 +1,13 @@
+/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
+export function groupBy<Key, Value>(
+  values: Value[],
+  keyOf: (value: Value) => Key
+): Map<Key, Value[]> {
+  const groups = new Map<Key, Value[]>();
+  for (const value of values) {
+    const group = groups.get(keyOf(value));
+    if (group) group.push(value);
+    else groups.set(keyOf(value), [value]);
+  }
+  return groups;
+}
