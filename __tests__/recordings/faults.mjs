@@ -163,8 +163,6 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     cause: 'docker kill $NODE',
     expect: {class: 'infrastructure', layer: 'node'}
   },
-  // told right each time, but not kept as a recording: what runs beside the refused Service goes on for
-  // another moment each time
   'cluster-single-stack': {
     title: 'A cluster that is not dual-stack',
     flags: [
