@@ -20,8 +20,8 @@ const labVariables = {
   E2E_MIRROR: lab.mirror
 };
 
-/** Clusters that the workflow makes, or must not make. */
-const CLUSTERS = ['istio-ds', 'istio-ds-red'];
+// of its own, so that it minds no other, such as one that a killed run has left
+const cluster = `e2e-${process.pid}`;
 
 const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
 
@@ -41,9 +41,9 @@ const mirrorAnswers = () =>
     () => false
   );
 
-/** Clusters of ours that are there now, as their node's containers tell. */
+/** Clusters that the workflow has made, or must not make, that are there now, as their node's containers tell. */
 const clusters = () =>
-  CLUSTERS.filter(name =>
+  [cluster, `${cluster}-red`].filter(name =>
     say('docker', 'ps', '-aq', '--filter', `label=io.x-k8s.kind.cluster=${name}`)
   );
 
@@ -53,10 +53,6 @@ async function prepare() {
     stop('`act` is not on PATH: https://nektosact.com tells how to install it.');
   if (say('docker', 'version', '--format', '{{.Server.Version}}') === null)
     stop('No Docker answers here.');
-  if (clusters().length > 0)
-    stop(
-      `There is a cluster ${clusters().join(' and ')} already: the workflow makes one of that name.`
-    );
   if (!(await mirrorAnswers())) return false;
   const missing = lab.images.filter(
     image => say('docker', 'image', 'inspect', '--format', '{{.Id}}', image) === null
@@ -81,7 +77,7 @@ function standInActions(temp) {
 }
 
 function actArguments(isLab, temp) {
-  const variables = isLab ? Object.entries(labVariables) : [];
+  const variables = Object.entries({E2E_CLUSTER: cluster, ...(isLab ? labVariables : {})});
   return [
     ...['push', '-W', '.github/workflows/e2e.yml', '-P', 'ubuntu-latest=-self-hosted'],
     ...[
@@ -96,6 +92,14 @@ function actArguments(isLab, temp) {
   ];
 }
 
+let running = null; // act; ended with us, so that what it made is deleted
+let stopped = false;
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    stopped = true;
+    running?.kill('SIGTERM');
+  });
+
 /** Runs the workflow once; its log goes into the file. */
 async function runOnce(isLab, log) {
   const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'e2e-'));
@@ -106,6 +110,7 @@ async function runOnce(isLab, log) {
     env: {...env, TMPDIR: temp},
     stdio: ['ignore', output, output]
   });
+  running = child;
   const [code] = await once(child, 'close');
   fs.closeSync(output);
   fs.rmSync(temp, {recursive: true, force: true});
@@ -149,7 +154,7 @@ console.log(
 );
 console.log('run  result  seconds  flaky  log');
 let failed = 0;
-for (let run = 1; run <= repeat; run++) {
+for (let run = 1; run <= repeat && !stopped; run++) {
   const log = path.join(logs, `run-${run}.log`);
   const {result, seconds, flaky} = await runOnce(isLab, log);
   console.log(
