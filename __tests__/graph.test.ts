@@ -5,6 +5,7 @@ import {phases, preparations, without} from '../src/phases/graph.ts';
 import type {Phase} from '../src/schedule.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
+import {node} from './things.ts';
 
 eachOnRunner();
 
@@ -64,14 +65,42 @@ describe('the phases', () => {
     ).toEqual([]);
   });
 
-  test('a pod is created only after its image’s transfer', () => {
+  test('a pod starts only after its image’s transfer', () => {
     const {after} = planned();
-    expect(ancestors(after, 'operator')).toContain('images: operator');
-    expect(ancestors(after, 'istiod')).toContain('images: istiod');
+    expect(ancestors(after, 'uncordon')).toContain('images: operator');
+    expect(ancestors(after, 'istio')).toContain('images: istiod');
     expect(ancestors(after, 'samples')).toEqual(
       expect.arrayContaining(['images: samples', 'istiod'])
     );
     expect(ancestors(after, 'plain samples')).toContain('images: samples');
+  });
+
+  test('the operator’s pod is held back until it can start, and nothing is looked for before', () => {
+    const {after} = planned();
+    expect(ancestors(after, 'operator')).toContain('cordon');
+    expect(ancestors(after, 'operator')).not.toContain('kube-proxy');
+    expect(ancestors(after, 'uncordon')).toEqual(
+      expect.arrayContaining(['operator', 'crds', 'kube-proxy', 'check node'])
+    );
+    for (const name of ['check operator', 'istiod', 'plain samples'])
+      expect(ancestors(after, name)).toContain('uncordon');
+  });
+
+  test('what the local Docker lacks is pulled while the node starts', async () => {
+    const {run, after} = planned();
+    const missing = planOf().images.istiod;
+    const sh = fakeSh(() => '');
+    run.localImages = new Set(
+      Object.values(planOf().images)
+        .flat()
+        .filter(image => !missing.includes(image))
+    );
+    const pulls = phases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
+    await pulls?.run({signal: new AbortController().signal, clock: () => 0, waitFor: () => {}});
+    expect(sh.calls).toEqual(
+      missing.map(image => `docker exec --detach istio-ds-control-plane crictl pull ${image}`)
+    );
+    expect(ancestors(after, 'pulls')).not.toContain('api');
   });
 
   test('the Istio resource does not wait for the operator’s readiness', () => {
@@ -175,5 +204,29 @@ describe('before anything is made', () => {
       message: 'network/kind/families failed'
     });
     expect(run.ledger.failedIn('network')?.id).toBe('network/kind/families');
+  });
+});
+
+describe('once the cluster is there', () => {
+  const standing = (layer: string, answers: Record<string, Answer>) => {
+    const {after} = planned({}, answers);
+    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
+    return after.find(({name}) => name === `check ${layer}`)?.run(work);
+  };
+  const nodes = (...podCIDRs: string[]) => ({
+    'kubectl get nodes -o json': JSON.stringify({items: [node('a', podCIDRs)]})
+  });
+
+  test('a node of one family ends the run: all that follows would fail too', async () => {
+    await expect(standing('node', nodes('10.244.0.0/24'))).rejects.toMatchObject({
+      name: 'CheckFailed',
+      message: 'node/all/pod-cidrs failed'
+    });
+  });
+
+  test('a node of both lets it go on', async () => {
+    await expect(
+      standing('node', nodes('10.244.0.0/24', 'fd00:10:244::/64'))
+    ).resolves.toBeUndefined();
   });
 });

@@ -1,51 +1,85 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  imagesFor,
+  findLocal,
   importCommand,
-  localImages,
+  pullImages,
   saveCommand,
-  streamImages
+  transferImages
 } from '../src/phases/images.ts';
-import {fakeSh} from './fake.ts';
-import {planOf} from './planned.ts';
+import {eachOnRunner, fakeSh} from './fake.ts';
+
+const runner = eachOnRunner();
 
 describe('images', () => {
-  test('only those that the local Docker has are streamed', async () => {
+  const file = '/work/images/operator.tar';
+
+  test('what the local Docker has is told from what it lacks', async () => {
     const sh = fakeSh(command =>
       command.at(-1) === 'b' ? {code: 1, stderr: 'No such image'} : 'sha256:1'
     );
-    expect(await localImages(['a', 'b', 'c'], sh)).toEqual(['a', 'c']);
+    expect([...(await findLocal(['a', 'b', 'c'], sh))]).toEqual(['a', 'c']);
     expect(sh.calls).toContain('docker image inspect --format {{.Id}} b');
   });
 
-  test('each has one user', () => {
-    expect(imagesFor(planOf(), 'istiod')).toEqual(['registry.example/pilot:1.30.3']);
-    expect(imagesFor(planOf(), 'samples')[0]).toBe('registry.example/proxyv2:1.30.3');
-  });
-
-  test('go into every node, by a pipe, all in one go', async () => {
+  test('go to one archive, each layer once, which every node reads where it is mounted; it is removed', async () => {
+    const archive = path.join(runner.directory, 'operator.tar');
+    fs.writeFileSync(archive, '');
     const sh = fakeSh(() => '');
-    await streamImages(['a', 'b'], ['one', 'two'], sh);
-    expect(sh.calls.sort()).toEqual(
-      ['one', 'two'].map(node => `docker save a b | ${importCommand(node).join(' ')}`)
-    );
-    expect(saveCommand(['a', 'b'])).toEqual(['docker', 'save', 'a', 'b']);
-    expect(importCommand('one').slice(0, 7)).toEqual([
-      ...['docker', 'exec', '--interactive', 'one', 'ctr', '--namespace=k8s.io', 'images']
+    await transferImages(['a', 'b'], archive, ['one', 'two'], sh);
+    expect(sh.calls).toEqual([
+      `docker save --output ${archive} a b`,
+      ...['one', 'two'].map(
+        node =>
+          `docker exec ${node} ctr --namespace=k8s.io images import --snapshotter=overlayfs /mnt/dual-stack-images/operator.tar`
+      )
     ]);
+    expect(fs.existsSync(archive)).toBe(false);
+    expect(saveCommand(['a', 'b'])).toEqual(['docker', 'save', 'a', 'b']);
   });
 
-  test('nothing to stream runs nothing', async () => {
+  test.each([
+    ['see', 'no such file or directory'],
+    ['read', 'permission denied']
+  ])('go through a pipe where the node cannot %s the archive', async (_, said) => {
+    const sh = fakeSh(([program, verb]) =>
+      program === 'docker' && verb === 'exec'
+        ? {code: 1, stderr: `ctr: open …/operator.tar: ${said}`}
+        : ''
+    );
+    await transferImages(['a'], file, ['one'], sh);
+    expect(sh.calls[2]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
+    expect(importCommand('one').slice(0, 4)).toEqual(['docker', 'exec', '--interactive', 'one']);
+  });
+
+  test('none are neither transferred nor pulled', async () => {
     const sh = fakeSh({});
-    await streamImages([], ['one'], sh);
+    await transferImages([], file, ['one'], sh);
+    await pullImages([], ['one'], sh);
     expect(sh.calls).toEqual([]);
   });
 
-  test('a transfer that fails is the fault of the infrastructure', async () => {
-    const sh = fakeSh(() => ({code: 1, stderr: 'no space left on device\n'}));
-    await expect(streamImages(['a'], ['one'], sh)).rejects.toMatchObject({
+  test('that are missing are pulled by every node, and nobody waits for it', async () => {
+    const sh = fakeSh(() => ({code: 1, stderr: 'no crictl'}));
+    await pullImages(['a', 'b'], ['one', 'two'], sh);
+    expect(sh.calls).toEqual(
+      ['one', 'two'].flatMap(node =>
+        ['a', 'b'].map(image => `docker exec --detach ${node} crictl pull ${image}`)
+      )
+    );
+  });
+
+  test.each([
+    ['saved', 'save'],
+    ['imported into one', 'exec']
+  ])('that cannot be %s are the fault of the infrastructure', async (what, verb) => {
+    const full = fakeSh(command =>
+      command[1] === verb ? {code: 1, stderr: 'no space left on device\n'} : ''
+    );
+    await expect(transferImages(['a'], file, ['one'], full)).rejects.toMatchObject({
       because: {class: 'infrastructure', layer: 'node'},
-      message: 'a could not be streamed into one: no space left on device'
+      message: `a could not be ${what}: no space left on device`
     });
   });
 });

@@ -1,9 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {kindConfig, kindYaml, nodeNames} from '../src/manifests/kind.ts';
+import type {Values} from '../src/inputs.ts';
+import {kindConfig as configFor, kindYaml, nodeNames, withMount} from '../src/manifests/kind.ts';
 import type {Family} from '../src/results.ts';
 
 const dual: Family[] = ['ipv4', 'ipv6'];
+const kindConfig = (families: Family[], more: Values | null, image = 'kindest/node:v1.34.4') =>
+  configFor(families, more, image);
 const documented = {
   kind: 'Cluster',
   apiVersion: 'kind.x-k8s.io/v1alpha4',
@@ -24,7 +27,40 @@ describe('kindConfig', () => {
     expect(config).toEqual(documented);
     expect(
       kubeadmConfigPatches.map((patch: string) => Object.keys(parse(patch)).sort().join())
-    ).toEqual(['controllerManager,etcd,kind,scheduler', 'iptables,kind']);
+    ).toEqual([
+      'controllerManager,etcd,featureGates,kind,scheduler',
+      'kind,nodeRegistration',
+      'configMapAndSecretChangeDetectionStrategy,kind',
+      'iptables,kind'
+    ]);
+  });
+
+  const gate = {featureGates: {PublicKeysECDSA: true}};
+  const field = {encryptionAlgorithm: 'ECDSA-P256'};
+  test.each([
+    ['kindest/node:v1.35.9@sha256:00', gate],
+    ['localhost:5000/node:1.30.0', gate],
+    ['kindest/node:v1.36.0', field],
+    ['kindest/node:latest', {}],
+    ['kindest/node@sha256:00', {}],
+    ['localhost:5000/node', {}]
+  ])('kubeadm of %s is asked for small keys by %j', (image, expected) => {
+    const [patch] = kindConfig(dual, null, image).kubeadmConfigPatches as string[];
+    const {featureGates, encryptionAlgorithm} = parse(patch ?? '');
+    expect({featureGates, encryptionAlgorithm}).toEqual(expected);
+  });
+
+  test('a directory is mounted into every node, beside what is mounted already', () => {
+    const ours = {hostPath: '/a', containerPath: '/b', readOnly: true};
+    expect(withMount(kindConfig(dual, null), '/a', '/b').nodes).toEqual([
+      {role: 'control-plane', extraMounts: [ours]}
+    ]);
+    const theirs = {hostPath: '/x', containerPath: '/y'};
+    const nodes = [{role: 'control-plane'}, {role: 'worker', image: 'i', extraMounts: [theirs]}];
+    expect(withMount(kindConfig(dual, {nodes}), '/a', '/b').nodes).toEqual([
+      {role: 'control-plane', extraMounts: [ours]},
+      {role: 'worker', image: 'i', extraMounts: [theirs, ours]}
+    ]);
   });
 
   test('IPv6 is the primary family where its subnets come first', () => {

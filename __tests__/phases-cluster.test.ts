@@ -1,13 +1,18 @@
+import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
+  cordon,
   createCluster,
   createCommand,
   deleteCommand,
   refuseTaken,
+  serverVersion,
+  uncordon,
   untilApi,
-  untilContainerd
+  untilContainerd,
+  untilServices
 } from '../src/phases/cluster.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -107,12 +112,11 @@ describe('the API server', () => {
     const asked = new Set<string>();
     return fakeSh(command => {
       const line = command.join(' ');
-      if (line.includes('--raw')) return '{"gitVersion": "v1.34.4"}';
       if (!asked.has(line)) return asked.add(line) && {code: 1};
       return command[0] === 'kind' ? 'users: []\n' : '';
     });
   }
-  const cluster = (nodes = ['x-control-plane']) => ({
+  const cluster = (nodes = ['istio-ds-control-plane']) => ({
     ...planOf().cluster,
     nodes,
     kubeconfig: path.join(runner.directory, 'kubeconfig')
@@ -121,7 +125,7 @@ describe('the API server', () => {
   test('is waited for, by a kubeconfig that only its owner reads', async () => {
     const work = fakeWork();
     const {kubeconfig} = cluster();
-    expect(await untilApi(cluster(), work, api())).toBe('v1.34.4');
+    await untilApi(cluster(), work, api());
     expect(fs.readFileSync(kubeconfig, 'utf8')).toBe('users: []\n');
     expect(fs.statSync(kubeconfig).mode & 0o777).toBe(0o600);
     expect(work.waits.join()).toMatch(/the kubeconfig.*the API server/);
@@ -129,7 +133,73 @@ describe('the API server', () => {
 
   test('is asked for on a control plane, wherever that is in kind-config', async () => {
     const sh = api();
-    await untilApi(cluster(['x-worker', 'x-control-plane']), fakeWork(), sh);
-    expect(sh.calls.join('\n')).not.toContain('docker exec x-worker');
+    await untilApi(cluster(['istio-ds-worker', 'istio-ds-control-plane']), fakeWork(), sh);
+    expect(sh.calls.join('\n')).not.toContain('docker exec istio-ds-worker');
+  });
+
+  test('tells its version', async () => {
+    const sh = fakeSh({'kubectl get --raw /version': '{"gitVersion": "v1.34.4"}'});
+    expect(await serverVersion(sh)).toBe('v1.34.4');
+  });
+
+  test('is waited for by its Service, as a pod would reach it', async () => {
+    const work = fakeWork();
+    const sh = api();
+    await untilServices(cluster(), work, sh);
+    expect(sh.calls).toHaveLength(2);
+    expect(work.waits).toEqual(["the API server's Service in istio-ds-control-plane", null]);
+  });
+});
+
+describe('pods', () => {
+  test('are kept off the control plane, as soon as that is registered, and let in again', async () => {
+    let turn = 0;
+    const sh = fakeSh(() => (turn++ === 0 ? {code: 1, stderr: 'nodes "x" not found'} : ''));
+    const work = fakeWork();
+    await cordon(planOf().cluster, work, sh);
+    await uncordon(planOf().cluster, sh);
+    expect(sh.calls).toEqual([
+      'kubectl cordon istio-ds-control-plane',
+      'kubectl cordon istio-ds-control-plane',
+      'kubectl uncordon istio-ds-control-plane'
+    ]);
+    expect(work.waits).toEqual(['the node to be registered', null]);
+  });
+});
+
+describe('the scripts that wait in a node', () => {
+  const programs = () => {
+    const bin = path.join(runner.directory, 'bin');
+    fs.mkdirSync(bin);
+    const put = (name: string, ...lines: string[]) =>
+      fs.writeFileSync(path.join(bin, name), ['#!/bin/bash', ...lines].join('\n'), {mode: 0o755});
+    return {bin, put};
+  };
+
+  test.each([
+    ['10.96.0.1', 'https://10.96.0.1/livez'],
+    ['fd00:10:96::1', 'https://[fd00:10:96::1]/livez']
+  ])('the Service %s is asked for by %s, until it answers', async (address, url) => {
+    const {bin, put} = programs();
+    let script = '';
+    const sh = fakeSh(command => {
+      script = command.at(-1)?.replace('cd /etc/kubernetes', `cd ${runner.directory}`) ?? '';
+      return '';
+    });
+    await untilServices(planOf().cluster, fakeWork(), sh);
+    put('kubectl', `echo ${address}`);
+    put(
+      'curl',
+      `echo "$@" >>${runner.directory}/asked`,
+      `[ $(wc -l <${runner.directory}/asked) -ge 3 ]`
+    );
+    const {status} = spawnSync('bash', ['-c', script], {
+      env: {PATH: `${bin}:${process.env.PATH}`},
+      timeout: 10_000
+    });
+    expect(status).toBe(0);
+    const asked = fs.readFileSync(path.join(runner.directory, 'asked'), 'utf8').trim().split('\n');
+    expect(asked).toHaveLength(3);
+    expect(asked[0]?.endsWith(` ${url}`)).toBe(true);
   });
 });

@@ -3,6 +3,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {catalogue} from '../src/checks/catalogue.ts';
 import {Fault} from '../src/fault.ts';
+import {kindConfig} from '../src/manifests/kind.ts';
 import {clientImage, echoImage, nodeImage} from '../src/pins.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, planOf} from './planned.ts';
@@ -21,6 +22,7 @@ describe('makePlan', () => {
         name: 'istio-ds',
         image: nodeImage,
         families: ['ipv4', 'ipv6'],
+        config: kindConfig(['ipv4', 'ipv6'], null, nodeImage),
         nodes: ['istio-ds-control-plane'],
         context: 'kind-istio-ds',
         kubeconfig: path.join('/work', 'kubeconfig')
@@ -40,23 +42,17 @@ describe('makePlan', () => {
 
   test('is the same from run to run', () => expect(planOf()).toEqual(planOf()));
 
-  test('preloads each image once, for its first user', () => {
-    expect(planOf({'istio-cni': 'true'}).images).toEqual([
-      {name: 'registry.example/sail-operator:1.30.3', user: 'operator'},
-      {name: 'registry.example/pilot:1.30.3', user: 'istiod'},
-      {name: 'registry.example/install-cni:1.30.3', user: 'istiod'},
-      {name: 'registry.example/proxyv2:1.30.3', user: 'samples'},
-      {name: echoImage, user: 'samples'},
-      {name: clientImage, user: 'samples'}
-    ]);
+  test('preloads each image once, in the order of need', () => {
+    expect(planOf({'istio-cni': 'true'}).images).toEqual({
+      operator: ['registry.example/sail-operator:1.30.3'],
+      istiod: ['registry.example/pilot:1.30.3', 'registry.example/install-cni:1.30.3'],
+      samples: ['registry.example/proxyv2:1.30.3', echoImage, clientImage]
+    });
   });
 
   test('a chart that lists nothing has no images to preload but the samples', () => {
     const plan = planOf({'istio-version': '1.24.6'}, {offers: [], image: null});
-    expect(plan.images).toEqual([
-      {name: echoImage, user: 'samples'},
-      {name: clientImage, user: 'samples'}
-    ]);
+    expect(plan.images).toEqual({operator: [], istiod: [], samples: [echoImage, clientImage]});
     expect(plan.istio).toEqual({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
   });
 
@@ -68,14 +64,14 @@ describe('makePlan', () => {
     const plan = planOf({'istio-version': asked});
     expect(plan.istio).toEqual({asked: version, expected: version, cni: false});
     expect(parse(plan.files['istio.yaml'] ?? '').spec.version).toBe(version);
-    expect(plan.images[1]?.name).toBe(`registry.example/pilot:${version.slice(1)}`);
+    expect(plan.images.istiod).toContain(`registry.example/pilot:${version.slice(1)}`);
   });
 
   test('the operator runs the image asked for, and says so', () => {
     const plan = planOf({'operator-image': 'localhost:5000/sail:pr-1'});
     expect(plan.operator.image).toBe('localhost:5000/sail:pr-1');
     expect(plan.operatorImageAsked).toBe('localhost:5000/sail:pr-1');
-    expect(plan.images[0]).toEqual({name: 'localhost:5000/sail:pr-1', user: 'operator'});
+    expect(plan.images.operator[0]).toBe('localhost:5000/sail:pr-1');
   });
 
   test('the image in operator-values is the one to expect', () => {
@@ -173,10 +169,7 @@ describe('makePlan', () => {
       'sleep/sleep.yaml': deployment('sleep')
     };
     const names = (given: Record<string, string>) =>
-      planOf(given, {}, samples)
-        .images.filter(({user}) => user === 'samples')
-        .map(({name}) => name)
-        .slice(1);
+      planOf(given, {}, samples).images.samples.slice(1);
     expect(names({})).toEqual(['theirs', echoImage, clientImage]);
     expect(names({'echo-image': 'mine/echo', 'client-image': 'mine/curl'})).toEqual([
       'mine/echo',

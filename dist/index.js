@@ -31444,11 +31444,14 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Ir: () => (/* binding */ refuseTaken),
+/* harmony export */   Jz: () => (/* binding */ uncordon),
+/* harmony export */   Kq: () => (/* binding */ cordon),
+/* harmony export */   P4: () => (/* binding */ untilServices),
 /* harmony export */   Vq: () => (/* binding */ untilApi),
 /* harmony export */   Xn: () => (/* binding */ createCluster),
 /* harmony export */   gu: () => (/* binding */ createCommand),
 /* harmony export */   mt: () => (/* binding */ untilContainerd),
-/* harmony export */   sq: () => (/* binding */ untilKubeProxy),
+/* harmony export */   qh: () => (/* binding */ serverVersion),
 /* harmony export */   x3: () => (/* binding */ deleteCommand)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
@@ -31517,54 +31520,69 @@ function createFault(said, name) {
         reproduce: `kind create cluster --name ${name} --retain`
     });
 }
+/** A bash script that ends when a command has succeeded. */
+const once = (command) => `until ${command}; do sleep 0.1; done`;
+const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+const letIn = [
+    'cd /etc/kubernetes',
+    once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez'),
+    once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet")
+].join('\n');
+// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+const serve = [
+    'cd /etc/kubernetes',
+    "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
+    'case $address in *:*) address="[$address]";; esac',
+    once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+].join('\n');
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 async function untilContainerd({ nodes }, work, sh) {
     for (const node of nodes)
-        await untilInNode(node, ['-S', '/run/containerd/containerd.sock'], 'containerd', work, sh);
+        await untilInNode(node, containerdUp, 'containerd', work, sh);
 }
-/** Waits inside a node until a `test` holds: cheaper than to ask from outside again and again. */
-async function untilInNode(node, test, what, work, sh) {
-    const script = 'until [ "$1" "$2" ]; do sleep 0.1; done';
-    const command = ['docker', 'exec', node, 'sh', '-c', script, 'until', ...test];
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+async function untilInNode(node, script, what, work, sh) {
+    const command = ['docker', 'exec', node, 'bash', '-c', script];
     await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
         const { code } = await sh(command, { seconds: 20 }); // fails at once while there is no such container
         return code === 0 ? { is: 'done', value: undefined } : { is: 'waiting', for: `${what} in ${node}` };
     });
 }
-/** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-async function untilApi({ name, kubeconfig }, work, sh) {
-    await untilInNode(`${name}-control-plane`, ['-s', '/etc/kubernetes/admin.conf'], 'the kubeconfig', work, sh);
+const controlPlane = ({ name }) => `${name}-control-plane`;
+/** Waits until the API server answers us as an administrator, which is before kind is done. */
+async function untilApi(cluster, work, sh) {
+    const node = controlPlane(cluster);
+    await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
     await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        const { code, stdout } = await sh(['kind', 'get', 'kubeconfig', '--name', name], { seconds: 20 });
-        if (code !== 0)
-            return { is: 'waiting', for: 'the kubeconfig' };
-        await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(kubeconfig, stdout, { mode: 0o600 });
-        return { is: 'done', value: undefined };
-    });
-    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        // kubeadm binds our role only after the API server is up
-        const { code } = await sh(['kubectl', 'auth', 'can-i', '*', '*', '--all-namespaces'], {
+        const { code, stdout } = await sh(['kind', 'get', 'kubeconfig', '--name', cluster.name], {
             seconds: 20
         });
-        return code === 0
-            ? { is: 'done', value: undefined }
-            : { is: 'waiting', for: 'the API server to let us in' };
-    }, { every: 0.5 });
+        if (code !== 0)
+            return { is: 'waiting', for: 'the kubeconfig' };
+        await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, stdout, { mode: 0o600 });
+        return { is: 'done', value: undefined };
+    });
+    await untilInNode(node, letIn, 'the API server', work, sh);
+}
+async function serverVersion(sh) {
     const version = JSON.parse(await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'get', '--raw', '/version']));
     return version.gitVersion;
 }
-const waitForKubeProxy = [
-    ...['kubectl', 'wait', 'pods', '--namespace', 'kube-system', '--selector', 'k8s-app=kube-proxy'],
-    ...['--for=condition=Ready', '--timeout=5s']
-];
-/** Waits until Services work on the nodes: the first thing that a pod wants is the API server's. */
-async function untilKubeProxy(work, sh) {
+/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+const untilServices = (cluster, work, sh) => untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
+async function cordon(cluster, work, sh) {
     await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        const { code } = await sh(waitForKubeProxy, { seconds: 20 });
+        const { code } = await sh(['kubectl', 'cordon', controlPlane(cluster)], { seconds: 20 });
         return code === 0
             ? { is: 'done', value: undefined }
-            : { is: 'waiting', for: 'kube-proxy to be ready' };
+            : { is: 'waiting', for: 'the node to be registered' };
     });
+}
+async function uncordon(cluster, sh) {
+    await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'uncordon', controlPlane(cluster)], { seconds: 30 });
 }
 
 
@@ -32819,6 +32837,7 @@ function mergeOthersInto(mut_target, values, utils, meta) {
 
 
 
+
 /** Mappings are merged, anything else is replaced, as Helm does it. */
 const merge = deepmergeCustom({ mergeArrays: false });
 // IPv6 is the primary family where its subnets come first
@@ -32829,22 +32848,39 @@ const ipv6First = {
 // The cluster lives for minutes, and most of what it waits for is itself. All measured on two cores:
 // etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
 // the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
-// a lease is tried anew sooner than after 2 s; and a Service works as soon as its endpoint is ready.
+// a lease is tried anew sooner than after 2 s; a Service works as soon as its endpoint is ready;
+// kubeadm need not restart a kubelet that does not rotate its certificate, which takes 2 s; and a kubelet that
+// gets what a pod mounts, instead of watching it first, does not fail and wait until its watch has begun.
 // Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
 const lease = { 'leader-elect-retry-period': '500ms' };
-const quick = [
+const quick = (image) => [
     {
         kind: 'ClusterConfiguration',
+        ...smallKeys(image),
         etcd: { local: { dataDir: '/tmp/etcd' } },
         controllerManager: {
             extraArgs: { ...lease, 'kube-api-qps': '500', 'kube-api-burst': '1000' }
         },
         scheduler: { extraArgs: lease }
     },
+    {
+        kind: 'InitConfiguration',
+        nodeRegistration: { kubeletExtraArgs: { 'rotate-certificates': 'false' } }
+    },
+    { kind: 'KubeletConfiguration', configMapAndSecretChangeDetectionStrategy: 'Get' },
     { kind: 'KubeProxyConfiguration', iptables: { minSyncPeriod: '100ms' } }
 ].map(patch => (0,dist/* stringify */.As)(patch));
-/** kind's configuration: ours, with `more` merged in. */
-function kindConfig([first], more) {
+/** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
+function smallKeys(image) {
+    const [, version] = /:v?(\d+\.\d+\.\d+)/.exec(image) ?? [];
+    if (version === undefined)
+        return {};
+    return (0,node_modules_semver.lt)(version, '1.36.0')
+        ? { featureGates: { PublicKeysECDSA: true } }
+        : { encryptionAlgorithm: 'ECDSA-P256' };
+}
+/** kind's configuration: ours for this node image, with `more` merged in. */
+function kindConfig([first], more, image) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
         throw (0,src_inputs/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
@@ -32852,9 +32888,18 @@ function kindConfig([first], more) {
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
         networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) },
-        kubeadmConfigPatches: quick
+        kubeadmConfigPatches: quick(image)
     }, more ?? {});
 }
+/** The same with a directory of this machine mounted, read-only, into every node. */
+const withMount = (config, hostPath, containerPath) => ({
+    ...config,
+    nodes: nodesOf(config).map(({ role = 'control-plane', extraMounts = [], ...node }) => ({
+        role,
+        ...node,
+        extraMounts: [...extraMounts, { hostPath, containerPath, readOnly: true }]
+    }))
+});
 /** The names that kind gives the node containers of a cluster, without its load balancer. */
 function nodeNames(cluster, config) {
     const nodes = nodesOf(config);
@@ -34859,10 +34904,10 @@ function sidecar({ spec }) {
 
 /** Made before the cluster is; a failure ends the run. */
 const preflights = [runner, network];
-/** Made as soon as the phase named has passed. */
+/** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
 const standing = [
-    { checks: node, needs: ['cluster', 'api'] },
-    { checks: operator, needs: ['operator'] }
+    { checks: node, needs: ['cluster', 'api'], fatal: true },
+    { checks: operator, needs: ['uncordon'], fatal: false }
 ];
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
 const meshChecks = [
@@ -34975,6 +35020,11 @@ const layerOfPhase = (phase) => {
         cluster: 'node',
         containerd: 'node',
         api: 'node',
+        version: 'node',
+        cordon: 'node',
+        uncordon: 'node',
+        images: 'node',
+        pulls: 'node',
         'kube-proxy': 'node',
         namespaces: 'node',
         services: 'node',
@@ -35561,41 +35611,62 @@ async function readIndex(mirror) {
 var phases_cluster = __nccwpck_require__(7538);
 ;// CONCATENATED MODULE: ./src/phases/images.ts
 
-/** The images that the local Docker has, of those that are given. */
-async function localImages(names, sh) {
-    const found = await Promise.all(names.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
-    return names.filter((_, at) => found[at]?.code === 0);
+
+
+/** Where a node sees `imagesIn(plan)`, read-only. */
+const imagesInNode = '/mnt/dual-stack-images';
+/** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
+const imagesIn = (directory) => external_node_path_.join(directory, 'images');
+/** Those of these images that the local Docker has. */
+async function findLocal(images, sh) {
+    const found = await Promise.all(images.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
+    return new Set(images.filter((_, at) => found[at]?.code === 0));
 }
-const imagesFor = ({ images }, user) => images.filter(image => image.user === user).map(({ name }) => name);
-const saveCommand = (images) => ['docker', 'save', ...images];
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
-const importCommand = (node) => [
-    'docker',
-    'exec',
-    '--interactive',
-    node,
-    'ctr',
-    '--namespace=k8s.io',
-    'images',
-    'import',
-    '--snapshotter=overlayfs',
-    '-'
+const saveCommand = (images, file) => [
+    ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
 ];
-/** Streams images from the local Docker into every node. */
-async function streamImages(images, nodes, sh) {
+// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
+const importCommand = (node, from = '-') => [
+    ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
+    ...['ctr', '--namespace=k8s.io', 'images', 'import', '--snapshotter=overlayfs', from]
+];
+// detached: where the registry does not answer, it is the kubelet that says so
+const pullCommand = (node, image) => [
+    ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
+];
+/** Writes local images to an archive, each layer once, and has every node import it. */
+async function transferImages(images, file, nodes, sh) {
     if (images.length === 0)
         return;
-    for (const node of nodes) {
-        const { code, stderr } = await sh(saveCommand(images), { into: importCommand(node), seconds: 600 });
-        if (code !== 0)
-            throw new src_fault/* Fault */.vC(`${images.join(', ')} could not be streamed into ${node}: ${stderr.trim().slice(-1000)}`, {
-                class: 'infrastructure',
-                layer: 'node',
-                hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
-                reproduce: `${saveCommand(images).join(' ')} | ${importCommand(node).join(' ')}`
-            });
-    }
+    const command = saveCommand(images, file);
+    const { code, stderr } = await sh(command, { seconds: 600 });
+    if (code !== 0)
+        throw lost(images, 'be saved', stderr, command);
+    await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
+    await promises_.rm(file, { force: true });
 }
+async function importInto(node, file, images, sh) {
+    const mounted = importCommand(node, external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file)));
+    const { code, stderr } = await sh(mounted, { seconds: 600 });
+    if (code === 0)
+        return;
+    const output = /no such file|permission denied/i.test(stderr)
+        ? await sh(['cat', file], { into: importCommand(node), seconds: 600 }) // the engine is on another machine, or maps users
+        : null;
+    if (output?.code === 0)
+        return;
+    throw lost(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);
+}
+/** Has every node pull images before there is a pod that asks for them: the kubelet finds it done, or under way. */
+async function pullImages(images, nodes, sh) {
+    await Promise.all(nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), { seconds: 30 }))));
+}
+const lost = (images, what, said, command) => new src_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
+    reproduce: command.join(' ')
+});
 
 ;// CONCATENATED MODULE: ./src/phases/tools.ts
 
@@ -35673,6 +35744,7 @@ function architecture() {
 
 
 
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
@@ -35708,6 +35780,15 @@ function preparations(run) {
 /** Everything that changes something, each as soon as what it needs is there. */
 function phases(run, plan) {
     const { sh, ledger } = run;
+    const check = ({ checks: { layer, look }, needs, fatal }) => ({
+        name: `check ${layer}`,
+        needs,
+        run: async (work) => {
+            await look({ plan, sh, work, tell: ledger.tell }, ledger.of(layer));
+            if (fatal)
+                endIfFailed(run, layer);
+        }
+    });
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
         {
@@ -35718,45 +35799,69 @@ function phases(run, plan) {
                 run.save({ made: true });
             }
         },
-        { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
-        // one after the other, in the order of need: side by side all of them would come later
-        graph_images(run, plan, 'operator', 'containerd'),
-        graph_images(run, plan, 'istiod', 'images: operator'),
-        graph_images(run, plan, 'samples', 'images: istiod'),
         {
-            name: 'api',
-            needs: ['containerd'],
-            run: async (work) => {
-                run.kubernetes = await (0,phases_cluster/* untilApi */.Vq)(plan.cluster, work, sh);
+            name: 'images',
+            needs: ['name'],
+            run: async () => {
+                run.localImages = await findLocal(Object.values(plan.images).flat(), sh);
             }
         },
+        { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
+        { name: 'api', needs: ['containerd'], run: work => (0,phases_cluster/* untilApi */.Vq)(plan.cluster, work, sh) },
+        {
+            name: 'version',
+            needs: ['api'],
+            run: async () => {
+                run.kubernetes = await (0,phases_cluster/* serverVersion */.qh)(sh);
+            }
+        },
+        {
+            name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
+            needs: ['images', 'containerd'],
+            run: async () => {
+                const local = known(run.localImages, 'images');
+                const missing = Object.values(plan.images)
+                    .flat()
+                    .filter(image => !local.has(image));
+                await pullImages(missing, plan.cluster.nodes, sh);
+            }
+        },
+        graph_images(run, plan, 'operator', 'containerd'),
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
+        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_cluster/* untilServices */.P4)(plan.cluster, work, sh) },
+        // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
+        // or the API server's Service are there, it would crash, and be held back for 10 s
+        { name: 'cordon', needs: ['api'], run: work => (0,phases_cluster/* cordon */.Kq)(plan.cluster, work, sh) },
+        { name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh) },
+        ...standing.filter(({ fatal }) => fatal).map(check),
+        {
+            name: 'uncordon',
+            needs: ['operator', 'kube-proxy', 'images: operator', 'check node'],
+            run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
+        },
+        // one after the other, in the order of need, while the operator starts: it leaves the processors idle
+        graph_images(run, plan, 'istiod', 'uncordon'),
+        graph_images(run, plan, 'samples', 'images: istiod'),
         {
             name: 'istio',
-            needs: ['crds', 'namespaces'],
+            needs: ['crds', 'namespaces', 'images: istiod'],
             run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
         },
-        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_cluster/* untilKubeProxy */.sq)(work, sh) },
-        {
-            name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
-            needs: ['crds', 'kube-proxy', 'images: operator'],
-            run: () => installOperator(plan, sh)
-        },
-        // what follows can wait until the operator starts: nothing else takes as long
+        // what follows can wait for the operator to start: nothing else is as slow
         {
             name: 'services',
-            needs: ['namespaces', 'operator'],
+            needs: ['namespaces', 'uncordon'],
             run: () => apply(run, plan, 'services.yaml')
         },
         {
             name: 'strict',
-            needs: ['namespaces', 'operator'],
+            needs: ['namespaces', 'uncordon'],
             run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
         },
         {
             name: 'istiod',
-            needs: ['istio', 'operator', 'images: istiod'],
+            needs: ['istio', 'uncordon'],
             run: work => untilIstiod(work, sh)
         },
         {
@@ -35783,11 +35888,7 @@ function phases(run, plan) {
                 run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
             }
         },
-        ...standing.map(({ checks, needs }) => ({
-            name: `check ${checks.layer}`,
-            needs,
-            run: (work) => checks.look({ plan, sh, work, tell: ledger.tell }, ledger.of(checks.layer))
-        })),
+        ...standing.filter(({ fatal }) => !fatal).map(check),
         ...meshChecks.map(({ checks, after }) => ({
             name: `check ${checks.layer}`,
             needs: ['look', ...after],
@@ -35825,23 +35926,29 @@ function preflight(run, { layer, look }) {
         needs: [],
         run: async (work) => {
             await look({ work, sh: run.sh, tell: run.ledger.tell }, run.ledger.of(layer));
-            const failed = run.ledger.failedIn(layer);
-            if (failed)
-                throw new src_fault/* CheckFailed */.EC(failed.id);
+            endIfFailed(run, layer);
         }
     };
+}
+function endIfFailed({ ledger }, layer) {
+    const failed = ledger.failedIn(layer);
+    if (failed)
+        throw new src_fault/* CheckFailed */.EC(failed.id);
 }
 /** Sees that the name is free, and tells post that a cluster is about to be made. */
 async function claim({ sh, save }, { cluster }) {
     await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
     save({ cluster: cluster.name });
 }
-const graph_images = ({ sh }, plan, user, after) => ({
+/** Has the nodes import those of a user's images that the local Docker has. */
+const graph_images = (run, plan, user, after) => ({
     name: `images: ${user}`,
-    needs: [after],
+    needs: ['images', after],
     run: async () => {
-        const local = await localImages(imagesFor(plan, user), sh);
-        await streamImages(local, plan.cluster.nodes, sh);
+        const local = known(run.localImages, 'images');
+        const wanted = plan.images[user].filter(image => local.has(image));
+        const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
+        await transferImages(wanted, file, plan.cluster.nodes, run.sh);
     }
 });
 async function apply({ sh }, plan, file) {
@@ -35884,7 +35991,7 @@ const strictYaml = () => (0,dist/* stringify */.As)({
 
 /** Inputs, the chart and the samples → the plan. Pure. Throws a Fault of class `input`. */
 function makePlan(inputs, chart, given, directory) {
-    const kind = kindConfig(inputs['ip-families'], inputs['kind-config']);
+    const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
     const offer = chooseIstio(inputs['istio-version'], chart);
     const cni = inputs['istio-cni'] === 'true';
     const mesh = {
@@ -35902,6 +36009,7 @@ function makePlan(inputs, chart, given, directory) {
             name,
             image: inputs['node-image'],
             families: inputs['ip-families'],
+            config: kind,
             nodes: nodeNames(name, kind),
             context: `kind-${name}`,
             kubeconfig: external_node_path_.join(directory, 'kubeconfig')
@@ -35916,13 +36024,11 @@ function makePlan(inputs, chart, given, directory) {
         },
         operatorImageAsked: inputs['operator-image'],
         istio: { asked: mesh.version, expected: offer?.version ?? null, cni },
-        images: unique([
-            { name: operatorImage ?? '', user: 'operator' },
-            { name: offer?.istiod ?? '', user: 'istiod' },
-            { name: cni ? (offer?.cni ?? '') : '', user: 'istiod' },
-            { name: offer?.proxy ?? '', user: 'samples' },
-            ...manifests.images.map(image => ({ name: image, user: 'samples' }))
-        ]),
+        images: {
+            operator: unique([operatorImage ?? '']),
+            istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+            samples: unique([offer?.proxy ?? '', ...manifests.images])
+        },
         files: {
             'kind.yaml': kindYaml(kind),
             'namespaces.yaml': join([
@@ -35966,11 +36072,7 @@ function sampleManifests(inputs, given) {
     };
 }
 const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
-/** Each image once, for its first user. */
-function unique(images) {
-    const named = images.filter(({ name }) => name !== '');
-    return named.filter(({ name }, at) => named.findIndex(other => other.name === name) === at);
-}
+const unique = (images) => [...new Set(images.filter(name => name !== ''))];
 const join = (documents) => documents.join('---\n');
 
 // EXTERNAL MODULE: external "node:util"
@@ -36808,7 +36910,9 @@ function script_script(plan) {
         'kubectl wait --for=condition=Ready nodes --all --timeout=2m',
         '',
         '# images that the local Docker has',
-        ...['operator', 'istiod', 'samples'].flatMap(user => stream(plan, user)),
+        ...Object.values(plan.images)
+            .flat()
+            .flatMap(image => stream(image, plan.cluster.nodes)),
         '',
         '# the Sail Operator',
         ...(plan.operator.url === null
@@ -36861,9 +36965,7 @@ function heredoc(name, text) {
         end += '_';
     return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
-function stream(plan, user) {
-    return imagesFor(plan, user).flatMap(image => plan.cluster.nodes.map(node => `if docker image inspect ${shlex_join([image])} >/dev/null 2>&1; then ${script_line(saveCommand([image]))} | ${script_line(importCommand(node))}; fi`));
-}
+const stream = (image, nodes) => nodes.map(node => `if docker image inspect ${shlex_join([image])} >/dev/null 2>&1; then ${script_line(saveCommand([image]))} | ${script_line(importCommand(node))}; fi`);
 function script_echo(word) {
     const target = word === 'dualstack' ? 'dual-stack' : word;
     const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
@@ -40054,6 +40156,8 @@ var state = __nccwpck_require__(2462);
 
 
 
+
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const recording = rehearsal();
@@ -40123,7 +40227,9 @@ async function privateDirectory(run, name) {
     return directory;
 }
 async function writeFiles(plan) {
-    for (const [name, text] of Object.entries(plan.files))
+    await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
+    const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
+    for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': kindYaml(mounted) }))
         await promises_.writeFile(external_node_path_.join(plan.directory, name), text, { mode: 0o600 });
 }
 const run_annotate = { error: lib_core/* error */.z3, warning: lib_core/* warning */.$e, notice: lib_core/* notice */.lm };

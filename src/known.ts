@@ -26,6 +26,8 @@ export interface Known {
   chart?: Chart;
   samples?: SampleFiles | null;
   plan?: Plan;
+  /** The images that the local Docker has, of those that the plan needs. */
+  localImages?: Set<string>;
   kubernetes?: string;
   /** The version that the Istio resource asked for in the end. */
   istio?: string;

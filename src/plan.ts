@@ -20,7 +20,7 @@ import {type Chart, chooseIstio} from './phases/chart.ts';
 import {clientImage, echoImage} from './pins.ts';
 import type {Family} from './results.ts';
 
-/** What a phase needs an image for. */
+/** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples';
 
 /** Everything that a run is going to do: a value that can be printed, before anything is made. */
@@ -31,6 +31,8 @@ export interface Plan {
     name: string;
     image: string;
     families: [Family, Family];
+    /** kind's configuration. */
+    config: Values;
     nodes: string[];
     context: string;
     kubeconfig: string;
@@ -52,7 +54,8 @@ export interface Plan {
     expected: string | null;
     cni: boolean;
   };
-  images: {name: string; user: ImageUser}[];
+  /** What the pods will run, in the order in which the nodes get it. */
+  images: Record<ImageUser, string[]>;
   /** Name → contents, written to `directory` beforehand. */
   files: Record<string, string>;
   /** The checks that will be made. */
@@ -70,7 +73,7 @@ export function makePlan(
   given: SampleFiles | null,
   directory: string
 ): Plan {
-  const kind = kindConfig(inputs['ip-families'], inputs['kind-config']);
+  const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
   const offer = chooseIstio(inputs['istio-version'], chart);
   const cni = inputs['istio-cni'] === 'true';
   const mesh = {
@@ -89,6 +92,7 @@ export function makePlan(
       name,
       image: inputs['node-image'],
       families: inputs['ip-families'],
+      config: kind,
       nodes: nodeNames(name, kind),
       context: `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
@@ -103,13 +107,11 @@ export function makePlan(
     },
     operatorImageAsked: inputs['operator-image'],
     istio: {asked: mesh.version, expected: offer?.version ?? null, cni},
-    images: unique([
-      {name: operatorImage ?? '', user: 'operator'},
-      {name: offer?.istiod ?? '', user: 'istiod'},
-      {name: cni ? (offer?.cni ?? '') : '', user: 'istiod'},
-      {name: offer?.proxy ?? '', user: 'samples'},
-      ...manifests.images.map(image => ({name: image, user: 'samples' as const}))
-    ]),
+    images: {
+      operator: unique([operatorImage ?? '']),
+      istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+      samples: unique([offer?.proxy ?? '', ...manifests.images])
+    },
     files: {
       'kind.yaml': kindYaml(kind),
       'namespaces.yaml': join([
@@ -159,10 +161,6 @@ function sampleManifests(inputs: Inputs, given: SampleFiles | null) {
 const imageIn = (values: Values | null): string | null =>
   typeof values?.image === 'string' ? values.image : null;
 
-/** Each image once, for its first user. */
-function unique(images: Plan['images']): Plan['images'] {
-  const named = images.filter(({name}) => name !== '');
-  return named.filter(({name}, at) => named.findIndex(other => other.name === name) === at);
-}
+const unique = (images: string[]): string[] => [...new Set(images.filter(name => name !== ''))];
 
 const join = (documents: string[]): string => documents.join('---\n');

@@ -7,8 +7,10 @@ import {gather, rehearsal} from './gather.ts';
 import {badInput, readInputs} from './inputs.ts';
 import {type Known, known, startKnowing} from './known.ts';
 import {group, oneLine, say} from './log.ts';
+import {kindYaml, withMount} from './manifests/kind.ts';
 import {collectDiagnostics} from './phases/diagnostics.ts';
 import {phases, preparations} from './phases/graph.ts';
+import {imagesIn, imagesInNode} from './phases/images.ts';
 import {makePlan, type Plan} from './plan.ts';
 import {annotations} from './reports/annotations.ts';
 import {files} from './reports/files.ts';
@@ -95,7 +97,9 @@ async function privateDirectory(run: Known, name: string): Promise<string> {
 }
 
 async function writeFiles(plan: Plan): Promise<void> {
-  for (const [name, text] of Object.entries(plan.files))
+  await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
+  const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
+  for (const [name, text] of Object.entries({...plan.files, 'kind.yaml': kindYaml(mounted)}))
     await fs.writeFile(path.join(plan.directory, name), text, {mode: 0o600});
 }
 

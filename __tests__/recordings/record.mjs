@@ -197,7 +197,8 @@ function keep(name, fault, {directory}, results, code) {
 function secondsUntilTold({started, seconds, phases, failure}, caused) {
   if (caused) return Number(((Date.parse(started) - caused.at) / 1000 + seconds).toFixed(1));
   const seen = phases.filter(
-    ({name, status}) => status === 'failed' || name === `check ${failure?.layer}`
+    ({name, status, at}) =>
+      at !== null && (status === 'failed' || name === `check ${failure?.layer}`)
   );
   return Number((seconds - Math.min(...seen.map(({at}) => at), seconds)).toFixed(1));
 }

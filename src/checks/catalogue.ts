@@ -22,10 +22,10 @@ export type {Row} from './row.ts';
 /** Made before the cluster is; a failure ends the run. */
 export const preflights: Checks<Preflight>[] = [runner, network];
 
-/** Made as soon as the phase named has passed. */
-export const standing: {checks: Checks<Standing>; needs: string[]}[] = [
-  {checks: node, needs: ['cluster', 'api']},
-  {checks: operator, needs: ['operator']}
+/** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
+export const standing: {checks: Checks<Standing>; needs: string[]; fatal: boolean}[] = [
+  {checks: node, needs: ['cluster', 'api'], fatal: true},
+  {checks: operator, needs: ['uncordon'], fatal: false}
 ];
 
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */

@@ -1,4 +1,5 @@
 import {deepmergeCustom} from 'deepmerge-ts';
+import {lt} from 'semver';
 import {stringify} from 'yaml';
 import {badInput, type Values} from '../inputs.ts';
 import type {Family} from '../results.ts';
@@ -15,23 +16,41 @@ const ipv6First = {
 // The cluster lives for minutes, and most of what it waits for is itself. All measured on two cores:
 // etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
 // the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
-// a lease is tried anew sooner than after 2 s; and a Service works as soon as its endpoint is ready.
+// a lease is tried anew sooner than after 2 s; a Service works as soon as its endpoint is ready;
+// kubeadm need not restart a kubelet that does not rotate its certificate, which takes 2 s; and a kubelet that
+// gets what a pod mounts, instead of watching it first, does not fail and wait until its watch has begun.
 // Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
 const lease = {'leader-elect-retry-period': '500ms'};
-const quick = [
-  {
-    kind: 'ClusterConfiguration',
-    etcd: {local: {dataDir: '/tmp/etcd'}},
-    controllerManager: {
-      extraArgs: {...lease, 'kube-api-qps': '500', 'kube-api-burst': '1000'}
+const quick = (image: string): string[] =>
+  [
+    {
+      kind: 'ClusterConfiguration',
+      ...smallKeys(image),
+      etcd: {local: {dataDir: '/tmp/etcd'}},
+      controllerManager: {
+        extraArgs: {...lease, 'kube-api-qps': '500', 'kube-api-burst': '1000'}
+      },
+      scheduler: {extraArgs: lease}
     },
-    scheduler: {extraArgs: lease}
-  },
-  {kind: 'KubeProxyConfiguration', iptables: {minSyncPeriod: '100ms'}}
-].map(patch => stringify(patch));
+    {
+      kind: 'InitConfiguration',
+      nodeRegistration: {kubeletExtraArgs: {'rotate-certificates': 'false'}}
+    },
+    {kind: 'KubeletConfiguration', configMapAndSecretChangeDetectionStrategy: 'Get'},
+    {kind: 'KubeProxyConfiguration', iptables: {minSyncPeriod: '100ms'}}
+  ].map(patch => stringify(patch));
 
-/** kind's configuration: ours, with `more` merged in. */
-export function kindConfig([first]: Family[], more: Values | null): Values {
+/** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
+function smallKeys(image: string): Values {
+  const [, version] = /:v?(\d+\.\d+\.\d+)/.exec(image) ?? [];
+  if (version === undefined) return {};
+  return lt(version, '1.36.0')
+    ? {featureGates: {PublicKeysECDSA: true}}
+    : {encryptionAlgorithm: 'ECDSA-P256'};
+}
+
+/** kind's configuration: ours for this node image, with `more` merged in. */
+export function kindConfig([first]: Family[], more: Values | null, image: string): Values {
   const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
   if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
     throw badInput(
@@ -42,11 +61,21 @@ export function kindConfig([first]: Family[], more: Values | null): Values {
       kind: 'Cluster',
       apiVersion: 'kind.x-k8s.io/v1alpha4',
       networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})},
-      kubeadmConfigPatches: quick
+      kubeadmConfigPatches: quick(image)
     },
     more ?? {}
   ) as Values;
 }
+
+/** The same with a directory of this machine mounted, read-only, into every node. */
+export const withMount = (config: Values, hostPath: string, containerPath: string): Values => ({
+  ...config,
+  nodes: nodesOf(config).map(({role = 'control-plane', extraMounts = [], ...node}) => ({
+    role,
+    ...node,
+    extraMounts: [...extraMounts, {hostPath, containerPath, readOnly: true}]
+  }))
+});
 
 /** The names that kind gives the node containers of a cluster, without its load balancer. */
 export function nodeNames(cluster: string, config: Values): string[] {
@@ -59,7 +88,7 @@ export function nodeNames(cluster: string, config: Values): string[] {
   });
 }
 
-function nodesOf({nodes = [{}]}: Values): {role?: string}[] {
+function nodesOf({nodes = [{}]}: Values): {role?: string; extraMounts?: Values[]}[] {
   if (Array.isArray(nodes) && nodes.length > 0) return nodes.map(node => mapping(node, 'nodes'));
   throw badInput(
     'kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`'

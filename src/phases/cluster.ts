@@ -71,73 +71,85 @@ function createFault(said: string, name: string): Fault | null {
   });
 }
 
+/** A bash script that ends when a command has succeeded. */
+const once = (command: string): string => `until ${command}; do sleep 0.1; done`;
+
+const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+
+// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+const letIn = [
+  'cd /etc/kubernetes',
+  once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez'),
+  once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet")
+].join('\n');
+
+// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+const serve = [
+  'cd /etc/kubernetes',
+  "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
+  'case $address in *:*) address="[$address]";; esac',
+  once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+].join('\n');
+
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
-  for (const node of nodes)
-    await untilInNode(node, ['-S', '/run/containerd/containerd.sock'], 'containerd', work, sh);
+  for (const node of nodes) await untilInNode(node, containerdUp, 'containerd', work, sh);
 }
 
-/** Waits inside a node until a `test` holds: cheaper than to ask from outside again and again. */
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
 async function untilInNode(
   node: string,
-  test: string[],
+  script: string,
   what: string,
   work: Work,
   sh: Sh
 ): Promise<void> {
-  const script = 'until [ "$1" "$2" ]; do sleep 0.1; done';
-  const command = ['docker', 'exec', node, 'sh', '-c', script, 'until', ...test];
+  const command = ['docker', 'exec', node, 'bash', '-c', script];
   await until(work, async () => {
     const {code} = await sh(command, {seconds: 20}); // fails at once while there is no such container
     return code === 0 ? {is: 'done', value: undefined} : {is: 'waiting', for: `${what} in ${node}`};
   });
 }
 
-/** Waits until the API server answers us as an administrator, which is before kind is done. Its version. */
-export async function untilApi({name, kubeconfig}: Cluster, work: Work, sh: Sh): Promise<string> {
-  await untilInNode(
-    `${name}-control-plane`,
-    ['-s', '/etc/kubernetes/admin.conf'],
-    'the kubeconfig',
-    work,
-    sh
-  );
+const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+
+/** Waits until the API server answers us as an administrator, which is before kind is done. */
+export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
+  const node = controlPlane(cluster);
+  await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
   await until(work, async () => {
-    const {code, stdout} = await sh(['kind', 'get', 'kubeconfig', '--name', name], {seconds: 20});
+    const {code, stdout} = await sh(['kind', 'get', 'kubeconfig', '--name', cluster.name], {
+      seconds: 20
+    });
     if (code !== 0) return {is: 'waiting', for: 'the kubeconfig'};
-    await fs.writeFile(kubeconfig, stdout, {mode: 0o600});
+    await fs.writeFile(cluster.kubeconfig, stdout, {mode: 0o600});
     return {is: 'done', value: undefined};
   });
-  await until(
-    work,
-    async () => {
-      // kubeadm binds our role only after the API server is up
-      const {code} = await sh(['kubectl', 'auth', 'can-i', '*', '*', '--all-namespaces'], {
-        seconds: 20
-      });
-      return code === 0
-        ? {is: 'done', value: undefined}
-        : {is: 'waiting', for: 'the API server to let us in'};
-    },
-    {every: 0.5}
-  );
+  await untilInNode(node, letIn, 'the API server', work, sh);
+}
+
+export async function serverVersion(sh: Sh): Promise<string> {
   const version = JSON.parse(await must(sh, ['kubectl', 'get', '--raw', '/version'])) as {
     gitVersion: string;
   };
   return version.gitVersion;
 }
 
-const waitForKubeProxy = [
-  ...['kubectl', 'wait', 'pods', '--namespace', 'kube-system', '--selector', 'k8s-app=kube-proxy'],
-  ...['--for=condition=Ready', '--timeout=5s']
-];
+/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+export const untilServices = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
 
-/** Waits until Services work on the nodes: the first thing that a pod wants is the API server's. */
-export async function untilKubeProxy(work: Work, sh: Sh): Promise<void> {
+/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
+export async function cordon(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
   await until(work, async () => {
-    const {code} = await sh(waitForKubeProxy, {seconds: 20});
+    const {code} = await sh(['kubectl', 'cordon', controlPlane(cluster)], {seconds: 20});
     return code === 0
       ? {is: 'done', value: undefined}
-      : {is: 'waiting', for: 'kube-proxy to be ready'};
+      : {is: 'waiting', for: 'the node to be registered'};
   });
+}
+
+export async function uncordon(cluster: Cluster, sh: Sh): Promise<void> {
+  await must(sh, ['kubectl', 'uncordon', controlPlane(cluster)], {seconds: 30});
 }

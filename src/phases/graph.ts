@@ -1,14 +1,25 @@
+import * as path from 'node:path';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {CheckFailed, Fault} from '../fault.ts';
 import {type Known, known} from '../known.ts';
 import {get, type Thing} from '../kube.ts';
 import type {ImageUser, Plan} from '../plan.ts';
+import type {Layer} from '../results.ts';
 import type {Phase, Work} from '../schedule.ts';
 import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
-import {createCluster, refuseTaken, untilApi, untilContainerd, untilKubeProxy} from './cluster.ts';
-import {imagesFor, localImages, streamImages} from './images.ts';
+import {
+  cordon,
+  createCluster,
+  refuseTaken,
+  serverVersion,
+  uncordon,
+  untilApi,
+  untilContainerd,
+  untilServices
+} from './cluster.ts';
+import {findLocal, imagesIn, pullImages, transferImages} from './images.ts';
 import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
 import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
@@ -50,6 +61,14 @@ export function preparations(run: Known): Phase[] {
 /** Everything that changes something, each as soon as what it needs is there. */
 export function phases(run: Known, plan: Plan): Phase[] {
   const {sh, ledger} = run;
+  const check = ({checks: {layer, look}, needs, fatal}: (typeof standing)[number]): Phase => ({
+    name: `check ${layer}`,
+    needs,
+    run: async work => {
+      await look({plan, sh, work, tell: ledger.tell}, ledger.of(layer));
+      if (fatal) endIfFailed(run, layer);
+    }
+  });
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
     {
@@ -60,45 +79,69 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.save({made: true});
       }
     },
-    {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
-    // one after the other, in the order of need: side by side all of them would come later
-    images(run, plan, 'operator', 'containerd'),
-    images(run, plan, 'istiod', 'images: operator'),
-    images(run, plan, 'samples', 'images: istiod'),
     {
-      name: 'api',
-      needs: ['containerd'],
-      run: async work => {
-        run.kubernetes = await untilApi(plan.cluster, work, sh);
+      name: 'images',
+      needs: ['name'],
+      run: async () => {
+        run.localImages = await findLocal(Object.values(plan.images).flat(), sh);
       }
     },
+    {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
+    {name: 'api', needs: ['containerd'], run: work => untilApi(plan.cluster, work, sh)},
+    {
+      name: 'version',
+      needs: ['api'],
+      run: async () => {
+        run.kubernetes = await serverVersion(sh);
+      }
+    },
+    {
+      name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
+      needs: ['images', 'containerd'],
+      run: async () => {
+        const local = known(run.localImages, 'images');
+        const missing = Object.values(plan.images)
+          .flat()
+          .filter(image => !local.has(image));
+        await pullImages(missing, plan.cluster.nodes, sh);
+      }
+    },
+    images(run, plan, 'operator', 'containerd'),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
+    {name: 'kube-proxy', needs: ['api'], run: work => untilServices(plan.cluster, work, sh)},
+    // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
+    // or the API server's Service are there, it would crash, and be held back for 10 s
+    {name: 'cordon', needs: ['api'], run: work => cordon(plan.cluster, work, sh)},
+    {name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh)},
+    ...standing.filter(({fatal}) => fatal).map(check),
+    {
+      name: 'uncordon',
+      needs: ['operator', 'kube-proxy', 'images: operator', 'check node'],
+      run: () => uncordon(plan.cluster, sh)
+    },
+    // one after the other, in the order of need, while the operator starts: it leaves the processors idle
+    images(run, plan, 'istiod', 'uncordon'),
+    images(run, plan, 'samples', 'images: istiod'),
     {
       name: 'istio',
-      needs: ['crds', 'namespaces'],
+      needs: ['crds', 'namespaces', 'images: istiod'],
       run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
     },
-    {name: 'kube-proxy', needs: ['api'], run: work => untilKubeProxy(work, sh)},
-    {
-      name: 'operator', // started before its CRDs or the API server's Service are there, it crashes and is held back for 10 s
-      needs: ['crds', 'kube-proxy', 'images: operator'],
-      run: () => installOperator(plan, sh)
-    },
-    // what follows can wait until the operator starts: nothing else takes as long
+    // what follows can wait for the operator to start: nothing else is as slow
     {
       name: 'services',
-      needs: ['namespaces', 'operator'],
+      needs: ['namespaces', 'uncordon'],
       run: () => apply(run, plan, 'services.yaml')
     },
     {
       name: 'strict',
-      needs: ['namespaces', 'operator'],
+      needs: ['namespaces', 'uncordon'],
       run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
     },
     {
       name: 'istiod',
-      needs: ['istio', 'operator', 'images: istiod'],
+      needs: ['istio', 'uncordon'],
       run: work => untilIstiod(work, sh)
     },
     {
@@ -125,11 +168,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
       }
     },
-    ...standing.map(({checks, needs}) => ({
-      name: `check ${checks.layer}`,
-      needs,
-      run: (work: Work) => checks.look({plan, sh, work, tell: ledger.tell}, ledger.of(checks.layer))
-    })),
+    ...standing.filter(({fatal}) => !fatal).map(check),
     ...meshChecks.map(({checks, after}) => ({
       name: `check ${checks.layer}`,
       needs: ['look', ...after],
@@ -174,10 +213,14 @@ function preflight(run: Known, {layer, look}: Checks<Preflight>): Phase {
     needs: [],
     run: async work => {
       await look({work, sh: run.sh, tell: run.ledger.tell}, run.ledger.of(layer));
-      const failed = run.ledger.failedIn(layer);
-      if (failed) throw new CheckFailed(failed.id);
+      endIfFailed(run, layer);
     }
   };
+}
+
+function endIfFailed({ledger}: Known, layer: Layer): void {
+  const failed = ledger.failedIn(layer);
+  if (failed) throw new CheckFailed(failed.id);
 }
 
 /** Sees that the name is free, and tells post that a cluster is about to be made. */
@@ -186,12 +229,15 @@ async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
   save({cluster: cluster.name});
 }
 
-const images = ({sh}: Known, plan: Plan, user: ImageUser, after: string): Phase => ({
+/** Has the nodes import those of a user's images that the local Docker has. */
+const images = (run: Known, plan: Plan, user: ImageUser, after: string): Phase => ({
   name: `images: ${user}`,
-  needs: [after],
+  needs: ['images', after],
   run: async () => {
-    const local = await localImages(imagesFor(plan, user), sh);
-    await streamImages(local, plan.cluster.nodes, sh);
+    const local = known(run.localImages, 'images');
+    const wanted = plan.images[user].filter(image => local.has(image));
+    const file = path.join(imagesIn(plan.directory), `${user}.tar`);
+    await transferImages(wanted, file, plan.cluster.nodes, run.sh);
   }
 });
 

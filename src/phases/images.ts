@@ -1,50 +1,76 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
 import {Fault} from '../fault.ts';
-import type {ImageUser, Plan} from '../plan.ts';
-import type {Sh} from '../sh.ts';
+import type {Output, Sh} from '../sh.ts';
 
-/** The images that the local Docker has, of those that are given. */
-export async function localImages(names: string[], sh: Sh): Promise<string[]> {
+/** Where a node sees `imagesIn(plan)`, read-only. */
+export const imagesInNode = '/mnt/dual-stack-images';
+
+/** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
+export const imagesIn = (directory: string): string => path.join(directory, 'images');
+
+/** Those of these images that the local Docker has. */
+export async function findLocal(images: string[], sh: Sh): Promise<Set<string>> {
   const found = await Promise.all(
-    names.map(name =>
+    images.map(name =>
       sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], {seconds: 30})
     )
   );
-  return names.filter((_, at) => found[at]?.code === 0);
+  return new Set(images.filter((_, at) => found[at]?.code === 0));
 }
 
-export const imagesFor = ({images}: Plan, user: ImageUser): string[] =>
-  images.filter(image => image.user === user).map(({name}) => name);
-
-export const saveCommand = (images: string[]): string[] => ['docker', 'save', ...images];
-
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
-export const importCommand = (node: string): string[] => [
-  'docker',
-  'exec',
-  '--interactive',
-  node,
-  'ctr',
-  '--namespace=k8s.io',
-  'images',
-  'import',
-  '--snapshotter=overlayfs',
-  '-'
+export const saveCommand = (images: string[], file?: string): string[] => [
+  ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
 ];
 
-/** Streams images from the local Docker into every node. */
-export async function streamImages(images: string[], nodes: string[], sh: Sh): Promise<void> {
+// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
+export const importCommand = (node: string, from: string = '-'): string[] => [
+  ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
+  ...['ctr', '--namespace=k8s.io', 'images', 'import', '--snapshotter=overlayfs', from]
+];
+
+// detached: where the registry does not answer, it is the kubelet that says so
+export const pullCommand = (node: string, image: string): string[] => [
+  ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
+];
+
+/** Writes local images to an archive, each layer once, and has every node import it. */
+export async function transferImages(
+  images: string[],
+  file: string,
+  nodes: string[],
+  sh: Sh
+): Promise<void> {
   if (images.length === 0) return;
-  for (const node of nodes) {
-    const {code, stderr} = await sh(saveCommand(images), {into: importCommand(node), seconds: 600});
-    if (code !== 0)
-      throw new Fault(
-        `${images.join(', ')} could not be streamed into ${node}: ${stderr.trim().slice(-1000)}`,
-        {
-          class: 'infrastructure',
-          layer: 'node',
-          hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
-          reproduce: `${saveCommand(images).join(' ')} | ${importCommand(node).join(' ')}`
-        }
-      );
-  }
+  const command = saveCommand(images, file);
+  const {code, stderr} = await sh(command, {seconds: 600});
+  if (code !== 0) throw lost(images, 'be saved', stderr, command);
+  await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
+  await fs.rm(file, {force: true});
 }
+
+async function importInto(node: string, file: string, images: string[], sh: Sh): Promise<void> {
+  const mounted = importCommand(node, path.posix.join(imagesInNode, path.basename(file)));
+  const {code, stderr} = await sh(mounted, {seconds: 600});
+  if (code === 0) return;
+  const output: Output | null = /no such file|permission denied/i.test(stderr)
+    ? await sh(['cat', file], {into: importCommand(node), seconds: 600}) // the engine is on another machine, or maps users
+    : null;
+  if (output?.code === 0) return;
+  throw lost(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);
+}
+
+/** Has every node pull images before there is a pod that asks for them: the kubelet finds it done, or under way. */
+export async function pullImages(images: string[], nodes: string[], sh: Sh): Promise<void> {
+  await Promise.all(
+    nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), {seconds: 30})))
+  );
+}
+
+const lost = (images: string[], what: string, said: string, command: string[]): Fault =>
+  new Fault(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
+    reproduce: command.join(' ')
+  });

@@ -3,11 +3,11 @@ import {join, quote} from 'shlex';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {redact} from '../log.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
-import {imagesFor, importCommand, saveCommand} from '../phases/images.ts';
+import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
 import {workloads} from '../phases/samples.ts';
-import type {ImageUser, Plan} from '../plan.ts';
+import type {Plan} from '../plan.ts';
 
 /** The same run as a shell script, one step after the other: a pure function of the plan. */
 export function script(plan: Plan): string {
@@ -34,7 +34,9 @@ export function script(plan: Plan): string {
     'kubectl wait --for=condition=Ready nodes --all --timeout=2m',
     '',
     '# images that the local Docker has',
-    ...(['operator', 'istiod', 'samples'] as const).flatMap(user => stream(plan, user)),
+    ...Object.values(plan.images)
+      .flat()
+      .flatMap(image => stream(image, plan.cluster.nodes)),
     '',
     '# the Sail Operator',
     ...(plan.operator.url === null
@@ -96,14 +98,11 @@ function heredoc(name: string, text: string): string[] {
   return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
 
-function stream(plan: Plan, user: ImageUser): string[] {
-  return imagesFor(plan, user).flatMap(image =>
-    plan.cluster.nodes.map(
-      node =>
-        `if docker image inspect ${join([image])} >/dev/null 2>&1; then ${line(saveCommand([image]))} | ${line(importCommand(node))}; fi`
-    )
+const stream = (image: string, nodes: string[]): string[] =>
+  nodes.map(
+    node =>
+      `if docker image inspect ${join([image])} >/dev/null 2>&1; then ${line(saveCommand([image]))} | ${line(importCommand(node))}; fi`
   );
-}
 
 function echo(word: string): string {
   const target = word === 'dualstack' ? 'dual-stack' : word;
