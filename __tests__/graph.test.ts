@@ -3,7 +3,7 @@ import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {type Known, startKnowing} from '../src/known.ts';
 import {phases, preparations, without} from '../src/phases/graph.ts';
 import type {Phase} from '../src/schedule.ts';
-import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
+import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {node} from './things.ts';
 
@@ -96,7 +96,7 @@ describe('the phases', () => {
         .filter(image => !missing.includes(image))
     );
     const pulls = phases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
-    await pulls?.run({signal: new AbortController().signal, clock: () => 0, waitFor: () => {}});
+    await pulls?.run(fakeWork());
     expect(sh.calls).toEqual(
       missing.map(image => `docker exec --detach istio-ds-control-plane crictl pull ${image}`)
     );
@@ -170,10 +170,9 @@ describe('without', () => {
 describe('the name', () => {
   const claim = async (clusters: string) => {
     const {after, saved} = planned({}, {'kind get clusters': clusters});
-    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
     const error = await after
       .find(({name}) => name === 'name')
-      ?.run(work)
+      ?.run(fakeWork())
       .catch((error: Error) => error);
     return {error, saved};
   };
@@ -197,9 +196,8 @@ describe('before anything is made', () => {
         'docker network inspect kind': '[{"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}]'
       }
     );
-    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
     const network = before.find(({name}) => name === 'check network');
-    await expect(network?.run(work)).rejects.toMatchObject({
+    await expect(network?.run(fakeWork())).rejects.toMatchObject({
       name: 'CheckFailed',
       message: 'network/kind/families failed'
     });
@@ -210,8 +208,7 @@ describe('before anything is made', () => {
 describe('once the cluster is there', () => {
   const standing = (layer: string, answers: Record<string, Answer>) => {
     const {after} = planned({}, answers);
-    const work = {signal: new AbortController().signal, clock: () => 0, waitFor: () => {}};
-    return after.find(({name}) => name === `check ${layer}`)?.run(work);
+    return after.find(({name}) => name === `check ${layer}`)?.run(fakeWork());
   };
   const nodes = (...podCIDRs: string[]) => ({
     'kubectl get nodes -o json': JSON.stringify({items: [node('a', podCIDRs)]})

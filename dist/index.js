@@ -31542,28 +31542,21 @@ async function untilContainerd({ nodes }, work, sh) {
     for (const node of nodes)
         await untilInNode(node, containerdUp, 'containerd', work, sh);
 }
+/** Runs a command until it succeeds. Its standard output. */
+const untilSucceeds = (command, what, work, sh) => (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
+    const { code, stdout } = await sh(command, { seconds: 20 });
+    return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
+});
 /** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-async function untilInNode(node, script, what, work, sh) {
-    const command = ['docker', 'exec', node, 'bash', '-c', script];
-    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        const { code } = await sh(command, { seconds: 20 }); // fails at once while there is no such container
-        return code === 0 ? { is: 'done', value: undefined } : { is: 'waiting', for: `${what} in ${node}` };
-    });
-}
+const untilInNode = (node, script, what, work, sh) => untilSucceeds(['docker', 'exec', node, 'bash', '-c', script], `${what} in ${node}`, work, sh); // fails at once while there is no such container
 const controlPlane = ({ name }) => `${name}-control-plane`;
 /** Waits until the API server answers us as an administrator, which is before kind is done. */
 async function untilApi(cluster, work, sh) {
     const node = controlPlane(cluster);
     await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
-    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        const { code, stdout } = await sh(['kind', 'get', 'kubeconfig', '--name', cluster.name], {
-            seconds: 20
-        });
-        if (code !== 0)
-            return { is: 'waiting', for: 'the kubeconfig' };
-        await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, stdout, { mode: 0o600 });
-        return { is: 'done', value: undefined };
-    });
+    const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
+    const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, kubeconfig, { mode: 0o600 });
     await untilInNode(node, letIn, 'the API server', work, sh);
 }
 async function serverVersion(sh) {
@@ -31571,15 +31564,13 @@ async function serverVersion(sh) {
     return version.gitVersion;
 }
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
-const untilServices = (cluster, work, sh) => untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+async function untilServices(cluster, work, sh) {
+    await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+}
 /** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
 async function cordon(cluster, work, sh) {
-    await (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-        const { code } = await sh(['kubectl', 'cordon', controlPlane(cluster)], { seconds: 20 });
-        return code === 0
-            ? { is: 'done', value: undefined }
-            : { is: 'waiting', for: 'the node to be registered' };
-    });
+    const command = ['kubectl', 'cordon', controlPlane(cluster)];
+    await untilSucceeds(command, 'the node to be registered', work, sh);
 }
 async function uncordon(cluster, sh) {
     await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'uncordon', controlPlane(cluster)], { seconds: 30 });
@@ -35748,7 +35739,9 @@ function architecture() {
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
-    const gates = inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks));
+    const gates = inputs['dry-run']
+        ? []
+        : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
     const tool = (name) => ({
         name,
         needs: [],
@@ -35780,15 +35773,11 @@ function preparations(run) {
 /** Everything that changes something, each as soon as what it needs is there. */
 function phases(run, plan) {
     const { sh, ledger } = run;
-    const check = ({ checks: { layer, look }, needs, fatal }) => ({
-        name: `check ${layer}`,
-        needs,
-        run: async (work) => {
-            await look({ plan, sh, work, tell: ledger.tell }, ledger.of(layer));
-            if (fatal)
-                endIfFailed(run, layer);
-        }
-    });
+    const wanted = Object.values(plan.images).flat();
+    const standingPhases = (fatal) => standing
+        .filter(entry => entry.fatal === fatal)
+        .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({ ...basis(run, work), plan })));
+    const gates = standingPhases(true);
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
         {
@@ -35803,7 +35792,7 @@ function phases(run, plan) {
             name: 'images',
             needs: ['name'],
             run: async () => {
-                run.localImages = await findLocal(Object.values(plan.images).flat(), sh);
+                run.localImages = await findLocal(wanted, sh);
             }
         },
         { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
@@ -35820,9 +35809,7 @@ function phases(run, plan) {
             needs: ['images', 'containerd'],
             run: async () => {
                 const local = known(run.localImages, 'images');
-                const missing = Object.values(plan.images)
-                    .flat()
-                    .filter(image => !local.has(image));
+                const missing = wanted.filter(image => !local.has(image));
                 await pullImages(missing, plan.cluster.nodes, sh);
             }
         },
@@ -35834,10 +35821,10 @@ function phases(run, plan) {
         // or the API server's Service are there, it would crash, and be held back for 10 s
         { name: 'cordon', needs: ['api'], run: work => (0,phases_cluster/* cordon */.Kq)(plan.cluster, work, sh) },
         { name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh) },
-        ...standing.filter(({ fatal }) => fatal).map(check),
+        ...gates,
         {
             name: 'uncordon',
-            needs: ['operator', 'kube-proxy', 'images: operator', 'check node'],
+            needs: ['operator', 'kube-proxy', 'images: operator', ...gates.map(({ name }) => name)],
             run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
         },
         // one after the other, in the order of need, while the operator starts: it leaves the processors idle
@@ -35888,12 +35875,12 @@ function phases(run, plan) {
                 run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
             }
         },
-        ...standing.filter(({ fatal }) => !fatal).map(check),
-        ...meshChecks.map(({ checks, after }) => ({
-            name: `check ${checks.layer}`,
-            needs: ['look', ...after],
-            run: (work) => checks.look({ ...seen(run), plan, sh, work, tell: ledger.tell }, ledger.of(checks.layer))
-        })),
+        ...standingPhases(false),
+        ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, ['look', ...after], false, work => ({
+            ...basis(run, work),
+            ...seen(run),
+            plan
+        }))),
         {
             name: 'strict off', // leaves no trace where the cluster is kept
             needs: ['strict', 'check mtls', 'check path'],
@@ -35904,6 +35891,8 @@ function phases(run, plan) {
     ];
     return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
 }
+/** What all checks work with. */
+const basis = ({ sh, ledger }, work) => ({ work, sh, tell: ledger.tell });
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
     things: known(run.things, 'things'),
@@ -35919,21 +35908,18 @@ function without(phases, unwanted) {
         .filter(phase => !unwanted(phase))
         .map(phase => ({ ...phase, needs: [...new Set(phase.needs.flatMap(needsOf))] }));
 }
-/** Makes the checks of a layer, and ends the run when one fails. */
-function preflight(run, { layer, look }) {
+/** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
+function checkPhase({ ledger }, { layer, look }, needs, fatal, given) {
     return {
         name: `check ${layer}`,
-        needs: [],
+        needs,
         run: async (work) => {
-            await look({ work, sh: run.sh, tell: run.ledger.tell }, run.ledger.of(layer));
-            endIfFailed(run, layer);
+            await look(given(work), ledger.of(layer));
+            const failed = fatal ? ledger.failedIn(layer) : undefined;
+            if (failed)
+                throw new src_fault/* CheckFailed */.EC(failed.id);
         }
     };
-}
-function endIfFailed({ ledger }, layer) {
-    const failed = ledger.failedIn(layer);
-    if (failed)
-        throw new src_fault/* CheckFailed */.EC(failed.id);
 }
 /** Sees that the name is free, and tells post that a cluster is about to be made. */
 async function claim({ sh, save }, { cluster }) {
@@ -35946,9 +35932,9 @@ const graph_images = (run, plan, user, after) => ({
     needs: ['images', after],
     run: async () => {
         const local = known(run.localImages, 'images');
-        const wanted = plan.images[user].filter(image => local.has(image));
+        const ours = plan.images[user].filter(image => local.has(image));
         const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
-        await transferImages(wanted, file, plan.cluster.nodes, run.sh);
+        await transferImages(ours, file, plan.cluster.nodes, run.sh);
     }
 });
 async function apply({ sh }, plan, file) {

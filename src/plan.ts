@@ -56,7 +56,7 @@ export interface Plan {
   };
   /** What the pods will run, in the order in which the nodes get it. */
   images: Record<ImageUser, string[]>;
-  /** Name → contents, written to `directory` beforehand. */
+  /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
   /** The checks that will be made. */
   checks: Row[];

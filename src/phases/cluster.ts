@@ -97,20 +97,16 @@ export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Pro
   for (const node of nodes) await untilInNode(node, containerdUp, 'containerd', work, sh);
 }
 
-/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-async function untilInNode(
-  node: string,
-  script: string,
-  what: string,
-  work: Work,
-  sh: Sh
-): Promise<void> {
-  const command = ['docker', 'exec', node, 'bash', '-c', script];
-  await until(work, async () => {
-    const {code} = await sh(command, {seconds: 20}); // fails at once while there is no such container
-    return code === 0 ? {is: 'done', value: undefined} : {is: 'waiting', for: `${what} in ${node}`};
+/** Runs a command until it succeeds. Its standard output. */
+const untilSucceeds = (command: string[], what: string, work: Work, sh: Sh): Promise<string> =>
+  until(work, async () => {
+    const {code, stdout} = await sh(command, {seconds: 20});
+    return code === 0 ? {is: 'done', value: stdout} : {is: 'waiting', for: what};
   });
-}
+
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+const untilInNode = (node: string, script: string, what: string, work: Work, sh: Sh) =>
+  untilSucceeds(['docker', 'exec', node, 'bash', '-c', script], `${what} in ${node}`, work, sh); // fails at once while there is no such container
 
 const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
 
@@ -118,14 +114,9 @@ const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
 export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
   const node = controlPlane(cluster);
   await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
-  await until(work, async () => {
-    const {code, stdout} = await sh(['kind', 'get', 'kubeconfig', '--name', cluster.name], {
-      seconds: 20
-    });
-    if (code !== 0) return {is: 'waiting', for: 'the kubeconfig'};
-    await fs.writeFile(cluster.kubeconfig, stdout, {mode: 0o600});
-    return {is: 'done', value: undefined};
-  });
+  const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
+  const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
+  await fs.writeFile(cluster.kubeconfig, kubeconfig, {mode: 0o600});
   await untilInNode(node, letIn, 'the API server', work, sh);
 }
 
@@ -137,17 +128,14 @@ export async function serverVersion(sh: Sh): Promise<string> {
 }
 
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
-export const untilServices = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
-  untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
+  await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+}
 
 /** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
 export async function cordon(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
-  await until(work, async () => {
-    const {code} = await sh(['kubectl', 'cordon', controlPlane(cluster)], {seconds: 20});
-    return code === 0
-      ? {is: 'done', value: undefined}
-      : {is: 'waiting', for: 'the node to be registered'};
-  });
+  const command = ['kubectl', 'cordon', controlPlane(cluster)];
+  await untilSucceeds(command, 'the node to be registered', work, sh);
 }
 
 export async function uncordon(cluster: Cluster, sh: Sh): Promise<void> {

@@ -5,7 +5,6 @@ import {CheckFailed, Fault} from '../fault.ts';
 import {type Known, known} from '../known.ts';
 import {get, type Thing} from '../kube.ts';
 import type {ImageUser, Plan} from '../plan.ts';
-import type {Layer} from '../results.ts';
 import type {Phase, Work} from '../schedule.ts';
 import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
@@ -28,7 +27,9 @@ import {provideTool} from './tools.ts';
 /** What the plan is made of, and what must hold before anything is made. */
 export function preparations(run: Known): Phase[] {
   const inputs = known(run.inputs, 'inputs');
-  const gates = inputs['dry-run'] ? [] : preflights.map(checks => preflight(run, checks));
+  const gates = inputs['dry-run']
+    ? []
+    : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
   const tool = (name: 'kind' | 'kubectl' | 'helm'): Phase => ({
     name,
     needs: [],
@@ -61,14 +62,14 @@ export function preparations(run: Known): Phase[] {
 /** Everything that changes something, each as soon as what it needs is there. */
 export function phases(run: Known, plan: Plan): Phase[] {
   const {sh, ledger} = run;
-  const check = ({checks: {layer, look}, needs, fatal}: (typeof standing)[number]): Phase => ({
-    name: `check ${layer}`,
-    needs,
-    run: async work => {
-      await look({plan, sh, work, tell: ledger.tell}, ledger.of(layer));
-      if (fatal) endIfFailed(run, layer);
-    }
-  });
+  const wanted = Object.values(plan.images).flat();
+  const standingPhases = (fatal: boolean): Phase[] =>
+    standing
+      .filter(entry => entry.fatal === fatal)
+      .map(({checks, needs}) =>
+        checkPhase(run, checks, needs, fatal, work => ({...basis(run, work), plan}))
+      );
+  const gates = standingPhases(true);
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
     {
@@ -83,7 +84,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       name: 'images',
       needs: ['name'],
       run: async () => {
-        run.localImages = await findLocal(Object.values(plan.images).flat(), sh);
+        run.localImages = await findLocal(wanted, sh);
       }
     },
     {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
@@ -100,9 +101,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['images', 'containerd'],
       run: async () => {
         const local = known(run.localImages, 'images');
-        const missing = Object.values(plan.images)
-          .flat()
-          .filter(image => !local.has(image));
+        const missing = wanted.filter(image => !local.has(image));
         await pullImages(missing, plan.cluster.nodes, sh);
       }
     },
@@ -114,10 +113,10 @@ export function phases(run: Known, plan: Plan): Phase[] {
     // or the API server's Service are there, it would crash, and be held back for 10 s
     {name: 'cordon', needs: ['api'], run: work => cordon(plan.cluster, work, sh)},
     {name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh)},
-    ...standing.filter(({fatal}) => fatal).map(check),
+    ...gates,
     {
       name: 'uncordon',
-      needs: ['operator', 'kube-proxy', 'images: operator', 'check node'],
+      needs: ['operator', 'kube-proxy', 'images: operator', ...gates.map(({name}) => name)],
       run: () => uncordon(plan.cluster, sh)
     },
     // one after the other, in the order of need, while the operator starts: it leaves the processors idle
@@ -168,13 +167,14 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
       }
     },
-    ...standing.filter(({fatal}) => !fatal).map(check),
-    ...meshChecks.map(({checks, after}) => ({
-      name: `check ${checks.layer}`,
-      needs: ['look', ...after],
-      run: (work: Work) =>
-        checks.look({...seen(run), plan, sh, work, tell: ledger.tell}, ledger.of(checks.layer))
-    })),
+    ...standingPhases(false),
+    ...meshChecks.map(({checks, after}) =>
+      checkPhase(run, checks, ['look', ...after], false, work => ({
+        ...basis(run, work),
+        ...seen(run),
+        plan
+      }))
+    ),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
       needs: ['strict', 'check mtls', 'check path'],
@@ -188,6 +188,9 @@ export function phases(run: Known, plan: Plan): Phase[] {
     ({name}) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0
   );
 }
+
+/** What all checks work with. */
+const basis = ({sh, ledger}: Known, work: Work): Preflight => ({work, sh, tell: ledger.tell});
 
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
@@ -206,21 +209,23 @@ export function without(phases: Phase[], unwanted: (phase: Phase) => boolean): P
     .map(phase => ({...phase, needs: [...new Set(phase.needs.flatMap(needsOf))]}));
 }
 
-/** Makes the checks of a layer, and ends the run when one fails. */
-function preflight(run: Known, {layer, look}: Checks<Preflight>): Phase {
+/** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
+function checkPhase<Given>(
+  {ledger}: Known,
+  {layer, look}: Checks<Given>,
+  needs: string[],
+  fatal: boolean,
+  given: (work: Work) => Given
+): Phase {
   return {
     name: `check ${layer}`,
-    needs: [],
+    needs,
     run: async work => {
-      await look({work, sh: run.sh, tell: run.ledger.tell}, run.ledger.of(layer));
-      endIfFailed(run, layer);
+      await look(given(work), ledger.of(layer));
+      const failed = fatal ? ledger.failedIn(layer) : undefined;
+      if (failed) throw new CheckFailed(failed.id);
     }
   };
-}
-
-function endIfFailed({ledger}: Known, layer: Layer): void {
-  const failed = ledger.failedIn(layer);
-  if (failed) throw new CheckFailed(failed.id);
 }
 
 /** Sees that the name is free, and tells post that a cluster is about to be made. */
@@ -235,9 +240,9 @@ const images = (run: Known, plan: Plan, user: ImageUser, after: string): Phase =
   needs: ['images', after],
   run: async () => {
     const local = known(run.localImages, 'images');
-    const wanted = plan.images[user].filter(image => local.has(image));
+    const ours = plan.images[user].filter(image => local.has(image));
     const file = path.join(imagesIn(plan.directory), `${user}.tar`);
-    await transferImages(wanted, file, plan.cluster.nodes, run.sh);
+    await transferImages(ours, file, plan.cluster.nodes, run.sh);
   }
 });
 
