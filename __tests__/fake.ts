@@ -1,3 +1,4 @@
+import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -146,3 +147,6 @@ export function give(inputs: Record<string, string>): void {
   for (const [name, value] of Object.entries(inputs))
     process.env[`INPUT_${name.toUpperCase()}`] = value;
 }
+
+/** Whether this machine has a program. */
+export const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0;

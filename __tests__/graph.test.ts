@@ -78,9 +78,10 @@ describe('the phases', () => {
   test('the operator’s pod is held back until it can start, and nothing is looked for before', () => {
     const {after} = planned();
     expect(ancestors(after, 'operator')).toContain('cordon');
-    expect(ancestors(after, 'operator')).not.toContain('kube-proxy');
+    for (const name of ['crds', 'kube-proxy'])
+      expect(ancestors(after, 'operator')).not.toContain(name);
     expect(ancestors(after, 'uncordon')).toEqual(
-      expect.arrayContaining(['operator', 'crds', 'kube-proxy', 'check node'])
+      expect.arrayContaining(['operator', 'crds', 'kube-proxy', 'pod network', 'check node'])
     );
     for (const name of ['check operator', 'istiod', 'plain samples'])
       expect(ancestors(after, name)).toContain('uncordon');

@@ -30,7 +30,7 @@ describe('kindConfig', () => {
     ).toEqual([
       'controllerManager,etcd,featureGates,kind,scheduler',
       'kind,nodeRegistration',
-      'configMapAndSecretChangeDetectionStrategy,kind',
+      'configMapAndSecretChangeDetectionStrategy,cpuCFSQuota,kind',
       'iptables,kind'
     ]);
   });

@@ -33,11 +33,11 @@ const noImage: Pod = pod('istio-system', 'istiod', {
   statuses: [waiting('discovery', 'ErrImagePull', 'registry.example/pilot:9: not found')]
 });
 
-/** Tells these one after the other; what waits between them is not told. */
+/** Tells these one after the other; what waits between them sees nothing. */
 function api(said: object[]) {
   let turn = 0;
   return fakeSh(([, verb]) => {
-    if (verb === 'wait') return '';
+    if (verb === 'wait') return {code: 1, stderr: 'timed out waiting for the condition'};
     return JSON.stringify(said[Math.min(turn++, said.length - 1)]);
   });
 }
@@ -86,6 +86,14 @@ describe('untilIstiod', () => {
     expect(work.waits.filter(Boolean)).toEqual([
       'the operator to make istiod',
       'istiod to be available'
+    ]);
+  });
+
+  test('need not look at anything once it is seen to be available', async () => {
+    const sh = fakeSh(([, verb]) => (verb === 'wait' ? '' : undefined));
+    await untilIstiod(fakeWork(), sh);
+    expect(sh.calls).toEqual([
+      'kubectl wait deployments --namespace istio-system --selector app=istiod --for=condition=Available --timeout=4s'
     ]);
   });
 

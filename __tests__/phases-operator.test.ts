@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {installCommand, installOperator} from '../src/phases/operator.ts';
-import {fakeSh} from './fake.ts';
+import {crdsCommand, createCrds, installCommand, installOperator} from '../src/phases/operator.ts';
+import {fakeSh, fakeWork} from './fake.ts';
 import {chart, planOf} from './planned.ts';
 
 describe('the operator', () => {
@@ -31,7 +31,7 @@ describe('the operator', () => {
 
   test('is not waited for', async () => {
     const sh = fakeSh(() => '');
-    await installOperator(planOf(), sh);
+    await installOperator(planOf(), fakeWork(), sh);
     expect(sh.calls.join(' ')).not.toContain('--wait');
   });
 
@@ -40,13 +40,46 @@ describe('the operator', () => {
       code: 1,
       stderr: 'Error: INSTALLATION FAILED: values don’t meet the schema\n'
     }));
-    await expect(installOperator(planOf(), sh)).rejects.toMatchObject({
+    await expect(installOperator(planOf(), fakeWork(), sh)).rejects.toMatchObject({
       because: {
         class: 'operator',
         layer: 'operator',
         reproduce: installCommand(planOf()).join(' ')
       },
       message: expect.stringContaining('INSTALLATION FAILED: values don’t meet the schema')
+    });
+  });
+
+  const early = {
+    code: 1,
+    stderr:
+      'Error: INSTALLATION FAILED: unable to build kubernetes objects from release manifest: no matches for kind "Istio" in version "sailoperator.io/v1"'
+  };
+
+  test('a chart that makes use of its CRDs is installed once they are there', async () => {
+    const sh = fakeSh({[installCommand(planOf()).join(' ')]: [early, early, '']});
+    const work = fakeWork();
+    await installOperator(planOf(), work, sh);
+    expect(work.waits).toEqual(["the chart's CRDs", "the chart's CRDs", null]);
+  });
+
+  test('and refused when it goes on asking for others', async () => {
+    let now = 0;
+    const work = fakeWork(() => (now += 60));
+    await expect(
+      installOperator(
+        planOf(),
+        work,
+        fakeSh(() => early)
+      )
+    ).rejects.toThrow('no matches for kind');
+  });
+
+  test('CRDs that are refused are the fault of the operator', async () => {
+    const sh = fakeSh(() => ({code: 1, stderr: 'error: the server is unable to handle them'}));
+    await expect(createCrds(planOf(), sh)).rejects.toMatchObject({
+      because: {class: 'operator', layer: 'operator', reproduce: crdsCommand(planOf()).join(' ')},
+      message: expect.stringContaining('unable to handle')
     });
   });
 });

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import {script} from '../src/reports/script.ts';
-import {eachOnRunner} from './fake.ts';
+import {eachOnRunner, has} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const runner = eachOnRunner();
@@ -25,7 +25,6 @@ const plans: [string, Record<string, string>][] = [
     }
   ]
 ];
-const has = (program: string) => spawnSync(program, ['--version']).status === 0;
 // shellcheck is not on every machine; CI installs it
 const withShellcheck = has('shellcheck') ? test : test.skip;
 

@@ -31446,23 +31446,16 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 /* harmony export */   Ir: () => (/* binding */ refuseTaken),
 /* harmony export */   Jz: () => (/* binding */ uncordon),
 /* harmony export */   Kq: () => (/* binding */ cordon),
-/* harmony export */   P4: () => (/* binding */ untilServices),
-/* harmony export */   Vq: () => (/* binding */ untilApi),
 /* harmony export */   Xn: () => (/* binding */ createCluster),
 /* harmony export */   gu: () => (/* binding */ createCommand),
-/* harmony export */   mt: () => (/* binding */ untilContainerd),
-/* harmony export */   qh: () => (/* binding */ serverVersion),
 /* harmony export */   x3: () => (/* binding */ deleteCommand)
 /* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(135);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8422);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1912);
-/* harmony import */ var _wait_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(910);
-
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(135);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8422);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1912);
+/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1130);
 
 
 
@@ -31472,7 +31465,7 @@ const createCommand = ({ cluster, directory }) => [
     ...['kind', 'create', 'cluster', '--name', cluster.name, '--image', cluster.image],
     ...[
         '--config',
-        node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, 'kind.yaml'),
+        node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, 'kind.yaml'),
         '--kubeconfig',
         `${cluster.kubeconfig}.kind`,
         '--wait',
@@ -31490,11 +31483,11 @@ const deleteCommand = (name, kubeconfig) => [
 ];
 /** Throws a Fault when a cluster of that name exists: it is somebody else's. */
 async function refuseTaken(name, sh) {
-    const clusters = (await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
+    const clusters = (await (0,_sh_js__WEBPACK_IMPORTED_MODULE_3__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
     if (clusters.includes(name))
         throw taken(name);
 }
-const taken = (name) => (0,_inputs_js__WEBPACK_IMPORTED_MODULE_3__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
+const taken = (name) => (0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
 async function createCluster(plan, sh, refused) {
     const output = await sh(createCommand(plan), { seconds: 900 });
@@ -31504,7 +31497,7 @@ async function createCluster(plan, sh, refused) {
         refused();
         throw taken(plan.cluster.name);
     }
-    throw (createFault(output.stderr, plan.cluster.name) ?? new _sh_js__WEBPACK_IMPORTED_MODULE_4__/* .CommandError */ .Q(createCommand(plan), output));
+    throw (createFault(output.stderr, plan.cluster.name) ?? new _sh_js__WEBPACK_IMPORTED_MODULE_3__/* .CommandError */ .Q(createCommand(plan), output));
 }
 function createFault(said, name) {
     const message = said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
@@ -31513,22 +31506,55 @@ function createFault(said, name) {
         : /pull|manifest|No such image/i.test(said)
             ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
             : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
-    return new _fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
+    return new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
         class: 'infrastructure',
         layer: 'node',
         hint,
         reproduce: `kind create cluster --name ${name} --retain`
     });
 }
+/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
+async function cordon(cluster, work, sh) {
+    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)];
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
+}
+async function uncordon(cluster, sh) {
+    await (0,_sh_js__WEBPACK_IMPORTED_MODULE_3__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
+}
+
+
+/***/ }),
+
+/***/ 1130:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   J2: () => (/* binding */ skipDetection),
+/* harmony export */   P4: () => (/* binding */ untilServices),
+/* harmony export */   Vq: () => (/* binding */ untilApi),
+/* harmony export */   eZ: () => (/* binding */ untilSucceeds),
+/* harmony export */   mM: () => (/* binding */ controlPlane),
+/* harmony export */   mt: () => (/* binding */ untilContainerd),
+/* harmony export */   rH: () => (/* binding */ unpackProxy)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5625);
+/* harmony import */ var _wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(910);
+
+
+
 /** A bash script that ends when a command has succeeded. */
-const once = (command) => `until ${command}; do sleep 0.1; done`;
+const once = (command) => `until ${command}; do sleep 0.2; done`;
 const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
 const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
 // kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
 const letIn = [
     'cd /etc/kubernetes',
-    once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez'),
-    once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet")
+    once('(: < /dev/tcp/localhost/6443)'),
+    once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
+    once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
+    'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
 ].join('\n');
 // without a proxy the address leads out of the cluster, where somebody may answer, or nobody
 const serve = [
@@ -31537,43 +31563,71 @@ const serve = [
     'case $address in *:*) address="[$address]";; esac',
     once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
 ].join('\n');
+// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
+const unpack = [
+    'set -e; at=$(mktemp --directory)',
+    'image=$(ctr --namespace=k8s.io images list --quiet | grep --max-count=1 /kube-proxy)',
+    'ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$image" "$at"',
+    'ctr --namespace=k8s.io images unmount --rm "$at"; rmdir "$at"'
+].join('\n');
+// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
+// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
+// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+const skipDad = [
+    'set -e; shopt -s failglob; cd /etc/cni/net.d',
+    "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+    "cat >/opt/cni/bin/skip-dad <<'END'",
+    '#!/bin/bash',
+    "off='for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_dad; done'",
+    '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" bash -c "$off" >&2',
+    "exec jq '{cniVersion}'",
+    'END',
+    'chmod 755 /opt/cni/bin/skip-dad',
+    'for file in *.conflist; do',
+    '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
+    '  mv "$file.new" "$file"',
+    'done'
+].join('\n');
+const controlPlane = ({ name }) => `${name}-control-plane`;
+const inNode = (node, script) => [
+    ...['docker', 'exec', node, 'bash', '-c', script]
+];
+/** Runs a command until it succeeds. Its standard output. */
+const untilSucceeds = (command, what, work, sh) => (0,_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
+    const { code, stdout } = await sh(command, { seconds: 20 });
+    return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
+});
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+const untilInNode = (node, script, what, work, sh) => untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 async function untilContainerd({ nodes }, work, sh) {
     for (const node of nodes)
         await untilInNode(node, containerdUp, 'containerd', work, sh);
 }
-/** Runs a command until it succeeds. Its standard output. */
-const untilSucceeds = (command, what, work, sh) => (0,_wait_js__WEBPACK_IMPORTED_MODULE_5__/* .until */ .T)(work, async () => {
-    const { code, stdout } = await sh(command, { seconds: 20 });
-    return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
-});
-/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-const untilInNode = (node, script, what, work, sh) => untilSucceeds(['docker', 'exec', node, 'bash', '-c', script], `${what} in ${node}`, work, sh); // fails at once while there is no such container
-const controlPlane = ({ name }) => `${name}-control-plane`;
-/** Waits until the API server answers us as an administrator, which is before kind is done. */
+/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
 async function untilApi(cluster, work, sh) {
     const node = controlPlane(cluster);
     await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
     const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
     const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
     await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, kubeconfig, { mode: 0o600 });
-    await untilInNode(node, letIn, 'the API server', work, sh);
-}
-async function serverVersion(sh) {
-    const version = JSON.parse(await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'get', '--raw', '/version']));
-    return version.gitVersion;
+    const version = await untilInNode(node, letIn, 'the API server', work, sh);
+    return JSON.parse(version).gitVersion;
 }
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
 async function untilServices(cluster, work, sh) {
     await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
 }
-/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
-async function cordon(cluster, work, sh) {
-    const command = ['kubectl', 'cordon', controlPlane(cluster)];
-    await untilSucceeds(command, 'the node to be registered', work, sh);
-}
-async function uncordon(cluster, sh) {
-    await (0,_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .s)(sh, ['kubectl', 'uncordon', controlPlane(cluster)], { seconds: 30 });
+/** Unpacks kube-proxy's image before its pod asks for it: the other pods wait for that one. */
+const unpackProxy = (cluster, work, sh) => hurry(cluster, unpack, "kube-proxy's image is unpacked later", work, sh);
+/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
+const skipDetection = (cluster, work, sh) => hurry(cluster, skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
+async function hurry({ nodes }, script, otherwise, work, sh) {
+    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script), { seconds: 120 })));
+    const failed = outputs.find(({ code }) => code !== 0);
+    if (failed)
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
 }
 
 
@@ -31746,6 +31800,8 @@ async function get(sh, kinds, ...scope) {
     const found = JSON.parse(text);
     return found.items ?? [found];
 }
+/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
 /** Those of one kind, and of one namespace where it is given. */
 const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
 const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
@@ -32840,8 +32896,9 @@ const ipv6First = {
 // etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
 // the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
 // a lease is tried anew sooner than after 2 s; a Service works as soon as its endpoint is ready;
-// kubeadm need not restart a kubelet that does not rotate its certificate, which takes 2 s; and a kubelet that
-// gets what a pod mounts, instead of watching it first, does not fail and wait until its watch has begun.
+// kubeadm need not restart a kubelet that does not rotate its certificate, which takes 2 s; a kubelet that
+// gets what a pod mounts, instead of watching it first, does not fail and wait until its watch has begun; and one
+// that enforces no CPU limits lets the operator, whose limit is half a processor, start 2 s sooner.
 // Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
 const lease = { 'leader-elect-retry-period': '500ms' };
 const quick = (image) => [
@@ -32858,7 +32915,11 @@ const quick = (image) => [
         kind: 'InitConfiguration',
         nodeRegistration: { kubeletExtraArgs: { 'rotate-certificates': 'false' } }
     },
-    { kind: 'KubeletConfiguration', configMapAndSecretChangeDetectionStrategy: 'Get' },
+    {
+        kind: 'KubeletConfiguration',
+        cpuCFSQuota: false,
+        configMapAndSecretChangeDetectionStrategy: 'Get'
+    },
     { kind: 'KubeProxyConfiguration', iptables: { minSyncPeriod: '100ms' } }
 ].map(patch => (0,dist/* stringify */.As)(patch));
 /** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
@@ -33404,6 +33465,7 @@ const node_isReady = ({ status }) => condition('Ready', status.conditions)?.stat
 ;// CONCATENATED MODULE: ./src/phases/operator.ts
 
 
+
 const operatorNamespace = 'sail-operator';
 const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
@@ -33418,20 +33480,28 @@ const crdsCommand = ({ operator }) => [
     '-f',
     operator.crds
 ];
-const createCrds = (plan, sh) => mustInstall(crdsCommand(plan), sh);
-/** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
-const installOperator = (plan, sh) => mustInstall(installCommand(plan), sh);
-async function mustInstall(command, sh) {
-    const { code, stderr } = await sh(command, { seconds: 180 });
-    if (code === 0)
-        return;
-    throw new src_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
-        class: 'operator',
-        layer: 'operator',
-        hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-        reproduce: command.join(' ')
-    });
+/** Creates the CRDs. */
+async function createCrds(plan, sh) {
+    const output = await sh(crdsCommand(plan), { seconds: 180 });
+    if (output.code !== 0)
+        throw refused(output, crdsCommand(plan));
 }
+/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
+const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
+    const output = await sh(installCommand(plan), { seconds: 180 });
+    if (output.code === 0)
+        return { is: 'done', value: undefined };
+    const fault = refused(output, installCommand(plan));
+    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
+        ? { is: 'bad', for: "the chart's CRDs", fault }
+        : { is: 'lost', fault };
+});
+const refused = ({ stderr }, command) => new src_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+    class: 'operator',
+    layer: 'operator',
+    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+    reproduce: command.join(' ')
+});
 
 ;// CONCATENATED MODULE: ./src/checks/operator.ts
 
@@ -33441,9 +33511,9 @@ async function mustInstall(command, sh) {
 const available = 'operator/sail-operator/available';
 const operator_image = 'operator/sail-operator/image';
 const operator_to = { to: { kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator' } };
-const operator_wait = [
-    ...['kubectl', 'wait', 'deployments/sail-operator', '--namespace', operatorNamespace],
-    ...['--for=condition=Available', '--timeout=5s']
+const availableSoon = [
+    ...['deployments/sail-operator', '--namespace', operatorNamespace],
+    '--for=condition=Available'
 ];
 const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 /** The Sail Operator: nothing waits for it but this check. */
@@ -33455,6 +33525,7 @@ const operator = {
     ],
     look: async ({ plan, sh, work, tell }) => {
         const deployment = await (0,wait/* until */.T)(work, async () => {
+            await waited(sh, availableSoon);
             const things = await get(sh, 'deployments,pods', '-n', operatorNamespace);
             const [deployment] = ofKind(things, 'Deployment');
             if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
@@ -33464,7 +33535,7 @@ const operator = {
                 layer: 'operator'
             });
             return trouble ?? { is: 'waiting', for: 'the operator to be available' };
-        }, { between: () => sh(operator_wait, { seconds: 20 }) });
+        });
         tell(available, compare('available', 'available', { reproduce }));
         const wanted = plan.operator.image;
         const running = deployment.spec.template.spec.containers.map(container => container.image);
@@ -34667,19 +34738,16 @@ const applyCommand = ({ directory }, file) => [
 const removeCommand = ({ directory }, file) => [
     ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
 ];
-const waitForIstiod = [
-    ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
-    ...['--for=condition=Available', '--timeout=2s']
+const istiodAvailable = [
+    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+    '--for=condition=Available'
 ];
-const waitForHealthy = [
-    ...['kubectl', 'wait', 'istios.sailoperator.io/default'],
-    ...['--for=jsonpath={.status.state}=Healthy', '--timeout=2s']
-];
+const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
 const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
 /** Waits until istiod is available, so that its webhook serves. */
 async function untilIstiod(work, sh) {
-    await (0,wait/* until */.T)(work, () => lookAtIstiod(sh), { between: () => sh(waitForIstiod, { seconds: 20 }) });
+    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
 }
 /** Applies a custom resource whose CRD was created a moment ago. */
 async function applyOnceServed(plan, file, work, sh) {
@@ -34701,6 +34769,7 @@ async function applyOnceServed(plan, file, work, sh) {
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 async function untilHealthy(work, sh) {
     return (0,wait/* until */.T)(work, async () => {
+        await waited(sh, istioHealthy);
         const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
         const { state, observedGeneration, conditions } = istio?.status ?? {};
         const current = observedGeneration === istio?.metadata.generation;
@@ -34710,7 +34779,7 @@ async function untilHealthy(work, sh) {
             is: 'waiting',
             for: `Istio to be Healthy, it is ${state ?? 'new'}`
         });
-    }, { between: () => sh(waitForHealthy, { seconds: 20 }) });
+    });
 }
 async function lookAtIstiod(sh) {
     const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
@@ -34763,10 +34832,7 @@ function lookAtConditions(istio) {
 
 
 const selector = 'app in (tcp-echo,sleep)';
-const waitForPods = [
-    ...['kubectl', 'wait', 'pods', '--all-namespaces', '--selector', selector],
-    ...['--for=condition=Ready', '--timeout=2s']
-];
+const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
 const samples_who = { class: 'istio', layer: 'workload' };
 /** The documentation's sample files from `samples`; null where those built in are used. */
 async function readSamples({ samples: from, mirror }) {
@@ -34789,7 +34855,10 @@ async function readSample(file, directory) {
 /** Applies the workloads, and waits until a pod of each is ready. */
 async function deploySamples(plan, work, sh) {
     await (0,src_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
-    await (0,wait/* until */.T)(work, () => lookAtSamples(sh), { between: () => sh(waitForPods, { seconds: 20 }) });
+    await (0,wait/* until */.T)(work, async () => {
+        await waited(sh, podsReady); // true too while some of them are not made
+        return lookAtSamples(sh);
+    });
 }
 /** Namespace and app of every workload that the checks use. */
 const workloads = [
@@ -35659,6 +35728,8 @@ const lost = (images, what, said, command) => new src_fault/* Fault */.vC(`${ima
     reproduce: command.join(' ')
 });
 
+// EXTERNAL MODULE: ./src/phases/node.ts
+var phases_node = __nccwpck_require__(1130);
 ;// CONCATENATED MODULE: ./src/phases/tools.ts
 
 
@@ -35736,6 +35807,7 @@ function architecture() {
 
 
 
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
@@ -35795,13 +35867,12 @@ function phases(run, plan) {
                 run.localImages = await findLocal(wanted, sh);
             }
         },
-        { name: 'containerd', needs: ['name'], run: work => (0,phases_cluster/* untilContainerd */.mt)(plan.cluster, work, sh) },
-        { name: 'api', needs: ['containerd'], run: work => (0,phases_cluster/* untilApi */.Vq)(plan.cluster, work, sh) },
+        { name: 'containerd', needs: ['name'], run: work => (0,phases_node/* untilContainerd */.mt)(plan.cluster, work, sh) },
         {
-            name: 'version',
-            needs: ['api'],
-            run: async () => {
-                run.kubernetes = await (0,phases_cluster/* serverVersion */.qh)(sh);
+            name: 'api',
+            needs: ['containerd'],
+            run: async (work) => {
+                run.kubernetes = await (0,phases_node/* untilApi */.Vq)(plan.cluster, work, sh);
             }
         },
         {
@@ -35813,18 +35884,27 @@ function phases(run, plan) {
                 await pullImages(missing, plan.cluster.nodes, sh);
             }
         },
+        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackProxy */.rH)(plan.cluster, work, sh) },
         graph_images(run, plan, 'operator', 'containerd'),
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
-        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_cluster/* untilServices */.P4)(plan.cluster, work, sh) },
+        { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* skipDetection */.J2)(plan.cluster, work, sh) },
+        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_node/* untilServices */.P4)(plan.cluster, work, sh) },
         // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
         // or the API server's Service are there, it would crash, and be held back for 10 s
         { name: 'cordon', needs: ['api'], run: work => (0,phases_cluster/* cordon */.Kq)(plan.cluster, work, sh) },
-        { name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh) },
+        { name: 'operator', needs: ['cordon'], run: work => installOperator(plan, work, sh) },
         ...gates,
         {
             name: 'uncordon',
-            needs: ['operator', 'kube-proxy', 'images: operator', ...gates.map(({ name }) => name)],
+            needs: [
+                'crds',
+                'operator',
+                'kube-proxy',
+                'pod network',
+                'images: operator',
+                ...gates.map(({ name }) => name)
+            ],
             run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
         },
         // one after the other, in the order of need, while the operator starts: it leaves the processors idle
@@ -40388,7 +40468,7 @@ function readState() {
 
 
 /** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
-async function until(work, look, { every = 0.3, between, patience = 15, busy = () => false } = {}) {
+async function until(work, look, { every = 0.3, patience = 15, busy = () => false } = {}) {
     let badSince = null;
     for (;;) {
         if (work.signal.aborted)
@@ -40407,7 +40487,7 @@ async function until(work, look, { every = 0.3, between, patience = 15, busy = (
             badSince = work.clock();
         else if (work.clock() - badSince >= patience)
             throw found.fault;
-        await Promise.all([pause(every, work.signal), between?.()]);
+        await pause(every, work.signal);
     }
 }
 async function pause(seconds, signal) {

@@ -81,6 +81,10 @@ export async function get<T>(sh: Sh, kinds: string, ...scope: string[]): Promise
   return found.items ?? [found as T];
 }
 
+/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+export const waited = async (sh: Sh, what: string[]): Promise<boolean> =>
+  (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], {seconds: 20})).code === 0;
+
 /** Those of one kind, and of one namespace where it is given. */
 export const ofKind = <Kind extends Thing['kind']>(
   things: Thing[],

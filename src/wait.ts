@@ -15,8 +15,6 @@ export type Look<Value> =
 export interface Pace {
   /** Seconds between looks, at least. */
   every?: number;
-  /** Done between looks, such as a `kubectl wait` that ends as soon as there is something to see. */
-  between?: () => Promise<unknown>;
   /** Seconds for which a bad state must hold before it is believed. */
   patience?: number;
   /** True while something under way may heal a bad state, such as an image transfer. */
@@ -27,7 +25,7 @@ export interface Pace {
 export async function until<Value>(
   work: Work,
   look: () => Promise<Look<Value>>,
-  {every = 0.3, between, patience = 15, busy = () => false}: Pace = {}
+  {every = 0.3, patience = 15, busy = () => false}: Pace = {}
 ): Promise<Value> {
   let badSince: number | null = null;
   for (;;) {
@@ -42,7 +40,7 @@ export async function until<Value>(
     if (found.is === 'waiting' || busy()) badSince = null;
     else if (badSince === null) badSince = work.clock();
     else if (work.clock() - badSince >= patience) throw found.fault;
-    await Promise.all([pause(every, work.signal), between?.()]);
+    await pause(every, work.signal);
   }
 }
 

@@ -193,9 +193,18 @@ function keep(name, fault, {directory}, results, code) {
   );
 }
 
-/** From when the fault could be seen: caused, or first waited for, or the start. */
+/** From when the fault could be seen: caused, or told by the kubelet after its pull, or first waited for, or the start. */
 function secondsUntilTold({started, seconds, phases, failure}, caused) {
   if (caused) return Number(((Date.parse(started) - caused.at) / 1000 + seconds).toFixed(1));
+  const {waits = []} = phases.find(({status}) => status === 'failed') ?? {};
+  const noImage = waits.findIndex(wait => /: (ErrImagePull|ImagePullBackOff)$/.test(wait.for));
+  if (noImage >= 0)
+    return Number(
+      waits
+        .slice(noImage)
+        .reduce((sum, wait) => sum + wait.seconds, 0)
+        .toFixed(1)
+    );
   const seen = phases.filter(
     ({name, status, at}) =>
       at !== null && (status === 'failed' || name === `check ${failure?.layer}`)

@@ -1,4 +1,4 @@
-import {type Deployment, get, lookAtTrouble, ofKind, type Pod} from '../kube.ts';
+import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../kube.ts';
 import {operatorNamespace} from '../phases/operator.ts';
 import {until} from '../wait.ts';
 import {type Checks, compare, row, type Standing, skip} from './row.ts';
@@ -6,9 +6,9 @@ import {type Checks, compare, row, type Standing, skip} from './row.ts';
 const available = 'operator/sail-operator/available';
 const image = 'operator/sail-operator/image';
 const to = {to: {kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator'}};
-const wait = [
-  ...['kubectl', 'wait', 'deployments/sail-operator', '--namespace', operatorNamespace],
-  ...['--for=condition=Available', '--timeout=5s']
+const availableSoon = [
+  ...['deployments/sail-operator', '--namespace', operatorNamespace],
+  '--for=condition=Available'
 ];
 const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 
@@ -20,21 +20,18 @@ export const operator: Checks<Standing> = {
     row('operator', image, 'It runs the image asked for', 'the image asked for', to)
   ],
   look: async ({plan, sh, work, tell}) => {
-    const deployment = await until(
-      work,
-      async () => {
-        const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
-        const [deployment] = ofKind(things, 'Deployment');
-        if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-          return {is: 'done', value: deployment};
-        const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
-          class: 'operator',
-          layer: 'operator'
-        });
-        return trouble ?? {is: 'waiting', for: 'the operator to be available'};
-      },
-      {between: () => sh(wait, {seconds: 20})}
-    );
+    const deployment = await until(work, async () => {
+      await waited(sh, availableSoon);
+      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
+      const [deployment] = ofKind(things, 'Deployment');
+      if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
+        return {is: 'done', value: deployment};
+      const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
+        class: 'operator',
+        layer: 'operator'
+      });
+      return trouble ?? {is: 'waiting', for: 'the operator to be available'};
+    });
     tell(available, compare('available', 'available', {reproduce}));
     const wanted = plan.operator.image;
     const running = deployment.spec.template.spec.containers.map(container => container.image);

@@ -8,18 +8,11 @@ import type {ImageUser, Plan} from '../plan.ts';
 import type {Phase, Work} from '../schedule.ts';
 import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
-import {
-  cordon,
-  createCluster,
-  refuseTaken,
-  serverVersion,
-  uncordon,
-  untilApi,
-  untilContainerd,
-  untilServices
-} from './cluster.ts';
+
+import {cordon, createCluster, refuseTaken, uncordon} from './cluster.ts';
 import {findLocal, imagesIn, pullImages, transferImages} from './images.ts';
 import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
+import {skipDetection, unpackProxy, untilApi, untilContainerd, untilServices} from './node.ts';
 import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
 import {provideTool} from './tools.ts';
@@ -88,12 +81,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
       }
     },
     {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
-    {name: 'api', needs: ['containerd'], run: work => untilApi(plan.cluster, work, sh)},
     {
-      name: 'version',
-      needs: ['api'],
-      run: async () => {
-        run.kubernetes = await serverVersion(sh);
+      name: 'api',
+      needs: ['containerd'],
+      run: async work => {
+        run.kubernetes = await untilApi(plan.cluster, work, sh);
       }
     },
     {
@@ -105,18 +97,27 @@ export function phases(run: Known, plan: Plan): Phase[] {
         await pullImages(missing, plan.cluster.nodes, sh);
       }
     },
+    {name: 'unpack', needs: ['containerd'], run: work => unpackProxy(plan.cluster, work, sh)},
     images(run, plan, 'operator', 'containerd'),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
+    {name: 'pod network', needs: ['api'], run: work => skipDetection(plan.cluster, work, sh)},
     {name: 'kube-proxy', needs: ['api'], run: work => untilServices(plan.cluster, work, sh)},
     // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
     // or the API server's Service are there, it would crash, and be held back for 10 s
     {name: 'cordon', needs: ['api'], run: work => cordon(plan.cluster, work, sh)},
-    {name: 'operator', needs: ['crds', 'cordon'], run: () => installOperator(plan, sh)},
+    {name: 'operator', needs: ['cordon'], run: work => installOperator(plan, work, sh)},
     ...gates,
     {
       name: 'uncordon',
-      needs: ['operator', 'kube-proxy', 'images: operator', ...gates.map(({name}) => name)],
+      needs: [
+        'crds',
+        'operator',
+        'kube-proxy',
+        'pod network',
+        'images: operator',
+        ...gates.map(({name}) => name)
+      ],
       run: () => uncordon(plan.cluster, sh)
     },
     // one after the other, in the order of need, while the operator starts: it leaves the processors idle

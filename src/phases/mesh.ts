@@ -1,6 +1,14 @@
 import * as path from 'node:path';
 import {Fault} from '../fault.ts';
-import {type Condition, condition, type Deployment, get, lookAtTrouble, type Pod} from '../kube.ts';
+import {
+  type Condition,
+  condition,
+  type Deployment,
+  get,
+  lookAtTrouble,
+  type Pod,
+  waited
+} from '../kube.ts';
 import {istioNamespace} from '../manifests/istio.ts';
 import type {Plan} from '../plan.ts';
 import type {Work} from '../schedule.ts';
@@ -31,21 +39,20 @@ export const removeCommand = ({directory}: Plan, file: string): string[] => [
   ...['kubectl', 'delete', '--ignore-not-found', '-f', path.join(directory, file)]
 ];
 
-const waitForIstiod = [
-  ...['kubectl', 'wait', 'deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
-  ...['--for=condition=Available', '--timeout=2s']
+const istiodAvailable = [
+  ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+  '--for=condition=Available'
 ];
-const waitForHealthy = [
-  ...['kubectl', 'wait', 'istios.sailoperator.io/default'],
-  ...['--for=jsonpath={.status.state}=Healthy', '--timeout=2s']
-];
+const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
 
 const who = {class: 'istio', layer: 'control-plane'} as const;
 const seeIstio = 'kubectl get istio default -o yaml';
 
 /** Waits until istiod is available, so that its webhook serves. */
 export async function untilIstiod(work: Work, sh: Sh): Promise<void> {
-  await until(work, () => lookAtIstiod(sh), {between: () => sh(waitForIstiod, {seconds: 20})});
+  await until(work, async () =>
+    (await waited(sh, istiodAvailable)) ? {is: 'done', value: undefined} : lookAtIstiod(sh)
+  );
 }
 
 /** Applies a custom resource whose CRD was created a moment ago. */
@@ -67,23 +74,20 @@ export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: 
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
-  return until(
-    work,
-    async () => {
-      const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
-      const {state, observedGeneration, conditions} = istio?.status ?? {};
-      const current = observedGeneration === istio?.metadata.generation;
-      if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
-        return {is: 'done', value: istio?.spec.version ?? ''};
-      return (
-        lookAtConditions(istio) ?? {
-          is: 'waiting',
-          for: `Istio to be Healthy, it is ${state ?? 'new'}`
-        }
-      );
-    },
-    {between: () => sh(waitForHealthy, {seconds: 20})}
-  );
+  return until(work, async () => {
+    await waited(sh, istioHealthy);
+    const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
+    const {state, observedGeneration, conditions} = istio?.status ?? {};
+    const current = observedGeneration === istio?.metadata.generation;
+    if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+      return {is: 'done', value: istio?.spec.version ?? ''};
+    return (
+      lookAtConditions(istio) ?? {
+        is: 'waiting',
+        for: `Istio to be Healthy, it is ${state ?? 'new'}`
+      }
+    );
+  });
 }
 
 async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {

@@ -1,7 +1,9 @@
 import * as path from 'node:path';
 import {Fault} from '../fault.ts';
 import type {Plan} from '../plan.ts';
-import type {Sh} from '../sh.ts';
+import type {Work} from '../schedule.ts';
+import type {Output, Sh} from '../sh.ts';
+import {until} from '../wait.ts';
 
 export const operatorNamespace = 'sail-operator';
 
@@ -20,22 +22,27 @@ export const crdsCommand = ({operator}: Plan): string[] => [
   operator.crds
 ];
 
-export const createCrds = (plan: Plan, sh: Sh): Promise<void> => mustInstall(crdsCommand(plan), sh);
-
-/** Installs the chart without its CRDs. Does not wait: nothing needs the operator's readiness. */
-export const installOperator = (plan: Plan, sh: Sh): Promise<void> =>
-  mustInstall(installCommand(plan), sh);
-
-async function mustInstall(command: string[], sh: Sh): Promise<void> {
-  const {code, stderr} = await sh(command, {seconds: 180});
-  if (code === 0) return;
-  throw new Fault(
-    `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`,
-    {
-      class: 'operator',
-      layer: 'operator',
-      hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-      reproduce: command.join(' ')
-    }
-  );
+/** Creates the CRDs. */
+export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
+  const output = await sh(crdsCommand(plan), {seconds: 180});
+  if (output.code !== 0) throw refused(output, crdsCommand(plan));
 }
+
+/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
+export const installOperator = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
+  until(work, async () => {
+    const output = await sh(installCommand(plan), {seconds: 180});
+    if (output.code === 0) return {is: 'done', value: undefined};
+    const fault = refused(output, installCommand(plan));
+    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
+      ? {is: 'bad', for: "the chart's CRDs", fault}
+      : {is: 'lost', fault};
+  });
+
+const refused = ({stderr}: Output, command: string[]): Fault =>
+  new Fault(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+    class: 'operator',
+    layer: 'operator',
+    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+    reproduce: command.join(' ')
+  });

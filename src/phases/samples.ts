@@ -3,7 +3,15 @@ import * as path from 'node:path';
 import {downloadText, mirrored} from '../download.ts';
 import {Fault} from '../fault.ts';
 import {badInput, type Inputs} from '../inputs.ts';
-import {condition, type Deployment, get, isReady, lookAtTrouble, type Pod} from '../kube.ts';
+import {
+  condition,
+  type Deployment,
+  get,
+  isReady,
+  lookAtTrouble,
+  type Pod,
+  waited
+} from '../kube.ts';
 import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
 import type {Plan, SampleFiles} from '../plan.ts';
 import type {Work} from '../schedule.ts';
@@ -12,10 +20,7 @@ import {type Look, until} from '../wait.ts';
 import {applyCommand} from './mesh.ts';
 
 const selector = 'app in (tcp-echo,sleep)';
-const waitForPods = [
-  ...['kubectl', 'wait', 'pods', '--all-namespaces', '--selector', selector],
-  ...['--for=condition=Ready', '--timeout=2s']
-];
+const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
 
 const who = {class: 'istio', layer: 'workload'} as const;
 
@@ -44,7 +49,10 @@ async function readSample(file: string, directory: string): Promise<string> {
 /** Applies the workloads, and waits until a pod of each is ready. */
 export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
   await must(sh, applyCommand(plan, 'samples.yaml'), {seconds: 60});
-  await until(work, () => lookAtSamples(sh), {between: () => sh(waitForPods, {seconds: 20})});
+  await until(work, async () => {
+    await waited(sh, podsReady); // true too while some of them are not made
+    return lookAtSamples(sh);
+  });
 }
 
 /** Namespace and app of every workload that the checks use. */

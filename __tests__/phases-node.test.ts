@@ -1,0 +1,192 @@
+import {spawnSync} from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {
+  skipDetection,
+  unpackProxy,
+  untilApi,
+  untilContainerd,
+  untilServices
+} from '../src/phases/node.ts';
+import type {Sh} from '../src/sh.ts';
+import {eachOnRunner, fakeSh, fakeWork, has} from './fake.ts';
+import {planOf} from './planned.ts';
+
+const runner = eachOnRunner();
+
+test('containerd is waited for in every node', async () => {
+  const asked: string[] = [];
+  const sh = fakeSh(([, , node = '']) => {
+    asked.push(node);
+    return asked.length === 1 ? {code: 1, stderr: 'No such container'} : '';
+  });
+  const work = fakeWork();
+  await untilContainerd({...planOf().cluster, nodes: ['a', 'b']}, work, sh);
+  expect(asked).toEqual(['a', 'a', 'b']);
+  expect(work.waits).toEqual(['containerd in a', null, null]);
+});
+
+describe('the API server', () => {
+  /** Each of its stages is there at the second time of asking. */
+  function api() {
+    const asked = new Set<string>();
+    return fakeSh(command => {
+      const line = command.join(' ');
+      if (!asked.has(line)) return asked.add(line) && {code: 1};
+      if (command[0] === 'kind') return 'users: []\n';
+      return line.includes('/version') ? '{"gitVersion": "v1.34.4"}' : '';
+    });
+  }
+  const cluster = (nodes = ['istio-ds-control-plane']) => ({
+    ...planOf().cluster,
+    nodes,
+    kubeconfig: path.join(runner.directory, 'kubeconfig')
+  });
+
+  test('is waited for, tells its version, and is talked to by a kubeconfig that only its owner reads', async () => {
+    const work = fakeWork();
+    const {kubeconfig} = cluster();
+    expect(await untilApi(cluster(), work, api())).toBe('v1.34.4');
+    expect(fs.readFileSync(kubeconfig, 'utf8')).toBe('users: []\n');
+    expect(fs.statSync(kubeconfig).mode & 0o777).toBe(0o600);
+    expect(work.waits.join()).toMatch(/the kubeconfig.*the API server/);
+  });
+
+  test('is asked for on a control plane, wherever that is in kind-config', async () => {
+    const sh = api();
+    await untilApi(cluster(['istio-ds-worker', 'istio-ds-control-plane']), fakeWork(), sh);
+    expect(sh.calls.join('\n')).not.toContain('docker exec istio-ds-worker');
+  });
+
+  test('is waited for by its Service, as a pod would reach it', async () => {
+    const work = fakeWork();
+    const sh = api();
+    await untilServices(cluster(), work, sh);
+    expect(sh.calls).toHaveLength(2);
+    expect(work.waits).toEqual(["the API server's Service in istio-ds-control-plane", null]);
+  });
+});
+
+describe('the scripts that run in a node', () => {
+  /** Programs that stand before the others, each given by its lines. */
+  function programs(lines: Record<string, string[]>) {
+    const bin = path.join(runner.directory, 'bin');
+    fs.mkdirSync(bin);
+    for (const [name, body] of Object.entries(lines))
+      fs.writeFileSync(path.join(bin, name), ['#!/bin/bash', ...body].join('\n'), {mode: 0o755});
+    const env = {...process.env, PATH: `${bin}:${process.env.PATH}`};
+    return (command: string, more = {}, input = '') =>
+      spawnSync('bash', ['-c', command], {
+        env: {...env, ...more},
+        input,
+        encoding: 'utf8',
+        timeout: 20_000
+      });
+  }
+  /** The script that is run in the node, with places of ours. */
+  async function scriptOf(run: (sh: Sh) => Promise<unknown>, places: string[]) {
+    let script = '';
+    await run(
+      fakeSh(command => {
+        script = command.at(-1) ?? '';
+        return '';
+      })
+    );
+    return places.reduce((text, place) => text.replaceAll(place, runner.directory), script);
+  }
+  const read = (name: string) => fs.readFileSync(path.join(runner.directory, name), 'utf8');
+
+  test.each([
+    ['10.96.0.1', 'https://10.96.0.1/livez'],
+    ['fd00:10:96::1', 'https://[fd00:10:96::1]/livez']
+  ])('the Service %s is asked for by %s, until it answers', async (address, url) => {
+    const {cluster} = planOf();
+    const script = await scriptOf(
+      sh => untilServices(cluster, fakeWork(), sh),
+      ['/etc/kubernetes']
+    );
+    const asked = path.join(runner.directory, 'asked');
+    const run = programs({
+      kubectl: [`echo ${address}`],
+      curl: [`echo "$@" >>${asked}`, `[ $(wc -l <${asked}) -ge 3 ]`]
+    });
+    expect(run(script).status).toBe(0);
+    const lines = read('asked').trim().split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]?.endsWith(` ${url}`)).toBe(true);
+  });
+
+  const skipping = () =>
+    scriptOf(
+      sh => skipDetection(planOf().cluster, fakeWork(), sh),
+      ['/etc/cni/net.d', '/opt/cni/bin']
+    );
+  const kindnet = {
+    cniVersion: '0.4.0',
+    name: 'kindnet',
+    plugins: [{type: 'ptp'}, {type: 'portmap'}]
+  };
+
+  // a node has jq; not every machine does, but CI's, whose end-to-end workflow needs it
+  const withJq = has('jq') ? test : test.skip;
+
+  withJq('a pod’s network detects no duplicate addresses before it has one', async () => {
+    const conflist = path.join(runner.directory, '10-kindnet.conflist');
+    fs.writeFileSync(conflist, JSON.stringify(kindnet));
+    const run = programs({nsenter: [`echo "$@" >>${runner.directory}/entered`]});
+    expect(run(await skipping())).toMatchObject({status: 0, stderr: ''});
+    expect(JSON.parse(fs.readFileSync(conflist, 'utf8'))).toEqual({
+      ...kindnet,
+      plugins: [{type: 'skip-dad'}, ...kindnet.plugins]
+    });
+    const plugin = (CNI_COMMAND: string) =>
+      run(
+        path.join(runner.directory, 'skip-dad'),
+        {CNI_COMMAND, CNI_NETNS: '/run/netns/pod'},
+        JSON.stringify({cniVersion: '0.4.0', name: 'kindnet', type: 'skip-dad'})
+      );
+    for (const command of ['ADD', 'DEL']) {
+      const {status, stdout} = plugin(command);
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout)).toEqual({cniVersion: '0.4.0'});
+    }
+    expect(read('entered')).toMatch(/^--net=\/run\/netns\/pod bash -c .*accept_dad; done\n$/);
+  });
+
+  test('without a network of kind’s it is left as it is', async () => {
+    const run = programs({sleep: ['exit 0']});
+    expect(run(await skipping()).status).not.toBe(0);
+    expect(fs.readdirSync(runner.directory).filter(name => name.includes('conflist'))).toEqual([]);
+  });
+
+  test('kube-proxy’s image is unpacked, and nothing is left of that', async () => {
+    const run = programs({
+      ctr: [
+        `echo "$@" >>${runner.directory}/asked`,
+        '[ "$3" != list ] || printf "%s\\n" registry.k8s.io/etcd:1 registry.k8s.io/kube-proxy-amd64:v1 registry.k8s.io/kube-proxy:v1'
+      ],
+      mktemp: [`mkdir ${runner.directory}/at`, `echo ${runner.directory}/at`]
+    });
+    const script = await scriptOf(sh => unpackProxy(planOf().cluster, fakeWork(), sh), []);
+    expect(run(script).status).toBe(0);
+    const at = path.join(runner.directory, 'at');
+    expect(read('asked').split('\n').slice(1, 3)).toEqual([
+      `--namespace=k8s.io images mount --snapshotter=overlayfs registry.k8s.io/kube-proxy-amd64:v1 ${at}`,
+      `--namespace=k8s.io images unmount --rm ${at}`
+    ]);
+    expect(fs.existsSync(at)).toBe(false);
+  });
+});
+
+test.each([unpackProxy, skipDetection])(
+  '%p is done in every node, and can be done without',
+  async hurry => {
+    const sh = fakeSh(([, , node]) =>
+      node === 'b' ? {code: 1, stderr: 'bash: jq: not found\n'} : ''
+    );
+    await hurry({...planOf().cluster, nodes: ['a', 'b']}, fakeWork(), sh);
+    expect(sh.calls.map(line => line.split(' ')[2])).toEqual(['a', 'b']);
+    expect(runner.log()).toMatch(/later|wait for IPv6.*: bash: jq: not found/);
+  }
+);

@@ -1,0 +1,123 @@
+import * as fs from 'node:fs/promises';
+import {oneLine, say} from '../log.ts';
+import type {Plan} from '../plan.ts';
+import type {Work} from '../schedule.ts';
+import type {Output, Sh} from '../sh.ts';
+import {until} from '../wait.ts';
+
+type Cluster = Plan['cluster'];
+
+/** A bash script that ends when a command has succeeded. */
+const once = (command: string): string => `until ${command}; do sleep 0.2; done`;
+
+const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+
+// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+const letIn = [
+  'cd /etc/kubernetes',
+  once('(: < /dev/tcp/localhost/6443)'),
+  once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
+  once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
+  'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
+].join('\n');
+
+// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+const serve = [
+  'cd /etc/kubernetes',
+  "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
+  'case $address in *:*) address="[$address]";; esac',
+  once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+].join('\n');
+
+// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
+const unpack = [
+  'set -e; at=$(mktemp --directory)',
+  'image=$(ctr --namespace=k8s.io images list --quiet | grep --max-count=1 /kube-proxy)',
+  'ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$image" "$at"',
+  'ctr --namespace=k8s.io images unmount --rm "$at"; rmdir "$at"'
+].join('\n');
+
+// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
+// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
+// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+const skipDad = [
+  'set -e; shopt -s failglob; cd /etc/cni/net.d',
+  "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+  "cat >/opt/cni/bin/skip-dad <<'END'",
+  '#!/bin/bash',
+  "off='for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_dad; done'",
+  '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" bash -c "$off" >&2',
+  "exec jq '{cniVersion}'",
+  'END',
+  'chmod 755 /opt/cni/bin/skip-dad',
+  'for file in *.conflist; do',
+  '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
+  '  mv "$file.new" "$file"',
+  'done'
+].join('\n');
+
+export const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+
+const inNode = (node: string, script: string): string[] => [
+  ...['docker', 'exec', node, 'bash', '-c', script]
+];
+
+/** Runs a command until it succeeds. Its standard output. */
+export const untilSucceeds = (
+  command: string[],
+  what: string,
+  work: Work,
+  sh: Sh
+): Promise<string> =>
+  until(work, async () => {
+    const {code, stdout} = await sh(command, {seconds: 20});
+    return code === 0 ? {is: 'done', value: stdout} : {is: 'waiting', for: what};
+  });
+
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+const untilInNode = (node: string, script: string, what: string, work: Work, sh: Sh) =>
+  untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+
+/** Waits until every node's containerd answers, which is long before kubeadm is done. */
+export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+  for (const node of nodes) await untilInNode(node, containerdUp, 'containerd', work, sh);
+}
+
+/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
+export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<string> {
+  const node = controlPlane(cluster);
+  await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
+  const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
+  const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
+  await fs.writeFile(cluster.kubeconfig, kubeconfig, {mode: 0o600});
+  const version = await untilInNode(node, letIn, 'the API server', work, sh);
+  return (JSON.parse(version) as {gitVersion: string}).gitVersion;
+}
+
+/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
+  await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+}
+
+/** Unpacks kube-proxy's image before its pod asks for it: the other pods wait for that one. */
+export const unpackProxy = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  hurry(cluster, unpack, "kube-proxy's image is unpacked later", work, sh);
+
+/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
+export const skipDetection = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  hurry(cluster, skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+
+/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
+async function hurry(
+  {nodes}: Cluster,
+  script: string,
+  otherwise: string,
+  work: Work,
+  sh: Sh
+): Promise<void> {
+  const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script), {seconds: 120})));
+  const failed: Output | undefined = outputs.find(({code}) => code !== 0);
+  if (failed)
+    say(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
+}
