@@ -75,6 +75,14 @@ describe('the phases', () => {
     expect(ancestors(after, 'plain samples')).toContain('images: samples');
   });
 
+  test('images are imported one user after the other, and saved before it is their turn', () => {
+    const {after} = planned();
+    expect(ancestors(after, 'images: samples')).toContain('images: istiod');
+    expect(ancestors(after, 'images: istiod')).toContain('images: operator');
+    expect(ancestors(after, 'save: samples')).not.toContain('images: istiod');
+    expect(ancestors(after, 'save: istiod')).not.toContain('uncordon');
+  });
+
   test('the operator’s pod is held back until it can start, and nothing is looked for before', () => {
     const {after} = planned();
     expect(ancestors(after, 'operator')).toContain('cordon');

@@ -4,13 +4,20 @@ import {describe, expect, test} from '@jest/globals';
 import {
   findLocal,
   importCommand,
+  importImages,
   pullImages,
   saveCommand,
-  transferImages
+  saveImages
 } from '../src/phases/images.ts';
+import type {Sh} from '../src/sh.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();
+
+async function transfer(images: string[], file: string, nodes: string[], sh: Sh): Promise<void> {
+  await saveImages(images, file, sh);
+  await importImages(images, file, nodes, sh);
+}
 
 describe('images', () => {
   const file = '/work/images/operator.tar';
@@ -27,7 +34,7 @@ describe('images', () => {
     const archive = path.join(runner.directory, 'operator.tar');
     fs.writeFileSync(archive, '');
     const sh = fakeSh(() => '');
-    await transferImages(['a', 'b'], archive, ['one', 'two'], sh);
+    await transfer(['a', 'b'], archive, ['one', 'two'], sh);
     expect(sh.calls).toEqual([
       `docker save --output ${archive} a b`,
       ...['one', 'two'].map(
@@ -48,14 +55,14 @@ describe('images', () => {
         ? {code: 1, stderr: `ctr: open …/operator.tar: ${said}`}
         : ''
     );
-    await transferImages(['a'], file, ['one'], sh);
+    await transfer(['a'], file, ['one'], sh);
     expect(sh.calls[2]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
     expect(importCommand('one').slice(0, 4)).toEqual(['docker', 'exec', '--interactive', 'one']);
   });
 
   test('none are neither transferred nor pulled', async () => {
     const sh = fakeSh({});
-    await transferImages([], file, ['one'], sh);
+    await transfer([], file, ['one'], sh);
     await pullImages([], ['one'], sh);
     expect(sh.calls).toEqual([]);
   });
@@ -77,7 +84,7 @@ describe('images', () => {
     const full = fakeSh(command =>
       command[1] === verb ? {code: 1, stderr: 'no space left on device\n'} : ''
     );
-    await expect(transferImages(['a'], file, ['one'], full)).rejects.toMatchObject({
+    await expect(transfer(['a'], file, ['one'], full)).rejects.toMatchObject({
       because: {class: 'infrastructure', layer: 'node'},
       message: `a could not be ${what}: no space left on device`
     });

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
   skipDetection,
-  unpackProxy,
+  unpackImages,
   untilApi,
   untilContainerd,
   untilServices
@@ -72,7 +72,7 @@ describe('the scripts that run in a node', () => {
   /** Programs that stand before the others, each given by its lines. */
   function programs(lines: Record<string, string[]>) {
     const bin = path.join(runner.directory, 'bin');
-    fs.mkdirSync(bin);
+    fs.mkdirSync(bin, {recursive: true});
     for (const [name, body] of Object.entries(lines))
       fs.writeFileSync(path.join(bin, name), ['#!/bin/bash', ...body].join('\n'), {mode: 0o755});
     const env = {...process.env, PATH: `${bin}:${process.env.PATH}`};
@@ -134,7 +134,7 @@ describe('the scripts that run in a node', () => {
   withJq('a pod’s network detects no duplicate addresses before it has one', async () => {
     const conflist = path.join(runner.directory, '10-kindnet.conflist');
     fs.writeFileSync(conflist, JSON.stringify(kindnet));
-    const run = programs({nsenter: [`echo "$@" >>${runner.directory}/entered`]});
+    const run = programs({nsenter: [`echo "$@" $(cat) >>${runner.directory}/entered`]});
     expect(run(await skipping())).toMatchObject({status: 0, stderr: ''});
     expect(JSON.parse(fs.readFileSync(conflist, 'utf8'))).toEqual({
       ...kindnet,
@@ -151,7 +151,8 @@ describe('the scripts that run in a node', () => {
       expect(status).toBe(0);
       expect(JSON.parse(stdout)).toEqual({cniVersion: '0.4.0'});
     }
-    expect(read('entered')).toMatch(/^--net=\/run\/netns\/pod bash -c .*accept_dad; done\n$/);
+    const switches = ['all', 'default'].map(of => `/proc/sys/net/ipv6/conf/${of}/accept_dad`);
+    expect(read('entered')).toBe(`--net=/run/netns/pod tee ${switches.join(' ')} 0\n`);
   });
 
   test('without a network of kind’s it is left as it is', async () => {
@@ -160,26 +161,48 @@ describe('the scripts that run in a node', () => {
     expect(fs.readdirSync(runner.directory).filter(name => name.includes('conflist'))).toEqual([]);
   });
 
-  test('kube-proxy’s image is unpacked, and nothing is left of that', async () => {
+  const images = [
+    ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy']
+  ];
+
+  /** Unpacks in a node where `ctr images` of this verb fails; what was asked of it, and its exit code. */
+  const unpacking = async (node: string, failing?: string) => {
+    fs.rmSync(path.join(runner.directory, 'asked'), {force: true});
     const run = programs({
       ctr: [
         `echo "$@" >>${runner.directory}/asked`,
-        '[ "$3" != list ] || printf "%s\\n" registry.k8s.io/etcd:1 registry.k8s.io/kube-proxy-amd64:v1 registry.k8s.io/kube-proxy:v1'
+        `[ "$3" != list ] || printf '%s\\n' sha256:0 registry.k8s.io/${images.join(':1 registry.k8s.io/')}:1`,
+        `[ "$3" != "${failing}" ]`
       ],
       mktemp: [`mkdir ${runner.directory}/at`, `echo ${runner.directory}/at`]
     });
-    const script = await scriptOf(sh => unpackProxy(planOf().cluster, fakeWork(), sh), []);
-    expect(run(script).status).toBe(0);
-    const at = path.join(runner.directory, 'at');
-    expect(read('asked').split('\n').slice(1, 3)).toEqual([
-      `--namespace=k8s.io images mount --snapshotter=overlayfs registry.k8s.io/kube-proxy-amd64:v1 ${at}`,
-      `--namespace=k8s.io images unmount --rm ${at}`
-    ]);
-    expect(fs.existsSync(at)).toBe(false);
+    const cluster = {...planOf().cluster, nodes: [node]};
+    const {status} = run(await scriptOf(sh => unpackImages(cluster, fakeWork(), sh), []));
+    expect(fs.existsSync(path.join(runner.directory, 'at'))).toBe(false);
+    return {status, asked: read('asked').split('\n').slice(1, -1)};
+  };
+  const mounted = (name: string) => [
+    `--namespace=k8s.io images mount --snapshotter=overlayfs registry.k8s.io/${name}:1 ${runner.directory}/at`,
+    `--namespace=k8s.io images unmount --rm ${runner.directory}/at`
+  ];
+
+  test('Kubernetes’ images are unpacked in the order of need, and nothing is left of that', async () => {
+    for (const node of ['istio-ds-control-plane', 'istio-ds-control-plane2'])
+      expect(await unpacking(node)).toEqual({status: 0, asked: images.flatMap(mounted)});
+  });
+
+  test('a worker runs no control plane', async () => {
+    expect(await unpacking('istio-ds-worker')).toEqual({status: 0, asked: mounted('kube-proxy')});
+  });
+
+  test('an image that cannot be unpacked keeps no other from it', async () => {
+    const {status, asked} = await unpacking('istio-ds-control-plane', 'mount');
+    expect(status).not.toBe(0);
+    expect(asked).toHaveLength(images.length);
   });
 });
 
-test.each([unpackProxy, skipDetection])(
+test.each([unpackImages, skipDetection])(
   '%p is done in every node, and can be done without',
   async hurry => {
     const sh = fakeSh(([, , node]) =>

@@ -31529,13 +31529,13 @@ async function uncordon(cluster, sh) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Fg: () => (/* binding */ unpackImages),
 /* harmony export */   J2: () => (/* binding */ skipDetection),
 /* harmony export */   P4: () => (/* binding */ untilServices),
 /* harmony export */   Vq: () => (/* binding */ untilApi),
 /* harmony export */   eZ: () => (/* binding */ untilSucceeds),
 /* harmony export */   mM: () => (/* binding */ controlPlane),
-/* harmony export */   mt: () => (/* binding */ untilContainerd),
-/* harmony export */   rH: () => (/* binding */ unpackProxy)
+/* harmony export */   mt: () => (/* binding */ untilContainerd)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
@@ -31564,23 +31564,36 @@ const serve = [
     once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
 ].join('\n');
 // kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
-const unpack = [
-    'set -e; at=$(mktemp --directory)',
-    'image=$(ctr --namespace=k8s.io images list --quiet | grep --max-count=1 /kube-proxy)',
-    'ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$image" "$at"',
-    'ctr --namespace=k8s.io images unmount --rm "$at"; rmdir "$at"'
+const unpack = (names) => [
+    'unpack() {',
+    '  local at; at=$(mktemp --directory)',
+    '  ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$1" "$at" &&',
+    '  ctr --namespace=k8s.io images unmount --rm "$at"',
+    '  local code=$?; rmdir "$at"; return $code',
+    '}',
+    'images=$(ctr --namespace=k8s.io images list --quiet) code=0',
+    `for name in ${names.join(' ')}; do`,
+    '  unpack "$(grep --max-count=1 "/$name[-:]" <<<"$images")" || code=$?',
+    'done',
+    'exit $code'
 ].join('\n');
+// in the order of need
+const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
 // kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
 // pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
 // pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+// libcni writes what a plugin reads without spaces.
 const skipDad = [
     'set -e; shopt -s failglob; cd /etc/cni/net.d',
     "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
     "cat >/opt/cni/bin/skip-dad <<'END'",
     '#!/bin/bash',
-    "off='for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_dad; done'",
-    '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" bash -c "$off" >&2',
-    "exec jq '{cniVersion}'",
+    "read -rd '' config",
+    `version='"cniVersion":"[^"]+"'`,
+    '[[ $config =~ $version ]]',
+    'at=/proc/sys/net/ipv6/conf',
+    '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
+    'echo "{$BASH_REMATCH}"',
     'END',
     'chmod 755 /opt/cni/bin/skip-dad',
     'for file in *.conflist; do',
@@ -31589,6 +31602,7 @@ const skipDad = [
     'done'
 ].join('\n');
 const controlPlane = ({ name }) => `${name}-control-plane`;
+const runsControlPlane = (node) => /-control-plane\d*$/.test(node);
 const inNode = (node, script) => [
     ...['docker', 'exec', node, 'bash', '-c', script]
 ];
@@ -31618,13 +31632,13 @@ async function untilApi(cluster, work, sh) {
 async function untilServices(cluster, work, sh) {
     await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
 }
-/** Unpacks kube-proxy's image before its pod asks for it: the other pods wait for that one. */
-const unpackProxy = (cluster, work, sh) => hurry(cluster, unpack, "kube-proxy's image is unpacked later", work, sh);
+/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
+const unpackImages = (cluster, work, sh) => hurry(cluster, node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy']), "Kubernetes' images are unpacked later", work, sh);
 /** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
-const skipDetection = (cluster, work, sh) => hurry(cluster, skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+const skipDetection = (cluster, work, sh) => hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
 /** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
 async function hurry({ nodes }, script, otherwise, work, sh) {
-    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script), { seconds: 120 })));
+    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
     const failed = outputs.find(({ code }) => code !== 0);
     if (failed)
         (0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
@@ -32003,15 +32017,16 @@ limit=$1 times=$2 row=0; shift 2
 file=$(mktemp); trap 'rm -f $file $file.*' EXIT
 while [ $# -gt 0 ]; do
   word=$1 address=$2 port=$3 n=0; shift 3
+  established=$(printf ':%04X 01' $port)
   while [ $n -lt $times ]; do
     n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
     read -r start _ </proc/uptime
     { echo "$word"
       i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
+      grep -h "$established" /proc/net/tcp /proc/net/tcp6 >$file.peers
     } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
     read -r end _ </proc/uptime
-    answer=$(head -n 1 $file | cut -c 1-200)
+    answer=; read -r answer <$file
     echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
     [ "$answer" = "hello $word" ] || break
   done
@@ -32052,7 +32067,7 @@ function parseAnswer(line) {
     const [, row, start, end, peers = '', text = ''] = /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
     return {
         row: Number(row),
-        text: text.trim(),
+        text: text.slice(0, 200).trim(),
         seconds: Number((Number(end) - Number(start)).toFixed(2)),
         peers: peers
             .split(',')
@@ -35694,14 +35709,19 @@ const importCommand = (node, from = '-') => [
 const pullCommand = (node, image) => [
     ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
 ];
-/** Writes local images to an archive, each layer once, and has every node import it. */
-async function transferImages(images, file, nodes, sh) {
+/** Writes local images to an archive, each layer once. */
+async function saveImages(images, file, sh) {
     if (images.length === 0)
         return;
     const command = saveCommand(images, file);
     const { code, stderr } = await sh(command, { seconds: 600 });
     if (code !== 0)
         throw lost(images, 'be saved', stderr, command);
+}
+/** Has every node import the archive of these images, and deletes it. */
+async function importImages(images, file, nodes, sh) {
+    if (images.length === 0)
+        return;
     await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
     await promises_.rm(file, { force: true });
 }
@@ -35884,8 +35904,9 @@ function phases(run, plan) {
                 await pullImages(missing, plan.cluster.nodes, sh);
             }
         },
-        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackProxy */.rH)(plan.cluster, work, sh) },
-        graph_images(run, plan, 'operator', 'containerd'),
+        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, work, sh) },
+        // the control plane goes before it: the API server is what everything waits for
+        ...graph_images(run, plan, 'operator', ['unpack'], []),
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
         { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* skipDetection */.J2)(plan.cluster, work, sh) },
@@ -35907,9 +35928,10 @@ function phases(run, plan) {
             ],
             run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
         },
-        // one after the other, in the order of need, while the operator starts: it leaves the processors idle
-        graph_images(run, plan, 'istiod', 'uncordon'),
-        graph_images(run, plan, 'samples', 'images: istiod'),
+        // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
+        // one import at a time, and the next archive is written meanwhile
+        ...graph_images(run, plan, 'istiod', ['operator'], ['uncordon']),
+        ...graph_images(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
         {
             name: 'istio',
             needs: ['crds', 'namespaces', 'images: istiod'],
@@ -36006,17 +36028,23 @@ async function claim({ sh, save }, { cluster }) {
     await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
     save({ cluster: cluster.name });
 }
-/** Has the nodes import those of a user's images that the local Docker has. */
-const graph_images = (run, plan, user, after) => ({
-    name: `images: ${user}`,
-    needs: ['images', after],
-    run: async () => {
-        const local = known(run.localImages, 'images');
-        const ours = plan.images[user].filter(image => local.has(image));
-        const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
-        await transferImages(ours, file, plan.cluster.nodes, run.sh);
-    }
-});
+/** Archives those of a user's images that the local Docker has, and has the nodes import them. */
+function graph_images(run, plan, user, saved, imported) {
+    const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
+    const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
+    return [
+        {
+            name: `save: ${user}`,
+            needs: ['images', ...saved],
+            run: () => saveImages(ours(), file, run.sh)
+        },
+        {
+            name: `images: ${user}`,
+            needs: [`save: ${user}`, ...imported],
+            run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
+        }
+    ];
+}
 async function apply({ sh }, plan, file) {
     const command = applyCommand(plan, file);
     const output = await sh(command, { seconds: 60 });

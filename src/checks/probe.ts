@@ -29,15 +29,16 @@ limit=$1 times=$2 row=0; shift 2
 file=$(mktemp); trap 'rm -f $file $file.*' EXIT
 while [ $# -gt 0 ]; do
   word=$1 address=$2 port=$3 n=0; shift 3
+  established=$(printf ':%04X 01' $port)
   while [ $n -lt $times ]; do
     n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
     read -r start _ </proc/uptime
     { echo "$word"
       i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
+      grep -h "$established" /proc/net/tcp /proc/net/tcp6 >$file.peers
     } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
     read -r end _ </proc/uptime
-    answer=$(head -n 1 $file | cut -c 1-200)
+    answer=; read -r answer <$file
     echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
     [ "$answer" = "hello $word" ] || break
   done
@@ -98,7 +99,7 @@ export function parseAnswer(line: string): Answer {
     /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
   return {
     row: Number(row),
-    text: text.trim(),
+    text: text.slice(0, 200).trim(),
     seconds: Number((Number(end) - Number(start)).toFixed(2)),
     peers: peers
       .split(',')

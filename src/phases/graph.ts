@@ -10,9 +10,9 @@ import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
 
 import {cordon, createCluster, refuseTaken, uncordon} from './cluster.ts';
-import {findLocal, imagesIn, pullImages, transferImages} from './images.ts';
+import {findLocal, imagesIn, importImages, pullImages, saveImages} from './images.ts';
 import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
-import {skipDetection, unpackProxy, untilApi, untilContainerd, untilServices} from './node.ts';
+import {skipDetection, unpackImages, untilApi, untilContainerd, untilServices} from './node.ts';
 import {createCrds, installOperator} from './operator.ts';
 import {deploySamples, readSamples} from './samples.ts';
 import {provideTool} from './tools.ts';
@@ -97,8 +97,9 @@ export function phases(run: Known, plan: Plan): Phase[] {
         await pullImages(missing, plan.cluster.nodes, sh);
       }
     },
-    {name: 'unpack', needs: ['containerd'], run: work => unpackProxy(plan.cluster, work, sh)},
-    images(run, plan, 'operator', 'containerd'),
+    {name: 'unpack', needs: ['containerd'], run: work => unpackImages(plan.cluster, work, sh)},
+    // the control plane goes before it: the API server is what everything waits for
+    ...images(run, plan, 'operator', ['unpack'], []),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
     {name: 'pod network', needs: ['api'], run: work => skipDetection(plan.cluster, work, sh)},
@@ -120,9 +121,10 @@ export function phases(run: Known, plan: Plan): Phase[] {
       ],
       run: () => uncordon(plan.cluster, sh)
     },
-    // one after the other, in the order of need, while the operator starts: it leaves the processors idle
-    images(run, plan, 'istiod', 'uncordon'),
-    images(run, plan, 'samples', 'images: istiod'),
+    // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
+    // one import at a time, and the next archive is written meanwhile
+    ...images(run, plan, 'istiod', ['operator'], ['uncordon']),
+    ...images(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
     {
       name: 'istio',
       needs: ['crds', 'namespaces', 'images: istiod'],
@@ -235,17 +237,23 @@ async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
   save({cluster: cluster.name});
 }
 
-/** Has the nodes import those of a user's images that the local Docker has. */
-const images = (run: Known, plan: Plan, user: ImageUser, after: string): Phase => ({
-  name: `images: ${user}`,
-  needs: ['images', after],
-  run: async () => {
-    const local = known(run.localImages, 'images');
-    const ours = plan.images[user].filter(image => local.has(image));
-    const file = path.join(imagesIn(plan.directory), `${user}.tar`);
-    await transferImages(ours, file, plan.cluster.nodes, run.sh);
-  }
-});
+/** Archives those of a user's images that the local Docker has, and has the nodes import them. */
+function images(run: Known, plan: Plan, user: ImageUser, saved: string[], imported: string[]) {
+  const file = path.join(imagesIn(plan.directory), `${user}.tar`);
+  const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
+  return [
+    {
+      name: `save: ${user}`,
+      needs: ['images', ...saved],
+      run: () => saveImages(ours(), file, run.sh)
+    },
+    {
+      name: `images: ${user}`,
+      needs: [`save: ${user}`, ...imported],
+      run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
+    }
+  ];
+}
 
 async function apply({sh}: Known, plan: Plan, file: string): Promise<void> {
   const command = applyCommand(plan, file);

@@ -34,17 +34,22 @@ export const pullCommand = (node: string, image: string): string[] => [
   ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
 ];
 
-/** Writes local images to an archive, each layer once, and has every node import it. */
-export async function transferImages(
+/** Writes local images to an archive, each layer once. */
+export async function saveImages(images: string[], file: string, sh: Sh): Promise<void> {
+  if (images.length === 0) return;
+  const command = saveCommand(images, file);
+  const {code, stderr} = await sh(command, {seconds: 600});
+  if (code !== 0) throw lost(images, 'be saved', stderr, command);
+}
+
+/** Has every node import the archive of these images, and deletes it. */
+export async function importImages(
   images: string[],
   file: string,
   nodes: string[],
   sh: Sh
 ): Promise<void> {
   if (images.length === 0) return;
-  const command = saveCommand(images, file);
-  const {code, stderr} = await sh(command, {seconds: 600});
-  if (code !== 0) throw lost(images, 'be saved', stderr, command);
   await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
   await fs.rm(file, {force: true});
 }

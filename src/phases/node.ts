@@ -31,24 +31,39 @@ const serve = [
 ].join('\n');
 
 // kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
-const unpack = [
-  'set -e; at=$(mktemp --directory)',
-  'image=$(ctr --namespace=k8s.io images list --quiet | grep --max-count=1 /kube-proxy)',
-  'ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$image" "$at"',
-  'ctr --namespace=k8s.io images unmount --rm "$at"; rmdir "$at"'
-].join('\n');
+const unpack = (names: string[]): string =>
+  [
+    'unpack() {',
+    '  local at; at=$(mktemp --directory)',
+    '  ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$1" "$at" &&',
+    '  ctr --namespace=k8s.io images unmount --rm "$at"',
+    '  local code=$?; rmdir "$at"; return $code',
+    '}',
+    'images=$(ctr --namespace=k8s.io images list --quiet) code=0',
+    `for name in ${names.join(' ')}; do`,
+    '  unpack "$(grep --max-count=1 "/$name[-:]" <<<"$images")" || code=$?',
+    'done',
+    'exit $code'
+  ].join('\n');
+
+// in the order of need
+const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
 
 // kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
 // pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
 // pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+// libcni writes what a plugin reads without spaces.
 const skipDad = [
   'set -e; shopt -s failglob; cd /etc/cni/net.d',
   "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
   "cat >/opt/cni/bin/skip-dad <<'END'",
   '#!/bin/bash',
-  "off='for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_dad; done'",
-  '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" bash -c "$off" >&2',
-  "exec jq '{cniVersion}'",
+  "read -rd '' config",
+  `version='"cniVersion":"[^"]+"'`,
+  '[[ $config =~ $version ]]',
+  'at=/proc/sys/net/ipv6/conf',
+  '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
+  'echo "{$BASH_REMATCH}"',
   'END',
   'chmod 755 /opt/cni/bin/skip-dad',
   'for file in *.conflist; do',
@@ -58,6 +73,8 @@ const skipDad = [
 ].join('\n');
 
 export const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+
+const runsControlPlane = (node: string): boolean => /-control-plane\d*$/.test(node);
 
 const inNode = (node: string, script: string): string[] => [
   ...['docker', 'exec', node, 'bash', '-c', script]
@@ -100,23 +117,31 @@ export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promi
   await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
 }
 
-/** Unpacks kube-proxy's image before its pod asks for it: the other pods wait for that one. */
-export const unpackProxy = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
-  hurry(cluster, unpack, "kube-proxy's image is unpacked later", work, sh);
+/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
+export const unpackImages = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  hurry(
+    cluster,
+    node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy']),
+    "Kubernetes' images are unpacked later",
+    work,
+    sh
+  );
 
 /** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
 export const skipDetection = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
-  hurry(cluster, skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+  hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
 
 /** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
 async function hurry(
   {nodes}: Cluster,
-  script: string,
+  script: (node: string) => string,
   otherwise: string,
   work: Work,
   sh: Sh
 ): Promise<void> {
-  const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script), {seconds: 120})));
+  const outputs = await Promise.all(
+    nodes.map(node => sh(inNode(node, script(node)), {seconds: 120}))
+  );
   const failed: Output | undefined = outputs.find(({code}) => code !== 0);
   if (failed)
     say(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
