@@ -1,4 +1,6 @@
 import {spawnSync} from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
   ask,
@@ -10,7 +12,9 @@ import {
   plainClient,
   reproduceProbe
 } from '../src/checks/probe.ts';
-import {fakeClients, fakeSh} from './fake.ts';
+import {eachOnRunner, fakeClients, fakeSh} from './fake.ts';
+
+const runner = eachOnRunner();
 
 const probe = {word: 'echo/ipv6/name', address: 'fd00:10:96::8', port: 9000};
 
@@ -139,6 +143,28 @@ describe('ask', () => {
     await ask(sh, meshClient, [probe], 1, 1);
     expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);
     expect(script).toContain('nc "$address" $port');
+  });
+
+  test('holds standard input until the table of connections is read', async () => {
+    const log = path.join(runner.directory, 'log');
+    const programs = {
+      nc: ['read -r word; echo "hello $word"', 'while read -r; do :; done', `echo closed >>${log}`],
+      grep: ['sleep 0.3', `echo read >>${log}`, 'echo 0: 0100007F:1F90 0600F40A:2328 01']
+    };
+    for (const [name, lines] of Object.entries(programs))
+      fs.writeFileSync(
+        path.join(runner.directory, name),
+        ['#!/bin/bash', ...lines, ''].join('\n'),
+        {mode: 0o755}
+      );
+    const env = {...process.env, PATH: `${runner.directory}:${process.env.PATH}`};
+    const sh = fakeSh(command => {
+      const [program = '', ...rest] = command.slice(command.indexOf('--') + 1);
+      return spawnSync(program, rest, {env, encoding: 'utf8', timeout: 20_000}).stdout;
+    });
+    const [[answer] = []] = await ask(sh, meshClient, [probe], 1, 3);
+    expect(answer).toMatchObject({text: `hello ${probe.word}`, peers: ['10.244.0.6']});
+    expect(fs.readFileSync(log, 'utf8')).toBe('read\nclosed\n');
   });
 });
 

@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {gzipSync} from 'node:zlib';
 import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
+import type {CheckResult} from '../src/results.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const recordingsHere = path.join('__tests__', 'recordings');
@@ -74,9 +75,10 @@ describe('the bundle, rehearsed', () => {
       const args = ['start.mjs', '--rehearse', '--recording', name, '--results-dir', results];
       const {code, stdout} = await run(process.execPath, args, {cwd: root});
       expect(stdout).not.toContain('no recorded answer');
-      const {result, failure, rehearsal} = JSON.parse(
+      const {result, failure, rehearsal, checks} = JSON.parse(
         fs.readFileSync(path.join(results, 'results.json'), 'utf8')
       );
+      if (result === 'passed') expect(withoutUpstream(checks)).toEqual([]);
       expect({
         code,
         result,
@@ -87,6 +89,15 @@ describe('the bundle, rehearsed', () => {
     }
   );
 });
+
+/** What the mesh answered without that the address which the connection took was seen. */
+function withoutUpstream(checks: CheckResult[]): string[] {
+  const carried = checks.filter(({layer}) => ['echo', 'path', 'failover'].includes(layer));
+  expect(carried).not.toEqual([]);
+  return carried
+    .filter(({verdict, upstream}) => verdict === 'passed' && upstream === null)
+    .map(({id}) => id);
+}
 
 /** Programs of a test's own, to be recorded: shell scripts. */
 function fakePrograms(scripts: Record<string, string>): string {
