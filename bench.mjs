@@ -16,6 +16,11 @@ const sampleImages = ['registry.istio.io/release/tcp-echo-server:1.3', 'curlimag
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-bench-'));
 const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
 
+let running = null; // ended with us, so that the cluster is deleted
+process.on('SIGINT', () => {}); // the terminal tells the child too, and that ends the run
+process.on('SIGTERM', () => running?.kill('SIGTERM'));
+process.on('exit', () => fs.rmSync(temp, {recursive: true, force: true}));
+
 /** Runs a program to its end. Its output, and when it was started. */
 async function run(program, args, more = {}) {
   const started = Date.now();
@@ -24,6 +29,7 @@ async function run(program, args, more = {}) {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {...env, ...more}
   });
+  running = child;
   let stdout = '';
   child.stdout.on('data', data => (stdout += data));
   const [code] = await once(child, 'close');
@@ -249,26 +255,22 @@ if (targets) {
   console.log(JSON.stringify(await grow(Number(targets))));
   process.exit();
 }
-try {
-  await writeSamples();
-  const pairs = [];
-  for (let i = 1; i <= Number(runs); i++) {
-    const pair = {steps: await documented(), action: await action()};
-    console.log(
-      `${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
-    );
-    pairs.push(pair);
-  }
-  const growth = [];
-  for (const targets of [1, 10, 100, 1000])
-    growth.push(
-      JSON.parse(
-        (await run(process.execPath, [import.meta.filename, '--targets', `${targets}`])).stdout
-      )
-    );
-  const text = `${report(pairs, await startUp(31), growth)}\n`;
-  fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
-  console.log(text);
-} finally {
-  fs.rmSync(temp, {recursive: true, force: true});
+await writeSamples();
+const pairs = [];
+for (let i = 1; i <= Number(runs); i++) {
+  const pair = {steps: await documented(), action: await action()};
+  console.log(
+    `${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
+  );
+  pairs.push(pair);
 }
+const growth = [];
+for (const targets of [1, 10, 100, 1000])
+  growth.push(
+    JSON.parse(
+      (await run(process.execPath, [import.meta.filename, '--targets', `${targets}`])).stdout
+    )
+  );
+const text = `${report(pairs, await startUp(31), growth)}\n`;
+fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
+console.log(text);
