@@ -63,11 +63,14 @@ export function fakeClients(
       });
     const round = rounds.push({namespace: command[3] ?? '', probes}) - 1;
     const lines: string[] = [];
+    let clock = 10;
     for (const [row, probe] of probes.entries())
       for (let attempt = 0; attempt < Number(times); attempt++) {
         const said = answer(probe, round, attempt);
         const {text, peers = '', seconds = 0.02} = typeof said === 'string' ? {text: said} : said;
-        lines.push(`${row} 10.00 ${(10 + seconds).toFixed(2)} ${peers} ${text}\n`);
+        const start = clock.toFixed(2);
+        clock += seconds;
+        lines.push(`${row} ${start} ${clock.toFixed(2)} ${peers} ${text}\n`);
         if (text !== `hello ${probe.word}`) break; // as the script does it
       }
     return {code: 0, stdout: lines.join(''), stderr: '', late: false};

@@ -7,14 +7,15 @@ import {
   attemptsOf,
   inClient,
   meshClient,
-  parseAnswer,
+  parseAnswers,
   parsePeer,
   plainClient,
   reproduceProbe
 } from '../src/checks/probe.ts';
-import {eachOnRunner, fakeClients, fakeSh} from './fake.ts';
+import {eachOnRunner, fakeClients, fakeSh, fakeWork} from './fake.ts';
 
 const runner = eachOnRunner();
+const work = fakeWork();
 
 const probe = {word: 'echo/ipv6/name', address: 'fd00:10:96::8', port: 9000};
 
@@ -47,7 +48,7 @@ describe('parsePeer', () => {
   );
 });
 
-describe('parseAnswer', () => {
+describe('parseAnswers', () => {
   test.each([
     ['0 10.00 10.12 0600F40A:2328, hello ipv4', 0, 'hello ipv4', 0.12, ['10.244.0.6']],
     [
@@ -63,7 +64,7 @@ describe('parseAnswer', () => {
     ['0 1.00 1.00 0600F40A:2328, ', 0, '', 0, ['10.244.0.6']],
     ['0 1.00 1.00  ::error::x', 0, '::error::x', 0, []]
   ])('%j', (line, row, text, seconds, peers) => {
-    expect(parseAnswer(line)).toEqual({row, text, seconds, peers});
+    expect(parseAnswers(line, 20)).toEqual([{row, text, at: 20 - seconds, seconds, peers}]);
   });
 });
 
@@ -71,7 +72,7 @@ describe('ask', () => {
   test('asks all addresses in one call, each as often as it should', async () => {
     const sh = fakeClients(({word}) => `hello ${word}`);
     const probes = [probe, {word: 'other', address: '10.96.0.8', port: 9001}];
-    const answers = await ask(sh, meshClient, probes, 3, 2.5);
+    const answers = await ask({sh, work}, meshClient, probes, 3, 2.5);
     expect(sh.rounds).toEqual([{namespace: 'sleep', probes}]);
     expect(answers.map(some => some.map(({text}) => text))).toEqual([
       Array(3).fill('hello echo/ipv6/name'),
@@ -83,7 +84,7 @@ describe('ask', () => {
     const sh = fakeClients(({word}, _, attempt) =>
       word === 'x' && attempt === 1 ? 'no' : `hello ${word}`
     );
-    const answers = await ask(sh, meshClient, [{...probe, word: 'x'}, probe], 3, 1);
+    const answers = await ask({sh, work}, meshClient, [{...probe, word: 'x'}, probe], 3, 1);
     expect(answers.map(some => some.map(({text}) => text))).toEqual([
       ['hello x', 'no'],
       Array(3).fill('hello echo/ipv6/name')
@@ -95,10 +96,13 @@ describe('ask', () => {
     const limits: (number | undefined)[] = [];
     const hostile = {word: '$(id)', address: '; rm -rf /', port: 9000};
     await ask(
-      async (command, options) => {
-        commands.push(command);
-        limits.push(options?.seconds);
-        return {code: 0, stdout: '0 1 1  x\n', stderr: '', late: false};
+      {
+        work,
+        sh: async (command, options) => {
+          commands.push(command);
+          limits.push(options?.seconds);
+          return {code: 0, stdout: '0 1 1  x\n', stderr: '', late: false};
+        }
       },
       plainClient,
       [hostile],
@@ -122,7 +126,7 @@ describe('ask', () => {
     ['no line of ours', 'sh: nc: not found\n', 0]
   ])('%s is not an answer', async (_, stdout, code) => {
     const sh = fakeSh(() => ({code, stdout, stderr: 'no such pod'}));
-    await expect(ask(sh, meshClient, [probe], 2, 1)).rejects.toMatchObject({
+    await expect(ask({sh, work}, meshClient, [probe], 2, 1)).rejects.toMatchObject({
       name: 'CommandError',
       message: expect.stringContaining('no such pod')
     });
@@ -131,7 +135,9 @@ describe('ask', () => {
   test('a client that is cut off in the middle has not answered', async () => {
     const stdout = `0 1 1  hello ${probe.word}\n0 1 1  hello ${probe.word}\n`;
     const sh = fakeSh(() => ({code: 137, stdout, stderr: 'unexpected EOF'}));
-    await expect(ask(sh, meshClient, [probe], 5, 1)).rejects.toMatchObject({name: 'CommandError'});
+    await expect(ask({sh, work}, meshClient, [probe], 5, 1)).rejects.toMatchObject({
+      name: 'CommandError'
+    });
   });
 
   test('its script is one that sh can read', async () => {
@@ -140,7 +146,7 @@ describe('ask', () => {
       script = command[10] ?? '';
       return '0 1 1  x\n';
     });
-    await ask(sh, meshClient, [probe], 1, 1);
+    await ask({sh, work}, meshClient, [probe], 1, 1);
     expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);
     expect(script).toContain('nc "$address" $port');
   });
@@ -162,17 +168,18 @@ describe('ask', () => {
       const [program = '', ...rest] = command.slice(command.indexOf('--') + 1);
       return spawnSync(program, rest, {env, encoding: 'utf8', timeout: 20_000}).stdout;
     });
-    const [[answer] = []] = await ask(sh, meshClient, [probe], 1, 3);
+    const [[answer] = []] = await ask({sh, work}, meshClient, [probe], 1, 3);
     expect(answer).toMatchObject({text: `hello ${probe.word}`, peers: ['10.244.0.6']});
     expect(fs.readFileSync(log, 'utf8')).toBe('read\nclosed\n');
   });
 });
 
-test('attempts ended now, one after the other', () => {
-  const answer = (seconds: number) => ({row: 0, text: 'x', seconds, peers: []});
-  expect(attemptsOf([answer(1), answer(2)], () => 10)).toEqual([
-    {at: 7, seconds: 1, observed: 'x'},
-    {at: 8, seconds: 2, observed: 'x'}
+test('attempts are told at the time they were made, by the clock of the run', () => {
+  const lines = ['0 1.00 1.25  a', '0 1.50 2.00  b', '1 2.00 3.00  c'];
+  expect(attemptsOf(parseAnswers(lines.join('\n'), 13))).toEqual([
+    {at: 11, seconds: 0.25, observed: 'a'},
+    {at: 11.5, seconds: 0.5, observed: 'b'},
+    {at: 12, seconds: 1, observed: 'c'}
   ]);
 });
 

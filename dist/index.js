@@ -32045,15 +32045,12 @@ const inClient = ({ namespace, deployment, container }) => [
  * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
  * Throws CommandError when that cannot run.
  */
-async function ask(sh, client, probes, times, seconds) {
+async function ask({ sh, work }, client, probes, times, seconds) {
     const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
     const limit = Math.max(1, Math.ceil(seconds));
     const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
     const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
-    const answers = output.stdout
-        .split('\n')
-        .filter(line => line !== '')
-        .map(parseAnswer);
+    const answers = parseAnswers(output.stdout, work.clock());
     const byRow = groupBy(answers, ({ row }) => row);
     const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
     const whole = byProbe.every((taken, row) => taken.length === times ||
@@ -32062,18 +32059,21 @@ async function ask(sh, client, probes, times, seconds) {
         throw new src_sh/* CommandError */.Q(command, output); // cut off
     return byProbe;
 }
-/** `0 12.30 12.34 0A00F40A:2328,… hello word` */
-function parseAnswer(line) {
-    const [, row, start, end, peers = '', text = ''] = /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
-    return {
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+function parseAnswers(text, now) {
+    const lines = text.split('\n').filter(line => line !== '');
+    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+    const last = Number(found.at(-1)?.[3]);
+    return found.map(([, row, start, end, peers = '', text = '']) => ({
         row: Number(row),
         text: text.trim(),
+        at: Number((now - (last - Number(start))).toFixed(2)),
         seconds: Number((Number(end) - Number(start)).toFixed(2)),
         peers: peers
             .split(',')
             .filter(peer => peer !== '')
             .map(parsePeer)
-    };
+    }));
 }
 /** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
 function parsePeer(text) {
@@ -32092,15 +32092,8 @@ function parsePeer(text) {
             .join('.');
     return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
 }
-/** Answers as the attempts of a check; they ended now, one after the other. */
-function attemptsOf(answers, clock) {
-    let at = clock() - answers.reduce((sum, { seconds }) => sum + seconds, 0);
-    return answers.map(({ text, seconds }) => {
-        const attempt = { at, seconds, observed: text };
-        at += seconds;
-        return attempt;
-    });
-}
+/** Answers as the attempts of a check. */
+const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
 /** The command that shows a probe by hand. */
 function reproduceProbe({ namespace, deployment, container }, { word, address, port }) {
     return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${address} ${port}'`;
@@ -32122,14 +32115,14 @@ async function prove(client, proofs, checking, retries = 0) {
     await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
 async function proveLane(client, lane, checking, retries) {
-    const { sh, plan, work, tell } = checking;
+    const { plan, tell } = checking;
     const past = new Map();
     let open = lane;
     for (let retry = 0; open.length > 0; retry++) {
         const probes = open.map(({ probe }) => probe);
-        const answers = await ask(sh, client, probes, times, plan.probes.seconds);
+        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
         for (const [at, proof] of open.entries())
-            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)]);
+            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
         const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
         const mayRetry = retry < retries && spent < settling;
         const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
@@ -33288,9 +33281,9 @@ const cutCommand = (node, verb, pod) => [
     ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
 ];
 async function answered(checking, row, address) {
-    const { sh, plan, work } = checking;
+    const { plan } = checking;
     const probe = { word: row.id, address, port: 9000 };
-    const [answers = []] = await ask(sh, meshClient, [probe], 2, plan.probes.seconds);
+    const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
     const pods = podIps(checking, 'dual-stack');
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
@@ -33307,7 +33300,7 @@ async function answered(checking, row, address) {
             : null,
         address,
         upstream: peers.at(-1) ?? null,
-        attempts: attemptsOf(answers, work.clock),
+        attempts: attemptsOf(answers),
         reproduce: reproduceProbe(meshClient, probe)
     };
 }
@@ -33364,14 +33357,14 @@ function proofOf(checking, row) {
 }
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
 async function untilRefused(checking, row) {
-    const { sh, work, tell } = checking;
+    const { work, tell } = checking;
     const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
     if (address === undefined)
         return tell(row.id, absent(row));
     const probe = { word: row.id, address, port: 9001 };
     const end = work.clock() + mtls_settling;
     for (;;) {
-        const [answers = []] = await ask(sh, plainClient, [probe], 1, 1);
+        const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
         const text = answers[0]?.text ?? '';
         if (work.signal.aborted)
             throw new src_fault/* Stopped */.C9();
@@ -33386,7 +33379,7 @@ async function untilRefused(checking, row) {
                     ? null
                     : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${mtls_settling} s ago`,
                 address,
-                attempts: attemptsOf(answers, work.clock),
+                attempts: attemptsOf(answers),
                 reproduce: reproduceProbe(plainClient, probe)
             });
     }
@@ -35971,12 +35964,12 @@ function phases(run, plan) {
         },
         {
             name: 'samples',
-            needs: ['istiod', 'plain samples'],
+            needs: ['istiod', 'services', 'images: samples'],
             run: work => deploySamples(plan, work, sh)
         },
         {
             name: 'look',
-            needs: ['samples'],
+            needs: ['samples', 'plain samples'],
             run: async () => {
                 run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
             }

@@ -66,9 +66,9 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
 ];
 
 async function answered(checking: Checking, row: Row, address: string): Promise<Finding> {
-  const {sh, plan, work} = checking;
+  const {plan} = checking;
   const probe = {word: row.id, address, port: 9000};
-  const [answers = []] = await ask(sh, meshClient, [probe], 2, plan.probes.seconds);
+  const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
   const pods = podIps(checking, 'dual-stack');
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
@@ -85,7 +85,7 @@ async function answered(checking: Checking, row: Row, address: string): Promise<
       : null,
     address,
     upstream: peers.at(-1) ?? null,
-    attempts: attemptsOf(answers, work.clock),
+    attempts: attemptsOf(answers),
     reproduce: reproduceProbe(meshClient, probe)
   };
 }

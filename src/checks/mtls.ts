@@ -79,13 +79,13 @@ function proofOf(checking: Checking, row: Row): Proof[] {
 
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
 async function untilRefused(checking: Checking, row: Row): Promise<void> {
-  const {sh, work, tell} = checking;
+  const {work, tell} = checking;
   const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
   if (address === undefined) return tell(row.id, absent(row));
   const probe = {word: row.id, address, port: 9001};
   const end = work.clock() + settling;
   for (;;) {
-    const [answers = []] = await ask(sh, plainClient, [probe], 1, 1);
+    const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
     const text = answers[0]?.text ?? '';
     if (work.signal.aborted) throw new Stopped();
     const over = work.clock() > end;
@@ -99,7 +99,7 @@ async function untilRefused(checking: Checking, row: Row): Promise<void> {
             ? null
             : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${settling} s ago`,
         address,
-        attempts: attemptsOf(answers, work.clock),
+        attempts: attemptsOf(answers),
         reproduce: reproduceProbe(plainClient, probe)
       });
   }

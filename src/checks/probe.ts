@@ -1,6 +1,6 @@
 import {groupBy} from '../group.ts';
 import type {Attempt} from '../results.ts';
-import type {Clock} from '../schedule.ts';
+import type {Work} from '../schedule.ts';
 import {CommandError, type Sh} from '../sh.ts';
 
 /** A word sent to an address, which an echo server answers with `hello WORD`. */
@@ -15,6 +15,8 @@ export interface Answer {
   row: number;
   /** What came back, its first line. */
   text: string;
+  /** When it was asked for, in seconds of the run. */
+  at: number;
   /** Until the answer was there, or the probe was given up. */
   seconds: number;
   /** Peers of the established connections to the port while the answer was there, `fd00::6` or `10.0.0.6`. */
@@ -68,7 +70,7 @@ export const inClient = ({namespace, deployment, container}: Client): string[] =
  * Throws CommandError when that cannot run.
  */
 export async function ask(
-  sh: Sh,
+  {sh, work}: {sh: Sh; work: Pick<Work, 'clock'>},
   client: Client,
   probes: Probe[],
   times: number,
@@ -78,10 +80,7 @@ export async function ask(
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
   const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 10});
-  const answers = output.stdout
-    .split('\n')
-    .filter(line => line !== '')
-    .map(parseAnswer);
+  const answers = parseAnswers(output.stdout, work.clock());
   const byRow = groupBy(answers, ({row}) => row);
   const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
   const whole = byProbe.every(
@@ -93,19 +92,21 @@ export async function ask(
   return byProbe;
 }
 
-/** `0 12.30 12.34 0A00F40A:2328,… hello word` */
-export function parseAnswer(line: string): Answer {
-  const [, row, start, end, peers = '', text = ''] =
-    /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? [];
-  return {
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+export function parseAnswers(text: string, now: number): Answer[] {
+  const lines = text.split('\n').filter(line => line !== '');
+  const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+  const last = Number(found.at(-1)?.[3]);
+  return found.map(([, row, start, end, peers = '', text = '']) => ({
     row: Number(row),
     text: text.trim(),
+    at: Number((now - (last - Number(start))).toFixed(2)),
     seconds: Number((Number(end) - Number(start)).toFixed(2)),
     peers: peers
       .split(',')
       .filter(peer => peer !== '')
       .map(parsePeer)
-  };
+  }));
 }
 
 /** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
@@ -125,15 +126,9 @@ export function parsePeer(text: string): string {
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
 }
 
-/** Answers as the attempts of a check; they ended now, one after the other. */
-export function attemptsOf(answers: Answer[], clock: Clock): Attempt[] {
-  let at = clock() - answers.reduce((sum, {seconds}) => sum + seconds, 0);
-  return answers.map(({text, seconds}) => {
-    const attempt = {at, seconds, observed: text};
-    at += seconds;
-    return attempt;
-  });
-}
+/** Answers as the attempts of a check. */
+export const attemptsOf = (answers: Answer[]): Attempt[] =>
+  answers.map(({at, seconds, text}) => ({at, seconds, observed: text}));
 
 /** The command that shows a probe by hand. */
 export function reproduceProbe(

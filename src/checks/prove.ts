@@ -37,14 +37,14 @@ async function proveLane(
   checking: Checking,
   retries: number
 ): Promise<void> {
-  const {sh, plan, work, tell} = checking;
+  const {plan, tell} = checking;
   const past = new Map<Proof, Attempt[]>();
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
     const probes = open.map(({probe}) => probe);
-    const answers = await ask(sh, client, probes, times, plan.probes.seconds);
+    const answers = await ask(checking, client, probes, times, plan.probes.seconds);
     for (const [at, proof] of open.entries())
-      past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [], work.clock)]);
+      past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
     const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);
     const mayRetry = retry < retries && spent < settling;
     const findings = open.map((proof, at) =>

@@ -8,7 +8,6 @@ import type {ImageUser, Plan} from '../plan.ts';
 import type {Phase, Work} from '../schedule.ts';
 import {CommandError} from '../sh.ts';
 import {provideChart} from './chart.ts';
-
 import {cordon, createCluster, refuseTaken, uncordon} from './cluster.ts';
 import {findLocal, imagesIn, importImages, pullImages, saveImages} from './images.ts';
 import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
@@ -160,12 +159,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {
       name: 'samples',
-      needs: ['istiod', 'plain samples'],
+      needs: ['istiod', 'services', 'images: samples'],
       run: work => deploySamples(plan, work, sh)
     },
     {
       name: 'look',
-      needs: ['samples'],
+      needs: ['samples', 'plain samples'],
       run: async () => {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
       }
