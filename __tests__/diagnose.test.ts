@@ -187,6 +187,13 @@ describe('diagnose', () => {
       /no space left/
     ],
     [
+      'an archive of images that did not fit',
+      error('save: istiod', command('no space left', 'docker')),
+      'infrastructure',
+      'node',
+      /no space left/
+    ],
+    [
       'any other error',
       error('mesh', new TypeError('x is undefined')),
       'internal',

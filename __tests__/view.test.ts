@@ -164,6 +164,12 @@ describe('the headline', () => {
       'only 4 checks reached in 6.4 s'
     ],
     [
+      'an archive of images',
+      error({message: 'no'}, {phases: [phase('save: operator', [], 0, 1, {status: 'failed'})]}),
+      'Images could not be transferred: no',
+      'only 4 checks reached in 6.4 s'
+    ],
+    [
       'an unknown phase',
       error({message: 'no'}, {phases: [phase('dance', [], 0, 1, {status: 'failed'})]}),
       'Phase dance failed: no',

@@ -35105,7 +35105,7 @@ const layerOfPhase = (phase) => {
         samples: 'workload',
         look: 'node'
     };
-    if (phase.startsWith('images: '))
+    if (/^(save|images): /.test(phase))
         return 'node';
     return table[phase] ?? results_layers.find(layer => phase === `check ${layer}`) ?? null;
 };
@@ -36276,6 +36276,7 @@ const couldNot = [
     ['containerd', 'Cluster did not come up'],
     ['api', 'Cluster did not come up'],
     ['images', 'Images could not be transferred'],
+    ['save', 'Images could not be transferred'],
     ['operator', 'Sail Operator could not be installed'],
     ['strict', 'STRICT mutual TLS could not be asked for'],
     ['istiod', 'Istio could not be installed'],

@@ -100,7 +100,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     samples: 'workload',
     look: 'node'
   };
-  if (phase.startsWith('images: ')) return 'node';
+  if (/^(save|images): /.test(phase)) return 'node';
   return table[phase] ?? layers.find(layer => phase === `check ${layer}`) ?? null;
 };
 

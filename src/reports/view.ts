@@ -146,6 +146,7 @@ const couldNot: [string, string][] = [
   ['containerd', 'Cluster did not come up'],
   ['api', 'Cluster did not come up'],
   ['images', 'Images could not be transferred'],
+  ['save', 'Images could not be transferred'],
   ['operator', 'Sail Operator could not be installed'],
   ['strict', 'STRICT mutual TLS could not be asked for'],
   ['istiod', 'Istio could not be installed'],
