@@ -2,9 +2,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {defaults, inputNames, readInputs} from '../src/inputs.ts';
+import {defaults, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import {outputs} from '../src/reports/outputs.ts';
-import {failureClasses} from '../src/results.ts';
+import {failureClasses} from '../src/results/results.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {passed} from './results.ts';
 

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {catalogue, meshChecks, preflights, rowsOf, standing} from '../src/checks/catalogue.ts';
-import {layers} from '../src/results.ts';
+import {layers} from '../src/results/results.ts';
 
 describe('the catalogue', () => {
   test.each(catalogue.map(row => [row.id, row] as const))('%s', (id, row) => {

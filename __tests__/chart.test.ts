@@ -5,7 +5,7 @@ import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {chooseIstio, provideChart, readChart} from '../src/phases/chart.ts';
-import {chartIndex, charts, chartUrl, operatorVersion} from '../src/pins.ts';
+import {chartIndex, charts, chartUrl, operatorVersion} from '../src/versions/pins.ts';
 import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
 

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Deployment, Pod} from '../src/base/kube.ts';
 import {operator} from '../src/checks/operator.ts';
-import type {Deployment, Pod} from '../src/kube.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {chart, planOf} from './planned.ts';
 import {failures, look, pod, waiting} from './things.ts';

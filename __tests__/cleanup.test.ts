@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {cleanUp} from '../src/phases/cleanup.ts';
-import type {State} from '../src/state.ts';
+import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();

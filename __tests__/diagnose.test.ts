@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
-import {diagnose, type Evidence} from '../src/diagnose.ts';
-import {CheckFailed, Fault} from '../src/fault.ts';
-import {type CheckResult, layers} from '../src/results.ts';
-import {CommandError} from '../src/sh.ts';
+import {CheckFailed, Fault} from '../src/base/fault.ts';
+import {CommandError} from '../src/base/sh.ts';
+import {type CheckResult, layers} from '../src/results/results.ts';
+import {diagnose, type Evidence} from '../src/run/diagnose.ts';
 import {check, phase} from './results.ts';
 
 const evidence = (more: Partial<Evidence> = {}): Evidence => ({

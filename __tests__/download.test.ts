@@ -9,7 +9,7 @@ import {
   downloadVerified,
   mirrored,
   parseChecksum
-} from '../src/download.ts';
+} from '../src/base/download.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Sh} from '../src/base/sh.ts';
 import {cutCommand, failover} from '../src/checks/failover.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import type {Sh} from '../src/sh.ts';
 import {type Answer, fakeClients, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, healthyBut, isOf, look} from './things.ts';

@@ -3,9 +3,9 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {afterEach, beforeEach, jest} from '@jest/globals';
+import type {Work} from '../src/base/schedule.ts';
+import type {Output, Sh} from '../src/base/sh.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import type {Work} from '../src/schedule.ts';
-import type {Output, Sh} from '../src/sh.ts';
 
 export type Answer = string | Partial<Output>;
 export type FakeSh = Sh & {calls: string[]};

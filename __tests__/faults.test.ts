@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {faults} from './recordings/faults.mjs';
-import {recording, recordings} from './recordings/play.mjs';
-import {table} from './recordings/table.mjs';
+import {faults} from '../rehearsal/faults.mjs';
+import {recording, recordings} from '../rehearsal/play.mjs';
+import {table} from '../scripts/faults.mjs';
 
 interface Told {
   expect: {class: string; layer: string};

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {diagnose} from '../src/diagnose.ts';
-import {gather, rehearsal} from '../src/gather.ts';
-import {type Known, known, startKnowing} from '../src/known.ts';
+import {diagnose} from '../src/run/diagnose.ts';
+import {gather, rehearsal} from '../src/run/gather.ts';
+import {type Known, known, startKnowing} from '../src/run/known.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
 import {check, phase} from './results.ts';

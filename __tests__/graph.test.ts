@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Phase} from '../src/base/schedule.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
-import {type Known, startKnowing} from '../src/known.ts';
-import {phases, preparations, without} from '../src/phases/graph.ts';
-import type {Phase} from '../src/schedule.ts';
+import {phases, preparations, without} from '../src/run/graph.ts';
+import {type Known, startKnowing} from '../src/run/known.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {node} from './things.ts';

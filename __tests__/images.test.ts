@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import type {Sh} from '../src/base/sh.ts';
 import {
   findLocal,
   importCommand,
@@ -9,7 +10,6 @@ import {
   saveCommand,
   saveImages
 } from '../src/phases/images.ts';
-import type {Sh} from '../src/sh.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();

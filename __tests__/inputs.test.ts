@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {Fault} from '../src/fault.ts';
-import {defaults, givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs.ts';
-import {nodeImage, operatorVersion, tools} from '../src/pins.ts';
+import {Fault} from '../src/base/fault.ts';
+import {defaults, givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
+import {nodeImage, operatorVersion, tools} from '../src/versions/pins.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {inputsOf} from './planned.ts';
 

@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import type {Values} from '../src/inputs.ts';
+import type {Values} from '../src/inputs/inputs.ts';
 import {kindConfig as configFor, kindYaml, nodeNames, withMount} from '../src/manifests/kind.ts';
-import type {Family} from '../src/results.ts';
+import type {Family} from '../src/results/results.ts';
 
 const dual: Family[] = ['ipv4', 'ipv6'];
 const kindConfig = (families: Family[], more: Values | null, image = 'kindest/node:v1.34.4') =>

@@ -7,7 +7,7 @@ import {
   type Pod,
   troubleFault,
   troubles
-} from '../src/kube.ts';
+} from '../src/base/kube.ts';
 import {fakeSh} from './fake.ts';
 import {healthy, pod, waiting} from './things.ts';
 

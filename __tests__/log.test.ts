@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {group, oneLine, redact, say} from '../src/log.ts';
+import {group, oneLine, redact, say} from '../src/base/log.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();

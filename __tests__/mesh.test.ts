@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Pod} from '../src/kube.ts';
+import type {Pod} from '../src/base/kube.ts';
 import {applyCommand, applyOnceServed, untilHealthy, untilIstiod} from '../src/phases/mesh.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Node} from '../src/base/kube.ts';
 import {node as checks} from '../src/checks/node.ts';
-import type {Node} from '../src/kube.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, node} from './things.ts';

@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {outputs} from '../src/reports/outputs.ts';
-import type {Results} from '../src/results.ts';
+import type {Results} from '../src/results/results.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
 import {error, failed, passed} from './results.ts';

@@ -2,6 +2,7 @@ import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import type {Sh} from '../src/base/sh.ts';
 import {
   skipDetection,
   unpackImages,
@@ -9,7 +10,6 @@ import {
   untilContainerd,
   untilServices
 } from '../src/phases/node.ts';
-import type {Sh} from '../src/sh.ts';
 import {eachOnRunner, fakeSh, fakeWork, has} from './fake.ts';
 import {planOf} from './planned.ts';
 

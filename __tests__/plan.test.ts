@@ -1,10 +1,10 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
+import {Fault} from '../src/base/fault.ts';
 import {catalogue} from '../src/checks/catalogue.ts';
-import {Fault} from '../src/fault.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
-import {clientImage, echoImage, nodeImage} from '../src/pins.ts';
+import {clientImage, echoImage, nodeImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, planOf} from './planned.ts';
 

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Thing} from '../src/base/kube.ts';
 import {proxy} from '../src/checks/proxy.ts';
-import type {Thing} from '../src/kube.ts';
 import {fakeSh} from './fake.ts';
 import {both, failures, healthy, isOf, look, pod, service} from './things.ts';
 

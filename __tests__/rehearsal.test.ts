@@ -5,13 +5,13 @@ import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {gzipSync} from 'node:zlib';
 import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
-import type {CheckResult} from '../src/results.ts';
+import type {CheckResult} from '../src/results/results.ts';
 
 const root = path.join(import.meta.dirname, '..');
-const recordingsHere = path.join('__tests__', 'recordings');
-const player = path.join(root, recordingsHere, 'play.mjs');
+const recordingsHere = path.join('rehearsal', 'recordings');
+const player = path.join(root, 'rehearsal', 'play.mjs');
 const {standIns, recordings, programs} = await import(player);
-const recorder = await import(path.join(root, recordingsHere, 'record.mjs'));
+const recorder = await import(path.join(root, 'scripts', 'record.mjs'));
 
 jest.setTimeout(120_000);
 
@@ -72,7 +72,7 @@ describe('the bundle, rehearsed', () => {
         fs.readFileSync(path.join(root, recordingsHere, name, 'recording.json'), 'utf8')
       );
       const results = path.join(fresh(), 'results');
-      const args = ['start.mjs', '--rehearse', '--recording', name, '--results-dir', results];
+      const args = [path.join('scripts', 'start.mjs'), '--rehearse', '--recording', name, '--results-dir', results];
       const {code, stdout} = await run(process.execPath, args, {cwd: root});
       expect(stdout).not.toContain('no recorded answer');
       const {result, failure, rehearsal, checks} = JSON.parse(
@@ -150,7 +150,7 @@ async function record(
 function play(calls: object[]) {
   const here = project();
   store(here, 'taken', calls);
-  return import(path.join(here, recordingsHere, 'play.mjs')).then(({rehearse}) => {
+  return import(path.join(here, 'rehearsal', 'play.mjs')).then(({rehearse}) => {
     const rehearsal = rehearse('taken');
     const ask = ([program = '', ...args]: string[], settings: Settings = {}) =>
       run(path.join(rehearsal.bin, program), args, {
@@ -368,12 +368,12 @@ describe('recorder and player', () => {
 /** A copy of what `npm start` needs, with a bundle of its own, and no recordings. */
 function project(bundle = ''): string {
   const here = fresh();
-  for (const file of ['start.mjs', 'lab.mjs', 'action.yml', 'package.json'])
-    fs.copyFileSync(path.join(root, file), path.join(here, file));
-  for (const file of ['play.mjs', 'shim.mjs', 'record.mjs', 'faults.mjs']) {
-    const text = fs.readFileSync(path.join(root, recordingsHere, file), 'utf8');
-    write(path.join(here, recordingsHere, file), text);
-  }
+  const programs = [
+    ...['start.mjs', 'lab.mjs', 'record.mjs'].map(file => path.join('scripts', file)),
+    ...['play.mjs', 'shim.mjs', 'faults.mjs'].map(file => path.join('rehearsal', file))
+  ];
+  for (const file of ['action.yml', 'package.json', ...programs])
+    write(path.join(here, file), fs.readFileSync(path.join(root, file), 'utf8'));
   write(path.join(here, 'dist', 'index.js'), bundle);
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(here, 'node_modules'));
   return here;
@@ -394,7 +394,7 @@ if (!post) set('STATE', 'run<<E\\nhere\\nE');
 
 const start = (bundle: string, args: string[] = ['--dry-run'], settings: Settings = {}) => {
   const cwd = project(`${prelude}${bundle}`);
-  return run(process.execPath, ['start.mjs', ...args], {cwd, ...settings});
+  return run(process.execPath, [path.join('scripts', 'start.mjs'), ...args], {cwd, ...settings});
 };
 
 describe('npm start', () => {
@@ -580,7 +580,7 @@ describe('a rehearsal by npm start', () => {
   const rehearsed = (args: string[], env = {}) => {
     const here = project(bundle);
     store(here, 'healthy', calls, {'cluster-name': 'recorded'});
-    return run(process.execPath, ['start.mjs', ...args], {cwd: here, env});
+    return run(process.execPath, [path.join('scripts', 'start.mjs'), ...args], {cwd: here, env});
   };
 
   test('is what happens without Docker, and says so first', async () => {
@@ -624,7 +624,7 @@ describe('a rehearsal by npm start', () => {
       const taken = ['round', '--istio-version', '1.29', '--mirror', 'http://127.0.0.1:1'];
       const recorded = await run(
         process.execPath,
-        [path.join(recordingsHere, 'record.mjs'), ...taken],
+        [path.join('scripts', 'record.mjs'), ...taken],
         {
           cwd: here,
           env: {PATH: `${real}:${process.env.PATH}`}
@@ -633,7 +633,7 @@ describe('a rehearsal by npm start', () => {
       const about = JSON.parse(
         fs.readFileSync(path.join(here, recordingsHere, 'round', 'recording.json'), 'utf8')
       );
-      const played = await run(process.execPath, ['start.mjs', '--recording', 'round'], {
+      const played = await run(process.execPath, [path.join('scripts', 'start.mjs'), '--recording', 'round'], {
         cwd: here
       });
       expect(recorded.stdout).toContain('Recorded 1 calls');

@@ -6,7 +6,7 @@ import {
   layers,
   type PhaseResult,
   type Results
-} from '../src/results.ts';
+} from '../src/results/results.ts';
 
 /** Results for tests of reports: a whole run in a few lines, as DESIGN.md names its checks. */
 

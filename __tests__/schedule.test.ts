@@ -1,7 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, test} from '@jest/globals';
-import {Stopped} from '../src/fault.ts';
-import {type Phase, Schedule, type Work} from '../src/schedule.ts';
+import {Stopped} from '../src/base/fault.ts';
+import {type Phase, Schedule, type Work} from '../src/base/schedule.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {CommandError, must, sh} from '../src/sh.ts';
+import {CommandError, must, sh} from '../src/base/sh.ts';
 import {fakeSh} from './fake.ts';
 
 const linux = process.platform === 'linux' ? test : test.skip; // elsewhere there is no time limit: it rehearses only

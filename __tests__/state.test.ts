@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {openState, readState} from '../src/state.ts';
+import {openState, readState} from '../src/plan/state.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();

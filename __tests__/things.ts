@@ -1,6 +1,6 @@
+import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/base/kube.ts';
+import type {Sh} from '../src/base/sh.ts';
 import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/row.ts';
-import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/kube.ts';
-import type {Sh} from '../src/sh.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 

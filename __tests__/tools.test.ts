@@ -5,9 +5,9 @@ import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import type {Sh} from '../src/base/sh.ts';
 import {provideTool} from '../src/phases/tools.ts';
-import {type Architecture, type ToolName, tools} from '../src/pins.ts';
-import type {Sh} from '../src/sh.ts';
+import {type Architecture, type ToolName, tools} from '../src/versions/pins.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 import {inputsOf} from './planned.ts';
 

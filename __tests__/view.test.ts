@@ -19,7 +19,7 @@ import {
   triesOf,
   tryWords
 } from '../src/reports/view.ts';
-import type {FailureClass, Layer, Results} from '../src/results.ts';
+import type {FailureClass, Layer, Results} from '../src/results/results.ts';
 import {cancelled, changed, check, error, failed, flaky, many, passed, phase} from './results.ts';
 
 test.each([

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
-import {Fault, Stopped} from '../src/fault.ts';
-import {type Look, until} from '../src/wait.ts';
+import {Fault, Stopped} from '../src/base/fault.ts';
+import {type Look, until} from '../src/base/wait.ts';
 import {fakeWork} from './fake.ts';
 
 const fault = new Fault('the pod crashes', {class: 'istio', hint: 'see it'});

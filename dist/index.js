@@ -31040,7 +31040,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 135:
+/***/ 6933:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31075,7 +31075,155 @@ class CheckFailed extends Error {
 
 /***/ }),
 
-/***/ 8422:
+/***/ 3179:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   E$: () => (/* binding */ redact),
+/* harmony export */   Os: () => (/* binding */ group),
+/* harmony export */   TN: () => (/* binding */ oneLine),
+/* harmony export */   cv: () => (/* binding */ say)
+/* harmony export */ });
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7975);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
+
+
+
+/**
+ * Text without keys, tokens and passwords, in time linear in its length: no expression can start
+ * twice within one run of the characters that it repeats.
+ */
+function redact(text) {
+    return text
+        .replace(/:\/\/[^\s/?#]+@/g, '://')
+        .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
+        .replace(/(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
+        .replace(/((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi, '$1[removed]');
+}
+/** Foreign text as one line that the runner cannot take for a command. */
+const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text))
+    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    .replaceAll('##[', '# #[')
+    .trim();
+/** One line of progress, with the seconds since the start. */
+function say(at, who, text) {
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(16)} ${oneLine(text)}`);
+}
+/** Foreign text in a folded group, whole, with workflow commands switched off. */
+function group(title, text) {
+    const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .startGroup */ .Oh(oneLine(title));
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::stop-commands::${token}`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text)).replaceAll('##[', '# #[').trimEnd());
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::${token}::`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .endGroup */ .N4();
+}
+
+
+/***/ }),
+
+/***/ 1946:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Q: () => (/* binding */ CommandError),
+/* harmony export */   s: () => (/* binding */ must),
+/* harmony export */   sh: () => (/* binding */ sh)
+/* harmony export */ });
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5260);
+
+/** A command that ended with another exit code than 0. */
+class CommandError extends Error {
+    constructor(command, output) {
+        const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
+        const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
+        super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
+        this.name = 'CommandError';
+    }
+}
+/** Joins two argument arrays by a pipe; nothing of them is read as shell. */
+const pipe = (from, into) => [
+    'bash',
+    '-c',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    'set -o pipefail; "${@:2:$1}" | "${@:$1+2}"',
+    'pipe',
+    `${from.length}`,
+    ...from,
+    ...into
+];
+// timeout makes a process group and kills it whole; setpriv has the kernel end timeout when Node dies.
+const bounded = (line, seconds) => process.platform === 'linux'
+    ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
+    : line;
+/** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
+const sh = async (command, { into, seconds = 600 } = {}) => {
+    const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
+    const { exitCode, stdout, stderr } = await _actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H(program, rest, {
+        silent: true,
+        ignoreReturnCode: true,
+        delay: 500 // a grandchild that keeps the pipes open would cost 10 s
+        // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
+    });
+    const code = exitCode; // null, against its type, when a signal ended it
+    return { code: code ?? 137, stdout, stderr, late: code === 124 || code === null };
+};
+/** The standard output of a command that must succeed. Throws CommandError. */
+async function must(sh, command, options) {
+    const output = await sh(command, options);
+    if (output.code !== 0)
+        throw new CommandError(options?.into ?? command, output);
+    return output.stdout;
+}
+
+
+/***/ }),
+
+/***/ 6184:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   T: () => (/* binding */ until)
+/* harmony export */ });
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+
+
+/** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
+async function until(work, look, { every = 0.3, patience = 15, busy = () => false } = {}) {
+    let badSince = null;
+    for (;;) {
+        if (work.signal.aborted)
+            throw new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Stopped */ .C9();
+        const found = await look();
+        if (found.is === 'done') {
+            work.waitFor(null);
+            return found.value;
+        }
+        if (found.is === 'lost')
+            throw found.fault;
+        work.waitFor(found.for);
+        if (found.is === 'waiting' || busy())
+            badSince = null;
+        else if (badSince === null)
+            badSince = work.clock();
+        else if (work.clock() - badSince >= patience)
+            throw found.fault;
+        await pause(every, work.signal);
+    }
+}
+async function pause(seconds, signal) {
+    await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_0__.setTimeout)(seconds * 1000, undefined, { signal }).catch(() => { }); // the loop sees the abort
+}
+
+
+/***/ }),
+
+/***/ 8028:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31092,10 +31240,10 @@ class CheckFailed extends Error {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8815);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(135);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5625);
-/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(423);
-/* harmony import */ var _reports_files_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6980);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3179);
+/* harmony import */ var _reports_files_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6980);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
 
 
 
@@ -31108,13 +31256,13 @@ class CheckFailed extends Error {
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
     'cluster-name': matching(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes'),
-    'node-image': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .nodeImage */ .qX, image),
+    'node-image': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .nodeImage */ .qX, image),
     'kind-config': or(null, yamlOrFile),
     'ip-families': families,
-    'kind-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.kind.version, toolVersion),
-    'kubectl-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.kubectl.version, toolVersion),
-    'helm-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .tools */ .Yl.helm.version, toolVersion),
-    'operator-version': or(_pins_js__WEBPACK_IMPORTED_MODULE_7__/* .operatorVersion */ .bI, release),
+    'kind-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.kind.version, toolVersion),
+    'kubectl-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.kubectl.version, toolVersion),
+    'helm-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.helm.version, toolVersion),
+    'operator-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .operatorVersion */ .bI, release),
     'operator-chart': or(null, fileOrUrl),
     'operator-image': or(null, image),
     'operator-values': or(null, yaml),
@@ -31162,7 +31310,7 @@ function readInputs() {
         }
         catch (error) {
             const accepted = error instanceof Error ? error.message : String(error);
-            const found = name.endsWith('-values') ? `${value.length} characters` : (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .redact */ .E$)(quoted(value));
+            const found = name.endsWith('-values') ? `${value.length} characters` : (0,_base_log_js__WEBPACK_IMPORTED_MODULE_6__/* .redact */ .E$)(quoted(value));
             problems.push(`${name}: found ${found}; ${accepted}`);
         }
     }
@@ -31171,7 +31319,7 @@ function readInputs() {
     return inputs;
 }
 /** A Fault of class `input`; nothing has been made when it is thrown. */
-const badInput = (message) => new _fault_js__WEBPACK_IMPORTED_MODULE_5__/* .Fault */ .vC(message, { class: 'input', hint: 'Correct the inputs; nothing was made.' });
+const badInput = (message) => new _base_fault_js__WEBPACK_IMPORTED_MODULE_5__/* .Fault */ .vC(message, { class: 'input', hint: 'Correct the inputs; nothing was made.' });
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 function givenInputs() {
     const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
@@ -31295,7 +31443,7 @@ function resultsDir(value) {
     const what = 'a directory that is missing, empty, or holds results of ours';
     if (!node_fs__WEBPACK_IMPORTED_MODULE_1__.statSync(directory).isDirectory())
         throw accepts(what);
-    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_1__.readdirSync(directory).find(name => !_reports_files_js__WEBPACK_IMPORTED_MODULE_8__/* .ownFiles */ .J.includes(name));
+    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_1__.readdirSync(directory).find(name => !_reports_files_js__WEBPACK_IMPORTED_MODULE_7__/* .ownFiles */ .J.includes(name));
     if (foreign !== undefined)
         throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
     return directory;
@@ -31307,74 +31455,24 @@ function inWorkspace(value) {
 
 /***/ }),
 
-/***/ 5625:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   E$: () => (/* binding */ redact),
-/* harmony export */   Os: () => (/* binding */ group),
-/* harmony export */   TN: () => (/* binding */ oneLine),
-/* harmony export */   cv: () => (/* binding */ say)
-/* harmony export */ });
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7975);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
-
-
-
-/**
- * Text without keys, tokens and passwords, in time linear in its length: no expression can start
- * twice within one run of the characters that it repeats.
- */
-function redact(text) {
-    return text
-        .replace(/:\/\/[^\s/?#]+@/g, '://')
-        .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
-        .replace(/(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
-        .replace(/((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi, '$1[removed]');
-}
-/** Foreign text as one line that the runner cannot take for a command. */
-const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text))
-    .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-    .replaceAll('##[', '# #[')
-    .trim();
-/** One line of progress, with the seconds since the start. */
-function say(at, who, text) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(16)} ${oneLine(text)}`);
-}
-/** Foreign text in a folded group, whole, with workflow commands switched off. */
-function group(title, text) {
-    const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .startGroup */ .Oh(oneLine(title));
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::stop-commands::${token}`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text)).replaceAll('##[', '# #[').trimEnd());
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::${token}::`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .endGroup */ .N4();
-}
-
-
-/***/ }),
-
 /***/ 1730:
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
-/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7212);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6198);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1912);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2462);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1946);
+/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7212);
+/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3118);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6634);
 
 
 
 
 
 // One bundle for main and post: post finds what main has saved.
-const state = (0,_state_js__WEBPACK_IMPORTED_MODULE_4__/* .readState */ .u)();
+const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_3__/* .readState */ .u)();
 try {
-    await (state === null ? (0,_run_js__WEBPACK_IMPORTED_MODULE_2__/* .run */ .e)(_sh_js__WEBPACK_IMPORTED_MODULE_3__.sh) : (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_1__/* .cleanUp */ .n)(state, _sh_js__WEBPACK_IMPORTED_MODULE_3__.sh));
+    await (state === null ? (0,_run_run_js__WEBPACK_IMPORTED_MODULE_4__/* .run */ .e)(_base_sh_js__WEBPACK_IMPORTED_MODULE_1__.sh) : (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_2__/* .cleanUp */ .n)(state, _base_sh_js__WEBPACK_IMPORTED_MODULE_1__.sh));
 }
 catch (error) {
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .setFailed */ .C1(error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -31398,7 +31496,7 @@ __webpack_async_result__();
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5625);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
 /* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7538);
 
 
@@ -31433,7 +31531,7 @@ async function deleteCluster(name, { made, work, kind }, sh) {
     if (code === 0)
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
     else
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
 }
 
 
@@ -31452,9 +31550,9 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(135);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8422);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1912);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
+/* harmony import */ var _inputs_inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8028);
 /* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1130);
 
 
@@ -31483,11 +31581,11 @@ const deleteCommand = (name, kubeconfig) => [
 ];
 /** Throws a Fault when a cluster of that name exists: it is somebody else's. */
 async function refuseTaken(name, sh) {
-    const clusters = (await (0,_sh_js__WEBPACK_IMPORTED_MODULE_3__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
+    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
     if (clusters.includes(name))
         throw taken(name);
 }
-const taken = (name) => (0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
+const taken = (name) => (0,_inputs_inputs_js__WEBPACK_IMPORTED_MODULE_3__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
 async function createCluster(plan, sh, refused) {
     const output = await sh(createCommand(plan), { seconds: 900 });
@@ -31497,7 +31595,7 @@ async function createCluster(plan, sh, refused) {
         refused();
         throw taken(plan.cluster.name);
     }
-    throw (createFault(output.stderr, plan.cluster.name) ?? new _sh_js__WEBPACK_IMPORTED_MODULE_3__/* .CommandError */ .Q(createCommand(plan), output));
+    throw (createFault(output.stderr, plan.cluster.name) ?? new _base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .CommandError */ .Q(createCommand(plan), output));
 }
 function createFault(said, name) {
     const message = said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
@@ -31506,7 +31604,7 @@ function createFault(said, name) {
         : /pull|manifest|No such image/i.test(said)
             ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
             : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
-    return new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
+    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
         class: 'infrastructure',
         layer: 'node',
         hint,
@@ -31519,7 +31617,7 @@ async function cordon(cluster, work, sh) {
     await (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
 }
 async function uncordon(cluster, sh) {
-    await (0,_sh_js__WEBPACK_IMPORTED_MODULE_3__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
 }
 
 
@@ -31539,8 +31637,8 @@ async function uncordon(cluster, sh) {
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5625);
-/* harmony import */ var _wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(910);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6184);
 
 
 
@@ -31607,7 +31705,7 @@ const inNode = (node, script) => [
     ...['docker', 'exec', node, 'bash', '-c', script]
 ];
 /** Runs a command until it succeeds. Its standard output. */
-const untilSucceeds = (command, what, work, sh) => (0,_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
+const untilSucceeds = (command, what, work, sh) => (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
     const { code, stdout } = await sh(command, { seconds: 20 });
     return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
 });
@@ -31641,91 +31739,45 @@ async function hurry({ nodes }, script, otherwise, work, sh) {
     const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
     const failed = outputs.find(({ code }) => code !== 0);
     if (failed)
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
 }
 
 
 /***/ }),
 
-/***/ 423:
+/***/ 3118:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   BD: () => (/* binding */ clientImage),
-/* harmony export */   HJ: () => (/* binding */ chartIndex),
-/* harmony export */   V2: () => (/* binding */ echoImage),
-/* harmony export */   Yl: () => (/* binding */ tools),
-/* harmony export */   bI: () => (/* binding */ operatorVersion),
-/* harmony export */   eg: () => (/* binding */ charts),
-/* harmony export */   oH: () => (/* binding */ chartUrl),
-/* harmony export */   qX: () => (/* binding */ nodeImage)
+/* harmony export */   G: () => (/* binding */ openState),
+/* harmony export */   u: () => (/* binding */ readState)
 /* harmony export */ });
-/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
-const tools = {
-    kind: {
-        version: 'v0.33.0',
-        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
-            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
-        }
-    },
-    kubectl: {
-        version: 'v1.37.1',
-        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
-        checksumSuffix: '.sha256',
-        sha256: {
-            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
-            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
-        }
-    },
-    helm: {
-        version: 'v3.22.0',
-        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
-            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
-        }
-    }
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
+
+const none = {
+    cluster: null,
+    made: false,
+    work: null,
+    kind: null,
+    undo: [],
+    cleanup: 'always',
+    result: 'error'
 };
-/** The default of kind v0.33.0, from its release notes. */
-const nodeImage = 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
-/** The newest release that the Action was tried with. */
-const operatorVersion = '1.30.3';
-/** The operator's Helm repository; its index has a digest for each chart. */
-const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
-const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
-/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
-const charts = {
-    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
-    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
-    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
-    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
-    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
-    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
-    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
-    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
-    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
-    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
-    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
-    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
-    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
-    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
-    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
-    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
-    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
-    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
-    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
-    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
-    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
-    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
-    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
-};
-/** As Istio's samples name them from release-1.30 on. */
-const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
-const clientImage = 'docker.io/curlimages/curl:8.16.0';
+/** Marks this process's successor as post, and starts with nothing made. */
+function openState() {
+    const state = { ...none };
+    const save = (change) => {
+        Object.assign(state, change);
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('run', JSON.stringify(state)); // of a name written twice the last stands
+    };
+    save({});
+    return save;
+}
+/** What main said; null when this process is main. */
+function readState() {
+    const saved = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('run');
+    return saved === '' ? null : { ...none, ...JSON.parse(saved) };
+}
 
 
 /***/ }),
@@ -31751,7 +31803,7 @@ const ownFiles = Object.values(files);
 
 /***/ }),
 
-/***/ 6198:
+/***/ 6634:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31766,7 +31818,9 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var lib_core = __nccwpck_require__(6058);
-;// CONCATENATED MODULE: ./src/results.ts
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+;// CONCATENATED MODULE: ./src/results/results.ts
 /** results.json: the one source of every report. Its names are promised; a later schema only adds. */
 const schema = 1;
 /** From the ground up. The first layer that does not hold is the broken one. */
@@ -31801,16 +31855,16 @@ const failureClasses = (/* unused pure expression or super */ null && ([
 /** True when the check holds, at the first try or a later one. */
 const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
 
-// EXTERNAL MODULE: ./src/fault.ts
-var src_fault = __nccwpck_require__(135);
-// EXTERNAL MODULE: ./src/sh.ts
-var src_sh = __nccwpck_require__(1912);
-;// CONCATENATED MODULE: ./src/kube.ts
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/sh.ts
+var base_sh = __nccwpck_require__(1946);
+;// CONCATENATED MODULE: ./src/base/kube.ts
 
 
 /** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
 async function get(sh, kinds, ...scope) {
-    const text = await (0,src_sh/* must */.s)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
+    const text = await (0,base_sh/* must */.s)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
     const found = JSON.parse(text);
     return found.items ?? [found];
 }
@@ -31865,7 +31919,7 @@ function troubleFault({ pod, namespace, reason, message, final }, who) {
     const pull = pullFailed.test(reason);
     const registry = pull && !final && registryDown.test(message);
     const unschedulable = reason === 'Unschedulable';
-    return new src_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
+    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
         class: registry || unschedulable ? 'infrastructure' : who.class,
         layer: who.layer,
         hint: pull
@@ -31890,8 +31944,8 @@ function lookAtTrouble(pods, who) {
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var dist = __nccwpck_require__(8815);
-// EXTERNAL MODULE: ./src/inputs.ts
-var src_inputs = __nccwpck_require__(8422);
+// EXTERNAL MODULE: ./src/inputs/inputs.ts
+var inputs_inputs = __nccwpck_require__(8028);
 ;// CONCATENATED MODULE: ./src/manifests/samples.ts
 
 
@@ -31928,7 +31982,7 @@ function splitManifests(text, namespace, image) {
     for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
         const [error] = document.errors;
         if (error)
-            throw (0,src_inputs/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
+            throw (0,inputs_inputs/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
         if (!(0,dist/* isMap */.jh)(document.contents))
             continue; // nothing between two separators
         document.setIn(['metadata', 'namespace'], namespace);
@@ -31992,7 +32046,7 @@ const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
     }
 });
 
-;// CONCATENATED MODULE: ./src/group.ts
+;// CONCATENATED MODULE: ./src/base/group.ts
 /** Values by key, in the order of their first; Map.groupBy needs Node 21. */
 function groupBy(values, keyOf) {
     const groups = new Map();
@@ -32056,7 +32110,7 @@ async function ask({ sh, work }, client, probes, times, seconds) {
     const whole = byProbe.every((taken, row) => taken.length === times ||
         (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
     if (!whole)
-        throw new src_sh/* CommandError */.Q(command, output); // cut off
+        throw new base_sh/* CommandError */.Q(command, output); // cut off
     return byProbe;
 }
 /** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
@@ -32943,7 +32997,7 @@ function smallKeys(image) {
 function kindConfig([first], more, image) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
-        throw (0,src_inputs/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
+        throw (0,inputs_inputs/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
     return merge({
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
@@ -32973,12 +33027,12 @@ function nodeNames(cluster, config) {
 function nodesOf({ nodes = [{}] }) {
     if (Array.isArray(nodes) && nodes.length > 0)
         return nodes.map(node => mapping(node, 'nodes'));
-    throw (0,src_inputs/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
+    throw (0,inputs_inputs/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
 }
 function mapping(value, name) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
         return value;
-    throw (0,src_inputs/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
+    throw (0,inputs_inputs/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
 }
 const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
@@ -33161,7 +33215,7 @@ const dns = {
         ];
         const output = await checking.sh(command, { seconds: 30 });
         if (output.code !== 0)
-            throw new src_sh/* CommandError */.Q(command, output);
+            throw new base_sh/* CommandError */.Q(command, output);
         const answers = output.stdout.split('\n');
         for (const [at, { id, target, family, expected }] of asked.entries()) {
             const { type, name } = questions[at] ?? { type: '', name: '' };
@@ -33258,7 +33312,7 @@ async function withCut(checking, row) {
     checking.undo(rules.map(rule => rule('-D')));
     try {
         for (const rule of rules)
-            await (0,src_sh/* must */.s)(checking.sh, rule('-I'), { seconds: 20 });
+            await (0,base_sh/* must */.s)(checking.sh, rule('-I'), { seconds: 20 });
         return await answered(checking, row, address);
     }
     finally {
@@ -33367,7 +33421,7 @@ async function untilRefused(checking, row) {
         const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
         const text = answers[0]?.text ?? '';
         if (work.signal.aborted)
-            throw new src_fault/* Stopped */.C9();
+            throw new base_fault/* Stopped */.C9();
         const over = work.clock() > end;
         if (text !== '' && !over)
             await (0,external_node_timers_promises_.setTimeout)(300);
@@ -33419,8 +33473,8 @@ function subnetsOf(text) {
     return networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).map(({ Subnet }) => Subnet);
 }
 
-// EXTERNAL MODULE: ./src/wait.ts
-var wait = __nccwpck_require__(910);
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
 ;// CONCATENATED MODULE: ./src/checks/node.ts
 
 
@@ -33504,7 +33558,7 @@ const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async ()
         ? { is: 'bad', for: "the chart's CRDs", fault }
         : { is: 'lost', fault };
 });
-const refused = ({ stderr }, command) => new src_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
     class: 'operator',
     layer: 'operator',
     hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
@@ -33634,7 +33688,7 @@ const proxy = {
     }
 };
 async function dump({ sh }, namespace, app, query) {
-    return JSON.parse(await (0,src_sh/* must */.s)(sh, envoy(namespace, app, query), { seconds: 20 }));
+    return JSON.parse(await (0,base_sh/* must */.s)(sh, envoy(namespace, app, query), { seconds: 20 }));
 }
 const written = ({ socket_address: socket }) => socket === undefined
     ? ''
@@ -34666,7 +34720,7 @@ function _unique(values) {
     return Array.from(new Set(values));
 }
 //# sourceMappingURL=tool-cache.js.map
-;// CONCATENATED MODULE: ./src/download.ts
+;// CONCATENATED MODULE: ./src/base/download.ts
 
 
 
@@ -34683,7 +34737,7 @@ async function download(url) {
         return await downloadTool(url); // tries three times
     }
     catch (error) {
-        throw new src_fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
+        throw new base_fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
             class: 'infrastructure',
             layer: 'runner',
             hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
@@ -34707,7 +34761,7 @@ async function downloadVerified(url, sha256) {
     await promises_.rm(file);
     throw wrongChecksum(url, sha256, found);
 }
-const wrongChecksum = (url, expected, found) => new src_fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
+const wrongChecksum = (url, expected, found) => new base_fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
     class: 'infrastructure',
     layer: 'runner',
     hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
@@ -34718,7 +34772,7 @@ function parseChecksum(text, url) {
     const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
     if (sum !== undefined)
         return sum;
-    throw new src_fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
+    throw new base_fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
         class: 'infrastructure',
         layer: 'runner',
         hint: 'See what that address serves; a proxy may answer with a page of its own.'
@@ -34765,7 +34819,7 @@ async function applyOnceServed(plan, file, work, sh) {
             return { is: 'done', value: undefined };
         if (/no matches for kind|could not find the requested resource/.test(stderr))
             return { is: 'waiting', for: 'the CRD to be served' };
-        const fault = new src_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
+        const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
             ...who,
             class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
             hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
@@ -34810,7 +34864,7 @@ function lookAtConditions(istio) {
     if (reconciled?.status !== 'False')
         return null;
     const { reason = '', message = '' } = reconciled;
-    const fault = new src_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
+    const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
         ...who,
         class: /end-of-life|unsupported version/.test(message)
             ? 'input'
@@ -34857,12 +34911,12 @@ async function readSample(file, directory) {
     }
     catch {
         const names = samples.map(sample => sample.file).join(', ');
-        throw (0,src_inputs/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; accepted is a directory with ${names}`);
+        throw (0,inputs_inputs/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; accepted is a directory with ${names}`);
     }
 }
 /** Applies the workloads, and waits until a pod of each is ready. */
 async function deploySamples(plan, work, sh) {
-    await (0,src_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
+    await (0,base_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         await waited(sh, podsReady); // true too while some of them are not made
         return lookAtSamples(sh);
@@ -34901,7 +34955,7 @@ async function lookAtDeployments(sh) {
     return {
         is: 'bad',
         for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
-        fault: new src_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
+        fault: new base_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
             ...samples_who,
             hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
             reproduce: `kubectl describe replicaset -n ${namespace}`
@@ -35010,459 +35064,6 @@ function rowsOf(pattern) {
     return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
 
-// EXTERNAL MODULE: ./src/log.ts
-var log = __nccwpck_require__(5625);
-;// CONCATENATED MODULE: ./src/diagnose.ts
-
-
-
-/** Whose fault it is when a layer does not hold, and what a person can do about it. */
-const blame = {
-    runner: {
-        class: 'infrastructure',
-        hint: 'The machine lacks something that kind needs: start Docker, enable IPv6, or raise the limit named.'
-    },
-    network: {
-        class: 'infrastructure',
-        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.'
-    },
-    node: {
-        class: 'infrastructure',
-        hint: 'The cluster itself is at fault: see its nodes and their containers, their pod CIDRs, and `kind-config`.'
-    },
-    operator: { class: 'operator', hint: "See the operator's Deployment and its log in diagnostics/." },
-    'control-plane': {
-        class: 'istio',
-        hint: 'See the Istio resource and the log of istiod in diagnostics/.'
-    },
-    workload: {
-        class: 'istio',
-        hint: 'See the pods and their events in diagnostics/; the sidecar injector must serve.'
-    },
-    service: {
-        class: 'connectivity',
-        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies.'
-    },
-    endpoints: {
-        class: 'infrastructure',
-        hint: 'See the EndpointSlices, and the log of kube-controller-manager.'
-    },
-    dns: {
-        class: 'infrastructure',
-        hint: 'See CoreDNS: `kubectl logs -n kube-system deploy/coredns`.'
-    },
-    cluster: {
-        class: 'infrastructure',
-        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/."
-    },
-    proxy: {
-        class: 'istio',
-        hint: 'See ISTIO_DUAL_STACK in istiod and in the proxies, and the Envoy configuration in diagnostics/.'
-    },
-    echo: {
-        class: 'connectivity',
-        hint: 'Run the command below; the layers above hold, so see the proxies of client and server.'
-    },
-    path: {
-        class: 'connectivity',
-        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.'
-    },
-    mtls: {
-        class: 'istio',
-        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).'
-    },
-    failover: {
-        class: 'istio',
-        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints."
-    },
-    uninstall: { class: 'operator', hint: "See the operator's log for what it could not delete." }
-};
-/** Where a phase works; a time that is over is told of that layer. */
-const layerOfPhase = (phase) => {
-    const table = {
-        kind: 'runner',
-        kubectl: 'runner',
-        helm: 'runner',
-        chart: 'runner',
-        name: 'runner',
-        cluster: 'node',
-        containerd: 'node',
-        api: 'node',
-        version: 'node',
-        cordon: 'node',
-        uncordon: 'node',
-        images: 'node',
-        pulls: 'node',
-        'kube-proxy': 'node',
-        namespaces: 'node',
-        services: 'node',
-        crds: 'operator',
-        operator: 'operator',
-        strict: 'control-plane',
-        istiod: 'control-plane',
-        mesh: 'control-plane',
-        'plain samples': 'workload',
-        samples: 'workload',
-        look: 'node'
-    };
-    if (/^(save|images): /.test(phase))
-        return 'node';
-    return table[phase] ?? results_layers.find(layer => phase === `check ${layer}`) ?? null;
-};
-/** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
-function diagnose(evidence) {
-    const broken = brokenChecks(evidence);
-    const first = broken[0];
-    const checks = evidence.checks.map(check => ({ ...check, because: causeOf(check, first) }));
-    const cause = causeBelow(evidence.errors, first);
-    const failure = cause ??
-        (first ? ofCheck(first) : null) ??
-        ofEnding(evidence) ??
-        ofError(evidence.errors[0]) ??
-        ofUnmade(checks);
-    const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
-    return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
-}
-/** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
-function causeBelow(errors, first) {
-    const fault = errors.find(({ error }) => error instanceof src_fault/* Fault */.vC);
-    const failure = first && fault ? ofError(fault) : null;
-    if (!first || !failure?.layer)
-        return null;
-    return results_layers.indexOf(failure.layer) < results_layers.indexOf(first.layer) ? failure : null;
-}
-/** A check that nobody made although nothing went wrong: green would be a lie. */
-function ofUnmade(checks) {
-    const unmade = checks.find(({ verdict, reason }) => verdict === 'skipped' && reason === 'not reached');
-    return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
-}
-function brokenChecks({ checks, failOnFlaky }) {
-    return checks
-        .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
-        .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
-}
-/** What fails in a layer further up follows from the first broken one. */
-function causeOf(check, first) {
-    const follows = check.verdict === 'failed' &&
-        first &&
-        results_layers.indexOf(check.layer) > results_layers.indexOf(first.layer);
-    return follows ? first.id : null;
-}
-function ofCheck(check) {
-    const { title, layer, id, attempts, reproduce } = check;
-    const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
-    const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
-    return {
-        ...blame[layer],
-        layer,
-        check: id,
-        message: (0,log/* oneLine */.TN)(`Expected: ${title}. Found: ${found}.`),
-        reproduce: reproduce && (0,log/* redact */.E$)(reproduce)
-    };
-}
-function ofEnding({ ending, phases }) {
-    if (ending === 'done')
-        return null;
-    if (typeof ending === 'object')
-        return ofBug(ending.bug);
-    const running = phases.filter(({ status }) => status === 'cancelled');
-    const doing = running.map(({ name, waits }) => `${name}${waits.length > 0 ? ` (waiting for ${waits.at(-1)?.for})` : ''}`);
-    const last = running.at(-1);
-    return {
-        class: ending,
-        layer: last ? layerOfPhase(last.name) : null,
-        check: null,
-        message: (0,log/* oneLine */.TN)(`${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`),
-        hint: ending === 'timeout'
-            ? 'See what it was waiting for; a larger `timeout` helps only if that can still come.'
-            : 'Nothing is wrong with the mesh by this.',
-        reproduce: null
-    };
-}
-function ofError(first) {
-    if (!first)
-        return null;
-    const { phase, error } = first;
-    if (!(error instanceof Error))
-        return ofBug(error);
-    if (!(error instanceof src_fault/* Fault */.vC) && error.name !== 'CommandError')
-        return ofBug(error);
-    const message = (0,log/* oneLine */.TN)(error.message);
-    // the API server or the node is gone, whichever phase asked it
-    if (nodeGone.test(message))
-        return { ...blame.node, layer: 'node', check: null, message, reproduce: 'kubectl get nodes' };
-    if (error instanceof src_fault/* Fault */.vC) {
-        const { class: failureClass, layer, hint, reproduce } = error.because;
-        return {
-            class: failureClass,
-            layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
-            check: null,
-            message,
-            hint,
-            reproduce: reproduce ? (0,log/* redact */.E$)(reproduce) : null
-        };
-    }
-    const layer = layerOfPhase(phase);
-    return layer === null
-        ? ofBug(error)
-        : { ...blame[layer], layer, check: null, message, reproduce: null };
-}
-const nodeGone = /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
-function ofBug(bug) {
-    return {
-        class: 'internal',
-        layer: null,
-        check: null,
-        message: (0,log/* oneLine */.TN)(bug instanceof Error ? `${bug.name}: ${bug.message}` : String(bug)),
-        hint: 'This is a bug of the Action: please report it with results.json.',
-        reproduce: null
-    };
-}
-
-;// CONCATENATED MODULE: ./package.json
-const package_namespaceObject = {"rE":"1.0.0"};
-;// CONCATENATED MODULE: ./src/gather.ts
-
-
-
-/** What the run knows, and its diagnosis, as results.json has it. */
-function gather(run, { result, failure, checks }) {
-    const { inputs, plan } = run;
-    return {
-        schema: schema,
-        result,
-        failure,
-        run: githubRun(process.env),
-        rehearsal: rehearsal(),
-        versions: {
-            action: { asked: null, found: `v${package_namespaceObject.rE}` },
-            kind: tool(run, 'kind'),
-            kubernetes: { asked: inputs?.['node-image'] ?? null, found: run.kubernetes ?? null },
-            kubectl: tool(run, 'kubectl'),
-            helm: tool(run, 'helm'),
-            operator: {
-                asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
-                found: run.chart?.version ?? null
-            },
-            istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
-        },
-        inputs: (0,src_inputs/* givenInputs */.PC)(),
-        cluster: plan
-            ? {
-                kind: 'kind',
-                name: plan.cluster.name,
-                context: plan.cluster.context,
-                ipFamilies: plan.cluster.families
-            }
-            : null,
-        started: run.started.toISOString(),
-        seconds: rounded(run.clock()),
-        phases: run.schedule.phases.map(phase => ({
-            ...phase,
-            at: phase.at === null ? null : rounded(phase.at),
-            seconds: rounded(phase.seconds),
-            waits: phase.waits.map(wait => ({ ...wait, seconds: rounded(wait.seconds) }))
-        })),
-        checks: checks.map(check => ({
-            ...check,
-            attempts: check.attempts.map(attempt => ({
-                ...attempt,
-                at: rounded(attempt.at),
-                seconds: rounded(attempt.seconds)
-            }))
-        }))
-    };
-}
-/** The recording that is played; null on a real run. */
-const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
-function githubRun(env) {
-    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-    return {
-        id: id || null,
-        attempt: env.GITHUB_RUN_ATTEMPT || null,
-        url: server && repository && id ? `${server}/${repository}/actions/runs/${id}` : null,
-        sha: env.GITHUB_SHA || null
-    };
-}
-const tool = ({ inputs, tools }, name) => ({
-    asked: inputs?.[`${name}-version`] ?? null,
-    found: tools[name]?.version ?? null
-});
-/** To the millisecond. */
-const rounded = (seconds) => Number(seconds.toFixed(3));
-
-;// CONCATENATED MODULE: ./src/checks/ledger.ts
-/** Account of what was found of the rows that were asked for. */
-class Ledger {
-    #findings = new Map();
-    asked = [];
-    tell = (id, finding) => {
-        this.#findings.set(id, finding);
-    };
-    /** Of one layer. */
-    of(layer) {
-        return this.asked.filter(row => row.layer === layer);
-    }
-    failedIn(layer) {
-        return this.of(layer).find(({ id }) => this.#findings.get(id)?.verdict === 'failed');
-    }
-    /** Every row asked for; one that nothing was told of was not reached. */
-    results() {
-        return this.asked.map(row => {
-            const unreached = { observed: '', verdict: 'skipped', reason: 'not reached' };
-            const finding = this.#findings.get(row.id) ?? unreached;
-            return {
-                ...row,
-                stage: 'install',
-                address: null,
-                upstream: null,
-                reason: null,
-                because: null,
-                reproduce: null,
-                attempts: [],
-                ...finding
-            };
-        });
-    }
-}
-
-;// CONCATENATED MODULE: ./src/schedule.ts
-
-
-/** Runs phases, each as soon as what it needs has passed, and keeps account of them. */
-class Schedule {
-    /** Of every phase so far, in order of their declaration; true at any moment. */
-    phases = [];
-    /** What made a phase fail, first one first. */
-    errors = [];
-    #ended = new Map();
-    #stop = new AbortController();
-    clock;
-    constructor(clock) {
-        this.clock = clock;
-    }
-    /** Runs these phases and resolves when all have ended. Never rejects because of a phase, only for a need that is not listed before it. */
-    async run(phases) {
-        const known = new Set(this.#ended.keys());
-        for (const { name, needs } of phases) {
-            const missing = needs.find(need => !known.has(need));
-            if (missing)
-                throw new Error(`${name} needs ${missing}, which is not listed before it`);
-            known.add(name);
-        }
-        await Promise.all(phases.map(phase => this.#start(phase)));
-    }
-    /** Ends all waits; phases that run are recorded as cancelled. */
-    stop() {
-        this.#stop.abort();
-        const now = this.clock();
-        for (const phase of this.phases.filter(phase => phase.status === 'cancelled'))
-            phase.seconds = phase.at === null ? 0 : now - phase.at;
-    }
-    get failed() {
-        return this.errors.length > 0;
-    }
-    #start(phase) {
-        const needed = phase.needs.flatMap(need => this.#ended.get(need) ?? []);
-        const result = {
-            name: phase.name,
-            status: 'skipped',
-            needs: phase.needs,
-            at: null,
-            seconds: 0,
-            waits: []
-        };
-        this.phases.push(result);
-        const ended = this.#runOne(phase, result, needed);
-        this.#ended.set(phase.name, ended);
-        return ended;
-    }
-    async #runOne(phase, result, needed) {
-        const before = await Promise.all(needed);
-        if (this.#stop.signal.aborted || before.some(({ status }) => status !== 'passed'))
-            return result;
-        const start = this.clock();
-        Object.assign(result, { at: start, status: 'cancelled' }); // until it ends
-        (0,log/* say */.cv)(start, phase.name, 'started');
-        const waits = new Waits(phase.name, this.clock);
-        result.waits = waits.list;
-        try {
-            await phase.run({
-                signal: this.#stop.signal,
-                clock: this.clock,
-                waitFor: what => waits.next(what)
-            });
-            result.status = 'passed';
-        }
-        catch (error) {
-            if (!(error instanceof src_fault/* Stopped */.C9)) {
-                result.status = 'failed';
-                this.errors.push({ phase: phase.name, error });
-                this.#stop.abort();
-            }
-        }
-        waits.next(null);
-        result.seconds = this.clock() - start;
-        (0,log/* say */.cv)(this.clock(), phase.name, `${result.status} after ${result.seconds.toFixed(1)} s`);
-        return result;
-    }
-}
-/** Account of what a phase waited for: each thing once, its seconds added up. */
-class Waits {
-    list = [];
-    #current = null;
-    #since = 0;
-    phase;
-    clock;
-    constructor(phase, clock) {
-        this.phase = phase;
-        this.clock = clock;
-    }
-    next(what) {
-        if (what === (this.#current?.for ?? null))
-            return;
-        const now = this.clock();
-        if (this.#current)
-            this.#current.seconds += now - this.#since;
-        this.#since = now;
-        this.#current = what === null ? null : this.#entry(what);
-        if (what !== null)
-            (0,log/* say */.cv)(now, this.phase, `waits for ${what}`);
-    }
-    #entry(what) {
-        const known = this.list.find(wait => wait.for === what);
-        if (known)
-            return known;
-        const entry = { for: what, seconds: 0 };
-        this.list.push(entry);
-        return entry;
-    }
-}
-
-;// CONCATENATED MODULE: ./src/known.ts
-
-
-function startKnowing(sh, save) {
-    const start = performance.now();
-    const clock = () => (performance.now() - start) / 1000;
-    return {
-        sh,
-        clock,
-        started: new Date(),
-        schedule: new Schedule(clock),
-        ledger: new Ledger(),
-        save,
-        errors: [],
-        tools: {}
-    };
-}
-/** What an earlier phase has found out; that it has is what `needs` says. */
-function known(value, what) {
-    if (value === undefined)
-        throw new Error(`${what} is not known yet: a phase lacks a need`);
-    return value;
-}
-
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 
 
@@ -35538,145 +35139,6 @@ async function collectDiagnostics(plan, directory, seconds, sh) {
     }));
 }
 
-// EXTERNAL MODULE: ./src/pins.ts
-var pins = __nccwpck_require__(423);
-;// CONCATENATED MODULE: ./src/phases/chart.ts
-
-
-
-
-
-
-
-
-
-
-
-/** Finds or fetches the chart, holds it to its digest, and reads it. */
-async function provideChart(inputs, directory, work, sh) {
-    const { file, url } = await locate(inputs, directory, work, sh);
-    const archive = url !== null || !(await isDirectory(file));
-    try {
-        const [about, values] = await Promise.all([
-            (0,src_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-            (0,src_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-            archive ? (0,src_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-        ]);
-        const chart = readChart(about, values);
-        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
-        return { path: file, url, crds, ...chart };
-    }
-    catch (error) {
-        const given = inputs['operator-chart'];
-        if (!(error instanceof src_sh/* CommandError */.Q) || given === null)
-            throw error;
-        throw (0,src_inputs/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
-    }
-}
-const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
-/** Reads Chart.yaml and values.yaml. */
-function readChart(about, values) {
-    const { name, version } = (0,dist/* parse */.qg)(about);
-    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
-    return { name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {}) };
-}
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations) {
-    const offers = new Map();
-    for (const [key, image] of Object.entries(annotations)) {
-        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-        if (tag === undefined)
-            continue;
-        const version = tag.replaceAll('_', '.');
-        const offer = offers.get(version) ?? { version, istiod: '', proxy: '', cni: '' };
-        offers.set(version, { ...offer, [part]: image });
-    }
-    return [...offers.values()];
-}
-/** The version to install, as the Istio resource names it. Throws a Fault that lists what there is. */
-function chooseIstio(asked, { version, offers }) {
-    if (asked === null)
-        return offers[0] ?? null;
-    const names = offers.map(offer => offer.version);
-    const exact = (0,node_modules_semver.valid)(asked) !== null;
-    if (offers.length === 0 && exact)
-        return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
-    const chosen = exact ? `v${asked}` : (0,node_modules_semver.maxSatisfying)(names, `~${asked}.0`);
-    const offer = offers.find(offer => offer.version === chosen);
-    if (offer)
-        return offer;
-    throw (0,src_inputs/* badInput */.AN)(offers.length === 0
-        ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
-        : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`);
-}
-async function locate(inputs, directory, work, sh) {
-    const given = inputs['operator-chart'];
-    if (given !== null && !given.includes('://'))
-        return { file: given, url: null };
-    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
-    const url = mirrored(wanted.url, inputs.mirror);
-    const file = await pull(url, directory, work, sh);
-    const [found = ''] = (await (0,src_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
-    if (wanted.sha256 !== null && found !== wanted.sha256)
-        throw wrongChecksum(url, wanted.sha256, found);
-    return { file, url: wanted.url };
-}
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
-/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
-async function pull(url, directory, work, sh) {
-    let again = 2;
-    return (0,wait/* until */.T)(work, async () => {
-        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
-        if (output.code === 0)
-            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
-        const said = output.stderr.trim();
-        if (passing.test(said) && again-- > 0)
-            return {
-                is: 'waiting',
-                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
-            };
-        const fault = new src_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${url}`
-        });
-        return { is: 'lost', fault };
-    }, { every: 2 });
-}
-/** The URL and digest of a released chart. */
-async function released({ 'operator-version': asked, mirror }) {
-    const exact = (0,node_modules_semver.valid)(asked) !== null;
-    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
-    if (known !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
-    const published = await readIndex(mirror);
-    const version = exact ? asked : (0,node_modules_semver.maxSatisfying)(Object.keys(published), `~${asked}.0`);
-    const sha256 = published[version ?? ''];
-    if (version !== null && sha256 !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(version), sha256 };
-    const all = Object.keys(published).sort(node_modules_semver.rcompare).join(', ');
-    throw (0,src_inputs/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`);
-}
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
-async function readIndex(mirror) {
-    const url = mirrored(pins/* chartIndex */.HJ, mirror);
-    try {
-        const { entries } = (0,dist/* parse */.qg)(await downloadText(url));
-        const releases = entries['sail-operator'] ?? [];
-        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
-    }
-    catch (error) {
-        if (!(error instanceof src_fault/* Fault */.vC))
-            throw error;
-        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
-        return pins/* charts */.eg;
-    }
-}
-
-// EXTERNAL MODULE: ./src/phases/cluster.ts
-var phases_cluster = __nccwpck_require__(7538);
 ;// CONCATENATED MODULE: ./src/phases/images.ts
 
 
@@ -35738,324 +35200,12 @@ async function importInto(node, file, images, sh) {
 async function pullImages(images, nodes, sh) {
     await Promise.all(nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), { seconds: 30 }))));
 }
-const lost = (images, what, said, command) => new src_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
+const lost = (images, what, said, command) => new base_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
     class: 'infrastructure',
     layer: 'node',
     hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
     reproduce: command.join(' ')
 });
-
-// EXTERNAL MODULE: ./src/phases/node.ts
-var phases_node = __nccwpck_require__(1130);
-;// CONCATENATED MODULE: ./src/phases/tools.ts
-
-
-
-
-
-
-
-
-
-const versionCommands = {
-    kind: ['kind', 'version'],
-    kubectl: ['kubectl', 'version', '--client'],
-    helm: ['helm', 'version', '--short']
-};
-/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
-async function provideTool(name, inputs, sh) {
-    const asked = inputs[`${name}-version`];
-    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
-    if (asked !== 'path')
-        lib_core/* addPath */.fM(directory);
-    const said = await (0,src_sh/* must */.s)(sh, versionCommands[name], { seconds: 30 });
-    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
-}
-async function onPath(name) {
-    const file = await lib_io/* which */.K7(name);
-    if (file !== '')
-        return external_node_path_.dirname(file);
-    throw (0,src_inputs/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${pins/* tools */.Yl[name].version}\``);
-}
-async function cached(name, version, mirror) {
-    const found = find(name, version.slice(1)); // the tool cache wants no leading v
-    return found === '' ? fetchTool(name, version, mirror) : found;
-}
-async function fetchTool(name, version, mirror) {
-    const { url, checksumSuffix } = pins/* tools */.Yl[name];
-    const from = mirrored(url(version, architecture()), mirror);
-    const sum = pinned(name, version, mirror) ??
-        parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
-    const file = await downloadVerified(from, sum);
-    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
-    await promises_.chmod(program, 0o755);
-    const directory = await cacheFile(program, name, name, version.slice(1));
-    await lib_io/* rmRF */.Yz(file);
-    return directory;
-}
-/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
-function pinned(name, version, mirror) {
-    const pin = pins/* tools */.Yl[name];
-    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
-}
-async function unpacked(archive, name) {
-    const directory = await extractTar(archive);
-    return external_node_path_.join(directory, `linux-${architecture()}`, name);
-}
-function architecture() {
-    if (process.arch === 'arm64')
-        return 'arm64';
-    if (process.arch === 'x64')
-        return 'amd64';
-    throw (0,src_inputs/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
-}
-
-;// CONCATENATED MODULE: ./src/phases/graph.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** What the plan is made of, and what must hold before anything is made. */
-function preparations(run) {
-    const inputs = known(run.inputs, 'inputs');
-    const gates = inputs['dry-run']
-        ? []
-        : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
-    const tool = (name) => ({
-        name,
-        needs: [],
-        run: async () => {
-            run.tools[name] = await provideTool(name, inputs, run.sh);
-        }
-    });
-    return [
-        ...gates,
-        tool('kind'),
-        tool('kubectl'),
-        tool('helm'),
-        {
-            name: 'chart',
-            needs: ['helm', ...gates.map(({ name }) => name)],
-            run: async (work) => {
-                run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
-            }
-        },
-        {
-            name: 'sample files',
-            needs: [],
-            run: async () => {
-                run.samples = await readSamples(inputs);
-            }
-        }
-    ];
-}
-/** Everything that changes something, each as soon as what it needs is there. */
-function phases(run, plan) {
-    const { sh, ledger } = run;
-    const wanted = Object.values(plan.images).flat();
-    const standingPhases = (fatal) => standing
-        .filter(entry => entry.fatal === fatal)
-        .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({ ...basis(run, work), plan })));
-    const gates = standingPhases(true);
-    const all = [
-        { name: 'name', needs: [], run: () => claim(run, plan) },
-        {
-            name: 'cluster',
-            needs: ['name'],
-            run: async () => {
-                await (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }));
-                run.save({ made: true });
-            }
-        },
-        {
-            name: 'images',
-            needs: ['name'],
-            run: async () => {
-                run.localImages = await findLocal(wanted, sh);
-            }
-        },
-        { name: 'containerd', needs: ['name'], run: work => (0,phases_node/* untilContainerd */.mt)(plan.cluster, work, sh) },
-        {
-            name: 'api',
-            needs: ['containerd'],
-            run: async (work) => {
-                run.kubernetes = await (0,phases_node/* untilApi */.Vq)(plan.cluster, work, sh);
-            }
-        },
-        {
-            name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
-            needs: ['images', 'containerd'],
-            run: async () => {
-                const local = known(run.localImages, 'images');
-                const missing = wanted.filter(image => !local.has(image));
-                await pullImages(missing, plan.cluster.nodes, sh);
-            }
-        },
-        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, work, sh) },
-        // the control plane goes before it: the API server is what everything waits for
-        ...graph_images(run, plan, 'operator', ['unpack'], []),
-        { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
-        { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
-        { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* skipDetection */.J2)(plan.cluster, work, sh) },
-        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_node/* untilServices */.P4)(plan.cluster, work, sh) },
-        // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
-        // or the API server's Service are there, it would crash, and be held back for 10 s
-        { name: 'cordon', needs: ['api'], run: work => (0,phases_cluster/* cordon */.Kq)(plan.cluster, work, sh) },
-        { name: 'operator', needs: ['cordon'], run: work => installOperator(plan, work, sh) },
-        ...gates,
-        {
-            name: 'uncordon',
-            needs: [
-                'crds',
-                'operator',
-                'kube-proxy',
-                'pod network',
-                'images: operator',
-                ...gates.map(({ name }) => name)
-            ],
-            run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
-        },
-        // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
-        // one import at a time, and the next archive is written meanwhile
-        ...graph_images(run, plan, 'istiod', ['operator'], ['uncordon']),
-        ...graph_images(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
-        {
-            name: 'istio',
-            needs: ['crds', 'namespaces', 'images: istiod'],
-            run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
-        },
-        // what follows can wait for the operator to start: nothing else is as slow
-        {
-            name: 'services',
-            needs: ['namespaces', 'uncordon'],
-            run: () => apply(run, plan, 'services.yaml')
-        },
-        {
-            name: 'strict',
-            needs: ['namespaces', 'uncordon'],
-            run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
-        },
-        {
-            name: 'istiod',
-            needs: ['istio', 'uncordon'],
-            run: work => untilIstiod(work, sh)
-        },
-        {
-            name: 'mesh',
-            needs: ['istiod'],
-            run: async (work) => {
-                run.istio = await untilHealthy(work, sh);
-            }
-        },
-        {
-            name: 'plain samples', // need no webhook
-            needs: ['services', 'images: samples'],
-            run: () => apply(run, plan, 'plain.yaml')
-        },
-        {
-            name: 'samples',
-            needs: ['istiod', 'services', 'images: samples'],
-            run: work => deploySamples(plan, work, sh)
-        },
-        {
-            name: 'look',
-            needs: ['samples', 'plain samples'],
-            run: async () => {
-                run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
-            }
-        },
-        ...standingPhases(false),
-        ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, ['look', ...after], false, work => ({
-            ...basis(run, work),
-            ...seen(run),
-            plan
-        }))),
-        {
-            name: 'strict off', // leaves no trace where the cluster is kept
-            needs: ['strict', 'check mtls', 'check path'],
-            run: async () => {
-                await sh(removeCommand(plan, 'strict.yaml'), { seconds: 30 });
-            }
-        }
-    ];
-    return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
-}
-/** What all checks work with. */
-const basis = ({ sh, ledger }, work) => ({ work, sh, tell: ledger.tell });
-/** What the checks of the mesh go by. */
-const seen = (run) => ({
-    things: known(run.things, 'things'),
-    undo: (undo) => run.save({ undo })
-});
-/** Leaves phases out; what needs one of them needs what that one needed. */
-function without(phases, unwanted) {
-    const needsOf = (need) => {
-        const phase = phases.find(({ name }) => name === need);
-        return phase && unwanted(phase) ? phase.needs.flatMap(needsOf) : [need];
-    };
-    return phases
-        .filter(phase => !unwanted(phase))
-        .map(phase => ({ ...phase, needs: [...new Set(phase.needs.flatMap(needsOf))] }));
-}
-/** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
-function checkPhase({ ledger }, { layer, look }, needs, fatal, given) {
-    return {
-        name: `check ${layer}`,
-        needs,
-        run: async (work) => {
-            await look(given(work), ledger.of(layer));
-            const failed = fatal ? ledger.failedIn(layer) : undefined;
-            if (failed)
-                throw new src_fault/* CheckFailed */.EC(failed.id);
-        }
-    };
-}
-/** Sees that the name is free, and tells post that a cluster is about to be made. */
-async function claim({ sh, save }, { cluster }) {
-    await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
-    save({ cluster: cluster.name });
-}
-/** Archives those of a user's images that the local Docker has, and has the nodes import them. */
-function graph_images(run, plan, user, saved, imported) {
-    const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
-    const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
-    return [
-        {
-            name: `save: ${user}`,
-            needs: ['images', ...saved],
-            run: () => saveImages(ours(), file, run.sh)
-        },
-        {
-            name: `images: ${user}`,
-            needs: [`save: ${user}`, ...imported],
-            run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
-        }
-    ];
-}
-async function apply({ sh }, plan, file) {
-    const command = applyCommand(plan, file);
-    const output = await sh(command, { seconds: 60 });
-    if (output.code === 0)
-        return;
-    if (!/RequireDualStack|not configured for dual-stack/.test(output.stderr))
-        throw new src_sh/* CommandError */.Q(command, output);
-    throw new src_fault/* Fault */.vC(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
-        class: 'infrastructure',
-        layer: 'node',
-        hint: "See the cluster's configuration and the `kind` network: pods and Services need subnets of both families.",
-        reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
-    });
-}
 
 ;// CONCATENATED MODULE: ./src/manifests/strict.ts
 
@@ -36070,7 +35220,144 @@ const strictYaml = () => (0,dist/* stringify */.As)({
     }
 });
 
-;// CONCATENATED MODULE: ./src/plan.ts
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+;// CONCATENATED MODULE: ./src/phases/chart.ts
+
+
+
+
+
+
+
+
+
+
+
+/** Finds or fetches the chart, holds it to its digest, and reads it. */
+async function provideChart(inputs, directory, work, sh) {
+    const { file, url } = await locate(inputs, directory, work, sh);
+    const archive = url !== null || !(await isDirectory(file));
+    try {
+        const [about, values] = await Promise.all([
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+        ]);
+        const chart = readChart(about, values);
+        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
+        return { path: file, url, crds, ...chart };
+    }
+    catch (error) {
+        const given = inputs['operator-chart'];
+        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
+            throw error;
+        throw (0,inputs_inputs/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+    }
+}
+const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
+/** Reads Chart.yaml and values.yaml. */
+function readChart(about, values) {
+    const { name, version } = (0,dist/* parse */.qg)(about);
+    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
+    return { name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {}) };
+}
+/** The annotations `images.v1_30_3.istiod: …`, in their order. */
+function readOffers(annotations) {
+    const offers = new Map();
+    for (const [key, image] of Object.entries(annotations)) {
+        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+        if (tag === undefined)
+            continue;
+        const version = tag.replaceAll('_', '.');
+        const offer = offers.get(version) ?? { version, istiod: '', proxy: '', cni: '' };
+        offers.set(version, { ...offer, [part]: image });
+    }
+    return [...offers.values()];
+}
+/** The version to install, as the Istio resource names it. Throws a Fault that lists what there is. */
+function chooseIstio(asked, { version, offers }) {
+    if (asked === null)
+        return offers[0] ?? null;
+    const names = offers.map(offer => offer.version);
+    const exact = (0,node_modules_semver.valid)(asked) !== null;
+    if (offers.length === 0 && exact)
+        return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
+    const chosen = exact ? `v${asked}` : (0,node_modules_semver.maxSatisfying)(names, `~${asked}.0`);
+    const offer = offers.find(offer => offer.version === chosen);
+    if (offer)
+        return offer;
+    throw (0,inputs_inputs/* badInput */.AN)(offers.length === 0
+        ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
+        : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`);
+}
+async function locate(inputs, directory, work, sh) {
+    const given = inputs['operator-chart'];
+    if (given !== null && !given.includes('://'))
+        return { file: given, url: null };
+    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
+    const url = mirrored(wanted.url, inputs.mirror);
+    const file = await pull(url, directory, work, sh);
+    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
+    if (wanted.sha256 !== null && found !== wanted.sha256)
+        throw wrongChecksum(url, wanted.sha256, found);
+    return { file, url: wanted.url };
+}
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url, directory, work, sh) {
+    let again = 2;
+    return (0,wait/* until */.T)(work, async () => {
+        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+        if (output.code === 0)
+            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
+        const said = output.stderr.trim();
+        if (passing.test(said) && again-- > 0)
+            return {
+                is: 'waiting',
+                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+            };
+        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+            reproduce: `helm pull ${url}`
+        });
+        return { is: 'lost', fault };
+    }, { every: 2 });
+}
+/** The URL and digest of a released chart. */
+async function released({ 'operator-version': asked, mirror }) {
+    const exact = (0,node_modules_semver.valid)(asked) !== null;
+    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
+    if (known !== undefined)
+        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
+    const published = await readIndex(mirror);
+    const version = exact ? asked : (0,node_modules_semver.maxSatisfying)(Object.keys(published), `~${asked}.0`);
+    const sha256 = published[version ?? ''];
+    if (version !== null && sha256 !== undefined)
+        return { url: (0,pins/* chartUrl */.oH)(version), sha256 };
+    const all = Object.keys(published).sort(node_modules_semver.rcompare).join(', ');
+    throw (0,inputs_inputs/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`);
+}
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+async function readIndex(mirror) {
+    const url = mirrored(pins/* chartIndex */.HJ, mirror);
+    try {
+        const { entries } = (0,dist/* parse */.qg)(await downloadText(url));
+        const releases = entries['sail-operator'] ?? [];
+        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
+    }
+    catch (error) {
+        if (!(error instanceof base_fault/* Fault */.vC))
+            throw error;
+        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
+        return pins/* charts */.eg;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/plan/plan.ts
 
 
 
@@ -36166,6 +35453,8 @@ const imageIn = (values) => typeof values?.image === 'string' ? values.image : n
 const unique = (images) => [...new Set(images.filter(name => name !== ''))];
 const join = (documents) => documents.join('---\n');
 
+// EXTERNAL MODULE: ./src/plan/state.ts
+var state = __nccwpck_require__(3118);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 // EXTERNAL MODULE: ./src/reports/files.ts
@@ -36967,6 +36256,8 @@ function shlex_join (args) {
   return args.map(quote).join(" ")
 }
 
+// EXTERNAL MODULE: ./src/phases/cluster.ts
+var phases_cluster = __nccwpck_require__(7538);
 ;// CONCATENATED MODULE: ./src/reports/script.ts
 
 
@@ -37259,7 +36550,7 @@ ${verdict(results)}
 ${html_failure(results)}
 ${html_flaky(results)}
 ${gridTables(grids(results))}
-${html_phases(results)}
+${phases(results)}
 ${html_layers(results)}
 ${versions(results)}
 </main>
@@ -37364,7 +36655,7 @@ function gridCell(column, cell) {
     return markup `<td class="${classes}" data-column="${column}"><div>${mark(cell.state)}<span class="said">${value}${note}</span></div></td>`;
 }
 // ---- The timeline ----
-function html_phases(results) {
+function phases(results) {
     const bars = timeline(results);
     if (bars.length === 0)
         return nothing;
@@ -40227,9 +39518,770 @@ async function writeReports(results, plan, directory) {
         await lib_core/* summary */.z.addRaw(text, true).write();
 }
 
-// EXTERNAL MODULE: ./src/state.ts
-var state = __nccwpck_require__(2462);
-;// CONCATENATED MODULE: ./src/run.ts
+;// CONCATENATED MODULE: ./src/run/diagnose.ts
+
+
+
+/** Whose fault it is when a layer does not hold, and what a person can do about it. */
+const blame = {
+    runner: {
+        class: 'infrastructure',
+        hint: 'The machine lacks something that kind needs: start Docker, enable IPv6, or raise the limit named.'
+    },
+    network: {
+        class: 'infrastructure',
+        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.'
+    },
+    node: {
+        class: 'infrastructure',
+        hint: 'The cluster itself is at fault: see its nodes and their containers, their pod CIDRs, and `kind-config`.'
+    },
+    operator: { class: 'operator', hint: "See the operator's Deployment and its log in diagnostics/." },
+    'control-plane': {
+        class: 'istio',
+        hint: 'See the Istio resource and the log of istiod in diagnostics/.'
+    },
+    workload: {
+        class: 'istio',
+        hint: 'See the pods and their events in diagnostics/; the sidecar injector must serve.'
+    },
+    service: {
+        class: 'connectivity',
+        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies.'
+    },
+    endpoints: {
+        class: 'infrastructure',
+        hint: 'See the EndpointSlices, and the log of kube-controller-manager.'
+    },
+    dns: {
+        class: 'infrastructure',
+        hint: 'See CoreDNS: `kubectl logs -n kube-system deploy/coredns`.'
+    },
+    cluster: {
+        class: 'infrastructure',
+        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/."
+    },
+    proxy: {
+        class: 'istio',
+        hint: 'See ISTIO_DUAL_STACK in istiod and in the proxies, and the Envoy configuration in diagnostics/.'
+    },
+    echo: {
+        class: 'connectivity',
+        hint: 'Run the command below; the layers above hold, so see the proxies of client and server.'
+    },
+    path: {
+        class: 'connectivity',
+        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.'
+    },
+    mtls: {
+        class: 'istio',
+        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).'
+    },
+    failover: {
+        class: 'istio',
+        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints."
+    },
+    uninstall: { class: 'operator', hint: "See the operator's log for what it could not delete." }
+};
+/** Where a phase works; a time that is over is told of that layer. */
+const layerOfPhase = (phase) => {
+    const table = {
+        kind: 'runner',
+        kubectl: 'runner',
+        helm: 'runner',
+        chart: 'runner',
+        name: 'runner',
+        cluster: 'node',
+        containerd: 'node',
+        api: 'node',
+        version: 'node',
+        cordon: 'node',
+        uncordon: 'node',
+        images: 'node',
+        pulls: 'node',
+        'kube-proxy': 'node',
+        namespaces: 'node',
+        services: 'node',
+        crds: 'operator',
+        operator: 'operator',
+        strict: 'control-plane',
+        istiod: 'control-plane',
+        mesh: 'control-plane',
+        'plain samples': 'workload',
+        samples: 'workload',
+        look: 'node'
+    };
+    if (/^(save|images): /.test(phase))
+        return 'node';
+    return table[phase] ?? results_layers.find(layer => phase === `check ${layer}`) ?? null;
+};
+/** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
+function diagnose(evidence) {
+    const broken = brokenChecks(evidence);
+    const first = broken[0];
+    const checks = evidence.checks.map(check => ({ ...check, because: causeOf(check, first) }));
+    const cause = causeBelow(evidence.errors, first);
+    const failure = cause ??
+        (first ? ofCheck(first) : null) ??
+        ofEnding(evidence) ??
+        ofError(evidence.errors[0]) ??
+        ofUnmade(checks);
+    const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
+    return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
+}
+/** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
+function causeBelow(errors, first) {
+    const fault = errors.find(({ error }) => error instanceof base_fault/* Fault */.vC);
+    const failure = first && fault ? ofError(fault) : null;
+    if (!first || !failure?.layer)
+        return null;
+    return results_layers.indexOf(failure.layer) < results_layers.indexOf(first.layer) ? failure : null;
+}
+/** A check that nobody made although nothing went wrong: green would be a lie. */
+function ofUnmade(checks) {
+    const unmade = checks.find(({ verdict, reason }) => verdict === 'skipped' && reason === 'not reached');
+    return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
+}
+function brokenChecks({ checks, failOnFlaky }) {
+    return checks
+        .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
+        .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
+}
+/** What fails in a layer further up follows from the first broken one. */
+function causeOf(check, first) {
+    const follows = check.verdict === 'failed' &&
+        first &&
+        results_layers.indexOf(check.layer) > results_layers.indexOf(first.layer);
+    return follows ? first.id : null;
+}
+function ofCheck(check) {
+    const { title, layer, id, attempts, reproduce } = check;
+    const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
+    const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
+    return {
+        ...blame[layer],
+        layer,
+        check: id,
+        message: (0,log/* oneLine */.TN)(`Expected: ${title}. Found: ${found}.`),
+        reproduce: reproduce && (0,log/* redact */.E$)(reproduce)
+    };
+}
+function ofEnding({ ending, phases }) {
+    if (ending === 'done')
+        return null;
+    if (typeof ending === 'object')
+        return ofBug(ending.bug);
+    const running = phases.filter(({ status }) => status === 'cancelled');
+    const doing = running.map(({ name, waits }) => `${name}${waits.length > 0 ? ` (waiting for ${waits.at(-1)?.for})` : ''}`);
+    const last = running.at(-1);
+    return {
+        class: ending,
+        layer: last ? layerOfPhase(last.name) : null,
+        check: null,
+        message: (0,log/* oneLine */.TN)(`${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`),
+        hint: ending === 'timeout'
+            ? 'See what it was waiting for; a larger `timeout` helps only if that can still come.'
+            : 'Nothing is wrong with the mesh by this.',
+        reproduce: null
+    };
+}
+function ofError(first) {
+    if (!first)
+        return null;
+    const { phase, error } = first;
+    if (!(error instanceof Error))
+        return ofBug(error);
+    if (!(error instanceof base_fault/* Fault */.vC) && error.name !== 'CommandError')
+        return ofBug(error);
+    const message = (0,log/* oneLine */.TN)(error.message);
+    // the API server or the node is gone, whichever phase asked it
+    if (nodeGone.test(message))
+        return { ...blame.node, layer: 'node', check: null, message, reproduce: 'kubectl get nodes' };
+    if (error instanceof base_fault/* Fault */.vC) {
+        const { class: failureClass, layer, hint, reproduce } = error.because;
+        return {
+            class: failureClass,
+            layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
+            check: null,
+            message,
+            hint,
+            reproduce: reproduce ? (0,log/* redact */.E$)(reproduce) : null
+        };
+    }
+    const layer = layerOfPhase(phase);
+    return layer === null
+        ? ofBug(error)
+        : { ...blame[layer], layer, check: null, message, reproduce: null };
+}
+const nodeGone = /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
+function ofBug(bug) {
+    return {
+        class: 'internal',
+        layer: null,
+        check: null,
+        message: (0,log/* oneLine */.TN)(bug instanceof Error ? `${bug.name}: ${bug.message}` : String(bug)),
+        hint: 'This is a bug of the Action: please report it with results.json.',
+        reproduce: null
+    };
+}
+
+;// CONCATENATED MODULE: ./package.json
+const package_namespaceObject = {"rE":"1.0.0"};
+;// CONCATENATED MODULE: ./src/run/gather.ts
+
+
+
+/** What the run knows, and its diagnosis, as results.json has it. */
+function gather(run, { result, failure, checks }) {
+    const { inputs, plan } = run;
+    return {
+        schema: schema,
+        result,
+        failure,
+        run: githubRun(process.env),
+        rehearsal: rehearsal(),
+        versions: {
+            action: { asked: null, found: `v${package_namespaceObject.rE}` },
+            kind: tool(run, 'kind'),
+            kubernetes: { asked: inputs?.['node-image'] ?? null, found: run.kubernetes ?? null },
+            kubectl: tool(run, 'kubectl'),
+            helm: tool(run, 'helm'),
+            operator: {
+                asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
+                found: run.chart?.version ?? null
+            },
+            istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
+        },
+        inputs: (0,inputs_inputs/* givenInputs */.PC)(),
+        cluster: plan
+            ? {
+                kind: 'kind',
+                name: plan.cluster.name,
+                context: plan.cluster.context,
+                ipFamilies: plan.cluster.families
+            }
+            : null,
+        started: run.started.toISOString(),
+        seconds: rounded(run.clock()),
+        phases: run.schedule.phases.map(phase => ({
+            ...phase,
+            at: phase.at === null ? null : rounded(phase.at),
+            seconds: rounded(phase.seconds),
+            waits: phase.waits.map(wait => ({ ...wait, seconds: rounded(wait.seconds) }))
+        })),
+        checks: checks.map(check => ({
+            ...check,
+            attempts: check.attempts.map(attempt => ({
+                ...attempt,
+                at: rounded(attempt.at),
+                seconds: rounded(attempt.seconds)
+            }))
+        }))
+    };
+}
+/** The recording that is played; null on a real run. */
+const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
+function githubRun(env) {
+    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+    return {
+        id: id || null,
+        attempt: env.GITHUB_RUN_ATTEMPT || null,
+        url: server && repository && id ? `${server}/${repository}/actions/runs/${id}` : null,
+        sha: env.GITHUB_SHA || null
+    };
+}
+const tool = ({ inputs, tools }, name) => ({
+    asked: inputs?.[`${name}-version`] ?? null,
+    found: tools[name]?.version ?? null
+});
+/** To the millisecond. */
+const rounded = (seconds) => Number(seconds.toFixed(3));
+
+// EXTERNAL MODULE: ./src/phases/node.ts
+var phases_node = __nccwpck_require__(1130);
+;// CONCATENATED MODULE: ./src/phases/tools.ts
+
+
+
+
+
+
+
+
+
+const versionCommands = {
+    kind: ['kind', 'version'],
+    kubectl: ['kubectl', 'version', '--client'],
+    helm: ['helm', 'version', '--short']
+};
+/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
+async function provideTool(name, inputs, sh) {
+    const asked = inputs[`${name}-version`];
+    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
+    if (asked !== 'path')
+        lib_core/* addPath */.fM(directory);
+    const said = await (0,base_sh/* must */.s)(sh, versionCommands[name], { seconds: 30 });
+    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
+}
+async function onPath(name) {
+    const file = await lib_io/* which */.K7(name);
+    if (file !== '')
+        return external_node_path_.dirname(file);
+    throw (0,inputs_inputs/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${pins/* tools */.Yl[name].version}\``);
+}
+async function cached(name, version, mirror) {
+    const found = find(name, version.slice(1)); // the tool cache wants no leading v
+    return found === '' ? fetchTool(name, version, mirror) : found;
+}
+async function fetchTool(name, version, mirror) {
+    const { url, checksumSuffix } = pins/* tools */.Yl[name];
+    const from = mirrored(url(version, architecture()), mirror);
+    const sum = pinned(name, version, mirror) ??
+        parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
+    const file = await downloadVerified(from, sum);
+    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
+    await promises_.chmod(program, 0o755);
+    const directory = await cacheFile(program, name, name, version.slice(1));
+    await lib_io/* rmRF */.Yz(file);
+    return directory;
+}
+/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
+function pinned(name, version, mirror) {
+    const pin = pins/* tools */.Yl[name];
+    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
+}
+async function unpacked(archive, name) {
+    const directory = await extractTar(archive);
+    return external_node_path_.join(directory, `linux-${architecture()}`, name);
+}
+function architecture() {
+    if (process.arch === 'arm64')
+        return 'arm64';
+    if (process.arch === 'x64')
+        return 'amd64';
+    throw (0,inputs_inputs/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+}
+
+;// CONCATENATED MODULE: ./src/base/schedule.ts
+
+
+/** Runs phases, each as soon as what it needs has passed, and keeps account of them. */
+class Schedule {
+    /** Of every phase so far, in order of their declaration; true at any moment. */
+    phases = [];
+    /** What made a phase fail, first one first. */
+    errors = [];
+    #ended = new Map();
+    #stop = new AbortController();
+    clock;
+    constructor(clock) {
+        this.clock = clock;
+    }
+    /** Runs these phases and resolves when all have ended. Never rejects because of a phase, only for a need that is not listed before it. */
+    async run(phases) {
+        const known = new Set(this.#ended.keys());
+        for (const { name, needs } of phases) {
+            const missing = needs.find(need => !known.has(need));
+            if (missing)
+                throw new Error(`${name} needs ${missing}, which is not listed before it`);
+            known.add(name);
+        }
+        await Promise.all(phases.map(phase => this.#start(phase)));
+    }
+    /** Ends all waits; phases that run are recorded as cancelled. */
+    stop() {
+        this.#stop.abort();
+        const now = this.clock();
+        for (const phase of this.phases.filter(phase => phase.status === 'cancelled'))
+            phase.seconds = phase.at === null ? 0 : now - phase.at;
+    }
+    get failed() {
+        return this.errors.length > 0;
+    }
+    #start(phase) {
+        const needed = phase.needs.flatMap(need => this.#ended.get(need) ?? []);
+        const result = {
+            name: phase.name,
+            status: 'skipped',
+            needs: phase.needs,
+            at: null,
+            seconds: 0,
+            waits: []
+        };
+        this.phases.push(result);
+        const ended = this.#runOne(phase, result, needed);
+        this.#ended.set(phase.name, ended);
+        return ended;
+    }
+    async #runOne(phase, result, needed) {
+        const before = await Promise.all(needed);
+        if (this.#stop.signal.aborted || before.some(({ status }) => status !== 'passed'))
+            return result;
+        const start = this.clock();
+        Object.assign(result, { at: start, status: 'cancelled' }); // until it ends
+        (0,log/* say */.cv)(start, phase.name, 'started');
+        const waits = new Waits(phase.name, this.clock);
+        result.waits = waits.list;
+        try {
+            await phase.run({
+                signal: this.#stop.signal,
+                clock: this.clock,
+                waitFor: what => waits.next(what)
+            });
+            result.status = 'passed';
+        }
+        catch (error) {
+            if (!(error instanceof base_fault/* Stopped */.C9)) {
+                result.status = 'failed';
+                this.errors.push({ phase: phase.name, error });
+                this.#stop.abort();
+            }
+        }
+        waits.next(null);
+        result.seconds = this.clock() - start;
+        (0,log/* say */.cv)(this.clock(), phase.name, `${result.status} after ${result.seconds.toFixed(1)} s`);
+        return result;
+    }
+}
+/** Account of what a phase waited for: each thing once, its seconds added up. */
+class Waits {
+    list = [];
+    #current = null;
+    #since = 0;
+    phase;
+    clock;
+    constructor(phase, clock) {
+        this.phase = phase;
+        this.clock = clock;
+    }
+    next(what) {
+        if (what === (this.#current?.for ?? null))
+            return;
+        const now = this.clock();
+        if (this.#current)
+            this.#current.seconds += now - this.#since;
+        this.#since = now;
+        this.#current = what === null ? null : this.#entry(what);
+        if (what !== null)
+            (0,log/* say */.cv)(now, this.phase, `waits for ${what}`);
+    }
+    #entry(what) {
+        const known = this.list.find(wait => wait.for === what);
+        if (known)
+            return known;
+        const entry = { for: what, seconds: 0 };
+        this.list.push(entry);
+        return entry;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/ledger.ts
+/** Account of what was found of the rows that were asked for. */
+class Ledger {
+    #findings = new Map();
+    asked = [];
+    tell = (id, finding) => {
+        this.#findings.set(id, finding);
+    };
+    /** Of one layer. */
+    of(layer) {
+        return this.asked.filter(row => row.layer === layer);
+    }
+    failedIn(layer) {
+        return this.of(layer).find(({ id }) => this.#findings.get(id)?.verdict === 'failed');
+    }
+    /** Every row asked for; one that nothing was told of was not reached. */
+    results() {
+        return this.asked.map(row => {
+            const unreached = { observed: '', verdict: 'skipped', reason: 'not reached' };
+            const finding = this.#findings.get(row.id) ?? unreached;
+            return {
+                ...row,
+                stage: 'install',
+                address: null,
+                upstream: null,
+                reason: null,
+                because: null,
+                reproduce: null,
+                attempts: [],
+                ...finding
+            };
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/run/known.ts
+
+
+function startKnowing(sh, save) {
+    const start = performance.now();
+    const clock = () => (performance.now() - start) / 1000;
+    return {
+        sh,
+        clock,
+        started: new Date(),
+        schedule: new Schedule(clock),
+        ledger: new Ledger(),
+        save,
+        errors: [],
+        tools: {}
+    };
+}
+/** What an earlier phase has found out; that it has is what `needs` says. */
+function known(value, what) {
+    if (value === undefined)
+        throw new Error(`${what} is not known yet: a phase lacks a need`);
+    return value;
+}
+
+;// CONCATENATED MODULE: ./src/run/graph.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** What the plan is made of, and what must hold before anything is made. */
+function preparations(run) {
+    const inputs = known(run.inputs, 'inputs');
+    const gates = inputs['dry-run']
+        ? []
+        : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
+    const tool = (name) => ({
+        name,
+        needs: [],
+        run: async () => {
+            run.tools[name] = await provideTool(name, inputs, run.sh);
+        }
+    });
+    return [
+        ...gates,
+        tool('kind'),
+        tool('kubectl'),
+        tool('helm'),
+        {
+            name: 'chart',
+            needs: ['helm', ...gates.map(({ name }) => name)],
+            run: async (work) => {
+                run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
+            }
+        },
+        {
+            name: 'sample files',
+            needs: [],
+            run: async () => {
+                run.samples = await readSamples(inputs);
+            }
+        }
+    ];
+}
+/** Everything that changes something, each as soon as what it needs is there. */
+function graph_phases(run, plan) {
+    const { sh, ledger } = run;
+    const wanted = Object.values(plan.images).flat();
+    const standingPhases = (fatal) => standing
+        .filter(entry => entry.fatal === fatal)
+        .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({ ...basis(run, work), plan })));
+    const gates = standingPhases(true);
+    const all = [
+        { name: 'name', needs: [], run: () => claim(run, plan) },
+        {
+            name: 'cluster',
+            needs: ['name'],
+            run: async () => {
+                await (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }));
+                run.save({ made: true });
+            }
+        },
+        {
+            name: 'images',
+            needs: ['name'],
+            run: async () => {
+                run.localImages = await findLocal(wanted, sh);
+            }
+        },
+        { name: 'containerd', needs: ['name'], run: work => (0,phases_node/* untilContainerd */.mt)(plan.cluster, work, sh) },
+        {
+            name: 'api',
+            needs: ['containerd'],
+            run: async (work) => {
+                run.kubernetes = await (0,phases_node/* untilApi */.Vq)(plan.cluster, work, sh);
+            }
+        },
+        {
+            name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
+            needs: ['images', 'containerd'],
+            run: async () => {
+                const local = known(run.localImages, 'images');
+                const missing = wanted.filter(image => !local.has(image));
+                await pullImages(missing, plan.cluster.nodes, sh);
+            }
+        },
+        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, work, sh) },
+        // the control plane goes before it: the API server is what everything waits for
+        ...graph_images(run, plan, 'operator', ['unpack'], []),
+        { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
+        { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
+        { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* skipDetection */.J2)(plan.cluster, work, sh) },
+        { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_node/* untilServices */.P4)(plan.cluster, work, sh) },
+        // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
+        // or the API server's Service are there, it would crash, and be held back for 10 s
+        { name: 'cordon', needs: ['api'], run: work => (0,phases_cluster/* cordon */.Kq)(plan.cluster, work, sh) },
+        { name: 'operator', needs: ['cordon'], run: work => installOperator(plan, work, sh) },
+        ...gates,
+        {
+            name: 'uncordon',
+            needs: [
+                'crds',
+                'operator',
+                'kube-proxy',
+                'pod network',
+                'images: operator',
+                ...gates.map(({ name }) => name)
+            ],
+            run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
+        },
+        // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
+        // one import at a time, and the next archive is written meanwhile
+        ...graph_images(run, plan, 'istiod', ['operator'], ['uncordon']),
+        ...graph_images(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
+        {
+            name: 'istio',
+            needs: ['crds', 'namespaces', 'images: istiod'],
+            run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
+        },
+        // what follows can wait for the operator to start: nothing else is as slow
+        {
+            name: 'services',
+            needs: ['namespaces', 'uncordon'],
+            run: () => apply(run, plan, 'services.yaml')
+        },
+        {
+            name: 'strict',
+            needs: ['namespaces', 'uncordon'],
+            run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
+        },
+        {
+            name: 'istiod',
+            needs: ['istio', 'uncordon'],
+            run: work => untilIstiod(work, sh)
+        },
+        {
+            name: 'mesh',
+            needs: ['istiod'],
+            run: async (work) => {
+                run.istio = await untilHealthy(work, sh);
+            }
+        },
+        {
+            name: 'plain samples', // need no webhook
+            needs: ['services', 'images: samples'],
+            run: () => apply(run, plan, 'plain.yaml')
+        },
+        {
+            name: 'samples',
+            needs: ['istiod', 'services', 'images: samples'],
+            run: work => deploySamples(plan, work, sh)
+        },
+        {
+            name: 'look',
+            needs: ['samples', 'plain samples'],
+            run: async () => {
+                run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+            }
+        },
+        ...standingPhases(false),
+        ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, ['look', ...after], false, work => ({
+            ...basis(run, work),
+            ...seen(run),
+            plan
+        }))),
+        {
+            name: 'strict off', // leaves no trace where the cluster is kept
+            needs: ['strict', 'check mtls', 'check path'],
+            run: async () => {
+                await sh(removeCommand(plan, 'strict.yaml'), { seconds: 30 });
+            }
+        }
+    ];
+    return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
+}
+/** What all checks work with. */
+const basis = ({ sh, ledger }, work) => ({ work, sh, tell: ledger.tell });
+/** What the checks of the mesh go by. */
+const seen = (run) => ({
+    things: known(run.things, 'things'),
+    undo: (undo) => run.save({ undo })
+});
+/** Leaves phases out; what needs one of them needs what that one needed. */
+function without(phases, unwanted) {
+    const needsOf = (need) => {
+        const phase = phases.find(({ name }) => name === need);
+        return phase && unwanted(phase) ? phase.needs.flatMap(needsOf) : [need];
+    };
+    return phases
+        .filter(phase => !unwanted(phase))
+        .map(phase => ({ ...phase, needs: [...new Set(phase.needs.flatMap(needsOf))] }));
+}
+/** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
+function checkPhase({ ledger }, { layer, look }, needs, fatal, given) {
+    return {
+        name: `check ${layer}`,
+        needs,
+        run: async (work) => {
+            await look(given(work), ledger.of(layer));
+            const failed = fatal ? ledger.failedIn(layer) : undefined;
+            if (failed)
+                throw new base_fault/* CheckFailed */.EC(failed.id);
+        }
+    };
+}
+/** Sees that the name is free, and tells post that a cluster is about to be made. */
+async function claim({ sh, save }, { cluster }) {
+    await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
+    save({ cluster: cluster.name });
+}
+/** Archives those of a user's images that the local Docker has, and has the nodes import them. */
+function graph_images(run, plan, user, saved, imported) {
+    const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
+    const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
+    return [
+        {
+            name: `save: ${user}`,
+            needs: ['images', ...saved],
+            run: () => saveImages(ours(), file, run.sh)
+        },
+        {
+            name: `images: ${user}`,
+            needs: [`save: ${user}`, ...imported],
+            run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
+        }
+    ];
+}
+async function apply({ sh }, plan, file) {
+    const command = applyCommand(plan, file);
+    const output = await sh(command, { seconds: 60 });
+    if (output.code === 0)
+        return;
+    if (!/RequireDualStack|not configured for dual-stack/.test(output.stderr))
+        throw new base_sh/* CommandError */.Q(command, output);
+    throw new base_fault/* Fault */.vC(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
+        class: 'infrastructure',
+        layer: 'node',
+        hint: "See the cluster's configuration and the `kind` network: pods and Services need subnets of both families.",
+        reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
+    });
+}
+
+;// CONCATENATED MODULE: ./src/run/run.ts
 
 
 
@@ -40274,7 +40326,7 @@ async function run(sh) {
 async function work(run) {
     const over = new AbortController();
     try {
-        run.inputs = (0,src_inputs/* readInputs */.Ko)();
+        run.inputs = (0,inputs_inputs/* readInputs */.Ko)();
         return await Promise.race([job(run), overdue(run.inputs.timeout, over.signal)]);
     }
     catch (error) {
@@ -40289,7 +40341,7 @@ async function job(run) {
     const inputs = known(run.inputs, 'inputs');
     run.ledger.asked = rowsOf(inputs.checks);
     if (run.ledger.asked.length === 0)
-        throw (0,src_inputs/* badInput */.AN)(`checks: found "${lib_core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
+        throw (0,inputs_inputs/* badInput */.AN)(`checks: found "${lib_core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     await run.schedule.run(preparations(run));
     if (run.schedule.failed)
@@ -40305,7 +40357,7 @@ async function job(run) {
     }
     await writeFiles(plan);
     lib_core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
-    await run.schedule.run(phases(run, plan));
+    await run.schedule.run(graph_phases(run, plan));
     return 'done';
 }
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
@@ -40388,137 +40440,85 @@ async function run_broken() {
 
 /***/ }),
 
-/***/ 1912:
+/***/ 8685:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Q: () => (/* binding */ CommandError),
-/* harmony export */   s: () => (/* binding */ must),
-/* harmony export */   sh: () => (/* binding */ sh)
+/* harmony export */   BD: () => (/* binding */ clientImage),
+/* harmony export */   HJ: () => (/* binding */ chartIndex),
+/* harmony export */   V2: () => (/* binding */ echoImage),
+/* harmony export */   Yl: () => (/* binding */ tools),
+/* harmony export */   bI: () => (/* binding */ operatorVersion),
+/* harmony export */   eg: () => (/* binding */ charts),
+/* harmony export */   oH: () => (/* binding */ chartUrl),
+/* harmony export */   qX: () => (/* binding */ nodeImage)
 /* harmony export */ });
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5260);
-
-/** A command that ended with another exit code than 0. */
-class CommandError extends Error {
-    constructor(command, output) {
-        const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
-        const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
-        super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
-        this.name = 'CommandError';
-    }
-}
-/** Joins two argument arrays by a pipe; nothing of them is read as shell. */
-const pipe = (from, into) => [
-    'bash',
-    '-c',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-    'set -o pipefail; "${@:2:$1}" | "${@:$1+2}"',
-    'pipe',
-    `${from.length}`,
-    ...from,
-    ...into
-];
-// timeout makes a process group and kills it whole; setpriv has the kernel end timeout when Node dies.
-const bounded = (line, seconds) => process.platform === 'linux'
-    ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
-    : line;
-/** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-const sh = async (command, { into, seconds = 600 } = {}) => {
-    const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
-    const { exitCode, stdout, stderr } = await _actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H(program, rest, {
-        silent: true,
-        ignoreReturnCode: true,
-        delay: 500 // a grandchild that keeps the pipes open would cost 10 s
-        // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
-    });
-    const code = exitCode; // null, against its type, when a signal ended it
-    return { code: code ?? 137, stdout, stderr, late: code === 124 || code === null };
-};
-/** The standard output of a command that must succeed. Throws CommandError. */
-async function must(sh, command, options) {
-    const output = await sh(command, options);
-    if (output.code !== 0)
-        throw new CommandError(options?.into ?? command, output);
-    return output.stdout;
-}
-
-
-/***/ }),
-
-/***/ 2462:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   G: () => (/* binding */ openState),
-/* harmony export */   u: () => (/* binding */ readState)
-/* harmony export */ });
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
-
-const none = {
-    cluster: null,
-    made: false,
-    work: null,
-    kind: null,
-    undo: [],
-    cleanup: 'always',
-    result: 'error'
-};
-/** Marks this process's successor as post, and starts with nothing made. */
-function openState() {
-    const state = { ...none };
-    const save = (change) => {
-        Object.assign(state, change);
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('run', JSON.stringify(state)); // of a name written twice the last stands
-    };
-    save({});
-    return save;
-}
-/** What main said; null when this process is main. */
-function readState() {
-    const saved = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('run');
-    return saved === '' ? null : { ...none, ...JSON.parse(saved) };
-}
-
-
-/***/ }),
-
-/***/ 910:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   T: () => (/* binding */ until)
-/* harmony export */ });
-/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
-/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(135);
-
-
-/** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
-async function until(work, look, { every = 0.3, patience = 15, busy = () => false } = {}) {
-    let badSince = null;
-    for (;;) {
-        if (work.signal.aborted)
-            throw new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Stopped */ .C9();
-        const found = await look();
-        if (found.is === 'done') {
-            work.waitFor(null);
-            return found.value;
+/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
+const tools = {
+    kind: {
+        version: 'v0.33.0',
+        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
+            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
         }
-        if (found.is === 'lost')
-            throw found.fault;
-        work.waitFor(found.for);
-        if (found.is === 'waiting' || busy())
-            badSince = null;
-        else if (badSince === null)
-            badSince = work.clock();
-        else if (work.clock() - badSince >= patience)
-            throw found.fault;
-        await pause(every, work.signal);
+    },
+    kubectl: {
+        version: 'v1.37.1',
+        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
+        checksumSuffix: '.sha256',
+        sha256: {
+            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
+            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
+        }
+    },
+    helm: {
+        version: 'v3.22.0',
+        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
+            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
+        }
     }
-}
-async function pause(seconds, signal) {
-    await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_0__.setTimeout)(seconds * 1000, undefined, { signal }).catch(() => { }); // the loop sees the abort
-}
+};
+/** The default of kind v0.33.0, from its release notes. */
+const nodeImage = 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
+/** The newest release that the Action was tried with. */
+const operatorVersion = '1.30.3';
+/** The operator's Helm repository; its index has a digest for each chart. */
+const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
+const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
+/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
+const charts = {
+    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
+    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
+    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
+    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
+    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
+    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
+    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
+    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
+    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
+    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
+    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
+    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
+    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
+    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
+    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
+    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
+    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
+    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
+    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
+    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
+    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
+    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
+    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
+};
+/** As Istio's samples name them from release-1.30 on. */
+const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
+const clientImage = 'docker.io/curlimages/curl:8.16.0';
 
 
 /***/ }),

@@ -1,8 +1,8 @@
 import * as core from '@actions/core';
+import {sh} from './base/sh.ts';
 import {cleanUp} from './phases/cleanup.ts';
-import {run} from './run.ts';
-import {sh} from './sh.ts';
-import {readState} from './state.ts';
+import {readState} from './plan/state.ts';
+import {run} from './run/run.ts';
 
 // One bundle for main and post: post finds what main has saved.
 const state = readState();

@@ -1,4 +1,4 @@
-import {layers} from '../results.ts';
+import {layers} from '../results/results.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';

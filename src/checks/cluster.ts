@@ -1,6 +1,6 @@
-import {addressFamily} from '../kube.ts';
+import {addressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
+import type {Family} from '../results/results.ts';
 import {absent, clusterIp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';

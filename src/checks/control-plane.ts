@@ -1,7 +1,14 @@
-import {addressFamily, condition, type Deployment, get, ofKind, type Service} from '../kube.ts';
+import {
+  addressFamily,
+  condition,
+  type Deployment,
+  get,
+  ofKind,
+  type Service
+} from '../base/kube.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
 import type {Istio} from '../phases/mesh.ts';
-import type {Place} from '../results.ts';
+import type {Place} from '../results/results.ts';
 import {type Checking, type Checks, compare, row, skip} from './row.ts';
 
 /** What the API server and istiod said. */

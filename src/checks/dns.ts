@@ -1,5 +1,5 @@
+import {CommandError} from '../base/sh.ts';
 import {servers} from '../manifests/samples.ts';
-import {CommandError} from '../sh.ts';
 import {clusterIp} from './echo.ts';
 import {inClient, plainClient} from './probe.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';

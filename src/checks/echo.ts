@@ -1,6 +1,6 @@
-import {ofFamily, ofKind} from '../kube.ts';
+import {ofFamily, ofKind} from '../base/kube.ts';
 import {client, servers} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
+import type {Family} from '../results/results.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';

@@ -1,6 +1,6 @@
-import {addressFamily, isReady, ofKind} from '../kube.ts';
+import {addressFamily, isReady, ofKind} from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
+import type {Family} from '../results/results.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];

@@ -1,7 +1,7 @@
-import {addressFamily} from '../kube.ts';
+import {addressFamily} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
 import {client} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
-import {must} from '../sh.ts';
+import type {Family} from '../results/results.ts';
 import {absent, clusterIp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';

@@ -1,4 +1,4 @@
-import type {CheckResult} from '../results.ts';
+import type {CheckResult} from '../results/results.ts';
 import type {Finding, Row} from './row.ts';
 
 /** Account of what was found of the rows that were asked for. */

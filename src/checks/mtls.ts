@@ -1,8 +1,8 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../fault.ts';
-import {addressFamily} from '../kube.ts';
+import {Stopped} from '../base/fault.ts';
+import {addressFamily} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
+import type {Family} from '../results/results.ts';
 import {absent, clusterIp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';

@@ -1,4 +1,4 @@
-import {ofFamily} from '../kube.ts';
+import {ofFamily} from '../base/kube.ts';
 import {type Checks, type Preflight, row} from './row.ts';
 
 const command = ['docker', 'network', 'inspect', 'kind'];

@@ -1,5 +1,5 @@
-import {addressFamily, condition, get, type Node} from '../kube.ts';
-import {until} from '../wait.ts';
+import {addressFamily, condition, get, type Node} from '../base/kube.ts';
+import {until} from '../base/wait.ts';
 import {type Checks, compare, row, type Standing} from './row.ts';
 
 const ready = 'node/all/ready';

@@ -1,6 +1,6 @@
-import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../kube.ts';
+import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../base/kube.ts';
+import {until} from '../base/wait.ts';
 import {operatorNamespace} from '../phases/operator.ts';
-import {until} from '../wait.ts';
 import {type Checks, compare, row, type Standing, skip} from './row.ts';
 
 const available = 'operator/sail-operator/available';

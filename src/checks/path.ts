@@ -1,5 +1,5 @@
 import {client} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
+import type {Family} from '../results/results.ts';
 import {absent, clusterIp, podIps} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';

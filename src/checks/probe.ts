@@ -1,7 +1,7 @@
-import {groupBy} from '../group.ts';
-import type {Attempt} from '../results.ts';
-import type {Work} from '../schedule.ts';
-import {CommandError, type Sh} from '../sh.ts';
+import {groupBy} from '../base/group.ts';
+import type {Work} from '../base/schedule.ts';
+import {CommandError, type Sh} from '../base/sh.ts';
+import type {Attempt} from '../results/results.ts';
 
 /** A word sent to an address, which an echo server answers with `hello WORD`. */
 export interface Probe {

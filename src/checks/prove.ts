@@ -1,5 +1,5 @@
-import {groupBy} from '../group.ts';
-import type {Attempt} from '../results.ts';
+import {groupBy} from '../base/group.ts';
+import type {Attempt} from '../results/results.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import type {Checking, Finding, Row} from './row.ts';
 

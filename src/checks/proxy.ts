@@ -1,7 +1,7 @@
-import {addressFamily, isReady, ofKind, type Pod} from '../kube.ts';
+import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
 import {client, samples, servers} from '../manifests/samples.ts';
-import type {Family} from '../results.ts';
-import {must} from '../sh.ts';
+import type {Family} from '../results/results.ts';
 import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */

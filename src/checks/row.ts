@@ -1,8 +1,8 @@
-import type {Thing} from '../kube.ts';
-import type {Plan} from '../plan.ts';
-import type {Attempt, CheckResult, Layer} from '../results.ts';
-import type {Work} from '../schedule.ts';
-import type {Sh} from '../sh.ts';
+import type {Thing} from '../base/kube.ts';
+import type {Work} from '../base/schedule.ts';
+import type {Sh} from '../base/sh.ts';
+import type {Plan} from '../plan/plan.ts';
+import type {Attempt, CheckResult, Layer} from '../results/results.ts';
 
 /** A check before it is made: data, the same from run to run. */
 export type Row = Pick<

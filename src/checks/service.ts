@@ -1,4 +1,4 @@
-import {addressFamily, ofKind, type Service} from '../kube.ts';
+import {addressFamily, ofKind, type Service} from '../base/kube.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
 const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});

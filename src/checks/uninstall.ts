@@ -1,6 +1,6 @@
-import {get} from '../kube.ts';
+import {get} from '../base/kube.ts';
+import {until} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
-import {until} from '../wait.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
 const id = 'uninstall/istio/namespace';

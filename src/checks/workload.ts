@@ -1,4 +1,4 @@
-import {addressFamily, isReady, ofKind, type Pod} from '../kube.ts';
+import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import {workloads} from '../phases/samples.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';

@@ -1,6 +1,6 @@
 import {lt} from 'semver';
 import {stringify} from 'yaml';
-import type {Values} from '../inputs.ts';
+import type {Values} from '../inputs/inputs.ts';
 import {merge} from './kind.ts';
 
 export const istioNamespace = 'istio-system';

@@ -1,8 +1,8 @@
 import {deepmergeCustom} from 'deepmerge-ts';
 import {lt} from 'semver';
 import {stringify} from 'yaml';
-import {badInput, type Values} from '../inputs.ts';
-import type {Family} from '../results.ts';
+import {badInput, type Values} from '../inputs/inputs.ts';
+import type {Family} from '../results/results.ts';
 
 /** Mappings are merged, anything else is replaced, as Helm does it. */
 export const merge = deepmergeCustom({mergeArrays: false});

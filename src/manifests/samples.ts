@@ -1,6 +1,6 @@
 import {isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
-import {badInput} from '../inputs.ts';
-import type {Family} from '../results.ts';
+import {badInput} from '../inputs/inputs.ts';
+import type {Family} from '../results/results.ts';
 
 /** One sample of the documentation: where it goes, and the file that holds it. */
 export interface Sample {

@@ -2,14 +2,14 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {maxSatisfying, rcompare, valid} from 'semver';
 import {parse} from 'yaml';
-import {downloadText, mirrored, wrongChecksum} from '../download.ts';
-import {Fault} from '../fault.ts';
-import {badInput, type Inputs} from '../inputs.ts';
-import {redact, say} from '../log.ts';
-import {chartIndex, charts, chartUrl} from '../pins.ts';
-import type {Work} from '../schedule.ts';
-import {CommandError, must, type Sh} from '../sh.ts';
-import {until} from '../wait.ts';
+import {downloadText, mirrored, wrongChecksum} from '../base/download.ts';
+import {Fault} from '../base/fault.ts';
+import {redact, say} from '../base/log.ts';
+import type {Work} from '../base/schedule.ts';
+import {CommandError, must, type Sh} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import {badInput, type Inputs} from '../inputs/inputs.ts';
+import {chartIndex, charts, chartUrl} from '../versions/pins.ts';
 
 /** An Istio version that the operator can install, and its images. */
 export interface Offer {

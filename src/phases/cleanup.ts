@@ -2,9 +2,9 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import * as core from '@actions/core';
-import {oneLine} from '../log.ts';
-import type {Sh} from '../sh.ts';
-import type {State} from '../state.ts';
+import {oneLine} from '../base/log.ts';
+import type {Sh} from '../base/sh.ts';
+import type {State} from '../plan/state.ts';
 import {deleteCommand} from './cluster.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */

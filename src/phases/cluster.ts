@@ -1,9 +1,9 @@
 import * as path from 'node:path';
-import {Fault} from '../fault.ts';
-import {badInput} from '../inputs.ts';
-import type {Plan} from '../plan.ts';
-import type {Work} from '../schedule.ts';
-import {CommandError, must, type Sh} from '../sh.ts';
+import {Fault} from '../base/fault.ts';
+import type {Work} from '../base/schedule.ts';
+import {CommandError, must, type Sh} from '../base/sh.ts';
+import {badInput} from '../inputs/inputs.ts';
+import type {Plan} from '../plan/plan.ts';
 import {controlPlane, untilSucceeds} from './node.ts';
 
 type Cluster = Plan['cluster'];

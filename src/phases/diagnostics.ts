@@ -1,8 +1,8 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {redact} from '../log.ts';
-import type {Plan} from '../plan.ts';
-import type {Sh} from '../sh.ts';
+import {redact} from '../base/log.ts';
+import type {Sh} from '../base/sh.ts';
+import type {Plan} from '../plan/plan.ts';
 
 /** File → the command whose output it holds. */
 const commands = (node: string): Record<string, string[]> => ({

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {Fault} from '../fault.ts';
-import type {Output, Sh} from '../sh.ts';
+import {Fault} from '../base/fault.ts';
+import type {Output, Sh} from '../base/sh.ts';
 
 /** Where a node sees `imagesIn(plan)`, read-only. */
 export const imagesInNode = '/mnt/dual-stack-images';

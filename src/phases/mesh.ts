@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import {Fault} from '../fault.ts';
+import {Fault} from '../base/fault.ts';
 import {
   type Condition,
   condition,
@@ -8,12 +8,12 @@ import {
   lookAtTrouble,
   type Pod,
   waited
-} from '../kube.ts';
+} from '../base/kube.ts';
+import type {Work} from '../base/schedule.ts';
+import type {Sh} from '../base/sh.ts';
+import {type Look, until} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
-import type {Plan} from '../plan.ts';
-import type {Work} from '../schedule.ts';
-import type {Sh} from '../sh.ts';
-import {type Look, until} from '../wait.ts';
+import type {Plan} from '../plan/plan.ts';
 
 export interface Istio {
   kind: 'Istio';

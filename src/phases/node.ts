@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
-import {oneLine, say} from '../log.ts';
-import type {Plan} from '../plan.ts';
-import type {Work} from '../schedule.ts';
-import type {Output, Sh} from '../sh.ts';
-import {until} from '../wait.ts';
+import {oneLine, say} from '../base/log.ts';
+import type {Work} from '../base/schedule.ts';
+import type {Output, Sh} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import type {Plan} from '../plan/plan.ts';
 
 type Cluster = Plan['cluster'];
 

@@ -1,9 +1,9 @@
 import * as path from 'node:path';
-import {Fault} from '../fault.ts';
-import type {Plan} from '../plan.ts';
-import type {Work} from '../schedule.ts';
-import type {Output, Sh} from '../sh.ts';
-import {until} from '../wait.ts';
+import {Fault} from '../base/fault.ts';
+import type {Work} from '../base/schedule.ts';
+import type {Output, Sh} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import type {Plan} from '../plan/plan.ts';
 
 export const operatorNamespace = 'sail-operator';
 

@@ -1,8 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {downloadText, mirrored} from '../download.ts';
-import {Fault} from '../fault.ts';
-import {badInput, type Inputs} from '../inputs.ts';
+import {downloadText, mirrored} from '../base/download.ts';
+import {Fault} from '../base/fault.ts';
 import {
   condition,
   type Deployment,
@@ -11,12 +10,13 @@ import {
   lookAtTrouble,
   type Pod,
   waited
-} from '../kube.ts';
+} from '../base/kube.ts';
+import type {Work} from '../base/schedule.ts';
+import {must, type Sh} from '../base/sh.ts';
+import {type Look, until} from '../base/wait.ts';
+import {badInput, type Inputs} from '../inputs/inputs.ts';
 import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
-import type {Plan, SampleFiles} from '../plan.ts';
-import type {Work} from '../schedule.ts';
-import {must, type Sh} from '../sh.ts';
-import {type Look, until} from '../wait.ts';
+import type {Plan, SampleFiles} from '../plan/plan.ts';
 import {applyCommand} from './mesh.ts';
 
 const selector = 'app in (tcp-echo,sleep)';

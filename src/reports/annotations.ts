@@ -1,4 +1,4 @@
-import type {CheckResult, Results} from '../results.ts';
+import type {CheckResult, Results} from '../results/results.ts';
 import {
   brokenCheck,
   clip,

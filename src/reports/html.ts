@@ -1,4 +1,4 @@
-import type {CheckResult, Place, Results} from '../results.ts';
+import type {CheckResult, Place, Results} from '../results/results.ts';
 import {styles} from './styles.ts';
 import {
   type Bar,

@@ -1,5 +1,5 @@
 import Builder from 'fast-xml-builder';
-import type {Attempt, CheckResult, PhaseResult, Results} from '../results.ts';
+import type {Attempt, CheckResult, PhaseResult, Results} from '../results/results.ts';
 import {headline, line, plain} from './view.ts';
 
 /** An element: `@name` is an attribute, `#text` the text, anything else child elements. */

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
-import type {Plan} from '../plan.ts';
-import type {Results} from '../results.ts';
+import type {Plan} from '../plan/plan.ts';
+import type {Results} from '../results/results.ts';
 import {files} from './files.ts';
 
 /** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */

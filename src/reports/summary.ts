@@ -1,4 +1,4 @@
-import type {CheckResult, Results} from '../results.ts';
+import type {CheckResult, Results} from '../results/results.ts';
 import {files} from './files.ts';
 import {code, fence, row, text} from './markdown.ts';
 import {

@@ -1,5 +1,5 @@
 import {stripVTControlCharacters} from 'node:util';
-import {groupBy} from '../group.ts';
+import {groupBy} from '../base/group.ts';
 import {
   type CheckResult,
   type Failure,
@@ -9,7 +9,7 @@ import {
   layers,
   type PhaseResult,
   type Results
-} from '../results.ts';
+} from '../results/results.ts';
 import {files} from './files.ts';
 
 /** What the summary, the HTML report and the annotations all show, derived once. Pure. */

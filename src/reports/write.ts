@@ -1,8 +1,8 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import type {Plan} from '../plan.ts';
-import type {Results} from '../results.ts';
+import type {Plan} from '../plan/plan.ts';
+import type {Results} from '../results/results.ts';
 import {files} from './files.ts';
 import {html} from './html.ts';
 import {junit} from './junit.ts';

@@ -1,4 +1,4 @@
-import type {FailureClass, Layer} from './results.ts';
+import type {FailureClass, Layer} from '../results/results.ts';
 
 export interface Cause {
   class: FailureClass;

@@ -1,8 +1,8 @@
-import about from '../package.json' with {type: 'json'};
+import about from '../../package.json' with {type: 'json'};
+import {givenInputs} from '../inputs/inputs.ts';
+import {type Results, schema} from '../results/results.ts';
 import type {Diagnosis} from './diagnose.ts';
-import {givenInputs} from './inputs.ts';
 import type {Known} from './known.ts';
-import {type Results, schema} from './results.ts';
 
 /** What the run knows, and its diagnosis, as results.json has it. */
 export function gather(run: Known, {result, failure, checks}: Diagnosis): Results {

@@ -1,6 +1,6 @@
+import type {PhaseResult} from '../results/results.ts';
 import {Stopped} from './fault.ts';
 import {say} from './log.ts';
-import type {PhaseResult} from './results.ts';
 
 /** Seconds since the start of the run. */
 export type Clock = () => number;

@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
-import {type Row, rowsOf} from './checks/catalogue.ts';
-import type {Inputs, Values} from './inputs.ts';
-import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from './manifests/istio.ts';
-import {kindConfig, kindYaml, nodeNames} from './manifests/kind.ts';
+import {type Row, rowsOf} from '../checks/catalogue.ts';
+import type {Inputs, Values} from '../inputs/inputs.ts';
+import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
+import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import {
   builtIn,
   client,
@@ -14,11 +14,11 @@ import {
   type Sample,
   samples,
   splitManifests
-} from './manifests/samples.ts';
-import {strictYaml} from './manifests/strict.ts';
-import {type Chart, chooseIstio} from './phases/chart.ts';
-import {clientImage, echoImage} from './pins.ts';
-import type {Family} from './results.ts';
+} from '../manifests/samples.ts';
+import {strictYaml} from '../manifests/strict.ts';
+import {type Chart, chooseIstio} from '../phases/chart.ts';
+import type {Family} from '../results/results.ts';
+import {clientImage, echoImage} from '../versions/pins.ts';
 
 /** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples';

@@ -8,7 +8,7 @@ import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 import {lab, plainEnvoy} from './lab.mjs';
 
-const root = import.meta.dirname;
+const root = path.resolve(import.meta.dirname, '..');
 const SKIPPED = 77; // an exit code that says: nothing was tried
 
 /** The workflow's variables in the lab. */

@@ -1,20 +1,32 @@
 import * as path from 'node:path';
+import {CheckFailed, Fault} from '../base/fault.ts';
+import {get, type Thing} from '../base/kube.ts';
+import type {Phase, Work} from '../base/schedule.ts';
+import {CommandError} from '../base/sh.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
-import {CheckFailed, Fault} from '../fault.ts';
-import {type Known, known} from '../known.ts';
-import {get, type Thing} from '../kube.ts';
-import type {ImageUser, Plan} from '../plan.ts';
-import type {Phase, Work} from '../schedule.ts';
-import {CommandError} from '../sh.ts';
-import {provideChart} from './chart.ts';
-import {cordon, createCluster, refuseTaken, uncordon} from './cluster.ts';
-import {findLocal, imagesIn, importImages, pullImages, saveImages} from './images.ts';
-import {applyCommand, applyOnceServed, removeCommand, untilHealthy, untilIstiod} from './mesh.ts';
-import {skipDetection, unpackImages, untilApi, untilContainerd, untilServices} from './node.ts';
-import {createCrds, installOperator} from './operator.ts';
-import {deploySamples, readSamples} from './samples.ts';
-import {provideTool} from './tools.ts';
+import {provideChart} from '../phases/chart.ts';
+import {cordon, createCluster, refuseTaken, uncordon} from '../phases/cluster.ts';
+import {findLocal, imagesIn, importImages, pullImages, saveImages} from '../phases/images.ts';
+import {
+  applyCommand,
+  applyOnceServed,
+  removeCommand,
+  untilHealthy,
+  untilIstiod
+} from '../phases/mesh.ts';
+import {
+  skipDetection,
+  unpackImages,
+  untilApi,
+  untilContainerd,
+  untilServices
+} from '../phases/node.ts';
+import {createCrds, installOperator} from '../phases/operator.ts';
+import {deploySamples, readSamples} from '../phases/samples.ts';
+import {provideTool} from '../phases/tools.ts';
+import type {ImageUser, Plan} from '../plan/plan.ts';
+import {type Known, known} from './known.ts';
 
 /** What the plan is made of, and what must hold before anything is made. */
 export function preparations(run: Known): Phase[] {

@@ -3,10 +3,10 @@ import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import {faults} from './faults.mjs';
-import {recording, recordings} from './play.mjs';
+import {faults} from '../rehearsal/faults.mjs';
+import {recording, recordingDirectory, recordings} from '../rehearsal/play.mjs';
 
-const root = path.resolve(import.meta.dirname, '..', '..');
+const root = path.resolve(import.meta.dirname, '..');
 const recorded = Object.keys(faults).filter(name => recordings().includes(name));
 const cell = text => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 const short = text => (text.length > 300 ? `${text.slice(0, 300)}…` : text);
@@ -31,13 +31,13 @@ ${rows.join('\n')}
 /** Plays a recording; its message and hint, as the bundle words them now, go into recording.json. */
 function refresh(name, temp) {
   const results = path.join(temp, name);
-  const command = ['start.mjs', '--recording', name, '--results-dir', results];
+  const command = ['scripts/start.mjs', '--recording', name, '--results-dir', results];
   spawnSync(process.execPath, command, {cwd: root, stdio: 'ignore'});
   const {failure} = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));
   const about = recording(name);
   const fault = {...about.fault, message: failure.message, hint: failure.hint};
   fs.writeFileSync(
-    path.join(import.meta.dirname, name, 'recording.json'),
+    path.join(recordingDirectory(name), 'recording.json'),
     `${JSON.stringify({...about, fault}, null, 2)}\n`
   );
 }

@@ -10,7 +10,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {parseArgs} from 'node:util';
 import {parse} from 'yaml';
 
-const root = import.meta.dirname;
+const root = path.resolve(import.meta.dirname, '..');
 const {inputs, runs} = parse(fs.readFileSync(path.join(root, 'action.yml'), 'utf8'));
 const own = {
   rehearse: {
@@ -106,7 +106,7 @@ function rehearsalReason({rehearse, recording, 'dry-run': dryRun}) {
 }
 
 async function player(name) {
-  const {rehearse} = await import('./__tests__/recordings/play.mjs');
+  const {rehearse} = await import('../rehearsal/play.mjs');
   try {
     return rehearse(name);
   } catch (error) {

@@ -26,12 +26,17 @@ export function standIns(mode, names = programs) {
   return {directory, bin, remove: () => fs.rmSync(directory, {recursive: true, force: true})};
 }
 
+const kept = path.join(here, 'recordings');
+
+/** Where a recording is, or will be. */
+export const recordingDirectory = name => path.join(kept, name);
+
 /** The names of the recordings at hand. */
 export function recordings() {
+  if (!fs.existsSync(kept)) return [];
   return fs
-    .readdirSync(here, {withFileTypes: true})
-    .filter(entry => fs.existsSync(path.join(here, entry.name, 'recording.json')))
-    .map(entry => entry.name)
+    .readdirSync(kept)
+    .filter(name => fs.existsSync(path.join(recordingDirectory(name), 'recording.json')))
     .sort();
 }
 
@@ -41,7 +46,7 @@ export function recording(name) {
     throw new Error(
       `no recording ${JSON.stringify(name)}; there are: ${recordings().join(', ') || 'none'}`
     );
-  return JSON.parse(fs.readFileSync(path.join(here, name, 'recording.json'), 'utf8'));
+  return JSON.parse(fs.readFileSync(path.join(recordingDirectory(name), 'recording.json'), 'utf8'));
 }
 
 const readLines = file => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean);
@@ -73,7 +78,7 @@ function index(calls, directory) {
 export function rehearse(name) {
   const {inputs} = recording(name);
   const {directory, bin, remove} = standIns('replay');
-  index(readCalls(path.join(here, name)), path.join(directory, 'answers'));
+  index(readCalls(recordingDirectory(name)), path.join(directory, 'answers'));
   fs.mkdirSync(path.join(directory, 'turns'));
   const file = path.join(directory, 'misses');
   fs.writeFileSync(file, '');

@@ -9,7 +9,7 @@ import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 import {lab, plainEnvoy} from './lab.mjs';
 
-const root = import.meta.dirname;
+const root = path.resolve(import.meta.dirname, '..');
 const steps = path.join(root, '..', 'shared', 'bench', 'documented-steps');
 const chart = `${lab.mirror}/${lab.chart.replace('https://', '')}`;
 const sampleImages = ['registry.istio.io/release/tcp-echo-server:1.3', 'curlimages/curl:8.16.0'];
@@ -39,7 +39,7 @@ async function run(program, args, more = {}) {
 
 /** The page's samples, as files. */
 async function writeSamples() {
-  const {builtIn} = await import('./src/manifests/samples.ts');
+  const {builtIn} = await import('../src/manifests/samples.ts');
   for (const [name, text] of Object.entries(
     builtIn({echo: sampleImages[0], client: `docker.io/${sampleImages[1]}`})
   )) {
@@ -89,7 +89,7 @@ async function action() {
     ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path']))
   };
   const {started} = await run(process.execPath, [
-    'start.mjs',
+    'scripts/start.mjs',
     ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
   ]);
   const found = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));

@@ -1,5 +1,5 @@
-import {Fault} from './fault.ts';
-import {oneLine, redact} from './log.ts';
+import {Fault} from '../base/fault.ts';
+import {oneLine, redact} from '../base/log.ts';
 import {
   type CheckResult,
   type Failure,
@@ -8,7 +8,7 @@ import {
   layers,
   type PhaseResult,
   type Result
-} from './results.ts';
+} from '../results/results.ts';
 
 /** Whose fault it is when a layer does not hold, and what a person can do about it. */
 const blame: Record<Layer, {class: FailureClass; hint: string}> = {

@@ -15,7 +15,7 @@ if (!program) {
   process.exit(skipped);
 }
 const {html} = await import('../src/reports/html.ts');
-const {failed, hostileRun, many, passed} = await import('./results.ts');
+const {failed, hostileRun, many, passed} = await import('../__tests__/results.ts');
 const pages = {passed: passed(), failed: failed(), hostile: hostileRun(), '100 targets': many(100)};
 const widths = [390, 1280];
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-browser-'));

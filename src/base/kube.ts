@@ -1,5 +1,5 @@
+import type {FailureClass, Layer} from '../results/results.ts';
 import {Fault} from './fault.ts';
-import type {FailureClass, Layer} from './results.ts';
 import {must, type Sh} from './sh.ts';
 import type {Look} from './wait.ts';
 

@@ -1,25 +1,25 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import {rowsOf} from './checks/catalogue.ts';
+import {group, oneLine, say} from '../base/log.ts';
+import type {Sh} from '../base/sh.ts';
+import {rowsOf} from '../checks/catalogue.ts';
+import {badInput, readInputs} from '../inputs/inputs.ts';
+import {kindYaml, withMount} from '../manifests/kind.ts';
+import {collectDiagnostics} from '../phases/diagnostics.ts';
+import {imagesIn, imagesInNode} from '../phases/images.ts';
+import {makePlan, type Plan} from '../plan/plan.ts';
+import {openState} from '../plan/state.ts';
+import {annotations} from '../reports/annotations.ts';
+import {files} from '../reports/files.ts';
+import {outputs} from '../reports/outputs.ts';
+import {script} from '../reports/script.ts';
+import {writeReports} from '../reports/write.ts';
+import type {Results} from '../results/results.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {gather, rehearsal} from './gather.ts';
-import {badInput, readInputs} from './inputs.ts';
+import {phases, preparations} from './graph.ts';
 import {type Known, known, startKnowing} from './known.ts';
-import {group, oneLine, say} from './log.ts';
-import {kindYaml, withMount} from './manifests/kind.ts';
-import {collectDiagnostics} from './phases/diagnostics.ts';
-import {phases, preparations} from './phases/graph.ts';
-import {imagesIn, imagesInNode} from './phases/images.ts';
-import {makePlan, type Plan} from './plan.ts';
-import {annotations} from './reports/annotations.ts';
-import {files} from './reports/files.ts';
-import {outputs} from './reports/outputs.ts';
-import {script} from './reports/script.ts';
-import {writeReports} from './reports/write.ts';
-import type {Results} from './results.ts';
-import type {Sh} from './sh.ts';
-import {openState} from './state.ts';
 
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 export async function run(sh: Sh): Promise<void> {

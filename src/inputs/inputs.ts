@@ -3,11 +3,11 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {parse} from 'yaml';
-import {Fault} from './fault.ts';
-import {redact} from './log.ts';
-import {nodeImage, operatorVersion, tools} from './pins.ts';
-import {ownFiles} from './reports/files.ts';
-import type {Family} from './results.ts';
+import {Fault} from '../base/fault.ts';
+import {redact} from '../base/log.ts';
+import {ownFiles} from '../reports/files.ts';
+import type {Family} from '../results/results.ts';
+import {nodeImage, operatorVersion, tools} from '../versions/pins.ts';
 
 export type Values = Record<string, unknown>;
 

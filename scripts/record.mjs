@@ -1,17 +1,16 @@
-// npm run record -- NAME [flags of npm start]: a real run in the lab, recorded into the directory NAME beside
-// this file. A NAME of faults.mjs has that fault caused, and is stored only when it is told as it should be.
+// npm run record -- NAME [flags of npm start]: a real run in the lab, recorded into rehearsal/recordings.
+// A NAME of rehearsal/faults.mjs has that fault caused, and is stored only when it is told as it should be.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {gzipSync} from 'node:zlib';
 import {deepmerge} from 'deepmerge-ts';
-import {lab, plainEnvoy} from '../../lab.mjs';
-import {faults} from './faults.mjs';
-import {standIns} from './play.mjs';
+import {faults} from '../rehearsal/faults.mjs';
+import {recordingDirectory, standIns} from '../rehearsal/play.mjs';
+import {lab, plainEnvoy} from './lab.mjs';
 
-const here = import.meta.dirname;
-const root = path.resolve(here, '..', '..');
+const root = path.resolve(import.meta.dirname, '..');
 /** Tools from PATH, where the recorders stand; a downloaded one would go past them. */
 const PATH_TOOLS = ['kind-version', 'kubectl-version', 'helm-version'];
 
@@ -89,7 +88,7 @@ async function realRun(flags, {directory, bin}, fault) {
   const results = path.join(directory, 'results');
   const tools = PATH_TOOLS.flatMap(name => [`--${name}`, 'path']);
   const command = [
-    path.join(root, 'start.mjs'),
+    path.join(root, 'scripts/start.mjs'),
     ...labFlags(fault),
     ...flags,
     ...tools,
@@ -218,9 +217,9 @@ const shell = script => spawnSync('bash', ['--norc', '-uc', script], {stdio: 'in
 const readJsonOr = (file, other) => (fs.existsSync(file) ? readJson(file) : other);
 
 function store(name, calls, about) {
-  const target = path.join(here, name);
+  const target = recordingDirectory(name);
   fs.rmSync(target, {recursive: true, force: true});
-  fs.mkdirSync(target);
+  fs.mkdirSync(target, {recursive: true});
   fs.writeFileSync(path.join(target, 'recording.json'), `${JSON.stringify(about, null, 2)}\n`);
   fs.writeFileSync(
     path.join(target, 'calls.jsonl.gz'),
