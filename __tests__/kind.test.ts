@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import type {Values} from '../src/inputs/inputs.ts';
+import type {Values} from '../src/inputs/readers.ts';
 import {kindConfig as configFor, kindYaml, nodeNames, withMount} from '../src/manifests/kind.ts';
 import type {Family} from '../src/results/results.ts';
 

@@ -2,11 +2,11 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
-import {catalogue} from '../src/checks/catalogue.ts';
+import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
 import {clientImage, echoImage, nodeImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
-import {chart, planOf} from './planned.ts';
+import {chart, inputsOf, planOf} from './planned.ts';
 
 eachOnRunner();
 
@@ -185,13 +185,13 @@ describe('makePlan', () => {
     ['a family of a layer', '^echo/.*/ipv6$', ['echo/dual-stack/ipv6', 'echo/ipv6/ipv6']],
     ['all but', '!.', []]
   ])('checks: %s', (_, checks, ids) => {
-    expect(planOf({checks}).checks.map(({id}) => id)).toEqual(ids);
+    expect(rowsOf(inputsOf({checks}).checks).map(({id}) => id)).toEqual(ids);
   });
 
   test('the documentation has its own validations, and they can be run alone', () => {
     const seeds = catalogue.filter(({title}) => title.startsWith('seed'));
     const pattern = `^(${seeds.map(({id}) => id).join('|')})$`;
-    expect(planOf({checks: pattern}).checks.map(({id}) => id)).toEqual([
+    expect(rowsOf(inputsOf({checks: pattern}).checks).map(({id}) => id)).toEqual([
       'service/dual-stack/policy',
       'echo/dual-stack/name',
       'echo/ipv4/name',

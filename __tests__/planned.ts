@@ -1,6 +1,6 @@
 import {type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import type {Chart} from '../src/phases/chart.ts';
 import {makePlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
+import type {Chart} from '../src/versions/chart.ts';
 import {give} from './fake.ts';
 
 /** A chart that offers three versions. */

@@ -72,7 +72,14 @@ describe('the bundle, rehearsed', () => {
         fs.readFileSync(path.join(root, recordingsHere, name, 'recording.json'), 'utf8')
       );
       const results = path.join(fresh(), 'results');
-      const args = [path.join('scripts', 'start.mjs'), '--rehearse', '--recording', name, '--results-dir', results];
+      const args = [
+        path.join('scripts', 'start.mjs'),
+        '--rehearse',
+        '--recording',
+        name,
+        '--results-dir',
+        results
+      ];
       const {code, stdout} = await run(process.execPath, args, {cwd: root});
       expect(stdout).not.toContain('no recorded answer');
       const {result, failure, rehearsal, checks} = JSON.parse(
@@ -622,20 +629,20 @@ describe('a rehearsal by npm start', () => {
       }`);
       const real = fakePrograms({docker: 'echo 28', kind: 'echo "a cluster"'});
       const taken = ['round', '--istio-version', '1.29', '--mirror', 'http://127.0.0.1:1'];
-      const recorded = await run(
-        process.execPath,
-        [path.join('scripts', 'record.mjs'), ...taken],
-        {
-          cwd: here,
-          env: {PATH: `${real}:${process.env.PATH}`}
-        }
-      );
+      const recorded = await run(process.execPath, [path.join('scripts', 'record.mjs'), ...taken], {
+        cwd: here,
+        env: {PATH: `${real}:${process.env.PATH}`}
+      });
       const about = JSON.parse(
         fs.readFileSync(path.join(here, recordingsHere, 'round', 'recording.json'), 'utf8')
       );
-      const played = await run(process.execPath, [path.join('scripts', 'start.mjs'), '--recording', 'round'], {
-        cwd: here
-      });
+      const played = await run(
+        process.execPath,
+        [path.join('scripts', 'start.mjs'), '--recording', 'round'],
+        {
+          cwd: here
+        }
+      );
       expect(recorded.stdout).toContain('Recorded 1 calls');
       expect(about).toMatchObject({
         inputs: {

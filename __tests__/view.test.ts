@@ -1,24 +1,16 @@
 import {describe, expect, test} from '@jest/globals';
 import {
-  carriedOver,
-  clip,
-  criticalPath,
-  duration,
   failures,
-  familyOf,
   greenAllTheSame,
-  grids,
-  headline,
   layerRows,
   layersHold,
-  line,
-  longestWaits,
-  plain,
-  spans,
-  timeline,
   triesOf,
   tryWords
-} from '../src/reports/view.ts';
+} from '../src/reports/findings.ts';
+import {grids} from '../src/reports/grid.ts';
+import {criticalPath, longestWaits, timeline} from '../src/reports/timeline.ts';
+import {headline} from '../src/reports/verdict.ts';
+import {carriedOver, clip, duration, familyOf, line, plain, spans} from '../src/reports/words.ts';
 import type {FailureClass, Layer, Results} from '../src/results/results.ts';
 import {cancelled, changed, check, error, failed, flaky, many, passed, phase} from './results.ts';
 

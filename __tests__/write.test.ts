@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {ownFiles} from '../src/reports/files.ts';
 import {writeReports} from '../src/reports/write.ts';
+import {ownFiles} from '../src/results/files.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
 import {error, passed} from './results.ts';

@@ -31044,6 +31044,7 @@ module.exports = {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   AN: () => (/* binding */ badInput),
 /* harmony export */   C9: () => (/* binding */ Stopped),
 /* harmony export */   EC: () => (/* binding */ CheckFailed),
 /* harmony export */   vC: () => (/* binding */ Fault)
@@ -31057,6 +31058,8 @@ class Fault extends Error {
         this.because = because;
     }
 }
+/** A Fault of class `input`; nothing has been made when it is thrown. */
+const badInput = (message) => new Fault(message, { class: 'input', hint: 'Correct the inputs; nothing was made.' });
 /** The work was given up because another part of the run failed. */
 class Stopped extends Error {
     constructor() {
@@ -31223,238 +31226,6 @@ async function pause(seconds, signal) {
 
 /***/ }),
 
-/***/ 8028:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   AN: () => (/* binding */ badInput),
-/* harmony export */   Ko: () => (/* binding */ readInputs),
-/* harmony export */   PC: () => (/* binding */ givenInputs)
-/* harmony export */ });
-/* unused harmony exports defaults, inputNames */
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3024);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8815);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3179);
-/* harmony import */ var _reports_files_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6980);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
-
-
-
-
-
-
-
-
-
-/** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
-const readers = {
-    'cluster-name': matching(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes'),
-    'node-image': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .nodeImage */ .qX, image),
-    'kind-config': or(null, yamlOrFile),
-    'ip-families': families,
-    'kind-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.kind.version, toolVersion),
-    'kubectl-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.kubectl.version, toolVersion),
-    'helm-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl.helm.version, toolVersion),
-    'operator-version': or(_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .operatorVersion */ .bI, release),
-    'operator-chart': or(null, fileOrUrl),
-    'operator-image': or(null, image),
-    'operator-values': or(null, yaml),
-    'istio-version': or(null, release),
-    'istio-values': or(null, yaml),
-    'istio-cni': oneOf('auto', 'true', 'false'),
-    samples: or(null, fileOrUrl),
-    'echo-image': or(null, image),
-    'client-image': or(null, image),
-    checks: or(null, pattern),
-    retries: count,
-    'check-timeout': duration,
-    'fail-on-flaky': boolean,
-    'injection-label': matching(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
-    timeout: duration,
-    cleanup: oneOf('always', 'on-success', 'never'),
-    diagnostics: oneOf('on-failure', 'always', 'never'),
-    'results-dir': or(null, resultsDir),
-    mirror: or(null, httpUrl),
-    'dry-run': boolean
-};
-/** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
-const defaults = {
-    'cluster-name': 'istio-ds',
-    'ip-families': 'ipv4,ipv6',
-    'istio-cni': 'auto',
-    retries: '1',
-    'check-timeout': '3s',
-    'fail-on-flaky': 'false',
-    'injection-label': 'istio-injection=enabled',
-    timeout: '15m',
-    cleanup: 'always',
-    diagnostics: 'on-failure',
-    'dry-run': 'false'
-};
-const inputNames = Object.keys(readers);
-/** Reads every input. Throws one Fault of class `input` that names every bad one. */
-function readInputs() {
-    const problems = [];
-    const inputs = {};
-    for (const name of inputNames) {
-        const value = given(name);
-        try {
-            inputs[name] = readers[name](value);
-        }
-        catch (error) {
-            const accepted = error instanceof Error ? error.message : String(error);
-            const found = name.endsWith('-values') ? `${value.length} characters` : (0,_base_log_js__WEBPACK_IMPORTED_MODULE_6__/* .redact */ .E$)(quoted(value));
-            problems.push(`${name}: found ${found}; ${accepted}`);
-        }
-    }
-    if (problems.length > 0)
-        throw badInput(problems.join('\n'));
-    return inputs;
-}
-/** A Fault of class `input`; nothing has been made when it is thrown. */
-const badInput = (message) => new _base_fault_js__WEBPACK_IMPORTED_MODULE_5__/* .Fault */ .vC(message, { class: 'input', hint: 'Correct the inputs; nothing was made.' });
-/** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
-function givenInputs() {
-    const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
-    return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
-}
-const given = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .getInput */ .V4(name) || (defaults[name] ?? '');
-function shown(name, value) {
-    if (name.endsWith('-values') || (name === 'kind-config' && !node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(inWorkspace(value))))
-        return `sha256:${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
-    if (!URL.canParse(value) || !value.includes('//'))
-        return value;
-    const url = new URL(value);
-    return `${url.protocol}//${url.host}${url.pathname}`;
-}
-const quoted = (value) => value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-const accepts = (what) => new Error(`accepted is ${what}`);
-/** A reader that takes `missing` for an input that is not given. */
-function or(missing, read) {
-    return (value) => (value === '' ? missing : read(value));
-}
-function oneOf(...choices) {
-    return (value) => {
-        const found = choices.find(choice => choice === value);
-        if (found === undefined)
-            throw accepts(`one of ${choices.join(', ')}`);
-        return found;
-    };
-}
-function matching(shape, what) {
-    return (value) => {
-        if (!shape.test(value))
-            throw accepts(what);
-        return value;
-    };
-}
-function boolean(value) {
-    return oneOf('true', 'false')(value) === 'true';
-}
-function image(value) {
-    // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
-    const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
-    return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
-}
-function families(value) {
-    return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
-}
-/** With a leading `v`, as the tools' releases are named; or `path`. */
-function toolVersion(value) {
-    if (value === 'path')
-        return value;
-    const [, version] = /^v?(\d+\.\d+\.\d+(?:-[\w.]+)?)$/.exec(value) ?? [];
-    if (version === undefined)
-        throw accepts('a version such as `v1.2.3`, or `path`');
-    return `v${version}`;
-}
-/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`. */
-function release(value) {
-    const [, version] = /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value) ?? [];
-    if (version === undefined)
-        throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
-    return version;
-}
-function count(value) {
-    if (!/^\d{1,2}$/.test(value))
-        throw accepts('a whole number from 0 to 99');
-    return Number(value);
-}
-/** In seconds. */
-function duration(value) {
-    const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(value) ?? [];
-    const seconds = Number(number) * { s: 1, m: 60, h: 3600 }[unit];
-    if (!(seconds > 0 && seconds <= 86400))
-        throw accepts('a time such as `3s`, `15m` or `1h`');
-    return seconds;
-}
-function yaml(value) {
-    const what = accepts('YAML with a mapping, such as `key: value`');
-    let parsed;
-    try {
-        parsed = (0,yaml__WEBPACK_IMPORTED_MODULE_4__/* .parse */ .qg)(value, { maxAliasCount: 100 });
-    }
-    catch (error) {
-        throw new Error(`${what.message} (${error.message.split('\n')[0]})`);
-    }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-        throw what;
-    return parsed;
-}
-function yamlOrFile(value) {
-    const file = inWorkspace(value);
-    return yaml(!value.includes('\n') && node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(file) ? node_fs__WEBPACK_IMPORTED_MODULE_1__.readFileSync(file, 'utf8') : value);
-}
-function httpUrl(value) {
-    if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
-        throw accepts('a URL such as `https://mirror.example/base`');
-    return value.replace(/\/+$/, '');
-}
-/** An https URL as it is, or the absolute path of something that exists. */
-function fileOrUrl(value) {
-    if (/^https?:\/\//.test(value))
-        return httpUrl(value);
-    const file = inWorkspace(value);
-    if (!node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(file))
-        throw accepts('a path that exists, or a URL');
-    return file;
-}
-/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
-function pattern(value) {
-    const leaveOut = value.startsWith('!');
-    try {
-        return { matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut };
-    }
-    catch {
-        throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
-    }
-}
-function resultsDir(value) {
-    const directory = inWorkspace(value);
-    if (!node_fs__WEBPACK_IMPORTED_MODULE_1__.existsSync(directory))
-        return directory;
-    const what = 'a directory that is missing, empty, or holds results of ours';
-    if (!node_fs__WEBPACK_IMPORTED_MODULE_1__.statSync(directory).isDirectory())
-        throw accepts(what);
-    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_1__.readdirSync(directory).find(name => !_reports_files_js__WEBPACK_IMPORTED_MODULE_7__/* .ownFiles */ .J.includes(name));
-    if (foreign !== undefined)
-        throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
-    return directory;
-}
-function inWorkspace(value) {
-    return node_path__WEBPACK_IMPORTED_MODULE_2__.resolve(process.env.GITHUB_WORKSPACE || '.', value);
-}
-
-
-/***/ }),
-
 /***/ 1730:
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
@@ -31463,7 +31234,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1946);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3118);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6634);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9224);
 
 
 
@@ -31552,9 +31323,7 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
-/* harmony import */ var _inputs_inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8028);
-/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1130);
-
+/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1130);
 
 
 
@@ -31585,7 +31354,7 @@ async function refuseTaken(name, sh) {
     if (clusters.includes(name))
         throw taken(name);
 }
-const taken = (name) => (0,_inputs_inputs_js__WEBPACK_IMPORTED_MODULE_3__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
+const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
 async function createCluster(plan, sh, refused) {
     const output = await sh(createCommand(plan), { seconds: 900 });
@@ -31613,11 +31382,11 @@ function createFault(said, name) {
 }
 /** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
 async function cordon(cluster, work, sh) {
-    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)];
-    await (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
+    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .controlPlane */ .mM)(cluster)];
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
 }
 async function uncordon(cluster, sh) {
-    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_4__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
 }
 
 
@@ -31782,28 +31551,7 @@ function readState() {
 
 /***/ }),
 
-/***/ 6980:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   J: () => (/* binding */ ownFiles),
-/* harmony export */   a: () => (/* binding */ files)
-/* harmony export */ });
-/** What a results directory holds, and nothing else. */
-const files = {
-    results: 'results.json',
-    junit: 'junit.xml',
-    summary: 'summary.md',
-    report: 'report.html',
-    script: 'reproduce.sh',
-    diagnostics: 'diagnostics'
-};
-const ownFiles = Object.values(files);
-
-
-/***/ }),
-
-/***/ 6634:
+/***/ 9224:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31818,6 +31566,8 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var lib_core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
 ;// CONCATENATED MODULE: ./src/results/results.ts
@@ -31855,8 +31605,6 @@ const failureClasses = (/* unused pure expression or super */ null && ([
 /** True when the check holds, at the first try or a later one. */
 const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
 
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/sh.ts
 var base_sh = __nccwpck_require__(1946);
 ;// CONCATENATED MODULE: ./src/base/kube.ts
@@ -31944,8 +31692,6 @@ function lookAtTrouble(pods, who) {
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var dist = __nccwpck_require__(8815);
-// EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs_inputs = __nccwpck_require__(8028);
 ;// CONCATENATED MODULE: ./src/manifests/samples.ts
 
 
@@ -31959,6 +31705,11 @@ const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
 const samples = [...servers, client];
 /** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
 const plainNamespace = 'plain';
+/** Namespace and app of every workload that the checks use. */
+const workloads = [
+    ...samples.map(({ namespace, app }) => ({ namespace, app })),
+    ...[servers[0], client].map(sample => ({ namespace: plainNamespace, app: sample?.app ?? '' }))
+];
 /** Our own counterparts of the documentation's files, by their names there. */
 const builtIn = (images) => ({
     'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
@@ -31982,7 +31733,7 @@ function splitManifests(text, namespace, image) {
     for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
         const [error] = document.errors;
         if (error)
-            throw (0,inputs_inputs/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
+            throw (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
         if (!(0,dist/* isMap */.jh)(document.contents))
             continue; // nothing between two separators
         document.setIn(['metadata', 'namespace'], namespace);
@@ -32997,7 +32748,7 @@ function smallKeys(image) {
 function kindConfig([first], more, image) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
-        throw (0,inputs_inputs/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
+        throw (0,base_fault/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
     return merge({
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
@@ -33027,12 +32778,12 @@ function nodeNames(cluster, config) {
 function nodesOf({ nodes = [{}] }) {
     if (Array.isArray(nodes) && nodes.length > 0)
         return nodes.map(node => mapping(node, 'nodes'));
-    throw (0,inputs_inputs/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
+    throw (0,base_fault/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
 }
 function mapping(value, name) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
         return value;
-    throw (0,inputs_inputs/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
+    throw (0,base_fault/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
 }
 const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
@@ -33040,6 +32791,7 @@ const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
 
 
+const operatorNamespace = 'sail-operator';
 const istioNamespace = 'istio-system';
 const cniNamespace = 'istio-cni';
 /** The dual-stack values of the documentation. */
@@ -33524,47 +33276,6 @@ const node = {
 };
 const node_isReady = ({ status }) => condition('Ready', status.conditions)?.status === 'True';
 
-;// CONCATENATED MODULE: ./src/phases/operator.ts
-
-
-
-const operatorNamespace = 'sail-operator';
-const installCommand = ({ operator, operatorImageAsked, directory }) => [
-    ...['helm', 'install', 'sail-operator', operator.chart],
-    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
-    ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
-    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
-];
-/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
-const crdsCommand = ({ operator }) => [
-    'kubectl',
-    'create',
-    '-f',
-    operator.crds
-];
-/** Creates the CRDs. */
-async function createCrds(plan, sh) {
-    const output = await sh(crdsCommand(plan), { seconds: 180 });
-    if (output.code !== 0)
-        throw refused(output, crdsCommand(plan));
-}
-/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
-const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
-    const output = await sh(installCommand(plan), { seconds: 180 });
-    if (output.code === 0)
-        return { is: 'done', value: undefined };
-    const fault = refused(output, installCommand(plan));
-    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
-        ? { is: 'bad', for: "the chart's CRDs", fault }
-        : { is: 'lost', fault };
-});
-const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
-    class: 'operator',
-    layer: 'operator',
-    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-    reproduce: command.join(' ')
-});
-
 ;// CONCATENATED MODULE: ./src/checks/operator.ts
 
 
@@ -33898,1073 +33609,7 @@ const uninstall = {
     }
 };
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var lib_io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: external "crypto"
-var external_crypto_ = __nccwpck_require__(6982);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-// EXTERNAL MODULE: external "child_process"
-var external_child_process_ = __nccwpck_require__(5317);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-// Internal object for testability (allows mocking in ESM)
-const _internal = {
-    readLinuxVersionFile() {
-        const lsbReleaseFile = '/etc/lsb-release';
-        const osReleaseFile = '/etc/os-release';
-        let contents = '';
-        if (external_fs_.existsSync(lsbReleaseFile)) {
-            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
-        }
-        else if (external_fs_.existsSync(osReleaseFile)) {
-            contents = external_fs_.readFileSync(osReleaseFile).toString();
-        }
-        return contents;
-    }
-};
-function _findMatch(versionSpec, stable, candidates, archFilter) {
-    return __awaiter(this, void 0, void 0, function* () {
-        const platFilter = os.platform();
-        let result;
-        let match;
-        let file;
-        for (const candidate of candidates) {
-            const version = candidate.version;
-            debug(`check ${version} satisfies ${versionSpec}`);
-            if (semver.satisfies(version, versionSpec) &&
-                (!stable || candidate.stable === stable)) {
-                file = candidate.files.find(item => {
-                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
-                    let chk = item.arch === archFilter && item.platform === platFilter;
-                    if (chk && item.platform_version) {
-                        const osVersion = _getOsVersion();
-                        if (osVersion === item.platform_version) {
-                            chk = true;
-                        }
-                        else {
-                            chk = semver.satisfies(osVersion, item.platform_version);
-                        }
-                    }
-                    return chk;
-                });
-                if (file) {
-                    debug(`matched ${candidate.version}`);
-                    match = candidate;
-                    break;
-                }
-            }
-        }
-        if (match && file) {
-            // clone since we're mutating the file list to be only the file that matches
-            result = Object.assign({}, match);
-            result.files = [file];
-        }
-        return result;
-    });
-}
-function _getOsVersion() {
-    // TODO: add windows and other linux, arm variants
-    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
-    const plat = os.platform();
-    let version = '';
-    if (plat === 'darwin') {
-        version = cp.execSync('sw_vers -productVersion').toString();
-    }
-    else if (plat === 'linux') {
-        // lsb_release process not in some containers, readfile
-        // Run cat /etc/lsb-release
-        // DISTRIB_ID=Ubuntu
-        // DISTRIB_RELEASE=18.04
-        // DISTRIB_CODENAME=bionic
-        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
-        const lsbContents = _internal.readLinuxVersionFile();
-        if (lsbContents) {
-            const lines = lsbContents.split('\n');
-            for (const line of lines) {
-                const parts = line.split('=');
-                if (parts.length === 2 &&
-                    (parts[0].trim() === 'VERSION_ID' ||
-                        parts[0].trim() === 'DISTRIB_RELEASE')) {
-                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
-                    break;
-                }
-            }
-        }
-    }
-    return version;
-}
-// Alias for backwards compatibility
-function _readLinuxVersionFile() {
-    return _internal.readLinuxVersionFile();
-}
-//# sourceMappingURL=manifest.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
-;// CONCATENATED MODULE: external "stream"
-const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
-// EXTERNAL MODULE: external "util"
-var external_util_ = __nccwpck_require__(9023);
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var lib_exec = __nccwpck_require__(5260);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
-var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-/**
- * Internal class for retries
- */
-class RetryHelper {
-    constructor(maxAttempts, minSeconds, maxSeconds) {
-        if (maxAttempts < 1) {
-            throw new Error('max attempts should be greater than or equal to 1');
-        }
-        this.maxAttempts = maxAttempts;
-        this.minSeconds = Math.floor(minSeconds);
-        this.maxSeconds = Math.floor(maxSeconds);
-        if (this.minSeconds > this.maxSeconds) {
-            throw new Error('min seconds should be less than or equal to max seconds');
-        }
-    }
-    execute(action, isRetryable) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            let attempt = 1;
-            while (attempt < this.maxAttempts) {
-                // Try
-                try {
-                    return yield action();
-                }
-                catch (err) {
-                    if (isRetryable && !isRetryable(err)) {
-                        throw err;
-                    }
-                    lib_core/* info */.pq(err.message);
-                }
-                // Sleep
-                const seconds = this.getSleepAmount();
-                lib_core/* info */.pq(`Waiting ${seconds} seconds before trying again`);
-                yield this.sleep(seconds);
-                attempt++;
-            }
-            // Last attempt
-            return yield action();
-        });
-    }
-    getSleepAmount() {
-        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
-            this.minSeconds);
-    }
-    sleep(seconds) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
-        });
-    }
-}
-//# sourceMappingURL=retry-helper.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
-var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-class HTTPError extends Error {
-    constructor(httpStatusCode) {
-        super(`Unexpected HTTP response: ${httpStatusCode}`);
-        this.httpStatusCode = httpStatusCode;
-        Object.setPrototypeOf(this, new.target.prototype);
-    }
-}
-const IS_WINDOWS = process.platform === 'win32';
-const IS_MAC = process.platform === 'darwin';
-const userAgent = 'actions/tool-cache';
-/**
- * Download a tool from an url and stream it into a file
- *
- * @param url       url of tool to download
- * @param dest      path to download tool
- * @param auth      authorization header
- * @param headers   other headers
- * @returns         path to downloaded tool
- */
-function downloadTool(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        dest = dest || external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        yield lib_io/* mkdirP */.U$(external_path_.dirname(dest));
-        lib_core/* debug */.Yz(`Downloading ${url}`);
-        lib_core/* debug */.Yz(`Destination ${dest}`);
-        const maxAttempts = 3;
-        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
-        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
-        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
-        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
-            return yield downloadToolAttempt(url, dest || '', auth, headers);
-        }), (err) => {
-            if (err instanceof HTTPError && err.httpStatusCode) {
-                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
-                if (err.httpStatusCode < 500 &&
-                    err.httpStatusCode !== 408 &&
-                    err.httpStatusCode !== 429) {
-                    return false;
-                }
-            }
-            // Otherwise retry
-            return true;
-        });
-    });
-}
-function downloadToolAttempt(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (external_fs_.existsSync(dest)) {
-            throw new Error(`Destination file path ${dest} already exists`);
-        }
-        // Get the response headers
-        const http = new lib/* HttpClient */.Qq(userAgent, [], {
-            allowRetries: false
-        });
-        if (auth) {
-            lib_core/* debug */.Yz('set auth');
-            if (headers === undefined) {
-                headers = {};
-            }
-            headers.authorization = auth;
-        }
-        const response = yield http.get(url, headers);
-        if (response.message.statusCode !== 200) {
-            const err = new HTTPError(response.message.statusCode);
-            lib_core/* debug */.Yz(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
-            throw err;
-        }
-        // Download the response body
-        const pipeline = external_util_.promisify(external_stream_namespaceObject.pipeline);
-        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
-        const readStream = responseMessageFactory();
-        let succeeded = false;
-        try {
-            yield pipeline(readStream, external_fs_.createWriteStream(dest));
-            lib_core/* debug */.Yz('download complete');
-            succeeded = true;
-            return dest;
-        }
-        finally {
-            // Error, delete dest before retry
-            if (!succeeded) {
-                lib_core/* debug */.Yz('download failed');
-                try {
-                    yield lib_io/* rmRF */.Yz(dest);
-                }
-                catch (err) {
-                    lib_core/* debug */.Yz(`Failed to delete '${dest}'. ${err.message}`);
-                }
-            }
-        }
-    });
-}
-/**
- * Extract a .7z file
- *
- * @param file     path to the .7z file
- * @param dest     destination directory. Optional.
- * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
- * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
- * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
- * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
- * interface, it is smaller than the full command line interface, and it does support long paths. At the
- * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
- * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
- * to 7zr.exe can be pass to this function.
- * @returns        path to the destination directory
- */
-function extract7z(file, dest, _7zPath) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        const originalCwd = process.cwd();
-        process.chdir(dest);
-        if (_7zPath) {
-            try {
-                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
-                const args = [
-                    'x', // eXtract files with full paths
-                    logLevel, // -bb[0-3] : set output log level
-                    '-bd', // disable progress indicator
-                    '-sccUTF-8', // set charset for for console input/output
-                    file
-                ];
-                const options = {
-                    silent: true
-                };
-                yield exec(`"${_7zPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        else {
-            const escapedScript = path
-                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
-                .replace(/'/g, "''")
-                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                command
-            ];
-            const options = {
-                silent: true
-            };
-            try {
-                const powershellPath = yield io.which('powershell', true);
-                yield exec(`"${powershellPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        return dest;
-    });
-}
-/**
- * Extract a compressed tar archive
- *
- * @param file     path to the tar
- * @param dest     destination directory. Optional.
- * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
- * @returns        path to the destination directory
- */
-function extractTar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        // Create dest
-        dest = yield _createExtractFolder(dest);
-        // Determine whether GNU tar
-        lib_core/* debug */.Yz('Checking tar --version');
-        let versionOutput = '';
-        yield (0,lib_exec/* exec */.m)('tar --version', [], {
-            ignoreReturnCode: true,
-            silent: true,
-            listeners: {
-                stdout: (data) => (versionOutput += data.toString()),
-                stderr: (data) => (versionOutput += data.toString())
-            }
-        });
-        lib_core/* debug */.Yz(versionOutput.trim());
-        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
-        // Initialize args
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
-            args.push('-v');
-        }
-        let destArg = dest;
-        let fileArg = file;
-        if (IS_WINDOWS && isGnuTar) {
-            args.push('--force-local');
-            destArg = dest.replace(/\\/g, '/');
-            // Technically only the dest needs to have `/` but for aesthetic consistency
-            // convert slashes in the file arg too.
-            fileArg = file.replace(/\\/g, '/');
-        }
-        if (isGnuTar) {
-            // Suppress warnings when using GNU tar to extract archives created by BSD tar
-            args.push('--warning=no-unknown-keyword');
-            args.push('--overwrite');
-        }
-        args.push('-C', destArg, '-f', fileArg);
-        yield (0,lib_exec/* exec */.m)(`tar`, args);
-        return dest;
-    });
-}
-/**
- * Extract a xar compatible archive
- *
- * @param file     path to the archive
- * @param dest     destination directory. Optional.
- * @param flags    flags for the xar. Optional.
- * @returns        path to the destination directory
- */
-function extractXar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
-        ok(IS_MAC, 'extractXar() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        args.push('-x', '-C', dest, '-f', file);
-        if (core.isDebug()) {
-            args.push('-v');
-        }
-        const xarPath = yield io.which('xar', true);
-        yield exec(`"${xarPath}"`, _unique(args));
-        return dest;
-    });
-}
-/**
- * Extract a zip
- *
- * @param file     path to the zip
- * @param dest     destination directory. Optional.
- * @returns        path to the destination directory
- */
-function extractZip(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        dest = yield _createExtractFolder(dest);
-        if (IS_WINDOWS) {
-            yield extractZipWin(file, dest);
-        }
-        else {
-            yield extractZipNix(file, dest);
-        }
-        return dest;
-    });
-}
-function extractZipWin(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        // build the powershell command
-        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-        const pwshPath = yield io.which('pwsh', false);
-        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
-        //and the -Force flag for Expand-Archive as a fallback
-        if (pwshPath) {
-            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
-            const pwshCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
-                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
-                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                pwshCommand
-            ];
-            core.debug(`Using pwsh at path: ${pwshPath}`);
-            yield exec(`"${pwshPath}"`, args);
-        }
-        else {
-            const powershellCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
-                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
-                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                powershellCommand
-            ];
-            const powershellPath = yield io.which('powershell', true);
-            core.debug(`Using powershell at path: ${powershellPath}`);
-            yield exec(`"${powershellPath}"`, args);
-        }
-    });
-}
-function extractZipNix(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const unzipPath = yield io.which('unzip', true);
-        const args = [file];
-        if (!core.isDebug()) {
-            args.unshift('-q');
-        }
-        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
-        yield exec(`"${unzipPath}"`, args, { cwd: dest });
-    });
-}
-/**
- * Caches a directory and installs it into the tool cacheDir
- *
- * @param sourceDir    the directory to cache into tools
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheDir(sourceDir, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = semver.clean(version) || version;
-        arch = arch || os.arch();
-        core.debug(`Caching tool ${tool} ${version} ${arch}`);
-        core.debug(`source dir: ${sourceDir}`);
-        if (!fs.statSync(sourceDir).isDirectory()) {
-            throw new Error('sourceDir is not a directory');
-        }
-        // Create the tool dir
-        const destPath = yield _createToolPath(tool, version, arch);
-        // copy each child item. do not move. move can fail on Windows
-        // due to anti-virus software having an open handle on a file.
-        for (const itemName of fs.readdirSync(sourceDir)) {
-            const s = path.join(sourceDir, itemName);
-            yield io.cp(s, destPath, { recursive: true });
-        }
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destPath;
-    });
-}
-/**
- * Caches a downloaded file (GUID) and installs it
- * into the tool cache with a given targetName
- *
- * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
- * @param targetFile    the name of the file name in the tools directory
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheFile(sourceFile, targetFile, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = node_modules_semver.clean(version) || version;
-        arch = arch || external_os_.arch();
-        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
-        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
-        if (!external_fs_.statSync(sourceFile).isFile()) {
-            throw new Error('sourceFile is not a file');
-        }
-        // create the tool dir
-        const destFolder = yield _createToolPath(tool, version, arch);
-        // copy instead of move. move can fail on Windows due to
-        // anti-virus software having an open handle on a file.
-        const destPath = external_path_.join(destFolder, targetFile);
-        lib_core/* debug */.Yz(`destination file ${destPath}`);
-        yield lib_io.cp(sourceFile, destPath);
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destFolder;
-    });
-}
-/**
- * Finds the path to a tool version in the local installed tool cache
- *
- * @param toolName      name of the tool
- * @param versionSpec   version of the tool
- * @param arch          optional arch.  defaults to arch of computer
- */
-function find(toolName, versionSpec, arch) {
-    if (!toolName) {
-        throw new Error('toolName parameter is required');
-    }
-    if (!versionSpec) {
-        throw new Error('versionSpec parameter is required');
-    }
-    arch = arch || external_os_.arch();
-    // attempt to resolve an explicit version
-    if (!isExplicitVersion(versionSpec)) {
-        const localVersions = findAllVersions(toolName, arch);
-        const match = evaluateVersions(localVersions, versionSpec);
-        versionSpec = match;
-    }
-    // check for the explicit version in the cache
-    let toolPath = '';
-    if (versionSpec) {
-        versionSpec = node_modules_semver.clean(versionSpec) || '';
-        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
-        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
-        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
-            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
-            toolPath = cachePath;
-        }
-        else {
-            lib_core/* debug */.Yz('not found');
-        }
-    }
-    return toolPath;
-}
-/**
- * Finds the paths to all versions of a tool that are installed in the local tool cache
- *
- * @param toolName  name of the tool
- * @param arch      optional arch.  defaults to arch of computer
- */
-function findAllVersions(toolName, arch) {
-    const versions = [];
-    arch = arch || external_os_.arch();
-    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
-    if (external_fs_.existsSync(toolPath)) {
-        const children = external_fs_.readdirSync(toolPath);
-        for (const child of children) {
-            if (isExplicitVersion(child)) {
-                const fullPath = external_path_.join(toolPath, child, arch || '');
-                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
-                    versions.push(child);
-                }
-            }
-        }
-    }
-    return versions;
-}
-function getManifestFromRepo(owner_1, repo_1, auth_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
-        let releases = [];
-        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
-        const http = new httpm.HttpClient('tool-cache');
-        const headers = {};
-        if (auth) {
-            core.debug('set auth');
-            headers.authorization = auth;
-        }
-        const response = yield http.getJson(treeUrl, headers);
-        if (!response.result) {
-            return releases;
-        }
-        let manifestUrl = '';
-        for (const item of response.result.tree) {
-            if (item.path === 'versions-manifest.json') {
-                manifestUrl = item.url;
-                break;
-            }
-        }
-        headers['accept'] = 'application/vnd.github.VERSION.raw';
-        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
-        if (versionsRaw) {
-            // shouldn't be needed but protects against invalid json saved with BOM
-            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
-            try {
-                releases = JSON.parse(versionsRaw);
-            }
-            catch (_a) {
-                core.debug('Invalid json');
-            }
-        }
-        return releases;
-    });
-}
-function findFromManifest(versionSpec_1, stable_1, manifest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
-        // wrap the internal impl
-        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
-        return match;
-    });
-}
-function _createExtractFolder(dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!dest) {
-            // create a temp dir
-            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        }
-        yield lib_io/* mkdirP */.U$(dest);
-        return dest;
-    });
-}
-function _createToolPath(tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-        lib_core/* debug */.Yz(`destination ${folderPath}`);
-        const markerPath = `${folderPath}.complete`;
-        yield lib_io/* rmRF */.Yz(folderPath);
-        yield lib_io/* rmRF */.Yz(markerPath);
-        yield lib_io/* mkdirP */.U$(folderPath);
-        return folderPath;
-    });
-}
-function _completeToolPath(tool, version, arch) {
-    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-    const markerPath = `${folderPath}.complete`;
-    external_fs_.writeFileSync(markerPath, '');
-    lib_core/* debug */.Yz('finished caching tool');
-}
-/**
- * Check if version string is explicit
- *
- * @param versionSpec      version string to check
- */
-function isExplicitVersion(versionSpec) {
-    const c = node_modules_semver.clean(versionSpec) || '';
-    lib_core/* debug */.Yz(`isExplicit: ${c}`);
-    const valid = node_modules_semver.valid(c) != null;
-    lib_core/* debug */.Yz(`explicit? ${valid}`);
-    return valid;
-}
-/**
- * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
- *
- * @param versions        array of versions to evaluate
- * @param versionSpec     semantic version spec to satisfy
- */
-function evaluateVersions(versions, versionSpec) {
-    let version = '';
-    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
-    versions = versions.sort((a, b) => {
-        if (node_modules_semver.gt(a, b)) {
-            return 1;
-        }
-        return -1;
-    });
-    for (let i = versions.length - 1; i >= 0; i--) {
-        const potential = versions[i];
-        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
-        if (satisfied) {
-            version = potential;
-            break;
-        }
-    }
-    if (version) {
-        lib_core/* debug */.Yz(`matched: ${version}`);
-    }
-    else {
-        lib_core/* debug */.Yz('match not found');
-    }
-    return version;
-}
-/**
- * Gets RUNNER_TOOL_CACHE
- */
-function _getCacheDirectory() {
-    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
-    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
-    return cacheDirectory;
-}
-/**
- * Gets RUNNER_TEMP
- */
-function _getTempDirectory() {
-    const tempDirectory = process.env['RUNNER_TEMP'] || '';
-    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
-    return tempDirectory;
-}
-/**
- * Gets a global variable
- */
-function _getGlobal(key, defaultValue) {
-    /* eslint-disable @typescript-eslint/no-explicit-any */
-    const value = global[key];
-    /* eslint-enable @typescript-eslint/no-explicit-any */
-    return value !== undefined ? value : defaultValue;
-}
-/**
- * Returns an array of unique values.
- * @param values Values to make unique.
- */
-function _unique(values) {
-    return Array.from(new Set(values));
-}
-//# sourceMappingURL=tool-cache.js.map
-;// CONCATENATED MODULE: ./src/base/download.ts
-
-
-
-
-
-
-/** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
-function mirrored(url, mirror) {
-    return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
-}
-/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
-async function download(url) {
-    try {
-        return await downloadTool(url); // tries three times
-    }
-    catch (error) {
-        throw new base_fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
-            reproduce: `curl -fsSLO ${url}`
-        });
-    }
-}
-/** Downloads a small text file. */
-async function downloadText(url) {
-    const file = await download(url);
-    const text = await promises_.readFile(file, 'utf8');
-    await promises_.rm(file);
-    return text;
-}
-/** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
-async function downloadVerified(url, sha256) {
-    const file = await download(url);
-    const found = await digest(file);
-    if (found === sha256)
-        return file;
-    await promises_.rm(file);
-    throw wrongChecksum(url, sha256, found);
-}
-const wrongChecksum = (url, expected, found) => new base_fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
-    class: 'infrastructure',
-    layer: 'runner',
-    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
-    reproduce: `curl -fsSL ${url} | sha256sum`
-});
-/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
-function parseChecksum(text, url) {
-    const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
-    if (sum !== undefined)
-        return sum;
-    throw new base_fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
-        class: 'infrastructure',
-        layer: 'runner',
-        hint: 'See what that address serves; a proxy may answer with a page of its own.'
-    });
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file), hash);
-    return hash.digest('hex');
-}
-
-;// CONCATENATED MODULE: ./src/phases/mesh.ts
-
-
-
-
-
-const applyCommand = ({ directory }, file) => [
-    'kubectl',
-    'apply',
-    '--server-side',
-    '-f',
-    external_node_path_.join(directory, file)
-];
-const removeCommand = ({ directory }, file) => [
-    ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
-];
-const istiodAvailable = [
-    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
-    '--for=condition=Available'
-];
-const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
-const who = { class: 'istio', layer: 'control-plane' };
-const seeIstio = 'kubectl get istio default -o yaml';
-/** Waits until istiod is available, so that its webhook serves. */
-async function untilIstiod(work, sh) {
-    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
-}
-/** Applies a custom resource whose CRD was created a moment ago. */
-async function applyOnceServed(plan, file, work, sh) {
-    await (0,wait/* until */.T)(work, async () => {
-        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
-        if (code === 0)
-            return { is: 'done', value: undefined };
-        if (/no matches for kind|could not find the requested resource/.test(stderr))
-            return { is: 'waiting', for: 'the CRD to be served' };
-        const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
-            ...who,
-            class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
-            hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
-            reproduce: seeIstio
-        });
-        return { is: 'lost', fault };
-    });
-}
-/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
-async function untilHealthy(work, sh) {
-    return (0,wait/* until */.T)(work, async () => {
-        await waited(sh, istioHealthy);
-        const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
-        const { state, observedGeneration, conditions } = istio?.status ?? {};
-        const current = observedGeneration === istio?.metadata.generation;
-        if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
-            return { is: 'done', value: istio?.spec.version ?? '' };
-        return (lookAtConditions(istio) ?? {
-            is: 'waiting',
-            for: `Istio to be Healthy, it is ${state ?? 'new'}`
-        });
-    });
-}
-async function lookAtIstiod(sh) {
-    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
-    const istiod = things
-        .filter(thing => thing.kind === 'Deployment')
-        .find(({ metadata }) => metadata.name.startsWith('istiod'));
-    if ((istiod?.status.availableReplicas ?? 0) > 0)
-        return { is: 'done', value: undefined };
-    return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-        lookAtTrouble(things.filter(thing => thing.kind === 'Pod'), who) ?? {
-        is: 'waiting',
-        for: istiod ? 'istiod to be available' : 'the operator to make istiod'
-    });
-}
-// what the operator says and will go on saying, measured with 1.30.3
-const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
-/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
-function lookAtConditions(istio) {
-    const reconciled = condition('Reconciled', istio?.status?.conditions);
-    if (reconciled?.status !== 'False')
-        return null;
-    const { reason = '', message = '' } = reconciled;
-    const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
-        ...who,
-        class: /end-of-life|unsupported version/.test(message)
-            ? 'input'
-            : /dual-stack/.test(message)
-                ? 'infrastructure'
-                : 'istio',
-        layer: /dual-stack/.test(message) ? 'node' : who.layer,
-        hint: /end-of-life|unsupported version/.test(message)
-            ? 'Ask for a version that this operator can install by `istio-version`.'
-            : /dual-stack/.test(message)
-                ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
-                : "See the operator's log in diagnostics/.",
-        reproduce: seeIstio
-    });
-    return mesh_final.test(message) ? { is: 'lost', fault } : { is: 'bad', for: `Istio: ${reason}`, fault };
-}
-
-;// CONCATENATED MODULE: ./src/phases/samples.ts
-
-
-
-
-
-
-
-
-
-
-const selector = 'app in (tcp-echo,sleep)';
-const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
-const samples_who = { class: 'istio', layer: 'workload' };
-/** The documentation's sample files from `samples`; null where those built in are used. */
-async function readSamples({ samples: from, mirror }) {
-    if (from === null)
-        return null;
-    const read = from.includes('://')
-        ? (file) => downloadText(mirrored(`${from}/${file}`, mirror))
-        : (file) => readSample(external_node_path_.join(from, file), from);
-    return Object.fromEntries(await Promise.all(samples.map(async ({ file }) => [file, await read(file)])));
-}
-async function readSample(file, directory) {
-    try {
-        return await promises_.readFile(file, 'utf8');
-    }
-    catch {
-        const names = samples.map(sample => sample.file).join(', ');
-        throw (0,inputs_inputs/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; accepted is a directory with ${names}`);
-    }
-}
-/** Applies the workloads, and waits until a pod of each is ready. */
-async function deploySamples(plan, work, sh) {
-    await (0,base_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
-    await (0,wait/* until */.T)(work, async () => {
-        await waited(sh, podsReady); // true too while some of them are not made
-        return lookAtSamples(sh);
-    });
-}
-/** Namespace and app of every workload that the checks use. */
-const workloads = [
-    ...samples.map(({ namespace, app }) => ({ namespace, app })),
-    ...[servers[0], client].map(sample => ({ namespace: plainNamespace, app: sample?.app ?? '' }))
-];
-async function lookAtSamples(sh) {
-    const pods = await get(sh, 'pods', '-A', '-l', selector);
-    const missing = workloads.filter(({ namespace, app }) => {
-        const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
-        return own.length === 0 || !own.every(isReady);
-    });
-    if (missing.length === 0)
-        return { is: 'done', value: undefined };
-    const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
-    const none = podless ? await lookAtDeployments(sh) : null;
-    const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
-    return lookAtTrouble(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
-}
-/** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
-async function lookAtDeployments(sh) {
-    const deployments = await get(sh, 'deployments', '-A');
-    const failure = deployments
-        .map(({ metadata, status }) => ({
-        metadata,
-        failure: condition('ReplicaFailure', status.conditions)
-    }))
-        .find(({ failure }) => failure?.status === 'True');
-    if (!failure)
-        return null;
-    const { namespace, name } = failure.metadata;
-    return {
-        is: 'bad',
-        for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
-        fault: new base_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
-            ...samples_who,
-            hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
-            reproduce: `kubectl describe replicaset -n ${namespace}`
-        })
-    };
-}
-
 ;// CONCATENATED MODULE: ./src/checks/workload.ts
-
 
 
 
@@ -35062,6 +33707,301 @@ function rowsOf(pattern) {
     const asked = ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
     const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
     return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+;// CONCATENATED MODULE: ./src/versions/pins.ts
+/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
+const tools = {
+    kind: {
+        version: 'v0.33.0',
+        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
+            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
+        }
+    },
+    kubectl: {
+        version: 'v1.37.1',
+        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
+        checksumSuffix: '.sha256',
+        sha256: {
+            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
+            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
+        }
+    },
+    helm: {
+        version: 'v3.22.0',
+        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
+            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
+        }
+    }
+};
+/** The default of kind v0.33.0, from its release notes. */
+const nodeImage = 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
+/** The newest release that the Action was tried with. */
+const operatorVersion = '1.30.3';
+/** The operator's Helm repository; its index has a digest for each chart. */
+const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
+const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
+/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
+const charts = {
+    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
+    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
+    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
+    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
+    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
+    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
+    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
+    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
+    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
+    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
+    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
+    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
+    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
+    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
+    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
+    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
+    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
+    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
+    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
+    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
+    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
+    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
+    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
+};
+/** As Istio's samples name them from release-1.30 on. */
+const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
+const clientImage = 'docker.io/curlimages/curl:8.16.0';
+
+;// CONCATENATED MODULE: ./src/results/files.ts
+/** What a results directory holds, and nothing else. */
+const files = {
+    results: 'results.json',
+    junit: 'junit.xml',
+    summary: 'summary.md',
+    report: 'report.html',
+    script: 'reproduce.sh',
+    diagnostics: 'diagnostics'
+};
+const ownFiles = Object.values(files);
+
+;// CONCATENATED MODULE: ./src/inputs/readers.ts
+
+
+
+
+const readers_quoted = (value) => value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+const accepts = (what) => new Error(`accepted is ${what}`);
+/** A reader that takes `missing` for an input that is not given. */
+function or(missing, read) {
+    return (value) => (value === '' ? missing : read(value));
+}
+function oneOf(...choices) {
+    return (value) => {
+        const found = choices.find(choice => choice === value);
+        if (found === undefined)
+            throw accepts(`one of ${choices.join(', ')}`);
+        return found;
+    };
+}
+function matching(shape, what) {
+    return (value) => {
+        if (!shape.test(value))
+            throw accepts(what);
+        return value;
+    };
+}
+function readers_boolean(value) {
+    return oneOf('true', 'false')(value) === 'true';
+}
+function readers_image(value) {
+    // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
+    const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
+    return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
+}
+function readers_families(value) {
+    return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
+}
+/** With a leading `v`, as the tools' releases are named; or `path`. */
+function toolVersion(value) {
+    if (value === 'path')
+        return value;
+    const [, version] = /^v?(\d+\.\d+\.\d+(?:-[\w.]+)?)$/.exec(value) ?? [];
+    if (version === undefined)
+        throw accepts('a version such as `v1.2.3`, or `path`');
+    return `v${version}`;
+}
+/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`. */
+function release(value) {
+    const [, version] = /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value) ?? [];
+    if (version === undefined)
+        throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
+    return version;
+}
+function count(value) {
+    if (!/^\d{1,2}$/.test(value))
+        throw accepts('a whole number from 0 to 99');
+    return Number(value);
+}
+/** In seconds. */
+function duration(value) {
+    const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(value) ?? [];
+    const seconds = Number(number) * { s: 1, m: 60, h: 3600 }[unit];
+    if (!(seconds > 0 && seconds <= 86400))
+        throw accepts('a time such as `3s`, `15m` or `1h`');
+    return seconds;
+}
+function yaml(value) {
+    const what = accepts('YAML with a mapping, such as `key: value`');
+    let parsed;
+    try {
+        parsed = (0,dist/* parse */.qg)(value, { maxAliasCount: 100 });
+    }
+    catch (error) {
+        throw new Error(`${what.message} (${error.message.split('\n')[0]})`);
+    }
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+        throw what;
+    return parsed;
+}
+function yamlOrFile(value) {
+    const file = inWorkspace(value);
+    return yaml(!value.includes('\n') && external_node_fs_namespaceObject.existsSync(file) ? external_node_fs_namespaceObject.readFileSync(file, 'utf8') : value);
+}
+function httpUrl(value) {
+    if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
+        throw accepts('a URL such as `https://mirror.example/base`');
+    return value.replace(/\/+$/, '');
+}
+/** An https URL as it is, or the absolute path of something that exists. */
+function fileOrUrl(value) {
+    if (/^https?:\/\//.test(value))
+        return httpUrl(value);
+    const file = inWorkspace(value);
+    if (!external_node_fs_namespaceObject.existsSync(file))
+        throw accepts('a path that exists, or a URL');
+    return file;
+}
+/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
+function pattern(value) {
+    const leaveOut = value.startsWith('!');
+    try {
+        return { matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut };
+    }
+    catch {
+        throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
+    }
+}
+function resultsDir(value) {
+    const directory = inWorkspace(value);
+    if (!external_node_fs_namespaceObject.existsSync(directory))
+        return directory;
+    const what = 'a directory that is missing, empty, or holds results of ours';
+    if (!external_node_fs_namespaceObject.statSync(directory).isDirectory())
+        throw accepts(what);
+    const foreign = external_node_fs_namespaceObject.readdirSync(directory).find(name => !ownFiles.includes(name));
+    if (foreign !== undefined)
+        throw new Error(`accepted is ${what} (it holds ${readers_quoted(foreign)})`);
+    return directory;
+}
+function inWorkspace(value) {
+    return external_node_path_.resolve(process.env.GITHUB_WORKSPACE || '.', value);
+}
+
+;// CONCATENATED MODULE: ./src/inputs/inputs.ts
+
+
+
+
+
+
+
+/** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
+const readers = {
+    'cluster-name': matching(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes'),
+    'node-image': or(nodeImage, readers_image),
+    'kind-config': or(null, yamlOrFile),
+    'ip-families': readers_families,
+    'kind-version': or(tools.kind.version, toolVersion),
+    'kubectl-version': or(tools.kubectl.version, toolVersion),
+    'helm-version': or(tools.helm.version, toolVersion),
+    'operator-version': or(operatorVersion, release),
+    'operator-chart': or(null, fileOrUrl),
+    'operator-image': or(null, readers_image),
+    'operator-values': or(null, yaml),
+    'istio-version': or(null, release),
+    'istio-values': or(null, yaml),
+    'istio-cni': oneOf('auto', 'true', 'false'),
+    samples: or(null, fileOrUrl),
+    'echo-image': or(null, readers_image),
+    'client-image': or(null, readers_image),
+    checks: or(null, pattern),
+    retries: count,
+    'check-timeout': duration,
+    'fail-on-flaky': readers_boolean,
+    'injection-label': matching(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
+    timeout: duration,
+    cleanup: oneOf('always', 'on-success', 'never'),
+    diagnostics: oneOf('on-failure', 'always', 'never'),
+    'results-dir': or(null, resultsDir),
+    mirror: or(null, httpUrl),
+    'dry-run': readers_boolean
+};
+/** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
+const defaults = {
+    'cluster-name': 'istio-ds',
+    'ip-families': 'ipv4,ipv6',
+    'istio-cni': 'auto',
+    retries: '1',
+    'check-timeout': '3s',
+    'fail-on-flaky': 'false',
+    'injection-label': 'istio-injection=enabled',
+    timeout: '15m',
+    cleanup: 'always',
+    diagnostics: 'on-failure',
+    'dry-run': 'false'
+};
+const inputNames = Object.keys(readers);
+/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+function readInputs() {
+    const problems = [];
+    const inputs = {};
+    for (const name of inputNames) {
+        const value = given(name);
+        try {
+            inputs[name] = readers[name](value);
+        }
+        catch (error) {
+            const accepted = error instanceof Error ? error.message : String(error);
+            const found = name.endsWith('-values') ? `${value.length} characters` : (0,log/* redact */.E$)(readers_quoted(value));
+            problems.push(`${name}: found ${found}; ${accepted}`);
+        }
+    }
+    if (problems.length > 0)
+        throw (0,base_fault/* badInput */.AN)(problems.join('\n'));
+    return inputs;
+}
+/** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
+function givenInputs() {
+    const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
+    return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
+}
+const given = (name) => lib_core/* getInput */.V4(name) || (defaults[name] ?? '');
+function shown(name, value) {
+    if (name.endsWith('-values') || (name === 'kind-config' && !external_node_fs_namespaceObject.existsSync(inWorkspace(value))))
+        return `sha256:${(0,external_node_crypto_.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
+    if (!URL.canParse(value) || !value.includes('//'))
+        return value;
+    const url = new URL(value);
+    return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
@@ -35220,42 +34160,10 @@ const strictYaml = () => (0,dist/* stringify */.As)({
     }
 });
 
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-;// CONCATENATED MODULE: ./src/phases/chart.ts
+;// CONCATENATED MODULE: ./src/versions/chart.ts
 
 
 
-
-
-
-
-
-
-
-
-/** Finds or fetches the chart, holds it to its digest, and reads it. */
-async function provideChart(inputs, directory, work, sh) {
-    const { file, url } = await locate(inputs, directory, work, sh);
-    const archive = url !== null || !(await isDirectory(file));
-    try {
-        const [about, values] = await Promise.all([
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-        ]);
-        const chart = readChart(about, values);
-        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
-        return { path: file, url, crds, ...chart };
-    }
-    catch (error) {
-        const given = inputs['operator-chart'];
-        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
-            throw error;
-        throw (0,inputs_inputs/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
-    }
-}
-const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
 /** Reads Chart.yaml and values.yaml. */
 function readChart(about, values) {
     const { name, version } = (0,dist/* parse */.qg)(about);
@@ -35287,78 +34195,12 @@ function chooseIstio(asked, { version, offers }) {
     const offer = offers.find(offer => offer.version === chosen);
     if (offer)
         return offer;
-    throw (0,inputs_inputs/* badInput */.AN)(offers.length === 0
+    throw (0,base_fault/* badInput */.AN)(offers.length === 0
         ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
         : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`);
 }
-async function locate(inputs, directory, work, sh) {
-    const given = inputs['operator-chart'];
-    if (given !== null && !given.includes('://'))
-        return { file: given, url: null };
-    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
-    const url = mirrored(wanted.url, inputs.mirror);
-    const file = await pull(url, directory, work, sh);
-    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
-    if (wanted.sha256 !== null && found !== wanted.sha256)
-        throw wrongChecksum(url, wanted.sha256, found);
-    return { file, url: wanted.url };
-}
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
-/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
-async function pull(url, directory, work, sh) {
-    let again = 2;
-    return (0,wait/* until */.T)(work, async () => {
-        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
-        if (output.code === 0)
-            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
-        const said = output.stderr.trim();
-        if (passing.test(said) && again-- > 0)
-            return {
-                is: 'waiting',
-                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
-            };
-        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${url}`
-        });
-        return { is: 'lost', fault };
-    }, { every: 2 });
-}
-/** The URL and digest of a released chart. */
-async function released({ 'operator-version': asked, mirror }) {
-    const exact = (0,node_modules_semver.valid)(asked) !== null;
-    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
-    if (known !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
-    const published = await readIndex(mirror);
-    const version = exact ? asked : (0,node_modules_semver.maxSatisfying)(Object.keys(published), `~${asked}.0`);
-    const sha256 = published[version ?? ''];
-    if (version !== null && sha256 !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(version), sha256 };
-    const all = Object.keys(published).sort(node_modules_semver.rcompare).join(', ');
-    throw (0,inputs_inputs/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`);
-}
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
-async function readIndex(mirror) {
-    const url = mirrored(pins/* chartIndex */.HJ, mirror);
-    try {
-        const { entries } = (0,dist/* parse */.qg)(await downloadText(url));
-        const releases = entries['sail-operator'] ?? [];
-        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
-    }
-    catch (error) {
-        if (!(error instanceof base_fault/* Fault */.vC))
-            throw error;
-        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
-        return pins/* charts */.eg;
-    }
-}
 
 ;// CONCATENATED MODULE: ./src/plan/plan.ts
-
 
 
 
@@ -35424,15 +34266,14 @@ function makePlan(inputs, chart, given, directory) {
                 ? {}
                 : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
         },
-        checks: rowsOf(inputs.checks),
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
 }
 /** The documentation's samples, and our own beside them. */
 function sampleManifests(inputs, given) {
     const images = {
-        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
-        client: inputs['client-image'] ?? pins/* clientImage */.BD
+        echo: inputs['echo-image'] ?? echoImage,
+        client: inputs['client-image'] ?? clientImage
     };
     const sources = given ?? builtIn(images);
     const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
@@ -35457,23 +34298,18 @@ const join = (documents) => documents.join('---\n');
 var state = __nccwpck_require__(3118);
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
-// EXTERNAL MODULE: ./src/reports/files.ts
-var files = __nccwpck_require__(6980);
-;// CONCATENATED MODULE: ./src/reports/view.ts
+;// CONCATENATED MODULE: ./src/reports/words.ts
 
-
-
-
-/** What the summary, the HTML report and the annotations all show, derived once. Pure. */
+/** Foreign text, numbers and addresses in words that people read. Pure. */
 /** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
 const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
 /** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
-const view_plain = (foreign) => (0,external_node_util_.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
+const words_plain = (foreign) => (0,external_node_util_.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
     .replace(/[^\P{Cc}\n\t]/gu, '')
     .replace(unwanted, '')
     .replace(/\p{Cs}/gu, '\ufffd');
 /** Foreign text as one line of at most so many characters. */
-const line = (foreign, most = 300) => clip(view_plain(clip(foreign, 10 * most))
+const line = (foreign, most = 300) => clip(words_plain(clip(foreign, 10 * most))
     .replace(/\s+/g, ' ')
     .trim(), most);
 /** The text's beginning, with … where more was left out. Never half a character. */
@@ -35484,7 +34320,7 @@ const spans = (text) => text
     .map((part, index) => ({ code: index % 2 === 1, text: part }))
     .filter(span => span.text !== '');
 /** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
-function duration(seconds) {
+function words_duration(seconds) {
     if (seconds > 0 && seconds < 0.0995)
         return `${Math.round(1000 * seconds)} ms`;
     if (seconds < 1)
@@ -35498,7 +34334,7 @@ function duration(seconds) {
     return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
 }
 /** `1 check`, `2 checks`. */
-const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const words_count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 /** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
 function familyOf(address) {
@@ -35515,134 +34351,11 @@ function carriedOver(check) {
     const alike = took.every(family => family === carried);
     return asked !== null && alike && asked !== carried ? carried : null;
 }
-/** The verdict as the first line of every report says it. */
-const headline = (results) => ({
-    icon: results.result === 'passed' ? '✅' : '❌',
-    words: words(results),
-    facts: [
-        ...versionFact(results, 'Istio', 'istio'),
-        ...versionFact(results, 'Kubernetes', 'kubernetes'),
-        numbers(results)
-    ],
-    rehearsal: results.rehearsal &&
-        `Rehearsal: recorded answers of "${line(results.rehearsal.recording, 100)}", no real cluster.`
-});
-function versionFact(results, title, name) {
-    const found = results.versions[name]?.found;
-    return found ? [`${title} ${withV(line(found, 60))}`] : [];
-}
-const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
-function numbers(results) {
-    const ran = results.checks.filter(check => check.verdict !== 'skipped');
-    const failed = ran.filter(check => check.verdict === 'failed').length;
-    const checks = count(ran.length, 'check');
-    const took = duration(results.seconds);
-    if (ran.length === 0)
-        return `no check reached in ${took}`;
-    if (results.result === 'error' && failed === 0)
-        return `only ${checks} reached in ${took}`;
-    return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
-}
-function words(results) {
-    if (results.result === 'passed')
-        return 'Dual-stack works';
-    if (results.failure === null)
-        return 'Dual-stack was not proven';
-    return results.result === 'error'
-        ? errorWords(results, results.failure)
-        : brokenWords(results, results.failure);
-}
-/** What could not be done when a phase failed, by the beginning of the phase's name. */
-const couldNot = [
-    ['kind', 'kind could not be provided'],
-    ['kubectl', 'kubectl could not be provided'],
-    ['helm', 'Helm could not be provided'],
-    ['tools', 'Tools could not be provided'],
-    ['chart', 'The chart of the Sail Operator could not be provided'],
-    ['sample files', 'The sample manifests could not be provided'],
-    ['name', 'Cluster could not be made'],
-    ['cluster', 'Cluster could not be made'],
-    ['containerd', 'Cluster did not come up'],
-    ['api', 'Cluster did not come up'],
-    ['images', 'Images could not be transferred'],
-    ['save', 'Images could not be transferred'],
-    ['operator', 'Sail Operator could not be installed'],
-    ['strict', 'STRICT mutual TLS could not be asked for'],
-    ['istiod', 'Istio could not be installed'],
-    ['mesh', 'Istio did not become healthy'],
-    ['control', 'Istio could not be installed'],
-    ['namespaces', 'Samples could not be deployed'],
-    ['services', 'Samples could not be deployed'],
-    ['plain samples', 'Samples could not be deployed'],
-    ['samples', 'Samples could not be deployed'],
-    ['look', 'Cluster could not be read'],
-    ['check', 'Checks could not be made']
-];
-function errorWords(results, failure) {
-    const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
-    const took = duration(results.seconds);
-    if (failure.class === 'cancelled')
-        return `Cancelled after ${took}${during(results)}`;
-    if (failure.class === 'timeout')
-        return `Timed out after ${took}${during(results)}${message}`;
-    if (failure.class === 'input')
-        return `Inputs were refused${message}`;
-    if (failure.class === 'internal')
-        return `A bug of this action${message}`;
-    const found = brokenCheck(results)?.verdict === 'failed';
-    return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
-}
-function failedPhaseWords(results, failure) {
-    const phase = results.phases.find(({ status }) => status === 'failed');
-    const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
-    if (phase)
-        return words ?? `Phase ${line(phase.name, 60)} failed`;
-    return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
-}
-/** What was under way when the run was ended from outside. */
-function during(results) {
-    const names = results.phases
-        .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
-        .map(phase => line(phase.name, 60));
-    return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
-}
-/** What is broken when a layer is, for one family or (an empty name) for both. */
-const broken = {
-    runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
-    network: family => `The kind network has no ${family || 'two families'}`,
-    node: family => `The nodes do not carry ${family || 'both families'}`,
-    operator: () => 'The Sail Operator does not run as it should',
-    'control-plane': () => 'Istio’s control plane is not as it should be',
-    workload: family => `The sample pods are not ready${family && ` with ${family}`}`,
-    service: family => `Services do not have ${family || 'the IP families'} as they should`,
-    endpoints: family => `Services do not have the ${family && `${family} `}endpoints they should`,
-    dns: family => `Names do not resolve${family && ` to ${family}`} as they should`,
-    cluster: family => `${family || 'Traffic'} between pods is dead`,
-    proxy: family => `The proxies are not set up for ${family || 'both families'}`,
-    echo: family => `Services do not answer${family && ` over ${family}`}`,
-    path: family => `${family || 'Traffic'} between sidecars is dead`,
-    mtls: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-    failover: family => `With ${family || 'a family'} cut, the other does not take over`,
-    uninstall: () => 'Istio does not uninstall cleanly'
-};
-function brokenWords(results, failure) {
-    const failed = results.checks.filter(check => check.verdict === 'failed');
-    if (failed.length === 0)
-        return needed(flakyChecks(results).length);
-    const check = brokenCheck(results) ?? failed[0];
-    const layer = failure.layer ?? check?.layer;
-    if (!layer)
-        return 'Dual-stack does not work';
-    const own = failed.filter(one => one.layer === layer && one.because === null);
-    const families = new Set(own.flatMap(one => one.family ?? []));
-    const [family] = families;
-    return broken[layer](families.size === 1 && family ? familyNames[family] : '');
-}
-/** Only `fail-on-flaky` fails a run in which every check holds. */
-const needed = (flaky) => flaky === 0
-    ? 'Dual-stack was not proven'
-    : `${count(flaky, 'check')} needed another try, and fail-on-flaky is set`;
-// ---- Checks ----
+
+;// CONCATENATED MODULE: ./src/reports/findings.ts
+
+
+
 /** The check that the failure names; null where none was reached. */
 function brokenCheck(results) {
     const named = results.checks.filter(check => check.id === results.failure?.check);
@@ -35707,156 +34420,146 @@ function layersHold(rows) {
 const skippedByReason = (results) => [
     ...groupBy(results.checks.filter(check => check.verdict === 'skipped'), check => line(check.reason ?? 'no reason given'))
 ];
-const columns = [
-    { column: 'ipv4', title: 'IPv4' },
-    { column: 'ipv6', title: 'IPv6' },
-    { column: 'name', title: 'by name' }
-];
-/** What the grid's first column holds; of two grids, which one it is. */
-const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
-/** The layers that connect to something, in the grid's order. */
-const gridLayers = [
-    { layer: 'echo', title: 'Service', named: true },
-    { layer: 'path', title: 'Pods of', named: true },
-    { layer: 'failover', title: 'one family cut', named: false },
-    { layer: 'mtls', title: 'under STRICT mutual TLS', named: false },
-    { layer: 'cluster', title: 'without any sidecar', named: false }
-];
-/** Targets × families, one grid for each stage in which something was connected to. */
-const grids = (results) => [...groupBy(results.checks, check => check.stage)]
-    .map(([stage, checks]) => ({ stage, rows: gridRows(checks, brokenCheck(results)) }))
-    .filter(grid => grid.rows.some(reached));
-const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
-function gridRows(checks, cause) {
-    const byLayer = groupBy(checks, check => check.layer);
-    const absences = groupBy(checks.filter(asksForNone), check => check.target);
-    return gridLayers.flatMap(({ layer, title, named }) => {
-        const targets = groupBy(byLayer.get(layer) ?? [], check => check.target);
-        return [...targets].map(([target, own]) => ({
-            title,
-            target: named || targets.size > 1 ? line(target, 80) : '',
-            cells: cellsOf(own, layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
-        }));
-    });
-}
-/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
-const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
-    check.family !== null &&
-    check.expected === 'none';
-function cellsOf(own, absences, cause) {
-    const cell = (column) => {
-        const checks = own.filter(check => (check.family ?? 'name') === column);
-        const absent = absences.filter(check => check.family === column);
-        if (checks.length > 0)
-            return cellOf(checks, cause);
-        return absent.length > 0 ? absenceCell(absent, cause) : null;
-    };
-    return { ipv4: cell('ipv4'), ipv6: cell('ipv6'), name: cell('name') };
-}
-function absenceCell(checks, cause) {
-    const shown = cellOf(checks, cause);
-    if (shown.state !== 'passed' && shown.state !== 'flaky')
-        return shown;
-    return { state: 'none', value: '', note: 'none, as it should be', cause: false };
-}
-/** One cell shows the worst of its checks, and the others as a number. */
-function cellOf(checks, cause) {
-    const state = worst(checks);
-    const alike = checks.filter(check => check.verdict === state);
-    const shown = alike.find(check => check === cause) ?? alike[0];
-    if (!shown)
-        return { state, value: '', note: '', cause: false };
-    const others = `${alike.length} of ${checks.length}`;
-    const { value, note } = shownBy(shown);
-    return {
-        state,
-        value,
-        note: [note, checks.length > 1 ? others : ''].filter(Boolean).join(', '),
-        cause: cause !== null && alike.includes(cause)
-    };
-}
-function shownBy(check) {
-    if (check.verdict === 'skipped')
-        return { value: '', note: 'skipped' };
-    if (check.verdict === 'failed')
-        return { value: '', note: line(check.observed || 'failed', 80) };
-    const carried = carriedOver(check);
-    const note = [
-        carried && `carried over ${familyNames[carried]}`,
-        check.verdict === 'flaky' && 'at a later try'
-    ].filter(Boolean);
-    if (check.address === null || check.layer === 'failover')
-        return { value: '', note: [line(check.observed, 80), ...note].join(', ') };
-    // By name the answer is of interest; of a literal address, which one it was.
-    const value = check.family === null ? check.observed : check.address;
-    return { value: line(value, 80), note: note.join(', ') };
-}
-/** A longer grid shows the rows with trouble, and folds the others. */
-const mostRows = 24;
-/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
-const foldRows = (rows) => {
-    if (rows.length <= mostRows)
-        return { shown: rows, folded: [], title: '' };
-    const shown = rows.filter(troubled);
-    const folded = rows.filter(row => !troubled(row));
-    const title = `${count(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
-    return { shown, folded, title };
-};
-const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
+/** The verdict that matters most. */
 function worst(checks) {
     const found = new Set(checks.map(check => check.verdict));
     return ['failed', 'flaky', 'passed'].find(state => found.has(state)) ?? 'skipped';
 }
-/** The phases that were started, by their start, those that made the run as long as it was marked. */
-function timeline(results) {
-    const critical = new Set(criticalPath(results.phases));
-    return started(results.phases)
-        .map(({ name, status, at, seconds }) => ({
-        name: line(name, 60),
-        status,
-        at,
-        seconds,
-        critical: critical.has(name)
-    }))
-        .sort((one, other) => one.at - other.at);
+
+;// CONCATENATED MODULE: ./src/reports/verdict.ts
+
+
+/** The verdict as the first line of every report says it. */
+const headline = (results) => ({
+    icon: results.result === 'passed' ? '✅' : '❌',
+    words: words(results),
+    facts: [
+        ...versionFact(results, 'Istio', 'istio'),
+        ...versionFact(results, 'Kubernetes', 'kubernetes'),
+        numbers(results)
+    ],
+    rehearsal: results.rehearsal &&
+        `Rehearsal: recorded answers of "${line(results.rehearsal.recording, 100)}", no real cluster.`
+});
+function versionFact(results, title, name) {
+    const found = results.versions[name]?.found;
+    return found ? [`${title} ${withV(line(found, 60))}`] : [];
 }
-/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
-function criticalPath(phases) {
-    const byName = new Map(started(phases).map(phase => [phase.name, phase]));
-    const path = new Set();
-    let phase = endedLast([...byName.values()]);
-    while (phase && !path.has(phase.name)) {
-        path.add(phase.name);
-        phase = endedLast(phase.needs.flatMap(name => byName.get(name) ?? []));
-    }
-    return [...path].reverse();
+const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
+function numbers(results) {
+    const ran = results.checks.filter(check => check.verdict !== 'skipped');
+    const failed = ran.filter(check => check.verdict === 'failed').length;
+    const checks = words_count(ran.length, 'check');
+    const took = words_duration(results.seconds);
+    if (ran.length === 0)
+        return `no check reached in ${took}`;
+    if (results.result === 'error' && failed === 0)
+        return `only ${checks} reached in ${took}`;
+    return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
 }
-const started = (phases) => phases.filter((phase) => phase.at !== null);
-const endedLast = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
-/** What was waited for longest, at most so many. */
-const longestWaits = (results, most = 5) => results.phases
-    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: line(name, 60), ...wait })))
-    .sort((one, other) => other.seconds - one.seconds)
-    .slice(0, most);
-// ---- Versions, and how to run it again ----
-const versionTitles = {
-    action: 'Action',
-    kubectl: 'kubectl',
-    kubernetes: 'Kubernetes',
-    kind: 'kind',
-    helm: 'Helm',
-    operator: 'Sail Operator',
-    istio: 'Istio'
+function words(results) {
+    if (results.result === 'passed')
+        return 'Dual-stack works';
+    if (results.failure === null)
+        return 'Dual-stack was not proven';
+    return results.result === 'error'
+        ? errorWords(results, results.failure)
+        : brokenWords(results, results.failure);
+}
+/** What could not be done when a phase failed, by the beginning of the phase's name. */
+const couldNot = [
+    ['kind', 'kind could not be provided'],
+    ['kubectl', 'kubectl could not be provided'],
+    ['helm', 'Helm could not be provided'],
+    ['tools', 'Tools could not be provided'],
+    ['chart', 'The chart of the Sail Operator could not be provided'],
+    ['sample files', 'The sample manifests could not be provided'],
+    ['name', 'Cluster could not be made'],
+    ['cluster', 'Cluster could not be made'],
+    ['containerd', 'Cluster did not come up'],
+    ['api', 'Cluster did not come up'],
+    ['images', 'Images could not be transferred'],
+    ['save', 'Images could not be transferred'],
+    ['operator', 'Sail Operator could not be installed'],
+    ['strict', 'STRICT mutual TLS could not be asked for'],
+    ['istiod', 'Istio could not be installed'],
+    ['mesh', 'Istio did not become healthy'],
+    ['control', 'Istio could not be installed'],
+    ['namespaces', 'Samples could not be deployed'],
+    ['services', 'Samples could not be deployed'],
+    ['plain samples', 'Samples could not be deployed'],
+    ['samples', 'Samples could not be deployed'],
+    ['look', 'Cluster could not be read'],
+    ['check', 'Checks could not be made']
+];
+function errorWords(results, failure) {
+    const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
+    const took = words_duration(results.seconds);
+    if (failure.class === 'cancelled')
+        return `Cancelled after ${took}${during(results)}`;
+    if (failure.class === 'timeout')
+        return `Timed out after ${took}${during(results)}${message}`;
+    if (failure.class === 'input')
+        return `Inputs were refused${message}`;
+    if (failure.class === 'internal')
+        return `A bug of this action${message}`;
+    const found = brokenCheck(results)?.verdict === 'failed';
+    return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
+}
+function failedPhaseWords(results, failure) {
+    const phase = results.phases.find(({ status }) => status === 'failed');
+    const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
+    if (phase)
+        return words ?? `Phase ${line(phase.name, 60)} failed`;
+    return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
+}
+/** What was under way when the run was ended from outside. */
+function during(results) {
+    const names = results.phases
+        .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
+        .map(phase => line(phase.name, 60));
+    return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
+}
+/** What is broken when a layer is, for one family or (an empty name) for both. */
+const broken = {
+    runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
+    network: family => `The kind network has no ${family || 'two families'}`,
+    node: family => `The nodes do not carry ${family || 'both families'}`,
+    operator: () => 'The Sail Operator does not run as it should',
+    'control-plane': () => 'Istio’s control plane is not as it should be',
+    workload: family => `The sample pods are not ready${family && ` with ${family}`}`,
+    service: family => `Services do not have ${family || 'the IP families'} as they should`,
+    endpoints: family => `Services do not have the ${family && `${family} `}endpoints they should`,
+    dns: family => `Names do not resolve${family && ` to ${family}`} as they should`,
+    cluster: family => `${family || 'Traffic'} between pods is dead`,
+    proxy: family => `The proxies are not set up for ${family || 'both families'}`,
+    echo: family => `Services do not answer${family && ` over ${family}`}`,
+    path: family => `${family || 'Traffic'} between sidecars is dead`,
+    mtls: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+    failover: family => `With ${family || 'a family'} cut, the other does not take over`,
+    uninstall: () => 'Istio does not uninstall cleanly'
 };
-/** Every version with its title: what was asked for, and what was found. */
-const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
-    title: versionTitles[name] ?? line(name, 60),
-    asked: line(asked ?? '', 200),
-    found: line(found ?? '', 200)
-}));
-const rerun = `bash ${files/* files */.a.script}`;
+function brokenWords(results, failure) {
+    const failed = results.checks.filter(check => check.verdict === 'failed');
+    if (failed.length === 0)
+        return needed(flakyChecks(results).length);
+    const check = brokenCheck(results) ?? failed[0];
+    const layer = failure.layer ?? check?.layer;
+    if (!layer)
+        return 'Dual-stack does not work';
+    const own = failed.filter(one => one.layer === layer && one.because === null);
+    const families = new Set(own.flatMap(one => one.family ?? []));
+    const [family] = families;
+    return broken[layer](families.size === 1 && family ? familyNames[family] : '');
+}
+/** Only `fail-on-flaky` fails a run in which every check holds. */
+const needed = (flaky) => flaky === 0
+    ? 'Dual-stack was not proven'
+    : `${words_count(flaky, 'check')} needed another try, and fail-on-flaky is set`;
 
 ;// CONCATENATED MODULE: ./src/reports/annotations.ts
+
+
 
 /** GitHub shows ten of each level for a step. */
 const mostOfOneLevel = 10;
@@ -35870,7 +34573,7 @@ const mostOfMessage = 8000;
 const annotations = (results) => [...failure(results), ...otherFailures(results), ...flaky(results)].map(one => ({
     ...one,
     title: line(one.title, mostOfTitle),
-    message: clip(view_plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+    message: clip(words_plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
 }));
 function verdictLine(results) {
     const { words, facts, rehearsal } = headline(results);
@@ -35884,7 +34587,7 @@ function failure(results) {
     const lines = [
         message,
         hint,
-        follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
+        follow.length > 0 ? `${words_count(follow.length, 'failed check')} only because of this.` : '',
         reproduce ? `To see it by hand:\n${reproduce}` : ''
     ];
     return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
@@ -35915,7 +34618,7 @@ function flaky(results) {
     if (checks.length === 0)
         return [];
     const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
-    const title = `${count(checks.length, 'check')} needed another try`;
+    const title = `${words_count(checks.length, 'check')} needed another try`;
     return [{ level: 'warning', title, message: lines.join('\n') }];
 }
 /** What was observed before it passed. */
@@ -35944,9 +34647,9 @@ function outputs(results, plan, directory) {
         'operator-version': versions.operator?.found ?? '',
         'istio-version': versions.istio?.found ?? '',
         'results-dir': directory,
-        results: file(files/* files */.a.results),
-        junit: file(files/* files */.a.junit),
-        report: file(files/* files */.a.report),
+        results: file(files.results),
+        junit: file(files.junit),
+        report: file(files.report),
         seconds: seconds.toFixed(1)
     };
 }
@@ -36258,6 +34961,145 @@ function shlex_join (args) {
 
 // EXTERNAL MODULE: ./src/phases/cluster.ts
 var phases_cluster = __nccwpck_require__(7538);
+;// CONCATENATED MODULE: ./src/phases/mesh.ts
+
+
+
+
+
+const applyCommand = ({ directory }, file) => [
+    'kubectl',
+    'apply',
+    '--server-side',
+    '-f',
+    external_node_path_.join(directory, file)
+];
+const removeCommand = ({ directory }, file) => [
+    ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
+];
+const istiodAvailable = [
+    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+    '--for=condition=Available'
+];
+const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
+const who = { class: 'istio', layer: 'control-plane' };
+const seeIstio = 'kubectl get istio default -o yaml';
+/** Waits until istiod is available, so that its webhook serves. */
+async function untilIstiod(work, sh) {
+    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
+}
+/** Applies a custom resource whose CRD was created a moment ago. */
+async function applyOnceServed(plan, file, work, sh) {
+    await (0,wait/* until */.T)(work, async () => {
+        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
+        if (code === 0)
+            return { is: 'done', value: undefined };
+        if (/no matches for kind|could not find the requested resource/.test(stderr))
+            return { is: 'waiting', for: 'the CRD to be served' };
+        const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
+            ...who,
+            class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
+            hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+            reproduce: seeIstio
+        });
+        return { is: 'lost', fault };
+    });
+}
+/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
+async function untilHealthy(work, sh) {
+    return (0,wait/* until */.T)(work, async () => {
+        await waited(sh, istioHealthy);
+        const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
+        const { state, observedGeneration, conditions } = istio?.status ?? {};
+        const current = observedGeneration === istio?.metadata.generation;
+        if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+            return { is: 'done', value: istio?.spec.version ?? '' };
+        return (lookAtConditions(istio) ?? {
+            is: 'waiting',
+            for: `Istio to be Healthy, it is ${state ?? 'new'}`
+        });
+    });
+}
+async function lookAtIstiod(sh) {
+    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
+    const istiod = things
+        .filter(thing => thing.kind === 'Deployment')
+        .find(({ metadata }) => metadata.name.startsWith('istiod'));
+    if ((istiod?.status.availableReplicas ?? 0) > 0)
+        return { is: 'done', value: undefined };
+    return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+        lookAtTrouble(things.filter(thing => thing.kind === 'Pod'), who) ?? {
+        is: 'waiting',
+        for: istiod ? 'istiod to be available' : 'the operator to make istiod'
+    });
+}
+// what the operator says and will go on saying, measured with 1.30.3
+const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
+/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
+function lookAtConditions(istio) {
+    const reconciled = condition('Reconciled', istio?.status?.conditions);
+    if (reconciled?.status !== 'False')
+        return null;
+    const { reason = '', message = '' } = reconciled;
+    const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
+        ...who,
+        class: /end-of-life|unsupported version/.test(message)
+            ? 'input'
+            : /dual-stack/.test(message)
+                ? 'infrastructure'
+                : 'istio',
+        layer: /dual-stack/.test(message) ? 'node' : who.layer,
+        hint: /end-of-life|unsupported version/.test(message)
+            ? 'Ask for a version that this operator can install by `istio-version`.'
+            : /dual-stack/.test(message)
+                ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
+                : "See the operator's log in diagnostics/.",
+        reproduce: seeIstio
+    });
+    return mesh_final.test(message) ? { is: 'lost', fault } : { is: 'bad', for: `Istio: ${reason}`, fault };
+}
+
+;// CONCATENATED MODULE: ./src/phases/operator.ts
+
+
+
+
+const installCommand = ({ operator, operatorImageAsked, directory }) => [
+    ...['helm', 'install', 'sail-operator', operator.chart],
+    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
+    ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
+    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
+];
+/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
+const crdsCommand = ({ operator }) => [
+    'kubectl',
+    'create',
+    '-f',
+    operator.crds
+];
+/** Creates the CRDs. */
+async function createCrds(plan, sh) {
+    const output = await sh(crdsCommand(plan), { seconds: 180 });
+    if (output.code !== 0)
+        throw refused(output, crdsCommand(plan));
+}
+/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
+const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
+    const output = await sh(installCommand(plan), { seconds: 180 });
+    if (output.code === 0)
+        return { is: 'done', value: undefined };
+    const fault = refused(output, installCommand(plan));
+    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
+        ? { is: 'bad', for: "the chart's CRDs", fault }
+        : { is: 'lost', fault };
+});
+const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+    class: 'operator',
+    layer: 'operator',
+    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+    reproduce: command.join(' ')
+});
+
 ;// CONCATENATED MODULE: ./src/reports/script.ts
 
 
@@ -36354,6 +35196,107 @@ function script_echo(word) {
     const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
     return `[ "$(${probe})" = 'hello ${word}' ]`;
 }
+
+;// CONCATENATED MODULE: ./src/reports/grid.ts
+
+
+
+const columns = [
+    { column: 'ipv4', title: 'IPv4' },
+    { column: 'ipv6', title: 'IPv6' },
+    { column: 'name', title: 'by name' }
+];
+/** What the grid's first column holds; of two grids, which one it is. */
+const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
+/** The layers that connect to something, in the grid's order. */
+const gridLayers = [
+    { layer: 'echo', title: 'Service', named: true },
+    { layer: 'path', title: 'Pods of', named: true },
+    { layer: 'failover', title: 'one family cut', named: false },
+    { layer: 'mtls', title: 'under STRICT mutual TLS', named: false },
+    { layer: 'cluster', title: 'without any sidecar', named: false }
+];
+/** Targets × families, one grid for each stage in which something was connected to. */
+const grids = (results) => [...groupBy(results.checks, check => check.stage)]
+    .map(([stage, checks]) => ({ stage, rows: gridRows(checks, brokenCheck(results)) }))
+    .filter(grid => grid.rows.some(reached));
+const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
+function gridRows(checks, cause) {
+    const byLayer = groupBy(checks, check => check.layer);
+    const absences = groupBy(checks.filter(asksForNone), check => check.target);
+    return gridLayers.flatMap(({ layer, title, named }) => {
+        const targets = groupBy(byLayer.get(layer) ?? [], check => check.target);
+        return [...targets].map(([target, own]) => ({
+            title,
+            target: named || targets.size > 1 ? line(target, 80) : '',
+            cells: cellsOf(own, layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
+        }));
+    });
+}
+/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
+const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
+    check.family !== null &&
+    check.expected === 'none';
+function cellsOf(own, absences, cause) {
+    const cell = (column) => {
+        const checks = own.filter(check => (check.family ?? 'name') === column);
+        const absent = absences.filter(check => check.family === column);
+        if (checks.length > 0)
+            return cellOf(checks, cause);
+        return absent.length > 0 ? absenceCell(absent, cause) : null;
+    };
+    return { ipv4: cell('ipv4'), ipv6: cell('ipv6'), name: cell('name') };
+}
+function absenceCell(checks, cause) {
+    const shown = cellOf(checks, cause);
+    if (shown.state !== 'passed' && shown.state !== 'flaky')
+        return shown;
+    return { state: 'none', value: '', note: 'none, as it should be', cause: false };
+}
+/** One cell shows the worst of its checks, and the others as a number. */
+function cellOf(checks, cause) {
+    const state = worst(checks);
+    const alike = checks.filter(check => check.verdict === state);
+    const shown = alike.find(check => check === cause) ?? alike[0];
+    if (!shown)
+        return { state, value: '', note: '', cause: false };
+    const others = `${alike.length} of ${checks.length}`;
+    const { value, note } = shownBy(shown);
+    return {
+        state,
+        value,
+        note: [note, checks.length > 1 ? others : ''].filter(Boolean).join(', '),
+        cause: cause !== null && alike.includes(cause)
+    };
+}
+function shownBy(check) {
+    if (check.verdict === 'skipped')
+        return { value: '', note: 'skipped' };
+    if (check.verdict === 'failed')
+        return { value: '', note: line(check.observed || 'failed', 80) };
+    const carried = carriedOver(check);
+    const note = [
+        carried && `carried over ${familyNames[carried]}`,
+        check.verdict === 'flaky' && 'at a later try'
+    ].filter(Boolean);
+    if (check.address === null || check.layer === 'failover')
+        return { value: '', note: [line(check.observed, 80), ...note].join(', ') };
+    // By name the answer is of interest; of a literal address, which one it was.
+    const value = check.family === null ? check.observed : check.address;
+    return { value: line(value, 80), note: note.join(', ') };
+}
+/** A longer grid shows the rows with trouble, and folds the others. */
+const mostRows = 24;
+/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
+const foldRows = (rows) => {
+    if (rows.length <= mostRows)
+        return { shown: rows, folded: [], title: '' };
+    const shown = rows.filter(troubled);
+    const folded = rows.filter(row => !troubled(row));
+    const title = `${words_count(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+    return { shown, folded, title };
+};
+const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
 
 ;// CONCATENATED MODULE: ./src/reports/styles.ts
 /** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
@@ -36509,7 +35452,67 @@ footer { max-width: 64rem; margin: 0 auto; padding: .5rem 1.25rem 3rem; display:
 @media print { body { background: none; } .card { break-inside: avoid; } }
 `;
 
+;// CONCATENATED MODULE: ./src/reports/timeline.ts
+
+/** The phases that were started, by their start, those that made the run as long as it was marked. */
+function timeline(results) {
+    const critical = new Set(criticalPath(results.phases));
+    return started(results.phases)
+        .map(({ name, status, at, seconds }) => ({
+        name: line(name, 60),
+        status,
+        at,
+        seconds,
+        critical: critical.has(name)
+    }))
+        .sort((one, other) => one.at - other.at);
+}
+/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
+function criticalPath(phases) {
+    const byName = new Map(started(phases).map(phase => [phase.name, phase]));
+    const path = new Set();
+    let phase = endedLast([...byName.values()]);
+    while (phase && !path.has(phase.name)) {
+        path.add(phase.name);
+        phase = endedLast(phase.needs.flatMap(name => byName.get(name) ?? []));
+    }
+    return [...path].reverse();
+}
+const started = (phases) => phases.filter((phase) => phase.at !== null);
+const endedLast = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
+/** What was waited for longest, at most so many. */
+const longestWaits = (results, most = 5) => results.phases
+    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: line(name, 60), ...wait })))
+    .sort((one, other) => other.seconds - one.seconds)
+    .slice(0, most);
+
+;// CONCATENATED MODULE: ./src/reports/versions.ts
+
+
+/** Versions, and how to run it again. Pure. */
+const versionTitles = {
+    action: 'Action',
+    kubectl: 'kubectl',
+    kubernetes: 'Kubernetes',
+    kind: 'kind',
+    helm: 'Helm',
+    operator: 'Sail Operator',
+    istio: 'Istio'
+};
+/** Every version with its title: what was asked for, and what was found. */
+const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
+    title: versionTitles[name] ?? line(name, 60),
+    asked: line(asked ?? '', 200),
+    found: line(found ?? '', 200)
+}));
+const rerun = `bash ${files.script}`;
+
 ;// CONCATENATED MODULE: ./src/reports/html.ts
+
+
+
+
+
 
 
 /** HTML that may be put into a page as it is. */
@@ -36526,7 +35529,7 @@ function source(content) {
         return content.source;
     if (Array.isArray(content))
         return content.map(one => one.source).join('\n');
-    return view_plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
+    return words_plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
 }
 const nothing = markup ``;
 /**
@@ -36566,7 +35569,7 @@ const inline = (words, most = 2000) => new Markup(prose(words, most)
     .join(''));
 const code = (text, most = 300) => markup `<code>${line(text, most)}</code>`;
 const codes = (texts) => new Markup(texts.map(text => code(text).source).join(', '));
-const html_command = (text) => markup `<pre tabindex="0"><code>${view_plain(text.slice(0, 4000))}</code></pre>`;
+const html_command = (text) => markup `<pre tabindex="0"><code>${words_plain(text.slice(0, 4000))}</code></pre>`;
 const stateWords = {
     passed: 'passed',
     flaky: 'flaky',
@@ -36626,7 +35629,7 @@ function html_flaky(results) {
         .slice(0, 20)
         .map(check => markup `<li>${code(check.id)} ${tries(check)}</li>`);
     return markup `<section class="card shaky" aria-labelledby="shaky">
-<h2 id="shaky">${count(checks.length, 'check')} needed another try, and passed</h2>
+<h2 id="shaky">${words_count(checks.length, 'check')} needed another try, and passed</h2>
 <ul>${items}</ul>
 ${checks.length > 20 ? markup `<p class="soft">And ${checks.length - 20} more, below.</p>` : nothing}
 </section>`;
@@ -36660,10 +35663,10 @@ function phases(results) {
     if (bars.length === 0)
         return nothing;
     const end = Math.max(results.seconds, ...bars.map(bar => bar.at + bar.seconds), 0.001);
-    const waits = longestWaits(results).map(wait => markup `<li>${wait.phase} for ${line(wait.for, 100)} <span class="soft">${duration(wait.seconds)}</span></li>`);
-    return markup `<section class="card"><h2>Where the ${duration(results.seconds)} went</h2>
+    const waits = longestWaits(results).map(wait => markup `<li>${wait.phase} for ${line(wait.for, 100)} <span class="soft">${words_duration(wait.seconds)}</span></li>`);
+    return markup `<section class="card"><h2>Where the ${words_duration(results.seconds)} went</h2>
 <ol class="timeline">${bars.map(bar => timelineBar(bar, end))}
-<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => markup `<span style="left:${percent(tick, end)}">${duration(tick)}</span>`)}</span></li></ol>
+<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => markup `<span style="left:${percent(tick, end)}">${words_duration(tick)}</span>`)}</span></li></ol>
 <p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
 ${waits.length > 0 ? markup `<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : nothing}
 </section>`;
@@ -36673,7 +35676,7 @@ function timelineBar({ name, status, at, seconds, critical }, end) {
     const ended = status === 'passed'
         ? nothing
         : markup `<span class="ended"><span class="comma">, </span>${status}</span>`;
-    return markup `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${duration(seconds)}${ended}</span></li>`;
+    return markup `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${words_duration(seconds)}${ended}</span></li>`;
 }
 const percent = (seconds, end) => `${((100 * seconds) / end).toFixed(2)}%`;
 /** Round numbers of seconds along the axis, at most six. */
@@ -36701,14 +35704,14 @@ function html_layer(row) {
 }
 function layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped' && why)
-        return `skipped: ${why} · ${count(checks.length, 'check')}`;
+        return `skipped: ${why} · ${words_count(checks.length, 'check')}`;
     const failed = checks.filter(one => one.verdict === 'failed').length;
     const skipped = checks.length - held - failed;
     const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
     const said = [
         failed > 0 && `${failed} failed${follow > 0 ? also : ''}`,
         skipped > 0 && `${skipped} skipped`,
-        count(checks.length, 'check')
+        words_count(checks.length, 'check')
     ];
     return said.filter(Boolean).join(' · ');
 }
@@ -39066,6 +38069,7 @@ function isAttribute(name /*, options*/) {
 ;// CONCATENATED MODULE: ./src/reports/junit.ts
 
 
+
 const builder = new Builder({
     attributeNamePrefix: '@',
     ignoreAttributes: false,
@@ -39144,7 +38148,7 @@ function outcomeElement(check) {
         return {};
     return {
         properties: { property: [{ '@name': 'flaky', '@value': 'true' }] },
-        'system-out': { '#text': view_plain(`Passed at a later try.\n${junit_tries(check.attempts)}`) }
+        'system-out': { '#text': words_plain(`Passed at a later try.\n${junit_tries(check.attempts)}`) }
     };
 }
 function failureElement(check) {
@@ -39152,7 +38156,7 @@ function failureElement(check) {
     return {
         '@message': line([check.observed || 'no answer', why].filter(Boolean).join(': ')),
         '@type': check.because ? 'consequence' : check.layer,
-        '#text': view_plain(body(check))
+        '#text': words_plain(body(check))
     };
 }
 const body = (check) => [
@@ -39210,7 +38214,7 @@ function errorElement(results) {
         error: {
             '@message': line(headline(results).words),
             '@type': failure?.class ?? 'internal',
-            '#text': view_plain([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
+            '#text': words_plain([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
         }
     };
 }
@@ -39236,7 +38240,7 @@ function markdown_code(foreign, most = 200) {
 }
 /** Foreign text as a code block, its lines kept. */
 function fence(foreign, most = 4000) {
-    const content = view_plain(foreign.slice(0, most)).trimEnd();
+    const content = words_plain(foreign.slice(0, most)).trimEnd();
     const cut = foreign.length > most ? '\n…' : '';
     const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
     return `${mark}\n${content}${cut}\n${mark}`;
@@ -39264,6 +38268,11 @@ const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(
 
 
 
+
+
+
+
+
 /** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
 const mostBytes = 1_000_000;
 /** A longer list is for the HTML report. */
@@ -39285,7 +38294,7 @@ const summary = (results) => cutToFit([
 ], mostBytes);
 /** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
 function cutToFit(blocks, most) {
-    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${markdown_code(files/* files */.a.report)}._\n`;
+    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${markdown_code(files.report)}._\n`;
     let left = most - bytes(note);
     const out = [];
     for (const block of blocks) {
@@ -39322,7 +38331,7 @@ function folded(title, lines, titles = [], open = false) {
         {
             head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
             lines: shown,
-            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${markdown_code(files/* files */.a.report)}.\n` : ''}\n</details>`
+            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${markdown_code(files.report)}.\n` : ''}\n</details>`
         }
     ];
 }
@@ -39354,7 +38363,7 @@ function consequences(results) {
         return '';
     const shown = follow.slice(0, 8).map(check => markdown_code(check.id));
     const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-    return `What follows from it (${count(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+    return `What follows from it (${words_count(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 function greenLine(results) {
     const green = greenAllTheSame(results);
@@ -39400,7 +38409,7 @@ function summary_gridCell(shown) {
 // ---- Checks ----
 function summary_flaky(results) {
     const lines = flakyChecks(results).map(check => `- ${markdown_code(check.id)}: ${summary_tries(check)}`);
-    const title = `${count(lines.length, 'check')} needed another try, and passed`;
+    const title = `${words_count(lines.length, 'check')} needed another try, and passed`;
     if (lines.length > 3)
         return folded(`⚠️ ${title}`, lines);
     return lines.length === 0 ? [] : [{ head: `⚠️ ${title}:\n`, lines, tail: '' }];
@@ -39416,19 +38425,19 @@ function failed(results) {
     const lines = own.map(check => markdown_row(`${markdown_code(check.id)} ${upgraded(check)}`.trim(), markdown_text(check.expected), `${markdown_text(check.observed)}${check.reason ? `<br>${markdown_text(check.reason)}` : ''}`, summary_tries(check)));
     const titles = ['check', 'expected', 'observed', 'tries'];
     return [
-        ...folded(`Failed: ${count(own.length, 'check')}`, lines, titles, true),
-        ...folded(`Follows from that: ${count(follow.length, 'check')}`, follow.map(check => markdown_row(markdown_code(check.id), markdown_text(check.observed), markdown_code(check.because ?? ''))), ['check', 'observed', 'because of'])
+        ...folded(`Failed: ${words_count(own.length, 'check')}`, lines, titles, true),
+        ...folded(`Follows from that: ${words_count(follow.length, 'check')}`, follow.map(check => markdown_row(markdown_code(check.id), markdown_text(check.observed), markdown_code(check.because ?? ''))), ['check', 'observed', 'because of'])
     ];
 }
 const upgraded = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
 function skipped(results) {
     const reasons = skippedByReason(results);
     const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
-    const lines = reasons.map(([reason, checks]) => `- ${count(checks.length, 'check')} (${checks
+    const lines = reasons.map(([reason, checks]) => `- ${words_count(checks.length, 'check')} (${checks
         .slice(0, 5)
         .map(check => markdown_code(check.id))
         .join(', ')}${checks.length > 5 ? ', …' : ''}): ${markdown_text(reason)}`);
-    return folded(`Skipped: ${count(total, 'check')}`, lines);
+    return folded(`Skipped: ${words_count(total, 'check')}`, lines);
 }
 // ---- The timeline ----
 function summary_phases(results) {
@@ -39436,9 +38445,9 @@ function summary_phases(results) {
     if (bars.length === 0)
         return [];
     const path = criticalPath(results.phases).map(name => markdown_text(name, 60));
-    const waits = longestWaits(results).map(wait => `${markdown_text(wait.phase)} for ${markdown_text(wait.for, 100)} (${duration(wait.seconds)})`);
+    const waits = longestWaits(results).map(wait => `${markdown_text(wait.phase)} for ${markdown_text(wait.for, 100)} (${words_duration(wait.seconds)})`);
     const parts = [
-        `<details><summary>Where the ${duration(results.seconds)} went</summary>`,
+        `<details><summary>Where the ${words_duration(results.seconds)} went</summary>`,
         gantt(bars),
         `Critical path: ${path.join(' → ')}.`,
         waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
@@ -39482,7 +38491,7 @@ function summary_versions(results) {
     const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${markdown_code(name)}: ${markdown_code(value)}`);
     const parts = [
         `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-        `By hand, with these versions: ${markdown_code(rerun)}, from the results (${markdown_code(files/* files */.a.script)}).`,
+        `By hand, with these versions: ${markdown_code(rerun)}, from the results (${markdown_code(files.script)}).`,
         inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
@@ -39504,15 +38513,15 @@ async function writeReports(results, plan, directory) {
     await promises_.mkdir(directory, { recursive: true });
     const text = summary(results);
     const reports = {
-        [files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
-        [files/* files */.a.summary]: text,
-        [files/* files */.a.junit]: junit(results),
-        [files/* files */.a.report]: html(results),
-        ...(plan ? { [files/* files */.a.script]: script_script(plan) } : {})
+        [files.results]: `${JSON.stringify(results, null, 2)}\n`,
+        [files.summary]: text,
+        [files.junit]: junit(results),
+        [files.report]: html(results),
+        ...(plan ? { [files.script]: script_script(plan) } : {})
     };
     for (const [name, contents] of Object.entries(reports))
         await promises_.writeFile(external_node_path_.join(directory, name), contents, {
-            mode: name === files/* files */.a.script ? 0o755 : 0o644
+            mode: name === files.script ? 0o755 : 0o644
         });
     if (process.env.GITHUB_STEP_SUMMARY)
         await lib_core/* summary */.z.addRaw(text, true).write();
@@ -39752,7 +38761,7 @@ function gather(run, { result, failure, checks }) {
             },
             istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
         },
-        inputs: (0,inputs_inputs/* givenInputs */.PC)(),
+        inputs: givenInputs(),
         cluster: plan
             ? {
                 kind: 'kind',
@@ -39797,8 +38806,1065 @@ const tool = ({ inputs, tools }, name) => ({
 /** To the millisecond. */
 const rounded = (seconds) => Number(seconds.toFixed(3));
 
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var lib_io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: external "crypto"
+var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+// EXTERNAL MODULE: external "child_process"
+var external_child_process_ = __nccwpck_require__(5317);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+// Internal object for testability (allows mocking in ESM)
+const _internal = {
+    readLinuxVersionFile() {
+        const lsbReleaseFile = '/etc/lsb-release';
+        const osReleaseFile = '/etc/os-release';
+        let contents = '';
+        if (external_fs_.existsSync(lsbReleaseFile)) {
+            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
+        }
+        else if (external_fs_.existsSync(osReleaseFile)) {
+            contents = external_fs_.readFileSync(osReleaseFile).toString();
+        }
+        return contents;
+    }
+};
+function _findMatch(versionSpec, stable, candidates, archFilter) {
+    return __awaiter(this, void 0, void 0, function* () {
+        const platFilter = os.platform();
+        let result;
+        let match;
+        let file;
+        for (const candidate of candidates) {
+            const version = candidate.version;
+            debug(`check ${version} satisfies ${versionSpec}`);
+            if (semver.satisfies(version, versionSpec) &&
+                (!stable || candidate.stable === stable)) {
+                file = candidate.files.find(item => {
+                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
+                    let chk = item.arch === archFilter && item.platform === platFilter;
+                    if (chk && item.platform_version) {
+                        const osVersion = _getOsVersion();
+                        if (osVersion === item.platform_version) {
+                            chk = true;
+                        }
+                        else {
+                            chk = semver.satisfies(osVersion, item.platform_version);
+                        }
+                    }
+                    return chk;
+                });
+                if (file) {
+                    debug(`matched ${candidate.version}`);
+                    match = candidate;
+                    break;
+                }
+            }
+        }
+        if (match && file) {
+            // clone since we're mutating the file list to be only the file that matches
+            result = Object.assign({}, match);
+            result.files = [file];
+        }
+        return result;
+    });
+}
+function _getOsVersion() {
+    // TODO: add windows and other linux, arm variants
+    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
+    const plat = os.platform();
+    let version = '';
+    if (plat === 'darwin') {
+        version = cp.execSync('sw_vers -productVersion').toString();
+    }
+    else if (plat === 'linux') {
+        // lsb_release process not in some containers, readfile
+        // Run cat /etc/lsb-release
+        // DISTRIB_ID=Ubuntu
+        // DISTRIB_RELEASE=18.04
+        // DISTRIB_CODENAME=bionic
+        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
+        const lsbContents = _internal.readLinuxVersionFile();
+        if (lsbContents) {
+            const lines = lsbContents.split('\n');
+            for (const line of lines) {
+                const parts = line.split('=');
+                if (parts.length === 2 &&
+                    (parts[0].trim() === 'VERSION_ID' ||
+                        parts[0].trim() === 'DISTRIB_RELEASE')) {
+                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
+                    break;
+                }
+            }
+        }
+    }
+    return version;
+}
+// Alias for backwards compatibility
+function _readLinuxVersionFile() {
+    return _internal.readLinuxVersionFile();
+}
+//# sourceMappingURL=manifest.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(4942);
+;// CONCATENATED MODULE: external "stream"
+const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
+// EXTERNAL MODULE: external "util"
+var external_util_ = __nccwpck_require__(9023);
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
+var lib_exec = __nccwpck_require__(5260);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
+var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+/**
+ * Internal class for retries
+ */
+class RetryHelper {
+    constructor(maxAttempts, minSeconds, maxSeconds) {
+        if (maxAttempts < 1) {
+            throw new Error('max attempts should be greater than or equal to 1');
+        }
+        this.maxAttempts = maxAttempts;
+        this.minSeconds = Math.floor(minSeconds);
+        this.maxSeconds = Math.floor(maxSeconds);
+        if (this.minSeconds > this.maxSeconds) {
+            throw new Error('min seconds should be less than or equal to max seconds');
+        }
+    }
+    execute(action, isRetryable) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            let attempt = 1;
+            while (attempt < this.maxAttempts) {
+                // Try
+                try {
+                    return yield action();
+                }
+                catch (err) {
+                    if (isRetryable && !isRetryable(err)) {
+                        throw err;
+                    }
+                    lib_core/* info */.pq(err.message);
+                }
+                // Sleep
+                const seconds = this.getSleepAmount();
+                lib_core/* info */.pq(`Waiting ${seconds} seconds before trying again`);
+                yield this.sleep(seconds);
+                attempt++;
+            }
+            // Last attempt
+            return yield action();
+        });
+    }
+    getSleepAmount() {
+        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
+            this.minSeconds);
+    }
+    sleep(seconds) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
+        });
+    }
+}
+//# sourceMappingURL=retry-helper.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
+var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+class HTTPError extends Error {
+    constructor(httpStatusCode) {
+        super(`Unexpected HTTP response: ${httpStatusCode}`);
+        this.httpStatusCode = httpStatusCode;
+        Object.setPrototypeOf(this, new.target.prototype);
+    }
+}
+const IS_WINDOWS = process.platform === 'win32';
+const IS_MAC = process.platform === 'darwin';
+const userAgent = 'actions/tool-cache';
+/**
+ * Download a tool from an url and stream it into a file
+ *
+ * @param url       url of tool to download
+ * @param dest      path to download tool
+ * @param auth      authorization header
+ * @param headers   other headers
+ * @returns         path to downloaded tool
+ */
+function downloadTool(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        dest = dest || external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
+        yield lib_io/* mkdirP */.U$(external_path_.dirname(dest));
+        lib_core/* debug */.Yz(`Downloading ${url}`);
+        lib_core/* debug */.Yz(`Destination ${dest}`);
+        const maxAttempts = 3;
+        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
+        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
+        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
+        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
+            return yield downloadToolAttempt(url, dest || '', auth, headers);
+        }), (err) => {
+            if (err instanceof HTTPError && err.httpStatusCode) {
+                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
+                if (err.httpStatusCode < 500 &&
+                    err.httpStatusCode !== 408 &&
+                    err.httpStatusCode !== 429) {
+                    return false;
+                }
+            }
+            // Otherwise retry
+            return true;
+        });
+    });
+}
+function downloadToolAttempt(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (external_fs_.existsSync(dest)) {
+            throw new Error(`Destination file path ${dest} already exists`);
+        }
+        // Get the response headers
+        const http = new lib/* HttpClient */.Qq(userAgent, [], {
+            allowRetries: false
+        });
+        if (auth) {
+            lib_core/* debug */.Yz('set auth');
+            if (headers === undefined) {
+                headers = {};
+            }
+            headers.authorization = auth;
+        }
+        const response = yield http.get(url, headers);
+        if (response.message.statusCode !== 200) {
+            const err = new HTTPError(response.message.statusCode);
+            lib_core/* debug */.Yz(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
+            throw err;
+        }
+        // Download the response body
+        const pipeline = external_util_.promisify(external_stream_namespaceObject.pipeline);
+        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
+        const readStream = responseMessageFactory();
+        let succeeded = false;
+        try {
+            yield pipeline(readStream, external_fs_.createWriteStream(dest));
+            lib_core/* debug */.Yz('download complete');
+            succeeded = true;
+            return dest;
+        }
+        finally {
+            // Error, delete dest before retry
+            if (!succeeded) {
+                lib_core/* debug */.Yz('download failed');
+                try {
+                    yield lib_io/* rmRF */.Yz(dest);
+                }
+                catch (err) {
+                    lib_core/* debug */.Yz(`Failed to delete '${dest}'. ${err.message}`);
+                }
+            }
+        }
+    });
+}
+/**
+ * Extract a .7z file
+ *
+ * @param file     path to the .7z file
+ * @param dest     destination directory. Optional.
+ * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
+ * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
+ * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
+ * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
+ * interface, it is smaller than the full command line interface, and it does support long paths. At the
+ * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
+ * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
+ * to 7zr.exe can be pass to this function.
+ * @returns        path to the destination directory
+ */
+function extract7z(file, dest, _7zPath) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        const originalCwd = process.cwd();
+        process.chdir(dest);
+        if (_7zPath) {
+            try {
+                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
+                const args = [
+                    'x', // eXtract files with full paths
+                    logLevel, // -bb[0-3] : set output log level
+                    '-bd', // disable progress indicator
+                    '-sccUTF-8', // set charset for for console input/output
+                    file
+                ];
+                const options = {
+                    silent: true
+                };
+                yield exec(`"${_7zPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        else {
+            const escapedScript = path
+                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
+                .replace(/'/g, "''")
+                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                command
+            ];
+            const options = {
+                silent: true
+            };
+            try {
+                const powershellPath = yield io.which('powershell', true);
+                yield exec(`"${powershellPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        return dest;
+    });
+}
+/**
+ * Extract a compressed tar archive
+ *
+ * @param file     path to the tar
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
+ * @returns        path to the destination directory
+ */
+function extractTar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        // Create dest
+        dest = yield _createExtractFolder(dest);
+        // Determine whether GNU tar
+        lib_core/* debug */.Yz('Checking tar --version');
+        let versionOutput = '';
+        yield (0,lib_exec/* exec */.m)('tar --version', [], {
+            ignoreReturnCode: true,
+            silent: true,
+            listeners: {
+                stdout: (data) => (versionOutput += data.toString()),
+                stderr: (data) => (versionOutput += data.toString())
+            }
+        });
+        lib_core/* debug */.Yz(versionOutput.trim());
+        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
+        // Initialize args
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
+            args.push('-v');
+        }
+        let destArg = dest;
+        let fileArg = file;
+        if (IS_WINDOWS && isGnuTar) {
+            args.push('--force-local');
+            destArg = dest.replace(/\\/g, '/');
+            // Technically only the dest needs to have `/` but for aesthetic consistency
+            // convert slashes in the file arg too.
+            fileArg = file.replace(/\\/g, '/');
+        }
+        if (isGnuTar) {
+            // Suppress warnings when using GNU tar to extract archives created by BSD tar
+            args.push('--warning=no-unknown-keyword');
+            args.push('--overwrite');
+        }
+        args.push('-C', destArg, '-f', fileArg);
+        yield (0,lib_exec/* exec */.m)(`tar`, args);
+        return dest;
+    });
+}
+/**
+ * Extract a xar compatible archive
+ *
+ * @param file     path to the archive
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the xar. Optional.
+ * @returns        path to the destination directory
+ */
+function extractXar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
+        ok(IS_MAC, 'extractXar() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        args.push('-x', '-C', dest, '-f', file);
+        if (core.isDebug()) {
+            args.push('-v');
+        }
+        const xarPath = yield io.which('xar', true);
+        yield exec(`"${xarPath}"`, _unique(args));
+        return dest;
+    });
+}
+/**
+ * Extract a zip
+ *
+ * @param file     path to the zip
+ * @param dest     destination directory. Optional.
+ * @returns        path to the destination directory
+ */
+function extractZip(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        dest = yield _createExtractFolder(dest);
+        if (IS_WINDOWS) {
+            yield extractZipWin(file, dest);
+        }
+        else {
+            yield extractZipNix(file, dest);
+        }
+        return dest;
+    });
+}
+function extractZipWin(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        // build the powershell command
+        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+        const pwshPath = yield io.which('pwsh', false);
+        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
+        //and the -Force flag for Expand-Archive as a fallback
+        if (pwshPath) {
+            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
+            const pwshCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
+                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
+                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                pwshCommand
+            ];
+            core.debug(`Using pwsh at path: ${pwshPath}`);
+            yield exec(`"${pwshPath}"`, args);
+        }
+        else {
+            const powershellCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
+                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
+                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                powershellCommand
+            ];
+            const powershellPath = yield io.which('powershell', true);
+            core.debug(`Using powershell at path: ${powershellPath}`);
+            yield exec(`"${powershellPath}"`, args);
+        }
+    });
+}
+function extractZipNix(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const unzipPath = yield io.which('unzip', true);
+        const args = [file];
+        if (!core.isDebug()) {
+            args.unshift('-q');
+        }
+        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
+        yield exec(`"${unzipPath}"`, args, { cwd: dest });
+    });
+}
+/**
+ * Caches a directory and installs it into the tool cacheDir
+ *
+ * @param sourceDir    the directory to cache into tools
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheDir(sourceDir, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = semver.clean(version) || version;
+        arch = arch || os.arch();
+        core.debug(`Caching tool ${tool} ${version} ${arch}`);
+        core.debug(`source dir: ${sourceDir}`);
+        if (!fs.statSync(sourceDir).isDirectory()) {
+            throw new Error('sourceDir is not a directory');
+        }
+        // Create the tool dir
+        const destPath = yield _createToolPath(tool, version, arch);
+        // copy each child item. do not move. move can fail on Windows
+        // due to anti-virus software having an open handle on a file.
+        for (const itemName of fs.readdirSync(sourceDir)) {
+            const s = path.join(sourceDir, itemName);
+            yield io.cp(s, destPath, { recursive: true });
+        }
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destPath;
+    });
+}
+/**
+ * Caches a downloaded file (GUID) and installs it
+ * into the tool cache with a given targetName
+ *
+ * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
+ * @param targetFile    the name of the file name in the tools directory
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheFile(sourceFile, targetFile, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = node_modules_semver.clean(version) || version;
+        arch = arch || external_os_.arch();
+        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
+        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
+        if (!external_fs_.statSync(sourceFile).isFile()) {
+            throw new Error('sourceFile is not a file');
+        }
+        // create the tool dir
+        const destFolder = yield _createToolPath(tool, version, arch);
+        // copy instead of move. move can fail on Windows due to
+        // anti-virus software having an open handle on a file.
+        const destPath = external_path_.join(destFolder, targetFile);
+        lib_core/* debug */.Yz(`destination file ${destPath}`);
+        yield lib_io.cp(sourceFile, destPath);
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destFolder;
+    });
+}
+/**
+ * Finds the path to a tool version in the local installed tool cache
+ *
+ * @param toolName      name of the tool
+ * @param versionSpec   version of the tool
+ * @param arch          optional arch.  defaults to arch of computer
+ */
+function find(toolName, versionSpec, arch) {
+    if (!toolName) {
+        throw new Error('toolName parameter is required');
+    }
+    if (!versionSpec) {
+        throw new Error('versionSpec parameter is required');
+    }
+    arch = arch || external_os_.arch();
+    // attempt to resolve an explicit version
+    if (!isExplicitVersion(versionSpec)) {
+        const localVersions = findAllVersions(toolName, arch);
+        const match = evaluateVersions(localVersions, versionSpec);
+        versionSpec = match;
+    }
+    // check for the explicit version in the cache
+    let toolPath = '';
+    if (versionSpec) {
+        versionSpec = node_modules_semver.clean(versionSpec) || '';
+        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
+        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
+        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
+            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
+            toolPath = cachePath;
+        }
+        else {
+            lib_core/* debug */.Yz('not found');
+        }
+    }
+    return toolPath;
+}
+/**
+ * Finds the paths to all versions of a tool that are installed in the local tool cache
+ *
+ * @param toolName  name of the tool
+ * @param arch      optional arch.  defaults to arch of computer
+ */
+function findAllVersions(toolName, arch) {
+    const versions = [];
+    arch = arch || external_os_.arch();
+    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
+    if (external_fs_.existsSync(toolPath)) {
+        const children = external_fs_.readdirSync(toolPath);
+        for (const child of children) {
+            if (isExplicitVersion(child)) {
+                const fullPath = external_path_.join(toolPath, child, arch || '');
+                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
+                    versions.push(child);
+                }
+            }
+        }
+    }
+    return versions;
+}
+function getManifestFromRepo(owner_1, repo_1, auth_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
+        let releases = [];
+        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
+        const http = new httpm.HttpClient('tool-cache');
+        const headers = {};
+        if (auth) {
+            core.debug('set auth');
+            headers.authorization = auth;
+        }
+        const response = yield http.getJson(treeUrl, headers);
+        if (!response.result) {
+            return releases;
+        }
+        let manifestUrl = '';
+        for (const item of response.result.tree) {
+            if (item.path === 'versions-manifest.json') {
+                manifestUrl = item.url;
+                break;
+            }
+        }
+        headers['accept'] = 'application/vnd.github.VERSION.raw';
+        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
+        if (versionsRaw) {
+            // shouldn't be needed but protects against invalid json saved with BOM
+            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
+            try {
+                releases = JSON.parse(versionsRaw);
+            }
+            catch (_a) {
+                core.debug('Invalid json');
+            }
+        }
+        return releases;
+    });
+}
+function findFromManifest(versionSpec_1, stable_1, manifest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
+        // wrap the internal impl
+        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
+        return match;
+    });
+}
+function _createExtractFolder(dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!dest) {
+            // create a temp dir
+            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
+        }
+        yield lib_io/* mkdirP */.U$(dest);
+        return dest;
+    });
+}
+function _createToolPath(tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+        lib_core/* debug */.Yz(`destination ${folderPath}`);
+        const markerPath = `${folderPath}.complete`;
+        yield lib_io/* rmRF */.Yz(folderPath);
+        yield lib_io/* rmRF */.Yz(markerPath);
+        yield lib_io/* mkdirP */.U$(folderPath);
+        return folderPath;
+    });
+}
+function _completeToolPath(tool, version, arch) {
+    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+    const markerPath = `${folderPath}.complete`;
+    external_fs_.writeFileSync(markerPath, '');
+    lib_core/* debug */.Yz('finished caching tool');
+}
+/**
+ * Check if version string is explicit
+ *
+ * @param versionSpec      version string to check
+ */
+function isExplicitVersion(versionSpec) {
+    const c = node_modules_semver.clean(versionSpec) || '';
+    lib_core/* debug */.Yz(`isExplicit: ${c}`);
+    const valid = node_modules_semver.valid(c) != null;
+    lib_core/* debug */.Yz(`explicit? ${valid}`);
+    return valid;
+}
+/**
+ * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
+ *
+ * @param versions        array of versions to evaluate
+ * @param versionSpec     semantic version spec to satisfy
+ */
+function evaluateVersions(versions, versionSpec) {
+    let version = '';
+    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
+    versions = versions.sort((a, b) => {
+        if (node_modules_semver.gt(a, b)) {
+            return 1;
+        }
+        return -1;
+    });
+    for (let i = versions.length - 1; i >= 0; i--) {
+        const potential = versions[i];
+        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
+        if (satisfied) {
+            version = potential;
+            break;
+        }
+    }
+    if (version) {
+        lib_core/* debug */.Yz(`matched: ${version}`);
+    }
+    else {
+        lib_core/* debug */.Yz('match not found');
+    }
+    return version;
+}
+/**
+ * Gets RUNNER_TOOL_CACHE
+ */
+function _getCacheDirectory() {
+    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
+    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
+    return cacheDirectory;
+}
+/**
+ * Gets RUNNER_TEMP
+ */
+function _getTempDirectory() {
+    const tempDirectory = process.env['RUNNER_TEMP'] || '';
+    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
+    return tempDirectory;
+}
+/**
+ * Gets a global variable
+ */
+function _getGlobal(key, defaultValue) {
+    /* eslint-disable @typescript-eslint/no-explicit-any */
+    const value = global[key];
+    /* eslint-enable @typescript-eslint/no-explicit-any */
+    return value !== undefined ? value : defaultValue;
+}
+/**
+ * Returns an array of unique values.
+ * @param values Values to make unique.
+ */
+function _unique(values) {
+    return Array.from(new Set(values));
+}
+//# sourceMappingURL=tool-cache.js.map
+;// CONCATENATED MODULE: ./src/base/download.ts
+
+
+
+
+
+
+/** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
+function mirrored(url, mirror) {
+    return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
+}
+/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
+async function download(url) {
+    try {
+        return await downloadTool(url); // tries three times
+    }
+    catch (error) {
+        throw new base_fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
+            reproduce: `curl -fsSLO ${url}`
+        });
+    }
+}
+/** Downloads a small text file. */
+async function downloadText(url) {
+    const file = await download(url);
+    const text = await promises_.readFile(file, 'utf8');
+    await promises_.rm(file);
+    return text;
+}
+/** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
+async function downloadVerified(url, sha256) {
+    const file = await download(url);
+    const found = await digest(file);
+    if (found === sha256)
+        return file;
+    await promises_.rm(file);
+    throw wrongChecksum(url, sha256, found);
+}
+const wrongChecksum = (url, expected, found) => new base_fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
+    reproduce: `curl -fsSL ${url} | sha256sum`
+});
+/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
+function parseChecksum(text, url) {
+    const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
+    if (sum !== undefined)
+        return sum;
+    throw new base_fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
+        class: 'infrastructure',
+        layer: 'runner',
+        hint: 'See what that address serves; a proxy may answer with a page of its own.'
+    });
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file), hash);
+    return hash.digest('hex');
+}
+
+;// CONCATENATED MODULE: ./src/phases/chart.ts
+
+
+
+
+
+
+
+
+
+
+
+/** Finds or fetches the chart, holds it to its digest, and reads it. */
+async function provideChart(inputs, directory, work, sh) {
+    const { file, url } = await locate(inputs, directory, work, sh);
+    const archive = url !== null || !(await isDirectory(file));
+    try {
+        const [about, values] = await Promise.all([
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+        ]);
+        const chart = readChart(about, values);
+        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
+        return { path: file, url, crds, ...chart };
+    }
+    catch (error) {
+        const given = inputs['operator-chart'];
+        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+    }
+}
+const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
+async function locate(inputs, directory, work, sh) {
+    const given = inputs['operator-chart'];
+    if (given !== null && !given.includes('://'))
+        return { file: given, url: null };
+    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
+    const url = mirrored(wanted.url, inputs.mirror);
+    const file = await pull(url, directory, work, sh);
+    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
+    if (wanted.sha256 !== null && found !== wanted.sha256)
+        throw wrongChecksum(url, wanted.sha256, found);
+    return { file, url: wanted.url };
+}
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url, directory, work, sh) {
+    let again = 2;
+    return (0,wait/* until */.T)(work, async () => {
+        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+        if (output.code === 0)
+            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
+        const said = output.stderr.trim();
+        if (passing.test(said) && again-- > 0)
+            return {
+                is: 'waiting',
+                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+            };
+        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+            reproduce: `helm pull ${url}`
+        });
+        return { is: 'lost', fault };
+    }, { every: 2 });
+}
+/** The URL and digest of a released chart. */
+async function released({ 'operator-version': asked, mirror }) {
+    const exact = (0,node_modules_semver.valid)(asked) !== null;
+    const known = exact && mirror === null ? charts[asked] : undefined;
+    if (known !== undefined)
+        return { url: chartUrl(asked), sha256: known };
+    const published = await readIndex(mirror);
+    const version = exact ? asked : (0,node_modules_semver.maxSatisfying)(Object.keys(published), `~${asked}.0`);
+    const sha256 = published[version ?? ''];
+    if (version !== null && sha256 !== undefined)
+        return { url: chartUrl(version), sha256 };
+    const all = Object.keys(published).sort(node_modules_semver.rcompare).join(', ');
+    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`);
+}
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+async function readIndex(mirror) {
+    const url = mirrored(chartIndex, mirror);
+    try {
+        const { entries } = (0,dist/* parse */.qg)(await downloadText(url));
+        const releases = entries['sail-operator'] ?? [];
+        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
+    }
+    catch (error) {
+        if (!(error instanceof base_fault/* Fault */.vC))
+            throw error;
+        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
+        return charts;
+    }
+}
+
 // EXTERNAL MODULE: ./src/phases/node.ts
 var phases_node = __nccwpck_require__(1130);
+;// CONCATENATED MODULE: ./src/phases/samples.ts
+
+
+
+
+
+
+
+
+
+const selector = 'app in (tcp-echo,sleep)';
+const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
+const samples_who = { class: 'istio', layer: 'workload' };
+/** The documentation's sample files from `samples`; null where those built in are used. */
+async function readSamples({ samples: from, mirror }) {
+    if (from === null)
+        return null;
+    const read = from.includes('://')
+        ? (file) => downloadText(mirrored(`${from}/${file}`, mirror))
+        : (file) => readSample(external_node_path_.join(from, file), from);
+    return Object.fromEntries(await Promise.all(samples.map(async ({ file }) => [file, await read(file)])));
+}
+async function readSample(file, directory) {
+    try {
+        return await promises_.readFile(file, 'utf8');
+    }
+    catch {
+        const names = samples.map(sample => sample.file).join(', ');
+        throw (0,base_fault/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; accepted is a directory with ${names}`);
+    }
+}
+/** Applies the workloads, and waits until a pod of each is ready. */
+async function deploySamples(plan, work, sh) {
+    await (0,base_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
+    await (0,wait/* until */.T)(work, async () => {
+        await waited(sh, podsReady); // true too while some of them are not made
+        return lookAtSamples(sh);
+    });
+}
+async function lookAtSamples(sh) {
+    const pods = await get(sh, 'pods', '-A', '-l', selector);
+    const missing = workloads.filter(({ namespace, app }) => {
+        const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
+        return own.length === 0 || !own.every(isReady);
+    });
+    if (missing.length === 0)
+        return { is: 'done', value: undefined };
+    const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
+    const none = podless ? await lookAtDeployments(sh) : null;
+    const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
+    return lookAtTrouble(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
+}
+/** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
+async function lookAtDeployments(sh) {
+    const deployments = await get(sh, 'deployments', '-A');
+    const failure = deployments
+        .map(({ metadata, status }) => ({
+        metadata,
+        failure: condition('ReplicaFailure', status.conditions)
+    }))
+        .find(({ failure }) => failure?.status === 'True');
+    if (!failure)
+        return null;
+    const { namespace, name } = failure.metadata;
+    return {
+        is: 'bad',
+        for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
+        fault: new base_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
+            ...samples_who,
+            hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
+            reproduce: `kubectl describe replicaset -n ${namespace}`
+        })
+    };
+}
+
 ;// CONCATENATED MODULE: ./src/phases/tools.ts
 
 
@@ -39827,14 +39893,14 @@ async function onPath(name) {
     const file = await lib_io/* which */.K7(name);
     if (file !== '')
         return external_node_path_.dirname(file);
-    throw (0,inputs_inputs/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${pins/* tools */.Yl[name].version}\``);
+    throw (0,base_fault/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${tools[name].version}\``);
 }
 async function cached(name, version, mirror) {
     const found = find(name, version.slice(1)); // the tool cache wants no leading v
     return found === '' ? fetchTool(name, version, mirror) : found;
 }
 async function fetchTool(name, version, mirror) {
-    const { url, checksumSuffix } = pins/* tools */.Yl[name];
+    const { url, checksumSuffix } = tools[name];
     const from = mirrored(url(version, architecture()), mirror);
     const sum = pinned(name, version, mirror) ??
         parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
@@ -39847,7 +39913,7 @@ async function fetchTool(name, version, mirror) {
 }
 /** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
 function pinned(name, version, mirror) {
-    const pin = pins/* tools */.Yl[name];
+    const pin = tools[name];
     return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
 }
 async function unpacked(archive, name) {
@@ -39859,7 +39925,7 @@ function architecture() {
         return 'arm64';
     if (process.arch === 'x64')
         return 'amd64';
-    throw (0,inputs_inputs/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+    throw (0,base_fault/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
 }
 
 ;// CONCATENATED MODULE: ./src/base/schedule.ts
@@ -40302,6 +40368,7 @@ async function apply({ sh }, plan, file) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const recording = rehearsal();
@@ -40326,7 +40393,7 @@ async function run(sh) {
 async function work(run) {
     const over = new AbortController();
     try {
-        run.inputs = (0,inputs_inputs/* readInputs */.Ko)();
+        run.inputs = readInputs();
         return await Promise.race([job(run), overdue(run.inputs.timeout, over.signal)]);
     }
     catch (error) {
@@ -40341,7 +40408,7 @@ async function job(run) {
     const inputs = known(run.inputs, 'inputs');
     run.ledger.asked = rowsOf(inputs.checks);
     if (run.ledger.asked.length === 0)
-        throw (0,inputs_inputs/* badInput */.AN)(`checks: found "${lib_core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
+        throw (0,base_fault/* badInput */.AN)(`checks: found "${lib_core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     await run.schedule.run(preparations(run));
     if (run.schedule.failed)
@@ -40351,7 +40418,7 @@ async function job(run) {
     const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory);
     run.plan = plan;
     if (inputs['dry-run']) {
-        (0,log/* group */.Os)('Plan', JSON.stringify({ ...plan, files: Object.keys(plan.files), checks: plan.checks.map(({ id }) => id) }, null, 2));
+        (0,log/* group */.Os)('Plan', JSON.stringify({ ...plan, files: Object.keys(plan.files), checks: run.ledger.asked.map(({ id }) => id) }, null, 2));
         (0,log/* group */.Os)('The same by hand', script_script(plan));
         return 'done';
     }
@@ -40403,8 +40470,8 @@ async function diagnostics(run, ending, results, directory) {
     if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled')
         return;
     (0,log/* say */.cv)(run.clock(), 'diagnostics', 'started');
-    await collectDiagnostics(run.plan, external_node_path_.join(directory, files/* files */.a.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
-    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, files/* files */.a.diagnostics)}`);
+    await collectDiagnostics(run.plan, external_node_path_.join(directory, files.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
+    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, files.diagnostics)}`);
 }
 async function tried(what, write) {
     try {
@@ -40436,89 +40503,6 @@ async function run_broken() {
             process.on(name, (bug) => resolve({ bug }));
     });
 }
-
-
-/***/ }),
-
-/***/ 8685:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   BD: () => (/* binding */ clientImage),
-/* harmony export */   HJ: () => (/* binding */ chartIndex),
-/* harmony export */   V2: () => (/* binding */ echoImage),
-/* harmony export */   Yl: () => (/* binding */ tools),
-/* harmony export */   bI: () => (/* binding */ operatorVersion),
-/* harmony export */   eg: () => (/* binding */ charts),
-/* harmony export */   oH: () => (/* binding */ chartUrl),
-/* harmony export */   qX: () => (/* binding */ nodeImage)
-/* harmony export */ });
-/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
-const tools = {
-    kind: {
-        version: 'v0.33.0',
-        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
-            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
-        }
-    },
-    kubectl: {
-        version: 'v1.37.1',
-        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
-        checksumSuffix: '.sha256',
-        sha256: {
-            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
-            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
-        }
-    },
-    helm: {
-        version: 'v3.22.0',
-        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
-            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
-        }
-    }
-};
-/** The default of kind v0.33.0, from its release notes. */
-const nodeImage = 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
-/** The newest release that the Action was tried with. */
-const operatorVersion = '1.30.3';
-/** The operator's Helm repository; its index has a digest for each chart. */
-const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
-const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
-/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
-const charts = {
-    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
-    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
-    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
-    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
-    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
-    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
-    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
-    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
-    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
-    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
-    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
-    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
-    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
-    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
-    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
-    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
-    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
-    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
-    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
-    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
-    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
-    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
-    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
-};
-/** As Istio's samples name them from release-1.30 on. */
-const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
-const clientImage = 'docker.io/curlimages/curl:8.16.0';
 
 
 /***/ }),
@@ -40639,13 +40623,6 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
-
-/***/ }),
-
-/***/ 3024:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
 
 /***/ }),
 

@@ -19,6 +19,10 @@ export class Fault extends Error {
   }
 }
 
+/** A Fault of class `input`; nothing has been made when it is thrown. */
+export const badInput = (message: string): Fault =>
+  new Fault(message, {class: 'input', hint: 'Correct the inputs; nothing was made.'});
+
 /** The work was given up because another part of the run failed. */
 export class Stopped extends Error {
   constructor() {

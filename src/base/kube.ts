@@ -72,6 +72,18 @@ export interface Node {
   spec: {podCIDRs?: string[]};
   status: {conditions?: Condition[]; nodeInfo: {kubeletVersion: string}};
 }
+/** A resource of the Sail Operator: Istio, IstioCNI. */
+export interface Istio {
+  kind: 'Istio';
+  metadata: {name: string; generation: number};
+  spec: {version?: string};
+  status?: {
+    observedGeneration?: number;
+    state?: string;
+    activeRevisionName?: string;
+    conditions?: Condition[];
+  };
+}
 export type Thing = Pod | Deployment | Service | EndpointSlice | Node;
 
 /** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */

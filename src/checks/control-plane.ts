@@ -3,11 +3,11 @@ import {
   condition,
   type Deployment,
   get,
+  type Istio,
   ofKind,
   type Service
 } from '../base/kube.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
-import type {Istio} from '../phases/mesh.ts';
 import type {Place} from '../results/results.ts';
 import {type Checking, type Checks, compare, row, skip} from './row.ts';
 

@@ -1,6 +1,6 @@
 import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../base/kube.ts';
 import {until} from '../base/wait.ts';
-import {operatorNamespace} from '../phases/operator.ts';
+import {operatorNamespace} from '../manifests/istio.ts';
 import {type Checks, compare, row, type Standing, skip} from './row.ts';
 
 const available = 'operator/sail-operator/available';

@@ -1,6 +1,5 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
-import {plainNamespace} from '../manifests/samples.ts';
-import {workloads} from '../phases/samples.ts';
+import {plainNamespace, workloads} from '../manifests/samples.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
 const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>

@@ -1,8 +1,9 @@
 import {lt} from 'semver';
 import {stringify} from 'yaml';
-import type {Values} from '../inputs/inputs.ts';
+import type {Values} from '../inputs/readers.ts';
 import {merge} from './kind.ts';
 
+export const operatorNamespace = 'sail-operator';
 export const istioNamespace = 'istio-system';
 export const cniNamespace = 'istio-cni';
 

@@ -1,7 +1,8 @@
 import {deepmergeCustom} from 'deepmerge-ts';
 import {lt} from 'semver';
 import {stringify} from 'yaml';
-import {badInput, type Values} from '../inputs/inputs.ts';
+import {badInput} from '../base/fault.ts';
+import type {Values} from '../inputs/readers.ts';
 import type {Family} from '../results/results.ts';
 
 /** Mappings are merged, anything else is replaced, as Helm does it. */

@@ -1,5 +1,5 @@
 import {isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
-import {badInput} from '../inputs/inputs.ts';
+import {badInput} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
 
 /** One sample of the documentation: where it goes, and the file that holds it. */
@@ -22,6 +22,12 @@ export const samples: Sample[] = [...servers, client];
 
 /** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
 export const plainNamespace = 'plain';
+
+/** Namespace and app of every workload that the checks use. */
+export const workloads = [
+  ...samples.map(({namespace, app}) => ({namespace, app})),
+  ...[servers[0], client].map(sample => ({namespace: plainNamespace, app: sample?.app ?? ''}))
+];
 
 /** Our own counterparts of the documentation's files, by their names there. */
 export const builtIn = (images: {echo: string; client: string}): Record<string, string> => ({

@@ -1,8 +1,7 @@
 import * as path from 'node:path';
-import {Fault} from '../base/fault.ts';
+import {badInput, Fault} from '../base/fault.ts';
 import type {Work} from '../base/schedule.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
-import {badInput} from '../inputs/inputs.ts';
 import type {Plan} from '../plan/plan.ts';
 import {controlPlane, untilSucceeds} from './node.ts';
 

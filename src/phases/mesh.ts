@@ -1,10 +1,10 @@
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
 import {
-  type Condition,
   condition,
   type Deployment,
   get,
+  type Istio,
   lookAtTrouble,
   type Pod,
   waited
@@ -14,18 +14,6 @@ import type {Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
 import type {Plan} from '../plan/plan.ts';
-
-export interface Istio {
-  kind: 'Istio';
-  metadata: {name: string; generation: number};
-  spec: {version?: string};
-  status?: {
-    observedGeneration?: number;
-    state?: string;
-    activeRevisionName?: string;
-    conditions?: Condition[];
-  };
-}
 
 export const applyCommand = ({directory}: Plan, file: string): string[] => [
   'kubectl',

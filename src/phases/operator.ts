@@ -3,9 +3,8 @@ import {Fault} from '../base/fault.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Output, Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
+import {operatorNamespace} from '../manifests/istio.ts';
 import type {Plan} from '../plan/plan.ts';
-
-export const operatorNamespace = 'sail-operator';
 
 export const installCommand = ({operator, operatorImageAsked, directory}: Plan): string[] => [
   ...['helm', 'install', 'sail-operator', operator.chart],

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {downloadText, mirrored} from '../base/download.ts';
-import {Fault} from '../base/fault.ts';
+import {badInput, Fault} from '../base/fault.ts';
 import {
   condition,
   type Deployment,
@@ -14,8 +14,8 @@ import {
 import type {Work} from '../base/schedule.ts';
 import {must, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
-import {badInput, type Inputs} from '../inputs/inputs.ts';
-import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
+import type {Inputs} from '../inputs/inputs.ts';
+import {samples, workloads} from '../manifests/samples.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
 import {applyCommand} from './mesh.ts';
 
@@ -54,12 +54,6 @@ export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<voi
     return lookAtSamples(sh);
   });
 }
-
-/** Namespace and app of every workload that the checks use. */
-export const workloads = [
-  ...samples.map(({namespace, app}) => ({namespace, app})),
-  ...[servers[0], client].map(sample => ({namespace: plainNamespace, app: sample?.app ?? ''}))
-];
 
 async function lookAtSamples(sh: Sh): Promise<Look<undefined>> {
   const pods = await get<Pod>(sh, 'pods', '-A', '-l', selector);

@@ -4,8 +4,9 @@ import * as core from '@actions/core';
 import * as io from '@actions/io';
 import * as cache from '@actions/tool-cache';
 import {downloadText, downloadVerified, mirrored, parseChecksum} from '../base/download.ts';
+import {badInput} from '../base/fault.ts';
 import {must, type Sh} from '../base/sh.ts';
-import {badInput, type Inputs} from '../inputs/inputs.ts';
+import type {Inputs} from '../inputs/inputs.ts';
 import {type Architecture, type ToolName, tools} from '../versions/pins.ts';
 
 /** A tool's directory, which is on PATH from now on, and the version that it says it has. */

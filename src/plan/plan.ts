@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
-import {type Row, rowsOf} from '../checks/catalogue.ts';
-import type {Inputs, Values} from '../inputs/inputs.ts';
+import type {Inputs} from '../inputs/inputs.ts';
+import type {Values} from '../inputs/readers.ts';
 import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import {
@@ -16,8 +16,8 @@ import {
   splitManifests
 } from '../manifests/samples.ts';
 import {strictYaml} from '../manifests/strict.ts';
-import {type Chart, chooseIstio} from '../phases/chart.ts';
 import type {Family} from '../results/results.ts';
+import {type Chart, chooseIstio} from '../versions/chart.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
 
 /** What a phase needs images for. */
@@ -58,8 +58,6 @@ export interface Plan {
   images: Record<ImageUser, string[]>;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
-  /** The checks that will be made. */
-  checks: Row[];
   probes: {retries: number; seconds: number};
 }
 
@@ -129,7 +127,6 @@ export function makePlan(
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
-    checks: rowsOf(inputs.checks),
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
 }

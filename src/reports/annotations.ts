@@ -1,16 +1,7 @@
 import type {CheckResult, Results} from '../results/results.ts';
-import {
-  brokenCheck,
-  clip,
-  count,
-  failures,
-  flakyChecks,
-  headline,
-  line,
-  plain,
-  triesOf,
-  tryWords
-} from './view.ts';
+import {brokenCheck, failures, flakyChecks, triesOf, tryWords} from './findings.ts';
+import {headline} from './verdict.ts';
+import {clip, count, line, plain} from './words.ts';
 
 export interface Annotation {
   level: 'error' | 'warning' | 'notice';

@@ -1,36 +1,22 @@
 import type {CheckResult, Place, Results} from '../results/results.ts';
-import {styles} from './styles.ts';
 import {
-  type Bar,
   brokenCheck,
-  type Cell,
-  columns,
-  count,
-  duration,
   failures,
-  familyNames,
   flakyChecks,
-  foldRows,
-  type Grid,
   greenAllTheSame,
-  grids,
-  gridTitle,
-  headline,
   type LayerRow,
   layerRows,
   layersHold,
-  line,
-  longestWaits,
-  plain,
-  type Row,
-  rerun,
   type State,
-  spans,
-  timeline,
   triesOf,
-  tryWords,
-  versionRows
-} from './view.ts';
+  tryWords
+} from './findings.ts';
+import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
+import {styles} from './styles.ts';
+import {type Bar, longestWaits, timeline} from './timeline.ts';
+import {headline} from './verdict.ts';
+import {rerun, versionRows} from './versions.ts';
+import {count, duration, familyNames, line, plain, spans} from './words.ts';
 
 /** HTML that may be put into a page as it is. */
 class Markup {

@@ -1,6 +1,7 @@
 import Builder from 'fast-xml-builder';
 import type {Attempt, CheckResult, PhaseResult, Results} from '../results/results.ts';
-import {headline, line, plain} from './view.ts';
+import {headline} from './verdict.ts';
+import {line, plain} from './words.ts';
 
 /** An element: `@name` is an attribute, `#text` the text, anything else child elements. */
 type Element = {[name: string]: string | number | Element | Element[]};

@@ -1,4 +1,4 @@
-import {line, plain, spans} from './view.ts';
+import {line, plain, spans} from './words.ts';
 
 /**
  * Foreign text as markdown that says the same and does nothing: every word that is more than

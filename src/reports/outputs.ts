@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import type {Plan} from '../plan/plan.ts';
+import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
-import {files} from './files.ts';
 
 /** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
 export function outputs(

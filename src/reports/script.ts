@@ -2,11 +2,11 @@ import * as path from 'node:path';
 import {join, quote} from 'shlex';
 import {redact} from '../base/log.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
+import {workloads} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
-import {workloads} from '../phases/samples.ts';
 import type {Plan} from '../plan/plan.ts';
 
 /** The same run as a shell script, one step after the other: a pure function of the plan. */

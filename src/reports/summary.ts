@@ -1,36 +1,24 @@
+import {files} from '../results/files.ts';
 import type {CheckResult, Results} from '../results/results.ts';
-import {files} from './files.ts';
-import {code, fence, row, text} from './markdown.ts';
 import {
-  type Bar,
   brokenCheck,
-  type Cell,
-  columns,
-  count,
-  criticalPath,
-  duration,
   failures,
-  familyNames,
   flakyChecks,
-  foldRows,
-  type Grid,
   greenAllTheSame,
-  grids,
-  gridTitle,
-  headline,
   type LayerRow,
   layerRows,
   layersHold,
-  longestWaits,
-  type Row,
-  rerun,
   type State,
   skippedByReason,
-  timeline,
   triesOf,
-  tryWords,
-  versionRows
-} from './view.ts';
+  tryWords
+} from './findings.ts';
+import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
+import {code, fence, row, text} from './markdown.ts';
+import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
+import {headline} from './verdict.ts';
+import {rerun, versionRows} from './versions.ts';
+import {count, duration, familyNames} from './words.ts';
 
 /** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
 const mostBytes = 1_000_000;

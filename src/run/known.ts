@@ -3,10 +3,10 @@ import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import type {Chart} from '../phases/chart.ts';
 import type {Tool} from '../phases/tools.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
 import type {State} from '../plan/state.ts';
+import type {Chart} from '../versions/chart.ts';
 import type {ToolName} from '../versions/pins.ts';
 
 /** What a run knows so far. Each field is set once, by the one phase that finds it out. */

@@ -1,20 +1,21 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
+import {badInput} from '../base/fault.ts';
 import {group, oneLine, say} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
 import {rowsOf} from '../checks/catalogue.ts';
-import {badInput, readInputs} from '../inputs/inputs.ts';
+import {readInputs} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
 import {makePlan, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
 import {annotations} from '../reports/annotations.ts';
-import {files} from '../reports/files.ts';
 import {outputs} from '../reports/outputs.ts';
 import {script} from '../reports/script.ts';
 import {writeReports} from '../reports/write.ts';
+import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {gather, rehearsal} from './gather.ts';
@@ -71,7 +72,7 @@ async function job(run: Known): Promise<Ending> {
     group(
       'Plan',
       JSON.stringify(
-        {...plan, files: Object.keys(plan.files), checks: plan.checks.map(({id}) => id)},
+        {...plan, files: Object.keys(plan.files), checks: run.ledger.asked.map(({id}) => id)},
         null,
         2
       )

@@ -1,0 +1,110 @@
+import {groupBy} from '../base/group.ts';
+import {type CheckResult, holds, type Layer, layers, type Results} from '../results/results.ts';
+import {carriedOver, line} from './words.ts';
+
+/** The checks as the reports show them: what failed by itself, what follows, layer by layer. Pure. */
+
+/** `none`: the Service must not have this family, and a check says that it has not. */
+export type State = 'passed' | 'flaky' | 'failed' | 'skipped' | 'none';
+
+/** The check that the failure names; null where none was reached. */
+export function brokenCheck(results: Results): CheckResult | null {
+  const named = results.checks.filter(check => check.id === results.failure?.check);
+  return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
+}
+
+export const flakyChecks = (results: Results): CheckResult[] =>
+  results.checks.filter(check => check.verdict === 'flaky');
+
+/** Failures of their own, the broken check first; then what only follows from another check. */
+export function failures(results: Results): {own: CheckResult[]; follow: CheckResult[]} {
+  const failed = results.checks.filter(check => check.verdict === 'failed');
+  const first = brokenCheck(results);
+  const own = failed.filter(check => check.because === null && check !== first);
+  return {
+    own: first?.verdict === 'failed' ? [first, ...own] : own,
+    follow: failed.filter(check => check.because !== null && check !== first)
+  };
+}
+
+/** Echoes of the broken family that are green only because the other family carried them. */
+export function greenAllTheSame(results: Results): CheckResult[] {
+  const family = brokenCheck(results)?.family;
+  if (!family || results.result === 'passed') return [];
+  return results.checks.filter(
+    check =>
+      check.layer === 'echo' &&
+      holds(check) &&
+      check.family === family &&
+      carriedOver(check) !== null
+  );
+}
+
+export interface Try {
+  /** Seconds since the start of the run. */
+  at: number;
+  /** How often in a row the same was observed. */
+  times: number;
+  observed: string;
+}
+
+/** A check's attempts, those in a row that observed the same as one. */
+export function triesOf(check: CheckResult): Try[] {
+  const tries: Try[] = [];
+  for (const {at, observed} of check.attempts) {
+    const last = tries.at(-1);
+    if (last?.observed === observed) last.times++;
+    else tries.push({at, times: 1, observed});
+  }
+  return tries;
+}
+
+/** `at 28.1 s, 5 times`. */
+export const tryWords = ({at, times}: Try): string =>
+  `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
+
+export interface LayerRow {
+  layer: Layer;
+  state: State;
+  checks: CheckResult[];
+  held: number;
+  /** How many failed only because of a broken check below. */
+  follow: number;
+  /** Why the layer was skipped; empty where it was not, or not for one reason. */
+  why: string;
+}
+
+/** The layers that have checks, in their order, each with its state. */
+export function layerRows(results: Results): LayerRow[] {
+  const byLayer = groupBy(results.checks, check => check.layer);
+  return layers.flatMap(layer => {
+    const checks = byLayer.get(layer);
+    if (!checks) return [];
+    const held = checks.filter(holds).length;
+    const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
+    const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
+    const [why] = reasons.size === 1 ? reasons : [];
+    return [{layer, state: worst(checks), checks, held, follow, why: line(why || '', 100)}];
+  });
+}
+
+/** `14 of 15 hold`; layers of which every check was skipped are not counted. */
+export function layersHold(rows: LayerRow[]): string {
+  const asked = rows.filter(row => row.state !== 'skipped');
+  const held = asked.filter(row => row.state !== 'failed').length;
+  return `${held} of ${asked.length} hold`;
+}
+
+/** Skipped checks by their reason, in the order of their first check. */
+export const skippedByReason = (results: Results): [string, CheckResult[]][] => [
+  ...groupBy(
+    results.checks.filter(check => check.verdict === 'skipped'),
+    check => line(check.reason ?? 'no reason given')
+  )
+];
+
+/** The verdict that matters most. */
+export function worst(checks: CheckResult[]): Exclude<State, 'none'> {
+  const found = new Set(checks.map(check => check.verdict));
+  return (['failed', 'flaky', 'passed'] as const).find(state => found.has(state)) ?? 'skipped';
+}

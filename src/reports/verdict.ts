@@ -1,0 +1,145 @@
+import type {Failure, Layer, Results} from '../results/results.ts';
+import {brokenCheck, flakyChecks} from './findings.ts';
+import {count, duration, familyNames, line} from './words.ts';
+
+/** The verdict as the first line of every report says it. Pure. */
+
+export interface Headline {
+  icon: '✅' | '❌';
+  /** What holds or is broken, in plain words. Holds foreign text. */
+  words: string;
+  /** Versions and numbers, each a few words. Holds foreign text. */
+  facts: string[];
+  /** Said beside the verdict when no real cluster was there. */
+  rehearsal: string | null;
+}
+
+/** The verdict as the first line of every report says it. */
+export const headline = (results: Results): Headline => ({
+  icon: results.result === 'passed' ? '✅' : '❌',
+  words: words(results),
+  facts: [
+    ...versionFact(results, 'Istio', 'istio'),
+    ...versionFact(results, 'Kubernetes', 'kubernetes'),
+    numbers(results)
+  ],
+  rehearsal:
+    results.rehearsal &&
+    `Rehearsal: recorded answers of "${line(results.rehearsal.recording, 100)}", no real cluster.`
+});
+
+function versionFact(results: Results, title: string, name: string): string[] {
+  const found = results.versions[name]?.found;
+  return found ? [`${title} ${withV(line(found, 60))}`] : [];
+}
+
+const withV = (version: string): string => (/^\d/.test(version) ? `v${version}` : version);
+
+function numbers(results: Results): string {
+  const ran = results.checks.filter(check => check.verdict !== 'skipped');
+  const failed = ran.filter(check => check.verdict === 'failed').length;
+  const checks = count(ran.length, 'check');
+  const took = duration(results.seconds);
+  if (ran.length === 0) return `no check reached in ${took}`;
+  if (results.result === 'error' && failed === 0) return `only ${checks} reached in ${took}`;
+  return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
+}
+
+function words(results: Results): string {
+  if (results.result === 'passed') return 'Dual-stack works';
+  if (results.failure === null) return 'Dual-stack was not proven';
+  return results.result === 'error'
+    ? errorWords(results, results.failure)
+    : brokenWords(results, results.failure);
+}
+
+/** What could not be done when a phase failed, by the beginning of the phase's name. */
+const couldNot: [string, string][] = [
+  ['kind', 'kind could not be provided'],
+  ['kubectl', 'kubectl could not be provided'],
+  ['helm', 'Helm could not be provided'],
+  ['tools', 'Tools could not be provided'],
+  ['chart', 'The chart of the Sail Operator could not be provided'],
+  ['sample files', 'The sample manifests could not be provided'],
+  ['name', 'Cluster could not be made'],
+  ['cluster', 'Cluster could not be made'],
+  ['containerd', 'Cluster did not come up'],
+  ['api', 'Cluster did not come up'],
+  ['images', 'Images could not be transferred'],
+  ['save', 'Images could not be transferred'],
+  ['operator', 'Sail Operator could not be installed'],
+  ['strict', 'STRICT mutual TLS could not be asked for'],
+  ['istiod', 'Istio could not be installed'],
+  ['mesh', 'Istio did not become healthy'],
+  ['control', 'Istio could not be installed'],
+  ['namespaces', 'Samples could not be deployed'],
+  ['services', 'Samples could not be deployed'],
+  ['plain samples', 'Samples could not be deployed'],
+  ['samples', 'Samples could not be deployed'],
+  ['look', 'Cluster could not be read'],
+  ['check', 'Checks could not be made']
+];
+
+function errorWords(results: Results, failure: Failure): string {
+  const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
+  const took = duration(results.seconds);
+  if (failure.class === 'cancelled') return `Cancelled after ${took}${during(results)}`;
+  if (failure.class === 'timeout') return `Timed out after ${took}${during(results)}${message}`;
+  if (failure.class === 'input') return `Inputs were refused${message}`;
+  if (failure.class === 'internal') return `A bug of this action${message}`;
+  const found = brokenCheck(results)?.verdict === 'failed';
+  return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
+}
+
+function failedPhaseWords(results: Results, failure: Failure): string {
+  const phase = results.phases.find(({status}) => status === 'failed');
+  const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
+  if (phase) return words ?? `Phase ${line(phase.name, 60)} failed`;
+  return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
+}
+
+/** What was under way when the run was ended from outside. */
+function during(results: Results): string {
+  const names = results.phases
+    .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
+    .map(phase => line(phase.name, 60));
+  return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
+}
+
+/** What is broken when a layer is, for one family or (an empty name) for both. */
+const broken: Record<Layer, (family: string) => string> = {
+  runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
+  network: family => `The kind network has no ${family || 'two families'}`,
+  node: family => `The nodes do not carry ${family || 'both families'}`,
+  operator: () => 'The Sail Operator does not run as it should',
+  'control-plane': () => 'Istio’s control plane is not as it should be',
+  workload: family => `The sample pods are not ready${family && ` with ${family}`}`,
+  service: family => `Services do not have ${family || 'the IP families'} as they should`,
+  endpoints: family => `Services do not have the ${family && `${family} `}endpoints they should`,
+  dns: family => `Names do not resolve${family && ` to ${family}`} as they should`,
+  cluster: family => `${family || 'Traffic'} between pods is dead`,
+  proxy: family => `The proxies are not set up for ${family || 'both families'}`,
+  echo: family => `Services do not answer${family && ` over ${family}`}`,
+  path: family => `${family || 'Traffic'} between sidecars is dead`,
+  mtls: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+  failover: family => `With ${family || 'a family'} cut, the other does not take over`,
+  uninstall: () => 'Istio does not uninstall cleanly'
+};
+
+function brokenWords(results: Results, failure: Failure): string {
+  const failed = results.checks.filter(check => check.verdict === 'failed');
+  if (failed.length === 0) return needed(flakyChecks(results).length);
+  const check = brokenCheck(results) ?? failed[0];
+  const layer = failure.layer ?? check?.layer;
+  if (!layer) return 'Dual-stack does not work';
+  const own = failed.filter(one => one.layer === layer && one.because === null);
+  const families = new Set(own.flatMap(one => one.family ?? []));
+  const [family] = families;
+  return broken[layer](families.size === 1 && family ? familyNames[family] : '');
+}
+
+/** Only `fail-on-flaky` fails a run in which every check holds. */
+const needed = (flaky: number): string =>
+  flaky === 0
+    ? 'Dual-stack was not proven'
+    : `${count(flaky, 'check')} needed another try, and fail-on-flaky is set`;
