@@ -153,3 +153,15 @@ export function give(inputs: Record<string, string>): void {
 
 /** Whether this machine has a program. */
 export const has = (program: string): boolean => spawnSync(program, ['--version']).status === 0;
+
+/** Writes programs of a test's own, each given by its lines of bash, into `<directory>/bin`. An environment in which they stand before all others. */
+export function fakePrograms(
+  directory: string,
+  programs: Record<string, string[]>
+): NodeJS.ProcessEnv {
+  const bin = path.join(directory, 'bin');
+  fs.mkdirSync(bin, {recursive: true});
+  for (const [name, lines] of Object.entries(programs))
+    fs.writeFileSync(path.join(bin, name), ['#!/bin/bash', ...lines, ''].join('\n'), {mode: 0o755});
+  return {...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}`};
+}

@@ -10,7 +10,7 @@ import {
   untilContainerd,
   untilServices
 } from '../src/phases/node.ts';
-import {eachOnRunner, fakeSh, fakeWork, has} from './fake.ts';
+import {eachOnRunner, fakePrograms, fakeSh, fakeWork, has} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const runner = eachOnRunner();
@@ -71,11 +71,7 @@ describe('the API server', () => {
 describe('the scripts that run in a node', () => {
   /** Programs that stand before the others, each given by its lines. */
   function programs(lines: Record<string, string[]>) {
-    const bin = path.join(runner.directory, 'bin');
-    fs.mkdirSync(bin, {recursive: true});
-    for (const [name, body] of Object.entries(lines))
-      fs.writeFileSync(path.join(bin, name), ['#!/bin/bash', ...body].join('\n'), {mode: 0o755});
-    const env = {...process.env, PATH: `${bin}:${process.env.PATH}`};
+    const env = fakePrograms(runner.directory, lines);
     return (command: string, more = {}, input = '') =>
       spawnSync('bash', ['-c', command], {
         env: {...env, ...more},

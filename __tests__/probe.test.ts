@@ -12,7 +12,7 @@ import {
   plainClient,
   reproduceProbe
 } from '../src/checks/probe.ts';
-import {eachOnRunner, fakeClients, fakeSh, fakeWork} from './fake.ts';
+import {eachOnRunner, fakeClients, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 
 const runner = eachOnRunner();
 const work = fakeWork();
@@ -153,17 +153,10 @@ describe('ask', () => {
 
   test('holds standard input until the table of connections is read', async () => {
     const log = path.join(runner.directory, 'log');
-    const programs = {
+    const env = fakePrograms(runner.directory, {
       nc: ['read -r word; echo "hello $word"', 'while read -r; do :; done', `echo closed >>${log}`],
       grep: ['sleep 0.3', `echo read >>${log}`, 'echo 0: 0100007F:1F90 0600F40A:2328 01']
-    };
-    for (const [name, lines] of Object.entries(programs))
-      fs.writeFileSync(
-        path.join(runner.directory, name),
-        ['#!/bin/bash', ...lines, ''].join('\n'),
-        {mode: 0o755}
-      );
-    const env = {...process.env, PATH: `${runner.directory}:${process.env.PATH}`};
+    });
     const sh = fakeSh(command => {
       const [program = '', ...rest] = command.slice(command.indexOf('--') + 1);
       return spawnSync(program, rest, {env, encoding: 'utf8', timeout: 20_000}).stdout;
