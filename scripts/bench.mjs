@@ -1,4 +1,5 @@
-// npm run bench [-- --runs 5]: in the lab, the documented steps and the Action's bundle in turn, on the same images.
+// npm run bench [-- --runs 5] [--images warm,cold]: in the lab, the documented steps and the Action's bundle in turn,
+// with the same images: in the local Docker (warm), or only in the registry, whence the nodes pull them (cold).
 // Prints medians, spread and ratios, and writes docs/performance.md. Needs Node 24, which reads our TypeScript.
 // It also times what is ours alone, checks and reports, with 1 to 1,000 targets, each in a process of its own.
 import {spawn, spawnSync} from 'node:child_process';
@@ -48,8 +49,25 @@ async function writeSamples() {
   }
 }
 
+/** Puts the images of a run into the local Docker, or takes them out: then the nodes pull them from the registry. */
+function provideImages(kind) {
+  for (const image of [...lab.images, ...sampleImages]) {
+    const name = /^[^/]+[.:]/.test(image) ? image : `docker.io/${image}`;
+    const source = `${new URL(lab.registry).host}/${name}`;
+    const commands =
+      kind === 'warm'
+        ? [
+            ['pull', '--quiet', source],
+            ['tag', source, image],
+            ['rmi', source]
+          ]
+        : [['rmi', '--force', image]];
+    for (const command of commands) spawnSync('docker', command, {env, stdio: 'ignore'});
+  }
+}
+
 /** Stage → seconds, as the script prints them. */
-async function documented() {
+async function documented(kind) {
   const extra = Object.entries(plainEnvoy.pilot.env).map(
     ([name, value]) => `        ${name}: "${value}"`
   );
@@ -60,8 +78,8 @@ async function documented() {
       CHART: chart,
       SAMPLES: temp,
       NAME: 'bench-steps',
-      NODE_IMAGE: lab.images[0],
-      IMAGES: [...lab.images.slice(1), ...sampleImages].join(' '),
+      NODE_IMAGE: lab.nodeImage,
+      IMAGES: kind === 'cold' ? '' : [...lab.images, ...sampleImages].join(' '),
       EXTRA: [...extra, '    telemetry:', '      enabled: false'].join('\n')
     });
     return Object.fromEntries(
@@ -82,7 +100,7 @@ async function action() {
   const results = path.join(temp, 'results');
   const flags = {
     'cluster-name': 'bench-action',
-    'node-image': lab.images[0],
+    'node-image': lab.nodeImage,
     'operator-chart': chart,
     'istio-values': JSON.stringify(plainEnvoy),
     'results-dir': results,
@@ -179,16 +197,21 @@ async function grow(targets) {
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`).join('\n');
 
-function report(pairs, start, growth) {
+const kinds = {
+  cold: 'no image in the local Docker: the nodes pull all from a registry on this machine',
+  warm: 'all images in the local Docker: the steps do `kind load`, the Action its own transfer'
+};
+
+/** The section of one kind of images. */
+function comparison(kind, pairs) {
   const by = pick => pairs.map(pick);
   const ratio = pick => by(({steps, action}) => pick(action) / steps.TOTAL);
   const stages = Object.keys(pairs[0].steps);
   const phases = pairs[0].action.phases.map(({name}) => name);
-  const ofPhase = name =>
-    by(({action}) => action.phases.find(phase => phase.name === name)?.seconds ?? 0);
+  const ofPhase = (name, field) =>
+    spread(by(({action}) => action.phases.find(phase => phase.name === name)?.[field] ?? 0));
   return [
-    '# Performance',
-    `Measured by \`npm run bench\`: ${pairs.length} pairs, the documented steps and the Action in turn in one run, with the real Sail Operator 1.30.3 and Istio 1.30.3, on ${os.cpus().length} cores, Node ${process.version}. Median (least to most).`,
+    `## ${kinds[kind]}, ${pairs.length} pairs`,
     table(
       ['', 'seconds', 'ratio to the documented steps'],
       [
@@ -211,21 +234,24 @@ function report(pairs, start, growth) {
         ]
       ]
     ),
-    '## The documented steps',
+    'The documented steps:',
     table(
       ['stage', 'seconds'],
       stages.map(stage => [stage, spread(by(({steps}) => steps[stage]))])
     ),
-    "## The Action's phases",
-    'They overlap: the sum is more than the whole.',
+    "The Action's phases, which overlap: the sum is more than the whole.",
     table(
       ['phase', 'starts at', 'seconds'],
-      phases.map(name => [
-        name,
-        spread(by(({action}) => action.phases.find(phase => phase.name === name)?.at ?? 0)),
-        spread(ofPhase(name))
-      ])
-    ),
+      phases.map(name => [name, ofPhase(name, 'at'), ofPhase(name, 'seconds')])
+    )
+  ];
+}
+
+function report(measured, start, growth) {
+  return [
+    '# Performance',
+    `Measured by \`npm run bench\`: the documented steps and the Action in turn in one run, with the real Sail Operator 1.30.3 and Istio 1.30.3 (its Envoy is the plain one) on Kubernetes ${lab.kubernetes}, ${os.cpus().length} cores, Node ${process.version}. Median (least to most).`,
+    ...Object.entries(measured).flatMap(([kind, pairs]) => comparison(kind, pairs)),
     '## The bundle',
     table(
       ['', ''],
@@ -248,21 +274,30 @@ function report(pairs, start, growth) {
   ].join('\n\n');
 }
 
-const {runs, targets} = parseArgs({
-  options: {runs: {type: 'string', default: '5'}, targets: {type: 'string'}}
+const {runs, targets, images} = parseArgs({
+  options: {
+    runs: {type: 'string', default: '5'},
+    images: {type: 'string', default: 'cold,warm'},
+    targets: {type: 'string'}
+  }
 }).values;
 if (targets) {
   console.log(JSON.stringify(await grow(Number(targets))));
   process.exit();
 }
 await writeSamples();
-const pairs = [];
-for (let i = 1; i <= Number(runs); i++) {
-  const pair = {steps: await documented(), action: await action()};
-  console.log(
-    `${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
-  );
-  pairs.push(pair);
+/** Kind of images → pairs. */
+const measured = {};
+for (const kind of images.split(',')) {
+  provideImages(kind);
+  measured[kind] = [];
+  for (let i = 1; i <= Number(runs); i++) {
+    const pair = {steps: await documented(kind), action: await action()};
+    console.log(
+      `${kind} ${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
+    );
+    measured[kind].push(pair);
+  }
 }
 const growth = [];
 for (const targets of [1, 10, 100, 1000])
@@ -271,6 +306,6 @@ for (const targets of [1, 10, 100, 1000])
       (await run(process.execPath, [import.meta.filename, '--targets', `${targets}`])).stdout
     )
   );
-const text = `${report(pairs, await startUp(31), growth)}\n`;
+const text = `${report(measured, await startUp(31), growth)}\n`;
 fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
 console.log(text);

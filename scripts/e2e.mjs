@@ -1,4 +1,4 @@
-// npm run e2e [-- --repeat N]: .github/workflows/e2e.yml by act in host mode, on a real cluster.
+// npm run e2e [-- --repeat N] [--only NAME]: .github/workflows/e2e.yml by act in host mode, on a real cluster.
 // Where the lab's mirror answers, with the lab's values; else as on GitHub, from the internet.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
@@ -6,16 +6,16 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
-import {lab, plainEnvoy} from './lab.mjs';
+import {lab, missingImages, plainEnvoy} from './lab.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const SKIPPED = 77; // an exit code that says: nothing was tried
 
 /** The workflow's variables in the lab. */
 const labVariables = {
-  E2E_NODE_IMAGE: lab.images[0],
-  E2E_KUBECTL_VERSION: 'v1.34.4',
-  E2E_HELM_VERSION: 'v3.19.5',
+  E2E_NODE_IMAGE: lab.nodeImage,
+  E2E_KUBECTL_VERSION: lab.kubernetes,
+  E2E_HELM_VERSION: lab.helm,
   E2E_ISTIO_VALUES: JSON.stringify(plainEnvoy),
   E2E_MIRROR: lab.mirror
 };
@@ -54,10 +54,8 @@ async function prepare() {
   if (say('docker', 'version', '--format', '{{.Server.Version}}') === null)
     stop('No Docker answers here.');
   if (!(await mirrorAnswers())) return false;
-  const missing = lab.images.filter(
-    image => say('docker', 'image', 'inspect', '--format', '{{.Id}}', image) === null
-  );
-  if (missing.length > 0) stop(`Skipped: the local Docker lacks ${missing.join(', ')}.`, SKIPPED);
+  const missing = await missingImages();
+  if (missing.length > 0) stop(`Skipped: the lab's registry lacks ${missing.join(', ')}.`, SKIPPED);
   return true;
 }
 
@@ -87,6 +85,7 @@ function actArguments(isLab, temp) {
       '--action-cache-path',
       path.join(temp, 'act')
     ],
+    ...(only ? ['--job', 'green', '--matrix', `name:${only}`] : []),
     ...(isLab ? standInActions(temp) : []),
     ...variables.flatMap(([name, value]) => ['--var', `${name}=${value}`])
   ];
@@ -116,13 +115,15 @@ async function runOnce(isLab, log) {
   fs.rmSync(temp, {recursive: true, force: true});
   const left = clusters();
   for (const name of left) say('kind', 'delete', 'cluster', '--name', name);
-  const flaky = /flaky checks: *(\S.*)?$/m.exec(fs.readFileSync(log, 'utf8'));
   return {
     result: code !== 0 ? 'failed' : left.length > 0 ? `left ${left.join(', ')}` : 'passed',
     seconds: ((Date.now() - started) / 1000).toFixed(0),
-    flaky: flaky ? (flaky[1] ?? 'none') : 'unknown'
+    tried: triedIn(fs.readFileSync(log, 'utf8'))
   };
 }
+
+/** What the workflow's jobs print of their results: {name, result, seconds, versions, checks, flaky}. */
+const triedIn = text => [...text.matchAll(/tried: (\{.*\})/g)].map(([, json]) => JSON.parse(json));
 
 /** The lines of act's log that tell what went wrong. */
 const complaints = log =>
@@ -133,17 +134,20 @@ const complaints = log =>
     .map(line => `     ${line.slice(0, 300)}`)
     .slice(-12);
 
-function readRepeat() {
+/** `--repeat N`, and `--only NAME`: one row of the workflow's matrix. */
+function readFlags() {
   try {
-    const {repeat} = parseArgs({options: {repeat: {type: 'string', default: '1'}}}).values;
-    if (/^[1-9]\d?$/.test(repeat)) return Number(repeat);
+    const {repeat, only} = parseArgs({
+      options: {repeat: {type: 'string', default: '1'}, only: {type: 'string'}}
+    }).values;
+    if (/^[1-9]\d?$/.test(repeat)) return {repeat: Number(repeat), only};
     stop(`--repeat takes a number from 1 to 99, not ${repeat}.`, 2);
   } catch (error) {
-    stop(`${error.message}\nUsage: npm run e2e [-- --repeat N]`, 2);
+    stop(`${error.message}\nUsage: npm run e2e [-- --repeat N] [--only NAME]`, 2);
   }
 }
 
-const repeat = readRepeat();
+const {repeat, only} = readFlags();
 const isLab = await prepare();
 const logs = path.join(root, 'results', 'e2e');
 fs.mkdirSync(logs, {recursive: true});
@@ -152,13 +156,19 @@ console.log(
     ? `In the lab, mirror ${lab.mirror}.`
     : 'No lab answers: everything comes from the internet.'
 );
-console.log('run  result  seconds  flaky  log');
+console.log('run  result  seconds  log');
 let failed = 0;
 for (let run = 1; run <= repeat && !stopped; run++) {
   const log = path.join(logs, `run-${run}.log`);
-  const {result, seconds, flaky} = await runOnce(isLab, log);
-  console.log(
-    `${`${run}`.padEnd(4)} ${result}  ${seconds.padEnd(8)} ${flaky}   ${path.relative(root, log)}`
+  const {result, seconds, tried} = await runOnce(isLab, log);
+  console.log(`${`${run}`.padEnd(4)} ${result}  ${seconds.padEnd(8)} ${path.relative(root, log)}`);
+  for (const {name, seconds, checks, flaky} of tried)
+    console.log(
+      `     ${name}: ${checks} checks in ${seconds.toFixed(0)} s, flaky: ${flaky.join(', ') || 'none'}`
+    );
+  fs.writeFileSync(
+    path.join(logs, `run-${run}.json`),
+    `${JSON.stringify({kubernetes: lab.kubernetes, result, tried}, null, 2)}\n`
   );
   if (result === 'passed') continue;
   failed++;

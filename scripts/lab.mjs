@@ -1,20 +1,39 @@
-// The lab: a real cluster on a machine that reaches no registry, as e2e, record and bench use it.
+// The lab: a real cluster on a machine that reaches no registry but the lab's own, as e2e, record and bench use it.
 import * as os from 'node:os';
 import * as path from 'node:path';
 
 const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
+
 export const lab = {
   bin: path.join(process.env.LAB_HOME ?? path.join(cache, 'dual-stack-lab'), 'bin'),
   mirror: `http://127.0.0.1:${process.env.LAB_PORT ?? 8765}`,
+  /** Whence the nodes pull every image, by its own name. */
+  registry: 'http://127.0.0.1:5000',
+  kubernetes: process.env.LAB_KUBERNETES ?? 'v1.37.0',
+  helm: 'v3.19.5',
   chart:
     'https://github.com/istio-ecosystem/sail-operator/releases/download/1.30.3/sail-operator-1.30.3.tgz',
+  /** The operator and Istio, which are not part of the lab. */
   images: [
-    'kindest/node:v1.34.4',
     'quay.io/sail-dev/sail-operator:1.30.3',
     'registry.istio.io/release/pilot:1.30.3',
     'registry.istio.io/release/proxyv2:1.30.3'
   ]
 };
+lab.nodeImage = `kindest/node:${lab.kubernetes}`;
+
+/** Those of the lab's images that its registry lacks. */
+export async function missingImages() {
+  const asked = await Promise.all(
+    lab.images.map(async image => {
+      const [name, tag] = image.split(/:(?=[^:]*$)/);
+      const url = `${lab.registry}/v2/${name}/manifests/${tag}`;
+      const {ok} = await fetch(url, {method: 'HEAD', headers: {Accept: '*/*'}}).catch(() => ({}));
+      return ok ? [] : [image];
+    })
+  );
+  return asked.flat();
+}
 
 /** The lab's Envoy is the plain one: without Istio's filters, which these settings leave out. */
 export const plainEnvoy = {

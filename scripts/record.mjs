@@ -80,7 +80,7 @@ function dockerAnswers() {
 
 /** The lab's flags; later ones win. */
 const labFlags = ({values = {}, flags = []}) => [
-  ...['--node-image', lab.images[0], '--mirror', lab.mirror, '--operator-chart', lab.chart],
+  ...['--node-image', lab.nodeImage, '--mirror', lab.mirror, '--operator-chart', lab.chart],
   ...['--istio-values', JSON.stringify(deepmerge(plainEnvoy, values)), ...flags]
 ];
 
