@@ -1,66 +1,29 @@
-import {type ChildProcess, spawn} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
 import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {gzipSync} from 'node:zlib';
-import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
+import {describe, expect, jest, test} from '@jest/globals';
 import type {CheckResult} from '../src/results/results.ts';
+import {
+  fakePrograms,
+  fresh,
+  prelude,
+  project,
+  recordingsHere,
+  root,
+  run,
+  type Settings,
+  store,
+  temp
+} from './project.ts';
 
-const root = path.join(import.meta.dirname, '..');
-const recordingsHere = path.join('rehearsal', 'recordings');
 const player = path.join(root, 'rehearsal', 'play.mjs');
-const {standIns, recordings, programs} = await import(player);
+const {standIns, recordings, programs, recording, recordingDirectory, readCalls} = await import(
+  player
+);
 const recorder = await import(path.join(root, 'scripts', 'record.mjs'));
 
 jest.setTimeout(120_000);
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-interface Settings {
-  cwd?: string;
-  env?: Record<string, string>;
-  input?: string | Buffer;
-  started?: (child: ChildProcess) => void;
-}
-
-/** Runs a program to its end. Only `env` and what a program needs anywhere is in its environment. */
-function run(program: string, args: string[], {cwd, env, input = '', started}: Settings = {}) {
-  const child = spawn(program, args, {
-    cwd,
-    env: {PATH: process.env.PATH ?? '', HOME: os.homedir(), TMPDIR: temp, ...env}
-  });
-  const out: Buffer[] = [];
-  const error: Buffer[] = [];
-  child.stdout.on('data', chunk => out.push(chunk));
-  child.stderr.on('data', chunk => error.push(chunk));
-  child.stdin.on('error', () => {}).end(input);
-  started?.(child);
-  return new Promise<Ended>((done, fail) => {
-    child
-      .on('error', fail)
-      .on('close', code =>
-        done({code, stdout: `${Buffer.concat(out)}`, stderr: `${Buffer.concat(error)}`})
-      );
-  });
-}
-
-let temp: string;
-beforeAll(() => {
-  temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rehearsal-test-'));
-});
-afterAll(() => fs.rmSync(temp, {recursive: true, force: true}));
-
-const fresh = () => fs.mkdtempSync(path.join(temp, 'x-'));
-
-function write(file: string, text: string | Buffer, mode = 0o644): string {
-  fs.mkdirSync(path.dirname(file), {recursive: true});
-  fs.writeFileSync(file, text, {mode});
-  return file;
-}
 
 describe('the bundle, rehearsed', () => {
   test('there is a recording', () => expect(recordings()).not.toEqual([]));
@@ -104,14 +67,6 @@ function withoutUpstream(checks: CheckResult[]): string[] {
   return carried
     .filter(({verdict, upstream}) => verdict === 'passed' && upstream === null)
     .map(({id}) => id);
-}
-
-/** Programs of a test's own, to be recorded: shell scripts. */
-function fakePrograms(scripts: Record<string, string>): string {
-  const directory = fresh();
-  for (const [name, script] of Object.entries(scripts))
-    write(path.join(directory, name), `#!/bin/bash\n${script}\n`, 0o755);
-  return directory;
 }
 
 interface Step {
@@ -166,15 +121,6 @@ function play(calls: object[]) {
       });
     return {...rehearsal, ask};
   });
-}
-
-function store(here: string, name: string, calls: object[], inputs: Record<string, string> = {}) {
-  const directory = path.join(here, recordingsHere, name);
-  write(path.join(directory, 'recording.json'), JSON.stringify({name, inputs}));
-  write(
-    path.join(directory, 'calls.jsonl.gz'),
-    gzipSync(calls.map(call => `${JSON.stringify(call)}\n`).join(''))
-  );
 }
 
 describe('recorder and player', () => {
@@ -253,6 +199,76 @@ describe('recorder and player', () => {
       stderr: 'no recorded answer: helm pull x y\n',
       missed: ['helm pull x y']
     });
+  });
+
+  const things = (...kinds: string[]) =>
+    JSON.stringify({kind: 'List', items: kinds.map(kind => ({kind}))});
+  const list = {
+    argv: ['kubectl', 'get', 'nodes,pods,endpointslices', '-A', '-o', 'json'],
+    code: 0,
+    stdout: things('Node', 'Pod', 'EndpointSlice')
+  };
+
+  test.each([
+    [
+      'in another order',
+      ['get', '-o', 'json', '--all-namespaces', 'pods,endpointslices,nodes'],
+      ['Node', 'Pod', 'EndpointSlice']
+    ],
+    [
+      'with a kind more',
+      ['get', 'nodes,pods,endpointslices,gateways', '-A', '-o', 'json'],
+      ['Node', 'Pod', 'EndpointSlice']
+    ],
+    ['with kinds less', ['get', 'endpointslices', '-A', '-o', 'json'], ['EndpointSlice']],
+    ['with one more and others less', ['get', 'events,pods', '-A', '-o', 'json'], ['Pod']]
+  ])('a list is answered when it is asked for %s', async (_, args, kinds) => {
+    const {ask, misses, remove} = await play([list]);
+    const {code, stdout} = await ask(['kubectl', ...args]);
+    const missed = misses();
+    remove();
+    expect({code, missed}).toEqual({code: 0, missed: []});
+    expect(JSON.parse(stdout).items.map(({kind}: {kind: string}) => kind)).toEqual(kinds);
+  });
+
+  test.each([
+    ['of none of the kinds', ['get', 'gateways', '-A', '-o', 'json']],
+    ['of another namespace', ['get', 'nodes,pods,endpointslices', '-n', 'x', '-o', 'json']],
+    ['for people', ['get', 'nodes,pods', '-A', '-o', 'wide']],
+    ['of one object', ['get', 'pods', 'x', '-A', '-o', 'json']]
+  ])('a list that was not recorded is a miss: %s', async (_, args) => {
+    const {ask, misses, remove} = await play([list]);
+    const {code} = await ask(['kubectl', ...args]);
+    const missed = misses();
+    remove();
+    expect({code, missed}).toEqual({code: 86, missed: [`kubectl ${args.join(' ')}`]});
+  });
+
+  test('a list with other kinds has the turns and the failures of the recorded one', async () => {
+    const refused = {argv: list.argv, code: 1, stderr: 'refused'};
+    const {ask, remove} = await play([list, refused]);
+    const first = await ask(list.argv);
+    const second = await ask(['kubectl', 'get', 'pods', '-A', '-o', 'json']);
+    remove();
+    expect(first).toMatchObject({code: 0});
+    expect(second).toMatchObject({code: 1, stdout: '', stderr: 'refused'});
+  });
+
+  test('an archive of fewer images is that of the recorded ones; one of others is a miss', async () => {
+    const argv = (...images: string[]) => [
+      'docker',
+      'save',
+      '--output',
+      `${temp}/a.tar`,
+      ...images
+    ];
+    const {ask, remove} = await play([
+      {argv: argv('a', 'b', 'c').map(word => word.replace(temp, '{RUNNER_TEMP}')), code: 0}
+    ]);
+    const fewer = await ask(argv('c', 'a'));
+    const others = await ask(argv('a', 'd'));
+    remove();
+    expect([fewer.code, others.code]).toEqual([0, 86]);
   });
 
   test('the player answers in a rehearsal only', async () => {
@@ -371,33 +387,6 @@ describe('recorder and player', () => {
     expect(fs.readFileSync(args[3] ?? '', 'utf8')).toBe('token: REDACTED\n');
   });
 });
-
-/** A copy of what `npm start` needs, with a bundle of its own, and no recordings. */
-function project(bundle = ''): string {
-  const here = fresh();
-  const programs = [
-    ...['start.mjs', 'lab.mjs', 'record.mjs'].map(file => path.join('scripts', file)),
-    ...['play.mjs', 'shim.mjs', 'faults.mjs'].map(file => path.join('rehearsal', file))
-  ];
-  for (const file of ['action.yml', 'package.json', ...programs])
-    write(path.join(here, file), fs.readFileSync(path.join(root, file), 'utf8'));
-  write(path.join(here, 'dist', 'index.js'), bundle);
-  fs.symlinkSync(path.join(root, 'node_modules'), path.join(here, 'node_modules'));
-  return here;
-}
-
-/** Beginning of every bundle here: how it tells post from main, runs programs, and sets outputs. */
-const prelude = `
-import {spawnSync} from 'node:child_process';
-import * as fs from 'node:fs';
-const post = process.env.STATE_run !== undefined;
-const set = (file, text) => fs.appendFileSync(process.env['GITHUB_' + file], text + '\\n');
-const ask = (...command) => {
-  const {status, stdout} = spawnSync(command[0], command.slice(1), {input: '', encoding: 'utf8'});
-  return status + ' ' + stdout;
-};
-if (!post) set('STATE', 'run<<E\\nhere\\nE');
-`;
 
 const start = (bundle: string, args: string[] = ['--dry-run'], settings: Settings = {}) => {
   const cwd = project(`${prelude}${bundle}`);
@@ -586,7 +575,7 @@ describe('a rehearsal by npm start', () => {
   const calls = [{argv: ['kind', 'get', 'recorded'], code: 0, stdout: 'answer '}];
   const rehearsed = (args: string[], env = {}) => {
     const here = project(bundle);
-    store(here, 'healthy', calls, {'cluster-name': 'recorded'});
+    store(here, 'healthy', calls, {inputs: {'cluster-name': 'recorded'}});
     return run(process.execPath, [path.join('scripts', 'start.mjs'), ...args], {cwd: here, env});
   };
 
@@ -614,49 +603,225 @@ describe('a rehearsal by npm start', () => {
     expect(names).toEqual([...programs].sort());
   });
 
-  (process.platform === 'linux' ? test : test.skip)(
-    'plays what npm run record has recorded',
-    async () => {
-      const here = project(`${prelude}
+  /** Tells, as every bundle does, the checks that it is asked for; where it finds programs, it asks them too. */
+  const catalogue = [
+    'echo/ipv4/name',
+    'echo/ipv6/name',
+    'http/ipv4/name',
+    'http/ipv6/name',
+    'uninstall/istio/namespace'
+  ];
+  const newer = (commands: string[][] = []) => `${prelude}
+    const [, not = '', pattern = ''] = /^(!?)(.*)$/.exec(process.env.INPUT_CHECKS);
+    const asked = ${JSON.stringify(catalogue)}.filter(id => pattern === '' || new RegExp(pattern).test(id) !== (not === '!'))
+      .filter(id => !id.startsWith('uninstall/') || (not === '' && pattern.includes('uninstall')));
+    if (!post) {
       const out = process.env['INPUT_RESULTS-DIR'];
-      const said = ask('kind', 'get', 'clusters');
-      if (!post) {
-        fs.mkdirSync(out, {recursive: true});
-        const failure = {class: 'input', layer: null};
-        fs.writeFileSync(out + '/results.json', JSON.stringify({result: 'error', failure, started: '2026-01-01T00:00:00Z', versions: {kind: {asked: null, found: 'v0'}}}));
-        console.log('kind says ' + said);
-        process.exitCode = 5;
-      }`);
-      const real = fakePrograms({docker: 'echo 28', kind: 'echo "a cluster"'});
-      const taken = ['round', '--istio-version', '1.29', '--mirror', 'http://127.0.0.1:1'];
-      const recorded = await run(process.execPath, [path.join('scripts', 'record.mjs'), ...taken], {
-        cwd: here,
-        env: {PATH: `${real}:${process.env.PATH}`}
-      });
-      const about = JSON.parse(
-        fs.readFileSync(path.join(here, recordingsHere, 'round', 'recording.json'), 'utf8')
-      );
-      const played = await run(
-        process.execPath,
-        [path.join('scripts', 'start.mjs'), '--recording', 'round'],
-        {
-          cwd: here
-        }
-      );
-      expect(recorded.stdout).toContain('Recorded 1 calls');
-      expect(about).toMatchObject({
-        inputs: {
-          'istio-version': '1.29',
-          'kind-version': 'path',
-          'kubectl-version': 'path',
-          'helm-version': 'path'
-        },
-        versions: {kind: 'v0'},
-        expect: {code: 5, result: 'error', 'failure-class': 'input', 'failed-layer': ''}
-      });
-      expect(about.inputs).not.toHaveProperty('mirror');
-      expect(played.stdout).toContain('kind says 0 a cluster\n');
-      expect(played.code).toBe(5);
+      fs.mkdirSync(out, {recursive: true});
+      fs.writeFileSync(out + '/results.json', JSON.stringify({checks: asked.map(id => ({id}))}));
+      console.log('checks=' + process.env.INPUT_CHECKS + ' asked=' + asked);
+      for (const command of ${JSON.stringify(commands)})
+        console.log('answer ' + ask(...command.map(word => word.replace('TEMP', process.env.RUNNER_TEMP))));
+    }`;
+  const older = (
+    about: object,
+    args: string[],
+    commands: string[][] = [],
+    recorded: object[] = []
+  ) => {
+    const here = project(newer(commands));
+    store(here, 'healthy', recorded, about);
+    return run(process.execPath, [path.join('scripts', 'start.mjs'), '--rehearse', ...args], {
+      cwd: here
+    });
+  };
+
+  test.each([
+    [
+      'nothing is newer',
+      ['echo/ipv4/name', 'echo/ipv6/name', 'http/ipv4/name', 'http/ipv6/name'],
+      [],
+      '',
+      '',
+      4
+    ],
+    [
+      'a check is newer',
+      ['echo/ipv4/name', 'echo/ipv6/name', 'http/ipv4/name'],
+      [],
+      '!^(http/ipv6/)',
+      'Left out: a check that is newer than this recording (http/ipv6).',
+      3
+    ],
+    [
+      'a layer is newer',
+      ['echo/ipv4/name', 'echo/ipv6/name'],
+      [],
+      '!^(http/)',
+      'Left out: 2 checks that are newer than this recording (http).',
+      2
+    ],
+    [
+      'a check is gone',
+      ['echo/ipv4/name', 'echo/ipv6/name', 'http/ipv4/name', 'http/ipv6/name', 'old/ipv4/name'],
+      [],
+      '',
+      '',
+      4
+    ],
+    [
+      'newer ones are not asked for',
+      ['echo/ipv4/name', 'echo/ipv6/name'],
+      ['--checks', '^echo/'],
+      '^echo/',
+      '',
+      2
+    ],
+    [
+      'some of those asked for are newer',
+      ['echo/ipv4/name', 'echo/ipv6/name'],
+      ['--checks', 'ipv4|uninstall'],
+      '^(?!http/|uninstall/)(?=.*(?:ipv4|uninstall))',
+      'Left out: 2 checks that are newer than this recording (http, uninstall).',
+      1
+    ],
+    [
+      'others are left out too',
+      ['echo/ipv4/name', 'echo/ipv6/name'],
+      ['--checks', '!^echo/ipv4'],
+      '!^(?:http/)|^echo/ipv4',
+      'Left out: 2 checks that are newer than this recording (http).',
+      1
+    ]
+  ])(
+    'leaves out what is newer than its recording: %s',
+    async (_, checks, args, input, note, count) => {
+      const {code, stdout} = await older({checks}, args);
+      const [, second = ''] = stdout.split('\n');
+      const [, given, asked = ''] = /^checks=(.*) asked=(.*)$/m.exec(stdout) ?? [];
+      expect(code).toBe(0);
+      expect(given).toBe(input);
+      expect(asked.split(',')).toHaveLength(count);
+      expect(second.startsWith('Left out: ') ? second : '').toBe(note);
     }
   );
+
+  test('refuses what is newer altogether', async () => {
+    const {code, stdout, stderr} = await older({checks: ['echo/ipv4/name']}, [
+      '--checks',
+      '^http/'
+    ]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('"healthy" is older than every check that is asked for');
+    expect(stdout).not.toContain('checks=');
+  });
+
+  const inspect = ['docker', 'image', 'inspect', '--format', '{{.Id}}', 'new:2'];
+  const pull = ['docker', 'exec', '--detach', 'node', 'crictl', 'pull', 'new:2'];
+  const known = [
+    {argv: ['docker', 'image', 'inspect', '--format', '{{.Id}}', 'old:1'], code: 0, stdout: 'sha'}
+  ];
+
+  test('a newer image is not here, and is pulled', async () => {
+    const {code, stdout} = await older({}, ['--cleanup', 'never'], [inspect, pull], known);
+    expect(code).toBe(0);
+    expect(stdout).toContain('answer 1 \n\nanswer 0 \n');
+  });
+
+  test.each([
+    ['another run is asked for', ['--echo-image', 'new:2'], inspect],
+    [
+      'it is asked something else of an old one',
+      [],
+      ['docker', 'image', 'inspect', '--format', '{{.Size}}', 'old:1']
+    ]
+  ])('an image is no newer one: %s', async (_, args, command) => {
+    const {code, stdout} = await older({}, args, [command], known);
+    expect(code).not.toBe(0);
+    expect(stdout).toContain('no recorded answer: docker image inspect');
+  });
+
+  const apply = (file: string) => ['kubectl', 'apply', '--server-side', '-f', `TEMP/${file}`];
+  const applied = (file: string, code: number) => ({
+    argv: apply(file).map(word => word.replace('TEMP', '{RUNNER_TEMP}')),
+    code
+  });
+  const before = {checks: ['echo/ipv4/name', 'echo/ipv6/name']};
+
+  test('the files of checks that are left out are applied, and deleted', async () => {
+    const took = [applied('old.yaml', 1), applied('old.yaml', 0)];
+    const {code, stdout} = await older(
+      before,
+      [],
+      [apply('http.yaml'), ['kubectl', 'delete', '-f', 'TEMP/http.yaml']],
+      took
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('answer 0 \nanswer 0 \n');
+  });
+
+  test.each([
+    ['no check is left out', {checks: catalogue}, [], [applied('old.yaml', 0)], apply('http.yaml')],
+    [
+      'another run is asked for',
+      before,
+      ['--echo-image', 'mine'],
+      [applied('old.yaml', 0)],
+      apply('http.yaml')
+    ],
+    [
+      'the recorded cluster did not take a file',
+      before,
+      [],
+      [applied('old.yaml', 0), applied('bad.yaml', 1)],
+      apply('http.yaml')
+    ],
+    ['the recorded cluster was given none', before, [], [], apply('http.yaml')],
+    [
+      'it is an old file',
+      before,
+      [],
+      [applied('old.yaml', 0)],
+      ['kubectl', 'delete', '-f', 'TEMP/old.yaml']
+    ],
+    [
+      'it looks at what came of it',
+      before,
+      [],
+      [applied('old.yaml', 0)],
+      ['kubectl', 'wait', '--for=condition=Ready', '-f', 'TEMP/http.yaml']
+    ]
+  ])('a file is not taken for one of those: %s', async (_, about, args, recorded, command) => {
+    const {code, stdout} = await older(about, args, [command], recorded);
+    expect(code).not.toBe(0);
+    expect(stdout).toContain(`no recorded answer: kubectl ${command[1]}`);
+  });
+});
+
+describe('the bundle, rehearsed with an older recording', () => {
+  test('passes without the checks that the recording does not know', async () => {
+    const here = project(fs.readFileSync(path.join(root, 'dist', 'index.js'), 'utf8'));
+    const {checks, ...about} = recording('healthy');
+    const old = checks.filter((id: string) => !id.startsWith('failover/'));
+    store(
+      here,
+      'healthy',
+      readCalls(recordingDirectory('healthy')).filter(
+        ({argv}: {argv: string[]}) => !/iptables/.test(argv.join())
+      ),
+      {...about, checks: old}
+    );
+    const {code, stdout} = await run(
+      process.execPath,
+      [path.join('scripts', 'start.mjs'), '--rehearse'],
+      {cwd: here}
+    );
+    const results = JSON.parse(
+      fs.readFileSync(path.join(here, 'results', 'rehearsal', 'results.json'), 'utf8')
+    );
+    expect(stdout).toContain('Left out: 2 checks that are newer than this recording (failover).\n');
+    expect(code).toBe(0);
+    expect(results.checks.map(({id}: CheckResult) => id)).toEqual(old);
+    expect(results.inputs.checks).toBe('!^(failover/)');
+  });
 });

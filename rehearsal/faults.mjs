@@ -1,6 +1,7 @@
 // Faults, caused in a real run while it is recorded, and what must be told of each.
 // `before`: the bundle's command just before which the fault is caused; without it, before the run.
-// `cause`: shell, in the lab; NODE is the cluster's node, KUBECONFIG its kubeconfig.
+// `cause`: shell, with docker, kubectl and jq; NODE is the cluster's node, KUBECONFIG its kubeconfig.
+// Without `before`: KIND_FLAGS name the lab's node image, and are empty elsewhere.
 
 /** Everything is in place, and the checks of the mesh are about to start. */
 const look = /^kubectl get nodes,deployments/;
@@ -184,7 +185,7 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     title: 'The cluster name is taken',
     flags: ['--cluster-name', 'taken'],
     cause:
-      "printf 'kind: Cluster\\napiVersion: kind.x-k8s.io/v1alpha4\\n' | kind create cluster -q --name taken --image kindest/node:v1.34.4 --kubeconfig /dev/null --config - || true",
+      "printf 'kind: Cluster\\napiVersion: kind.x-k8s.io/v1alpha4\\n' | kind create cluster -q --name taken $KIND_FLAGS --kubeconfig /dev/null --config - || true",
     undo: 'kind delete cluster -q --name taken --kubeconfig /dev/null',
     expect: {class: 'input', layer: ''}
   }

@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {gunzipSync} from 'node:zlib';
+import {manifestsOf, question} from './question.mjs';
 
 const here = import.meta.dirname;
 
@@ -59,28 +60,72 @@ export const readCalls = directory =>
     .filter(Boolean)
     .map(line => JSON.parse(line));
 
-/** One file per command line with all its answers, so that a stand-in reads only its own. */
+const digest = text => createHash('sha256').update(text).digest('hex').slice(0, 24);
+
+/** Pairs of a key and a value as key → all its values. */
+const grouped = pairs =>
+  pairs.reduce((all, [key, value]) => all.set(key, [...(all.get(key) ?? []), value]), new Map());
+
+/**
+ * One file per question with all its answers, so that a stand-in reads only its own; and one per scope of those that
+ * ask for several things at once, with the parts of each.
+ */
 function index(calls, directory) {
-  const answers = new Map();
-  for (const call of calls) {
-    const key = createHash('sha256').update(JSON.stringify(call.argv)).digest('hex').slice(0, 24);
-    answers.set(key, [...(answers.get(key) ?? []), call]);
-  }
+  const asked = calls.map(call => ({call, ...question(call.argv)}));
+  const answers = grouped(asked.map(({exact, call}) => [exact, call]));
+  const parted = new Map(asked.filter(({parts}) => parts).map(one => [one.exact, one]));
+  const scopes = grouped(
+    [...parted.values()].map(({scope, parts, exact}) => [scope, {parts, exact}])
+  );
   fs.mkdirSync(directory);
-  for (const [key, list] of answers)
-    fs.writeFileSync(path.join(directory, `${key}.json`), JSON.stringify(list));
+  for (const [key, list] of [...answers, ...scopes])
+    fs.writeFileSync(path.join(directory, `${digest(key)}.json`), JSON.stringify(list));
 }
+
+/** Whether every change by a file succeeded in the end, and there was one: the cluster took what it was given. */
+function tookManifests(calls) {
+  const changes = calls.filter(({argv}) => manifestsOf(argv).length > 0);
+  const last = new Map(changes.map(({argv, code}) => [question(argv).exact, code]));
+  return last.size > 0 && [...last.values()].every(code => code === 0);
+}
+
+/** Everything that a recording names: an image or a file that is not among it is newer. */
+const namesIn = calls => [
+  ...new Set(
+    calls.flatMap(({argv}) => argv.flatMap(word => [word, word.replace(/^--?[\w-]+=/, '')]))
+  )
+];
 
 /**
  * Gets a rehearsal ready: `bin` goes in front of PATH, `env` into the environment; `misses()` names the
  * commands that had no answer so far; `remove()` ends it. Throws when there is no such recording.
+ *
+ * `bend` has it answer what is newer than the recording, where that can hide nothing (question.mjs): images, as long as
+ * the run is the recorded one; and files of checks that are left out, where the recorded cluster took every file.
  */
 export function rehearse(name) {
-  const {inputs} = recording(name);
+  const {inputs, checks} = recording(name);
   const {directory, bin, remove} = standIns('replay');
-  index(readCalls(recordingDirectory(name)), path.join(directory, 'answers'));
+  const calls = readCalls(recordingDirectory(name));
+  index(calls, path.join(directory, 'answers'));
   fs.mkdirSync(path.join(directory, 'turns'));
   const file = path.join(directory, 'misses');
   fs.writeFileSync(file, '');
-  return {bin, inputs, remove, env: {DUAL_STACK_REHEARSAL: name}, misses: () => readLines(file)};
+  return {
+    bin,
+    inputs,
+    checks,
+    remove,
+    env: {DUAL_STACK_REHEARSAL: name},
+    misses: () => readLines(file),
+    bend: ({leftOut}) =>
+      fs.writeFileSync(
+        path.join(directory, 'newer.json'),
+        JSON.stringify({
+          images: true,
+          manifests: leftOut && tookManifests(calls),
+          known: namesIn(calls)
+        })
+      )
+  };
 }

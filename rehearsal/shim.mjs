@@ -3,6 +3,7 @@
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import {answerToNewer, nearest, onlyParts, question} from './question.mjs';
 
 const [mode, directory, program, ...rest] = process.argv.slice(2);
 /** What one call may print, in bytes: more is an error, for half an answer would be a wrong one. */
@@ -215,22 +216,48 @@ async function standardInput() {
   return stored(input.value());
 }
 
-/** Answers from the recording: the n-th call of a key gets its n-th answer, and the last one stands. */
+const readJson = file => JSON.parse(fs.readFileSync(file, 'utf8'));
+
+/** What the recording has under a key: the answers to a question, or the questions of a scope. */
+function kept(key) {
+  const file = path.join(directory, 'answers', `${digest(key)}.json`);
+  return fs.existsSync(file) ? readJson(file) : [];
+}
+
+/** The recorded calls that answer a command, under the key that they share; none when nothing does. */
+function recorded(asked) {
+  const calls = kept(asked.exact);
+  if (calls.length > 0 || !asked.parts) return {key: asked.exact, calls};
+  const near = nearest(asked, kept(asked.scope));
+  if (!near) return {key: asked.exact, calls: []};
+  return {
+    key: near.exact,
+    calls: kept(near.exact).map(call => ({
+      ...call,
+      ...(asked.kinds && {stdout: onlyParts(call.stdout, near.parts, asked.parts)})
+    }))
+  };
+}
+
+/** Answers from the recording: the n-th call of a question gets its n-th answer, and the last one stands. */
 async function replay() {
   const stdin = await standardInput();
-  const file = path.join(directory, 'answers', `${digest(JSON.stringify(argv))}.json`);
-  const known = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : [];
+  const {key, calls: known} = recorded(question(argv));
   const binary = known.some(call => typeof call.stdin === 'object');
   const calls = binary ? known : known.filter(call => (call.stdin ?? '') === stdin);
-  if (calls.length === 0) {
-    const note = known.length > 0 ? ' (recorded with other standard input)' : '';
-    const command = `${argv.join(' ').replace(/\s+/g, ' ')}${note}`;
-    fs.appendFileSync(path.join(directory, 'misses'), `${command}\n`);
-    return refuse(`no recorded answer: ${command}`, 86);
-  }
-  const key = JSON.stringify([argv, binary ? null : stdin]);
-  await answer(calls[turnOf(key, calls.length - 1)]);
+  if (calls.length > 0)
+    await answer(calls[turnOf(JSON.stringify([key, binary ? null : stdin]), calls.length - 1)]);
+  else await answerUnknown(known.length > 0 ? ' (recorded with other standard input)' : '');
   process.stdin.destroy();
+}
+
+async function answerUnknown(note) {
+  const file = path.join(directory, 'newer.json');
+  const newer = note === '' && fs.existsSync(file) ? answerToNewer(argv, readJson(file)) : null;
+  if (newer) return answer(newer);
+  const command = `${argv.join(' ').replace(/\s+/g, ' ')}${note}`;
+  fs.appendFileSync(path.join(directory, 'misses'), `${command}\n`);
+  refuse(`no recorded answer: ${command}`, 86);
 }
 
 async function answer({code, ms = 0, stdout = '', stderr = '', files = []}) {

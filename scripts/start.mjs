@@ -131,13 +131,80 @@ async function choose({rehearse, recording, help: _, ...given}) {
   }
   const name = recording ?? own.recording.default;
   const play = await player(name);
+  const all = {...play.inputs, ...given};
+  const asked = play.checks ? askedChecks(all) : [];
+  const newer = asked.filter(id => !play.checks.includes(id));
+  if (newer.length > 0 && newer.length === asked.length)
+    throw new UsageError(
+      `The recording "${name}" is older than every check that is asked for. Run them on Docker, or record it anew (npm run record -- ${name}).`
+    );
+  if (Object.keys(given).every(input => sameRun.includes(input)))
+    play.bend({leftOut: newer.length > 0});
   const title = `${reason}: this is a rehearsal, recorded answers of a real run ("${name}"), no cluster is made.`;
   return {
     ...play,
-    title,
+    title: newer.length > 0 ? `${title}\n${leftOut(newer, asked)}` : title,
     rehearsal: true,
-    given: {'results-dir': 'results/rehearsal', ...play.inputs, ...given}
+    given: {
+      'results-dir': 'results/rehearsal',
+      ...all,
+      ...(newer.length > 0 && {checks: without(newer, asked, all.checks)})
+    }
   };
+}
+
+/** Inputs with which the run is still the recorded one: they change nothing that is made. */
+const sameRun = [
+  ...['checks', 'cleanup', 'diagnostics', 'dry-run', 'fail-on-flaky', 'results-dir', 'timeout']
+];
+
+/** The ids of the checks that the bundle makes with these inputs. Every ending tells them: also that of a run that finds no program, as here. */
+function askedChecks(given) {
+  const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'dual-stack-'));
+  const results = path.join(temp, 'results');
+  const nothing = {
+    ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path'])),
+    ...{'dry-run': 'false', 'results-dir': results, timeout: '10s'}
+  };
+  const env = {...stageEnvironment({given: {...given, ...nothing}}, temp), PATH: temp};
+  try {
+    spawnSync(process.execPath, [path.join(root, runs.main)], {env, stdio: 'ignore'});
+    const {checks} = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));
+    return [...new Set(checks.map(({id}) => id))];
+  } catch {
+    return []; // what is wrong, the run itself will tell
+  } finally {
+    fs.rmSync(temp, {recursive: true, force: true});
+  }
+}
+
+/** Ids by what they have in common: `layer/` or `layer/target/` where nothing else that is asked for is in it. */
+function inShort(ids, asked) {
+  const others = asked.filter(id => !ids.includes(id));
+  const starts = ids.map(id => {
+    const [layer, target] = id.split('/');
+    const groups = [`${layer}/`, `${layer}/${target}/`];
+    return groups.find(group => !others.some(other => other.startsWith(group))) ?? id;
+  });
+  return [...new Set(starts)];
+}
+
+function leftOut(newer, asked) {
+  const names = inShort(newer, asked).map(start => start.replace(/\/$/, ''));
+  const what = newer.length === 1 ? 'a check that is' : `${newer.length} checks that are`;
+  return `Left out: ${what} newer than this recording (${names.join(', ')}).`;
+}
+
+/** A value of `checks` that asks for the same, without the newer ones. */
+function without(newer, asked, given = '') {
+  const starts = inShort(newer, asked)
+    .map(start => start.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .map(start => (start.endsWith('/') ? start : `${start}$`))
+    .join('|');
+  if (given === '') return `!^(${starts})`;
+  return given.startsWith('!')
+    ? `!^(?:${starts})|${given.slice(1)}`
+    : `^(?!${starts})(?=.*(?:${given}))`;
 }
 
 // ---- what the runner gives an action ----
