@@ -6,7 +6,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
-import {lab, missingImages, plainEnvoy} from './lab.mjs';
+import {lab, mirrorAnswers, missingImages, plainEnvoy} from './lab.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const SKIPPED = 77; // an exit code that says: nothing was tried
@@ -34,12 +34,6 @@ function stop(message, code = 1) {
   console.log(message);
   process.exit(code);
 }
-
-const mirrorAnswers = () =>
-  fetch(lab.mirror, {signal: AbortSignal.timeout(2000)}).then(
-    ({ok}) => ok,
-    () => false
-  );
 
 /** Clusters that the workflow has made, or must not make, that are there now, as their node's containers tell. */
 const clusters = () =>

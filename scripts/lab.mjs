@@ -46,3 +46,10 @@ export const plainEnvoy = {
   },
   telemetry: {enabled: false}
 };
+
+/** Whether this is the lab. */
+export const mirrorAnswers = () =>
+  fetch(lab.mirror, {signal: AbortSignal.timeout(2000)}).then(
+    ({ok}) => ok,
+    () => false
+  );

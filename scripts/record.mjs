@@ -1,18 +1,22 @@
-// npm run record -- NAME [flags of npm start]: a real run in the lab, recorded into rehearsal/recordings.
-// A NAME of rehearsal/faults.mjs has that fault caused, and is stored only when it is told as it should be.
+// npm run record -- NAME [flags of npm start]: a real run on this machine's Docker, recorded into rehearsal/recordings.
+// A NAME of rehearsal/faults.mjs has that fault caused. `--all` instead of NAME makes every recording anew, one after the
+// other. What is told otherwise than expected, by class or layer, is not stored. Where the lab's mirror answers, with the
+// lab's flags; else from the internet.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import {gzipSync} from 'node:zlib';
 import {deepmerge} from 'deepmerge-ts';
+import semver from 'semver';
 import {faults} from '../rehearsal/faults.mjs';
-import {recordingDirectory, standIns} from '../rehearsal/play.mjs';
-import {lab, plainEnvoy} from './lab.mjs';
+import {recording, recordingDirectory, recordings, standIns} from '../rehearsal/play.mjs';
+import {lab, mirrorAnswers, plainEnvoy} from './lab.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
-/** Tools from PATH, where the recorders stand; a downloaded one would go past them. */
-const PATH_TOOLS = ['kind-version', 'kubectl-version', 'helm-version'];
+/** Those that the bundle would download. */
+const TOOLS = ['kind', 'kubectl', 'helm'];
 
 /** Starts and ends joined: one call each, in the order of their start. */
 export function joined(lines) {
@@ -71,32 +75,83 @@ function fail(message) {
 }
 
 /** Not for a fault that is Docker itself. */
-function dockerAnswers() {
+function dockerAnswers(env) {
   const {status, stdout} = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], {
-    timeout: 5000
+    timeout: 5000,
+    env
   });
   return status === 0 && `${stdout}`.trim() !== '';
 }
 
-/** The lab's flags; later ones win. */
-const labFlags = ({values = {}, flags = []}) => [
-  ...['--node-image', lab.nodeImage, '--mirror', lab.mirror, '--operator-chart', lab.chart],
-  ...['--istio-values', JSON.stringify(deepmerge(plainEnvoy, values)), ...flags]
+/** The lab reaches no registry, and its Envoy is the plain one. */
+const labFlags = [
+  ...['--node-image', lab.nodeImage, '--mirror', lab.mirror, '--operator-chart', lab.chart]
 ];
 
-async function realRun(flags, {directory, bin}, fault) {
+/** What a fault is run with; later flags win. */
+function flagsOf({values, flags = []}, isLab) {
+  const all = isLab ? deepmerge(plainEnvoy, values ?? {}) : values;
+  return [
+    ...(isLab ? labFlags : []),
+    ...(all ? ['--istio-values', JSON.stringify(all)] : []),
+    ...flags
+  ];
+}
+
+const isOnPath = (program, {PATH = ''}) =>
+  PATH.split(':').some(folder => fs.existsSync(path.join(folder, program)));
+
+/**
+ * Directories of kind, kubectl and helm where they are not on PATH: the bundle downloads and verifies them in a dry run.
+ * In the run that is recorded they must be on PATH, behind the recorders: a downloaded one would go past them.
+ */
+function fetchedTools(isLab, env) {
+  const missing = TOOLS.filter(tool => !isOnPath(tool, env));
+  if (missing.length === 0) return [];
+  const cache = env.RUNNER_TOOL_CACHE ?? path.join(os.homedir(), '.cache', 'dual-stack', 'tools');
+  const results = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-tools-'));
+  const command = ['scripts/start.mjs', '--dry-run', '--results-dir', results];
+  spawnSync(process.execPath, [...command, ...flagsOf({}, isLab)], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {...env, RUNNER_TOOL_CACHE: cache}
+  });
+  fs.rmSync(results, {recursive: true, force: true});
+  return missing.map(tool => {
+    const kept = path.join(cache, tool);
+    const versions = fs.existsSync(kept) ? fs.readdirSync(kept).filter(semver.valid) : [];
+    const [version] = semver.rsort(versions);
+    if (!version) fail(`There is no ${tool} on PATH, and it could not be downloaded.`);
+    return path.join(kept, version, process.arch);
+  });
+}
+
+/** A class and a layer, as they are compared. */
+const told = failure => ({class: failure?.class ?? '', layer: failure?.layer ?? ''});
+
+/** What must be told of a run; null where nothing says so. */
+export function expected(name) {
+  if (faults[name]) return faults[name].expect;
+  if (name === 'healthy') return told(null);
+  if (!recordings().includes(name)) return null;
+  const {'failure-class': failureClass, 'failed-layer': layer} = recording(name).expect;
+  return {class: failureClass, layer};
+}
+
+/** `class layer`, for people. */
+export const inWords = ({class: failureClass, layer}) =>
+  failureClass === '' ? 'passed' : `${failureClass}, ${layer || 'no layer'}`;
+
+async function realRun(flags, {directory, bin}, fault, {isLab, env}) {
   const results = path.join(directory, 'results');
-  const tools = PATH_TOOLS.flatMap(name => [`--${name}`, 'path']);
   const command = [
     path.join(root, 'scripts/start.mjs'),
-    ...labFlags(fault),
+    ...flagsOf(fault, isLab),
     ...flags,
-    ...tools,
+    ...TOOLS.flatMap(tool => [`--${tool}-version`, 'path']),
     '--results-dir',
     results
   ];
-  const env = {...process.env, DUAL_STACK_RECORDER: directory, DUAL_STACK_STAND_INS: bin};
-  if (fault.docker) env.DOCKER_HOST = fault.docker;
   if (fault.cause && fault.before)
     fs.writeFileSync(
       path.join(directory, 'fault.json'),
@@ -106,8 +161,16 @@ async function realRun(flags, {directory, bin}, fault) {
         node: 'istio-ds-control-plane'
       })
     );
-  const child = spawn(process.execPath, command, {cwd: root, stdio: 'inherit', env});
-  process.on('SIGINT', () => {}); // the terminal tells start.mjs too, and that ends the run
+  const child = spawn(process.execPath, command, {
+    cwd: root,
+    stdio: 'inherit',
+    env: {
+      ...env,
+      DUAL_STACK_RECORDER: directory,
+      DUAL_STACK_STAND_INS: bin,
+      ...(fault.docker && {DOCKER_HOST: fault.docker})
+    }
+  });
   const [code] = await once(child, 'close');
   return {code, results: path.join(results, 'results.json')};
 }
@@ -132,6 +195,7 @@ export function description(name, inputs, results, code, fault = {}, seconds = n
       'failure-class': results.failure?.class ?? '',
       'failed-layer': results.failure?.layer ?? ''
     },
+    checks: [...new Set((results.checks ?? []).map(({id}) => id))], // a rehearsal leaves out what is newer
     ...(fault.title && {
       fault: {
         title: fault.title,
@@ -143,20 +207,70 @@ export function description(name, inputs, results, code, fault = {}, seconds = n
   };
 }
 
+/** Every recording that there should be. */
+const everyName = ['healthy', ...Object.keys(faults)];
+
+/** Set by Ctrl-C: the terminal tells start.mjs too, and that ends the run under way. */
+let interrupted = false;
+
+/** Where it runs: whether that is the lab, and the environment, with every program on PATH. */
+async function findPlace() {
+  const isLab = await mirrorAnswers();
+  const {PATH} = process.env;
+  const env = {...process.env, PATH: isLab ? `${lab.bin}:${PATH}` : PATH};
+  if (!dockerAnswers(env)) fail('No Docker answers here: there is nothing real to record.');
+  env.PATH = [env.PATH, ...fetchedTools(isLab, env)].join(':');
+  env.KIND_FLAGS = isLab ? `--image ${lab.nodeImage}` : '';
+  return {isLab, env};
+}
+
 async function main([name, ...flags]) {
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(name ?? ''))
+  if (name !== '--all' && !/^[a-z0-9][a-z0-9-]*$/.test(name ?? ''))
     fail(
-      'Usage: npm run record -- NAME [flags of npm start]; NAME is lower case, such as healthy.'
+      'Usage: npm run record -- NAME [flags of npm start], or --all instead of NAME; NAME is lower case, such as healthy.'
     );
-  if (!dockerAnswers()) fail('No Docker answers here: there is nothing real to record.');
+  const place = await findPlace();
+  process.on('SIGINT', () => {
+    interrupted = true;
+  });
+  if (name === '--all') await recordAll(flags, place);
+  else await recordOne(name, flags, place);
+}
+
+/** One after the other, whatever becomes of one; ends with a table. */
+async function recordAll(flags, place) {
+  const rows = [];
+  for (const [at, name] of everyName.entries()) {
+    if (interrupted) break;
+    console.log(`\n${name} (${at + 1} of ${everyName.length})`);
+    const started = Date.now();
+    const problem = await recordOne(name, flags, place).then(
+      () => null,
+      error => (error instanceof RecordingError ? error.message : `${error.stack}`)
+    );
+    if (problem) console.error(problem);
+    rows.push({name, problem, seconds: Math.round((Date.now() - started) / 1000)});
+  }
+  const line = ({name, problem, seconds}) =>
+    `${name.padEnd(26)} ${`${seconds} s`.padStart(6)}  ${problem ? `NOT RECORDED  ${problem.split('\n')[0]}` : `recorded      ${inWords(expected(name))}`}`;
+  console.log(`\n${rows.map(line).join('\n')}`);
+  const failed = rows.filter(({problem}) => problem).length;
+  const missing = everyName.length - rows.length;
+  console.log(
+    `\n${rows.length - failed} recorded, ${failed} not${missing > 0 ? `, ${missing} not tried` : ''}; of those not recorded the old recording stands.`
+  );
+  if (failed + missing > 0) process.exitCode = 1;
+}
+
+async function recordOne(name, flags, place) {
   const fault = faults[name] ?? {};
   const recorder = standIns('record');
   try {
-    if (!fault.before && fault.cause) shell(fault.cause);
-    const {code, results} = await realRun(flags, recorder, fault);
+    if (!fault.before && fault.cause) shell(fault.cause, place);
+    const {code, results} = await realRun(flags, recorder, fault, place);
     keep(name, fault, recorder, readJsonOr(results, null), code);
   } finally {
-    if (fault.undo) shell(fault.undo);
+    if (fault.undo) shell(fault.undo, place);
     recorder.remove();
   }
 }
@@ -172,10 +286,11 @@ function keep(name, fault, {directory}, results, code) {
   const caused = readJsonOr(path.join(directory, 'fault', 'caused.json'), null);
   if (fault.before && caused?.status !== 0)
     fail(`The fault was not caused: ${caused?.stderr ?? 'its moment never came'}`);
-  const told = {class: results.failure?.class ?? '', layer: results.failure?.layer ?? ''};
-  if (fault.expect && JSON.stringify(told) !== JSON.stringify(fault.expect))
+  const must = expected(name);
+  const found = told(results.failure);
+  if (must && JSON.stringify(found) !== JSON.stringify(must))
     fail(
-      `Told was ${JSON.stringify(told)}, expected ${JSON.stringify(fault.expect)}: ${results.failure?.message}`
+      `${name}: told was ${inWords(found)}; expected is ${inWords(must)}. Nothing is stored. It said: ${results.failure?.message ?? 'nothing'}`
     );
   const inputs = readJson(path.join(directory, 'inputs.json'));
   store(
@@ -211,8 +326,9 @@ function secondsUntilTold({started, seconds, phases, failure}, caused) {
   return Number((seconds - Math.min(...seen.map(({at}) => at), seconds)).toFixed(1));
 }
 
-/** Lab only: causes or undoes a fault outside of the run. */
-const shell = script => spawnSync('bash', ['--norc', '-uc', script], {stdio: 'inherit'});
+/** Causes or undoes a fault outside of the run. */
+const shell = (script, {env}) =>
+  spawnSync('bash', ['--norc', '-uc', script], {stdio: 'inherit', env});
 
 const readJsonOr = (file, other) => (fs.existsSync(file) ? readJson(file) : other);
 
