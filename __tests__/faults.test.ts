@@ -1,15 +1,17 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {describe, expect, test} from '@jest/globals';
+import {describe, expect, jest, test} from '@jest/globals';
 import {faults} from '../rehearsal/faults.mjs';
 import {recording, recordings} from '../rehearsal/play.mjs';
 import {table} from '../scripts/faults.mjs';
+import {prelude, project, recordingsHere, root, run, store, write} from './project.ts';
 
 interface Told {
   expect: {class: string; layer: string};
 }
 
-const root = path.resolve(import.meta.dirname, '..');
+jest.setTimeout(60_000);
+
 const recorded = Object.entries(faults as Record<string, Told>).filter(([name]) =>
   recordings().includes(name)
 );
@@ -26,5 +28,86 @@ describe('faults caused in a real cluster', () => {
 
   test('docs/faults.md is made of them', () => {
     expect(fs.readFileSync(path.join(root, 'docs', 'faults.md'), 'utf8')).toBe(table());
+  });
+});
+
+describe('npm run faults', () => {
+  /** Two recorded faults, one of which is told as `failure`. */
+  async function make(failure: object | null, more = '') {
+    const here = project(`${prelude}
+      if (!post) {
+        const out = process.env['INPUT_RESULTS-DIR'];
+        const failure = process.env['INPUT_CLUSTER-NAME'] === 'other'
+          ? {class: 'input', layer: null, message: 'said anew', hint: 'do that'}
+          : ${JSON.stringify(failure)};
+        fs.mkdirSync(out, {recursive: true});
+        fs.writeFileSync(out + '/results.json', JSON.stringify({failure}));
+        ${more}
+      }`);
+    const told = {one: {class: 'istio', layer: 'proxy'}, other: {class: 'input', layer: ''}};
+    const about = Object.entries(told).map(([name, {class: failureClass, layer}]) => ({
+      name,
+      inputs: {'cluster-name': name},
+      expect: {'failure-class': failureClass, 'failed-layer': layer},
+      fault: {title: name, message: 'said before', hint: 'do this', seconds: 1}
+    }));
+    write(
+      path.join(here, 'rehearsal', 'faults.mjs'),
+      `export const faults = {one: {expect: ${JSON.stringify(told.one)}}, other: {expect: ${JSON.stringify(told.other)}}};`
+    );
+    for (const one of about) store(here, one.name, [], one);
+    write(path.join(here, 'docs', 'faults.md'), 'before');
+    const ended = await run(process.execPath, [path.join('scripts', 'faults.mjs')], {cwd: here});
+    const read = (...file: string[]) => fs.readFileSync(path.join(here, ...file), 'utf8');
+    return {
+      ...ended,
+      document: read('docs', 'faults.md'),
+      messages: about.map(
+        ({name}) => JSON.parse(read(recordingsHere, name, 'recording.json')).fault.message
+      )
+    };
+  }
+
+  test('writes what is told now', async () => {
+    const {code, document, messages} = await make({
+      class: 'istio',
+      layer: 'proxy',
+      message: 'one anew',
+      hint: 'x'
+    });
+    expect(code).toBe(0);
+    expect(messages).toEqual(['one anew', 'said anew']);
+    expect(document).toContain(
+      '| one | `istio` | `proxy` | one anew | x | 1 |\n| other | `input` |  | said anew |'
+    );
+  });
+
+  test.each([
+    [
+      'another layer',
+      {class: 'istio', layer: 'echo', message: 'no'},
+      '',
+      'one: told is istio, echo; expected is istio, proxy: no'
+    ],
+    [
+      'another class',
+      {class: 'connectivity', layer: 'proxy', message: 'no'},
+      '',
+      'one: told is connectivity, proxy; expected is istio, proxy: no'
+    ],
+    ['no failure', null, '', 'one: told is passed; expected is istio, proxy: nothing'],
+    [
+      'a command without an answer',
+      {class: 'istio', layer: 'proxy'},
+      "ask('kind', 'nosuch');",
+      'one: it cannot be played; expected is istio, proxy'
+    ]
+  ])('writes nothing when there is %s, and says what', async (_, failure, more, message) => {
+    const {code, stderr, document, messages} = await make(failure, more);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${message}\n`);
+    expect(stderr).toContain('Nothing is written.\n');
+    expect(document).toBe('before');
+    expect(messages).toEqual(['said before', 'said before']);
   });
 });
