@@ -134,10 +134,12 @@ async function choose({rehearse, recording, help: _, ...given}) {
   const all = {...play.inputs, ...given};
   const asked = play.checks ? askedChecks(all) : [];
   const newer = asked.filter(id => !play.checks.includes(id));
-  if (newer.length > 0 && newer.length === asked.length)
+  if (newer.length > 0 && newer.length === asked.length) {
+    play.remove();
     throw new UsageError(
       `The recording "${name}" is older than every check that is asked for. Run them on Docker, or record it anew (npm run record -- ${name}).`
     );
+  }
   if (Object.keys(given).every(input => sameRun.includes(input)))
     play.bend({leftOut: newer.length > 0});
   const title = `${reason}: this is a rehearsal, recorded answers of a real run ("${name}"), no cluster is made.`;
@@ -195,16 +197,21 @@ function leftOut(newer, asked) {
   return `Left out: ${what} newer than this recording (${names.join(', ')}).`;
 }
 
+const literal = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
 /** A value of `checks` that asks for the same, without the newer ones. */
 function without(newer, asked, given = '') {
   const starts = inShort(newer, asked)
-    .map(start => start.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .map(start => (start.endsWith('/') ? start : `${start}$`))
+    .map(start => (start.endsWith('/') ? literal(start) : `${literal(start)}$`))
     .join('|');
   if (given === '') return `!^(${starts})`;
-  return given.startsWith('!')
-    ? `!^(?:${starts})|${given.slice(1)}`
-    : `^(?!${starts})(?=.*(?:${given}))`;
+  if (given.startsWith('!')) return `!^(?:${starts})|${given.slice(1)}`;
+  const narrowed = `^(?!${starts})(?=.*(?:${given}))`;
+  const kept = asked.filter(id => !newer.includes(id));
+  // the name of a set is no expression over ids
+  return kept.every(id => new RegExp(narrowed).test(id))
+    ? narrowed
+    : `^(${kept.map(literal).join('|')})$`;
 }
 
 // ---- what the runner gives an action ----
