@@ -17,7 +17,7 @@ test('a failure comes first, with message, hint, consequences and the command', 
     expect.stringMatching(/^Client and server without any sidecar: no answer/),
     expect.stringMatching(/^The fault is below Istio: look at/),
     '3 failed checks only because of this.',
-    'To see it by hand:',
+    'To see it by hand, on a cluster made by `bash reproduce.sh` (KEEP=1 keeps it):',
     expect.stringMatching(/^kubectl exec -n sleep deploy\/sleep/)
   ]);
 });

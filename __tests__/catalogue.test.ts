@@ -1,5 +1,13 @@
 import {describe, expect, test} from '@jest/globals';
-import {catalogue, meshChecks, preflights, rowsOf, standing} from '../src/checks/catalogue.ts';
+import {
+  blames,
+  catalogue,
+  meshChecks,
+  preflights,
+  rowsOf,
+  samplesOf,
+  standing
+} from '../src/checks/catalogue.ts';
 import {layers} from '../src/results/results.ts';
 
 describe('the catalogue', () => {
@@ -58,5 +66,27 @@ describe('what takes the mesh away', () => {
     [{matches: /.|uninstall/, leaveOut: false}, true]
   ])('%j asks for it: %s', (pattern, expected) => {
     expect(rowsOf(pattern).some(({layer}) => layer === 'uninstall')).toBe(expected);
+  });
+});
+
+describe('what belongs to the checks', () => {
+  test.each(layers)('%s says whose fault it is, what to do, and what is broken', layer => {
+    const {hint, headline} = blames[layer];
+    expect(hint).toMatch(/\.$/);
+    for (const family of ['', 'IPv6']) expect(headline(family)).toMatch(/^\S.*\w$/);
+  });
+
+  test('a hint of a row is a sentence, and a headline is none', () => {
+    const told = catalogue.flatMap(({blame}) => blame ?? []);
+    expect(told.map(({hint}) => hint).filter(hint => hint && !/\.$/.test(hint))).toEqual([]);
+    expect(told.map(({headline}) => headline).filter(words => words && /\.$/.test(words))).toEqual(
+      []
+    );
+  });
+
+  test('samples are for the checks that are asked for', () => {
+    const path = catalogue.filter(({layer}) => layer === 'path');
+    expect(samplesOf(path).map(({namespace}) => namespace)).toEqual(['dual-stack']);
+    expect(samplesOf(catalogue.filter(({layer}) => layer === 'echo'))).toEqual([]);
   });
 });

@@ -1,7 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
 import {CheckFailed, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
-import {type CheckResult, layers} from '../src/results/results.ts';
+import {blames} from '../src/checks/catalogue.ts';
+import type {Made} from '../src/checks/row.ts';
+import type {CheckResult} from '../src/results/results.ts';
 import {diagnose, type Evidence} from '../src/run/diagnose.ts';
 import {check, phase} from './results.ts';
 
@@ -10,11 +12,14 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   errors: [],
   phases: [],
   checks: [],
+  blames,
   failOnFlaky: false,
   ...more
 });
-const broken = (id: string, more: Partial<CheckResult> = {}) =>
-  check(id, {verdict: 'failed', observed: 'no answer', reason: 'got no answer', ...more});
+const broken = (id: string, {blame, ...more}: Partial<Made> = {}): Made => ({
+  ...check(id, {verdict: 'failed', observed: 'no answer', reason: 'got no answer', ...more}),
+  ...(blame && {blame})
+});
 const flaky = (id: string) =>
   check(id, {
     verdict: 'flaky',
@@ -77,7 +82,87 @@ describe('diagnose', () => {
     expect(failure?.hint).toMatch(/\.$/);
   });
 
-  test('there is a row above for each layer', () => expect(layers).toHaveLength(16));
+  test.each<[string, [string, Partial<CheckResult>][], string]>([
+    ['one family', [['cluster/plain/ipv4', {family: 'ipv4'}]], 'IPv4 between pods is dead'],
+    [
+      'both',
+      [
+        ['cluster/plain/ipv4', {family: 'ipv4'}],
+        ['cluster/plain/ipv6', {family: 'ipv6'}]
+      ],
+      'Traffic between pods is dead'
+    ],
+    ['none', [['dns/ipv4/a', {}]], 'Names do not resolve as they should'],
+    [
+      'one and none',
+      [
+        ['echo/ipv6/name', {observed: 'no answer'}],
+        ['echo/ipv6/ipv6', {family: 'ipv6', observed: 'no answer'}]
+      ],
+      'Services do not answer over IPv6'
+    ],
+    [
+      'one that holds and one that does not',
+      [
+        ['cluster/plain/ipv4', {family: 'ipv4', verdict: 'passed'}],
+        ['cluster/plain/ipv6', {family: 'ipv6'}]
+      ],
+      'IPv6 between pods is dead'
+    ]
+  ])('the headline names the family where it is one: %s', (_, failed, headline) => {
+    const checks = failed.map(([id, more]) => broken(id, more));
+    expect(diagnose(evidence({checks})).failure?.headline).toBe(headline);
+  });
+
+  describe('what is told of a failed check', () => {
+    const blame = {class: 'operator', hint: 'Do this.', headline: 'That is broken'} as const;
+
+    test('is what the check says, before what its layer does', () => {
+      const {failure, checks} = diagnose(evidence({checks: [broken('dns/ipv4/a', {blame})]}));
+      expect(failure).toMatchObject(blame);
+      expect(checks[0]).toMatchObject({class: 'operator', hint: 'Do this.'});
+      expect(checks[0]).not.toHaveProperty('blame');
+    });
+
+    test('what the others show of it comes before both', () => {
+      const layer = {...blames.dns, evidence: () => ({hint: 'The others say.'})};
+      const {failure} = diagnose(
+        evidence({checks: [broken('dns/ipv4/a', {blame})], blames: {...blames, dns: layer}})
+      );
+      expect(failure).toMatchObject({...blame, hint: 'The others say.'});
+    });
+
+    test('is told of each, and of none that holds', () => {
+      const {checks} = diagnose(
+        evidence({checks: [check('echo/ipv4/name'), broken('endpoints/ipv4/ipv4')]})
+      );
+      expect(checks.map(({class: told, hint}) => [told, hint])).toEqual([
+        [undefined, undefined],
+        [blames.endpoints.class, blames.endpoints.hint]
+      ]);
+    });
+  });
+
+  test('a node that is gone is told once, and not asked by kubectl', () => {
+    const refused = 'The connection to the server 127.0.0.1:36327 was refused';
+    const {failure} = diagnose(
+      evidence(error('look', command(Array(5).fill(refused).join('\n'), 'kubectl', 'get', 'nodes')))
+    );
+    expect(failure).toMatchObject({
+      message: `\`kubectl get nodes\` ended with exit code 1: ${refused}`,
+      headline: 'The cluster does not answer any more',
+      reproduce: expect.stringMatching(/^docker ps --all/)
+    });
+  });
+
+  test('a failure of a phase names the phase', () => {
+    const {failure} = diagnose(
+      evidence(
+        error('kubectl', new Fault('404', {class: 'infrastructure', layer: 'runner', hint: ''}))
+      )
+    );
+    expect(failure?.phase).toBe('kubectl');
+  });
 
   test('the first broken layer is named, whatever the order; what fails above follows from it', () => {
     const {failure, checks} = diagnose(

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import {blames} from '../src/checks/catalogue.ts';
 import {diagnose} from '../src/run/diagnose.ts';
 import {gather, rehearsal} from '../src/run/gather.ts';
 import {type Known, known, startKnowing} from '../src/run/known.ts';
@@ -12,7 +13,14 @@ eachOnRunner();
 const about = JSON.parse(
   fs.readFileSync(path.join(import.meta.dirname, '..', 'package.json'), 'utf8')
 ) as {version: string};
-const nothing = diagnose({ending: 'done', errors: [], phases: [], checks: [], failOnFlaky: false});
+const nothing = diagnose({
+  ending: 'done',
+  errors: [],
+  phases: [],
+  checks: [],
+  failOnFlaky: false,
+  blames
+});
 
 /** A run that knows this, 1.23456 s old. */
 const run = (more: Partial<Known> = {}): Known => ({

@@ -30,7 +30,7 @@ describe('the phases', () => {
     ['one layer', {checks: '^path/'}],
     ['without failover', {checks: '!^failover/'}],
     ['without mtls', {checks: '!^mtls/'}],
-    ['only the seed’s', {checks: '^(service/dual-stack/policy|echo/.*/name)$'}],
+    ['only the documented', {checks: '^(service/dual-stack/policy|echo/.*/name)$'}],
     ['IstioCNI', {'istio-cni': 'true'}],
     ['a dry run', {'dry-run': 'true'}]
   ])('each need is declared before, and each name once: %s', (_, given) => {
@@ -44,6 +44,14 @@ describe('the phases', () => {
       }
     }
     expect(names(after).filter(name => names(before).includes(name))).toEqual([]);
+  });
+
+  test('resources that wait for a CRD are applied, and awaited, where a check asks for some', () => {
+    const {run, after} = planned();
+    expect(names(after)).not.toContain('resources');
+    const plan = planOf();
+    const files = {...plan.files, 'resources.yaml': ''};
+    expect(ancestors(phases(run, {...plan, files}), 'look')).toContain('resources');
   });
 
   test('every layer of the catalogue has its phase', () => {

@@ -99,7 +99,14 @@ describe('troubles', () => {
     ['CrashLoopBackOff', 'permission denied', false] // only a pull is final by its message
   ])('%s: %s', (reason, message, final) => {
     expect(troubles([troubled(reason, message)])).toEqual([
-      {pod: 'tcp-echo-1', namespace: 'ipv4', reason, message, final}
+      {
+        pod: 'tcp-echo-1',
+        namespace: 'ipv4',
+        reason,
+        message,
+        final,
+        image: 'registry.example/tcp-echo:1'
+      }
     ]);
   });
 
@@ -120,7 +127,14 @@ describe('troubles', () => {
   test('a pod that finds no room', () => {
     const message = '0/1 nodes are available: 1 Insufficient cpu.';
     expect(troubles([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: message})])).toEqual([
-      {pod: 'tcp-echo-1', namespace: 'ipv4', reason: 'Unschedulable', message, final: false}
+      {
+        pod: 'tcp-echo-1',
+        namespace: 'ipv4',
+        reason: 'Unschedulable',
+        message,
+        image: null,
+        final: false
+      }
     ]);
   });
 });
@@ -144,7 +158,7 @@ describe('troubleFault', () => {
     expect(because).toMatchObject({
       class: failureClass,
       layer: 'workload',
-      reproduce: 'kubectl describe pod -n ipv4 tcp-echo-1'
+      reproduce: 'kubectl describe pods -n ipv4' // its name is another one in the next cluster
     });
     expect(told).toBe(`Pod ipv4/tcp-echo-1: ${reason}: ${message}`);
   });
@@ -154,6 +168,13 @@ describe('troubleFault', () => {
     const {because} = troubleFault(trouble as never, who);
     expect(because.class).toBe('infrastructure');
     expect(because.hint).toMatch(/no room/);
+  });
+
+  test.each([
+    ['ErrImagePull', 'The image registry.example/tcp-echo:1 cannot be pulled'],
+    ['CrashLoopBackOff', 'A pod of ipv4 does not start: CrashLoopBackOff']
+  ])('%s has a headline', (reason, headline) => {
+    expect(fault(reason, gone).because.headline).toBe(headline);
   });
 
   test('no message is said as such', () => {

@@ -190,8 +190,38 @@ describe('splitManifests', () => {
     expect(parse(early[0] ?? '').metadata.namespace).toBe('ipv4');
   });
 
+  test.each([
+    ['networking.istio.io/v1', 'ServiceEntry'],
+    ['security.istio.io/v1', 'AuthorizationPolicy'],
+    ['gateway.networking.k8s.io/v1', 'Gateway']
+  ])('%s %s waits for its CRD', (apiVersion, kind) => {
+    const {early, resources} = splitManifests(
+      `{apiVersion: ${apiVersion}, kind: ${kind}}`,
+      'x',
+      null
+    );
+    expect(early).toEqual([]);
+    expect(resources.map(text => parse(text).kind)).toEqual([kind]);
+  });
+
+  test('tells which pods there are to be', () => {
+    const text = `
+kind: StatefulSet
+metadata: {name: echo}
+spec: {replicas: 2, template: {metadata: {labels: {app: headless}}, spec: {containers: [{image: a}]}}}`;
+    expect(splitManifests(text, 'headless', null).pods).toEqual([
+      {namespace: 'headless', kind: 'StatefulSet', name: 'echo', app: 'headless', pods: 2}
+    ]);
+  });
+
   test('nothing gives nothing', () => {
-    expect(splitManifests('', 'x', null)).toEqual({early: [], workloads: [], images: []});
+    expect(splitManifests('', 'x', null)).toEqual({
+      early: [],
+      resources: [],
+      workloads: [],
+      images: [],
+      pods: []
+    });
   });
 
   test('a sample that is no YAML is a bad input', () => {

@@ -45,8 +45,8 @@ describe('mtls', () => {
       work: fakeWork(() => (now += 6))
     });
     expect(failures(found)).toEqual({
-      'mtls/dual-stack/ipv4-refused': 'hello mtls/dual-stack/ipv4-refused',
-      'mtls/dual-stack/ipv6-refused': 'hello mtls/dual-stack/ipv6-refused'
+      'mtls/dual-stack/ipv4-refused': 'plaintext was answered, should be refused',
+      'mtls/dual-stack/ipv6-refused': 'plaintext was answered, should be refused'
     });
     expect(found['mtls/dual-stack/ipv6-refused']?.reason).toMatch(
       /^plaintext to fd00:10:244::6 port 9001 was answered "hello .*" although STRICT was asked for/

@@ -91,6 +91,18 @@ describe('deploySamples', () => {
     expect(work.waits.filter(Boolean)).toEqual(Array(3).fill('dual-stack/tcp-echo to be ready'));
   });
 
+  test('waits for the pods of what a check needs too, all of them', async () => {
+    const own = {namespace: 'web', kind: 'StatefulSet', name: 'web', app: 'web', pods: 2};
+    const plan = {...planOf(), workloads: [...workloads, own]};
+    const first = pod('web', 'web');
+    const second = pod('web', 'web', {name: 'web-2'});
+    const work = fakeWork();
+    const sh = api([all(), [...all(), first], [...all(), first, second]]);
+    await deploySamples(plan, work, sh);
+    expect(work.waits.filter(Boolean)).toEqual(Array(2).fill('web/web to be ready'));
+    expect(sh.calls).toContain('kubectl get pods -A -l app in (tcp-echo,sleep,web) -o json');
+  });
+
   test('an image that cannot be pulled ends the wait', async () => {
     const [, ...rest] = all();
     const stuck = pod('dual-stack', 'tcp-echo', {

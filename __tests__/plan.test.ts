@@ -4,6 +4,7 @@ import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
+import type {OwnSample} from '../src/manifests/own.ts';
 import {clientImage, echoImage, nodeImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
@@ -116,8 +117,6 @@ describe('makePlan', () => {
     ]);
     expect(kinds(files['services.yaml']).sort()).toEqual([
       'Service dual-stack tcp-echo',
-      'Service dual-stack tcp-echo-ipv4',
-      'Service dual-stack tcp-echo-ipv6',
       'Service ipv4 tcp-echo',
       'Service ipv6 tcp-echo',
       'Service plain tcp-echo'
@@ -133,6 +132,65 @@ describe('makePlan', () => {
       'Deployment plain tcp-echo'
     ]);
     expect(kinds(files['istio.yaml'])).toEqual(['Istio  default']);
+  });
+
+  describe('what checks need beside the samples', () => {
+    const service = 'kind: Service\nmetadata: {name: web}';
+    const pods = (image: string | null, app = 'web') =>
+      `kind: Deployment\nmetadata: {name: ${app}}\nspec: {template: {metadata: {labels: {app: ${app}}}, spec: {containers: [{image: ${image}}]}}}`;
+    const web = (more: Partial<OwnSample> = {}): OwnSample => ({
+      namespace: 'http',
+      sidecars: true,
+      manifests: ({proxy}) => [service, pods(proxy)].join('\n---\n'),
+      ...more
+    });
+    const planWith = (...own: OwnSample[]) => planOf({}, {}, null, own);
+
+    test('is applied when it can be: at once, after the webhook, or without it', () => {
+      const {files} = planWith(web(), web({namespace: 'bare', sidecars: false}));
+      expect(kinds(files['services.yaml'])).toEqual(
+        expect.arrayContaining(['Service http web', 'Service bare web'])
+      );
+      expect(kinds(files['samples.yaml'])).toContain('Deployment http web');
+      expect(kinds(files['samples.yaml'])).not.toContain('Deployment bare web');
+      expect(kinds(files['plain.yaml'])).toContain('Deployment bare web');
+    });
+
+    test('has namespaces of its own, labelled where there are to be sidecars; the documentation’s stay as they are', () => {
+      const {files} = planWith(
+        web(),
+        web(),
+        web({namespace: 'bare', sidecars: false, labels: {'istio.io/dataplane-mode': 'ambient'}}),
+        web({namespace: 'ipv4', sidecars: false})
+      );
+      const found = documents(files['namespaces.yaml']).map(({metadata}) => metadata);
+      expect(found.filter(({name}) => ['http', 'bare', 'ipv4'].includes(name))).toEqual([
+        {name: 'ipv4', labels: {'istio-injection': 'enabled'}},
+        {name: 'http', labels: {'istio-injection': 'enabled'}},
+        {name: 'bare', labels: {'istio.io/dataplane-mode': 'ambient'}}
+      ]);
+    });
+
+    test('has resources that wait for their CRDs, in a file that is there only then', () => {
+      const manifests = () =>
+        'apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}';
+      expect(kinds(planWith(web({manifests})).files['resources.yaml'])).toEqual([
+        'ServiceEntry http a'
+      ]);
+      expect(planWith(web()).files).not.toHaveProperty('resources.yaml');
+    });
+
+    test('has its images preloaded, and its pods waited for', () => {
+      const plan = planWith(web({manifests: () => pods('mine/web:1')}));
+      expect(plan.images.samples).toContain('mine/web:1');
+      expect(plan.workloads.at(-1)).toEqual({
+        namespace: 'http',
+        kind: 'Deployment',
+        name: 'web',
+        app: 'web',
+        pods: 1
+      });
+    });
   });
 
   test('with IstioCNI there is its namespace and its resource, which comes first', () => {
@@ -189,7 +247,7 @@ describe('makePlan', () => {
   });
 
   test('the documentation has its own validations, and they can be run alone', () => {
-    const seeds = catalogue.filter(({title}) => title.startsWith('seed'));
+    const seeds = catalogue.filter(({title}) => title.startsWith('As documented'));
     const pattern = `^(${seeds.map(({id}) => id).join('|')})$`;
     expect(rowsOf(inputsOf({checks: pattern}).checks).map(({id}) => id)).toEqual([
       'service/dual-stack/policy',

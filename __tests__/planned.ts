@@ -1,4 +1,5 @@
 import {type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
+import type {OwnSample} from '../src/manifests/own.ts';
 import {makePlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
 import type {Chart} from '../src/versions/chart.ts';
 import {give} from './fake.ts';
@@ -38,5 +39,6 @@ export function inputsOf(given: Record<string, string> = {}): Inputs {
 export const planOf = (
   given: Record<string, string> = {},
   more: Partial<Chart> = {},
-  samples: SampleFiles | null = null
-): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work');
+  samples: SampleFiles | null = null,
+  own: OwnSample[] = []
+): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work', own);

@@ -89,19 +89,19 @@ describe('prove', () => {
       'nothing',
       '',
       'no answer',
-      '10.96.0.6 port 9000 gave no answer at try 3 of 5, expected "hello a"'
+      '10.96.0.6 port 9000 gave no answer after 2 right answers, expected "hello a"'
     ],
     [
       'a word of somebody else',
       'hello b',
       'hello b',
-      '10.96.0.6 port 9000 gave "hello b" at try 3 of 5, expected "hello a"'
+      '10.96.0.6 port 9000 gave "hello b" after 2 right answers, expected "hello a"'
     ],
     [
       'more than the word',
       'hello aa',
       'hello aa',
-      '10.96.0.6 port 9000 gave "hello aa" at try 3 of 5, expected "hello a"'
+      '10.96.0.6 port 9000 gave "hello aa" after 2 right answers, expected "hello a"'
     ]
   ])('fails with %s', async (_, text, observed, reason) => {
     const sh = fakeClients((probe, _, attempt) => (attempt < 2 ? good(probe) : text));

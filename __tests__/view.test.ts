@@ -143,10 +143,18 @@ describe('the headline', () => {
     ],
     [
       'a check that ended the run',
-      changed(error({layer: 'runner', check: 'runner/docker/answers', message: 'no Docker'}), {
-        'runner/docker/answers': {verdict: 'failed'}
-      }),
-      'The runner is not fit for dual-stack: no Docker',
+      changed(
+        error({
+          layer: 'runner',
+          check: 'runner/docker/answers',
+          message: 'no Docker',
+          headline: 'Docker does not answer'
+        }),
+        {
+          'runner/docker/answers': {verdict: 'failed'}
+        }
+      ),
+      'Docker does not answer',
       '1 of 4 checks failed in 6.4 s'
     ],
     [
@@ -172,23 +180,16 @@ describe('the headline', () => {
     expect([shown.icon, shown.words, shown.facts.at(-1)]).toEqual(['❌', words, numbers]);
   });
 
-  test.each<[Layer, ('ipv4' | 'ipv6' | null)[], string]>([
-    ['cluster', ['ipv4'], 'IPv4 between pods is dead'],
-    ['cluster', ['ipv4', 'ipv6'], 'Traffic between pods is dead'],
-    ['dns', [null], 'Names do not resolve as they should'],
-    ['echo', ['ipv6', null], 'Services do not answer over IPv6'],
-    ['control-plane', [null], 'Istio’s control plane is not as it should be']
-  ])('of broken layer %s with families %j', (layer, families, words) => {
-    const checks = families.map((family, index) =>
-      check(`${layer}/x/${index}`, {family, verdict: 'failed'})
-    );
-    const failure = {class: 'istio' as FailureClass, layer, check: checks[0]?.id ?? null};
-    const results = passed({
-      result: 'failed',
-      checks,
-      failure: {...failure, message: 'm', hint: 'h'}
-    });
+  test('of what has words of its own says no more', () => {
+    const words = 'The image x/y:1 cannot be pulled';
+    const results = error({headline: words, message: 'Pod a/b: ErrImagePull: Back-off …'});
     expect(headline(results).words).toBe(words);
+  });
+
+  test('of several phases that failed, names the one that the failure is of', () => {
+    const phases = ['kind', 'kubectl'].map(name => phase(name, [], 0, 1, {status: 'failed'}));
+    const results = error({message: '404', phase: 'kubectl'}, {phases, checks: []});
+    expect(headline(results).words).toBe('kubectl could not be provided: 404');
   });
 
   test('of a run that fail-on-flaky failed blames no layer', () => {
@@ -296,7 +297,10 @@ describe('the grid', () => {
 
   test('shows a later try and a skipped check', () => {
     expect(cell(flaky(), 0, 'name')).toMatchObject({state: 'flaky', note: 'at a later try'});
-    const results = changed(passed(), {'echo/dual-stack/ipv4': {verdict: 'skipped'}});
+    const results = changed(passed(), {
+      'echo/dual-stack/ipv4': {verdict: 'skipped'},
+      'cluster/plain/ipv4': {verdict: 'skipped'}
+    });
     expect(cell(results, 0, 'ipv4')).toMatchObject({state: 'skipped', note: 'skipped'});
   });
 });

@@ -4,6 +4,8 @@ export interface Cause {
   class: FailureClass;
   layer?: Layer;
   hint: string;
+  /** What is wrong, in a few words, where the message says it in many. */
+  headline?: string;
   /** The command that shows it by hand. */
   reproduce?: string;
 }

@@ -128,6 +128,8 @@ export interface Trouble {
   namespace: string;
   reason: string;
   message: string;
+  /** Of the container that it is about. */
+  image: string | null;
   /** It cannot heal: waiting longer is in vain. */
   final: boolean;
 }
@@ -148,16 +150,17 @@ export function troubles(pods: Pod[]): Trouble[] {
     .filter(pod => !isReady(pod))
     .flatMap(pod => {
       const {name, namespace} = pod.metadata;
+      const {containers, initContainers = []} = pod.spec;
       const {initContainerStatuses = [], containerStatuses = [], conditions} = pod.status;
       const waiting = [...initContainerStatuses, ...containerStatuses]
         .filter(
           ({restartCount, state}) =>
             restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff'
         )
-        .map(({state}) => state?.waiting)
-        .find(waiting => bad.test(waiting?.reason ?? ''));
+        .find(({state}) => bad.test(state?.waiting?.reason ?? ''));
       const scheduled = condition('PodScheduled', conditions);
-      const found = waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
+      const found =
+        waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
       if (!found) return [];
       const {reason = '', message = ''} = found;
       return [
@@ -166,6 +169,9 @@ export function troubles(pods: Pod[]): Trouble[] {
           namespace,
           reason,
           message,
+          image:
+            [...initContainers, ...containers].find(({name}) => name === waiting?.name)?.image ??
+            null,
           final: pullFailed.test(reason) && finalMessage.test(message)
         }
       ];
@@ -178,7 +184,7 @@ const registryDown =
 
 /** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
 export function troubleFault(
-  {pod, namespace, reason, message, final}: Trouble,
+  {pod, namespace, reason, message, image, final}: Trouble,
   who: {class: FailureClass; layer: Layer}
 ): Fault {
   const pull = pullFailed.test(reason);
@@ -192,7 +198,12 @@ export function troubleFault(
       : unschedulable
         ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
         : 'See the logs of that container in diagnostics/.',
-    reproduce: `kubectl describe pod -n ${namespace} ${pod}`
+    headline: pull
+      ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
+      : unschedulable
+        ? `There is no room for the pods of ${namespace}`
+        : `A pod of ${namespace} does not start: ${reason}`,
+    reproduce: `kubectl describe pods -n ${namespace}`
   });
 }
 

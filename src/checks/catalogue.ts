@@ -1,4 +1,5 @@
-import {layers} from '../results/results.ts';
+import type {OwnSample} from '../manifests/own.ts';
+import {type Layer, layers} from '../results/results.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
@@ -11,7 +12,7 @@ import {node} from './node.ts';
 import {operator} from './operator.ts';
 import {path} from './path.ts';
 import {proxy} from './proxy.ts';
-import type {Checking, Checks, Preflight, Row, Standing} from './row.ts';
+import type {Blame, Checking, Checks, Preflight, Row, Standing} from './row.ts';
 import {runner} from './runner.ts';
 import {service} from './service.ts';
 import {uninstall} from './uninstall.ts';
@@ -47,13 +48,15 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: uninstall, after: ['check failover']}
 ];
 
-/** Every check, from the ground up. */
-export const catalogue: Row[] = [
+const all: Omit<Checks<never>, 'look'>[] = [
   ...preflights,
   ...standing.map(({checks}) => checks),
   ...meshChecks.map(({checks}) => checks)
-]
-  .flatMap(({rows}) => rows)
+];
+
+/** Every check, from the ground up. */
+export const catalogue: Row[] = all
+  .flatMap(({rows, grid}) => rows.map(row => ({...row, ...(grid && {grid})})))
   .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
@@ -62,3 +65,15 @@ export function rowsOf(pattern: {matches: RegExp; leaveOut: boolean} | null): Ro
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
   return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
+
+/** What is told when a layer does not hold. */
+export const blames = Object.fromEntries(all.map(({layer, blame}) => [layer, blame])) as Record<
+  Layer,
+  Blame
+>;
+
+/** What these checks need in the cluster beside the documentation's samples. */
+export const samplesOf = (rows: Row[]): OwnSample[] =>
+  all
+    .filter(({layer}) => rows.some(row => row.layer === layer))
+    .flatMap(({samples = []}) => samples);

@@ -1,7 +1,7 @@
 import {addressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, podIps} from './echo.ts';
+import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
@@ -12,6 +12,12 @@ const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
 /** Client and server without sidecars: only these two together tell what is below Istio. */
 export const cluster: Checks<Checking> = {
   layer: 'cluster',
+  grid: {title: 'without any sidecar', named: false},
+  blame: {
+    class: 'infrastructure',
+    hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+    headline: family => `${family || 'Traffic'} between pods is dead`
+  },
   rows: families.flatMap(family => [
     row(
       'cluster',
@@ -46,7 +52,17 @@ export const cluster: Checks<Checking> = {
           ? pods.find(ip => addressFamily(ip) === family)
           : clusterIp(checking, plainNamespace, 'tcp-echo', family);
       if (address === undefined) checking.tell(row.id, absent(row));
-      else proofs.push({row, probe: {word: row.id, address, port: 9000}, pods});
+      else
+        proofs.push({
+          row,
+          probe: {
+            word: row.id,
+            address,
+            port: 9000,
+            lookUp: lookUp(checking, row.to, address)
+          },
+          pods
+        });
     }
     await prove(plainClient, proofs, checking);
   }

@@ -9,7 +9,7 @@ import {
 } from '../base/kube.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
 import type {Place} from '../results/results.ts';
-import {type Checking, type Checks, compare, row, skip} from './row.ts';
+import {type Checking, type Checks, compare, row, skip, type Told} from './row.ts';
 
 /** What the API server and istiod said. */
 interface Seen {
@@ -36,6 +36,7 @@ const aspects: {
   to: Place;
   observe: (seen: Seen) => string;
   reproduce: string;
+  blame: Partial<Told>;
 }[] = [
   {
     id: 'control-plane/istio/healthy',
@@ -43,7 +44,11 @@ const aspects: {
     expected: 'Healthy',
     to: place('Istio', 'default', ''),
     observe: ({istio}) => istio?.status?.state ?? 'none',
-    reproduce: 'kubectl get istio default -o yaml'
+    reproduce: 'kubectl get istio default -o yaml',
+    blame: {
+      hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
+      headline: 'The Istio resource is not Healthy'
+    }
   },
   {
     id: 'control-plane/istiod/available',
@@ -52,7 +57,11 @@ const aspects: {
     to: place('Deployment', 'istiod'),
     observe: ({deployment}) =>
       deployment?.status.availableReplicas ? 'available' : 'no replica is available',
-    reproduce: `kubectl get pods -n ${istioNamespace}`
+    reproduce: `kubectl get pods -n ${istioNamespace}`,
+    blame: {
+      hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
+      headline: 'istiod is not available'
+    }
   },
   {
     id: 'control-plane/istiod/dual-stack',
@@ -60,7 +69,11 @@ const aspects: {
     expected: 'ISTIO_DUAL_STACK=true',
     to: place('Deployment', 'istiod'),
     observe: ({deployment}) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
-    reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`
+    reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
+    blame: {
+      hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
+      headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
+    }
   },
   {
     id: 'control-plane/istiod/service',
@@ -72,7 +85,11 @@ const aspects: {
         service?.spec.ipFamilyPolicy,
         ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
       ].join(', '),
-    reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`
+    reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
+    blame: {
+      hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
+      headline: 'The Service of istiod is not dual-stack'
+    }
   }
 ];
 
@@ -82,13 +99,28 @@ const cni = 'control-plane/istio-cni/ready';
 /** The Istio resource and what the operator made of it. */
 export const controlPlane: Checks<Checking> = {
   layer: 'control-plane',
+  blame: {
+    class: 'istio',
+    hint: 'See the Istio resource and the log of istiod in diagnostics/.',
+    headline: () => 'Istio’s control plane is not as it should be'
+  },
   rows: [
-    ...aspects.map(({id, title, expected, to}) => row('control-plane', id, title, expected, {to})),
+    ...aspects.map(({id, title, expected, to, blame}) =>
+      row('control-plane', id, title, expected, {to, blame})
+    ),
     row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
-      to: place('Deployment', 'istiod')
+      to: place('Deployment', 'istiod'),
+      blame: {
+        hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
+        headline: 'istiod has another version than was asked for'
+      }
     }),
     row('control-plane', cni, 'IstioCNI is ready', 'ready', {
-      to: place('IstioCNI', 'default', cniNamespace)
+      to: place('IstioCNI', 'default', cniNamespace),
+      blame: {
+        hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
+        headline: 'IstioCNI is not ready'
+      }
     })
   ],
   look: async ({plan, sh, things, tell}) => {
@@ -102,8 +134,11 @@ export const controlPlane: Checks<Checking> = {
       service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
       version: (said.code === 0 ? said.stdout : said.stderr).trim()
     };
-    for (const {id, expected, observe, reproduce} of aspects)
-      tell(id, compare(expected, observe(seen), {reproduce}));
+    for (const {id, expected, observe, reproduce} of aspects) {
+      const observed = observe(seen);
+      const reason = observed.startsWith('no ') ? {reason: observed} : {};
+      tell(id, compare(expected, observed, {reproduce, ...(observed !== expected && reason)}));
+    }
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
     tell(
       version,

@@ -25,6 +25,11 @@ wait`;
 /** The cluster's DNS, asked from a client without a sidecar. */
 export const dns: Checks<Checking> = {
   layer: 'dns',
+  blame: {
+    class: 'infrastructure',
+    hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
+    headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
+  },
   rows: servers.flatMap(({namespace: target}) =>
     records.map(({type, family}) =>
       row(

@@ -1,24 +1,30 @@
 import {ofFamily, ofKind} from '../base/kube.ts';
 import {client, servers} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import type {CheckResult, Family, Place} from '../results/results.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
+import {type Checking, type Checks, type Finding, type Row, row, type Told} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const word = (target: string): string => target.replace('-', ''); // as the documentation spells it
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 const to = (namespace: string) => ({from, to: {kind: 'Service', namespace, name: 'tcp-echo'}});
-const seed = (target: string): string => (target === 'dual-stack' ? 'seed 5' : 'seed 6');
 
 /** The documented echoes by name, then each ClusterIP by its literal address. */
 export const echo: Checks<Checking> = {
   layer: 'echo',
+  grid: {title: 'Service', named: true},
+  blame: {
+    class: 'connectivity',
+    hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+    headline: family => `Services do not answer${family && ` over ${family}`}`,
+    evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+  },
   rows: servers.flatMap(({namespace: target}) => [
     row(
       'echo',
       `echo/${target}/name`,
-      `${seed(target)}: sleep reaches tcp-echo.${target} by name`,
+      `As documented, sleep reaches tcp-echo.${target} by name`,
       `hello ${word(target)}`,
       to(target)
     ),
@@ -46,7 +52,12 @@ export const echo: Checks<Checking> = {
       else
         proofs.push({
           row,
-          probe: {word: row.expected.replace('hello ', ''), address, port: 9000},
+          probe: {
+            word: row.expected.replace('hello ', ''),
+            address,
+            port: 9000,
+            ...(row.family !== null && {lookUp: lookUp(checking, row.to, address)})
+          },
           pods
         });
     }
@@ -74,8 +85,42 @@ export const absent = ({to, family}: Row): Finding => ({
 });
 
 /** All addresses of the echo pods of a namespace, in the pods' order. */
-export const podIps = ({things}: Checking, namespace: string): string[] =>
+export const podIps = ({things}: Pick<Checking, 'things'>, namespace: string): string[] =>
   ofKind(things, 'Pod', namespace)
     .filter(({metadata}) => metadata.labels?.app === 'tcp-echo')
     .flatMap(({status}) => status.podIPs ?? [])
     .map(({ip}) => ip);
+
+/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+export function lookUp({things}: Checking, to: Place | null, address: string): string {
+  const {kind, namespace = '', name} = to ?? {};
+  const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
+  const at =
+    kind === 'Pod'
+      ? podIps({things}, namespace).indexOf(address)
+      : (service?.spec.clusterIPs ?? []).indexOf(address);
+  return kind === 'Pod'
+    ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+    : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+}
+
+/** Something else than the echo server, or another word than was sent. */
+export const wrongAnswer = ({observed, expected}: CheckResult): Partial<Told> | null =>
+  observed.startsWith('no ') || observed === expected
+    ? null
+    : {
+        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
+        headline: 'A Service answers wrongly'
+      };
+
+/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
+export function deadWithoutSidecar(failed: CheckResult, all: CheckResult[]): Partial<Told> {
+  const families: Family[] = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
+  const controls = families.map(family =>
+    all.find(({id}) => id === `mtls/${failed.target}/${family}-control`)
+  );
+  if (!controls.every(control => control?.observed === 'no answer')) return {};
+  return {
+    hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+  };
+}

@@ -11,6 +11,11 @@ const exactly = 'exactly the ready pods';
 /** What kube-controller-manager made of Services and pods. */
 export const endpoints: Checks<Checking> = {
   layer: 'endpoints',
+  blame: {
+    class: 'infrastructure',
+    hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
+    headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
+  },
   rows: servers.flatMap(({namespace: target}) =>
     families.map(family =>
       row(

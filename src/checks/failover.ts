@@ -2,7 +2,7 @@ import {addressFamily} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, podIps} from './echo.ts';
+import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
 
@@ -14,6 +14,12 @@ const limit = 1;
 /** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
 export const failover: Checks<Checking> = {
   layer: 'failover',
+  grid: {title: 'one family cut', named: false},
+  blame: {
+    class: 'istio',
+    hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
+    headline: family => `With ${family || 'a family'} cut, the other does not take over`
+  },
   rows: families.map(family =>
     row(
       'failover',
@@ -67,7 +73,7 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
 
 async function answered(checking: Checking, row: Row, address: string): Promise<Finding> {
   const {plan} = checking;
-  const probe = {word: row.id, address, port: 9000};
+  const probe = {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)};
   const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
   const pods = podIps(checking, 'dual-stack');

@@ -1,5 +1,4 @@
-import type {CheckResult} from '../results/results.ts';
-import type {Finding, Row} from './row.ts';
+import type {Finding, Made, Row} from './row.ts';
 
 /** Account of what was found of the rows that were asked for. */
 export class Ledger {
@@ -20,7 +19,7 @@ export class Ledger {
   }
 
   /** Every row asked for; one that nothing was told of was not reached. */
-  results(): CheckResult[] {
+  results(): Made[] {
     return this.asked.map(row => {
       const unreached: Finding = {observed: '', verdict: 'skipped', reason: 'not reached'};
       const finding = this.#findings.get(row.id) ?? unreached;
@@ -33,7 +32,8 @@ export class Ledger {
         because: null,
         reproduce: null,
         attempts: [],
-        ...finding
+        ...finding,
+        ...((row.blame || finding.blame) && {blame: {...row.blame, ...finding.blame}})
       };
     });
   }

@@ -3,12 +3,13 @@ import {Stopped} from '../base/fault.ts';
 import {addressFamily} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, podIps} from './echo.ts';
+import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, type Row, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
+const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
 const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
@@ -20,6 +21,14 @@ const settling = 10;
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
 export const mtls: Checks<Checking> = {
   layer: 'mtls',
+  grid: {title: 'under STRICT mutual TLS', named: false},
+  blame: {
+    class: 'istio',
+    hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
+    headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+    evidence: (failed, all) =>
+      failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
+  },
   rows: families.flatMap(family => [
     row(
       'mtls',
@@ -33,7 +42,15 @@ export const mtls: Checks<Checking> = {
       `mtls/dual-stack/${family}-refused`,
       `Without a sidecar, port 9001 is refused over ${family}`,
       'no answer',
-      {family, from: plain, to: pod}
+      {
+        family,
+        from: plain,
+        to: pod,
+        blame: {
+          hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
+          headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+        }
+      }
     ),
     row(
       'mtls',
@@ -72,7 +89,18 @@ function proofOf(checking: Checking, row: Row): Proof[] {
     ? pods.find(ip => addressFamily(ip) === row.family)
     : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
   if (address !== undefined)
-    return [{row, probe: {word: row.id, address, port: control ? 9000 : 9001}, pods}];
+    return [
+      {
+        row,
+        probe: {
+          word: row.id,
+          address,
+          port: control ? 9000 : 9001,
+          lookUp: lookUp(checking, row.to, address)
+        },
+        pods
+      }
+    ];
   checking.tell(row.id, absent(row));
   return [];
 }
@@ -82,7 +110,7 @@ async function untilRefused(checking: Checking, row: Row): Promise<void> {
   const {work, tell} = checking;
   const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
   if (address === undefined) return tell(row.id, absent(row));
-  const probe = {word: row.id, address, port: 9001};
+  const probe = {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)};
   const end = work.clock() + settling;
   for (;;) {
     const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
@@ -92,7 +120,7 @@ async function untilRefused(checking: Checking, row: Row): Promise<void> {
     if (text !== '' && !over) await sleep(300);
     else
       return tell(row.id, {
-        observed: text || 'no answer',
+        observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
         verdict: text === '' ? 'passed' : 'failed',
         reason:
           text === ''

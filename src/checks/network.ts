@@ -7,6 +7,11 @@ const id = 'network/kind/families';
 /** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
 export const network: Checks<Preflight> = {
   layer: 'network',
+  blame: {
+    class: 'infrastructure',
+    hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
+    headline: () => 'Docker’s network `kind` lacks a family'
+  },
   rows: [
     row(
       'network',

@@ -11,13 +11,29 @@ const patience = 60;
 /** The cluster itself, before Istio. */
 export const node: Checks<Standing> = {
   layer: 'node',
+  blame: {
+    class: 'infrastructure',
+    hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
+    headline: family => `The nodes do not carry ${family || 'both families'}`
+  },
   rows: [
-    row('node', ready, 'Every node is Ready', 'Ready'),
+    row('node', ready, 'Every node is Ready', 'Ready', {
+      blame: {
+        hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
+        headline: 'A node is not Ready'
+      }
+    }),
     row(
       'node',
       cidrs,
       'Every node has a pod CIDR of each family, in the order asked for',
-      'both families'
+      'both families',
+      {
+        blame: {
+          hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
+          headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
+        }
+      }
     )
   ],
   look: async ({plan, sh, work, tell}) => {

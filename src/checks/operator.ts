@@ -15,9 +15,20 @@ const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} 
 /** The Sail Operator: nothing waits for it but this check. */
 export const operator: Checks<Standing> = {
   layer: 'operator',
+  blame: {
+    class: 'operator',
+    hint: "See the operator's Deployment and its log in diagnostics/.",
+    headline: () => 'The Sail Operator does not run as it should'
+  },
   rows: [
     row('operator', available, "The operator's Deployment is available", 'available', to),
-    row('operator', image, 'It runs the image asked for', 'the image asked for', to)
+    row('operator', image, 'It runs the image asked for', 'the image asked for', {
+      ...to,
+      blame: {
+        hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
+        headline: 'The Sail Operator runs another image than was asked for'
+      }
+    })
   ],
   look: async ({plan, sh, work, tell}) => {
     const deployment = await until(work, async () => {

@@ -1,6 +1,6 @@
-import {client} from '../manifests/samples.ts';
+import {client, pathServiceYaml} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, podIps} from './echo.ts';
+import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
@@ -11,6 +11,27 @@ const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
 export const path: Checks<Checking> = {
   layer: 'path',
+  grid: {title: 'Pods of', named: true},
+  blame: {
+    class: 'connectivity',
+    hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
+    headline: family => `${family || 'Traffic'} between sidecars is dead`,
+    evidence: (failed, all) => {
+      const {hint} = deadWithoutSidecar(failed, all);
+      return hint === undefined
+        ? {}
+        : {
+            hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
+          };
+    }
+  },
+  samples: [
+    {
+      namespace: 'dual-stack',
+      sidecars: true,
+      manifests: () => families.map(pathServiceYaml).join('---\n')
+    }
+  ],
   rows: families.map(family =>
     row(
       'path',
@@ -30,7 +51,12 @@ export const path: Checks<Checking> = {
       const pods = podIps(checking, 'dual-stack');
       const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
       if (address === undefined) checking.tell(row.id, absent(row));
-      else proofs.push({row, probe: {word: row.id, address, port: 9001}, pods});
+      else
+        proofs.push({
+          row,
+          probe: {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)},
+          pods
+        });
     }
     await prove(meshClient, proofs, checking);
   }

@@ -8,6 +8,8 @@ export interface Probe {
   word: string;
   address: string;
   port: number;
+  /** A command that finds the address, where it is another one in the next cluster. */
+  lookUp?: string;
 }
 
 export interface Answer {
@@ -133,7 +135,9 @@ export const attemptsOf = (answers: Answer[]): Attempt[] =>
 /** The command that shows a probe by hand. */
 export function reproduceProbe(
   {namespace, deployment, container}: Client,
-  {word, address, port}: Probe
+  {word, address, port, lookUp}: Probe
 ): string {
-  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${address} ${port}'`;
+  const asked = lookUp === undefined ? address : '"$0"';
+  const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
 }

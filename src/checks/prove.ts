@@ -76,7 +76,7 @@ function judge(
     verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
     reason: passed
       ? null
-      : `${probe.address} port ${probe.port} gave ${quoted(observed)} at try ${answers.length} of ${times}, expected "${row.expected}"`,
+      : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
     address: probe.address,
     upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
     attempts,
@@ -85,3 +85,6 @@ function judge(
 }
 
 const quoted = (text: string): string => (text === 'no answer' ? text : `"${text}"`);
+
+const afterRight = (answers: number): string =>
+  answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;

@@ -46,10 +46,18 @@ const from = {kind: 'Deployment', namespace: client.namespace, name: client.app}
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
 export const proxy: Checks<Checking> = {
   layer: 'proxy',
+  blame: {
+    class: 'istio',
+    hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+    headline: family => `The proxies are not set up for ${family || 'both families'}`
+  },
   rows: [
     ...samples.map(({namespace, app}) =>
       row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-        to: {kind: 'Deployment', namespace, name: app}
+        to: {kind: 'Deployment', namespace, name: app},
+        blame: {
+          hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+        }
       })
     ),
     ...servers.map(({namespace}) =>

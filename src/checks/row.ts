@@ -1,20 +1,40 @@
 import type {Thing} from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
+import type {OwnSample} from '../manifests/own.ts';
 import type {Plan} from '../plan/plan.ts';
-import type {Attempt, CheckResult, Layer} from '../results/results.ts';
+import type {Attempt, CheckResult, FailureClass, Layer} from '../results/results.ts';
 
-/** A check before it is made: data, the same from run to run. */
+/** What is told of a failure: whose fault it is, what a person can do next, and the first line of every report. */
+export interface Told {
+  class: FailureClass;
+  hint: string;
+  headline: string;
+}
+
+/** A check before it is made: data, the same from run to run. Without `blame` it is told as its layer is. */
 export type Row = Pick<
   CheckResult,
-  'id' | 'layer' | 'title' | 'family' | 'from' | 'to' | 'target' | 'expected'
->;
+  'id' | 'layer' | 'title' | 'family' | 'from' | 'to' | 'target' | 'expected' | 'grid'
+> & {blame?: Partial<Told>};
 
-/** What a check found. */
+/** What a check found. `blame` tells more than the row's, by what was seen. */
 export type Finding = Pick<CheckResult, 'observed' | 'verdict'> &
   Partial<Pick<CheckResult, 'address' | 'upstream' | 'reason' | 'because' | 'reproduce'>> & {
     attempts?: Attempt[];
+    blame?: Partial<Told>;
   };
+
+/** A check once it was made, with what its row and its finding tell of a failure. */
+export type Made = CheckResult & {blame?: Partial<Told>};
+
+/** What is told of a layer's failures, where a row or a finding does not tell more. */
+export interface Blame extends Omit<Told, 'headline'> {
+  /** For one family, or (an empty name) for both. */
+  headline: (family: string) => string;
+  /** What the other checks tell of a failed one; it wins over all else. */
+  evidence?: (failed: CheckResult, all: CheckResult[]) => Partial<Told>;
+}
 
 /** Tells what was found of a row. */
 export type Tell = (id: string, finding: Finding) => void;
@@ -38,10 +58,15 @@ export interface Checking extends Standing {
   undo: (commands: string[][]) => void;
 }
 
-/** The checks of one layer. */
+/** The checks of one layer, with all that belongs to them. */
 export interface Checks<Given> {
   layer: Layer;
   rows: Row[];
+  blame: Blame;
+  /** How the grid shows what connects to something; `named`: with its target's name. */
+  grid?: {title: string; named: boolean};
+  /** What they need in the cluster beside the documentation's samples; deployed when one of them is asked for. */
+  samples?: OwnSample[];
   /** Tells a finding for each row that is asked for. */
   look: (given: Given, asked: Row[]) => Promise<void>;
 }

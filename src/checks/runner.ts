@@ -33,16 +33,48 @@ const ids = {
 /** The machine that the cluster will run on. */
 export const runner: Checks<Preflight> = {
   layer: 'runner',
+  blame: {
+    class: 'infrastructure',
+    hint: 'The machine lacks something that kind needs.',
+    headline: family => `The runner is not fit for ${family || 'dual-stack'}`
+  },
   rows: [
-    row('runner', ids.docker, 'Docker answers', 'a server version'),
-    row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`),
-    row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`),
-    row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', {family: 'ipv6'}),
+    row('runner', ids.docker, 'Docker answers', 'a server version', {
+      blame: {
+        hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
+        headline: 'Docker does not answer'
+      }
+    }),
+    row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+      blame: {
+        hint: 'Take a larger runner, or give Docker more memory.',
+        headline: 'Docker has too little memory'
+      }
+    }),
+    row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+      blame: {
+        hint: 'Make room where Docker keeps its data (`docker system df`).',
+        headline: 'Docker has too little disk'
+      }
+    }),
+    row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', {
+      family: 'ipv6',
+      blame: {
+        hint: 'Enable IPv6: `sysctl -w net.ipv6.conf.all.disable_ipv6=0`.',
+        headline: 'The runner’s kernel has IPv6 disabled'
+      }
+    }),
     row(
       'runner',
       ids.inotify,
       'inotify limits suffice',
-      `at least ${leastWatches} watches and ${leastInstances} instances`
+      `at least ${leastWatches} watches and ${leastInstances} instances`,
+      {
+        blame: {
+          hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
+          headline: 'The runner’s inotify limits are too low'
+        }
+      }
     )
   ],
   look: async ({sh, tell}) => {

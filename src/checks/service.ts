@@ -4,24 +4,27 @@ import {type Checking, type Checks, compare, row} from './row.ts';
 const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 
 const policies = [
-  {target: 'dual-stack', policy: 'RequireDualStack', title: 'seed 4: '},
-  {target: 'ipv4', policy: 'SingleStack', title: ''},
-  {target: 'ipv6', policy: 'SingleStack', title: ''}
+  {
+    target: 'dual-stack',
+    policy: 'RequireDualStack',
+    title: "As documented, the Service's ipFamilyPolicy is"
+  },
+  {target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is"},
+  {target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is"}
 ];
 const families: Record<string, string> = {'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6'};
 
 /** The samples' Services as the API server has them. */
 export const service: Checks<Checking> = {
   layer: 'service',
+  blame: {
+    class: 'connectivity',
+    hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
+    headline: family => `Services do not have ${family || 'the IP families'} as they should`
+  },
   rows: [
     ...policies.map(({target, policy, title}) =>
-      row(
-        'service',
-        `service/${target}/policy`,
-        `${title}the Service's ipFamilyPolicy is ${policy}`,
-        policy,
-        to(target)
-      )
+      row('service', `service/${target}/policy`, `${title} ${policy}`, policy, to(target))
     ),
     ...Object.entries(families).map(([target, expected]) =>
       row(

@@ -13,6 +13,11 @@ const patience = 60;
 /** Only on request, and last: nothing works afterwards. */
 export const uninstall: Checks<Checking> = {
   layer: 'uninstall',
+  blame: {
+    class: 'operator',
+    hint: "See the operator's log for what it could not delete.",
+    headline: () => 'Istio does not uninstall cleanly'
+  },
   rows: [
     row('uninstall', id, 'Deleting the Istio resource empties its namespace', 'empty', {
       to: {kind: 'Istio', namespace: '', name: 'default'}

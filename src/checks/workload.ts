@@ -1,6 +1,6 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {plainNamespace, workloads} from '../manifests/samples.ts';
-import {type Checking, type Checks, compare, row} from './row.ts';
+import {type Checking, type Checks, compare, row, type Told} from './row.ts';
 
 const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
   namespace === plainNamespace ? `${namespace}-${app}` : namespace;
@@ -9,9 +9,23 @@ const to = ({namespace, app}: {namespace: string; app: string}) => ({
   to: {kind: 'Deployment', namespace, name: app}
 });
 
+const notInjected: Partial<Told> = {
+  hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
+  headline: 'Pods have no sidecar: their namespace lacks the injection label'
+};
+const injected: Partial<Told> = {
+  hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
+  headline: 'Pods have a sidecar that must have none'
+};
+
 /** The pods of the samples. */
 export const workload: Checks<Checking> = {
   layer: 'workload',
+  blame: {
+    class: 'istio',
+    hint: 'See the pods and their events in diagnostics/.',
+    headline: family => `The sample pods are not ready${family && ` with ${family}`}`
+  },
   rows: workloads.flatMap(place => [
     row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', to(place)),
     row(
@@ -19,14 +33,21 @@ export const workload: Checks<Checking> = {
       `workload/${targetOf(place)}/addresses`,
       'Every pod has an address of each family',
       'ipv4, ipv6',
-      to(place)
+      {
+        ...to(place),
+        blame: {
+          class: 'infrastructure',
+          hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+          headline: 'Pods do not have an address of each family'
+        }
+      }
     ),
     row(
       'workload',
       `workload/${targetOf(place)}/sidecar`,
       place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
       place.namespace === plainNamespace ? 'none' : 'istio-proxy',
-      to(place)
+      {...to(place), blame: place.namespace === plainNamespace ? injected : notInjected}
     )
   ]),
   look: async ({things, tell}, asked) => {

@@ -1,6 +1,7 @@
-import {isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
+import {type Document, isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
+import type {Workload} from './own.ts';
 
 /** One sample of the documentation: where it goes, and the file that holds it. */
 export interface Sample {
@@ -24,10 +25,10 @@ export const samples: Sample[] = [...servers, client];
 export const plainNamespace = 'plain';
 
 /** Namespace and app of every workload that the checks use. */
-export const workloads = [
-  ...samples.map(({namespace, app}) => ({namespace, app})),
-  ...[servers[0], client].map(sample => ({namespace: plainNamespace, app: sample?.app ?? ''}))
-];
+export const workloads: Workload[] = [
+  ...samples,
+  ...[...servers.slice(0, 1), client].map(sample => ({...sample, namespace: plainNamespace}))
+].map(({namespace, app}) => ({namespace, kind: 'Deployment', name: app, app, pods: 1}));
 
 /** Our own counterparts of the documentation's files, by their names there. */
 export const builtIn = (images: {echo: string; client: string}): Record<string, string> => ({
@@ -37,13 +38,19 @@ export const builtIn = (images: {echo: string; client: string}): Record<string, 
   'sleep/sleep.yaml': sleep(images.client)
 });
 
-/** A namespace, and the label that asks for sidecars where there is one. */
-export const namespaceYaml = (name: string, label: string | null): string =>
-  stringify({
+/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+export const namespaceYaml = (
+  name: string,
+  label: string | null,
+  more: Record<string, string> = {}
+): string => {
+  const labels = {...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more};
+  return stringify({
     apiVersion: 'v1',
     kind: 'Namespace',
-    metadata: {name, ...(label === null ? {} : {labels: Object.fromEntries([label.split('=')])})}
+    metadata: {name, ...(Object.keys(labels).length > 0 && {labels})}
   });
+};
 
 /** The dual-stack pods once more, by one family alone: only so is each family proven. */
 export const pathServiceYaml = (family: Family): string =>
@@ -56,14 +63,18 @@ export const plainYaml = (images: {echo: string; client: string}): string =>
 export interface Split {
   /** May be created at once. */
   early: string[];
+  /** Need the CRDs of Istio or of the Gateway API. */
+  resources: string[];
   /** Their pods need the injection webhook, and their images. */
   workloads: string[];
   images: string[];
+  /** Those of `workloads`, with how many pods of which label there are to be. */
+  pods: Workload[];
 }
 
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
 export function splitManifests(text: string, namespace: string, image: string | null): Split {
-  const split: Split = {early: [], workloads: [], images: []};
+  const split: Split = {early: [], resources: [], workloads: [], images: [], pods: []};
   for (const document of parseAllDocuments(text)) {
     const [error] = document.errors;
     if (error)
@@ -77,11 +88,29 @@ export function splitManifests(text: string, namespace: string, image: string | 
       if (image !== null) container.set('image', image);
       split.images.push(String(container.get('image')));
     }
-    (isSeq(containers) ? split.workloads : split.early).push(
-      document.toString({directives: false})
-    );
+    if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
+    const into = isSeq(containers)
+      ? split.workloads
+      : ofCrd.test(String(document.get('apiVersion')))
+        ? split.resources
+        : split.early;
+    into.push(document.toString({directives: false}));
   }
   return split;
+}
+
+/** API groups whose CRDs come with the operator, or before the run. */
+const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+
+function workloadOf(document: Document, namespace: string): Workload {
+  const text = (...path: string[]) => String(document.getIn(path) ?? '');
+  return {
+    namespace,
+    kind: text('kind'),
+    name: text('metadata', 'name'),
+    app: text('spec', 'template', 'metadata', 'labels', 'app'),
+    pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
+  };
 }
 
 const service = (name: string, policy: string, families: string[]): string =>

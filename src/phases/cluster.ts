@@ -56,15 +56,20 @@ export async function createCluster(plan: Plan, sh: Sh, refused: () => void): Pr
 function createFault(said: string, name: string): Fault | null {
   const message =
     said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+  // what docker exec says of a container that has ended
+  const gone = /exit status 126|is not running|No such container/.test(said);
   const hint = /IPv6 address/.test(said)
     ? 'The `kind` network has no IPv6: remove it (`docker network rm kind`) or let Docker do IPv6.'
-    : /pull|manifest|No such image/i.test(said)
-      ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-      : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+    : gone
+      ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
+      : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
+        ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
+        : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
   return new Fault(`kind could not make the cluster ${name}: ${message}`, {
     class: 'infrastructure',
     layer: 'node',
     hint,
+    ...(gone && {headline: 'The node’s container ended while the cluster was made'}),
     reproduce: `kind create cluster --name ${name} --retain`
   });
 }

@@ -15,12 +15,14 @@ import type {Work} from '../base/schedule.ts';
 import {must, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import {samples, workloads} from '../manifests/samples.ts';
+import type {Workload} from '../manifests/own.ts';
+import {samples} from '../manifests/samples.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
 import {applyCommand} from './mesh.ts';
 
-const selector = 'app in (tcp-echo,sleep)';
-const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
+/** The pods of all of them, by the label `app`. */
+const selectorOf = (workloads: Workload[]): string =>
+  `app in (${[...new Set(workloads.map(({app}) => app))].join(',')})`;
 
 const who = {class: 'istio', layer: 'workload'} as const;
 
@@ -48,20 +50,26 @@ async function readSample(file: string, directory: string): Promise<string> {
 
 /** Applies the workloads, and waits until a pod of each is ready. */
 export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
+  const selector = selectorOf(plan.workloads);
   await must(sh, applyCommand(plan, 'samples.yaml'), {seconds: 60});
   await until(work, async () => {
-    await waited(sh, podsReady); // true too while some of them are not made
-    return lookAtSamples(sh);
+    // true too while some of them are not made
+    await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
+    return lookAtSamples(plan.workloads, selector, sh);
   });
 }
 
-async function lookAtSamples(sh: Sh): Promise<Look<undefined>> {
+async function lookAtSamples(
+  workloads: Workload[],
+  selector: string,
+  sh: Sh
+): Promise<Look<undefined>> {
   const pods = await get<Pod>(sh, 'pods', '-A', '-l', selector);
-  const missing = workloads.filter(({namespace, app}) => {
+  const missing = workloads.filter(({namespace, app, pods: wanted}) => {
     const own = pods.filter(
       ({metadata}) => metadata.namespace === namespace && metadata.labels?.app === app
     );
-    return own.length === 0 || !own.every(isReady);
+    return own.length < wanted || !own.every(isReady);
   });
   if (missing.length === 0) return {is: 'done', value: undefined};
   const podless = missing.some(

@@ -4,16 +4,17 @@ import type {Inputs} from '../inputs/inputs.ts';
 import type {Values} from '../inputs/readers.ts';
 import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
+import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
 import {
   builtIn,
   client,
   namespaceYaml,
-  pathServiceYaml,
   plainNamespace,
   plainYaml,
   type Sample,
   samples,
-  splitManifests
+  splitManifests,
+  workloads
 } from '../manifests/samples.ts';
 import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
@@ -58,18 +59,21 @@ export interface Plan {
   images: Record<ImageUser, string[]>;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
+  /** Whose pods are waited for before anything is checked. */
+  workloads: Workload[];
   probes: {retries: number; seconds: number};
 }
 
 /** The documentation's sample files, by their names there; from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
 
-/** Inputs, the chart and the samples → the plan. Pure. Throws a Fault of class `input`. */
+/** Inputs, the chart, the samples and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
 export function makePlan(
   inputs: Inputs,
   chart: Chart,
   given: SampleFiles | null,
-  directory: string
+  directory: string,
+  own: OwnSample[] = []
 ): Plan {
   const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
   const offer = chooseIstio(inputs['istio-version'], chart);
@@ -80,7 +84,7 @@ export function makePlan(
     values: inputs['istio-values'],
     cni
   };
-  const manifests = sampleManifests(inputs, given);
+  const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const name = inputs['cluster-name'];
@@ -116,43 +120,67 @@ export function makePlan(
         namespaceYaml(istioNamespace, null),
         ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
         ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
-        namespaceYaml(plainNamespace, null)
+        namespaceYaml(plainNamespace, null),
+        ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
+          namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels)
+        )
       ]),
       'services.yaml': join(manifests.early),
       'plain.yaml': join(manifests.plain),
       'samples.yaml': join(manifests.meshed),
       'strict.yaml': strictYaml(),
+      ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {}),
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
+    workloads: [...workloads, ...manifests.pods],
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
 }
 
 /** The documentation's samples, and our own beside them. */
-function sampleManifests(inputs: Inputs, given: SampleFiles | null) {
-  const images = {
+function sampleManifests(
+  inputs: Inputs,
+  given: SampleFiles | null,
+  own: OwnSample[],
+  proxy: string | null
+) {
+  const images: SampleImages = {
+    proxy,
     echo: inputs['echo-image'] ?? echoImage,
     client: inputs['client-image'] ?? clientImage
   };
   const sources = given ?? builtIn(images);
   const imageOf = ({app}: Sample) => inputs[app === client.app ? 'client-image' : 'echo-image'];
-  const splits = [
-    ...samples.map(sample =>
-      splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
-    ),
-    splitManifests(join([pathServiceYaml('ipv4'), pathServiceYaml('ipv6')]), 'dual-stack', null)
-  ];
-  const plain = splitManifests(plainYaml(images), plainNamespace, null);
-  const all = [...splits, plain];
+  const documented = samples.map(sample =>
+    splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
+  );
+  const ours = own.map(sample => ({
+    sample,
+    split: splitManifests(sample.manifests(images), sample.namespace, null)
+  }));
+  const ownOf = (sidecars: boolean) =>
+    ours.filter(({sample}) => sample.sidecars === sidecars).map(({split}) => split);
+  const meshed = [...documented, ...ownOf(true)];
+  const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
+  const all = [...meshed, ...plain];
   return {
     early: all.flatMap(split => split.early),
-    plain: plain.workloads,
-    meshed: splits.flatMap(split => split.workloads),
-    images: all.flatMap(split => split.images)
+    resources: all.flatMap(split => split.resources),
+    plain: plain.flatMap(split => split.workloads),
+    meshed: meshed.flatMap(split => split.workloads),
+    images: all.flatMap(split => split.images),
+    pods: ours.flatMap(({split}) => split.pods)
   };
+}
+
+/** The namespaces that are not the documentation's, once each. */
+function ownNamespaces(own: OwnSample[]): OwnSample[] {
+  const taken = new Set([...samples.map(({namespace}) => namespace), plainNamespace]);
+  const byName = new Map(own.map(sample => [sample.namespace, sample]));
+  return [...byName.values()].filter(({namespace}) => !taken.has(namespace));
 }
 
 const imageIn = (values: Values | null): string | null =>

@@ -1,6 +1,7 @@
 import type {CheckResult, Results} from '../results/results.ts';
 import {brokenCheck, failures, flakyChecks, triesOf, tryWords} from './findings.ts';
 import {headline} from './verdict.ts';
+import {rerun} from './versions.ts';
 import {clip, count, line, plain} from './words.ts';
 
 export interface Annotation {
@@ -41,7 +42,9 @@ function failure(results: Results): Annotation[] {
     message,
     hint,
     follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
-    reproduce ? `To see it by hand:\n${reproduce}` : ''
+    reproduce
+      ? `To see it by hand${results.cluster ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+      : ''
   ];
   return [{level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n')}];
 }

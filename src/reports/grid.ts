@@ -1,5 +1,5 @@
 import {groupBy} from '../base/group.ts';
-import type {CheckResult, Family, Layer, Results} from '../results/results.ts';
+import {type CheckResult, type Family, layers, type Results} from '../results/results.ts';
 import {brokenCheck, type State, worst} from './findings.ts';
 import {carriedOver, count, familyNames, line} from './words.ts';
 
@@ -38,15 +38,6 @@ export interface Grid {
 export const gridTitle = ({stage}: Grid, several: boolean): string =>
   several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
 
-/** The layers that connect to something, in the grid's order. */
-const gridLayers: {layer: Layer; title: string; named: boolean}[] = [
-  {layer: 'echo', title: 'Service', named: true},
-  {layer: 'path', title: 'Pods of', named: true},
-  {layer: 'failover', title: 'one family cut', named: false},
-  {layer: 'mtls', title: 'under STRICT mutual TLS', named: false},
-  {layer: 'cluster', title: 'without any sidecar', named: false}
-];
-
 /** Targets × families, one grid for each stage in which something was connected to. */
 export const grids = (results: Results): Grid[] =>
   [...groupBy(results.checks, check => check.stage)]
@@ -57,16 +48,31 @@ const reached = (row: Row): boolean =>
   Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
 
 function gridRows(checks: CheckResult[], cause: CheckResult | null): Row[] {
-  const byLayer = groupBy(checks, check => check.layer);
   const absences = groupBy(checks.filter(asksForNone), check => check.target);
-  return gridLayers.flatMap(({layer, title, named}) => {
-    const targets = groupBy(byLayer.get(layer) ?? [], check => check.target);
+  const byTitle = groupBy(
+    checks.filter(({grid}) => grid !== undefined),
+    ({grid}) => grid?.title ?? ''
+  );
+  return inOrder([...byTitle]).flatMap(([title, shown]) => {
+    const targets = groupBy(shown, check => check.target);
     return [...targets].map(([target, own]) => ({
-      title,
-      target: named || targets.size > 1 ? line(target, 80) : '',
-      cells: cellsOf(own, layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
+      title: line(title, 80),
+      target: isNamed(shown) || targets.size > 1 ? line(target, 80) : '',
+      cells: cellsOf(own, own[0]?.layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
     }));
   });
+}
+
+const isNamed = (checks: CheckResult[]): boolean => checks[0]?.grid?.named ?? false;
+
+/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
+function inOrder(rows: [string, CheckResult[]][]): [string, CheckResult[]][] {
+  const height = ([, [check]]: [string, CheckResult[]]) => layers.indexOf(check?.layer ?? 'runner');
+  const sorted = rows.toSorted((one, other) => height(one) - height(other));
+  return [
+    ...sorted.filter(([, checks]) => isNamed(checks)),
+    ...sorted.filter(([, checks]) => !isNamed(checks)).reverse()
+  ];
 }
 
 /** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
@@ -106,7 +112,7 @@ function cellOf(checks: CheckResult[], cause: CheckResult | null): Cell {
   return {
     state,
     value,
-    note: [note, checks.length > 1 ? others : ''].filter(Boolean).join(', '),
+    note: [note, checks.length > 1 && state !== 'skipped' ? others : ''].filter(Boolean).join(', '),
     cause: cause !== null && alike.includes(cause)
   };
 }
@@ -119,7 +125,7 @@ function shownBy(check: CheckResult): {value: string; note: string} {
     carried && `carried over ${familyNames[carried]}`,
     check.verdict === 'flaky' && 'at a later try'
   ].filter(Boolean);
-  if (check.address === null || check.layer === 'failover')
+  if (check.address === null || check.observed !== check.expected)
     return {value: '', note: [line(check.observed, 80), ...note].join(', ')};
   // By name the answer is of interest; of a literal address, which one it was.
   const value = check.family === null ? check.observed : check.address;

@@ -134,7 +134,7 @@ function failure(results: Results): Markup {
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : nothing}</p>
 <p class="message">${inline(message)}</p>
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup`<p class="label">To see it by hand</p>${command(reproduce)}` : nothing}
+${reproduce ? markup`<p class="label">To see it by hand${results.cluster ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }

@@ -143,7 +143,8 @@ const tries = (attempts: Attempt[]): string =>
 function errorSuites(results: Results): Suite[] {
   if (results.result !== 'error') return [];
   const ran = results.phases.filter(phase => phase.at !== null || phase.status !== 'skipped');
-  const failed = ran.find(phase => phase.status === 'failed');
+  const broke = ran.filter(phase => phase.status === 'failed');
+  const failed = broke.find(({name}) => name === results.failure?.phase) ?? broke[0];
   const cases = ran.map(phase => phaseCase(phase, phase === failed ? results : null));
   return [{name: 'run', at: 0, cases: failed ? cases : [...cases, runCase(results)]}];
 }

@@ -117,12 +117,18 @@ function failure(results: Results): Block[] {
   const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
   const parts = [
     `**${upper(where.filter(Boolean).join(' · '))}.** ${text(message, 2000)} ${text(hint, 2000)}`,
-    reproduce ? fence(reproduce) : '',
+    reproduce ? `${byHand(results)}\n\n${fence(reproduce)}` : '',
     consequences(results),
     greenLine(results)
   ];
   return [whole(quote(parts.filter(Boolean).join('\n\n')))];
 }
+
+/** A cluster that is gone is made anew first. */
+const byHand = (results: Results): string =>
+  results.cluster
+    ? `To see it by hand, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it):`
+    : 'To see it by hand:';
 
 const upper = (words: string): string => words.replace(/^./, first => first.toUpperCase());
 

@@ -1,6 +1,6 @@
-import type {Failure, Layer, Results} from '../results/results.ts';
-import {brokenCheck, flakyChecks} from './findings.ts';
-import {count, duration, familyNames, line} from './words.ts';
+import type {Failure, Results} from '../results/results.ts';
+import {flakyChecks} from './findings.ts';
+import {count, duration, line} from './words.ts';
 
 /** The verdict as the first line of every report says it. Pure. */
 
@@ -68,6 +68,7 @@ const couldNot: [string, string][] = [
   ['images', 'Images could not be transferred'],
   ['save', 'Images could not be transferred'],
   ['operator', 'Sail Operator could not be installed'],
+  ['resources', 'Istio resources of the samples could not be applied'],
   ['strict', 'STRICT mutual TLS could not be asked for'],
   ['istiod', 'Istio could not be installed'],
   ['mesh', 'Istio did not become healthy'],
@@ -87,15 +88,17 @@ function errorWords(results: Results, failure: Failure): string {
   if (failure.class === 'timeout') return `Timed out after ${took}${during(results)}${message}`;
   if (failure.class === 'input') return `Inputs were refused${message}`;
   if (failure.class === 'internal') return `A bug of this action${message}`;
-  const found = brokenCheck(results)?.verdict === 'failed';
-  return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
+  return failure.headline
+    ? line(failure.headline, 160)
+    : `${failedPhaseWords(results, failure)}${message}`;
 }
 
 function failedPhaseWords(results: Results, failure: Failure): string {
-  const phase = results.phases.find(({status}) => status === 'failed');
-  const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
-  if (phase) return words ?? `Phase ${line(phase.name, 60)} failed`;
-  return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
+  // of several that failed, the one that the failure is of
+  const phase = failure.phase ?? results.phases.find(({status}) => status === 'failed')?.name;
+  const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
+  if (phase) return words ?? `Phase ${line(phase, 60)} failed`;
+  return 'The checks could not be reached';
 }
 
 /** What was under way when the run was ended from outside. */
@@ -106,36 +109,10 @@ function during(results: Results): string {
   return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
 }
 
-/** What is broken when a layer is, for one family or (an empty name) for both. */
-const broken: Record<Layer, (family: string) => string> = {
-  runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
-  network: family => `The kind network has no ${family || 'two families'}`,
-  node: family => `The nodes do not carry ${family || 'both families'}`,
-  operator: () => 'The Sail Operator does not run as it should',
-  'control-plane': () => 'Istio’s control plane is not as it should be',
-  workload: family => `The sample pods are not ready${family && ` with ${family}`}`,
-  service: family => `Services do not have ${family || 'the IP families'} as they should`,
-  endpoints: family => `Services do not have the ${family && `${family} `}endpoints they should`,
-  dns: family => `Names do not resolve${family && ` to ${family}`} as they should`,
-  cluster: family => `${family || 'Traffic'} between pods is dead`,
-  proxy: family => `The proxies are not set up for ${family || 'both families'}`,
-  echo: family => `Services do not answer${family && ` over ${family}`}`,
-  path: family => `${family || 'Traffic'} between sidecars is dead`,
-  mtls: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-  failover: family => `With ${family || 'a family'} cut, the other does not take over`,
-  uninstall: () => 'Istio does not uninstall cleanly'
-};
-
 function brokenWords(results: Results, failure: Failure): string {
-  const failed = results.checks.filter(check => check.verdict === 'failed');
-  if (failed.length === 0) return needed(flakyChecks(results).length);
-  const check = brokenCheck(results) ?? failed[0];
-  const layer = failure.layer ?? check?.layer;
-  if (!layer) return 'Dual-stack does not work';
-  const own = failed.filter(one => one.layer === layer && one.because === null);
-  const families = new Set(own.flatMap(one => one.family ?? []));
-  const [family] = families;
-  return broken[layer](families.size === 1 && family ? familyNames[family] : '');
+  const failed = results.checks.some(check => check.verdict === 'failed');
+  if (!failed) return needed(flakyChecks(results).length);
+  return line(failure.headline ?? 'Dual-stack does not work', 160);
 }
 
 /** Only `fail-on-flaky` fails a run in which every check holds. */

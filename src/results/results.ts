@@ -51,6 +51,10 @@ export interface Failure {
   message: string;
   /** What a person can do next. */
   hint: string;
+  /** What is broken, in a few words: the first line of every report. */
+  headline?: string;
+  /** The phase that failed, where it was one. */
+  phase?: string;
   /** The command that shows it by hand, where there is one. */
   reproduce?: string | null;
 }
@@ -94,6 +98,12 @@ export interface CheckResult {
   attempts: Attempt[];
   /** The command that shows it by hand; null where there is none. */
   reproduce: string | null;
+  /** The row of the grid that it is shown in, with its target's name where `named`; absent: in none. */
+  grid?: {title: string; named: boolean};
+  /** Only of a failed one: whose fault it is. */
+  class?: FailureClass;
+  /** Only of a failed one: what a person can do next. */
+  hint?: string;
 }
 
 export interface PhaseResult {

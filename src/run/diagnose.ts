@@ -1,76 +1,15 @@
 import {Fault} from '../base/fault.ts';
 import {oneLine, redact} from '../base/log.ts';
+import type {Blame, Made, Told} from '../checks/row.ts';
 import {
   type CheckResult,
   type Failure,
-  type FailureClass,
+  type Family,
   type Layer,
   layers,
   type PhaseResult,
   type Result
 } from '../results/results.ts';
-
-/** Whose fault it is when a layer does not hold, and what a person can do about it. */
-const blame: Record<Layer, {class: FailureClass; hint: string}> = {
-  runner: {
-    class: 'infrastructure',
-    hint: 'The machine lacks something that kind needs: start Docker, enable IPv6, or raise the limit named.'
-  },
-  network: {
-    class: 'infrastructure',
-    hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.'
-  },
-  node: {
-    class: 'infrastructure',
-    hint: 'The cluster itself is at fault: see its nodes and their containers, their pod CIDRs, and `kind-config`.'
-  },
-  operator: {class: 'operator', hint: "See the operator's Deployment and its log in diagnostics/."},
-  'control-plane': {
-    class: 'istio',
-    hint: 'See the Istio resource and the log of istiod in diagnostics/.'
-  },
-  workload: {
-    class: 'istio',
-    hint: 'See the pods and their events in diagnostics/; the sidecar injector must serve.'
-  },
-  service: {
-    class: 'connectivity',
-    hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies.'
-  },
-  endpoints: {
-    class: 'infrastructure',
-    hint: 'See the EndpointSlices, and the log of kube-controller-manager.'
-  },
-  dns: {
-    class: 'infrastructure',
-    hint: 'See CoreDNS: `kubectl logs -n kube-system deploy/coredns`.'
-  },
-  cluster: {
-    class: 'infrastructure',
-    hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/."
-  },
-  proxy: {
-    class: 'istio',
-    hint: 'See ISTIO_DUAL_STACK in istiod and in the proxies, and the Envoy configuration in diagnostics/.'
-  },
-  echo: {
-    class: 'connectivity',
-    hint: 'Run the command below; the layers above hold, so see the proxies of client and server.'
-  },
-  path: {
-    class: 'connectivity',
-    hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.'
-  },
-  mtls: {
-    class: 'istio',
-    hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).'
-  },
-  failover: {
-    class: 'istio',
-    hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints."
-  },
-  uninstall: {class: 'operator', hint: "See the operator's log for what it could not delete."}
-};
 
 /** Where a phase works; a time that is over is told of that layer. */
 const layerOfPhase = (phase: string): Layer | null => {
@@ -94,6 +33,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     crds: 'operator',
     operator: 'operator',
     strict: 'control-plane',
+    resources: 'control-plane',
     istiod: 'control-plane',
     mesh: 'control-plane',
     'plain samples': 'workload',
@@ -112,14 +52,16 @@ export interface Evidence {
   /** What made phases fail, first one first. */
   errors: {phase: string; error: unknown}[];
   phases: PhaseResult[];
-  checks: CheckResult[];
+  checks: Made[];
+  /** What is told of each layer. */
+  blames: Record<Layer, Blame>;
   failOnFlaky: boolean;
 }
 
 export interface Diagnosis {
   result: Result;
   failure: Failure | null;
-  /** With `because` filled in. */
+  /** With `because` filled in, and of those that failed `class` and `hint`. */
   checks: CheckResult[];
 }
 
@@ -127,22 +69,22 @@ export interface Diagnosis {
 export function diagnose(evidence: Evidence): Diagnosis {
   const broken = brokenChecks(evidence);
   const first = broken[0];
-  const checks = evidence.checks.map(check => ({...check, because: causeOf(check, first)}));
-  const cause = causeBelow(evidence.errors, first);
+  const checks = evidence.checks.map(check => withBlame(check, first, evidence));
+  const cause = causeBelow(evidence, first);
   const failure =
     cause ??
-    (first ? ofCheck(first) : null) ??
+    (first ? ofCheck(first, evidence) : null) ??
     ofEnding(evidence) ??
-    ofError(evidence.errors[0]) ??
+    ofError(evidence.errors[0], evidence) ??
     ofUnmade(checks);
   const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
   return {result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks};
 }
 
 /** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
-function causeBelow(errors: Evidence['errors'], first: CheckResult | undefined): Failure | null {
-  const fault = errors.find(({error}) => error instanceof Fault);
-  const failure = first && fault ? ofError(fault) : null;
+function causeBelow(evidence: Evidence, first: Made | undefined): Failure | null {
+  const fault = evidence.errors.find(({error}) => error instanceof Fault);
+  const failure = first && fault ? ofError(fault, evidence) : null;
   if (!first || !failure?.layer) return null;
   return layers.indexOf(failure.layer) < layers.indexOf(first.layer) ? failure : null;
 }
@@ -155,7 +97,36 @@ function ofUnmade(checks: CheckResult[]): Failure | null {
   return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
 }
 
-function brokenChecks({checks, failOnFlaky}: Evidence): CheckResult[] {
+/** A check as results.json has it. */
+function withBlame(made: Made, first: Made | undefined, evidence: Evidence): CheckResult {
+  const {blame: _, ...check} = made;
+  const because = causeOf(check, first);
+  if (check.verdict !== 'failed') return {...check, because};
+  const {class: failureClass, hint} = toldOf(made, evidence);
+  return {...check, because, class: failureClass, hint};
+}
+
+/** What is told of a failed check: what the others show of it, else what it says itself, else what its layer does. */
+function toldOf(check: Made, {blames, checks}: Evidence): Told {
+  const {class: failureClass, hint, headline, evidence} = blames[check.layer];
+  const families = new Set(
+    checks
+      .filter(({layer, verdict}) => layer === check.layer && verdict === 'failed')
+      .flatMap(({family}) => family ?? [])
+  );
+  const [family] = families;
+  return {
+    class: failureClass,
+    hint,
+    headline: headline(families.size === 1 && family ? familyNames[family] : ''),
+    ...check.blame,
+    ...evidence?.(check, checks)
+  };
+}
+
+const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
+
+function brokenChecks({checks, failOnFlaky}: Evidence): Made[] {
   return checks
     .filter(({verdict}) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
     .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
@@ -170,12 +141,12 @@ function causeOf(check: CheckResult, first: CheckResult | undefined): string | n
   return follows ? first.id : null;
 }
 
-function ofCheck(check: CheckResult): Failure {
+function ofCheck(check: Made, evidence: Evidence): Failure {
   const {title, layer, id, attempts, reproduce} = check;
   const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
   const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
   return {
-    ...blame[layer],
+    ...toldOf(check, evidence),
     layer,
     check: id,
     message: oneLine(`Expected: ${title}. Found: ${found}.`),
@@ -206,30 +177,60 @@ function ofEnding({ending, phases}: Evidence): Failure | null {
   };
 }
 
-function ofError(first: {phase: string; error: unknown} | undefined): Failure | null {
+function ofError(
+  first: {phase: string; error: unknown} | undefined,
+  {blames}: Evidence
+): Failure | null {
   if (!first) return null;
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
   if (!(error instanceof Fault) && error.name !== 'CommandError') return ofBug(error);
-  const message = oneLine(error.message);
+  const message = oneLine(withoutRepeats(error.message));
   // the API server or the node is gone, whichever phase asked it
   if (nodeGone.test(message))
-    return {...blame.node, layer: 'node', check: null, message, reproduce: 'kubectl get nodes'};
+    return {
+      class: blames.node.class,
+      layer: 'node',
+      check: null,
+      message,
+      hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+      headline: 'The cluster does not answer any more',
+      phase,
+      reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+    };
   if (error instanceof Fault) {
-    const {class: failureClass, layer, hint, reproduce} = error.because;
+    const {class: failureClass, layer, hint, headline, reproduce} = error.because;
     return {
       class: failureClass,
       layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
       check: null,
       message,
       hint,
+      ...(headline !== undefined && {headline}),
+      phase,
       reproduce: reproduce ? redact(reproduce) : null
     };
   }
   const layer = layerOfPhase(phase);
   return layer === null
     ? ofBug(error)
-    : {...blame[layer], layer, check: null, message, reproduce: null};
+    : {
+        class: blames[layer].class,
+        layer,
+        check: null,
+        message,
+        hint: blames[layer].hint,
+        phase,
+        reproduce: null
+      };
+}
+
+/** kubectl says the same once for each kind that it was asked for. */
+function withoutRepeats(text: string): string {
+  const lines = text.split('\n').map(line => line.trim());
+  const isNew = (line: string, at: number) =>
+    !lines.slice(0, at).some(before => before.endsWith(line));
+  return lines.filter((line, at) => at === 0 || isNew(line, at)).join('\n');
 }
 
 const nodeGone =

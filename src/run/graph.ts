@@ -74,6 +74,16 @@ export function phases(run: Known, plan: Plan): Phase[] {
         checkPhase(run, checks, needs, fatal, work => ({...basis(run, work), plan}))
       );
   const gates = standingPhases(true);
+  const resources: Phase[] = // Istio's and the Gateway API's, where a check asks for some
+    plan.files['resources.yaml'] === undefined
+      ? []
+      : [
+          {
+            name: 'resources',
+            needs: ['namespaces', 'uncordon'],
+            run: work => applyOnceServed(plan, 'resources.yaml', work, sh)
+          }
+        ];
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
     {
@@ -152,6 +162,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['namespaces', 'uncordon'],
       run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
     },
+    ...resources,
     {
       name: 'istiod',
       needs: ['istio', 'uncordon'],
@@ -176,7 +187,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {
       name: 'look',
-      needs: ['samples', 'plain samples'],
+      needs: ['samples', 'plain samples', ...resources.map(({name}) => name)],
       run: async () => {
         run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
       }

@@ -4,7 +4,7 @@ import * as core from '@actions/core';
 import {badInput} from '../base/fault.ts';
 import {group, oneLine, say} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
-import {rowsOf} from '../checks/catalogue.ts';
+import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {readInputs} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
@@ -66,7 +66,13 @@ async function job(run: Known): Promise<Ending> {
   if (run.schedule.failed) return 'done';
   const {kind} = run.tools;
   run.save({kind: kind?.directory ?? null});
-  const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory);
+  const plan = makePlan(
+    inputs,
+    known(run.chart, 'chart'),
+    run.samples ?? null,
+    run.directory,
+    samplesOf(run.ledger.asked)
+  );
   run.plan = plan;
   if (inputs['dry-run']) {
     group(
@@ -115,6 +121,7 @@ async function report(run: Known, ending: Ending): Promise<Results> {
       errors: [...run.errors, ...run.schedule.errors],
       phases: run.schedule.phases,
       checks: run.ledger.results(),
+      blames,
       failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
     })
   );
