@@ -58,6 +58,8 @@ export interface Plan {
   images: Record<ImageUser, string[]>;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
+  /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
+  shown: Record<string, string>;
   probes: {retries: number; seconds: number};
 }
 
@@ -80,10 +82,23 @@ export function makePlan(
     values: inputs['istio-values'],
     cni
   };
+  const withoutValues = {...mesh, values: null};
   const manifests = sampleManifests(inputs, given);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const name = inputs['cluster-name'];
+  const common = {
+    'namespaces.yaml': join([
+      namespaceYaml(istioNamespace, null),
+      ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
+      ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
+      namespaceYaml(plainNamespace, null)
+    ]),
+    'services.yaml': join(manifests.early),
+    'plain.yaml': join(manifests.plain),
+    'samples.yaml': join(manifests.meshed),
+    'strict.yaml': strictYaml()
+  };
   return {
     directory,
     cluster: {
@@ -112,20 +127,17 @@ export function makePlan(
     },
     files: {
       'kind.yaml': kindYaml(kind),
-      'namespaces.yaml': join([
-        namespaceYaml(istioNamespace, null),
-        ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-        ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
-        namespaceYaml(plainNamespace, null)
-      ]),
-      'services.yaml': join(manifests.early),
-      'plain.yaml': join(manifests.plain),
-      'samples.yaml': join(manifests.meshed),
-      'strict.yaml': strictYaml(),
+      ...common,
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
+    },
+    shown: {
+      'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, inputs['node-image'])),
+      ...common,
+      ...(cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
+      'istio.yaml': istioYaml(withoutValues)
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
