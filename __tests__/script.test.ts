@@ -57,16 +57,14 @@ const probe = check('path/dual-stack/ipv6', {
   address: 'fd00:10:96::56f',
   expected: 'hello path/dual-stack/ipv6',
   observed: '',
-  reproduce:
-    "kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo path/dual-stack/ipv6; sleep 1) | timeout 3 nc fd00:10:96::56f 9001'"
+  reproduce: `kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo path/dual-stack/ipv6; sleep 1) | timeout 3 nc "$0" 9001' "$(kubectl get service tcp-echo-ipv6 -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}')"`
 });
 const cut = check('failover/dual-stack/ipv4', {
   family: 'ipv4',
   to: {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'},
   address: '10.96.1.2',
   expected: 'an answer within 1 s',
-  reproduce:
-    "kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo failover/dual-stack/ipv4; sleep 1) | timeout 3 nc 10.96.1.2 9000'"
+  reproduce: `kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo failover/dual-stack/ipv4; sleep 1) | timeout 3 nc "$0" 9000' "$(kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}')"`
 });
 const looked = check('control-plane/istiod/dual-stack', {
   expected: 'ISTIO_DUAL_STACK=true',
@@ -109,11 +107,14 @@ echo "$said" >>"$CALLS"
 [ -n "$FAIL" ] && [[ $said =~ $FAIL ]] && { echo "no: $said" >&2; exit 1; }
 case $said in
   'kind get nodes'*) echo mine-control-plane; echo mine-worker;;
-  'helm show crds'*) echo 'kind: CustomResourceDefinition';;
+  'helm show crds'*) printf 'apiVersion: a\\nkind: CustomResourceDefinition\\n\\napiVersion: b\\nkind: CustomResourceDefinition\\n';;
+  'kubectl create'*) cp "\${@: -1}" "$CALLS.crds";;
   'kubectl patch --local'*) cat "\${@: -3:1}"; echo merged;;
   'kubectl apply'*istio.yaml) cat "\${@: -1}" >"$CALLS.istio";;
   *'.spec.ipFamilyPolicy}') echo RequireDualStack;;
-  *'clusterIPs'*) echo 10.96.7.7 fd00:10:96::7;;
+  *'get service tcp-echo-ipv6 '*) echo fd00:10:96::7;;
+  *'clusterIPs[0]'*) echo 10.96.7.7;;
+  *'podIPs[0]'*) echo 10.244.0.7;;
   *'podIPs'*) echo 10.244.0.7 fd00:10:244::7;;
   *'kubectl exec'*) [[ $said =~ echo\\ ([^\\;]+) ]] && echo "hello \${BASH_REMATCH[1]}";;
 esac
@@ -227,6 +228,13 @@ describe('run by hand', () => {
       expect([name, calls.some(call => call.includes(`WORK/${name}`))]).toEqual([name, true]);
   });
 
+  test('every CRD is a document of its own, which Helm 3 does not see to', () => {
+    play(textOf());
+    const text = fs.readFileSync(path.join(runner.directory, 'calls.crds'), 'utf8');
+    const versions = parseAllDocuments(text).map(document => document.toJS()?.apiVersion);
+    expect(versions.filter(Boolean)).toEqual(['a', 'b']);
+  });
+
   test('a step that fails ends what is set up, and says why; the cluster goes all the same', () => {
     const {status, lines, calls} = play(textOf(), {}, '^helm install');
     const said = passedOrFailed(lines);
@@ -289,7 +297,7 @@ describe('what failed in the run', () => {
       '  expected hello path/dual-stack/ipv6; found',
       expect.stringMatching(/^passed +0 s {2}dual-stack holds$/)
     ]);
-    expect(calls).toContainEqual(expect.stringContaining('timeout 3 nc fd00:10:96::7 9001'));
+    expect(calls).toContainEqual(expect.stringContaining('nc "$0" 9001 fd00:10:96::7'));
     expect(calls.join('\n')).not.toContain('56f');
     expect(status).toBe(0);
     expect(last(textOfFailed(probe), 'echo path/')).toMatchObject({status: 1});
@@ -300,10 +308,9 @@ describe('what failed in the run', () => {
       to: {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'},
       address: '10.244.0.6',
       expected: 'no answer',
-      reproduce:
-        "kubectl exec -n plain deploy/sleep -- sh -c '(echo x; sleep 1) | nc 10.244.0.6 9001'"
+      reproduce: `kubectl exec -n plain deploy/sleep -- sh -c '(echo x; sleep 1) | nc "$0" 9001' "$(kubectl get pods -n dual-stack -o jsonpath='{.items[0].status.podIPs[0].ip}')"`
     });
-    expect(last(textOfFailed(refused), 'nc 10.244.0.7 9001').status).toBe(0);
+    expect(last(textOfFailed(refused), 'nc "\\$0" 9001 10.244.0.7').status).toBe(0);
     expect(last(textOfFailed(refused)).status).toBe(1);
   });
 
@@ -321,7 +328,7 @@ describe('what failed in the run', () => {
       ['mine-worker', '-D', '10.244.0.7']
     ]);
     expect(calls.indexOf(rules[1] ?? '')).toBeLessThan(
-      calls.findIndex(call => call.includes('nc 10.96.7.7 9000'))
+      calls.findIndex(call => call.includes('nc "$0" 9000 10.96.7.7'))
     );
     expect(status).toBe(0);
   });
@@ -339,11 +346,7 @@ describe('what failed in the run', () => {
   });
 
   test.each<[string, string | null, string | null]>([
-    [
-      'a pod by its old name',
-      'kubectl describe pod -n istio-system istiod-1-2',
-      'kubectl describe pod -n istio-system'
-    ],
+    ['pods', 'kubectl describe pods -n istio-system', 'kubectl describe pods -n istio-system'],
     ['a resource', 'kubectl get istio default -o yaml', 'kubectl get istio default -o yaml'],
     ['another cluster', 'kind create cluster --name x --retain', null],
     ['a pipe', 'curl -fsSL https://x.example | sha256sum', null],

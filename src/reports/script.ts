@@ -1,4 +1,3 @@
-import {isIP} from 'node:net';
 import * as path from 'node:path';
 import {quote, split} from 'shlex';
 import {redact} from '../base/log.ts';
@@ -10,7 +9,7 @@ import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
 import type {Plan} from '../plan/plan.ts';
-import type {CheckResult, Family, Results} from '../results/results.ts';
+import type {CheckResult, Results} from '../results/results.ts';
 import {brokenCheck} from './findings.ts';
 import {line} from './words.ts';
 
@@ -271,7 +270,9 @@ function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
         ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${quote(operator.chart)}`]
       : [`step 'the chart' helm pull ${quote(redact(operator.url))} --destination "$work"`]),
     'crds() {',
-    `  helm show crds ${argument(here.operator.chart)} >"$work/crds.yaml" && kubectl create -f "$work/crds.yaml"`,
+    // Helm 3 puts nothing between two files of CRDs
+    `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
+    '    kubectl create -f "$work/crds.yaml"',
     '}',
     `step 'the CRDs' crds`,
     `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
@@ -309,7 +310,7 @@ function echo(word: string): string {
 function broken(plan: Plan, results: Results): string[] {
   const check = brokenCheck(results);
   const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
-  const words = shown === null ? null : wordsOf(shown, plan);
+  const command = shown === null ? null : rerunnable(shown, plan);
   if (results.failure === null) return [];
   return [
     '',
@@ -320,47 +321,52 @@ function broken(plan: Plan, results: Results): string[] {
           `printf '  %s\\n' ${quote(line(`expected ${check.expected}; found ${check.observed}`, 500))}`
         ]
       : []),
-    ...(words === null
+    ...(command === null
       ? [`echo '  there is no command that shows it by itself: see the steps above'`]
-      : again(plan, check, words))
+      : again(plan, check, command))
   ];
 }
 
 /**
- * The words of a command that can be run again: kubectl's alone, without anything that a shell would read and
- * without files that are gone. All of them end up quoted, for some are of the cluster's making.
+ * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
+ * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
+ * which an address is looked up.
  */
-function wordsOf(shown: string, plan: Plan): string[] | null {
+function rerunnable(shown: string, plan: Plan): string | null {
   const words = wordsIn(shown);
-  const operators = words.some(word => /^([|&;]+|\d?[<>].*)$|\$\(|`/.test(word));
-  if (words[0] !== 'kubectl' || operators || shown.includes(plan.directory)) return null;
-  const [, verb, kind] = words;
-  // the pod of another cluster has another name
-  return verb === 'describe' && kind === 'pod' ? words.slice(0, 5) : words;
+  if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
+    return null;
+  const read = words.map(lookedUp);
+  return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
 }
 
-function wordsIn(shown: string): string[] {
+const isOperator = (word: string): boolean => /^([|&;]+|\d?[<>].*)$/.test(word);
+
+/** A word quoted; what a `kubectl get` prints stays a substitution. */
+function lookedUp(word: string): string {
+  const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
+  const words = wordsIn(inner);
+  return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${command(words)})"`;
+}
+
+function wordsIn(text: string): string[] {
   try {
-    return split(shown);
+    return split(text);
   } catch {
     return []; // an answer in it has a quote that does not end
   }
 }
 
 /** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
-function again(plan: Plan, check: CheckResult | null, words: string[]): string[] {
+function again(plan: Plan, check: CheckResult | null, text: string): string[] {
   const expected = check && answerOf(check);
-  const address = check?.address && isIP(check.address) ? check.address : null;
-  const found = check && address ? lookUp(check, address) : [];
-  const text = words.map(word => withVariable(word, address)).join(' ');
   const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
   return [
     "broken=''",
-    ...found,
     ...(cut?.before ?? []),
     expected === null
       ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
-      : `check ${quote(check?.title ?? '')} says ${quote(expected)} ${text}`,
+      : `check ${quote(line(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
     ...(cut?.after ?? [])
   ];
 }
@@ -373,60 +379,24 @@ function answerOf({id, layer, address, expected}: CheckResult): string | null {
   return expected.startsWith('hello ') ? expected : null;
 }
 
-/** The address as this cluster has it. */
-function lookUp({to}: CheckResult, address: string): string[] {
-  if (to === null) return [];
-  const family = address.includes(':') ? 'ipv6' : 'ipv4';
-  const found =
-    to.kind === 'Service'
-      ? addresses(
-          ['kubectl', 'get', 'service', to.name, '-n', to.namespace],
-          '{.spec.clusterIPs[*]}',
-          family
-        )
-      : podAddress(to.namespace, family);
-  return [`address=${found}`];
-}
-
-const podAddress = (namespace: string, family: Family): string =>
-  addresses(
-    ['kubectl', 'get', 'pods', '-n', namespace, '-l', 'app=tcp-echo'],
-    '{.items[*].status.podIPs[*].ip}',
-    family
-  );
-
-/** The first address of a family that a query gives. */
-const addresses = (query: string[], jsonpath: string, family: Family): string =>
-  `$(${command(query)} -o jsonpath='${jsonpath}' | tr ' ' '\\n' | grep -m 1 ${family === 'ipv6' ? ':' : '-v :'})`;
-
-/** A word as a shell reads it, `"$address"` in the place of the address that it was in the run. */
-const withVariable = (word: string, address: string | null): string =>
-  address === null
-    ? quote(word)
-    : word
-        .split(address)
-        .map(part => (part === '' ? '' : quote(part)))
-        .join('"$address"') || "''";
-
 /** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
-function cutLines({cluster}: Plan, {family, address, id}: CheckResult) {
-  const which = family ?? (address?.includes(':') ? 'ipv6' : 'ipv4');
-  const unspecified = which === 'ipv6' ? '::' : '0.0.0.0';
+function cutLines({cluster}: Plan, {family}: CheckResult) {
+  const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
   const rule = (verb: '-I' | '-D') =>
     command(
       cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
     );
   return {
     before: [
-      `pod=${podAddress('dual-stack', which)}`,
+      `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
       'cut() {',
       ...forNodes(cluster.name, rule('-I')),
       '}',
       'mend() {',
       ...forNodes(cluster.name, rule('-D')),
       '}',
-      `check ${quote(`${which} to the dual-stack pod is cut`)} cut`
+      `check '${family} to the dual-stack pod is cut' cut`
     ],
-    after: [`check ${quote(`${which} is back, for ${id}`)} mend`]
+    after: [`check '${family} is there again' mend`]
   };
 }
