@@ -61,6 +61,8 @@ export interface Plan {
   files: Record<string, string>;
   /** Whose pods are waited for before anything is checked. */
   workloads: Workload[];
+  /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
+  shown: Record<string, string>;
   probes: {retries: number; seconds: number};
 }
 
@@ -84,10 +86,27 @@ export function makePlan(
     values: inputs['istio-values'],
     cni
   };
+  const withoutValues = {...mesh, values: null};
   const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const name = inputs['cluster-name'];
+  const common = {
+    'namespaces.yaml': join([
+      namespaceYaml(istioNamespace, null),
+      ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
+      ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
+      namespaceYaml(plainNamespace, null),
+      ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
+        namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels)
+      )
+    ]),
+    'services.yaml': join(manifests.early),
+    'plain.yaml': join(manifests.plain),
+    'samples.yaml': join(manifests.meshed),
+    'strict.yaml': strictYaml(),
+    ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {})
+  };
   return {
     directory,
     cluster: {
@@ -116,26 +135,19 @@ export function makePlan(
     },
     files: {
       'kind.yaml': kindYaml(kind),
-      'namespaces.yaml': join([
-        namespaceYaml(istioNamespace, null),
-        ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-        ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
-        namespaceYaml(plainNamespace, null),
-        ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
-          namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels)
-        )
-      ]),
-      'services.yaml': join(manifests.early),
-      'plain.yaml': join(manifests.plain),
-      'samples.yaml': join(manifests.meshed),
-      'strict.yaml': strictYaml(),
-      ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {}),
+      ...common,
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
     workloads: [...workloads, ...manifests.pods],
+    shown: {
+      'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, inputs['node-image'])),
+      ...common,
+      ...(cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
+      'istio.yaml': istioYaml(withoutValues)
+    },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
 }

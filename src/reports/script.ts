@@ -1,6 +1,7 @@
 import * as path from 'node:path';
-import {join, quote} from 'shlex';
+import {quote, split} from 'shlex';
 import {redact} from '../base/log.ts';
+import {cutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {workloads} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
@@ -8,62 +9,201 @@ import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
 import type {Plan} from '../plan/plan.ts';
+import type {CheckResult, Results} from '../results/results.ts';
+import {brokenCheck} from './findings.ts';
+import {line} from './words.ts';
 
-/** The same run as a shell script, one step after the other: a pure function of the plan. */
-export function script(plan: Plan): string {
+/**
+ * The same run as a shell script, one step after the other, and at its end the command of the check that
+ * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
+ */
+export function script(plan: Plan, results: Results): string {
   const here = relocated(plan);
+  const given = givenYaml(results.inputs);
+  const {name} = plan.cluster;
   const lines = [
     '#!/usr/bin/env bash',
-    `# The run of the dual-stack Action by hand: Sail Operator ${plan.operator.version}, Istio ${plan.istio.expected ?? 'as the operator has it'}.`,
-    '# Needs docker, kind, kubectl and helm on PATH. KEEP=1 keeps the cluster.',
-    'set -euo pipefail',
-    'work=$(mktemp -d)',
-    'export KUBECONFIG=$work/kubeconfig',
-    'leave() {',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-    '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-    `  ${line(deleteCommand(plan.cluster.name, '$work/kubeconfig'))}`,
-    '  rm -rf "$work"',
-    '}',
+    `# The run of the dual-stack Action by hand: Sail Operator ${line(plan.operator.version, 60)}, Istio ${line(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+    `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
+    ...settings(plan, given),
+    '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
+    '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
+    '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
+    'set -uo pipefail',
+    ...runtime(name),
+    "cat <<'END'",
+    'Left out here:',
+    ...leftOut(plan, results, given).map(what => `- ${what}`),
+    'END',
+    ...given.flatMap(checkGiven),
     '',
-    ...Object.entries(plan.files).flatMap(([name, text]) => heredoc(name, text)),
-    '',
-    '# the cluster',
-    line(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig'),
-    'trap leave EXIT',
-    'kubectl wait --for=condition=Ready nodes --all --timeout=2m',
-    '',
-    '# images that the local Docker has',
-    ...Object.values(plan.images)
-      .flat()
-      .flatMap(image => stream(image, plan.cluster.nodes)),
-    '',
-    '# the Sail Operator',
-    ...(plan.operator.url === null
-      ? []
-      : [`helm pull ${quote(redact(plan.operator.url))} --destination "$work"`]),
-    `${line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
-    '',
-    '# Istio',
-    line(applyCommand(here, 'namespaces.yaml')),
-    line(applyCommand(here, 'istio.yaml')),
-    "kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
-    '',
-    '# the samples',
-    line(applyCommand(here, 'services.yaml')),
-    line(applyCommand(here, 'plain.yaml')),
-    line(applyCommand(here, 'samples.yaml')),
-    ...workloads.map(
-      ({namespace, app}) => `kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`
+    ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
+    ...given.flatMap(({file, variable}) =>
+      file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []
     ),
     '',
+    '# the cluster',
+    'cluster() {',
+    `  ${command(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+    '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+    '}',
+    `step 'the cluster' cluster`,
+    ...images(plan),
+    '',
+    '# the Sail Operator',
+    `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
+    ...operator(plan, here, given),
+    '',
+    '# Istio',
+    ...istio(plan, here, given),
+    `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
+    `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
+    "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+    ...(plan.istio.cni
+      ? [
+          "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
+        ]
+      : []),
+    '',
+    '# the samples',
+    `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
+    `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
+    ...workloads.map(
+      ({namespace, app}) =>
+        `step '${namespace}/${app} is ready' kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`
+    ),
+    "step 'the mesh has 5 s to settle' sleep 5",
+    '',
     '# the documented validations',
-    '[ "$(kubectl get service tcp-echo -n dual-stack -o jsonpath=\'{.spec.ipFamilyPolicy}\')" = RequireDualStack ]',
+    "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
     ...['dualstack', 'ipv4', 'ipv6'].map(echo),
+    ...broken(plan, results),
+    '',
+    'exit "$failed"',
     ''
   ];
   return lines.join('\n');
 }
+
+// ---- The user's own YAML ----
+
+/** An input whose YAML the script does not hold: it takes a file of the user's instead. */
+interface Given {
+  input: string;
+  variable: string;
+  file: string;
+  /** As results.json shows it; null where what is asked for is not what was given. */
+  digest: string | null;
+}
+
+const variables = [
+  {input: 'kind-config', variable: 'KIND_CONFIG', file: 'kind.yaml'},
+  {input: 'operator-values', variable: 'OPERATOR_VALUES', file: 'operator-values.yaml'},
+  {input: 'istio-values', variable: 'ISTIO_VALUES', file: 'istio-values.yaml'}
+];
+
+const givenYaml = (inputs: Results['inputs']): Given[] =>
+  variables.flatMap(one => {
+    const shown = inputs[one.input];
+    const [, digest = null] = /^sha256:([0-9a-f]{16})$/.exec(shown ?? '') ?? [];
+    return shown === undefined
+      ? []
+      : [{...one, digest: one.input === 'kind-config' ? null : digest}];
+  });
+
+/** What the caller of the script may or must say, as comments. */
+const settings = (plan: Plan, given: Given[]): string[] => [
+  ...given.map(({input, variable}) =>
+    input === 'kind-config'
+      ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
+      : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`
+  ),
+  ...(plan.operator.url === null
+    ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
+    : [])
+];
+
+/** Ends the script before it makes anything when a file is not the one of the run. */
+const checkGiven = ({input, variable, digest}: Given): string[] =>
+  input === 'kind-config'
+    ? [`${variable}=\${${variable}:-}`]
+    : [`given ${input} ${variable} ${digest ?? "''"}`];
+
+// ---- What the script says and does about its steps ----
+
+/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
+const runtime = (name: string): string[] => [
+  'work=$(mktemp -d)',
+  'export KUBECONFIG=$work/kubeconfig',
+  "failed=0 broken='' made=''",
+  'leave() {',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+  '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+  `  [ -z "$made" ] || ${command(deleteCommand(name, '$work/kubeconfig'))}`,
+  '  rm -rf "$work"',
+  '}',
+  'trap leave EXIT',
+  '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
+  'step() {',
+  '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
+  '  check "$@" || broken=1',
+  '}',
+  '# the same for what need not hold for the next one',
+  'check() {',
+  '  local name=$1 start=$SECONDS',
+  '  shift',
+  '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
+  '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+  '    return',
+  '  fi',
+  '  failed=1',
+  '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
+  '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+  '  sed \'s/^/    /\' "$work/said"',
+  '  return 1',
+  '}',
+  '# the command says just that',
+  'says() {',
+  '  local expected=$1 said',
+  '  shift',
+  '  said=$("$@")',
+  '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
+  '}',
+  '# the file in a variable is what the run was given as an input',
+  'given() {',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+  '  local file=${!2:-} sum',
+  '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
+  '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
+  '  [ "$sum" = "$3" ] && return',
+  '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
+  '  exit 1',
+  '}'
+];
+
+const toolsUsed = ({versions}: Results): string => {
+  const used = ['kind', 'kubectl', 'helm'].flatMap(name => {
+    const found = versions[name]?.found;
+    return found ? [`${name} ${line(found, 60)}`] : [];
+  });
+  return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
+};
+
+/** What the run did and the script does not, a line each. */
+const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
+  `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+  'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
+  'diagnostics',
+  ...given.flatMap(({input, variable}) =>
+    input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []
+  ),
+  ...(results.inputs.mirror === undefined
+    ? []
+    : ['the mirror: downloads come from where they are published']),
+  ...(plan.operator.url === null ? [] : ["the chart's checksum"])
+];
+
+// ---- Steps ----
 
 /** The plan with its files under `$work`. */
 function relocated(plan: Plan): Plan {
@@ -74,23 +214,20 @@ function relocated(plan: Plan): Plan {
     cluster: {...cluster, kubeconfig: '$work/kubeconfig'},
     operator: {
       ...operator,
-      chart:
-        operator.url === null
-          ? operator.chart
-          : `$work/${path.basename(new URL(operator.url).pathname)}`
+      chart: operator.url === null ? '$chart' : `$work/${chartFile(operator.url)}`
     }
   };
 }
 
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable. */
-const line = (command: string[]): string =>
-  command
-    .map(argument =>
-      argument.startsWith('$work/')
-        ? `"$work"/${quote(argument.slice('$work/'.length))}`
-        : quote(argument)
-    )
-    .join(' ');
+const chartFile = (url: string): string => path.basename(new URL(url).pathname);
+
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
+const command = (words: string[]): string => words.map(argument).join(' ');
+
+function argument(word: string): string {
+  if (word.startsWith('$work/')) return `"$work"/${quote(word.slice('$work/'.length))}`;
+  return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : quote(word);
+}
 
 function heredoc(name: string, text: string): string[] {
   let end = 'EOF';
@@ -98,14 +235,168 @@ function heredoc(name: string, text: string): string[] {
   return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
 
-const stream = (image: string, nodes: string[]): string[] =>
-  nodes.map(
-    node =>
-      `if docker image inspect ${join([image])} >/dev/null 2>&1; then ${line(saveCommand([image]))} | ${line(importCommand(node))}; fi`
+/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
+const forNodes = (name: string, ...lines: string[]): string[] => [
+  `  for node in $(kind get nodes --name ${name}); do`,
+  ...lines.map(text => `    ${text} || return`),
+  '  done'
+];
+
+/** Each image that the local Docker has goes into every node. */
+function images({cluster, images}: Plan): string[] {
+  const all = Object.values(images).flat();
+  if (all.length === 0) return [];
+  const imported = command(importCommand('$node'));
+  return [
+    '# an image into every node, where the local Docker has it',
+    'image() {',
+    '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
+    ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
+    '}',
+    ...all.map(image => `step ${quote(`image ${image}`)} image ${quote(image)}`)
+  ];
+}
+
+/** The CRDs, then the chart without them, as the run does it. */
+function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
+  const values = given.some(({file}) => file === 'operator-values.yaml');
+  const install = command(installCommand(here)).replace(
+    '"$work"/operator-values.yaml',
+    '"$OPERATOR_VALUES"'
   );
+  return [
+    ...(operator.url === null
+      ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+        ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${quote(operator.chart)}`]
+      : [`step 'the chart' helm pull ${quote(redact(operator.url))} --destination "$work"`]),
+    'crds() {',
+    // Helm 3 puts nothing between two files of CRDs
+    `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
+    '    kubectl create -f "$work/crds.yaml"',
+    '}',
+    `step 'the CRDs' crds`,
+    `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
+  ];
+}
+
+/** The Istio resource, with the user's values merged in by kubectl. */
+function istio({istio}: Plan, here: Plan, given: Given[]): string[] {
+  const merged = given.some(({file}) => file === 'istio-values.yaml');
+  return [
+    ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+    ...(merged
+      ? [
+          'values() {',
+          "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
+          '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
+          '    mv "$work/merged.yaml" "$work/istio.yaml"',
+          '}',
+          `step 'ISTIO_VALUES over the dual-stack values' values`
+        ]
+      : []),
+    `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
+  ];
+}
 
 function echo(word: string): string {
   const target = word === 'dualstack' ? 'dual-stack' : word;
   const probe = reproduceProbe(meshClient, {word, address: `tcp-echo.${target}`, port: 9000});
-  return `[ "$(${probe})" = 'hello ${word}' ]`;
+  return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
+}
+
+// ---- The check that failed ----
+
+/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
+function broken(plan: Plan, results: Results): string[] {
+  const check = brokenCheck(results);
+  const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
+  const command = shown === null ? null : rerunnable(shown, plan);
+  if (results.failure === null) return [];
+  return [
+    '',
+    '# what failed in the run',
+    `printf '\\nIn the run failed: %s\\n' ${quote(line(check?.id ?? results.failure.message, 500))}`,
+    ...(check
+      ? [
+          `printf '  %s\\n' ${quote(line(`expected ${check.expected}; found ${check.observed}`, 500))}`
+        ]
+      : []),
+    ...(command === null
+      ? [`echo '  there is no command that shows it by itself: see the steps above'`]
+      : again(plan, check, command))
+  ];
+}
+
+/**
+ * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
+ * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
+ * which an address is looked up.
+ */
+function rerunnable(shown: string, plan: Plan): string | null {
+  const words = wordsIn(shown);
+  if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
+    return null;
+  const read = words.map(lookedUp);
+  return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
+}
+
+const isOperator = (word: string): boolean => /^([|&;]+|\d?[<>].*)$/.test(word);
+
+/** A word quoted; what a `kubectl get` prints stays a substitution. */
+function lookedUp(word: string): string {
+  const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
+  const words = wordsIn(inner);
+  return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${command(words)})"`;
+}
+
+function wordsIn(text: string): string[] {
+  try {
+    return split(text);
+  } catch {
+    return []; // an answer in it has a quote that does not end
+  }
+}
+
+/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
+function again(plan: Plan, check: CheckResult | null, text: string): string[] {
+  const expected = check && answerOf(check);
+  const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
+  return [
+    "broken=''",
+    ...(cut?.before ?? []),
+    expected === null
+      ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
+      : `check ${quote(line(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
+    ...(cut?.after ?? [])
+  ];
+}
+
+/** What the check's probe must print; null where it is no probe. */
+function answerOf({id, layer, address, expected}: CheckResult): string | null {
+  if (address === null) return null;
+  if (layer === 'failover') return `hello ${id}`;
+  if (expected === 'no answer') return '';
+  return expected.startsWith('hello ') ? expected : null;
+}
+
+/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
+function cutLines({cluster}: Plan, {family}: CheckResult) {
+  const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
+  const rule = (verb: '-I' | '-D') =>
+    command(
+      cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
+    );
+  return {
+    before: [
+      `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
+      'cut() {',
+      ...forNodes(cluster.name, rule('-I')),
+      '}',
+      'mend() {',
+      ...forNodes(cluster.name, rule('-D')),
+      '}',
+      `check '${family} to the dual-stack pod is cut' cut`
+    ],
+    after: [`check '${family} is there again' mend`]
+  };
 }

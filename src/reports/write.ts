@@ -22,7 +22,7 @@ export async function writeReports(
     [files.summary]: text,
     [files.junit]: junit(results),
     [files.report]: html(results),
-    ...(plan ? {[files.script]: script(plan)} : {})
+    ...(plan ? {[files.script]: script(plan, results)} : {})
   };
   for (const [name, contents] of Object.entries(reports))
     await fs.writeFile(path.join(directory, name), contents, {
