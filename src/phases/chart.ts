@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {maxSatisfying, rcompare, valid} from 'semver';
+import {valid} from 'semver';
 import {parse} from 'yaml';
 import {downloadText, mirrored, wrongChecksum} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
@@ -10,6 +10,7 @@ import {CommandError, must, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {type Chart, readChart} from '../versions/chart.ts';
+import {chooseOperator} from '../versions/operator.ts';
 import {chartIndex, charts, chartUrl} from '../versions/pins.ts';
 
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
@@ -27,8 +28,13 @@ export async function provideChart(
       must(sh, ['helm', 'show', 'values', file], {seconds: 60}),
       archive ? must(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
     ]);
-    const chart = readChart(about, values);
-    const crds = path.join(archive ? path.join(directory, chart.name) : file, 'crds');
+    const {name} = parse(about) as {name: string};
+    const crds = path.join(archive ? path.join(directory, name) : file, 'crds');
+    const [api, checkout] = await Promise.all([
+      textOf(path.join(crds, 'sailoperator.io_istios.yaml')),
+      archive ? '' : textOf(path.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
+    ]);
+    const chart = readChart(about, values, api, checkout);
     return {path: file, url, crds, ...chart};
   } catch (error) {
     const given = inputs['operator-chart'];
@@ -38,6 +44,9 @@ export async function provideChart(
     );
   }
 }
+
+/** A file's text; nothing where there is none. */
+const textOf = async (file: string): Promise<string> => fs.readFile(file, 'utf8').catch(() => '');
 
 const isDirectory = async (file: string): Promise<boolean> =>
   (await fs.stat(file).catch(() => null))?.isDirectory() ?? false;
@@ -90,13 +99,8 @@ async function released({'operator-version': asked, mirror}: Inputs) {
   const known = exact && mirror === null ? charts[asked] : undefined;
   if (known !== undefined) return {url: chartUrl(asked), sha256: known};
   const published = await readIndex(mirror);
-  const version = exact ? asked : maxSatisfying(Object.keys(published), `~${asked}.0`);
-  const sha256 = published[version ?? ''];
-  if (version !== null && sha256 !== undefined) return {url: chartUrl(version), sha256};
-  const all = Object.keys(published).sort(rcompare).join(', ');
-  throw badInput(
-    `operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`
-  );
+  const version = chooseOperator(asked, Object.keys(published));
+  return {url: chartUrl(version), sha256: published[version] ?? null};
 }
 
 /** Version → digest, from the Helm repository; what we carry where it cannot be reached. */

@@ -3,7 +3,7 @@ import {stringify} from 'yaml';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Values} from '../inputs/readers.ts';
 import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
-import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
+import {kindYaml, nodeNames} from '../manifests/kind.ts';
 import {
   builtIn,
   client,
@@ -17,8 +17,10 @@ import {
 } from '../manifests/samples.ts';
 import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
-import {type Chart, chooseIstio} from '../versions/chart.ts';
+import type {Chart} from '../versions/chart.ts';
+import {chooseIstio} from '../versions/istio.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
+import {chooseNodes, type Nodes} from './nodes.ts';
 
 /** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples';
@@ -27,12 +29,9 @@ export type ImageUser = 'operator' | 'istiod' | 'samples';
 export interface Plan {
   /** The private directory of this run. */
   directory: string;
-  cluster: {
+  cluster: Nodes & {
     name: string;
-    image: string;
     families: [Family, Family];
-    /** kind's configuration. */
-    config: Values;
     nodes: string[];
     context: string;
     kubeconfig: string;
@@ -64,18 +63,18 @@ export interface Plan {
 /** The documentation's sample files, by their names there; from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
 
-/** Inputs, the chart and the samples → the plan. Pure. Throws a Fault of class `input`. */
+/** Inputs, the chart, the samples and the version of kind → the plan. Pure. Throws a Fault of class `input`. */
 export function makePlan(
   inputs: Inputs,
   chart: Chart,
   given: SampleFiles | null,
-  directory: string
+  directory: string,
+  kindVersion: string
 ): Plan {
-  const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
   const offer = chooseIstio(inputs['istio-version'], chart);
+  const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
   const cni = inputs['istio-cni'] === 'true';
   const mesh = {
-    operator: chart.version,
     version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni
@@ -88,10 +87,9 @@ export function makePlan(
     directory,
     cluster: {
       name,
-      image: inputs['node-image'],
+      ...nodes,
       families: inputs['ip-families'],
-      config: kind,
-      nodes: nodeNames(name, kind),
+      nodes: nodeNames(name, nodes.config),
       context: `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
     },
@@ -111,7 +109,7 @@ export function makePlan(
       samples: unique([offer?.proxy ?? '', ...manifests.images])
     },
     files: {
-      'kind.yaml': kindYaml(kind),
+      'kind.yaml': kindYaml(nodes.config),
       'namespaces.yaml': join([
         namespaceYaml(istioNamespace, null),
         ...(cni ? [namespaceYaml(cniNamespace, null)] : []),

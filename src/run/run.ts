@@ -17,6 +17,7 @@ import {script} from '../reports/script.ts';
 import {writeReports} from '../reports/write.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
+import {skewed, unsupported} from '../versions/kubernetes.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {gather, rehearsal} from './gather.ts';
 import {phases, preparations} from './graph.ts';
@@ -66,8 +67,15 @@ async function job(run: Known): Promise<Ending> {
   if (run.schedule.failed) return 'done';
   const {kind} = run.tools;
   run.save({kind: kind?.directory ?? null});
-  const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory);
+  const plan = makePlan(
+    inputs,
+    known(run.chart, 'chart'),
+    run.samples ?? null,
+    run.directory,
+    known(kind, 'kind').version
+  );
   run.plan = plan;
+  tellVersions(run, plan);
   if (inputs['dry-run']) {
     group(
       'Plan',
@@ -84,6 +92,15 @@ async function job(run: Known): Promise<Ending> {
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
   await run.schedule.run(phases(run, plan));
   return 'done';
+}
+
+/** Says beforehand what does not fit together. */
+function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {
+  for (const told of [
+    unsupported(istio.expected, cluster.kubernetes),
+    skewed(tools.kubectl?.version ?? null, cluster.kubernetes)
+  ])
+    if (told !== null) say(clock(), 'plan', told);
 }
 
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
