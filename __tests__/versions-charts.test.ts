@@ -161,6 +161,14 @@ describe('a chart that tells nothing', () => {
 });
 
 describe('what is no list is not taken for one', () => {
+  test('a name that is no name is left out: a checkout may be anybody’s', () => {
+    const {about = '', values = ''} = charts['1.30.3'] ?? {};
+    const names = ['v1.30.3', 'v1.30.2\\n::warning::x', '`<b>`', ''];
+    const text = `versions: [${names.map(name => `{name: "${name}"}`).join()}, 3, {ref: x}]`;
+    const {offers} = readChart(about, values, '', text);
+    expect(offers.map(({version}) => version)).toEqual(['v1.30.3']);
+  });
+
   test.each(['', 'versions: 3', 'versions: []', 'other: {}'])('versions.yaml: %j', text => {
     const {about = '', values = '', crd = ''} = charts['1.30.3'] ?? {};
     expect(readChart(about, values, crd, text).offers).toHaveLength(22);

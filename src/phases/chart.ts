@@ -13,9 +13,11 @@ import {type Chart, readChart} from '../versions/chart.ts';
 import {chooseOperator} from '../versions/operator.ts';
 import {chartIndex, charts, chartUrl} from '../versions/pins.ts';
 
+type ChartInputs = Pick<Inputs, 'operator-version' | 'operator-chart' | 'mirror'>;
+
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 export async function provideChart(
-  inputs: Inputs,
+  inputs: ChartInputs,
   directory: string,
   work: Work,
   sh: Sh
@@ -51,7 +53,7 @@ const textOf = async (file: string): Promise<string> => fs.readFile(file, 'utf8'
 const isDirectory = async (file: string): Promise<boolean> =>
   (await fs.stat(file).catch(() => null))?.isDirectory() ?? false;
 
-async function locate(inputs: Inputs, directory: string, work: Work, sh: Sh) {
+async function locate(inputs: ChartInputs, directory: string, work: Work, sh: Sh) {
   const given = inputs['operator-chart'];
   if (given !== null && !given.includes('://')) return {file: given, url: null};
   const wanted = given === null ? await released(inputs) : {url: given, sha256: null};
@@ -94,7 +96,7 @@ async function pull(url: string, directory: string, work: Work, sh: Sh): Promise
 }
 
 /** The URL and digest of a released chart. */
-async function released({'operator-version': asked, mirror}: Inputs) {
+async function released({'operator-version': asked, mirror}: ChartInputs) {
   const exact = valid(asked) !== null;
   const known = exact && mirror === null ? charts[asked] : undefined;
   if (known !== undefined) return {url: chartUrl(asked), sha256: known};

@@ -1,7 +1,7 @@
 import {lt} from 'semver';
 import {parse} from 'yaml';
 import {badInput} from '../base/fault.ts';
-import {type Entry, readCheckout, readCrd} from './lists.ts';
+import {type Entry, isName, readCheckout, readCrd} from './lists.ts';
 
 /** An Istio version that the operator can install, and its images; empty where the chart does not name them. */
 export interface Offer {
@@ -81,7 +81,7 @@ function readOffers(annotations: Record<string, string>): Map<string, Offer> {
   const offers = new Map<string, Offer>();
   for (const [key, image] of Object.entries(annotations)) {
     const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-    if (tag === undefined) continue;
+    if (tag === undefined || !isName(tag)) continue;
     const version = tag.replaceAll('_', '.');
     offers.set(version, {...(offers.get(version) ?? unnamed(version)), [part ?? '']: image});
   }

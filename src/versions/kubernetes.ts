@@ -55,12 +55,12 @@ export function supportedBy(istio: string | null): string[] {
   return kubernetesVersions.filter(version => supports(known ? istio : newest, version));
 }
 
-/** The version for `kubernetes-version`, a whole one or a minor. Throws a Fault that lists what there is. */
-export function chooseKubernetes(asked: string): string {
+/** The version for an input, a whole one or a minor. Throws a Fault that lists what there is. */
+export function chooseKubernetes(asked: string, input = 'kubernetes-version'): string {
   const found = kubernetesVersions.find(version => version === asked || minorOf(version) === asked);
   if (found) return found;
   throw badInput(
-    `kubernetes-version: found "${asked}"; accepted is what kind ${tools.kind.version} has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`
+    `${input}: found "${asked}"; accepted is what kind ${tools.kind.version} has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`
   );
 }
 

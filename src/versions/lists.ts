@@ -12,6 +12,9 @@ export interface Entry {
   eol: boolean;
 }
 
+/** Anything else in a list of versions is no name, and is left out: a checkout may be anybody's. */
+export const isName = (name: string): boolean => /^[\w.+-]{1,100}$/.test(name);
+
 export const isVersion = (name: string): boolean => /^v?\d+\.\d+\.\d+/.test(name);
 
 interface Api {
@@ -37,7 +40,7 @@ export function readCrd(text: string, installable: string[] | null): Api {
   if (!Array.isArray(names)) return {entries: null, default: null, served};
   const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(description?.trim() ?? '') ?? [];
   const living = new Set(installable ?? told?.split(', ') ?? names);
-  const entries = names.map((name, at) => {
+  const entries = names.filter(isName).map((name, at, names) => {
     const ref = isVersion(name) ? null : (names.slice(at).find(isVersion) ?? null);
     return {name, ref, eol: !living.has(ref ?? name)};
   });
@@ -61,5 +64,7 @@ export function readCheckout(text: string): Entry[] | null {
     versions?: {name?: string; ref?: string; eol?: boolean}[];
   };
   if (!Array.isArray(versions) || versions.length === 0) return null;
-  return versions.map(({name = '', ref = null, eol = false}) => ({name, ref, eol}));
+  return versions
+    .map(({name = '', ref = null, eol = false}) => ({name: `${name}`, ref, eol}))
+    .filter(({name, ref}) => isName(name) && (ref === null || isName(`${ref}`)));
 }
