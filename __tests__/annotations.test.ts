@@ -50,6 +50,13 @@ test('flaky checks are one warning', () => {
   ]);
 });
 
+test('what does not fit together is a warning, also of a run that passed', () => {
+  const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports.'];
+  expect(annotations(passed({warnings}))).toEqual([
+    {level: 'warning', title: 'Versions', message: warnings[0]}
+  ]);
+});
+
 test('other failures of their own follow, what follows from them does not', () => {
   const more = {'runner/disk/free': {verdict: 'failed' as const, reason: 'too little'}};
   expect(annotations(changed(failed(), more)).slice(1)).toEqual([

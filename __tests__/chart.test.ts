@@ -5,10 +5,10 @@ import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {provideChart} from '../src/phases/chart.ts';
-import {chooseIstio, readChart} from '../src/versions/chart.ts';
+import {readChart} from '../src/versions/chart.ts';
 import {chartIndex, charts, chartUrl, operatorVersion} from '../src/versions/pins.ts';
 import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
-import {chart, inputsOf} from './planned.ts';
+import {chart, inputsOf, published} from './planned.ts';
 
 const runner = eachOnRunner();
 const about = 'apiVersion: v2\nname: sail-operator\nversion: 1.30.3\nappVersion: "1.30.3"\n';
@@ -55,7 +55,9 @@ describe('readChart', () => {
           proxy: '',
           cni: ''
         }
-      ]
+      ],
+      aliases: {},
+      endOfLife: []
     });
   });
 
@@ -65,48 +67,6 @@ describe('readChart', () => {
     ['other annotations', 'deployment: {annotations: {images.v1_0_0.ztunnel: x, a: b}}']
   ])('values with %s list no versions', (_, text) => {
     expect(readChart(about, text)).toMatchObject({image: null, offers: []});
-  });
-});
-
-describe('chooseIstio', () => {
-  test.each([
-    [null, 'v1.30.3'], // the operator's default
-    ['1.30', 'v1.30.3'],
-    ['1.29', 'v1.29.6'],
-    ['1.30.0', 'v1.30.0']
-  ])('%s is %s', (asked, version) => expect(chooseIstio(asked, chart)?.version).toBe(version));
-
-  test('the newest is so by number, not by name', () => {
-    const offers = ['v1.28.9', 'v1.28.10'].map(version => ({
-      version,
-      istiod: '',
-      proxy: '',
-      cni: ''
-    }));
-    expect(chooseIstio('1.28', {...chart, offers})?.version).toBe('v1.28.10');
-  });
-
-  test.each(['1.30.1', '1.28', '1.30.3-rc.1', '2.0'])(
-    '%s is refused, with what there is',
-    asked => {
-      expect(() => chooseIstio(asked, chart)).toThrow(
-        `istio-version: found "${asked}"; accepted is what the Sail Operator 1.30.3 can install: v1.30.3, v1.30.0, v1.29.6`
-      );
-    }
-  );
-
-  test('a chart that lists nothing takes a whole version, and no minor', () => {
-    const silent = {...chart, offers: []};
-    expect(chooseIstio(null, silent)).toBeNull();
-    expect(chooseIstio('1.24.6', silent)).toEqual({
-      version: 'v1.24.6',
-      istiod: '',
-      proxy: '',
-      cni: ''
-    });
-    expect(() => chooseIstio('1.24', silent)).toThrow(
-      /^istio-version: found "1.24"; .* a whole version such as/
-    );
   });
 });
 
@@ -149,6 +109,36 @@ describe('provideChart', () => {
       `helm show chart ${directory}`,
       `helm show values ${directory}`
     ]);
+  });
+
+  test('a chart in a checkout goes by the versions.yaml of that checkout', async () => {
+    const checkout = path.join(runner.directory, 'pkg', 'istioversion');
+    fs.mkdirSync(path.join(runner.directory, 'chart'));
+    fs.mkdirSync(checkout, {recursive: true});
+    fs.writeFileSync(path.join(checkout, 'versions.yaml'), published.main?.versions ?? '');
+    const chart = await provideChart(
+      inputsOf({'operator-chart': 'chart'}),
+      runner.directory,
+      fakeWork(),
+      helm()
+    );
+    expect(chart.offers[0]?.version).toBe('v1.31.0-beta.1');
+    expect(chart.aliases.master).toBe('v1.32.0-alpha.527f8d6c');
+  });
+
+  test('a chart without a list goes by its CRD', async () => {
+    const crds = path.join(runner.directory, 'chart', 'crds');
+    fs.mkdirSync(crds, {recursive: true});
+    fs.writeFileSync(
+      path.join(crds, 'sailoperator.io_istios.yaml'),
+      published['1.26.2']?.crd ?? ''
+    );
+    const {about, values} = published['1.26.2'] ?? {};
+    const sh = fakeSh(([, , what]) => (what === 'chart' ? about : values));
+    const inputs = inputsOf({'operator-chart': 'chart'});
+    const chart = await provideChart(inputs, runner.directory, fakeWork(), sh);
+    expect(chart.offers[0]?.version).toBe('v1.26.2');
+    expect(chart.endOfLife).toContain('v1.23.6');
   });
 
   test('takes a URL, which has no digest to be held to', async () => {

@@ -77,6 +77,21 @@ describe('control-plane', () => {
     expect(Object.keys(failures(found))).toEqual(failed);
   });
 
+  // of main's versions.yaml and the image tag that stands there
+  test.each([
+    ['1.32.0-alpha.527f8d6cb12ecb57ba2d9275306db5e4471d1a37-527f8d6cb1-Clean', []],
+    [
+      '1.32.0-alpha.527f8d60b12ecb57ba2d9275306db5e4471d1a37-527f8d60b1-Clean',
+      [id('istiod/version')]
+    ],
+    ['1.32.0', [id('istiod/version')]]
+  ])('a build of main says its whole hash: %s', async (said, failed) => {
+    const offer = {version: 'v1.32.0-alpha.527f8d6c', istiod: '', proxy: '', cni: ''};
+    const plan = planOf({}, {offers: [offer]});
+    const found = await look(controlPlane, {sh: version(said), plan, things: [istiod(), dual]});
+    expect(Object.keys(failures(found))).toEqual(failed);
+  });
+
   test('an istiod that does not tell its version', async () => {
     const sh = version({code: 1, stderr: 'no endpoints available for service "istiod:15014"'});
     const found = await look(controlPlane, {sh, things: [istiod(), dual]});

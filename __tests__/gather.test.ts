@@ -30,6 +30,24 @@ const run = (more: Partial<Known> = {}): Known => ({
   ...more
 });
 
+describe('a Kubernetes that Istio does not support', () => {
+  const asked = {'kubernetes-version': '1.37'};
+  const told = [expect.stringMatching(/^Kubernetes 1.37 is outside of what Istio 1.30 supports/)];
+  test.each<[string, Partial<Known>, unknown[]]>([
+    ['planned', {plan: planOf(asked)}, told],
+    ['found', {plan: planOf(asked), kubernetes: 'v1.36.1'}, []],
+    [
+      'found behind an image that tells nothing',
+      {plan: planOf({'node-image': 'x/y'}), kubernetes: 'v1.37.0'},
+      told
+    ],
+    ['installed in the end', {plan: planOf(asked, {offers: []}), istio: 'v1.30.3'}, told],
+    ['never planned', {}, []]
+  ])('is told: %s', (_, known, warnings) => {
+    expect(gather(run(known), nothing).warnings).toEqual(warnings);
+  });
+});
+
 describe('gather', () => {
   test('of a run that came to nothing', () => {
     expect(gather(run(), nothing)).toEqual({
@@ -47,6 +65,7 @@ describe('gather', () => {
         operator: {asked: null, found: null},
         istio: {asked: null, found: null}
       },
+      warnings: [],
       inputs: {},
       cluster: null,
       started: '2026-11-20T08:30:00.000Z',

@@ -185,8 +185,14 @@ describe('without', () => {
 });
 
 describe('the name', () => {
-  const claim = async (clusters: string) => {
-    const {after, saved} = planned({}, {'kind get clusters': clusters});
+  const claim = async (clusters: string, cgroup = '2') => {
+    const {after, saved} = planned(
+      {},
+      {
+        'kind get clusters': clusters,
+        'docker info --format {{json .}}': JSON.stringify({CgroupVersion: cgroup})
+      }
+    );
     const error = await after
       .find(({name}) => name === 'name')
       ?.run(fakeWork())
@@ -201,6 +207,14 @@ describe('the name', () => {
   test('that is taken is never told to post: nobody else’s cluster is deleted', async () => {
     const {error, saved} = await claim('istio-ds\n');
     expect(error?.message).toMatch(/exists already/);
+    expect(saved).toEqual([]);
+  });
+
+  test('nor is one where the node image cannot start', async () => {
+    const {error, saved} = await claim('', '1');
+    expect(error?.message).toMatch(
+      /^kubernetes-version: found 1.36.4, which does not start on cgroup v1/
+    );
     expect(saved).toEqual([]);
   });
 });

@@ -51,6 +51,11 @@ test('says that a rehearsal is one', () => {
   expect(words(page)).toContain('Rehearsal: recorded answers of "healthy", no real cluster.');
 });
 
+test('says what does not fit together', () => {
+  const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports.'];
+  expect(words(html(passed({warnings})))).toContain(warnings[0]);
+});
+
 describe('a run that failed', () => {
   const seen = words(html(failed()));
 

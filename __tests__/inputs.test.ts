@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
 import {defaults, givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import {nodeImage, operatorVersion, tools} from '../src/versions/pins.ts';
+import {operatorVersion, tools} from '../src/versions/pins.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {inputsOf} from './planned.ts';
 
@@ -24,7 +24,8 @@ describe('readInputs', () => {
   test('takes the defaults where nothing is given', () => {
     expect(readInputs()).toEqual({
       'cluster-name': 'istio-ds',
-      'node-image': nodeImage,
+      'kubernetes-version': null,
+      'node-image': null,
       'kind-config': null,
       'ip-families': ['ipv4', 'ipv6'],
       'kind-version': tools.kind.version,
@@ -71,6 +72,11 @@ describe('readInputs', () => {
     ['operator-version', '1.30', '1.30'],
     ['istio-version', 'v1.31.0-alpha.0', '1.31.0-alpha.0'],
     ['istio-version', 'v1.30', '1.30'],
+    ['istio-version', 'v1.32.0-alpha.527f8d6c', '1.32.0-alpha.527f8d6c'],
+    ['istio-version', 'v1.30-latest', 'v1.30-latest'],
+    ['istio-version', 'master', 'master'],
+    ['kubernetes-version', 'v1.36.4', '1.36.4'],
+    ['kubernetes-version', '1.36', '1.36'],
     ['operator-image', 'localhost:5000/sail:pr-1', 'localhost:5000/sail:pr-1'],
     [
       'node-image',
@@ -114,6 +120,7 @@ describe('readInputs', () => {
 
 const bad: Record<keyof Inputs, string[]> = {
   'cluster-name': ['Upper', '-x', '--help', 'a/b', '../x', 'a;b', '$(id)', 'a'.repeat(49), 'a.'],
+  'kubernetes-version': ['latest', '1', '1.x', 'v1.36.4;x', '--image'],
   'node-image': ['--privileged', 'two words', 'x@sha256:1', 'x\n::set-output name=a::b', '../x'],
   'kind-config': ['missing.yaml', '- a', 'a: [', '3'],
   'ip-families': ['ipv4', 'ipv6', 'ipv4, ipv6', 'dual', 'ipv4,ipv4', '-'],
@@ -124,7 +131,7 @@ const bad: Record<keyof Inputs, string[]> = {
   'operator-chart': ['no-such-chart', '--repo=https://x', 'https://', 'http:///x'],
   'operator-image': ['-it', 'a b', 'UPPER', 'a,image.tag=b', 'x@sha512:00'],
   'operator-values': ['text', '- a', '3', 'a: b: c', 'null'],
-  'istio-version': ['newest', 'v1', '1.30.3;x', '-v', 'v1.30-latest'],
+  'istio-version': ['v1', '1.30.3;x', '-v', 'Latest', '1.x', 'v1.30-'],
   'istio-values': ['text', '[1]', '"a"', 'a: *missing'],
   'istio-cni': ['True', 'yes', '--auto'],
   samples: ['no-such-directory', 'ftp://x/y', '-f'],

@@ -2,7 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {istioCniYaml, istioYaml} from '../src/manifests/istio.ts';
 
-const mesh = {operator: '1.30.3', version: null, values: null, cni: false};
+const mesh = {version: null, values: null, cni: false};
 const documented = {
   meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: 'true'}}},
   pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
@@ -24,16 +24,6 @@ describe('the Istio resource', () => {
 
   test('has the version asked for', () => {
     expect(parse(istioYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
-  });
-
-  test.each([
-    ['0.1.0', 'v1alpha1'],
-    ['0.2.0', 'v1alpha1'],
-    ['1.0.0', 'v1'],
-    ['1.31.0', 'v1']
-  ])('operator %s knows it as %s', (operator, version) => {
-    expect(parse(istioYaml({...mesh, operator})).apiVersion).toBe(`sailoperator.io/${version}`);
-    expect(parse(istioCniYaml({...mesh, operator})).apiVersion).toBe(`sailoperator.io/${version}`);
   });
 
   test('has more values merged over those of the documentation', () => {

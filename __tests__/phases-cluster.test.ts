@@ -5,6 +5,7 @@ import {
   createCluster,
   createCommand,
   deleteCommand,
+  refuseCgroup1,
   refuseTaken,
   uncordon
 } from '../src/phases/cluster.ts';
@@ -44,6 +45,44 @@ describe('a name', () => {
   test('that is taken is somebody else’s', async () => {
     const sh = fakeSh({'kind get clusters': 'kind\nistio-ds\n'});
     await expect(refuseTaken('istio-ds', sh)).rejects.toMatchObject(taken);
+  });
+});
+
+test('kind chooses the image where it is not ours to choose', () => {
+  const nodes = 'nodes: [{role: control-plane, image: x/y:1}]';
+  expect(createCommand(planOf({'kind-config': nodes})).join(' ')).not.toContain('--image');
+});
+
+describe('cgroup v1', () => {
+  const info = (version: string | undefined) =>
+    fakeSh({'docker info --format {{json .}}': JSON.stringify({CgroupVersion: version})});
+
+  test('is no place for the Kubernetes that we chose', async () => {
+    await expect(refuseCgroup1(planOf().cluster, info('1'))).rejects.toMatchObject({
+      because: {class: 'input'},
+      message: expect.stringMatching(
+        /^kubernetes-version: found 1.36.4, .* accepted is `1.34` or older, .*failCgroupV1: false/
+      )
+    });
+  });
+
+  test.each(['2', undefined])('is not what Docker tells: %j', async version => {
+    await expect(refuseCgroup1(planOf().cluster, info(version))).resolves.toBeUndefined();
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['an older Kubernetes', {'kubernetes-version': '1.34'}],
+    ['the default of an older Istio', {'istio-version': '1.29', 'kubernetes-version': '1.33'}],
+    ['an image of the user’s', {'node-image': 'kindest/node:v1.37.0'}],
+    [
+      'a kubelet that takes it',
+      {
+        'kind-config':
+          'kubeadmConfigPatches: ["kind: KubeletConfiguration\\nfailCgroupV1: false\\n"]'
+      }
+    ]
+  ])('is not even asked about with %s', async (_, given) => {
+    await expect(refuseCgroup1(planOf(given).cluster, fakeSh({}))).resolves.toBeUndefined();
   });
 });
 

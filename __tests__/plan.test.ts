@@ -5,7 +5,8 @@ import {Fault} from '../src/base/fault.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
 import type {OwnSample} from '../src/manifests/own.ts';
-import {clientImage, echoImage, nodeImage} from '../src/versions/pins.ts';
+import {nodeImageOf} from '../src/versions/kubernetes.ts';
+import {clientImage, echoImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
 
@@ -21,9 +22,11 @@ describe('makePlan', () => {
     expect({cluster, operator, istio, probes}).toEqual({
       cluster: {
         name: 'istio-ds',
-        image: nodeImage,
+        image: nodeImageOf('1.36.4'),
+        kubernetes: '1.36.4',
+        needsCgroup2: true,
         families: ['ipv4', 'ipv6'],
-        config: kindConfig(['ipv4', 'ipv6'], null, nodeImage),
+        config: kindConfig(['ipv4', 'ipv6'], null, nodeImageOf('1.36.4')),
         nodes: ['istio-ds-control-plane'],
         context: 'kind-istio-ds',
         kubeconfig: path.join('/work', 'kubeconfig')
@@ -261,7 +264,7 @@ describe('makePlan', () => {
     [
       'istio-version',
       '1.23',
-      /^istio-version: found "1.23"; accepted is .*v1.30.3, v1.30.0, v1.29.6$/
+      /^istio-version: found "1.23"; accepted is .*v1.30.3, v1.30.0, v1.29.6\. The Sail Operator 1.25.2 can install v1.23.5: /
     ],
     ['istio-version', '1.30.1', /^istio-version: found "1.30.1"/],
     [

@@ -1,8 +1,17 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import {type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import type {OwnSample} from '../src/manifests/own.ts';
 import {makePlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
 import type {Chart} from '../src/versions/chart.ts';
+import {tools} from '../src/versions/pins.ts';
 import {give} from './fake.ts';
+
+/** What is read of every published chart, and of main on 2026-08-22: by `npm run released`, of the operator's repository. */
+export const published: Record<
+  string,
+  {about: string; values: string; crd: string; versions: string}
+> = JSON.parse(fs.readFileSync(path.join(import.meta.dirname, 'charts.json'), 'utf8'));
 
 /** A chart that offers three versions. */
 export const chart: Chart = {
@@ -12,6 +21,8 @@ export const chart: Chart = {
   crds: '/charts/sail-operator/crds',
   version: '1.30.3',
   image: 'registry.example/sail-operator:1.30.3',
+  aliases: {'v1.30-latest': 'v1.30.3'},
+  endOfLife: ['v1.27-latest', 'v1.27.9'],
   offers: ['v1.30.3', 'v1.30.0', 'v1.29.6'].map(version => ({
     version,
     istiod: `registry.example/pilot:${version.slice(1)}`,
@@ -35,10 +46,11 @@ export function inputsOf(given: Record<string, string> = {}): Inputs {
   }
 }
 
-/** The plan of a run with these inputs. */
+/** The plan of a run with these inputs, and the pinned kind. */
 export const planOf = (
   given: Record<string, string> = {},
   more: Partial<Chart> = {},
   samples: SampleFiles | null = null,
-  own: OwnSample[] = []
-): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work', own);
+  own: OwnSample[] = [],
+  kind = tools.kind.version
+): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work', kind, own);

@@ -192,6 +192,7 @@ export const passed = (more: Partial<Results> = {}): Results => ({
     operator: {asked: '1.30', found: '1.30.3'},
     istio: {asked: 'v1.30.3', found: 'v1.30.3'}
   },
+  warnings: [],
   inputs: {'operator-version': '1.30', 'istio-version': 'v1.30.3'},
   cluster: {kind: 'kind', name: 'istio-ds', context: 'kind-istio-ds', ipFamilies: ['ipv4', 'ipv6']},
   started: '2026-11-20T08:30:00.000Z',
@@ -352,6 +353,7 @@ export const hostileRun = (): Results => {
       hint: hostile
     },
     rehearsal: {recording: hostile},
+    warnings: [hostile],
     versions: {[hostile]: {asked: hostile, found: hostile}, istio: {asked: null, found: hostile}},
     inputs: {[hostile]: hostile},
     run: {id: hostile, attempt: null, url: `https://github.com/"><script>${hostile}`, sha: hostile},

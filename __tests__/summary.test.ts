@@ -19,6 +19,14 @@ const bytes = (markdown: string): number => Buffer.byteLength(markdown);
 const gridRow = (markdown: string, start: string): string | undefined =>
   markdown.split('\n').find(one => one.startsWith(`| ${start}`));
 
+test('what does not fit together is told above the grid', () => {
+  const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports, 1.32 to 1.36.'];
+  const markdown = summary(passed({warnings}));
+  expect(markdown).toContain(`> ⚠️ ${warnings[0]}`);
+  expect(markdown.indexOf('⚠️')).toBeLessThan(markdown.indexOf('| --- |'));
+  expect(summary(passed())).not.toContain('⚠️');
+});
+
 describe('foreign text as prose', () => {
   test.each([
     [

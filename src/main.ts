@@ -1,13 +1,23 @@
+import * as path from 'node:path';
 import * as core from '@actions/core';
-import {sh} from './base/sh.ts';
+import {type Sh, sh} from './base/sh.ts';
+import {matrix} from './matrix.ts';
 import {cleanUp} from './phases/cleanup.ts';
 import {readState} from './plan/state.ts';
 import {run} from './run/run.ts';
 
-// One bundle for main and post: post finds what main has saved.
-const state = readState();
-try {
+/** The other actions, by the file that their action.yml runs: two lines that import this bundle (scripts/entries.mjs). */
+const others: Record<string, (sh: Sh) => Promise<void>> = {'matrix.js': matrix};
+
+/** One bundle for main and post: post finds what main has saved. */
+async function checkOrCleanUp(sh: Sh): Promise<void> {
+  const state = readState();
   await (state === null ? run(sh) : cleanUp(state, sh));
+}
+
+const action = others[path.basename(process.argv[1] ?? '')] ?? checkOrCleanUp;
+try {
+  await action(sh);
 } catch (error) {
   core.setFailed(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

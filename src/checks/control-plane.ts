@@ -142,7 +142,9 @@ export const controlPlane: Checks<Checking> = {
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
     tell(
       version,
-      compare(asked, versionOf(seen.version), {reproduce: `kubectl get --raw ${versionPath}`})
+      compare(asked, versionOf(seen.version, asked), {
+        reproduce: `kubectl get --raw ${versionPath}`
+      })
     );
     tell(
       cni,
@@ -158,10 +160,12 @@ const dualStackOf = (deployment: Deployment | undefined): string | undefined =>
     .flatMap(({env = []}) => env)
     .find(({name}) => name === 'ISTIO_DUAL_STACK')?.value;
 
-/** `1.30.3-56df41f-Clean` → `v1.30.3`. */
-function versionOf(said: string): string {
+/** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
+function versionOf(said: string, asked: string): string {
   const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
-  return found === undefined ? said : `v${found}`;
+  if (found === undefined) return said;
+  const build = /-alpha\.[0-9a-f]{8,}$/.test(asked) && `v${found}`.startsWith(asked);
+  return build ? asked : `v${found}`;
 }
 
 async function lookAtCni(sh: Checking['sh']) {

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as core from '@actions/core';
 import {badInput} from '../base/fault.ts';
 import {redact} from '../base/log.ts';
-import {nodeImage, operatorVersion, tools} from '../versions/pins.ts';
+import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
   count,
@@ -13,6 +13,8 @@ import {
   httpUrl,
   image,
   inWorkspace,
+  istioRelease,
+  kubernetesRelease,
   matching,
   oneOf,
   or,
@@ -31,7 +33,8 @@ const readers = {
     /^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/,
     'at most 48 lower-case letters, digits, dots and dashes'
   ),
-  'node-image': or(nodeImage, image),
+  'kubernetes-version': or(null, kubernetesRelease),
+  'node-image': or(null, image),
   'kind-config': or(null, yamlOrFile),
   'ip-families': families,
   'kind-version': or(tools.kind.version, toolVersion),
@@ -41,7 +44,7 @@ const readers = {
   'operator-chart': or(null, fileOrUrl),
   'operator-image': or(null, image),
   'operator-values': or(null, yaml),
-  'istio-version': or(null, release),
+  'istio-version': or(null, istioRelease),
   'istio-values': or(null, yaml),
   'istio-cni': oneOf('auto', 'true', 'false'),
   samples: or(null, fileOrUrl),

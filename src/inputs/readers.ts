@@ -55,10 +55,29 @@ export function toolVersion(value: string): string {
   return `v${version}`;
 }
 
-/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`. */
+/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`; null for anything else. */
+const versionOrMinor = (value: string): string | null =>
+  /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value)?.[1] ?? null;
+
 export function release(value: string): string {
-  const [, version] = /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value) ?? [];
-  if (version === undefined) throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
+  const version = versionOrMinor(value);
+  if (version === null) throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
+  return version;
+}
+
+/** A version or a minor without a leading `v`, or an alias as it is. */
+export function istioRelease(value: string): string {
+  const version = versionOrMinor(value);
+  if (version !== null) return version;
+  return matching(
+    /^(v?\d+\.\d+-[a-z]+|[a-z][a-z-]*)$/,
+    'a version such as `1.30.3`, a minor such as `1.30`, or a name that the operator has for one, such as `v1.30-latest`'
+  )(value);
+}
+
+export function kubernetesRelease(value: string): string {
+  const version = versionOrMinor(value);
+  if (version === null) throw accepts('a version such as `1.36.4`, or a minor such as `1.36`');
   return version;
 }
 

@@ -1,4 +1,3 @@
-import {lt} from 'semver';
 import {stringify} from 'yaml';
 import type {Values} from '../inputs/readers.ts';
 import {merge} from './kind.ts';
@@ -13,12 +12,9 @@ const dualStack: Values = {
   pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
 };
 
-// v1 came with operator 1.0.0, and v1alpha1 went
-const apiVersion = (operator: string): string =>
-  `sailoperator.io/${lt(operator, '1.0.0') ? 'v1alpha1' : 'v1'}`;
+const apiVersion = 'sailoperator.io/v1';
 
 interface Mesh {
-  operator: string;
   /** `v1.30.3`; null: the operator's default. */
   version: string | null;
   values: Values | null;
@@ -26,10 +22,10 @@ interface Mesh {
 }
 
 /** The Istio resource as documented, with a version and more values merged in. */
-export function istioYaml({operator, version, values, cni}: Mesh): string {
+export function istioYaml({version, values, cni}: Mesh): string {
   const withCni = cni ? {pilot: {cni: {enabled: true}}} : {}; // off OpenShift pilot does not ask for it
   return stringify({
-    apiVersion: apiVersion(operator),
+    apiVersion,
     kind: 'Istio',
     metadata: {name: 'default'},
     spec: {
@@ -41,9 +37,9 @@ export function istioYaml({operator, version, values, cni}: Mesh): string {
 }
 
 /** The IstioCNI resource as documented. */
-export function istioCniYaml({operator, version}: Mesh): string {
+export function istioCniYaml({version}: Mesh): string {
   return stringify({
-    apiVersion: apiVersion(operator),
+    apiVersion,
     kind: 'IstioCNI',
     metadata: {name: 'default'},
     spec: {...(version === null ? {} : {version}), namespace: cniNamespace}

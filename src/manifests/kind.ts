@@ -4,6 +4,7 @@ import {stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import type {Values} from '../inputs/readers.ts';
 import type {Family} from '../results/results.ts';
+import {kubernetesIn} from '../versions/kubernetes.ts';
 
 /** Mappings are merged, anything else is replaced, as Helm does it. */
 export const merge = deepmergeCustom({mergeArrays: false});
@@ -23,7 +24,7 @@ const ipv6First = {
 // that enforces no CPU limits lets the operator, whose limit is half a processor, start 2 s sooner.
 // Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
 const lease = {'leader-elect-retry-period': '500ms'};
-const quick = (image: string): string[] =>
+const quick = (image: string | null): string[] =>
   [
     {
       kind: 'ClusterConfiguration',
@@ -47,16 +48,16 @@ const quick = (image: string): string[] =>
   ].map(patch => stringify(patch));
 
 /** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
-function smallKeys(image: string): Values {
-  const [, version] = /:v?(\d+\.\d+\.\d+)/.exec(image) ?? [];
-  if (version === undefined) return {};
+function smallKeys(image: string | null): Values {
+  const version = kubernetesIn(image);
+  if (version === null) return {};
   return lt(version, '1.36.0')
     ? {featureGates: {PublicKeysECDSA: true}}
     : {encryptionAlgorithm: 'ECDSA-P256'};
 }
 
-/** kind's configuration: ours for this node image, with `more` merged in. */
-export function kindConfig([first]: Family[], more: Values | null, image: string): Values {
+/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
+export function kindConfig([first]: Family[], more: Values | null, image: string | null): Values {
   const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
   if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
     throw badInput(
@@ -67,11 +68,27 @@ export function kindConfig([first]: Family[], more: Values | null, image: string
       kind: 'Cluster',
       apiVersion: 'kind.x-k8s.io/v1alpha4',
       networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})},
-      kubeadmConfigPatches: quick(image)
+      kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image))
     },
     more ?? {}
   ) as Values;
 }
+
+/** Whether a node of this configuration has an image of its own, which `--image` would replace. */
+export const hasImages = (config: Values): boolean =>
+  nodesOf(config).some(({image}) => image !== undefined);
+
+/** The image that the first control-plane node runs; `image` where it has none of its own. */
+export function controlPlaneImage(config: Values, image: string | null): string | null {
+  const found = nodesOf(config).find(({role = 'control-plane'}) => role === 'control-plane');
+  return found?.image ?? image;
+}
+
+/** The same with an image for each node that has none of its own. */
+export const withImage = (config: Values, image: string): Values => ({
+  ...config,
+  nodes: nodesOf(config).map(node => ({image, ...node}))
+});
 
 /** The same with a directory of this machine mounted, read-only, into every node. */
 export const withMount = (config: Values, hostPath: string, containerPath: string): Values => ({
@@ -94,7 +111,13 @@ export function nodeNames(cluster: string, config: Values): string[] {
   });
 }
 
-function nodesOf({nodes = [{}]}: Values): {role?: string; extraMounts?: Values[]}[] {
+interface Node {
+  role?: string;
+  image?: string;
+  extraMounts?: Values[];
+}
+
+function nodesOf({nodes = [{}]}: Values): Node[] {
   if (Array.isArray(nodes) && nodes.length > 0) return nodes.map(node => mapping(node, 'nodes'));
   throw badInput(
     'kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`'

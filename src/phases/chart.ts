@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {maxSatisfying, rcompare, valid} from 'semver';
+import {valid} from 'semver';
 import {parse} from 'yaml';
 import {downloadText, mirrored, wrongChecksum} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
@@ -10,11 +10,14 @@ import {CommandError, must, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {type Chart, readChart} from '../versions/chart.ts';
+import {chooseOperator} from '../versions/operator.ts';
 import {chartIndex, charts, chartUrl} from '../versions/pins.ts';
+
+type ChartInputs = Pick<Inputs, 'operator-version' | 'operator-chart' | 'mirror'>;
 
 /** Finds or fetches the chart, holds it to its digest, and reads it. */
 export async function provideChart(
-  inputs: Inputs,
+  inputs: ChartInputs,
   directory: string,
   work: Work,
   sh: Sh
@@ -27,8 +30,13 @@ export async function provideChart(
       must(sh, ['helm', 'show', 'values', file], {seconds: 60}),
       archive ? must(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
     ]);
-    const chart = readChart(about, values);
-    const crds = path.join(archive ? path.join(directory, chart.name) : file, 'crds');
+    const {name} = parse(about) as {name: string};
+    const crds = path.join(archive ? path.join(directory, name) : file, 'crds');
+    const [api, checkout] = await Promise.all([
+      textOf(path.join(crds, 'sailoperator.io_istios.yaml')),
+      archive ? '' : textOf(path.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
+    ]);
+    const chart = readChart(about, values, api, checkout);
     return {path: file, url, crds, ...chart};
   } catch (error) {
     const given = inputs['operator-chart'];
@@ -39,10 +47,13 @@ export async function provideChart(
   }
 }
 
+/** A file's text; nothing where there is none. */
+const textOf = async (file: string): Promise<string> => fs.readFile(file, 'utf8').catch(() => '');
+
 const isDirectory = async (file: string): Promise<boolean> =>
   (await fs.stat(file).catch(() => null))?.isDirectory() ?? false;
 
-async function locate(inputs: Inputs, directory: string, work: Work, sh: Sh) {
+async function locate(inputs: ChartInputs, directory: string, work: Work, sh: Sh) {
   const given = inputs['operator-chart'];
   if (given !== null && !given.includes('://')) return {file: given, url: null};
   const wanted = given === null ? await released(inputs) : {url: given, sha256: null};
@@ -85,18 +96,13 @@ async function pull(url: string, directory: string, work: Work, sh: Sh): Promise
 }
 
 /** The URL and digest of a released chart. */
-async function released({'operator-version': asked, mirror}: Inputs) {
+async function released({'operator-version': asked, mirror}: ChartInputs) {
   const exact = valid(asked) !== null;
   const known = exact && mirror === null ? charts[asked] : undefined;
   if (known !== undefined) return {url: chartUrl(asked), sha256: known};
   const published = await readIndex(mirror);
-  const version = exact ? asked : maxSatisfying(Object.keys(published), `~${asked}.0`);
-  const sha256 = published[version ?? ''];
-  if (version !== null && sha256 !== undefined) return {url: chartUrl(version), sha256};
-  const all = Object.keys(published).sort(rcompare).join(', ');
-  throw badInput(
-    `operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`
-  );
+  const version = chooseOperator(asked, Object.keys(published));
+  return {url: chartUrl(version), sha256: published[version] ?? null};
 }
 
 /** Version → digest, from the Helm repository; what we carry where it cannot be reached. */

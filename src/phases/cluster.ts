@@ -8,7 +8,8 @@ import {controlPlane, untilSucceeds} from './node.ts';
 type Cluster = Plan['cluster'];
 
 export const createCommand = ({cluster, directory}: Plan): string[] => [
-  ...['kind', 'create', 'cluster', '--name', cluster.name, '--image', cluster.image],
+  ...['kind', 'create', 'cluster', '--name', cluster.name],
+  ...(cluster.image === null ? [] : ['--image', cluster.image]),
   ...[
     '--config',
     path.join(directory, 'kind.yaml'),
@@ -39,6 +40,17 @@ const taken = (name: string): Fault =>
   badInput(
     `cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`
   );
+
+/** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
+export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh): Promise<void> {
+  if (!needsCgroup2) return;
+  const said = await must(sh, ['docker', 'info', '--format', '{{json .}}'], {seconds: 20});
+  const {CgroupVersion: version} = JSON.parse(said) as {CgroupVersion?: string};
+  if (version !== '1') return;
+  throw badInput(
+    `kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
+  );
+}
 
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
 export async function createCluster(plan: Plan, sh: Sh, refused: () => void): Promise<void> {

@@ -24,8 +24,12 @@ const versionCommands: Record<ToolName, string[]> = {
 };
 
 /** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
-export async function provideTool(name: ToolName, inputs: Inputs, sh: Sh): Promise<Tool> {
-  const asked = inputs[`${name}-version`];
+export async function provideTool<Name extends ToolName>(
+  name: Name,
+  inputs: Pick<Inputs, `${Name}-version` | 'mirror'>,
+  sh: Sh
+): Promise<Tool> {
+  const asked: string = inputs[`${name}-version` as const];
   const directory =
     asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
   if (asked !== 'path') core.addPath(directory);

@@ -18,8 +18,10 @@ import {
 } from '../manifests/samples.ts';
 import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
-import {type Chart, chooseIstio} from '../versions/chart.ts';
+import type {Chart} from '../versions/chart.ts';
+import {chooseIstio} from '../versions/istio.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
+import {chooseNodes, type Nodes} from './nodes.ts';
 
 /** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples';
@@ -28,12 +30,9 @@ export type ImageUser = 'operator' | 'istiod' | 'samples';
 export interface Plan {
   /** The private directory of this run. */
   directory: string;
-  cluster: {
+  cluster: Nodes & {
     name: string;
-    image: string;
     families: [Family, Family];
-    /** kind's configuration. */
-    config: Values;
     nodes: string[];
     context: string;
     kubeconfig: string;
@@ -69,19 +68,19 @@ export interface Plan {
 /** The documentation's sample files, by their names there; from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
 
-/** Inputs, the chart, the samples and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
+/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
 export function makePlan(
   inputs: Inputs,
   chart: Chart,
   given: SampleFiles | null,
   directory: string,
+  kindVersion: string,
   own: OwnSample[] = []
 ): Plan {
-  const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
   const offer = chooseIstio(inputs['istio-version'], chart);
+  const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
   const cni = inputs['istio-cni'] === 'true';
   const mesh = {
-    operator: chart.version,
     version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni
@@ -111,10 +110,9 @@ export function makePlan(
     directory,
     cluster: {
       name,
-      image: inputs['node-image'],
+      ...nodes,
       families: inputs['ip-families'],
-      config: kind,
-      nodes: nodeNames(name, kind),
+      nodes: nodeNames(name, nodes.config),
       context: `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
     },
@@ -134,7 +132,7 @@ export function makePlan(
       samples: unique([offer?.proxy ?? '', ...manifests.images])
     },
     files: {
-      'kind.yaml': kindYaml(kind),
+      'kind.yaml': kindYaml(nodes.config),
       ...common,
       'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
@@ -143,7 +141,7 @@ export function makePlan(
     },
     workloads: [...workloads, ...manifests.pods],
     shown: {
-      'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, inputs['node-image'])),
+      'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image)),
       ...common,
       ...(cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
       'istio.yaml': istioYaml(withoutValues)

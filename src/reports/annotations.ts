@@ -20,14 +20,16 @@ const mostOfMessage = 8000;
 
 /**
  * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
- * for all flaky checks. What follows from another check is counted, not repeated.
+ * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
  */
 export const annotations = (results: Results): Annotation[] =>
-  [...failure(results), ...otherFailures(results), ...flaky(results)].map(one => ({
-    ...one,
-    title: line(one.title, mostOfTitle),
-    message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
-  }));
+  [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(
+    one => ({
+      ...one,
+      title: line(one.title, mostOfTitle),
+      message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+    })
+  );
 
 function verdictLine(results: Results): string {
   const {words, facts, rehearsal} = headline(results);
@@ -70,6 +72,9 @@ const annotate = (check: CheckResult): Annotation => ({
     ...(check.reason ? [line(check.reason)] : [])
   ].join('\n')
 });
+
+const warnings = (results: Results): Annotation[] =>
+  results.warnings.map(message => ({level: 'warning', title: 'Versions', message}));
 
 function flaky(results: Results): Annotation[] {
   const checks = flakyChecks(results);

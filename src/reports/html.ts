@@ -62,6 +62,7 @@ export const html = (results: Results): string =>
 <main>
 ${verdict(results)}
 ${failure(results)}
+${warnings(results)}
 ${flaky(results)}
 ${gridTables(grids(results))}
 ${phases(results)}
@@ -305,6 +306,10 @@ const place = ({kind, namespace, name}: Place): Markup =>
   markup`${line(kind)} ${code(`${namespace}/${name}`)}`;
 
 // ---- Versions, and how to run it again ----
+
+/** What does not fit together. */
+const warnings = (results: Results): Markup[] =>
+  results.warnings.map(one => markup`<p class="rehearsal">${line(one, 500)}</p>`);
 
 function versions(results: Results): Markup {
   const rows = versionRows(results).map(

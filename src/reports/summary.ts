@@ -42,6 +42,7 @@ export const summary = (results: Results): string =>
     [
       verdict(results),
       ...failure(results),
+      ...warnings(results),
       ...gridBlocks(grids(results)),
       ...flaky(results),
       ...failed(results),
@@ -110,6 +111,10 @@ function verdict(results: Results): Block {
   const first = `## ${icon} ${[words, ...facts].map(part => text(part)).join(' · ')}`;
   return whole(rehearsal ? `${first}\n\n> ${text(rehearsal)}` : first);
 }
+
+/** What does not fit together; it may be what broke, so it is told above the grid. */
+const warnings = (results: Results): Block[] =>
+  results.warnings.map(one => whole(`> ⚠️ ${text(one, 500)}`));
 
 function failure(results: Results): Block[] {
   if (results.failure === null) return [];

@@ -131,6 +131,8 @@ export interface Results {
   rehearsal: null | {recording: string};
   /** By name: action, kind, kubernetes, kubectl, helm, operator, istio. Null: not asked for, or not found out. */
   versions: Record<string, {asked: string | null; found: string | null}>;
+  /** What does not fit together, each in a sentence: a Kubernetes that the Istio version does not support. */
+  warnings: string[];
   /** Those that were given; YAML ones as a digest, for they may hold credentials. */
   inputs: Record<string, string>;
   cluster: {

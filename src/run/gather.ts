@@ -1,6 +1,7 @@
 import about from '../../package.json' with {type: 'json'};
 import {givenInputs} from '../inputs/inputs.ts';
 import {type Results, schema} from '../results/results.ts';
+import {unsupported} from '../versions/kubernetes.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {Known} from './known.ts';
 
@@ -16,7 +17,10 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
     versions: {
       action: {asked: null, found: `v${about.version}`},
       kind: tool(run, 'kind'),
-      kubernetes: {asked: inputs?.['node-image'] ?? null, found: run.kubernetes ?? null},
+      kubernetes: {
+        asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
+        found: run.kubernetes ?? null
+      },
       kubectl: tool(run, 'kubectl'),
       helm: tool(run, 'helm'),
       operator: {
@@ -25,6 +29,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
       },
       istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
     },
+    warnings: warnings(run),
     inputs: givenInputs(),
     cluster: plan
       ? {
@@ -51,6 +56,15 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
       }))
     }))
   };
+}
+
+/** What was found, or else what was planned, and does not fit together. */
+function warnings({plan, istio, kubernetes}: Known): string[] {
+  const told = unsupported(
+    istio ?? plan?.istio.expected ?? null,
+    kubernetes ?? plan?.cluster.kubernetes ?? null
+  );
+  return told === null ? [] : [told];
 }
 
 /** The recording that is played; null on a real run. */

@@ -6,7 +6,7 @@ import {CommandError} from '../base/sh.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {provideChart} from '../phases/chart.ts';
-import {cordon, createCluster, refuseTaken, uncordon} from '../phases/cluster.ts';
+import {cordon, createCluster, refuseCgroup1, refuseTaken, uncordon} from '../phases/cluster.ts';
 import {findLocal, imagesIn, importImages, pullImages, saveImages} from '../phases/images.ts';
 import {
   applyCommand,
@@ -253,9 +253,9 @@ function checkPhase<Given>(
   };
 }
 
-/** Sees that the name is free, and tells post that a cluster is about to be made. */
+/** Sees that the name is free and the node image can start, and tells post that a cluster is about to be made. */
 async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
-  await refuseTaken(cluster.name, sh);
+  await Promise.all([refuseTaken(cluster.name, sh), refuseCgroup1(cluster, sh)]);
   save({cluster: cluster.name});
 }
 

@@ -17,6 +17,7 @@ import {script} from '../reports/script.ts';
 import {writeReports} from '../reports/write.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
+import {skewed, unsupported} from '../versions/kubernetes.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {gather, rehearsal} from './gather.ts';
 import {phases, preparations} from './graph.ts';
@@ -71,9 +72,11 @@ async function job(run: Known): Promise<Ending> {
     known(run.chart, 'chart'),
     run.samples ?? null,
     run.directory,
+    known(kind, 'kind').version,
     samplesOf(run.ledger.asked)
   );
   run.plan = plan;
+  tellVersions(run, plan);
   if (inputs['dry-run']) {
     group('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
     const nothing = gather(run, {result: 'passed', failure: null, checks: []});
@@ -93,6 +96,15 @@ const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...pl
   files: Object.keys(plan.files),
   checks: ledger.asked.map(({id}) => id)
 });
+
+/** Says beforehand what does not fit together. */
+function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {
+  for (const told of [
+    unsupported(istio.expected, cluster.kubernetes),
+    skewed(tools.kubectl?.version ?? null, cluster.kubernetes)
+  ])
+    if (told !== null) say(clock(), 'plan', told);
+}
 
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
 async function privateDirectory(run: Known, name: string): Promise<string> {

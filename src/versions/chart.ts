@@ -1,8 +1,9 @@
-import {maxSatisfying, valid} from 'semver';
+import {lt} from 'semver';
 import {parse} from 'yaml';
 import {badInput} from '../base/fault.ts';
+import {type Entry, isName, readCheckout, readCrd} from './lists.ts';
 
-/** An Istio version that the operator can install, and its images. */
+/** An Istio version that the operator can install, and its images; empty where the chart does not name them. */
 export interface Offer {
   /** As the Istio resource names it, `v1.30.3`. */
   version: string;
@@ -23,45 +24,72 @@ export interface Chart {
   version: string;
   /** The operator's image; null where the chart does not say. */
   image: string | null;
-  /** The operator's default first; empty for charts before 1.26, which do not list them. */
+  /** What the operator can install, its default first. Empty where nothing tells. */
   offers: Offer[];
+  /** Other names that the Istio resource has for a version: `v1.30-latest` → `v1.30.3`. */
+  aliases: Record<string, string>;
+  /** Versions and aliases that the API server still takes, and the operator refuses to install. */
+  endOfLife: string[];
 }
 
-/** Reads Chart.yaml and values.yaml. */
-export function readChart(about: string, values: string): Omit<Chart, 'path' | 'url' | 'crds'> {
+/**
+ * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
+ * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
+ */
+export function readChart(
+  about: string,
+  values: string,
+  crds = '',
+  checkout = ''
+): Omit<Chart, 'path' | 'url' | 'crds'> {
   const {name, version} = parse(about) as {name: string; version: string};
   const {image, deployment} = (parse(values) ?? {}) as {
     image?: string;
     deployment?: {annotations?: Record<string, string>};
   };
-  return {name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {})};
+  const annotated = readOffers(deployment?.annotations ?? {});
+  const api = readCrd(crds, annotated.size > 0 ? [...annotated.keys()] : null);
+  if (api.served.length > 0 ? !api.served.includes('v1') : lt(version, '1.0.0')) throw old(version);
+  const entries = readCheckout(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
+  const offers = entries
+    .filter(({ref, eol}) => ref === null && !eol)
+    .map(({name}) => annotated.get(name) ?? unnamed(name));
+  return {
+    name,
+    version,
+    image: image ?? null,
+    offers: defaultFirst(offers, api.default),
+    aliases: Object.fromEntries(
+      entries.flatMap(({name, ref, eol}) => (ref === null || eol ? [] : [[name, ref]]))
+    ),
+    endOfLife: entries.filter(({eol}) => eol).map(({name}) => name)
+  };
+}
+
+const plain = (name: string): Entry => ({name, ref: null, eol: false});
+
+const unnamed = (version: string): Offer => ({version, istiod: '', proxy: '', cni: ''});
+
+/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
+function defaultFirst(offers: Offer[], name: string | null): Offer[] {
+  const first = offers.filter(({version}) => version === name);
+  return [...first, ...offers.filter(({version}) => version !== name)];
 }
 
 /** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations: Record<string, string>): Offer[] {
+function readOffers(annotations: Record<string, string>): Map<string, Offer> {
   const offers = new Map<string, Offer>();
   for (const [key, image] of Object.entries(annotations)) {
     const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-    if (tag === undefined) continue;
+    if (tag === undefined || !isName(tag)) continue;
     const version = tag.replaceAll('_', '.');
-    const offer = offers.get(version) ?? {version, istiod: '', proxy: '', cni: ''};
-    offers.set(version, {...offer, [part as 'istiod' | 'proxy' | 'cni']: image});
+    offers.set(version, {...(offers.get(version) ?? unnamed(version)), [part ?? '']: image});
   }
-  return [...offers.values()];
+  return offers;
 }
 
-/** The version to install, as the Istio resource names it. Throws a Fault that lists what there is. */
-export function chooseIstio(asked: string | null, {version, offers}: Chart): Offer | null {
-  if (asked === null) return offers[0] ?? null;
-  const names = offers.map(offer => offer.version);
-  const exact = valid(asked) !== null;
-  if (offers.length === 0 && exact) return {version: `v${asked}`, istiod: '', proxy: '', cni: ''};
-  const chosen = exact ? `v${asked}` : maxSatisfying(names, `~${asked}.0`);
-  const offer = offers.find(offer => offer.version === chosen);
-  if (offer) return offer;
-  throw badInput(
-    offers.length === 0
-      ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
-      : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`
+// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
+const old = (version: string) =>
+  badInput(
+    `operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`
   );
-}

@@ -47,10 +47,6 @@ export const tools: Record<ToolName, ToolPin> = {
   }
 };
 
-/** The default of kind v0.33.0, from its release notes. */
-export const nodeImage =
-  'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
-
 /** The newest release that the Action was tried with. */
 export const operatorVersion = '1.30.3';
 

@@ -1,0 +1,71 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import * as core from '@actions/core';
+import {Fault} from './base/fault.ts';
+import {oneLine, say} from './base/log.ts';
+import type {Sh} from './base/sh.ts';
+import {type MatrixInputs, readMatrixInputs} from './inputs/matrix.ts';
+import {provideChart} from './phases/chart.ts';
+import {provideTool} from './phases/tools.ts';
+import {matrixHeadline, matrixSummary} from './reports/matrix.ts';
+import {planCells} from './versions/cells.ts';
+import {releases} from './versions/istio.ts';
+
+/** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
+export async function matrix(sh: Sh): Promise<void> {
+  try {
+    const inputs = readMatrixInputs();
+    const {operator, installable} = await operatorOf(inputs, sh);
+    const {cells, leftOut} = planCells({
+      operator,
+      installable,
+      istio: inputs['istio-versions'],
+      kubernetes: inputs['kubernetes-versions'],
+      families: inputs['ip-families'],
+      modes: inputs['dataplane-modes'],
+      max: inputs.max
+    });
+    core.info(matrixHeadline(operator, cells, leftOut));
+    for (const {name} of cells) core.info(`  ${name}`);
+    for (const {name, reason} of leftOut) core.info(`  left out: ${name}: ${oneLine(reason)}`);
+    if (leftOut.length > 0) core.notice(matrixHeadline(operator, cells, leftOut));
+    core.setOutput('matrix', JSON.stringify({include: cells}));
+    core.setOutput('count', cells.length);
+    core.setOutput('left-out', JSON.stringify(leftOut));
+    if (process.env.GITHUB_STEP_SUMMARY)
+      await core.summary.addRaw(matrixSummary(operator, cells, leftOut)).write();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    core.setFailed(`${error.message}\n${error.because.hint}`);
+  }
+}
+
+/** The operator's version and what it can install: of a release that we know without fetching anything. */
+async function operatorOf(inputs: MatrixInputs, sh: Sh) {
+  const asked = inputs['operator-version'];
+  const known = inputs['operator-chart'] === null ? releases[asked] : undefined;
+  if (known !== undefined) return {operator: asked, installable: known};
+  const chart = await chartOf(inputs, sh);
+  return {operator: chart.version, installable: chart.offers.map(({version}) => version)};
+}
+
+async function chartOf(inputs: MatrixInputs, sh: Sh) {
+  const directory = path.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
+  await fs.mkdir(directory, {recursive: true, mode: 0o700});
+  const start = performance.now();
+  const clock = () => (performance.now() - start) / 1000;
+  const waitFor = (what: string | null) => {
+    if (what !== null) say(clock(), 'chart', `waiting for ${what}`);
+  };
+  try {
+    await provideTool('helm', inputs, sh);
+    return await provideChart(
+      inputs,
+      directory,
+      {signal: new AbortController().signal, clock, waitFor},
+      sh
+    );
+  } finally {
+    await fs.rm(directory, {recursive: true, force: true});
+  }
+}

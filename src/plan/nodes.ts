@@ -1,0 +1,64 @@
+import {badInput} from '../base/fault.ts';
+import type {Inputs} from '../inputs/inputs.ts';
+import type {Values} from '../inputs/readers.ts';
+import {controlPlaneImage, hasImages, kindConfig, withImage} from '../manifests/kind.ts';
+import {
+  chooseKubernetes,
+  kubernetesIn,
+  needsCgroup2,
+  nodeImageOf,
+  refuseOldKind,
+  supportedBy
+} from '../versions/kubernetes.ts';
+import {tools} from '../versions/pins.ts';
+
+export interface Nodes {
+  /** The node image that kind is asked for; null: its own default, or the images that `kind-config` has. */
+  image: string | null;
+  /** The Kubernetes version that comes of it, such as `1.36.4`; null where no tag tells it. */
+  kubernetes: string | null;
+  /** We chose a published image that does not start on cgroup v1. */
+  needsCgroup2: boolean;
+  /** kind's configuration. */
+  config: Values;
+}
+
+/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
+export function chooseNodes(inputs: Inputs, kind: string, istio: string | null): Nodes {
+  const more = inputs['kind-config'] ?? {};
+  const image = chooseImage(inputs, kind, istio);
+  const runs = controlPlaneImage(more, image);
+  const kubernetes = kubernetesIn(runs);
+  refuseOldKind(kind, kubernetes);
+  const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image);
+  const ours = runs === image && inputs['node-image'] === null;
+  return {
+    image: hasImages(more) ? null : image,
+    kubernetes,
+    needsCgroup2:
+      ours && needsCgroup2(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
+    config: hasImages(more) && image !== null ? withImage(config, image) : config
+  };
+}
+
+/** The node image to ask kind for; null: what this kind has by default. */
+function chooseImage(inputs: Inputs, kind: string, istio: string | null): string | null {
+  const asked = inputs['kubernetes-version'];
+  refuseUnused(inputs);
+  if (inputs['node-image'] !== null) return inputs['node-image'];
+  if (asked !== null) return nodeImageOf(chooseKubernetes(asked));
+  if (kind !== tools.kind.version) return null; // it knows best what it can start
+  const [newest] = supportedBy(istio);
+  return newest === undefined ? null : nodeImageOf(newest);
+}
+
+/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
+function refuseUnused(inputs: Inputs): void {
+  const name = (['node-image', 'kubernetes-version'] as const).find(name => inputs[name] !== null);
+  const nodes = inputs['kind-config']?.nodes;
+  if (name === undefined || !Array.isArray(nodes)) return;
+  if (!nodes.every(node => node?.image !== undefined)) return;
+  throw badInput(
+    `${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`
+  );
+}
