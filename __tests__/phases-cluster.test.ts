@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
+  containersOf,
   cordon,
   createCluster,
   createCommand,
@@ -45,6 +46,13 @@ describe('a name', () => {
     const sh = fakeSh({'kind get clusters': 'kind\nistio-ds\n'});
     await expect(refuseTaken('istio-ds', sh)).rejects.toMatchObject(taken);
   });
+});
+
+test('the containers of a cluster are told by kind’s label', async () => {
+  const line =
+    'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.io.kind.cluster=istio-ds';
+  expect(await containersOf('istio-ds', fakeSh({[line]: 'a1\nb2\n'}))).toEqual(['a1', 'b2']);
+  expect(await containersOf('istio-ds', fakeSh({[line]: ''}))).toEqual([]);
 });
 
 describe('createCluster', () => {

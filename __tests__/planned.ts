@@ -39,4 +39,5 @@ export const planOf = (
   given: Record<string, string> = {},
   more: Partial<Chart> = {},
   samples: SampleFiles | null = null
-): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work');
+): Plan =>
+  makePlan(inputsOf({'cluster-name': 'istio-ds', ...given}), {...chart, ...more}, samples, '/work');

@@ -215,14 +215,29 @@ async function standardInput() {
   return stored(input.value());
 }
 
+/** A claim holds a token of its own run, which no recording can have: these volumes are the rehearsal's own. */
+function claim() {
+  const [noun, verb, ...more] = rest;
+  if (program !== 'docker' || noun !== 'volume') return null;
+  const file = path.join(directory, digest(more.at(-1)));
+  if (verb === 'create') fs.writeFileSync(file, more[1].replace(/^[^=]*=/, ''));
+  return {code: 0, stdout: verb === 'inspect' ? fs.readFileSync(file, 'utf8') : more.at(-1)};
+}
+
+/** What a run has been asking since later than the recording, and goes on without when nothing is said. */
+const later = [/^docker ps .*--filter label=io\.x-k8s\.io\.kind\.cluster=/];
+
 /** Answers from the recording: the n-th call of a key gets its n-th answer, and the last one stands. */
 async function replay() {
+  const own = claim();
+  if (own) return answer(own);
   const stdin = await standardInput();
   const file = path.join(directory, 'answers', `${digest(JSON.stringify(argv))}.json`);
   const known = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : [];
   const binary = known.some(call => typeof call.stdin === 'object');
   const calls = binary ? known : known.filter(call => (call.stdin ?? '') === stdin);
   if (calls.length === 0) {
+    if (later.some(asked => asked.test(argv.join(' ')))) return answer({code: 0});
     const note = known.length > 0 ? ' (recorded with other standard input)' : '';
     const command = `${argv.join(' ').replace(/\s+/g, ' ')}${note}`;
     fs.appendFileSync(path.join(directory, 'misses'), `${command}\n`);

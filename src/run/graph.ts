@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
 import {get, type Thing} from '../base/kube.ts';
@@ -6,7 +7,8 @@ import {CommandError} from '../base/sh.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {provideChart} from '../phases/chart.ts';
-import {cordon, createCluster, refuseTaken, uncordon} from '../phases/cluster.ts';
+import {claimName, releaseName} from '../phases/claim.ts';
+import {containersOf, cordon, createCluster, refuseTaken, uncordon} from '../phases/cluster.ts';
 import {findLocal, imagesIn, importImages, pullImages, saveImages} from '../phases/images.ts';
 import {
   applyCommand,
@@ -81,7 +83,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['name'],
       run: async () => {
         await createCluster(plan, sh, () => run.save({cluster: null}));
-        run.save({made: true});
+        run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
+        await release(run); // from now on its containers show that the name is taken
       }
     },
     {
@@ -242,10 +245,19 @@ function checkPhase<Given>(
   };
 }
 
-/** Sees that the name is free, and tells post that a cluster is about to be made. */
-async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
-  await refuseTaken(cluster.name, sh);
-  save({cluster: cluster.name});
+/** Sees that the name is free, takes it, and tells post that a cluster is about to be made. */
+async function claim(run: Known, {cluster: {name}}: Plan): Promise<void> {
+  run.claim = {name, token: randomUUID()};
+  run.save({claim: run.claim});
+  await claimName(name, run.claim.token, run.sh);
+  await refuseTaken(name, run.sh); // after it: whoever had the name before has either a cluster by now, or none
+  run.save({cluster: name});
+}
+
+async function release({claim, sh, save}: Known): Promise<void> {
+  const {name, token} = known(claim, 'claim');
+  await releaseName(name, token, sh);
+  save({claim: null});
 }
 
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
