@@ -4,6 +4,7 @@ import {CheckFailed, Fault} from '../base/fault.ts';
 import {get, type Thing} from '../base/kube.ts';
 import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {provideChart} from '../phases/chart.ts';
@@ -180,8 +181,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'look',
       needs: ['samples', 'plain samples'],
-      run: async () => {
-        run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+      run: async work => {
+        const kinds = 'nodes,deployments,pods,services,endpointslices';
+        run.things = await until(work, async () => ({
+          is: 'done',
+          value: await get<Thing>(sh, kinds, '-A')
+        }));
       }
     },
     ...standingPhases(false),
