@@ -9,6 +9,8 @@ const runner = eachOnRunner();
 const untouched: State = {
   cluster: null,
   made: false,
+  containers: [],
+  claim: null,
   work: null,
   kind: null,
   undo: [],
@@ -79,6 +81,61 @@ describe('cleanUp', () => {
     expect(calls[1]).toBe(calls[0]);
     expect(left).toBe(false);
   }, 20_000);
+
+  describe('told by the containers', () => {
+    const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=mine';
+    const deletion = `kind delete cluster --name mine --kubeconfig `;
+    const containers = ['a1', 'b2'];
+    const calls = async (there: Answer) => {
+      const sh = fakeSh(([program]) => (program === 'docker' ? there : ''));
+      await cleanUp({...untouched, cluster: 'mine', made: true, containers}, sh);
+      return sh.calls;
+    };
+
+    test.each<[string, Answer]>([
+      ['all that it made', 'a1\nb2\n'],
+      ['some of it', 'b2\n'],
+      ['nothing', ''],
+      ['what Docker does not tell', {code: 1, stderr: 'Cannot connect to the Docker daemon'}]
+    ])('%s is deleted', async (_, there) => {
+      expect(await calls(there)).toEqual([listing, expect.stringContaining(deletion)]);
+    });
+
+    test.each([['c3\n'], ['a1\nc3\n']])(
+      'another’s cluster of that name is left: %j',
+      async there => {
+        expect(await calls(there)).toEqual([listing]);
+        expect(runner.log()).toMatch(/^::warning::The cluster mine is left: /);
+      }
+    );
+  });
+
+  describe('a claim that is left', () => {
+    const claim = {name: 'mine', token: 'ours'};
+    const inspect =
+      'docker volume inspect --format {{index .Labels "dual-stack-check.claim"}} mine.dual-stack-check-claim';
+    const remove = 'docker volume rm mine.dual-stack-check-claim';
+    const released = async (state: Partial<State>, owner: Answer) => {
+      const sh = fakeSh(command => (command.join(' ') === inspect ? owner : ''));
+      await cleanUp({...untouched, made: true, claim, ...state}, sh);
+      return sh.calls;
+    };
+
+    test.each<[string, Partial<State>]>([
+      ['before anything was made', {}],
+      ['with a cluster', {cluster: 'mine'}],
+      ['with a cluster that is kept', {cluster: 'mine', cleanup: 'never'}]
+    ])('is given back, last of all: %s', async (_, state) => {
+      expect((await released(state, 'ours\n')).slice(-2)).toEqual([inspect, remove]);
+    });
+
+    test.each<[string, Answer]>([
+      ['somebody else’s', 'theirs\n'],
+      ['gone', {code: 1, stderr: 'no such volume'}]
+    ])('that is %s stays so', async (_, owner) => {
+      expect(await released({}, owner)).toEqual([inspect]);
+    });
+  });
 
   test('says what could not be deleted, as one line, and fails', async () => {
     const before = process.exitCode;

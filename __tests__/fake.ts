@@ -34,6 +34,22 @@ export function fakeSh(
   return Object.assign(sh, {calls});
 }
 
+/** A Docker engine, as far as it keeps volumes and containers: it makes one volume of a name, whose labels are those of the first who asked. */
+export function engine(volumes: Record<string, string> = {}) {
+  const containers: string[] = [];
+  const answer = ([, noun, verb, ...rest]: string[]): Answer | undefined => {
+    const name = rest.at(-1) ?? '';
+    if (noun === 'ps') return containers.map(id => `${id}\n`).join('');
+    if (noun !== 'volume') return undefined;
+    if (verb === 'create') volumes[name] ??= /=(.*)/.exec(rest[1] ?? '')?.[1] ?? '';
+    const owner = volumes[name];
+    if (owner === undefined) return {code: 1, stderr: `Error: No such volume: ${name}`};
+    if (verb === 'rm') delete volumes[name];
+    return verb === 'inspect' ? `${owner}\n` : `${name}\n`;
+  };
+  return {volumes, containers, answer};
+}
+
 /** What a client was asked in one call. */
 export interface Round {
   namespace: string;

@@ -3,14 +3,14 @@ import type {Phase} from '../src/base/schedule.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {phases, preparations, without} from '../src/run/graph.ts';
 import {type Known, startKnowing} from '../src/run/known.ts';
-import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
+import {type Answer, eachOnRunner, engine, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {node} from './things.ts';
 
 eachOnRunner();
 
 /** A run with these inputs, as far as its phases are concerned. */
-function planned(given: Record<string, string> = {}, answers: Record<string, Answer> = {}) {
+function planned(given: Record<string, string> = {}, answers: Parameters<typeof fakeSh>[0] = {}) {
   const saved: object[] = [];
   const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
   run.inputs = inputsOf(given);
@@ -185,33 +185,55 @@ describe('without', () => {
 });
 
 describe('the name', () => {
-  const claim = async (clusters: string, cgroup = '2') => {
-    const {after, saved} = planned(
-      {},
-      {
-        'kind get clusters': clusters,
-        'docker info --format {{json .}}': JSON.stringify({CgroupVersion: cgroup})
-      }
+  const mine = {name: 'istio-ds', token: expect.any(String)};
+  /** Claims it from a Docker on which these clusters are, and perhaps somebody else's claim. */
+  const claim = async (clusters: string, owner?: string, cgroup = '2') => {
+    const docker = engine(owner === undefined ? {} : {'istio-ds.dual-stack-check-claim': owner});
+    const {after, saved, run} = planned({}, command =>
+      command[0] === 'kind'
+        ? clusters
+        : command[1] === 'info'
+          ? JSON.stringify({CgroupVersion: cgroup})
+          : docker.answer(command)
     );
-    const error = await after
-      .find(({name}) => name === 'name')
+    const phase = (wanted: string) => after.find(({name}) => name === wanted);
+    const error = await phase('name')
       ?.run(fakeWork())
       .catch((error: Error) => error);
-    return {error, saved};
+    return {error, saved, run, docker, phase};
   };
 
-  test('that is free is told to post, just before the cluster is made', async () => {
-    expect(await claim('')).toEqual({error: undefined, saved: [{cluster: 'istio-ds'}]});
+  test('that is free is claimed, and told to post just before the cluster is made', async () => {
+    const {error, saved, docker} = await claim('');
+    expect(error).toBeUndefined();
+    expect(saved).toEqual([{claim: mine}, {cluster: 'istio-ds'}]);
+    expect(Object.keys(docker.volumes)).toEqual(['istio-ds.dual-stack-check-claim']);
   });
 
   test('that is taken is never told to post: nobody else’s cluster is deleted', async () => {
     const {error, saved} = await claim('istio-ds\n');
     expect(error?.message).toMatch(/exists already/);
-    expect(saved).toEqual([]);
+    expect(saved).toEqual([{claim: mine}]); // which post gives back
+  });
+
+  test('that another run has claimed neither', async () => {
+    const {error, saved, docker} = await claim('', 'theirs');
+    expect(error).toMatchObject({because: {class: 'input'}});
+    expect(error?.message).toMatch(/^cluster-name: found "istio-ds", of which another run/);
+    expect(saved).toEqual([{claim: mine}]);
+    expect(docker.volumes).toEqual({'istio-ds.dual-stack-check-claim': 'theirs'});
+  });
+
+  test('is given back once its containers show that it is taken, and post learns which they are', async () => {
+    const {saved, docker, phase} = await claim('');
+    docker.containers.push('a1', 'b2');
+    await phase('cluster')?.run(fakeWork());
+    expect(saved.slice(2)).toEqual([{made: true, containers: ['a1', 'b2']}, {claim: null}]);
+    expect(docker.volumes).toEqual({});
   });
 
   test('nor is one where the node image cannot start', async () => {
-    const {error, saved} = await claim('', '1');
+    const {error, saved} = await claim('', undefined, '1');
     expect(error?.message).toMatch(
       /^kubernetes-version: found 1.36.4, which does not start on cgroup v1/
     );

@@ -23,7 +23,7 @@ function refusal(inputs: Record<string, string>): Fault {
 describe('readInputs', () => {
   test('takes the defaults where nothing is given', () => {
     expect(readInputs()).toEqual({
-      'cluster-name': 'istio-ds',
+      'cluster-name': expect.stringMatching(/^istio-ds-[0-9a-f]{8}$/),
       'kubernetes-version': null,
       'node-image': null,
       'kind-config': null,
@@ -53,6 +53,11 @@ describe('readInputs', () => {
       mirror: null,
       'dry-run': false
     });
+  });
+
+  test('the cluster has a name of its own where none is given', () => {
+    const names = Array.from({length: 100}, () => readInputs()['cluster-name']);
+    expect(new Set(names).size).toBe(100);
   });
 
   test('an input given as nothing takes its default', () => {

@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
+  containersOf,
   cordon,
   createCluster,
   createCommand,
@@ -84,6 +85,12 @@ describe('cgroup v1', () => {
   ])('is not even asked about with %s', async (_, given) => {
     await expect(refuseCgroup1(planOf(given).cluster, fakeSh({}))).resolves.toBeUndefined();
   });
+});
+
+test('the containers of a cluster are told by kind’s label', async () => {
+  const line = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=istio-ds';
+  expect(await containersOf('istio-ds', fakeSh({[line]: 'a1\nb2\n'}))).toEqual(['a1', 'b2']);
+  expect(await containersOf('istio-ds', fakeSh({[line]: ''}))).toEqual([]);
 });
 
 describe('createCluster', () => {

@@ -53,4 +53,12 @@ export const planOf = (
   samples: SampleFiles | null = null,
   own: OwnSample[] = [],
   kind = tools.kind.version
-): Plan => makePlan(inputsOf(given), {...chart, ...more}, samples, '/work', kind, own);
+): Plan =>
+  makePlan(
+    inputsOf({'cluster-name': 'istio-ds', ...given}),
+    {...chart, ...more},
+    samples,
+    '/work',
+    kind,
+    own
+  );

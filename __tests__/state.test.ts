@@ -18,6 +18,8 @@ describe('the state', () => {
     expect(readState()).toEqual({
       cluster: null,
       made: false,
+      containers: [],
+      claim: null,
       work: null,
       kind: null,
       undo: [],
@@ -47,6 +49,8 @@ describe('the state', () => {
     expect(readState()).toEqual({
       cluster: 'mine',
       made: false,
+      containers: [],
+      claim: null,
       work: null,
       kind: null,
       undo: [],

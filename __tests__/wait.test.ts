@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {Fault, Stopped} from '../src/base/fault.ts';
+import {CommandError} from '../src/base/sh.ts';
 import {type Look, until} from '../src/base/wait.ts';
 import {fakeWork} from './fake.ts';
 
@@ -47,11 +48,6 @@ describe('until', () => {
     expect(await until(work, look, {every: 0, patience: 4})).toBe('it');
   });
 
-  test('outlasts a bad state while something under way may heal it', async () => {
-    const {look, work, count} = looks(...Array<Look<string>>(20).fill(bad), done);
-    expect(await until(work, look, {every: 0, patience: 4, busy: () => count() < 18})).toBe('it');
-  });
-
   test('is stopped in the middle of a pause', async () => {
     const {look, work, count} = looks(waiting);
     const end = until(work, look, {every: 3600});
@@ -67,8 +63,58 @@ describe('until', () => {
     expect(count()).toBe(0);
   });
 
-  test('what the look throws is thrown', async () => {
-    const look = () => Promise.reject(new Error('no kubectl'));
-    await expect(until(fakeWork(), look)).rejects.toThrow('no kubectl');
+  test('what the look throws is thrown, where no command failed', async () => {
+    const look = () => Promise.reject(new Error('a bug'));
+    await expect(until(fakeWork(), look)).rejects.toThrow('a bug');
+  });
+
+  describe('a command that fails', () => {
+    const command = ['kubectl', 'get', 'pods'];
+    /** Each look takes some seconds; those of these numbers fail. */
+    const failing = (seconds: number, fails: (number: number) => boolean, end = 100) => {
+      let count = 0;
+      const work = fakeWork(() => count * seconds);
+      const look = async (): Promise<Look<string>> => {
+        if (fails(++count))
+          throw new CommandError(command, {code: 1, stdout: '', stderr: 'refused', late: false});
+        return count < end ? waiting : done;
+      };
+      const ended = until(work, look, {every: 0});
+      return ended.then(
+        value => ({value, count, waits: work.waits}),
+        error => ({value: error as Error, count, waits: work.waits})
+      );
+    };
+
+    test.each<[string, number, (number: number) => boolean]>([
+      ['once', 1, number => number === 3],
+      ['once, for the 20 s that it may take', 20, number => number === 3],
+      ['twice in a row, 20 s each', 20, number => number === 3 || number === 4],
+      ['often, within a moment', 0.01, number => number < 90],
+      ['every other time', 20, number => number % 2 === 1]
+    ])('%s does not end a wait', async (_, seconds, fails) => {
+      expect(await failing(seconds, fails)).toMatchObject({value: 'it', count: 100});
+    });
+
+    test.each([
+      ['1 s', 1, 11],
+      ['20 s', 20, 3]
+    ])('again and again, %s each, is thrown', async (_, seconds, looked) => {
+      const {value, count} = await failing(seconds, () => true);
+      expect(value).toMatchObject({
+        name: 'CommandError',
+        message: expect.stringMatching(/refused/)
+      });
+      expect(count).toBe(looked);
+    });
+
+    test('is told while it is waited for', async () => {
+      const {waits} = await failing(1, number => number === 1, 3);
+      expect(waits).toEqual([
+        'another look, after: `kubectl get pods` ended with exit code 1: refused',
+        'the pod',
+        null
+      ]);
+    });
   });
 });

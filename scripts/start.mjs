@@ -216,6 +216,8 @@ function without(newer, asked, given = '') {
 
 // ---- what the runner gives an action ----
 
+/** Where no flag says otherwise: here one run is made after the other, and recordings have that name in their commands. */
+const standing = {'cluster-name': 'istio-ds'};
 const FILES = ['OUTPUT', 'STATE', 'ENV', 'PATH', 'STEP_SUMMARY'];
 
 function stageEnvironment({given, bin, env}, temp) {
@@ -229,7 +231,7 @@ function stageEnvironment({given, bin, env}, temp) {
   for (const [, file] of files) fs.writeFileSync(file, '');
   const values = Object.entries(inputs).map(([name, {default: value = ''}]) => [
     `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`,
-    given[name] ?? `${value}`
+    given[name] ?? standing[name] ?? `${value}`
   ]);
   return {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name))),

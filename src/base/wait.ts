@@ -1,6 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Fault, Stopped} from './fault.ts';
 import type {Work} from './schedule.ts';
+import {CommandError} from './sh.ts';
 
 /** What one look found. */
 export type Look<Value> =
@@ -17,31 +18,58 @@ export interface Pace {
   every?: number;
   /** Seconds for which a bad state must hold before it is believed. */
   patience?: number;
-  /** True while something under way may heal a bad state, such as an image transfer. */
-  busy?: () => boolean;
 }
 
-/** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
+// an API server that starts anew, or a machine that is busy, is back within this; it cannot be told from one that is gone sooner
+const failuresInRow = 3;
+const failingSeconds = 10;
+
+/**
+ * Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over; and a
+ * CommandError of a look only when one look after the other has failed, for some seconds.
+ */
 export async function until<Value>(
   work: Work,
   look: () => Promise<Look<Value>>,
-  {every = 0.3, patience = 15, busy = () => false}: Pace = {}
+  {every = 0.3, patience = 15}: Pace = {}
 ): Promise<Value> {
   let badSince: number | null = null;
+  let failing: Failing | null = null;
   for (;;) {
     if (work.signal.aborted) throw new Stopped();
-    const found = await look();
+    const found = await look().catch((error: Error) => error);
+    if (found instanceof Error) {
+      failing = failedAgain(found, failing, work.clock());
+      work.waitFor(`another look, after: ${found.message.slice(0, 300)}`);
+      await pause(every, work.signal);
+      continue;
+    }
+    failing = null;
     if (found.is === 'done') {
       work.waitFor(null);
       return found.value;
     }
     if (found.is === 'lost') throw found.fault;
     work.waitFor(found.for);
-    if (found.is === 'waiting' || busy()) badSince = null;
+    if (found.is === 'waiting') badSince = null;
     else if (badSince === null) badSince = work.clock();
     else if (work.clock() - badSince >= patience) throw found.fault;
     await pause(every, work.signal);
   }
+}
+
+/** Looks that failed one after the other. */
+interface Failing {
+  times: number;
+  since: number;
+}
+
+/** Throws what is no command's failure, or has been failing for long. */
+function failedAgain(error: Error, before: Failing | null, now: number): Failing {
+  if (!(error instanceof CommandError)) throw error;
+  const failing = {times: (before?.times ?? 0) + 1, since: before?.since ?? now};
+  if (failing.times >= failuresInRow && now - failing.since >= failingSeconds) throw error;
+  return failing;
 }
 
 async function pause(seconds: number, signal: AbortSignal): Promise<void> {

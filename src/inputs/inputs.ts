@@ -1,4 +1,4 @@
-import {createHash} from 'node:crypto';
+import {createHash, randomBytes} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as core from '@actions/core';
 import {badInput} from '../base/fault.ts';
@@ -27,12 +27,17 @@ import {
   yamlOrFile
 } from './readers.ts';
 
+const clusterName = matching(
+  /^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/,
+  'at most 48 lower-case letters, digits, dots and dashes'
+);
+
+/** A name that no other run on this Docker host has. */
+const nameOfItsOwn = (): string => `istio-ds-${randomBytes(4).toString('hex')}`;
+
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
-  'cluster-name': matching(
-    /^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/,
-    'at most 48 lower-case letters, digits, dots and dashes'
-  ),
+  'cluster-name': (value: string) => clusterName(value || nameOfItsOwn()),
   'kubernetes-version': or(null, kubernetesRelease),
   'node-image': or(null, image),
   'kind-config': or(null, yamlOrFile),
@@ -68,7 +73,6 @@ const readers = {
 
 /** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
 export const defaults: Partial<Record<keyof typeof readers, string>> = {
-  'cluster-name': 'istio-ds',
   'ip-families': 'ipv4,ipv6',
   'istio-cni': 'auto',
   retries: '1',

@@ -5,7 +5,8 @@ import * as core from '@actions/core';
 import {oneLine} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
 import type {State} from '../plan/state.ts';
-import {deleteCommand} from './cluster.ts';
+import {releaseName} from './claim.ts';
+import {containersOf, deleteCommand} from './cluster.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
 export async function cleanUp(state: State, sh: Sh): Promise<void> {
@@ -13,17 +14,37 @@ export async function cleanUp(state: State, sh: Sh): Promise<void> {
   const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
   if (cluster !== null && keep) {
     for (const command of state.undo) await sh(command, {seconds: 20});
+    await release(state, sh);
     core.info(
       `The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`
     );
     return;
   }
   if (cluster !== null) await deleteCluster(cluster, state, sh);
+  await release(state, sh);
   if (work !== null) await fs.rm(work, {recursive: true, force: true});
 }
 
-async function deleteCluster(name: string, {made, work, kind}: State, sh: Sh): Promise<void> {
+async function release({claim}: State, sh: Sh): Promise<void> {
+  if (claim !== null) await releaseName(claim.name, claim.token, sh);
+}
+
+/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
+async function isAnother(name: string, {containers}: State, sh: Sh): Promise<boolean> {
+  if (containers.length === 0) return false;
+  const found = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
+  return found.some(id => !containers.includes(id));
+}
+
+async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> {
+  const {made, work, kind} = state;
   if (kind !== null) process.env.PATH = `${kind}${path.delimiter}${process.env.PATH}`;
+  if (await isAnother(name, state, sh)) {
+    core.warning(
+      `The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`
+    );
+    return;
+  }
   const command = deleteCommand(name, path.join(work ?? '', 'kubeconfig'));
   if (!made) {
     await sh(command, {seconds: 120});

@@ -30,6 +30,13 @@ export const deleteCommand = (name: string, kubeconfig: string): string[] => [
   kubeconfig
 ];
 
+/** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
+export async function containersOf(name: string, sh: Sh): Promise<string[]> {
+  const filter = `label=io.x-k8s.kind.cluster=${name}`;
+  const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
+  return (await must(sh, command, {seconds: 60})).split('\n').filter(Boolean);
+}
+
 /** Throws a Fault when a cluster of that name exists: it is somebody else's. */
 export async function refuseTaken(name: string, sh: Sh): Promise<void> {
   const clusters = (await must(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');

@@ -6,6 +6,10 @@ export interface State {
   cluster: string | null;
   /** It was made whole; one that was being made may still grow a container after it is deleted. */
   made: boolean;
+  /** Ids of its containers; empty: not known. What else has its name is not this run's. */
+  containers: string[];
+  /** The name that this run has claimed, and the token that says so; null: none. */
+  claim: {name: string; token: string} | null;
   /** The private directory of this run: kubeconfig, manifests, downloads. */
   work: string | null;
   /** Directory of the kind that made the cluster; PATH may be another one in post. */
@@ -19,6 +23,8 @@ export interface State {
 const none: State = {
   cluster: null,
   made: false,
+  containers: [],
+  claim: null,
   work: null,
   kind: null,
   undo: [],

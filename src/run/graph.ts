@@ -1,12 +1,22 @@
+import {randomUUID} from 'node:crypto';
 import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
 import {get, type Thing} from '../base/kube.ts';
 import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
 import {provideChart} from '../phases/chart.ts';
-import {cordon, createCluster, refuseCgroup1, refuseTaken, uncordon} from '../phases/cluster.ts';
+import {claimName, releaseName} from '../phases/claim.ts';
+import {
+  containersOf,
+  cordon,
+  createCluster,
+  refuseCgroup1,
+  refuseTaken,
+  uncordon
+} from '../phases/cluster.ts';
 import {findLocal, imagesIn, importImages, pullImages, saveImages} from '../phases/images.ts';
 import {
   applyCommand,
@@ -91,7 +101,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['name'],
       run: async () => {
         await createCluster(plan, sh, () => run.save({cluster: null}));
-        run.save({made: true});
+        run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
+        await release(run); // from now on its containers show that the name is taken
       }
     },
     {
@@ -188,8 +199,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'look',
       needs: ['samples', 'plain samples', ...resources.map(({name}) => name)],
-      run: async () => {
-        run.things = await get<Thing>(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+      run: async work => {
+        const kinds = 'nodes,deployments,pods,services,endpointslices';
+        run.things = await until(work, async () => ({
+          is: 'done',
+          value: await get<Thing>(sh, kinds, '-A')
+        }));
       }
     },
     ...standingPhases(false),
@@ -253,10 +268,21 @@ function checkPhase<Given>(
   };
 }
 
-/** Sees that the name is free and the node image can start, and tells post that a cluster is about to be made. */
-async function claim({sh, save}: Known, {cluster}: Plan): Promise<void> {
-  await Promise.all([refuseTaken(cluster.name, sh), refuseCgroup1(cluster, sh)]);
-  save({cluster: cluster.name});
+/** Sees that the node image can start and the name is free, takes it, and tells post that a cluster is about to be made. */
+async function claim(run: Known, {cluster}: Plan): Promise<void> {
+  const {name} = cluster;
+  await refuseCgroup1(cluster, run.sh);
+  run.claim = {name, token: randomUUID()};
+  run.save({claim: run.claim});
+  await claimName(name, run.claim.token, run.sh);
+  await refuseTaken(name, run.sh); // after it: whoever had the name before has either a cluster by now, or none
+  run.save({cluster: name});
+}
+
+async function release({claim, sh, save}: Known): Promise<void> {
+  const {name, token} = known(claim, 'claim');
+  await releaseName(name, token, sh);
+  save({claim: null});
 }
 
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */

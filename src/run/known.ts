@@ -23,6 +23,8 @@ export interface Known {
   /** The private directory of this run. */
   directory?: string;
   inputs?: Inputs;
+  /** The name that this run holds while it makes its cluster. */
+  claim?: NonNullable<State['claim']>;
   chart?: Chart;
   samples?: SampleFiles | null;
   plan?: Plan;
