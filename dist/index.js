@@ -31040,6 +31040,100 @@ module.exports = {
 
 /***/ }),
 
+/***/ 1959:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  mR: () => (/* binding */ downloadText),
+  nz: () => (/* binding */ downloadVerified),
+  VV: () => (/* binding */ mirrored),
+  tB: () => (/* binding */ parseChecksum),
+  ZC: () => (/* binding */ wrongChecksum)
+});
+
+// UNUSED EXPORTS: download
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js + 3 modules
+var tool_cache = __nccwpck_require__(3002);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
+;// CONCATENATED MODULE: ./src/base/download.ts
+
+
+
+
+
+
+/** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
+function mirrored(url, mirror) {
+    return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
+}
+/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
+async function download(url) {
+    try {
+        return await tool_cache/* downloadTool */.bq(url); // tries three times
+    }
+    catch (error) {
+        throw new fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
+            reproduce: `curl -fsSLO ${url}`
+        });
+    }
+}
+/** Downloads a small text file. */
+async function downloadText(url) {
+    const file = await download(url);
+    const text = await promises_.readFile(file, 'utf8');
+    await promises_.rm(file);
+    return text;
+}
+/** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
+async function downloadVerified(url, sha256) {
+    const file = await download(url);
+    const found = await digest(file);
+    if (found === sha256)
+        return file;
+    await promises_.rm(file);
+    throw wrongChecksum(url, sha256, found);
+}
+const wrongChecksum = (url, expected, found) => new fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
+    reproduce: `curl -fsSL ${url} | sha256sum`
+});
+/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
+function parseChecksum(text, url) {
+    const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
+    if (sum !== undefined)
+        return sum;
+    throw new fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
+        class: 'infrastructure',
+        layer: 'runner',
+        hint: 'See what that address serves; a proxy may answer with a page of its own.'
+    });
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file), hash);
+    return hash.digest('hex');
+}
+
+
+/***/ }),
+
 /***/ 6933:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31194,15 +31288,31 @@ async function must(sh, command, options) {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
 
 
-/** Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over. */
-async function until(work, look, { every = 0.3, patience = 15, busy = () => false } = {}) {
+
+// an API server that starts anew, or a machine that is busy, is back within this; it cannot be told from one that is gone sooner
+const failuresInRow = 3;
+const failingSeconds = 10;
+/**
+ * Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over; and a
+ * CommandError of a look only when one look after the other has failed, for some seconds.
+ */
+async function until(work, look, { every = 0.3, patience = 15 } = {}) {
     let badSince = null;
+    let failing = null;
     for (;;) {
         if (work.signal.aborted)
             throw new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Stopped */ .C9();
-        const found = await look();
+        const found = await look().catch((error) => error);
+        if (found instanceof Error) {
+            failing = failedAgain(found, failing, work.clock());
+            work.waitFor(`another look, after: ${found.message.slice(0, 300)}`);
+            await pause(every, work.signal);
+            continue;
+        }
+        failing = null;
         if (found.is === 'done') {
             work.waitFor(null);
             return found.value;
@@ -31210,7 +31320,7 @@ async function until(work, look, { every = 0.3, patience = 15, busy = () => fals
         if (found.is === 'lost')
             throw found.fault;
         work.waitFor(found.for);
-        if (found.is === 'waiting' || busy())
+        if (found.is === 'waiting')
             badSince = null;
         else if (badSince === null)
             badSince = work.clock();
@@ -31219,8 +31329,187 @@ async function until(work, look, { every = 0.3, patience = 15, busy = () => fals
         await pause(every, work.signal);
     }
 }
+/** Throws what is no command's failure, or has been failing for long. */
+function failedAgain(error, before, now) {
+    if (!(error instanceof _sh_js__WEBPACK_IMPORTED_MODULE_2__/* .CommandError */ .Q))
+        throw error;
+    const failing = { times: (before?.times ?? 0) + 1, since: before?.since ?? now };
+    if (failing.times >= failuresInRow && now - failing.since >= failingSeconds)
+        throw error;
+    return failing;
+}
 async function pause(seconds, signal) {
     await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_0__.setTimeout)(seconds * 1000, undefined, { signal }).catch(() => { }); // the loop sees the abort
+}
+
+
+/***/ }),
+
+/***/ 8961:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   IL: () => (/* binding */ istioRelease),
+/* harmony export */   Sl: () => (/* binding */ image),
+/* harmony export */   T1: () => (/* binding */ pattern),
+/* harmony export */   TJ: () => (/* binding */ families),
+/* harmony export */   TL: () => (/* binding */ quoted),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   Vl: () => (/* binding */ fileOrUrl),
+/* harmony export */   _r: () => (/* binding */ release),
+/* harmony export */   fX: () => (/* binding */ toolVersion),
+/* harmony export */   o1: () => (/* binding */ resultsDir),
+/* harmony export */   oQ: () => (/* binding */ yaml),
+/* harmony export */   or: () => (/* binding */ or),
+/* harmony export */   p0: () => (/* binding */ duration),
+/* harmony export */   q3: () => (/* binding */ httpUrl),
+/* harmony export */   t2: () => (/* binding */ yamlOrFile),
+/* harmony export */   u9: () => (/* binding */ kubernetesRelease),
+/* harmony export */   ve: () => (/* binding */ inWorkspace),
+/* harmony export */   wC: () => (/* binding */ matching),
+/* harmony export */   yL: () => (/* binding */ oneOf),
+/* harmony export */   zM: () => (/* binding */ boolean)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8815);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6689);
+
+
+
+
+const quoted = (value) => value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+const accepts = (what) => new Error(`accepted is ${what}`);
+/** A reader that takes `missing` for an input that is not given. */
+function or(missing, read) {
+    return (value) => (value === '' ? missing : read(value));
+}
+function oneOf(...choices) {
+    return (value) => {
+        const found = choices.find(choice => choice === value);
+        if (found === undefined)
+            throw accepts(`one of ${choices.join(', ')}`);
+        return found;
+    };
+}
+function matching(shape, what) {
+    return (value) => {
+        if (!shape.test(value))
+            throw accepts(what);
+        return value;
+    };
+}
+function boolean(value) {
+    return oneOf('true', 'false')(value) === 'true';
+}
+function image(value) {
+    // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
+    const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
+    return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
+}
+function families(value) {
+    return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
+}
+/** With a leading `v`, as the tools' releases are named; or `path`. */
+function toolVersion(value) {
+    if (value === 'path')
+        return value;
+    const [, version] = /^v?(\d+\.\d+\.\d+(?:-[\w.]+)?)$/.exec(value) ?? [];
+    if (version === undefined)
+        throw accepts('a version such as `v1.2.3`, or `path`');
+    return `v${version}`;
+}
+/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`; null for anything else. */
+const versionOrMinor = (value) => /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value)?.[1] ?? null;
+function release(value) {
+    const version = versionOrMinor(value);
+    if (version === null)
+        throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
+    return version;
+}
+/** A version or a minor without a leading `v`, or an alias as it is. */
+function istioRelease(value) {
+    const version = versionOrMinor(value);
+    if (version !== null)
+        return version;
+    return matching(/^(v?\d+\.\d+-[a-z]+|[a-z][a-z-]*)$/, 'a version such as `1.30.3`, a minor such as `1.30`, or a name that the operator has for one, such as `v1.30-latest`')(value);
+}
+function kubernetesRelease(value) {
+    const version = versionOrMinor(value);
+    if (version === null)
+        throw accepts('a version such as `1.36.4`, or a minor such as `1.36`');
+    return version;
+}
+function count(value) {
+    if (!/^\d{1,2}$/.test(value))
+        throw accepts('a whole number from 0 to 99');
+    return Number(value);
+}
+/** In seconds. */
+function duration(value) {
+    const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(value) ?? [];
+    const seconds = Number(number) * { s: 1, m: 60, h: 3600 }[unit];
+    if (!(seconds > 0 && seconds <= 86400))
+        throw accepts('a time such as `3s`, `15m` or `1h`');
+    return seconds;
+}
+function yaml(value) {
+    const what = accepts('YAML with a mapping, such as `key: value`');
+    let parsed;
+    try {
+        parsed = (0,yaml__WEBPACK_IMPORTED_MODULE_2__/* .parse */ .qg)(value, { maxAliasCount: 100 });
+    }
+    catch (error) {
+        throw new Error(`${what.message} (${error.message.split('\n')[0]})`);
+    }
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+        throw what;
+    return parsed;
+}
+function yamlOrFile(value) {
+    const file = inWorkspace(value);
+    return yaml(!value.includes('\n') && node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(file) ? node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync(file, 'utf8') : value);
+}
+function httpUrl(value) {
+    if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
+        throw accepts('a URL such as `https://mirror.example/base`');
+    return value.replace(/\/+$/, '');
+}
+/** An https URL as it is, or the absolute path of something that exists. */
+function fileOrUrl(value) {
+    if (/^https?:\/\//.test(value))
+        return httpUrl(value);
+    const file = inWorkspace(value);
+    if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(file))
+        throw accepts('a path that exists, or a URL');
+    return file;
+}
+/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
+function pattern(value) {
+    const leaveOut = value.startsWith('!');
+    try {
+        return { matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut };
+    }
+    catch {
+        throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
+    }
+}
+function resultsDir(value) {
+    const directory = inWorkspace(value);
+    if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(directory))
+        return directory;
+    const what = 'a directory that is missing, empty, or holds results of ours';
+    if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(directory).isDirectory())
+        throw accepts(what);
+    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory).find(name => !_results_files_js__WEBPACK_IMPORTED_MODULE_3__/* .ownFiles */ .J.includes(name));
+    if (foreign !== undefined)
+        throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
+    return directory;
+}
+function inWorkspace(value) {
+    return node_path__WEBPACK_IMPORTED_MODULE_1__.resolve(process.env.GITHUB_WORKSPACE || '.', value);
 }
 
 
@@ -31230,27 +31519,556 @@ async function pause(seconds, signal) {
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1946);
-/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7212);
-/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3118);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9224);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
+/* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8417);
+/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
+/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8576);
 
 
 
 
 
-// One bundle for main and post: post finds what main has saved.
-const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_3__/* .readState */ .u)();
+
+
+/** The other actions, by the file that their action.yml runs: two lines that import this bundle (scripts/entries.mjs). */
+const others = { 'matrix.js': _matrix_js__WEBPACK_IMPORTED_MODULE_3__/* .matrix */ .U };
+/** One bundle for main and post: post finds what main has saved. */
+async function checkOrCleanUp(sh) {
+    const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_5__/* .readState */ .u)();
+    await (state === null ? (0,_run_run_js__WEBPACK_IMPORTED_MODULE_6__/* .run */ .e)(sh) : (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__/* .cleanUp */ .n)(state, sh));
+}
+const action = others[node_path__WEBPACK_IMPORTED_MODULE_0__.basename(process.argv[1] ?? '')] ?? checkOrCleanUp;
 try {
-    await (state === null ? (0,_run_run_js__WEBPACK_IMPORTED_MODULE_4__/* .run */ .e)(_base_sh_js__WEBPACK_IMPORTED_MODULE_1__.sh) : (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_2__/* .cleanUp */ .n)(state, _base_sh_js__WEBPACK_IMPORTED_MODULE_1__.sh));
+    await action(_base_sh_js__WEBPACK_IMPORTED_MODULE_2__.sh);
 }
 catch (error) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .setFailed */ .C1(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 8417:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  U: () => (/* binding */ matrix)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var versions_istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
+;// CONCATENATED MODULE: ./src/versions/cells.ts
+
+
+
+
+/**
+ * The cells, at most `max`. In breadth first: every Istio version on its newest Kubernetes comes before any on its
+ * second newest, and before any other order of families, so that what a cap leaves out is what is asked for least.
+ * Throws a Fault where nothing is left to test.
+ */
+function planCells(wanted) {
+    const versions = chooseVersions(wanted);
+    const kubernetes = new Map(versions.map(istio => [istio, clustersFor(istio, wanted.kubernetes)]));
+    const deepest = Math.max(...[...kubernetes.values()].map(list => list.length));
+    const ranks = Array.from({ length: deepest }, (_, rank) => rank);
+    const all = wanted.modes.flatMap(mode => wanted.families.flatMap(families => ranks.flatMap(rank => versions.flatMap(istio => {
+        const version = kubernetes.get(istio)?.[rank];
+        return version ? [cell(istio, version, families, mode, wanted.operator)] : [];
+    }))));
+    const without = versions.filter(istio => kubernetes.get(istio)?.length === 0);
+    const leftOut = [
+        ...without.map(istio => ({ name: `istio-${istio.slice(1)}`, reason: noCluster(istio, wanted) })),
+        ...all.slice(wanted.max).map(({ name }) => ({ name, reason: `more than ${wanted.max}` }))
+    ];
+    if (all.length > 0)
+        return { cells: all.slice(0, wanted.max), leftOut };
+    throw (0,fault/* badInput */.AN)(`kubernetes-versions: found "${wanted.kubernetes}", which leaves nothing to test: ${leftOut.map(({ reason }) => reason).join('; ')}`);
+}
+function cell(istio, kubernetes, families, mode, operator) {
+    return {
+        name: `istio-${istio.slice(1)}-kubernetes-${kubernetes}-${families.join('-')}-${mode}`,
+        istio,
+        kubernetes,
+        'ip-families': families.join(),
+        'dataplane-mode': mode,
+        operator
+    };
+}
+/** The Istio versions asked for, in the operator's order. */
+function chooseVersions({ installable, operator, istio }) {
+    const chosen = istio === 'all'
+        ? installable
+        : istio === 'latest-patches'
+            ? installable.filter(version => version === (0,versions_istio/* newestOf */.su)((0,versions_istio/* minorOf */.Hs)(version), installable))
+            : installable.filter(version => (0,semver.satisfies)(version, istio));
+    if (chosen.length > 0)
+        return chosen;
+    throw (0,fault/* badInput */.AN)(`istio-versions: found "${istio}", which leaves none; accepted is \`latest-patches\`, \`all\`, or a range that holds one of what the Sail Operator ${operator} can install: ${installable.join(', ')}`);
+}
+/** What is asked for by its version is taken as it is; the rest stays within what Istio supports. */
+function clustersFor(istio, asked) {
+    const supported = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
+    if (asked === 'newest')
+        return supported.slice(0, 1);
+    if (asked === 'all')
+        return supported;
+    if (isList(asked))
+        return [
+            ...new Set(asked.split(',').map(one => (0,versions_kubernetes/* chooseKubernetes */.Qt)(one.trim(), 'kubernetes-versions')))
+        ];
+    return supported.filter(version => (0,semver.satisfies)(version, asked));
+}
+function noCluster(istio, { kubernetes }) {
+    const [oldest, newest] = versions_kubernetes/* ranges */.Zz[(0,versions_istio/* minorOf */.Hs)(istio)] ?? [];
+    return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${versions_kubernetes/* kubernetesVersions */.KS.join(', ')})`;
+}
+/** `1.36` or `1.35, 1.36.4`. */
+const isList = (text) => /^\d+\.\d+(\.\d+)?(\s*,\s*\d+\.\d+(\.\d+)?)*$/.test(text);
+/** A range of versions as npm has it, `>=1.29 <1.31`. */
+const isRange = (text) => (0,semver.validRange)(text) !== null && /\d/.test(text);
+
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
+;// CONCATENATED MODULE: ./src/inputs/matrix.ts
+
+
+
+
+
+
+/** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
+const matrix_readers = {
+    'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
+    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
+    'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value => value === 'latest-patches' || value === 'all' ? true : isRange(value)),
+    'kubernetes-versions': either('`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`', value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))),
+    'ip-families': each(readers/* families */.TJ),
+    'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar')),
+    max: atMost,
+    'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
+    mirror: (0,readers.or)(null, readers/* httpUrl */.q3)
+};
+/** As matrix/action.yml has them; a test holds the two together. */
+const matrixDefaults = {
+    'istio-versions': 'latest-patches',
+    'kubernetes-versions': 'newest',
+    'ip-families': 'ipv4,ipv6',
+    'dataplane-modes': 'sidecar',
+    max: '256'
+};
+const matrixInputNames = Object.keys(matrix_readers);
+/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+function readMatrixInputs() {
+    const problems = [];
+    const inputs = {};
+    for (const name of matrixInputNames) {
+        const value = core/* getInput */.V4(name) || (matrixDefaults[name] ?? '');
+        try {
+            inputs[name] = matrix_readers[name](value);
+        }
+        catch (error) {
+            const accepted = error instanceof Error ? error.message : String(error);
+            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${accepted}`);
+        }
+    }
+    if (problems.length > 0)
+        throw (0,fault/* badInput */.AN)(problems.join('\n'));
+    return inputs;
+}
+function either(what, holds) {
+    return (value) => {
+        if (!holds(value))
+            throw new Error(`accepted is ${what}`);
+        return value;
+    };
+}
+/** Several, with blanks or lines between them; each one once. */
+function each(read) {
+    return (value) => [...new Set(value.split(/\s+/))].map(read);
+}
+/** GitHub makes at most 256 jobs of one matrix. */
+function atMost(value) {
+    const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
+    if (number < 1 || number > 256)
+        throw new Error('accepted is a whole number from 1 to 256');
+    return number;
+}
+
+// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
+var chart = __nccwpck_require__(6188);
+// EXTERNAL MODULE: ./src/phases/tools.ts
+var tools = __nccwpck_require__(9187);
+// EXTERNAL MODULE: ./src/reports/markdown.ts
+var markdown = __nccwpck_require__(8022);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
+;// CONCATENATED MODULE: ./src/reports/matrix.ts
+
+
+/** A matrix as markdown, for the job summary: each cell, and what was left out and why. Pure. */
+function matrixSummary(operator, cells, leftOut) {
+    const table = cells.map(cell => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(cell.istio), cell.kubernetes, cell['ip-families'], cell['dataplane-mode']));
+    const gone = leftOut.map(({ name, reason }) => `- ${(0,markdown/* code */.aY)(name)}: ${reason}`);
+    return [
+        `## ${matrixHeadline(operator, cells, leftOut)}\n`,
+        '| Istio | Kubernetes | IP families | data plane |\n| --- | --- | --- | --- |',
+        ...table,
+        ...(gone.length === 0 ? [] : ['\n### Left out\n', ...gone]),
+        ''
+    ].join('\n');
+}
+/** What is tested, in one line. */
+const matrixHeadline = (operator, cells, leftOut) => `${(0,words/* count */.U9)(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;
+
+;// CONCATENATED MODULE: ./src/matrix.ts
+
+
+
+
+
+
+
+
+
+
+
+/** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
+async function matrix(sh) {
+    try {
+        const inputs = readMatrixInputs();
+        const { operator, installable } = await operatorOf(inputs, sh);
+        const { cells, leftOut } = planCells({
+            operator,
+            installable,
+            istio: inputs['istio-versions'],
+            kubernetes: inputs['kubernetes-versions'],
+            families: inputs['ip-families'],
+            modes: inputs['dataplane-modes'],
+            max: inputs.max
+        });
+        core/* info */.pq(matrixHeadline(operator, cells, leftOut));
+        for (const { name } of cells)
+            core/* info */.pq(`  ${name}`);
+        for (const { name, reason } of leftOut)
+            core/* info */.pq(`  left out: ${name}: ${(0,log/* oneLine */.TN)(reason)}`);
+        if (leftOut.length > 0)
+            core/* notice */.lm(matrixHeadline(operator, cells, leftOut));
+        core/* setOutput */.uH('matrix', JSON.stringify({ include: cells }));
+        core/* setOutput */.uH('count', cells.length);
+        core/* setOutput */.uH('left-out', JSON.stringify(leftOut));
+        if (process.env.GITHUB_STEP_SUMMARY)
+            await core/* summary */.z.addRaw(matrixSummary(operator, cells, leftOut)).write();
+    }
+    catch (error) {
+        if (!(error instanceof fault/* Fault */.vC))
+            throw error;
+        core/* setFailed */.C1(`${error.message}\n${error.because.hint}`);
+    }
+}
+/** The operator's version and what it can install: of a release that we know without fetching anything. */
+async function operatorOf(inputs, sh) {
+    const asked = inputs['operator-version'];
+    const known = inputs['operator-chart'] === null ? versions_istio/* releases */.D8[asked] : undefined;
+    if (known !== undefined)
+        return { operator: asked, installable: known };
+    const chart = await chartOf(inputs, sh);
+    return { operator: chart.version, installable: chart.offers.map(({ version }) => version) };
+}
+async function chartOf(inputs, sh) {
+    const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
+    await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
+    const start = performance.now();
+    const clock = () => (performance.now() - start) / 1000;
+    const waitFor = (what) => {
+        if (what !== null)
+            (0,log/* say */.cv)(clock(), 'chart', `waiting for ${what}`);
+    };
+    try {
+        await (0,tools/* provideTool */.o)('helm', inputs, sh);
+        return await (0,chart/* provideChart */.I)(inputs, directory, { signal: new AbortController().signal, clock, waitFor }, sh);
+    }
+    finally {
+        await promises_.rm(directory, { recursive: true, force: true });
+    }
+}
+
+
+/***/ }),
+
+/***/ 6188:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  I: () => (/* binding */ provideChart)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var download = __nccwpck_require__(1959);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/sh.ts
+var base_sh = __nccwpck_require__(1946);
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+// EXTERNAL MODULE: ./src/versions/lists.ts
+var lists = __nccwpck_require__(3696);
+;// CONCATENATED MODULE: ./src/versions/chart.ts
+
+
+
+
+/**
+ * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
+ * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
+ */
+function readChart(about, values, crds = '', checkout = '') {
+    const { name, version } = (0,dist/* parse */.qg)(about);
+    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
+    const annotated = readOffers(deployment?.annotations ?? {});
+    const api = (0,lists/* readCrd */._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
+    if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver.lt)(version, '1.0.0'))
+        throw old(version);
+    const entries = (0,lists/* readCheckout */.b$)(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
+    const offers = entries
+        .filter(({ ref, eol }) => ref === null && !eol)
+        .map(({ name }) => annotated.get(name) ?? unnamed(name));
+    return {
+        name,
+        version,
+        image: image ?? null,
+        offers: defaultFirst(offers, api.default),
+        aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
+        endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
+    };
+}
+const plain = (name) => ({ name, ref: null, eol: false });
+const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
+/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
+function defaultFirst(offers, name) {
+    const first = offers.filter(({ version }) => version === name);
+    return [...first, ...offers.filter(({ version }) => version !== name)];
+}
+/** The annotations `images.v1_30_3.istiod: …`, in their order. */
+function readOffers(annotations) {
+    const offers = new Map();
+    for (const [key, image] of Object.entries(annotations)) {
+        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+        if (tag === undefined || !(0,lists/* isName */.Eo)(tag))
+            continue;
+        const version = tag.replaceAll('_', '.');
+        offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
+    }
+    return offers;
+}
+// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
+const old = (version) => (0,base_fault/* badInput */.AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
+
+;// CONCATENATED MODULE: ./src/versions/operator.ts
+
+
+/** The release to install, of those published: a whole version, or a minor's newest. Throws a Fault that lists them. */
+function chooseOperator(asked, published) {
+    const exact = (0,semver.valid)(asked) !== null;
+    const chosen = exact
+        ? published.find(version => version === asked)
+        : (0,semver.maxSatisfying)(published, `~${asked}.0`);
+    if (chosen)
+        return chosen;
+    const all = published.filter(version => (0,semver.gte)(version, '1.0.0')).sort(semver.rcompare);
+    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all.join(', ')}, or the minor of one`);
+}
+
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+;// CONCATENATED MODULE: ./src/phases/chart.ts
+
+
+
+
+
+
+
+
+
+
+
+
+/** Finds or fetches the chart, holds it to its digest, and reads it. */
+async function provideChart(inputs, directory, work, sh) {
+    const { file, url } = await locate(inputs, directory, work, sh);
+    const archive = url !== null || !(await isDirectory(file));
+    try {
+        const [about, values] = await Promise.all([
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
+            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+        ]);
+        const { name } = (0,dist/* parse */.qg)(about);
+        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, name) : file, 'crds');
+        const [api, checkout] = await Promise.all([
+            textOf(external_node_path_.join(crds, 'sailoperator.io_istios.yaml')),
+            archive ? '' : textOf(external_node_path_.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
+        ]);
+        const chart = readChart(about, values, api, checkout);
+        return { path: file, url, crds, ...chart };
+    }
+    catch (error) {
+        const given = inputs['operator-chart'];
+        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+    }
+}
+/** A file's text; nothing where there is none. */
+const textOf = async (file) => promises_.readFile(file, 'utf8').catch(() => '');
+const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
+async function locate(inputs, directory, work, sh) {
+    const given = inputs['operator-chart'];
+    if (given !== null && !given.includes('://'))
+        return { file: given, url: null };
+    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
+    const url = (0,download/* mirrored */.VV)(wanted.url, inputs.mirror);
+    const file = await pull(url, directory, work, sh);
+    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
+    if (wanted.sha256 !== null && found !== wanted.sha256)
+        throw (0,download/* wrongChecksum */.ZC)(url, wanted.sha256, found);
+    return { file, url: wanted.url };
+}
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url, directory, work, sh) {
+    let again = 2;
+    return (0,wait/* until */.T)(work, async () => {
+        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+        if (output.code === 0)
+            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
+        const said = output.stderr.trim();
+        if (passing.test(said) && again-- > 0)
+            return {
+                is: 'waiting',
+                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+            };
+        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+            reproduce: `helm pull ${url}`
+        });
+        return { is: 'lost', fault };
+    }, { every: 2 });
+}
+/** The URL and digest of a released chart. */
+async function released({ 'operator-version': asked, mirror }) {
+    const exact = (0,semver.valid)(asked) !== null;
+    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
+    if (known !== undefined)
+        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
+    const published = await readIndex(mirror);
+    const version = chooseOperator(asked, Object.keys(published));
+    return { url: (0,pins/* chartUrl */.oH)(version), sha256: published[version] ?? null };
+}
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+async function readIndex(mirror) {
+    const url = (0,download/* mirrored */.VV)(pins/* chartIndex */.HJ, mirror);
+    try {
+        const { entries } = (0,dist/* parse */.qg)(await (0,download/* downloadText */.mR)(url));
+        const releases = entries['sail-operator'] ?? [];
+        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
+    }
+    catch (error) {
+        if (!(error instanceof base_fault/* Fault */.vC))
+            throw error;
+        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
+        return pins/* charts */.eg;
+    }
+}
+
+
+/***/ }),
+
+/***/ 1780:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   cB: () => (/* binding */ claimName),
+/* harmony export */   "do": () => (/* binding */ releaseName)
+/* harmony export */ });
+/* unused harmony export claimVolume */
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1946);
+
+
+// kind looks whether a name is free, pulls its image, makes the containers, and deletes by name when that fails: two that
+// start at once may both find it free, and one then deletes the other's. Docker makes one volume of a name, and gives it
+// to everyone else who asks for it, with the labels of the first: they tell whose it is. It needs no image.
+const label = 'dual-stack-check.claim';
+/** The volume that stands for a name while its cluster is being made; one that is left over was a run's that was cut off. */
+const claimVolume = (name) => `${name}.dual-stack-check-claim`;
+const claimCommand = (name, token) => [
+    ...['docker', 'volume', 'create', '--label', `${label}=${token}`, claimVolume(name)]
+];
+const ownerCommand = (name) => [
+    ...['docker', 'volume', 'inspect', '--format', `{{index .Labels "${label}"}}`, claimVolume(name)]
+];
+/** Takes a name for the one who has this token, for all who ask the same Docker. Throws a Fault when somebody else has it. */
+async function claimName(name, token, sh) {
+    for (let again = 3;; again--) {
+        await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .must */ .s)(sh, claimCommand(name, token), { seconds: 60 });
+        const owner = await sh(ownerCommand(name), { seconds: 60 });
+        if (owner.code === 0 && owner.stdout.trim() === token)
+            return;
+        if (owner.code === 0)
+            throw claimed(name);
+        if (again === 0)
+            throw new _base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .CommandError */ .Q(ownerCommand(name), owner); // else its owner has released it in between
+    }
+}
+/** Gives a name back; somebody else's claim stays. */
+async function releaseName(name, token, sh) {
+    const owner = await sh(ownerCommand(name), { seconds: 60 });
+    if (owner.code === 0 && owner.stdout.trim() === token)
+        await sh(['docker', 'volume', 'rm', claimVolume(name)], { seconds: 60 });
+}
+const claimed = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .badInput */ .AN)(`cluster-name: found "${name}", of which another run on this Docker host is making a cluster; accepted is a name that is free, or none (where no other run is under way, one was cut off: \`docker volume rm ${claimVolume(name)}\` frees the name)`);
+
 
 /***/ }),
 
@@ -31268,7 +32086,9 @@ __webpack_async_result__();
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7538);
+/* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1780);
+/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7538);
+
 
 
 
@@ -31282,18 +32102,36 @@ async function cleanUp(state, sh) {
     if (cluster !== null && keep) {
         for (const command of state.undo)
             await sh(command, { seconds: 20 });
+        await release(state, sh);
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
         return;
     }
     if (cluster !== null)
         await deleteCluster(cluster, state, sh);
+    await release(state, sh);
     if (work !== null)
         await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm(work, { recursive: true, force: true });
 }
-async function deleteCluster(name, { made, work, kind }, sh) {
+async function release({ claim }, sh) {
+    if (claim !== null)
+        await (0,_claim_js__WEBPACK_IMPORTED_MODULE_5__/* .releaseName */ ["do"])(claim.name, claim.token, sh);
+}
+/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
+async function isAnother(name, { containers }, sh) {
+    if (containers.length === 0)
+        return false;
+    const found = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
+    return found.some(id => !containers.includes(id));
+}
+async function deleteCluster(name, state, sh) {
+    const { made, work, kind } = state;
     if (kind !== null)
         process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
-    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_5__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
+    if (await isAnother(name, state, sh)) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
+        return;
+    }
+    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
     if (!made) {
         await sh(command, { seconds: 120 });
         await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
@@ -31312,9 +32150,11 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G_: () => (/* binding */ refuseCgroup1),
 /* harmony export */   Ir: () => (/* binding */ refuseTaken),
 /* harmony export */   Jz: () => (/* binding */ uncordon),
 /* harmony export */   Kq: () => (/* binding */ cordon),
+/* harmony export */   Mz: () => (/* binding */ containersOf),
 /* harmony export */   Xn: () => (/* binding */ createCluster),
 /* harmony export */   gu: () => (/* binding */ createCommand),
 /* harmony export */   x3: () => (/* binding */ deleteCommand)
@@ -31329,7 +32169,8 @@ async function deleteCluster(name, { made, work, kind }, sh) {
 
 
 const createCommand = ({ cluster, directory }) => [
-    ...['kind', 'create', 'cluster', '--name', cluster.name, '--image', cluster.image],
+    ...['kind', 'create', 'cluster', '--name', cluster.name],
+    ...(cluster.image === null ? [] : ['--image', cluster.image]),
     ...[
         '--config',
         node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, 'kind.yaml'),
@@ -31348,6 +32189,12 @@ const deleteCommand = (name, kubeconfig) => [
     '--kubeconfig',
     kubeconfig
 ];
+/** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
+async function containersOf(name, sh) {
+    const filter = `label=io.x-k8s.kind.cluster=${name}`;
+    const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
+    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
+}
 /** Throws a Fault when a cluster of that name exists: it is somebody else's. */
 async function refuseTaken(name, sh) {
     const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
@@ -31355,6 +32202,16 @@ async function refuseTaken(name, sh) {
         throw taken(name);
 }
 const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
+/** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
+async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
+    if (!needsCgroup2)
+        return;
+    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['docker', 'info', '--format', '{{json .}}'], { seconds: 20 });
+    const { CgroupVersion: version } = JSON.parse(said);
+    if (version !== '1')
+        return;
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
+}
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
 async function createCluster(plan, sh, refused) {
     const output = await sh(createCommand(plan), { seconds: 900 });
@@ -31368,15 +32225,20 @@ async function createCluster(plan, sh, refused) {
 }
 function createFault(said, name) {
     const message = said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+    // what docker exec says of a container that has ended
+    const gone = /exit status 126|is not running|No such container/.test(said);
     const hint = /IPv6 address/.test(said)
         ? 'The `kind` network has no IPv6: remove it (`docker network rm kind`) or let Docker do IPv6.'
-        : /pull|manifest|No such image/i.test(said)
-            ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-            : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+        : gone
+            ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
+            : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
+                ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
+                : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
     return new _base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
         class: 'infrastructure',
         layer: 'node',
         hint,
+        ...(gone && { headline: 'The node’s container ended while the cluster was made' }),
         reproduce: `kind create cluster --name ${name} --retain`
     });
 }
@@ -31514,6 +32376,88 @@ async function hurry({ nodes }, script, otherwise, work, sh) {
 
 /***/ }),
 
+/***/ 9187:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   o: () => (/* binding */ provideTool)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
+/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
+/* harmony import */ var _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3002);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1959);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1946);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
+
+
+
+
+
+
+
+
+
+const versionCommands = {
+    kind: ['kind', 'version'],
+    kubectl: ['kubectl', 'version', '--client'],
+    helm: ['helm', 'version', '--short']
+};
+/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
+async function provideTool(name, inputs, sh) {
+    const asked = inputs[`${name}-version`];
+    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
+    if (asked !== 'path')
+        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .addPath */ .fM(directory);
+    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .s)(sh, versionCommands[name], { seconds: 30 });
+    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
+}
+async function onPath(name) {
+    const file = await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
+    if (file !== '')
+        return node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file);
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name].version}\``);
+}
+async function cached(name, version, mirror) {
+    const found = _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .find */ .I6(name, version.slice(1)); // the tool cache wants no leading v
+    return found === '' ? fetchTool(name, version, mirror) : found;
+}
+async function fetchTool(name, version, mirror) {
+    const { url, checksumSuffix } = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
+    const from = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .mirrored */ .VV)(url(version, architecture()), mirror);
+    const sum = pinned(name, version, mirror) ??
+        (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .parseChecksum */ .tB)(await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadText */ .mR)(from + checksumSuffix), from + checksumSuffix);
+    const file = await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadVerified */ .nz)(from, sum);
+    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.chmod(program, 0o755);
+    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .cacheFile */ .NJ(program, name, name, version.slice(1));
+    await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .rmRF */ .Yz(file);
+    return directory;
+}
+/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
+function pinned(name, version, mirror) {
+    const pin = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
+    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
+}
+async function unpacked(archive, name) {
+    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .extractTar */ .nN(archive);
+    return node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, `linux-${architecture()}`, name);
+}
+function architecture() {
+    if (process.arch === 'arm64')
+        return 'arm64';
+    if (process.arch === 'x64')
+        return 'amd64';
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+}
+
+
+/***/ }),
+
 /***/ 3118:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31526,6 +32470,8 @@ async function hurry({ nodes }, script, otherwise, work, sh) {
 const none = {
     cluster: null,
     made: false,
+    containers: [],
+    claim: null,
     work: null,
     kind: null,
     undo: [],
@@ -31551,7 +32497,158 @@ function readState() {
 
 /***/ }),
 
-/***/ 9224:
+/***/ 8022:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   EU: () => (/* binding */ fence),
+/* harmony export */   Qq: () => (/* binding */ text),
+/* harmony export */   aY: () => (/* binding */ code),
+/* harmony export */   nM: () => (/* binding */ row)
+/* harmony export */ });
+/* unused harmony export cell */
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
+
+/**
+ * Foreign text as markdown that says the same and does nothing: every word that is more than
+ * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
+ * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
+ */
+const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .spans */ .iV)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most))
+    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
+    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
+/** Foreign text as a code span, one line. */
+function code(foreign, most = 200) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most);
+    if (content === '')
+        return '(empty)';
+    const mark = '`'.repeat(longestRun(content) + 1);
+    const space = /^`|`$/.test(content) ? ' ' : '';
+    return `${mark}${space}${content}${space}${mark}`;
+}
+/** Foreign text as a code block, its lines kept. */
+function fence(foreign, most = 4000) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .plain */ .pj)(foreign.slice(0, most)).trimEnd();
+    const cut = foreign.length > most ? '\n…' : '';
+    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
+    return `${mark}\n${content}${cut}\n${mark}`;
+}
+/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
+const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
+/** A table's row. */
+const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
+/** Letters, a number, a version, a mark between words: what can never be markup. */
+const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
+/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
+const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
+const prose = (words) => words
+    .split(' ')
+    .map(word => {
+    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
+    return inner === '' || harmless.test(inner) ? word : `${before}${code(inner)}${after}`;
+})
+    .join(' ');
+/** Two code spans side by side would be read as one longer mark. */
+const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
+const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
+
+
+/***/ }),
+
+/***/ 4062:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $Q: () => (/* binding */ clip),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   iV: () => (/* binding */ spans),
+/* harmony export */   l9: () => (/* binding */ carriedOver),
+/* harmony export */   n8: () => (/* binding */ line),
+/* harmony export */   p0: () => (/* binding */ duration),
+/* harmony export */   pj: () => (/* binding */ plain),
+/* harmony export */   zO: () => (/* binding */ familyNames)
+/* harmony export */ });
+/* unused harmony export familyOf */
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
+
+/** Foreign text, numbers and addresses in words that people read. Pure. */
+/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
+const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
+/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
+const plain = (foreign) => (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
+    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .replace(unwanted, '')
+    .replace(/\p{Cs}/gu, '\ufffd');
+/** Foreign text as one line of at most so many characters. */
+const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
+    .replace(/\s+/g, ' ')
+    .trim(), most);
+/** The text's beginning, with … where more was left out. Never half a character. */
+const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
+/** What people write between backticks is code; the rest is prose. */
+const spans = (text) => text
+    .split(/`([^`]+)`/)
+    .map((part, index) => ({ code: index % 2 === 1, text: part }))
+    .filter(span => span.text !== '');
+/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
+function duration(seconds) {
+    if (seconds > 0 && seconds < 0.0995)
+        return `${Math.round(1000 * seconds)} ms`;
+    if (seconds < 1)
+        return `${Number(seconds.toFixed(2))} s`;
+    if (seconds < 9.95)
+        return `${Number(seconds.toFixed(1))} s`;
+    const whole = Math.round(seconds);
+    if (whole < 100)
+        return `${whole} s`;
+    const rest = whole % 60;
+    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
+}
+/** `1 check`, `2 checks`. */
+const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
+function familyOf(address) {
+    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
+    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
+        return 'ipv4';
+    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
+}
+/** The family that really carried an answer, where it is not the one that was asked. */
+function carriedOver(check) {
+    const asked = familyOf(check.address) ?? check.family;
+    const took = (check.upstream ?? '').split(', ').map(familyOf);
+    const [carried = null] = took;
+    const alike = took.every(family => family === carried);
+    return asked !== null && alike && asked !== carried ? carried : null;
+}
+
+
+/***/ }),
+
+/***/ 6689:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   J: () => (/* binding */ ownFiles),
+/* harmony export */   a: () => (/* binding */ files)
+/* harmony export */ });
+/** What a results directory holds, and nothing else. */
+const files = {
+    results: 'results.json',
+    junit: 'junit.xml',
+    summary: 'summary.md',
+    report: 'report.html',
+    script: 'reproduce.sh',
+    diagnostics: 'diagnostics'
+};
+const ownFiles = Object.values(files);
+
+
+/***/ }),
+
+/***/ 8576:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31565,7 +32662,7 @@ var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var lib_core = __nccwpck_require__(6058);
+var core = __nccwpck_require__(6058);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
@@ -31639,13 +32736,13 @@ function troubles(pods) {
         .filter(pod => !isReady(pod))
         .flatMap(pod => {
         const { name, namespace } = pod.metadata;
+        const { containers, initContainers = [] } = pod.spec;
         const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
         const waiting = [...initContainerStatuses, ...containerStatuses]
             .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
-            .map(({ state }) => state?.waiting)
-            .find(waiting => bad.test(waiting?.reason ?? ''));
+            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
         const scheduled = condition('PodScheduled', conditions);
-        const found = waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
+        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
         if (!found)
             return [];
         const { reason = '', message = '' } = found;
@@ -31655,6 +32752,8 @@ function troubles(pods) {
                 namespace,
                 reason,
                 message,
+                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
+                    null,
                 final: pullFailed.test(reason) && finalMessage.test(message)
             }
         ];
@@ -31663,7 +32762,7 @@ function troubles(pods) {
 // the registry did not answer, or would not: nobody's mistake in this run
 const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
 /** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-function troubleFault({ pod, namespace, reason, message, final }, who) {
+function troubleFault({ pod, namespace, reason, message, image, final }, who) {
     const pull = pullFailed.test(reason);
     const registry = pull && !final && registryDown.test(message);
     const unschedulable = reason === 'Unschedulable';
@@ -31675,7 +32774,12 @@ function troubleFault({ pod, namespace, reason, message, final }, who) {
             : unschedulable
                 ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
                 : 'See the logs of that container in diagnostics/.',
-        reproduce: `kubectl describe pod -n ${namespace} ${pod}`
+        headline: pull
+            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
+            : unschedulable
+                ? `There is no room for the pods of ${namespace}`
+                : `A pod of ${namespace} does not start: ${reason}`,
+        reproduce: `kubectl describe pods -n ${namespace}`
     });
 }
 /** Turns trouble into what a wait does about it. */
@@ -31707,9 +32811,9 @@ const samples = [...servers, client];
 const plainNamespace = 'plain';
 /** Namespace and app of every workload that the checks use. */
 const workloads = [
-    ...samples.map(({ namespace, app }) => ({ namespace, app })),
-    ...[servers[0], client].map(sample => ({ namespace: plainNamespace, app: sample?.app ?? '' }))
-];
+    ...samples,
+    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
+].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
 /** Our own counterparts of the documentation's files, by their names there. */
 const builtIn = (images) => ({
     'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
@@ -31717,19 +32821,22 @@ const builtIn = (images) => ({
     'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
     'sleep/sleep.yaml': sleep(images.client)
 });
-/** A namespace, and the label that asks for sidecars where there is one. */
-const namespaceYaml = (name, label) => (0,dist/* stringify */.As)({
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name, ...(label === null ? {} : { labels: Object.fromEntries([label.split('=')]) }) }
-});
+/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+const namespaceYaml = (name, label, more = {}) => {
+    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
+    return (0,dist/* stringify */.As)({
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
+    });
+};
 /** The dual-stack pods once more, by one family alone: only so is each family proven. */
 const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
 /** Client and server without sidecars. */
 const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
 function splitManifests(text, namespace, image) {
-    const split = { early: [], workloads: [], images: [] };
+    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
     for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
         const [error] = document.errors;
         if (error)
@@ -31743,9 +32850,28 @@ function splitManifests(text, namespace, image) {
                 container.set('image', image);
             split.images.push(String(container.get('image')));
         }
-        ((0,dist/* isSeq */.oP)(containers) ? split.workloads : split.early).push(document.toString({ directives: false }));
+        if ((0,dist/* isSeq */.oP)(containers))
+            split.pods.push(workloadOf(document, namespace));
+        const into = (0,dist/* isSeq */.oP)(containers)
+            ? split.workloads
+            : ofCrd.test(String(document.get('apiVersion')))
+                ? split.resources
+                : split.early;
+        into.push(document.toString({ directives: false }));
     }
     return split;
+}
+/** API groups whose CRDs come with the operator, or before the run. */
+const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+function workloadOf(document, namespace) {
+    const text = (...path) => String(document.getIn(path) ?? '');
+    return {
+        namespace,
+        kind: text('kind'),
+        name: text('metadata', 'name'),
+        app: text('spec', 'template', 'metadata', 'labels', 'app'),
+        pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
+    };
 }
 const service = (name, policy, families) => (0,dist/* stringify */.As)({
     apiVersion: 'v1',
@@ -31900,8 +33026,10 @@ function parsePeer(text) {
 /** Answers as the attempts of a check. */
 const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
 /** The command that shows a probe by hand. */
-function reproduceProbe({ namespace, deployment, container }, { word, address, port }) {
-    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${address} ${port}'`;
+function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
+    const asked = lookUp === undefined ? address : '"$0"';
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
 }
 
 ;// CONCATENATED MODULE: ./src/checks/prove.ts
@@ -31953,7 +33081,7 @@ function judge({ row, probe, pods }, client, answers, attempts) {
         verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
         reason: passed
             ? null
-            : `${probe.address} port ${probe.port} gave ${quoted(observed)} at try ${answers.length} of ${times}, expected "${row.expected}"`,
+            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
         address: probe.address,
         upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
         attempts,
@@ -31961,6 +33089,7 @@ function judge({ row, probe, pods }, client, answers, attempts) {
     };
 }
 const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
+const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
 
 ;// CONCATENATED MODULE: ./src/checks/row.ts
 /** A row with what most rows share. */
@@ -31990,12 +33119,18 @@ const families = ['ipv4', 'ipv6'];
 const word = (target) => target.replace('-', ''); // as the documentation spells it
 const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
 const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-const seed = (target) => (target === 'dual-stack' ? 'seed 5' : 'seed 6');
 /** The documented echoes by name, then each ClusterIP by its literal address. */
 const echo_echo = {
     layer: 'echo',
+    grid: { title: 'Service', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+        headline: family => `Services do not answer${family && ` over ${family}`}`,
+        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+    },
     rows: servers.flatMap(({ namespace: target }) => [
-        row('echo', `echo/${target}/name`, `${seed(target)}: sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
+        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
         ...families
             .filter(family => target === 'dual-stack' || target === family)
             .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
@@ -32012,7 +33147,12 @@ const echo_echo = {
             else
                 proofs.push({
                     row,
-                    probe: { word: row.expected.replace('hello ', ''), address, port: 9000 },
+                    probe: {
+                        word: row.expected.replace('hello ', ''),
+                        address,
+                        port: 9000,
+                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
+                    },
                     pods
                 });
         }
@@ -32036,6 +33176,34 @@ const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
     .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
     .flatMap(({ status }) => status.podIPs ?? [])
     .map(({ ip }) => ip);
+/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+function lookUp({ things }, to, address) {
+    const { kind, namespace = '', name } = to ?? {};
+    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    const at = kind === 'Pod'
+        ? podIps({ things }, namespace).indexOf(address)
+        : (service?.spec.clusterIPs ?? []).indexOf(address);
+    return kind === 'Pod'
+        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+}
+/** Something else than the echo server, or another word than was sent. */
+const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
+    ? null
+    : {
+        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
+        headline: 'A Service answers wrongly'
+    };
+/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
+function deadWithoutSidecar(failed, all) {
+    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
+    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
+    if (!controls.every(control => control?.observed === 'no answer'))
+        return {};
+    return {
+        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+    };
+}
 
 ;// CONCATENATED MODULE: ./src/checks/cluster.ts
 
@@ -32049,6 +33217,12 @@ const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sle
 /** Client and server without sidecars: only these two together tell what is below Istio. */
 const cluster = {
     layer: 'cluster',
+    grid: { title: 'without any sidecar', named: false },
+    blame: {
+        class: 'infrastructure',
+        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+        headline: family => `${family || 'Traffic'} between pods is dead`
+    },
     rows: cluster_families.flatMap(family => [
         row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
             family,
@@ -32072,14 +33246,21 @@ const cluster = {
             if (address === undefined)
                 checking.tell(row.id, absent(row));
             else
-                proofs.push({ row, probe: { word: row.id, address, port: 9000 }, pods });
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.id,
+                        address,
+                        port: 9000,
+                        lookUp: lookUp(checking, row.to, address)
+                    },
+                    pods
+                });
         }
         await prove(plainClient, proofs, checking);
     }
 };
 
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var node_modules_semver = __nccwpck_require__(2088);
 ;// CONCATENATED MODULE: ./node_modules/deepmerge-ts/dist/index.mjs
 /**
  * Special values that tell deepmerge to perform a certain action.
@@ -32693,7 +33874,12 @@ function mergeOthersInto(mut_target, values, utils, meta) {
 
 
 
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
 ;// CONCATENATED MODULE: ./src/manifests/kind.ts
+
 
 
 
@@ -32737,14 +33923,14 @@ const quick = (image) => [
 ].map(patch => (0,dist/* stringify */.As)(patch));
 /** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
 function smallKeys(image) {
-    const [, version] = /:v?(\d+\.\d+\.\d+)/.exec(image) ?? [];
-    if (version === undefined)
+    const version = (0,versions_kubernetes/* kubernetesIn */.U2)(image);
+    if (version === null)
         return {};
-    return (0,node_modules_semver.lt)(version, '1.36.0')
+    return (0,semver.lt)(version, '1.36.0')
         ? { featureGates: { PublicKeysECDSA: true } }
         : { encryptionAlgorithm: 'ECDSA-P256' };
 }
-/** kind's configuration: ours for this node image, with `more` merged in. */
+/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
 function kindConfig([first], more, image) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
@@ -32753,9 +33939,21 @@ function kindConfig([first], more, image) {
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
         networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) },
-        kubeadmConfigPatches: quick(image)
+        kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image))
     }, more ?? {});
 }
+/** Whether a node of this configuration has an image of its own, which `--image` would replace. */
+const hasImages = (config) => nodesOf(config).some(({ image }) => image !== undefined);
+/** The image that the first control-plane node runs; `image` where it has none of its own. */
+function controlPlaneImage(config, image) {
+    const found = nodesOf(config).find(({ role = 'control-plane' }) => role === 'control-plane');
+    return found?.image ?? image;
+}
+/** The same with an image for each node that has none of its own. */
+const withImage = (config, image) => ({
+    ...config,
+    nodes: nodesOf(config).map(node => ({ image, ...node }))
+});
 /** The same with a directory of this machine mounted, read-only, into every node. */
 const withMount = (config, hostPath, containerPath) => ({
     ...config,
@@ -32790,7 +33988,6 @@ const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 ;// CONCATENATED MODULE: ./src/manifests/istio.ts
 
 
-
 const operatorNamespace = 'sail-operator';
 const istioNamespace = 'istio-system';
 const cniNamespace = 'istio-cni';
@@ -32799,13 +33996,12 @@ const dualStack = {
     meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
     pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
 };
-// v1 came with operator 1.0.0, and v1alpha1 went
-const apiVersion = (operator) => `sailoperator.io/${(0,node_modules_semver.lt)(operator, '1.0.0') ? 'v1alpha1' : 'v1'}`;
+const apiVersion = 'sailoperator.io/v1';
 /** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ operator, version, values, cni }) {
+function istioYaml({ version, values, cni }) {
     const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
     return (0,dist/* stringify */.As)({
-        apiVersion: apiVersion(operator),
+        apiVersion,
         kind: 'Istio',
         metadata: { name: 'default' },
         spec: {
@@ -32816,9 +34012,9 @@ function istioYaml({ operator, version, values, cni }) {
     });
 }
 /** The IstioCNI resource as documented. */
-function istioCniYaml({ operator, version }) {
+function istioCniYaml({ version }) {
     return (0,dist/* stringify */.As)({
-        apiVersion: apiVersion(operator),
+        apiVersion,
         kind: 'IstioCNI',
         metadata: { name: 'default' },
         spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
@@ -32843,7 +34039,11 @@ const aspects = [
         expected: 'Healthy',
         to: place('Istio', 'default', ''),
         observe: ({ istio }) => istio?.status?.state ?? 'none',
-        reproduce: 'kubectl get istio default -o yaml'
+        reproduce: 'kubectl get istio default -o yaml',
+        blame: {
+            hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
+            headline: 'The Istio resource is not Healthy'
+        }
     },
     {
         id: 'control-plane/istiod/available',
@@ -32851,7 +34051,11 @@ const aspects = [
         expected: 'available',
         to: place('Deployment', 'istiod'),
         observe: ({ deployment }) => deployment?.status.availableReplicas ? 'available' : 'no replica is available',
-        reproduce: `kubectl get pods -n ${istioNamespace}`
+        reproduce: `kubectl get pods -n ${istioNamespace}`,
+        blame: {
+            hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
+            headline: 'istiod is not available'
+        }
     },
     {
         id: 'control-plane/istiod/dual-stack',
@@ -32859,7 +34063,11 @@ const aspects = [
         expected: 'ISTIO_DUAL_STACK=true',
         to: place('Deployment', 'istiod'),
         observe: ({ deployment }) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
-        reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`
+        reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
+        blame: {
+            hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
+            headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
+        }
     },
     {
         id: 'control-plane/istiod/service',
@@ -32870,7 +34078,11 @@ const aspects = [
             service?.spec.ipFamilyPolicy,
             ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
         ].join(', '),
-        reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`
+        reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
+        blame: {
+            hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
+            headline: 'The Service of istiod is not dual-stack'
+        }
     }
 ];
 const version = 'control-plane/istiod/version';
@@ -32878,13 +34090,26 @@ const cni = 'control-plane/istio-cni/ready';
 /** The Istio resource and what the operator made of it. */
 const controlPlane = {
     layer: 'control-plane',
+    blame: {
+        class: 'istio',
+        hint: 'See the Istio resource and the log of istiod in diagnostics/.',
+        headline: () => 'Istio’s control plane is not as it should be'
+    },
     rows: [
-        ...aspects.map(({ id, title, expected, to }) => row('control-plane', id, title, expected, { to })),
+        ...aspects.map(({ id, title, expected, to, blame }) => row('control-plane', id, title, expected, { to, blame })),
         row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
-            to: place('Deployment', 'istiod')
+            to: place('Deployment', 'istiod'),
+            blame: {
+                hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
+                headline: 'istiod has another version than was asked for'
+            }
         }),
         row('control-plane', cni, 'IstioCNI is ready', 'ready', {
-            to: place('IstioCNI', 'default', cniNamespace)
+            to: place('IstioCNI', 'default', cniNamespace),
+            blame: {
+                hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
+                headline: 'IstioCNI is not ready'
+            }
         })
     ],
     look: async ({ plan, sh, things, tell }) => {
@@ -32898,10 +34123,15 @@ const controlPlane = {
             service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
             version: (said.code === 0 ? said.stdout : said.stderr).trim()
         };
-        for (const { id, expected, observe, reproduce } of aspects)
-            tell(id, compare(expected, observe(seen), { reproduce }));
+        for (const { id, expected, observe, reproduce } of aspects) {
+            const observed = observe(seen);
+            const reason = observed.startsWith('no ') ? { reason: observed } : {};
+            tell(id, compare(expected, observed, { reproduce, ...(observed !== expected && reason) }));
+        }
         const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-        tell(version, compare(asked, versionOf(seen.version), { reproduce: `kubectl get --raw ${versionPath}` }));
+        tell(version, compare(asked, versionOf(seen.version, asked), {
+            reproduce: `kubectl get --raw ${versionPath}`
+        }));
         tell(cni, plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
@@ -32909,10 +34139,13 @@ const isIstiod = ({ metadata }) => metadata.name.startsWith('istiod');
 const dualStackOf = (deployment) => deployment?.spec.template.spec.containers
     .flatMap(({ env = [] }) => env)
     .find(({ name }) => name === 'ISTIO_DUAL_STACK')?.value;
-/** `1.30.3-56df41f-Clean` → `v1.30.3`. */
-function versionOf(said) {
+/** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
+function versionOf(said, asked) {
     const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
-    return found === undefined ? said : `v${found}`;
+    if (found === undefined)
+        return said;
+    const build = /-alpha\.[0-9a-f]{8,}$/.test(asked) && `v${found}`.startsWith(asked);
+    return build ? asked : `v${found}`;
 }
 async function lookAtCni(sh) {
     const [found] = await get(sh, 'istiocnis.sailoperator.io', 'default');
@@ -32945,6 +34178,11 @@ wait`;
 /** The cluster's DNS, asked from a client without a sidecar. */
 const dns = {
     layer: 'dns',
+    blame: {
+        class: 'infrastructure',
+        hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
+        headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
+    },
     rows: servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
         family,
         from: {
@@ -33000,6 +34238,11 @@ const exactly = 'exactly the ready pods';
 /** What kube-controller-manager made of Services and pods. */
 const endpoints = {
     layer: 'endpoints',
+    blame: {
+        class: 'infrastructure',
+        hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
+        headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
+    },
     rows: servers.flatMap(({ namespace: target }) => endpoints_families.map(family => row('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
         ? `EndpointSlices with the pods' ${family} addresses`
         : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
@@ -33043,6 +34286,12 @@ const limit = 1;
 /** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
 const failover = {
     layer: 'failover',
+    grid: { title: 'one family cut', named: false },
+    blame: {
+        class: 'istio',
+        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
+        headline: family => `With ${family || 'a family'} cut, the other does not take over`
+    },
     rows: failover_families.map(family => row('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
         family,
         from: { kind: 'Deployment', namespace: client.namespace, name: client.app },
@@ -33088,7 +34337,7 @@ const cutCommand = (node, verb, pod) => [
 ];
 async function answered(checking, row, address) {
     const { plan } = checking;
-    const probe = { word: row.id, address, port: 9000 };
+    const probe = { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) };
     const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
     const pods = podIps(checking, 'dual-stack');
@@ -33123,6 +34372,7 @@ var external_node_timers_promises_ = __nccwpck_require__(8500);
 
 
 const mtls_families = ['ipv4', 'ipv6'];
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
 const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
 const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
@@ -33132,9 +34382,24 @@ const mtls_settling = 10;
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
 const mtls = {
     layer: 'mtls',
+    grid: { title: 'under STRICT mutual TLS', named: false },
+    blame: {
+        class: 'istio',
+        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
+        headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
+    },
     rows: mtls_families.flatMap(family => [
         row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to: mtls_to }),
-        row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', { family, from: plain, to: pod }),
+        row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
+            family,
+            from: plain,
+            to: pod,
+            blame: {
+                hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
+                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+            }
+        }),
         row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
     ]),
     look: async (checking, asked) => {
@@ -33157,7 +34422,18 @@ function proofOf(checking, row) {
         ? pods.find(ip => addressFamily(ip) === row.family)
         : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
     if (address !== undefined)
-        return [{ row, probe: { word: row.id, address, port: control ? 9000 : 9001 }, pods }];
+        return [
+            {
+                row,
+                probe: {
+                    word: row.id,
+                    address,
+                    port: control ? 9000 : 9001,
+                    lookUp: lookUp(checking, row.to, address)
+                },
+                pods
+            }
+        ];
     checking.tell(row.id, absent(row));
     return [];
 }
@@ -33167,7 +34443,7 @@ async function untilRefused(checking, row) {
     const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
     if (address === undefined)
         return tell(row.id, absent(row));
-    const probe = { word: row.id, address, port: 9001 };
+    const probe = { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) };
     const end = work.clock() + mtls_settling;
     for (;;) {
         const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
@@ -33179,7 +34455,7 @@ async function untilRefused(checking, row) {
             await (0,external_node_timers_promises_.setTimeout)(300);
         else
             return tell(row.id, {
-                observed: text || 'no answer',
+                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
                 verdict: text === '' ? 'passed' : 'failed',
                 reason: text === ''
                     ? null
@@ -33199,6 +34475,11 @@ const id = 'network/kind/families';
 /** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
 const network = {
     layer: 'network',
+    blame: {
+        class: 'infrastructure',
+        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
+        headline: () => 'Docker’s network `kind` lacks a family'
+    },
     rows: [
         row('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
     ],
@@ -33238,9 +34519,24 @@ const patience = 60;
 /** The cluster itself, before Istio. */
 const node = {
     layer: 'node',
+    blame: {
+        class: 'infrastructure',
+        hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
+        headline: family => `The nodes do not carry ${family || 'both families'}`
+    },
     rows: [
-        row('node', ready, 'Every node is Ready', 'Ready'),
-        row('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families')
+        row('node', ready, 'Every node is Ready', 'Ready', {
+            blame: {
+                hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
+                headline: 'A node is not Ready'
+            }
+        }),
+        row('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families', {
+            blame: {
+                hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
+                headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
+            }
+        })
     ],
     look: async ({ plan, sh, work, tell }) => {
         const start = work.clock();
@@ -33292,9 +34588,20 @@ const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} 
 /** The Sail Operator: nothing waits for it but this check. */
 const operator = {
     layer: 'operator',
+    blame: {
+        class: 'operator',
+        hint: "See the operator's Deployment and its log in diagnostics/.",
+        headline: () => 'The Sail Operator does not run as it should'
+    },
     rows: [
         row('operator', available, "The operator's Deployment is available", 'available', operator_to),
-        row('operator', operator_image, 'It runs the image asked for', 'the image asked for', operator_to)
+        row('operator', operator_image, 'It runs the image asked for', 'the image asked for', {
+            ...operator_to,
+            blame: {
+                hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
+                headline: 'The Sail Operator runs another image than was asked for'
+            }
+        })
     ],
     look: async ({ plan, sh, work, tell }) => {
         const deployment = await (0,wait/* until */.T)(work, async () => {
@@ -33327,8 +34634,29 @@ const operator = {
 const path_families = ['ipv4', 'ipv6'];
 const path_from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
-const path_path = {
+const path = {
     layer: 'path',
+    grid: { title: 'Pods of', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
+        headline: family => `${family || 'Traffic'} between sidecars is dead`,
+        evidence: (failed, all) => {
+            const { hint } = deadWithoutSidecar(failed, all);
+            return hint === undefined
+                ? {}
+                : {
+                    hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
+                };
+        }
+    },
+    samples: [
+        {
+            namespace: 'dual-stack',
+            sidecars: true,
+            manifests: () => path_families.map(pathServiceYaml).join('---\n')
+        }
+    ],
     rows: path_families.map(family => row('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
         family,
         from: path_from,
@@ -33342,7 +34670,11 @@ const path_path = {
             if (address === undefined)
                 checking.tell(row.id, absent(row));
             else
-                proofs.push({ row, probe: { word: row.id, address, port: 9001 }, pods });
+                proofs.push({
+                    row,
+                    probe: { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) },
+                    pods
+                });
         }
         await prove(meshClient, proofs, checking);
     }
@@ -33374,9 +34706,17 @@ const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: clie
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
 const proxy = {
     layer: 'proxy',
+    blame: {
+        class: 'istio',
+        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+        headline: family => `The proxies are not set up for ${family || 'both families'}`
+    },
     rows: [
         ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-            to: { kind: 'Deployment', namespace, name: app }
+            to: { kind: 'Deployment', namespace, name: app },
+            blame: {
+                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            }
         })),
         ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
         ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } }))
@@ -33486,12 +34826,43 @@ const ids = {
 /** The machine that the cluster will run on. */
 const runner = {
     layer: 'runner',
+    blame: {
+        class: 'infrastructure',
+        hint: 'The machine lacks something that kind needs.',
+        headline: family => `The runner is not fit for ${family || 'dual-stack'}`
+    },
     rows: [
-        row('runner', ids.docker, 'Docker answers', 'a server version'),
-        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`),
-        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`),
-        row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', { family: 'ipv6' }),
-        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches} watches and ${leastInstances} instances`)
+        row('runner', ids.docker, 'Docker answers', 'a server version', {
+            blame: {
+                hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
+                headline: 'Docker does not answer'
+            }
+        }),
+        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+            blame: {
+                hint: 'Take a larger runner, or give Docker more memory.',
+                headline: 'Docker has too little memory'
+            }
+        }),
+        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+            blame: {
+                hint: 'Make room where Docker keeps its data (`docker system df`).',
+                headline: 'Docker has too little disk'
+            }
+        }),
+        row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', {
+            family: 'ipv6',
+            blame: {
+                hint: 'Enable IPv6: `sysctl -w net.ipv6.conf.all.disable_ipv6=0`.',
+                headline: 'The runner’s kernel has IPv6 disabled'
+            }
+        }),
+        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches} watches and ${leastInstances} instances`, {
+            blame: {
+                hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
+                headline: 'The runner’s inotify limits are too low'
+            }
+        })
     ],
     look: async ({ sh, tell }) => {
         const [docker, kernel, watches, instances] = await Promise.all([
@@ -33544,16 +34915,25 @@ const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 
 
 const service_to = (namespace) => ({ to: { kind: 'Service', namespace, name: 'tcp-echo' } });
 const policies = [
-    { target: 'dual-stack', policy: 'RequireDualStack', title: 'seed 4: ' },
-    { target: 'ipv4', policy: 'SingleStack', title: '' },
-    { target: 'ipv6', policy: 'SingleStack', title: '' }
+    {
+        target: 'dual-stack',
+        policy: 'RequireDualStack',
+        title: "As documented, the Service's ipFamilyPolicy is"
+    },
+    { target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" },
+    { target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" }
 ];
 const service_families = { 'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6' };
 /** The samples' Services as the API server has them. */
 const service_service = {
     layer: 'service',
+    blame: {
+        class: 'connectivity',
+        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
+        headline: family => `Services do not have ${family || 'the IP families'} as they should`
+    },
     rows: [
-        ...policies.map(({ target, policy, title }) => row('service', `service/${target}/policy`, `${title}the Service's ipFamilyPolicy is ${policy}`, policy, service_to(target))),
+        ...policies.map(({ target, policy, title }) => row('service', `service/${target}/policy`, `${title} ${policy}`, policy, service_to(target))),
         ...Object.entries(service_families).map(([target, expected]) => row('service', `service/${target}/families`, 'ClusterIPs of exactly its families', expected, service_to(target)))
     ],
     look: async ({ things, tell }, asked) => {
@@ -33586,6 +34966,11 @@ const uninstall_patience = 60;
 /** Only on request, and last: nothing works afterwards. */
 const uninstall = {
     layer: 'uninstall',
+    blame: {
+        class: 'operator',
+        hint: "See the operator's log for what it could not delete.",
+        headline: () => 'Istio does not uninstall cleanly'
+    },
     rows: [
         row('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
             to: { kind: 'Istio', namespace: '', name: 'default' }
@@ -33617,13 +35002,33 @@ const targetOf = ({ namespace, app }) => namespace === plainNamespace ? `${names
 const workload_to = ({ namespace, app }) => ({
     to: { kind: 'Deployment', namespace, name: app }
 });
+const notInjected = {
+    hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
+    headline: 'Pods have no sidecar: their namespace lacks the injection label'
+};
+const injected = {
+    hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
+    headline: 'Pods have a sidecar that must have none'
+};
 /** The pods of the samples. */
 const workload = {
     layer: 'workload',
+    blame: {
+        class: 'istio',
+        hint: 'See the pods and their events in diagnostics/.',
+        headline: family => `The sample pods are not ready${family && ` with ${family}`}`
+    },
     rows: workloads.flatMap(place => [
         row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-        row('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', workload_to(place)),
-        row('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === plainNamespace ? 'none' : 'istio-proxy', workload_to(place))
+        row('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+            ...workload_to(place),
+            blame: {
+                class: 'infrastructure',
+                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+                headline: 'Pods do not have an address of each family'
+            }
+        }),
+        row('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === plainNamespace ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === plainNamespace ? injected : notInjected })
     ]),
     look: async ({ things, tell }, asked) => {
         for (const { id, to, expected } of asked) {
@@ -33687,20 +35092,21 @@ const meshChecks = [
     { checks: cluster, after: ['check echo'] },
     { checks: proxy, after: ['check echo'] },
     { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
-    { checks: path_path, after: ['check mtls'] },
+    { checks: path, after: ['check mtls'] },
     {
         checks: failover,
         after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
     },
     { checks: uninstall, after: ['check failover'] }
 ];
-/** Every check, from the ground up. */
-const catalogue = [
+const catalogue_all = [
     ...preflights,
     ...standing.map(({ checks }) => checks),
     ...meshChecks.map(({ checks }) => checks)
-]
-    .flatMap(({ rows }) => rows)
+];
+/** Every check, from the ground up. */
+const catalogue = catalogue_all
+    .flatMap(({ rows, grid }) => rows.map(row => ({ ...row, ...(grid && { grid }) })))
     .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
 function rowsOf(pattern) {
@@ -33708,214 +35114,21 @@ function rowsOf(pattern) {
     const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
     return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
+/** What is told when a layer does not hold. */
+const blames = Object.fromEntries(catalogue_all.map(({ layer, blame }) => [layer, blame]));
+/** What these checks need in the cluster beside the documentation's samples. */
+const samplesOf = (rows) => catalogue_all
+    .filter(({ layer }) => rows.some(row => row.layer === layer))
+    .flatMap(({ samples = [] }) => samples);
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
-;// CONCATENATED MODULE: ./src/versions/pins.ts
-/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
-const tools = {
-    kind: {
-        version: 'v0.33.0',
-        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
-            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
-        }
-    },
-    kubectl: {
-        version: 'v1.37.1',
-        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
-        checksumSuffix: '.sha256',
-        sha256: {
-            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
-            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
-        }
-    },
-    helm: {
-        version: 'v3.22.0',
-        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
-        checksumSuffix: '.sha256sum',
-        sha256: {
-            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
-            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
-        }
-    }
-};
-/** The default of kind v0.33.0, from its release notes. */
-const nodeImage = 'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5';
-/** The newest release that the Action was tried with. */
-const operatorVersion = '1.30.3';
-/** The operator's Helm repository; its index has a digest for each chart. */
-const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
-const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
-/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
-const charts = {
-    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
-    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
-    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
-    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
-    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
-    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
-    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
-    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
-    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
-    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
-    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
-    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
-    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
-    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
-    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
-    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
-    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
-    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
-    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
-    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
-    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
-    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
-    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
-};
-/** As Istio's samples name them from release-1.30 on. */
-const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
-const clientImage = 'docker.io/curlimages/curl:8.16.0';
-
-;// CONCATENATED MODULE: ./src/results/files.ts
-/** What a results directory holds, and nothing else. */
-const files = {
-    results: 'results.json',
-    junit: 'junit.xml',
-    summary: 'summary.md',
-    report: 'report.html',
-    script: 'reproduce.sh',
-    diagnostics: 'diagnostics'
-};
-const ownFiles = Object.values(files);
-
-;// CONCATENATED MODULE: ./src/inputs/readers.ts
-
-
-
-
-const readers_quoted = (value) => value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-const accepts = (what) => new Error(`accepted is ${what}`);
-/** A reader that takes `missing` for an input that is not given. */
-function or(missing, read) {
-    return (value) => (value === '' ? missing : read(value));
-}
-function oneOf(...choices) {
-    return (value) => {
-        const found = choices.find(choice => choice === value);
-        if (found === undefined)
-            throw accepts(`one of ${choices.join(', ')}`);
-        return found;
-    };
-}
-function matching(shape, what) {
-    return (value) => {
-        if (!shape.test(value))
-            throw accepts(what);
-        return value;
-    };
-}
-function readers_boolean(value) {
-    return oneOf('true', 'false')(value) === 'true';
-}
-function readers_image(value) {
-    // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
-    const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
-    return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
-}
-function readers_families(value) {
-    return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
-}
-/** With a leading `v`, as the tools' releases are named; or `path`. */
-function toolVersion(value) {
-    if (value === 'path')
-        return value;
-    const [, version] = /^v?(\d+\.\d+\.\d+(?:-[\w.]+)?)$/.exec(value) ?? [];
-    if (version === undefined)
-        throw accepts('a version such as `v1.2.3`, or `path`');
-    return `v${version}`;
-}
-/** Without a leading `v`: `1.30.3`, a pre-release of it, or the minor `1.30`. */
-function release(value) {
-    const [, version] = /^v?(\d+\.\d+(?:\.\d+(?:-[\w.-]+)?)?)$/.exec(value) ?? [];
-    if (version === undefined)
-        throw accepts('a version such as `1.30.3`, or a minor such as `1.30`');
-    return version;
-}
-function count(value) {
-    if (!/^\d{1,2}$/.test(value))
-        throw accepts('a whole number from 0 to 99');
-    return Number(value);
-}
-/** In seconds. */
-function duration(value) {
-    const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(value) ?? [];
-    const seconds = Number(number) * { s: 1, m: 60, h: 3600 }[unit];
-    if (!(seconds > 0 && seconds <= 86400))
-        throw accepts('a time such as `3s`, `15m` or `1h`');
-    return seconds;
-}
-function yaml(value) {
-    const what = accepts('YAML with a mapping, such as `key: value`');
-    let parsed;
-    try {
-        parsed = (0,dist/* parse */.qg)(value, { maxAliasCount: 100 });
-    }
-    catch (error) {
-        throw new Error(`${what.message} (${error.message.split('\n')[0]})`);
-    }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-        throw what;
-    return parsed;
-}
-function yamlOrFile(value) {
-    const file = inWorkspace(value);
-    return yaml(!value.includes('\n') && external_node_fs_namespaceObject.existsSync(file) ? external_node_fs_namespaceObject.readFileSync(file, 'utf8') : value);
-}
-function httpUrl(value) {
-    if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
-        throw accepts('a URL such as `https://mirror.example/base`');
-    return value.replace(/\/+$/, '');
-}
-/** An https URL as it is, or the absolute path of something that exists. */
-function fileOrUrl(value) {
-    if (/^https?:\/\//.test(value))
-        return httpUrl(value);
-    const file = inWorkspace(value);
-    if (!external_node_fs_namespaceObject.existsSync(file))
-        throw accepts('a path that exists, or a URL');
-    return file;
-}
-/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
-function pattern(value) {
-    const leaveOut = value.startsWith('!');
-    try {
-        return { matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut };
-    }
-    catch {
-        throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
-    }
-}
-function resultsDir(value) {
-    const directory = inWorkspace(value);
-    if (!external_node_fs_namespaceObject.existsSync(directory))
-        return directory;
-    const what = 'a directory that is missing, empty, or holds results of ours';
-    if (!external_node_fs_namespaceObject.statSync(directory).isDirectory())
-        throw accepts(what);
-    const foreign = external_node_fs_namespaceObject.readdirSync(directory).find(name => !ownFiles.includes(name));
-    if (foreign !== undefined)
-        throw new Error(`accepted is ${what} (it holds ${readers_quoted(foreign)})`);
-    return directory;
-}
-function inWorkspace(value) {
-    return external_node_path_.resolve(process.env.GITHUB_WORKSPACE || '.', value);
-}
-
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
 ;// CONCATENATED MODULE: ./src/inputs/inputs.ts
 
 
@@ -33924,40 +35137,43 @@ function inWorkspace(value) {
 
 
 
+const clusterName = (0,readers/* matching */.wC)(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes');
+/** A name that no other run on this Docker host has. */
+const nameOfItsOwn = () => `istio-ds-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}`;
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
-const readers = {
-    'cluster-name': matching(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes'),
-    'node-image': or(nodeImage, readers_image),
-    'kind-config': or(null, yamlOrFile),
-    'ip-families': readers_families,
-    'kind-version': or(tools.kind.version, toolVersion),
-    'kubectl-version': or(tools.kubectl.version, toolVersion),
-    'helm-version': or(tools.helm.version, toolVersion),
-    'operator-version': or(operatorVersion, release),
-    'operator-chart': or(null, fileOrUrl),
-    'operator-image': or(null, readers_image),
-    'operator-values': or(null, yaml),
-    'istio-version': or(null, release),
-    'istio-values': or(null, yaml),
-    'istio-cni': oneOf('auto', 'true', 'false'),
-    samples: or(null, fileOrUrl),
-    'echo-image': or(null, readers_image),
-    'client-image': or(null, readers_image),
-    checks: or(null, pattern),
-    retries: count,
-    'check-timeout': duration,
-    'fail-on-flaky': readers_boolean,
-    'injection-label': matching(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
-    timeout: duration,
-    cleanup: oneOf('always', 'on-success', 'never'),
-    diagnostics: oneOf('on-failure', 'always', 'never'),
-    'results-dir': or(null, resultsDir),
-    mirror: or(null, httpUrl),
-    'dry-run': readers_boolean
+const inputs_readers = {
+    'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
+    'kubernetes-version': (0,readers.or)(null, readers/* kubernetesRelease */.u9),
+    'node-image': (0,readers.or)(null, readers/* image */.Sl),
+    'kind-config': (0,readers.or)(null, readers/* yamlOrFile */.t2),
+    'ip-families': readers/* families */.TJ,
+    'kind-version': (0,readers.or)(pins/* tools */.Yl.kind.version, readers/* toolVersion */.fX),
+    'kubectl-version': (0,readers.or)(pins/* tools */.Yl.kubectl.version, readers/* toolVersion */.fX),
+    'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
+    'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
+    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
+    'operator-image': (0,readers.or)(null, readers/* image */.Sl),
+    'operator-values': (0,readers.or)(null, readers/* yaml */.oQ),
+    'istio-version': (0,readers.or)(null, readers/* istioRelease */.IL),
+    'istio-values': (0,readers.or)(null, readers/* yaml */.oQ),
+    'istio-cni': (0,readers/* oneOf */.yL)('auto', 'true', 'false'),
+    samples: (0,readers.or)(null, readers/* fileOrUrl */.Vl),
+    'echo-image': (0,readers.or)(null, readers/* image */.Sl),
+    'client-image': (0,readers.or)(null, readers/* image */.Sl),
+    checks: (0,readers.or)(null, readers/* pattern */.T1),
+    retries: readers/* count */.U9,
+    'check-timeout': readers/* duration */.p0,
+    'fail-on-flaky': readers/* boolean */.zM,
+    'injection-label': (0,readers/* matching */.wC)(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
+    timeout: readers/* duration */.p0,
+    cleanup: (0,readers/* oneOf */.yL)('always', 'on-success', 'never'),
+    diagnostics: (0,readers/* oneOf */.yL)('on-failure', 'always', 'never'),
+    'results-dir': (0,readers.or)(null, readers/* resultsDir */.o1),
+    mirror: (0,readers.or)(null, readers/* httpUrl */.q3),
+    'dry-run': readers/* boolean */.zM
 };
 /** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
 const defaults = {
-    'cluster-name': 'istio-ds',
     'ip-families': 'ipv4,ipv6',
     'istio-cni': 'auto',
     retries: '1',
@@ -33969,7 +35185,7 @@ const defaults = {
     diagnostics: 'on-failure',
     'dry-run': 'false'
 };
-const inputNames = Object.keys(readers);
+const inputNames = Object.keys(inputs_readers);
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 function readInputs() {
     const problems = [];
@@ -33977,11 +35193,11 @@ function readInputs() {
     for (const name of inputNames) {
         const value = given(name);
         try {
-            inputs[name] = readers[name](value);
+            inputs[name] = inputs_readers[name](value);
         }
         catch (error) {
             const accepted = error instanceof Error ? error.message : String(error);
-            const found = name.endsWith('-values') ? `${value.length} characters` : (0,log/* redact */.E$)(readers_quoted(value));
+            const found = name.endsWith('-values') ? `${value.length} characters` : (0,log/* redact */.E$)((0,readers/* quoted */.TL)(value));
             problems.push(`${name}: found ${found}; ${accepted}`);
         }
     }
@@ -33994,9 +35210,9 @@ function givenInputs() {
     const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
     return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
 }
-const given = (name) => lib_core/* getInput */.V4(name) || (defaults[name] ?? '');
+const given = (name) => core/* getInput */.V4(name) || (defaults[name] ?? '');
 function shown(name, value) {
-    if (name.endsWith('-values') || (name === 'kind-config' && !external_node_fs_namespaceObject.existsSync(inWorkspace(value))))
+    if (name.endsWith('-values') || (name === 'kind-config' && !external_node_fs_.existsSync((0,readers/* inWorkspace */.ve)(value))))
         return `sha256:${(0,external_node_crypto_.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
     if (!URL.canParse(value) || !value.includes('//'))
         return value;
@@ -34160,44 +35376,51 @@ const strictYaml = () => (0,dist/* stringify */.As)({
     }
 });
 
-;// CONCATENATED MODULE: ./src/versions/chart.ts
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var istio = __nccwpck_require__(6618);
+;// CONCATENATED MODULE: ./src/plan/nodes.ts
 
 
 
-/** Reads Chart.yaml and values.yaml. */
-function readChart(about, values) {
-    const { name, version } = (0,dist/* parse */.qg)(about);
-    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
-    return { name, version, image: image ?? null, offers: readOffers(deployment?.annotations ?? {}) };
+
+/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
+function chooseNodes(inputs, kind, istio) {
+    const more = inputs['kind-config'] ?? {};
+    const image = chooseImage(inputs, kind, istio);
+    const runs = controlPlaneImage(more, image);
+    const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
+    (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
+    const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image);
+    const ours = runs === image && inputs['node-image'] === null;
+    return {
+        image: hasImages(more) ? null : image,
+        kubernetes,
+        needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
+        config: hasImages(more) && image !== null ? withImage(config, image) : config
+    };
 }
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations) {
-    const offers = new Map();
-    for (const [key, image] of Object.entries(annotations)) {
-        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-        if (tag === undefined)
-            continue;
-        const version = tag.replaceAll('_', '.');
-        const offer = offers.get(version) ?? { version, istiod: '', proxy: '', cni: '' };
-        offers.set(version, { ...offer, [part]: image });
-    }
-    return [...offers.values()];
+/** The node image to ask kind for; null: what this kind has by default. */
+function chooseImage(inputs, kind, istio) {
+    const asked = inputs['kubernetes-version'];
+    refuseUnused(inputs);
+    if (inputs['node-image'] !== null)
+        return inputs['node-image'];
+    if (asked !== null)
+        return (0,versions_kubernetes/* nodeImageOf */.VF)((0,versions_kubernetes/* chooseKubernetes */.Qt)(asked));
+    if (kind !== pins/* tools */.Yl.kind.version)
+        return null; // it knows best what it can start
+    const [newest] = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
+    return newest === undefined ? null : (0,versions_kubernetes/* nodeImageOf */.VF)(newest);
 }
-/** The version to install, as the Istio resource names it. Throws a Fault that lists what there is. */
-function chooseIstio(asked, { version, offers }) {
-    if (asked === null)
-        return offers[0] ?? null;
-    const names = offers.map(offer => offer.version);
-    const exact = (0,node_modules_semver.valid)(asked) !== null;
-    if (offers.length === 0 && exact)
-        return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
-    const chosen = exact ? `v${asked}` : (0,node_modules_semver.maxSatisfying)(names, `~${asked}.0`);
-    const offer = offers.find(offer => offer.version === chosen);
-    if (offer)
-        return offer;
-    throw (0,base_fault/* badInput */.AN)(offers.length === 0
-        ? `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
-        : `istio-version: found "${asked}"; accepted is what the Sail Operator ${version} can install: ${names.join(', ')}`);
+/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
+function refuseUnused(inputs) {
+    const name = ['node-image', 'kubernetes-version'].find(name => inputs[name] !== null);
+    const nodes = inputs['kind-config']?.nodes;
+    if (name === undefined || !Array.isArray(nodes))
+        return;
+    if (!nodes.every(node => node?.image !== undefined))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`);
 }
 
 ;// CONCATENATED MODULE: ./src/plan/plan.ts
@@ -34209,28 +35432,42 @@ function chooseIstio(asked, { version, offers }) {
 
 
 
-/** Inputs, the chart and the samples → the plan. Pure. Throws a Fault of class `input`. */
-function makePlan(inputs, chart, given, directory) {
-    const kind = kindConfig(inputs['ip-families'], inputs['kind-config'], inputs['node-image']);
-    const offer = chooseIstio(inputs['istio-version'], chart);
+
+/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
+function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
+    const offer = (0,istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
     const cni = inputs['istio-cni'] === 'true';
     const mesh = {
-        operator: chart.version,
         version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
         values: inputs['istio-values'],
         cni
     };
-    const manifests = sampleManifests(inputs, given);
+    const withoutValues = { ...mesh, values: null };
+    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
     const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
     const name = inputs['cluster-name'];
+    const common = {
+        'namespaces.yaml': join([
+            namespaceYaml(istioNamespace, null),
+            ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
+            ...samples.map(({ namespace }) => namespaceYaml(namespace, inputs['injection-label'])),
+            namespaceYaml(plainNamespace, null),
+            ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels))
+        ]),
+        'services.yaml': join(manifests.early),
+        'plain.yaml': join(manifests.plain),
+        'samples.yaml': join(manifests.meshed),
+        'strict.yaml': strictYaml(),
+        ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
+    };
     return {
         directory,
         cluster: {
             name,
-            image: inputs['node-image'],
+            ...nodes,
             families: inputs['ip-families'],
-            config: kind,
-            nodes: nodeNames(name, kind),
+            nodes: nodeNames(name, nodes.config),
             context: `kind-${name}`,
             kubeconfig: external_node_path_.join(directory, 'kubeconfig')
         },
@@ -34250,45 +35487,55 @@ function makePlan(inputs, chart, given, directory) {
             samples: unique([offer?.proxy ?? '', ...manifests.images])
         },
         files: {
-            'kind.yaml': kindYaml(kind),
-            'namespaces.yaml': join([
-                namespaceYaml(istioNamespace, null),
-                ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-                ...samples.map(({ namespace }) => namespaceYaml(namespace, inputs['injection-label'])),
-                namespaceYaml(plainNamespace, null)
-            ]),
-            'services.yaml': join(manifests.early),
-            'plain.yaml': join(manifests.plain),
-            'samples.yaml': join(manifests.meshed),
-            'strict.yaml': strictYaml(),
+            'kind.yaml': kindYaml(nodes.config),
+            ...common,
             'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
             ...(inputs['operator-values'] === null
                 ? {}
                 : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
         },
+        workloads: [...workloads, ...manifests.pods],
+        shown: {
+            'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image)),
+            ...common,
+            ...(cni ? { 'istio-cni.yaml': istioCniYaml(withoutValues) } : {}),
+            'istio.yaml': istioYaml(withoutValues)
+        },
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
 }
 /** The documentation's samples, and our own beside them. */
-function sampleManifests(inputs, given) {
+function sampleManifests(inputs, given, own, proxy) {
     const images = {
-        echo: inputs['echo-image'] ?? echoImage,
-        client: inputs['client-image'] ?? clientImage
+        proxy,
+        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
+        client: inputs['client-image'] ?? pins/* clientImage */.BD
     };
     const sources = given ?? builtIn(images);
     const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
-    const splits = [
-        ...samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))),
-        splitManifests(join([pathServiceYaml('ipv4'), pathServiceYaml('ipv6')]), 'dual-stack', null)
-    ];
-    const plain = splitManifests(plainYaml(images), plainNamespace, null);
-    const all = [...splits, plain];
+    const documented = samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
+    const ours = own.map(sample => ({
+        sample,
+        split: splitManifests(sample.manifests(images), sample.namespace, null)
+    }));
+    const ownOf = (sidecars) => ours.filter(({ sample }) => sample.sidecars === sidecars).map(({ split }) => split);
+    const meshed = [...documented, ...ownOf(true)];
+    const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
+    const all = [...meshed, ...plain];
     return {
         early: all.flatMap(split => split.early),
-        plain: plain.workloads,
-        meshed: splits.flatMap(split => split.workloads),
-        images: all.flatMap(split => split.images)
+        resources: all.flatMap(split => split.resources),
+        plain: plain.flatMap(split => split.workloads),
+        meshed: meshed.flatMap(split => split.workloads),
+        images: all.flatMap(split => split.images),
+        pods: ours.flatMap(({ split }) => split.pods)
     };
+}
+/** The namespaces that are not the documentation's, once each. */
+function ownNamespaces(own) {
+    const taken = new Set([...samples.map(({ namespace }) => namespace), plainNamespace]);
+    const byName = new Map(own.map(sample => [sample.namespace, sample]));
+    return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
 }
 const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
 const unique = (images) => [...new Set(images.filter(name => name !== ''))];
@@ -34296,62 +35543,8 @@ const join = (documents) => documents.join('---\n');
 
 // EXTERNAL MODULE: ./src/plan/state.ts
 var state = __nccwpck_require__(3118);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./src/reports/words.ts
-
-/** Foreign text, numbers and addresses in words that people read. Pure. */
-/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
-const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
-const words_plain = (foreign) => (0,external_node_util_.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
-    .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(unwanted, '')
-    .replace(/\p{Cs}/gu, '\ufffd');
-/** Foreign text as one line of at most so many characters. */
-const line = (foreign, most = 300) => clip(words_plain(clip(foreign, 10 * most))
-    .replace(/\s+/g, ' ')
-    .trim(), most);
-/** The text's beginning, with … where more was left out. Never half a character. */
-const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
-/** What people write between backticks is code; the rest is prose. */
-const spans = (text) => text
-    .split(/`([^`]+)`/)
-    .map((part, index) => ({ code: index % 2 === 1, text: part }))
-    .filter(span => span.text !== '');
-/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
-function words_duration(seconds) {
-    if (seconds > 0 && seconds < 0.0995)
-        return `${Math.round(1000 * seconds)} ms`;
-    if (seconds < 1)
-        return `${Number(seconds.toFixed(2))} s`;
-    if (seconds < 9.95)
-        return `${Number(seconds.toFixed(1))} s`;
-    const whole = Math.round(seconds);
-    if (whole < 100)
-        return `${whole} s`;
-    const rest = whole % 60;
-    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
-}
-/** `1 check`, `2 checks`. */
-const words_count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
-function familyOf(address) {
-    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
-    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
-        return 'ipv4';
-    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
-}
-/** The family that really carried an answer, where it is not the one that was asked. */
-function carriedOver(check) {
-    const asked = familyOf(check.address) ?? check.family;
-    const took = (check.upstream ?? '').split(', ').map(familyOf);
-    const [carried = null] = took;
-    const alike = took.every(family => family === carried);
-    return asked !== null && alike && asked !== carried ? carried : null;
-}
-
+// EXTERNAL MODULE: ./src/reports/words.ts
+var reports_words = __nccwpck_require__(4062);
 ;// CONCATENATED MODULE: ./src/reports/findings.ts
 
 
@@ -34380,7 +35573,7 @@ function greenAllTheSame(results) {
     return results.checks.filter(check => check.layer === 'echo' &&
         holds(check) &&
         check.family === family &&
-        carriedOver(check) !== null);
+        (0,reports_words/* carriedOver */.l9)(check) !== null);
 }
 /** A check's attempts, those in a row that observed the same as one. */
 function triesOf(check) {
@@ -34407,7 +35600,7 @@ function layerRows(results) {
         const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
         const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
         const [why] = reasons.size === 1 ? reasons : [];
-        return [{ layer, state: worst(checks), checks, held, follow, why: line(why || '', 100) }];
+        return [{ layer, state: worst(checks), checks, held, follow, why: (0,reports_words/* line */.n8)(why || '', 100) }];
     });
 }
 /** `14 of 15 hold`; layers of which every check was skipped are not counted. */
@@ -34418,7 +35611,7 @@ function layersHold(rows) {
 }
 /** Skipped checks by their reason, in the order of their first check. */
 const skippedByReason = (results) => [
-    ...groupBy(results.checks.filter(check => check.verdict === 'skipped'), check => line(check.reason ?? 'no reason given'))
+    ...groupBy(results.checks.filter(check => check.verdict === 'skipped'), check => (0,reports_words/* line */.n8)(check.reason ?? 'no reason given'))
 ];
 /** The verdict that matters most. */
 function worst(checks) {
@@ -34439,18 +35632,18 @@ const headline = (results) => ({
         numbers(results)
     ],
     rehearsal: results.rehearsal &&
-        `Rehearsal: recorded answers of "${line(results.rehearsal.recording, 100)}", no real cluster.`
+        `Rehearsal: recorded answers of "${(0,reports_words/* line */.n8)(results.rehearsal.recording, 100)}", no real cluster.`
 });
 function versionFact(results, title, name) {
     const found = results.versions[name]?.found;
-    return found ? [`${title} ${withV(line(found, 60))}`] : [];
+    return found ? [`${title} ${withV((0,reports_words/* line */.n8)(found, 60))}`] : [];
 }
 const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
 function numbers(results) {
     const ran = results.checks.filter(check => check.verdict !== 'skipped');
     const failed = ran.filter(check => check.verdict === 'failed').length;
-    const checks = words_count(ran.length, 'check');
-    const took = words_duration(results.seconds);
+    const checks = (0,reports_words/* count */.U9)(ran.length, 'check');
+    const took = (0,reports_words/* duration */.p0)(results.seconds);
     if (ran.length === 0)
         return `no check reached in ${took}`;
     if (results.result === 'error' && failed === 0)
@@ -34481,6 +35674,7 @@ const couldNot = [
     ['images', 'Images could not be transferred'],
     ['save', 'Images could not be transferred'],
     ['operator', 'Sail Operator could not be installed'],
+    ['resources', 'Istio resources of the samples could not be applied'],
     ['strict', 'STRICT mutual TLS could not be asked for'],
     ['istiod', 'Istio could not be installed'],
     ['mesh', 'Istio did not become healthy'],
@@ -34493,8 +35687,8 @@ const couldNot = [
     ['check', 'Checks could not be made']
 ];
 function errorWords(results, failure) {
-    const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
-    const took = words_duration(results.seconds);
+    const message = `: ${(0,reports_words/* line */.n8)(failure.message, 160).replace(/\.$/, '')}`;
+    const took = (0,reports_words/* duration */.p0)(results.seconds);
     if (failure.class === 'cancelled')
         return `Cancelled after ${took}${during(results)}`;
     if (failure.class === 'timeout')
@@ -34503,61 +35697,61 @@ function errorWords(results, failure) {
         return `Inputs were refused${message}`;
     if (failure.class === 'internal')
         return `A bug of this action${message}`;
-    const found = brokenCheck(results)?.verdict === 'failed';
-    return `${found ? brokenWords(results, failure) : failedPhaseWords(results, failure)}${message}`;
+    return failure.headline
+        ? (0,reports_words/* line */.n8)(failure.headline, 160)
+        : `${failedPhaseWords(results, failure)}${message}`;
 }
 function failedPhaseWords(results, failure) {
-    const phase = results.phases.find(({ status }) => status === 'failed');
-    const [, words] = couldNot.find(([start]) => phase?.name.startsWith(start)) ?? [];
+    // of several that failed, the one that the failure is of
+    const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
+    const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
     if (phase)
-        return words ?? `Phase ${line(phase.name, 60)} failed`;
-    return failure.layer ? broken[failure.layer]('') : 'The checks could not be reached';
+        return words ?? `Phase ${(0,reports_words/* line */.n8)(phase, 60)} failed`;
+    return 'The checks could not be reached';
 }
 /** What was under way when the run was ended from outside. */
 function during(results) {
     const names = results.phases
         .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
-        .map(phase => line(phase.name, 60));
+        .map(phase => (0,reports_words/* line */.n8)(phase.name, 60));
     return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
 }
-/** What is broken when a layer is, for one family or (an empty name) for both. */
-const broken = {
-    runner: family => `The runner is not fit for ${family || 'dual-stack'}`,
-    network: family => `The kind network has no ${family || 'two families'}`,
-    node: family => `The nodes do not carry ${family || 'both families'}`,
-    operator: () => 'The Sail Operator does not run as it should',
-    'control-plane': () => 'Istio’s control plane is not as it should be',
-    workload: family => `The sample pods are not ready${family && ` with ${family}`}`,
-    service: family => `Services do not have ${family || 'the IP families'} as they should`,
-    endpoints: family => `Services do not have the ${family && `${family} `}endpoints they should`,
-    dns: family => `Names do not resolve${family && ` to ${family}`} as they should`,
-    cluster: family => `${family || 'Traffic'} between pods is dead`,
-    proxy: family => `The proxies are not set up for ${family || 'both families'}`,
-    echo: family => `Services do not answer${family && ` over ${family}`}`,
-    path: family => `${family || 'Traffic'} between sidecars is dead`,
-    mtls: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-    failover: family => `With ${family || 'a family'} cut, the other does not take over`,
-    uninstall: () => 'Istio does not uninstall cleanly'
-};
 function brokenWords(results, failure) {
-    const failed = results.checks.filter(check => check.verdict === 'failed');
-    if (failed.length === 0)
+    const failed = results.checks.some(check => check.verdict === 'failed');
+    if (!failed)
         return needed(flakyChecks(results).length);
-    const check = brokenCheck(results) ?? failed[0];
-    const layer = failure.layer ?? check?.layer;
-    if (!layer)
-        return 'Dual-stack does not work';
-    const own = failed.filter(one => one.layer === layer && one.because === null);
-    const families = new Set(own.flatMap(one => one.family ?? []));
-    const [family] = families;
-    return broken[layer](families.size === 1 && family ? familyNames[family] : '');
+    return (0,reports_words/* line */.n8)(failure.headline ?? 'Dual-stack does not work', 160);
 }
 /** Only `fail-on-flaky` fails a run in which every check holds. */
 const needed = (flaky) => flaky === 0
     ? 'Dual-stack was not proven'
-    : `${words_count(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+    : `${(0,reports_words/* count */.U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+
+// EXTERNAL MODULE: ./src/results/files.ts
+var files = __nccwpck_require__(6689);
+;// CONCATENATED MODULE: ./src/reports/versions.ts
+
+
+/** Versions, and how to run it again. Pure. */
+const versionTitles = {
+    action: 'Action',
+    kubectl: 'kubectl',
+    kubernetes: 'Kubernetes',
+    kind: 'kind',
+    helm: 'Helm',
+    operator: 'Sail Operator',
+    istio: 'Istio'
+};
+/** Every version with its title: what was asked for, and what was found. */
+const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
+    title: versionTitles[name] ?? (0,reports_words/* line */.n8)(name, 60),
+    asked: (0,reports_words/* line */.n8)(asked ?? '', 200),
+    found: (0,reports_words/* line */.n8)(found ?? '', 200)
+}));
+const rerun = `bash ${files/* files */.a.script}`;
 
 ;// CONCATENATED MODULE: ./src/reports/annotations.ts
+
 
 
 
@@ -34568,12 +35762,12 @@ const mostOfTitle = 250;
 const mostOfMessage = 8000;
 /**
  * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
- * for all flaky checks. What follows from another check is counted, not repeated.
+ * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
  */
-const annotations = (results) => [...failure(results), ...otherFailures(results), ...flaky(results)].map(one => ({
+const annotations = (results) => [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(one => ({
     ...one,
-    title: line(one.title, mostOfTitle),
-    message: clip(words_plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+    title: (0,reports_words/* line */.n8)(one.title, mostOfTitle),
+    message: (0,reports_words/* clip */.$Q)((0,reports_words/* plain */.pj)(one.message.slice(0, mostOfMessage)), mostOfMessage)
 }));
 function verdictLine(results) {
     const { words, facts, rehearsal } = headline(results);
@@ -34587,8 +35781,10 @@ function failure(results) {
     const lines = [
         message,
         hint,
-        follow.length > 0 ? `${words_count(follow.length, 'failed check')} only because of this.` : '',
-        reproduce ? `To see it by hand:\n${reproduce}` : ''
+        follow.length > 0 ? `${(0,reports_words/* count */.U9)(follow.length, 'failed check')} only because of this.` : '',
+        reproduce
+            ? `To see it by hand${results.cluster ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            : ''
     ];
     return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
 }
@@ -34608,24 +35804,25 @@ const annotate = (check) => ({
     level: 'error',
     title: `${check.id} failed`,
     message: [
-        `Expected: ${line(check.expected)}`,
-        `Observed: ${line(check.observed)}`,
-        ...(check.reason ? [line(check.reason)] : [])
+        `Expected: ${(0,reports_words/* line */.n8)(check.expected)}`,
+        `Observed: ${(0,reports_words/* line */.n8)(check.observed)}`,
+        ...(check.reason ? [(0,reports_words/* line */.n8)(check.reason)] : [])
     ].join('\n')
 });
+const warnings = (results) => results.warnings.map(message => ({ level: 'warning', title: 'Versions', message }));
 function flaky(results) {
     const checks = flakyChecks(results);
     if (checks.length === 0)
         return [];
     const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
-    const title = `${words_count(checks.length, 'check')} needed another try`;
+    const title = `${(0,reports_words/* count */.U9)(checks.length, 'check')} needed another try`;
     return [{ level: 'warning', title, message: lines.join('\n') }];
 }
 /** What was observed before it passed. */
 function wrongTry(check) {
     const tries = triesOf(check);
     const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
-    return wrong ? `${line(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
+    return wrong ? `${(0,reports_words/* line */.n8)(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
 }
 
 ;// CONCATENATED MODULE: ./src/reports/outputs.ts
@@ -34647,9 +35844,9 @@ function outputs(results, plan, directory) {
         'operator-version': versions.operator?.found ?? '',
         'istio-version': versions.istio?.found ?? '',
         'results-dir': directory,
-        results: file(files.results),
-        junit: file(files.junit),
-        report: file(files.report),
+        results: file(files/* files */.a.results),
+        junit: file(files/* files */.a.junit),
+        report: file(files/* files */.a.report),
         seconds: seconds.toFixed(1)
     };
 }
@@ -35110,59 +36307,169 @@ const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail 
 
 
 
-/** The same run as a shell script, one step after the other: a pure function of the plan. */
-function script_script(plan) {
+
+
+
+/**
+ * The same run as a shell script, one step after the other, and at its end the command of the check that
+ * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
+ */
+function script_script(plan, results) {
     const here = relocated(plan);
+    const given = givenYaml(results.inputs);
+    const { name } = plan.cluster;
     const lines = [
         '#!/usr/bin/env bash',
-        `# The run of the dual-stack Action by hand: Sail Operator ${plan.operator.version}, Istio ${plan.istio.expected ?? 'as the operator has it'}.`,
-        '# Needs docker, kind, kubectl and helm on PATH. KEEP=1 keeps the cluster.',
-        'set -euo pipefail',
-        'work=$(mktemp -d)',
-        'export KUBECONFIG=$work/kubeconfig',
-        'leave() {',
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-        '  if [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-        `  ${script_line((0,phases_cluster/* deleteCommand */.x3)(plan.cluster.name, '$work/kubeconfig'))}`,
-        '  rm -rf "$work"',
-        '}',
+        `# The run of the dual-stack Action by hand: Sail Operator ${(0,reports_words/* line */.n8)(plan.operator.version, 60)}, Istio ${(0,reports_words/* line */.n8)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+        `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
+        ...settings(plan, given),
+        '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
+        '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
+        '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
+        'set -uo pipefail',
+        ...runtime(name),
+        "cat <<'END'",
+        'Left out here:',
+        ...leftOut(plan, results, given).map(what => `- ${what}`),
+        'END',
+        ...given.flatMap(checkGiven),
         '',
-        ...Object.entries(plan.files).flatMap(([name, text]) => heredoc(name, text)),
+        ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
+        ...given.flatMap(({ file, variable }) => file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []),
         '',
         '# the cluster',
-        script_line((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig'),
-        'trap leave EXIT',
-        'kubectl wait --for=condition=Ready nodes --all --timeout=2m',
-        '',
-        '# images that the local Docker has',
-        ...Object.values(plan.images)
-            .flat()
-            .flatMap(image => stream(image, plan.cluster.nodes)),
+        'cluster() {',
+        `  ${script_command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+        '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+        '}',
+        `step 'the cluster' cluster`,
+        ...script_images(plan),
         '',
         '# the Sail Operator',
-        ...(plan.operator.url === null
-            ? []
-            : [`helm pull ${quote((0,log/* redact */.E$)(plan.operator.url))} --destination "$work"`]),
-        `${script_line(installCommand(here)).replace(' --skip-crds', '')} --wait --timeout 3m`,
+        `step 'the namespaces' ${script_command(applyCommand(here, 'namespaces.yaml'))}`,
+        ...script_operator(plan, here, given),
         '',
         '# Istio',
-        script_line(applyCommand(here, 'namespaces.yaml')),
-        script_line(applyCommand(here, 'istio.yaml')),
-        "kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+        ...script_istio(plan, here, given),
+        `step 'the Services of the samples' ${script_command(applyCommand(here, 'services.yaml'))}`,
+        `step 'STRICT mutual TLS on port 9001' ${script_command(applyCommand(here, 'strict.yaml'))}`,
+        "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+        ...(plan.istio.cni
+            ? [
+                "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
+            ]
+            : []),
         '',
         '# the samples',
-        script_line(applyCommand(here, 'services.yaml')),
-        script_line(applyCommand(here, 'plain.yaml')),
-        script_line(applyCommand(here, 'samples.yaml')),
-        ...workloads.map(({ namespace, app }) => `kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`),
+        `step 'the samples without sidecars' ${script_command(applyCommand(here, 'plain.yaml'))}`,
+        `step 'the samples' ${script_command(applyCommand(here, 'samples.yaml'))}`,
+        ...workloads.map(({ namespace, app }) => `step '${namespace}/${app} is ready' kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`),
+        "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
-        '[ "$(kubectl get service tcp-echo -n dual-stack -o jsonpath=\'{.spec.ipFamilyPolicy}\')" = RequireDualStack ]',
+        "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
         ...['dualstack', 'ipv4', 'ipv6'].map(script_echo),
+        ...broken(plan, results),
+        '',
+        'exit "$failed"',
         ''
     ];
     return lines.join('\n');
 }
+const variables = [
+    { input: 'kind-config', variable: 'KIND_CONFIG', file: 'kind.yaml' },
+    { input: 'operator-values', variable: 'OPERATOR_VALUES', file: 'operator-values.yaml' },
+    { input: 'istio-values', variable: 'ISTIO_VALUES', file: 'istio-values.yaml' }
+];
+const givenYaml = (inputs) => variables.flatMap(one => {
+    const shown = inputs[one.input];
+    const [, digest = null] = /^sha256:([0-9a-f]{16})$/.exec(shown ?? '') ?? [];
+    return shown === undefined
+        ? []
+        : [{ ...one, digest: one.input === 'kind-config' ? null : digest }];
+});
+/** What the caller of the script may or must say, as comments. */
+const settings = (plan, given) => [
+    ...given.map(({ input, variable }) => input === 'kind-config'
+        ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
+        : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`),
+    ...(plan.operator.url === null
+        ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
+        : [])
+];
+/** Ends the script before it makes anything when a file is not the one of the run. */
+const checkGiven = ({ input, variable, digest }) => input === 'kind-config'
+    ? [`${variable}=\${${variable}:-}`]
+    : [`given ${input} ${variable} ${digest ?? "''"}`];
+// ---- What the script says and does about its steps ----
+/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
+const runtime = (name) => [
+    'work=$(mktemp -d)',
+    'export KUBECONFIG=$work/kubeconfig',
+    "failed=0 broken='' made=''",
+    'leave() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+    `  [ -z "$made" ] || ${script_command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
+    '  rm -rf "$work"',
+    '}',
+    'trap leave EXIT',
+    '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
+    'step() {',
+    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
+    '  check "$@" || broken=1',
+    '}',
+    '# the same for what need not hold for the next one',
+    'check() {',
+    '  local name=$1 start=$SECONDS',
+    '  shift',
+    '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
+    '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+    '    return',
+    '  fi',
+    '  failed=1',
+    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
+    '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+    '  sed \'s/^/    /\' "$work/said"',
+    '  return 1',
+    '}',
+    '# the command says just that',
+    'says() {',
+    '  local expected=$1 said',
+    '  shift',
+    '  said=$("$@")',
+    '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
+    '}',
+    '# the file in a variable is what the run was given as an input',
+    'given() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    '  local file=${!2:-} sum',
+    '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
+    '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
+    '  [ "$sum" = "$3" ] && return',
+    '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
+    '  exit 1',
+    '}'
+];
+const toolsUsed = ({ versions }) => {
+    const used = ['kind', 'kubectl', 'helm'].flatMap(name => {
+        const found = versions[name]?.found;
+        return found ? [`${name} ${(0,reports_words/* line */.n8)(found, 60)}`] : [];
+    });
+    return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
+};
+/** What the run did and the script does not, a line each. */
+const leftOut = (plan, results, given) => [
+    `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+    'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
+    'diagnostics',
+    ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
+    ...(results.inputs.mirror === undefined
+        ? []
+        : ['the mirror: downloads come from where they are published']),
+    ...(plan.operator.url === null ? [] : ["the chart's checksum"])
+];
+// ---- Steps ----
 /** The plan with its files under `$work`. */
 function relocated(plan) {
     const { cluster, operator } = plan;
@@ -35172,32 +36479,179 @@ function relocated(plan) {
         cluster: { ...cluster, kubeconfig: '$work/kubeconfig' },
         operator: {
             ...operator,
-            chart: operator.url === null
-                ? operator.chart
-                : `$work/${external_node_path_.basename(new URL(operator.url).pathname)}`
+            chart: operator.url === null ? '$chart' : `$work/${chartFile(operator.url)}`
         }
     };
 }
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable. */
-const script_line = (command) => command
-    .map(argument => argument.startsWith('$work/')
-    ? `"$work"/${quote(argument.slice('$work/'.length))}`
-    : quote(argument))
-    .join(' ');
+const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
+const script_command = (words) => words.map(argument).join(' ');
+function argument(word) {
+    if (word.startsWith('$work/'))
+        return `"$work"/${quote(word.slice('$work/'.length))}`;
+    return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : quote(word);
+}
 function heredoc(name, text) {
     let end = 'EOF';
     while (text.split('\n').includes(end))
         end += '_';
     return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
-const stream = (image, nodes) => nodes.map(node => `if docker image inspect ${shlex_join([image])} >/dev/null 2>&1; then ${script_line(saveCommand([image]))} | ${script_line(importCommand(node))}; fi`);
+/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
+const forNodes = (name, ...lines) => [
+    `  for node in $(kind get nodes --name ${name}); do`,
+    ...lines.map(text => `    ${text} || return`),
+    '  done'
+];
+/** Each image that the local Docker has goes into every node. */
+function script_images({ cluster, images }) {
+    const all = Object.values(images).flat();
+    if (all.length === 0)
+        return [];
+    const imported = script_command(importCommand('$node'));
+    return [
+        '# an image into every node, where the local Docker has it',
+        'image() {',
+        '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
+        ...forNodes(cluster.name, `${script_command(saveCommand([]))} "$1" | ${imported}`),
+        '}',
+        ...all.map(image => `step ${quote(`image ${image}`)} image ${quote(image)}`)
+    ];
+}
+/** The CRDs, then the chart without them, as the run does it. */
+function script_operator({ operator }, here, given) {
+    const values = given.some(({ file }) => file === 'operator-values.yaml');
+    const install = script_command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
+    return [
+        ...(operator.url === null
+            ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+                ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${quote(operator.chart)}`]
+            : [`step 'the chart' helm pull ${quote((0,log/* redact */.E$)(operator.url))} --destination "$work"`]),
+        'crds() {',
+        // Helm 3 puts nothing between two files of CRDs
+        `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
+        '    kubectl create -f "$work/crds.yaml"',
+        '}',
+        `step 'the CRDs' crds`,
+        `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
+    ];
+}
+/** The Istio resource, with the user's values merged in by kubectl. */
+function script_istio({ istio }, here, given) {
+    const merged = given.some(({ file }) => file === 'istio-values.yaml');
+    return [
+        ...(istio.cni ? [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+        ...(merged
+            ? [
+                'values() {',
+                "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
+                '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
+                '    mv "$work/merged.yaml" "$work/istio.yaml"',
+                '}',
+                `step 'ISTIO_VALUES over the dual-stack values' values`
+            ]
+            : []),
+        `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`
+    ];
+}
 function script_echo(word) {
     const target = word === 'dualstack' ? 'dual-stack' : word;
     const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
-    return `[ "$(${probe})" = 'hello ${word}' ]`;
+    return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
+}
+// ---- The check that failed ----
+/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
+function broken(plan, results) {
+    const check = brokenCheck(results);
+    const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
+    const command = shown === null ? null : rerunnable(shown, plan);
+    if (results.failure === null)
+        return [];
+    return [
+        '',
+        '# what failed in the run',
+        `printf '\\nIn the run failed: %s\\n' ${quote((0,reports_words/* line */.n8)(check?.id ?? results.failure.message, 500))}`,
+        ...(check
+            ? [
+                `printf '  %s\\n' ${quote((0,reports_words/* line */.n8)(`expected ${check.expected}; found ${check.observed}`, 500))}`
+            ]
+            : []),
+        ...(command === null
+            ? [`echo '  there is no command that shows it by itself: see the steps above'`]
+            : again(plan, check, command))
+    ];
+}
+/**
+ * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
+ * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
+ * which an address is looked up.
+ */
+function rerunnable(shown, plan) {
+    const words = wordsIn(shown);
+    if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
+        return null;
+    const read = words.map(lookedUp);
+    return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
+}
+const isOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
+/** A word quoted; what a `kubectl get` prints stays a substitution. */
+function lookedUp(word) {
+    const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
+    const words = wordsIn(inner);
+    return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${script_command(words)})"`;
+}
+function wordsIn(text) {
+    try {
+        return split(text);
+    }
+    catch {
+        return []; // an answer in it has a quote that does not end
+    }
+}
+/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
+function again(plan, check, text) {
+    const expected = check && answerOf(check);
+    const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
+    return [
+        "broken=''",
+        ...(cut?.before ?? []),
+        expected === null
+            ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
+            : `check ${quote((0,reports_words/* line */.n8)(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
+        ...(cut?.after ?? [])
+    ];
+}
+/** What the check's probe must print; null where it is no probe. */
+function answerOf({ id, layer, address, expected }) {
+    if (address === null)
+        return null;
+    if (layer === 'failover')
+        return `hello ${id}`;
+    if (expected === 'no answer')
+        return '';
+    return expected.startsWith('hello ') ? expected : null;
+}
+/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
+function cutLines({ cluster }, { family }) {
+    const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
+    const rule = (verb) => script_command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
+    return {
+        before: [
+            `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
+            'cut() {',
+            ...forNodes(cluster.name, rule('-I')),
+            '}',
+            'mend() {',
+            ...forNodes(cluster.name, rule('-D')),
+            '}',
+            `check '${family} to the dual-stack pod is cut' cut`
+        ],
+        after: [`check '${family} is there again' mend`]
+    };
 }
 
 ;// CONCATENATED MODULE: ./src/reports/grid.ts
+
 
 
 
@@ -35208,30 +36662,32 @@ const columns = [
 ];
 /** What the grid's first column holds; of two grids, which one it is. */
 const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
-/** The layers that connect to something, in the grid's order. */
-const gridLayers = [
-    { layer: 'echo', title: 'Service', named: true },
-    { layer: 'path', title: 'Pods of', named: true },
-    { layer: 'failover', title: 'one family cut', named: false },
-    { layer: 'mtls', title: 'under STRICT mutual TLS', named: false },
-    { layer: 'cluster', title: 'without any sidecar', named: false }
-];
 /** Targets × families, one grid for each stage in which something was connected to. */
 const grids = (results) => [...groupBy(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({ stage, rows: gridRows(checks, brokenCheck(results)) }))
     .filter(grid => grid.rows.some(reached));
 const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
 function gridRows(checks, cause) {
-    const byLayer = groupBy(checks, check => check.layer);
     const absences = groupBy(checks.filter(asksForNone), check => check.target);
-    return gridLayers.flatMap(({ layer, title, named }) => {
-        const targets = groupBy(byLayer.get(layer) ?? [], check => check.target);
+    const byTitle = groupBy(checks.filter(({ grid }) => grid !== undefined), ({ grid }) => grid?.title ?? '');
+    return inOrder([...byTitle]).flatMap(([title, shown]) => {
+        const targets = groupBy(shown, check => check.target);
         return [...targets].map(([target, own]) => ({
-            title,
-            target: named || targets.size > 1 ? line(target, 80) : '',
-            cells: cellsOf(own, layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
+            title: (0,reports_words/* line */.n8)(title, 80),
+            target: isNamed(shown) || targets.size > 1 ? (0,reports_words/* line */.n8)(target, 80) : '',
+            cells: cellsOf(own, own[0]?.layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
         }));
     });
+}
+const isNamed = (checks) => checks[0]?.grid?.named ?? false;
+/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
+function inOrder(rows) {
+    const height = ([, [check]]) => results_layers.indexOf(check?.layer ?? 'runner');
+    const sorted = rows.toSorted((one, other) => height(one) - height(other));
+    return [
+        ...sorted.filter(([, checks]) => isNamed(checks)),
+        ...sorted.filter(([, checks]) => !isNamed(checks)).reverse()
+    ];
 }
 /** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
 const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
@@ -35265,7 +36721,7 @@ function cellOf(checks, cause) {
     return {
         state,
         value,
-        note: [note, checks.length > 1 ? others : ''].filter(Boolean).join(', '),
+        note: [note, checks.length > 1 && state !== 'skipped' ? others : ''].filter(Boolean).join(', '),
         cause: cause !== null && alike.includes(cause)
     };
 }
@@ -35273,17 +36729,17 @@ function shownBy(check) {
     if (check.verdict === 'skipped')
         return { value: '', note: 'skipped' };
     if (check.verdict === 'failed')
-        return { value: '', note: line(check.observed || 'failed', 80) };
-    const carried = carriedOver(check);
+        return { value: '', note: (0,reports_words/* line */.n8)(check.observed || 'failed', 80) };
+    const carried = (0,reports_words/* carriedOver */.l9)(check);
     const note = [
-        carried && `carried over ${familyNames[carried]}`,
+        carried && `carried over ${reports_words/* familyNames */.zO[carried]}`,
         check.verdict === 'flaky' && 'at a later try'
     ].filter(Boolean);
-    if (check.address === null || check.layer === 'failover')
-        return { value: '', note: [line(check.observed, 80), ...note].join(', ') };
+    if (check.address === null || check.observed !== check.expected)
+        return { value: '', note: [(0,reports_words/* line */.n8)(check.observed, 80), ...note].join(', ') };
     // By name the answer is of interest; of a literal address, which one it was.
     const value = check.family === null ? check.observed : check.address;
-    return { value: line(value, 80), note: note.join(', ') };
+    return { value: (0,reports_words/* line */.n8)(value, 80), note: note.join(', ') };
 }
 /** A longer grid shows the rows with trouble, and folds the others. */
 const mostRows = 24;
@@ -35293,7 +36749,7 @@ const foldRows = (rows) => {
         return { shown: rows, folded: [], title: '' };
     const shown = rows.filter(troubled);
     const folded = rows.filter(row => !troubled(row));
-    const title = `${words_count(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+    const title = `${(0,reports_words/* count */.U9)(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
     return { shown, folded, title };
 };
 const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
@@ -35459,7 +36915,7 @@ function timeline(results) {
     const critical = new Set(criticalPath(results.phases));
     return started(results.phases)
         .map(({ name, status, at, seconds }) => ({
-        name: line(name, 60),
+        name: (0,reports_words/* line */.n8)(name, 60),
         status,
         at,
         seconds,
@@ -35482,30 +36938,9 @@ const started = (phases) => phases.filter((phase) => phase.at !== null);
 const endedLast = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
 /** What was waited for longest, at most so many. */
 const longestWaits = (results, most = 5) => results.phases
-    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: line(name, 60), ...wait })))
+    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: (0,reports_words/* line */.n8)(name, 60), ...wait })))
     .sort((one, other) => other.seconds - one.seconds)
     .slice(0, most);
-
-;// CONCATENATED MODULE: ./src/reports/versions.ts
-
-
-/** Versions, and how to run it again. Pure. */
-const versionTitles = {
-    action: 'Action',
-    kubectl: 'kubectl',
-    kubernetes: 'Kubernetes',
-    kind: 'kind',
-    helm: 'Helm',
-    operator: 'Sail Operator',
-    istio: 'Istio'
-};
-/** Every version with its title: what was asked for, and what was found. */
-const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
-    title: versionTitles[name] ?? line(name, 60),
-    asked: line(asked ?? '', 200),
-    found: line(found ?? '', 200)
-}));
-const rerun = `bash ${files.script}`;
 
 ;// CONCATENATED MODULE: ./src/reports/html.ts
 
@@ -35529,7 +36964,7 @@ function source(content) {
         return content.source;
     if (Array.isArray(content))
         return content.map(one => one.source).join('\n');
-    return words_plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
+    return (0,reports_words/* plain */.pj)(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
 }
 const nothing = markup ``;
 /**
@@ -35544,13 +36979,14 @@ const html = (results) => markup `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${line(headline(results).words)}</title>
+<title>${(0,reports_words/* line */.n8)(headline(results).words)}</title>
 <style>${new Markup(styles)}</style>
 </head>
 <body>
 <main>
 ${verdict(results)}
 ${html_failure(results)}
+${html_warnings(results)}
 ${html_flaky(results)}
 ${gridTables(grids(results))}
 ${phases(results)}
@@ -35563,13 +36999,13 @@ ${footer(results)}
 `.source;
 // ---- Small parts ----
 /** Words of others, with what stands between backticks as code. */
-const prose = (words, most = 2000) => spans(line(words, most)).map(span => span.code ? markup `<code>${span.text}</code>` : markup `${span.text}`);
+const prose = (words, most = 2000) => (0,reports_words/* spans */.iV)((0,reports_words/* line */.n8)(words, most)).map(span => span.code ? markup `<code>${span.text}</code>` : markup `${span.text}`);
 const inline = (words, most = 2000) => new Markup(prose(words, most)
     .map(part => part.source)
     .join(''));
-const code = (text, most = 300) => markup `<code>${line(text, most)}</code>`;
+const code = (text, most = 300) => markup `<code>${(0,reports_words/* line */.n8)(text, most)}</code>`;
 const codes = (texts) => new Markup(texts.map(text => code(text).source).join(', '));
-const html_command = (text) => markup `<pre tabindex="0"><code>${words_plain(text.slice(0, 4000))}</code></pre>`;
+const html_command = (text) => markup `<pre tabindex="0"><code>${(0,reports_words/* plain */.pj)(text.slice(0, 4000))}</code></pre>`;
 const stateWords = {
     passed: 'passed',
     flaky: 'flaky',
@@ -35603,7 +37039,7 @@ function html_failure(results) {
 <p class="where">${layer ? markup `layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup ` · check ${code(check.id)}` : nothing}</p>
 <p class="message">${inline(message)}</p>
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup `<p class="label">To see it by hand</p>${html_command(reproduce)}` : nothing}
+${reproduce ? markup `<p class="label">To see it by hand${results.cluster ? markup `, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${html_command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }
@@ -35616,7 +37052,7 @@ function also(results) {
             ? markup `<p class="also"><strong>Follows from it:</strong> ${html_ids(follow)}</p>`
             : nothing,
         green.length > 0
-            ? markup `<p class="also"><strong>Green all the same,</strong> because ${familyNames[family]} carried it: ${html_ids(green)}</p>`
+            ? markup `<p class="also"><strong>Green all the same,</strong> because ${reports_words/* familyNames */.zO[family]} carried it: ${html_ids(green)}</p>`
             : nothing
     ];
 }
@@ -35629,7 +37065,7 @@ function html_flaky(results) {
         .slice(0, 20)
         .map(check => markup `<li>${code(check.id)} ${tries(check)}</li>`);
     return markup `<section class="card shaky" aria-labelledby="shaky">
-<h2 id="shaky">${words_count(checks.length, 'check')} needed another try, and passed</h2>
+<h2 id="shaky">${(0,reports_words/* count */.U9)(checks.length, 'check')} needed another try, and passed</h2>
 <ul>${items}</ul>
 ${checks.length > 20 ? markup `<p class="soft">And ${checks.length - 20} more, below.</p>` : nothing}
 </section>`;
@@ -35663,10 +37099,10 @@ function phases(results) {
     if (bars.length === 0)
         return nothing;
     const end = Math.max(results.seconds, ...bars.map(bar => bar.at + bar.seconds), 0.001);
-    const waits = longestWaits(results).map(wait => markup `<li>${wait.phase} for ${line(wait.for, 100)} <span class="soft">${words_duration(wait.seconds)}</span></li>`);
-    return markup `<section class="card"><h2>Where the ${words_duration(results.seconds)} went</h2>
+    const waits = longestWaits(results).map(wait => markup `<li>${wait.phase} for ${(0,reports_words/* line */.n8)(wait.for, 100)} <span class="soft">${(0,reports_words/* duration */.p0)(wait.seconds)}</span></li>`);
+    return markup `<section class="card"><h2>Where the ${(0,reports_words/* duration */.p0)(results.seconds)} went</h2>
 <ol class="timeline">${bars.map(bar => timelineBar(bar, end))}
-<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => markup `<span style="left:${percent(tick, end)}">${words_duration(tick)}</span>`)}</span></li></ol>
+<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => markup `<span style="left:${percent(tick, end)}">${(0,reports_words/* duration */.p0)(tick)}</span>`)}</span></li></ol>
 <p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
 ${waits.length > 0 ? markup `<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : nothing}
 </section>`;
@@ -35676,7 +37112,7 @@ function timelineBar({ name, status, at, seconds, critical }, end) {
     const ended = status === 'passed'
         ? nothing
         : markup `<span class="ended"><span class="comma">, </span>${status}</span>`;
-    return markup `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${words_duration(seconds)}${ended}</span></li>`;
+    return markup `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${(0,reports_words/* duration */.p0)(seconds)}${ended}</span></li>`;
 }
 const percent = (seconds, end) => `${((100 * seconds) / end).toFixed(2)}%`;
 /** Round numbers of seconds along the axis, at most six. */
@@ -35704,21 +37140,21 @@ function html_layer(row) {
 }
 function layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped' && why)
-        return `skipped: ${why} · ${words_count(checks.length, 'check')}`;
+        return `skipped: ${why} · ${(0,reports_words/* count */.U9)(checks.length, 'check')}`;
     const failed = checks.filter(one => one.verdict === 'failed').length;
     const skipped = checks.length - held - failed;
     const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
     const said = [
         failed > 0 && `${failed} failed${follow > 0 ? also : ''}`,
         skipped > 0 && `${skipped} skipped`,
-        words_count(checks.length, 'check')
+        (0,reports_words/* count */.U9)(checks.length, 'check')
     ];
     return said.filter(Boolean).join(' · ');
 }
 function check(one) {
     const open = ownFailure(one) ? markup ` open` : nothing;
     const says = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
-    return markup `<details class="check"${open}><summary>${mark(one.verdict)}<span class="what">${inline(one.title, 300)}<span class="id">${line(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${line(says, 120)}</span></summary>
+    return markup `<details class="check"${open}><summary>${mark(one.verdict)}<span class="what">${inline(one.title, 300)}<span class="id">${(0,reports_words/* line */.n8)(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${(0,reports_words/* line */.n8)(says, 120)}</span></summary>
 <dl>${facts(one)}</dl>
 ${one.reproduce ? markup `<p class="label">By hand</p>${html_command(one.reproduce)}` : nothing}
 </details>`;
@@ -35737,11 +37173,13 @@ function facts(one) {
     ];
     return rows.flatMap(([name, value]) => value ? [markup `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
 }
-const html_place = ({ kind, namespace, name }) => markup `${line(kind)} ${code(`${namespace}/${name}`)}`;
+const html_place = ({ kind, namespace, name }) => markup `${(0,reports_words/* line */.n8)(kind)} ${code(`${namespace}/${name}`)}`;
 // ---- Versions, and how to run it again ----
+/** What does not fit together. */
+const html_warnings = (results) => results.warnings.map(one => markup `<p class="rehearsal">${(0,reports_words/* line */.n8)(one, 500)}</p>`);
 function versions(results) {
     const rows = versionRows(results).map(({ title, asked, found }) => markup `<div><dt>${title}</dt><dd>${found ? code(found) : markup `<em>not found out</em>`}${asked && asked !== found ? markup ` <span class="soft">asked for ${code(asked)}</span>` : nothing}</dd></div>`);
-    const inputs = Object.entries(results.inputs).map(([name, value]) => markup `<div><dt>${line(name)}</dt><dd>${code(value)}</dd></div>`);
+    const inputs = Object.entries(results.inputs).map(([name, value]) => markup `<div><dt>${(0,reports_words/* line */.n8)(name)}</dt><dd>${code(value)}</dd></div>`);
     return markup `<section class="card"><h2>Versions</h2>
 <dl>${rows}</dl>
 ${inputs.length > 0 ? markup `<h2>Inputs given</h2><dl>${inputs}</dl>` : nothing}
@@ -35752,7 +37190,7 @@ ${html_command(rerun)}
 }
 function footer(results) {
     const { url, id, attempt, sha } = results.run;
-    const name = `Run ${line(id ?? '', 60)}${attempt ? `, attempt ${line(attempt, 20)}` : ''}`;
+    const name = `Run ${(0,reports_words/* line */.n8)(id ?? '', 60)}${attempt ? `, attempt ${(0,reports_words/* line */.n8)(attempt, 20)}` : ''}`;
     const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
     const parts = [
         id === null
@@ -35761,11 +37199,11 @@ function footer(results) {
                 ? markup `<a href="${url}" rel="noreferrer">${name}</a>`
                 : markup `${name}`,
         sha === null ? null : markup `commit ${code(sha.slice(0, 12))}`,
-        markup `started ${line(results.started, 60)
+        markup `started ${(0,reports_words/* line */.n8)(results.started, 60)
             .replace('T', ' ')
             .replace(/(\.\d+)?Z$/, ' UTC')}`,
         results.cluster &&
-            markup `cluster ${code(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => familyNames[family]).join(' then ')}`
+            markup `cluster ${code(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => reports_words/* familyNames */.zO[family]).join(' then ')}`
     ];
     return markup `<footer>${parts.flatMap(part => (part ? [markup `<span>${part}</span>`] : []))}</footer>`;
 }
@@ -38132,7 +39570,7 @@ function caseOf(check) {
     const seconds = check.attempts.reduce((sum, attempt) => sum + attempt.seconds, 0);
     const element = {
         '@classname': `dual-stack.${suiteName(check)}`,
-        '@name': line(check.id),
+        '@name': (0,reports_words/* line */.n8)(check.id),
         '@time': time(seconds),
         ...outcomeElement(check)
     };
@@ -38143,20 +39581,20 @@ function outcomeElement(check) {
     if (check.verdict === 'failed')
         return { failure: failureElement(check) };
     if (check.verdict === 'skipped')
-        return { skipped: { '@message': line(check.reason ?? '') } };
+        return { skipped: { '@message': (0,reports_words/* line */.n8)(check.reason ?? '') } };
     if (check.verdict === 'passed')
         return {};
     return {
         properties: { property: [{ '@name': 'flaky', '@value': 'true' }] },
-        'system-out': { '#text': words_plain(`Passed at a later try.\n${junit_tries(check.attempts)}`) }
+        'system-out': { '#text': (0,reports_words/* plain */.pj)(`Passed at a later try.\n${junit_tries(check.attempts)}`) }
     };
 }
 function failureElement(check) {
     const why = check.because ? `follows from ${check.because}` : check.reason;
     return {
-        '@message': line([check.observed || 'no answer', why].filter(Boolean).join(': ')),
+        '@message': (0,reports_words/* line */.n8)([check.observed || 'no answer', why].filter(Boolean).join(': ')),
         '@type': check.because ? 'consequence' : check.layer,
-        '#text': words_plain(body(check))
+        '#text': (0,reports_words/* plain */.pj)(body(check))
     };
 }
 const body = (check) => [
@@ -38169,7 +39607,7 @@ const body = (check) => [
     ...(check.reproduce ? ['By hand:', check.reproduce] : [])
 ].join('\n');
 const junit_tries = (attempts) => attempts
-    .map(({ at, seconds, observed }, index) => `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${line(observed) || '(nothing)'}`)
+    .map(({ at, seconds, observed }, index) => `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${(0,reports_words/* line */.n8)(observed) || '(nothing)'}`)
     .join('\n');
 // ---- Where the checks were not reached ----
 /** The phases as test cases, so that the error stands where it happened. */
@@ -38177,14 +39615,15 @@ function errorSuites(results) {
     if (results.result !== 'error')
         return [];
     const ran = results.phases.filter(phase => phase.at !== null || phase.status !== 'skipped');
-    const failed = ran.find(phase => phase.status === 'failed');
+    const broke = ran.filter(phase => phase.status === 'failed');
+    const failed = broke.find(({ name }) => name === results.failure?.phase) ?? broke[0];
     const cases = ran.map(phase => phaseCase(phase, phase === failed ? results : null));
     return [{ name: 'run', at: 0, cases: failed ? cases : [...cases, runCase(results)] }];
 }
 function phaseCase(phase, results) {
     const element = {
         '@classname': 'dual-stack.run',
-        '@name': line(phase.name),
+        '@name': (0,reports_words/* line */.n8)(phase.name),
         '@time': time(phase.seconds)
     };
     const { seconds } = phase;
@@ -38212,58 +39651,15 @@ function errorElement(results) {
     const { failure } = results;
     return {
         error: {
-            '@message': line(headline(results).words),
+            '@message': (0,reports_words/* line */.n8)(headline(results).words),
             '@type': failure?.class ?? 'internal',
-            '#text': words_plain([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
+            '#text': (0,reports_words/* plain */.pj)([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
         }
     };
 }
 
-;// CONCATENATED MODULE: ./src/reports/markdown.ts
-
-/**
- * Foreign text as markdown that says the same and does nothing: every word that is more than
- * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
- * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
- */
-const markdown_text = (foreign, most = 300) => spans(line(foreign, most))
-    .map(span => (span.code && span.text.trim() !== '' ? markdown_code(span.text, most) : markdown_prose(span.text)))
-    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
-/** Foreign text as a code span, one line. */
-function markdown_code(foreign, most = 200) {
-    const content = line(foreign, most);
-    if (content === '')
-        return '(empty)';
-    const mark = '`'.repeat(longestRun(content) + 1);
-    const space = /^`|`$/.test(content) ? ' ' : '';
-    return `${mark}${space}${content}${space}${mark}`;
-}
-/** Foreign text as a code block, its lines kept. */
-function fence(foreign, most = 4000) {
-    const content = words_plain(foreign.slice(0, most)).trimEnd();
-    const cut = foreign.length > most ? '\n…' : '';
-    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
-    return `${mark}\n${content}${cut}\n${mark}`;
-}
-/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
-const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
-/** A table's row. */
-const markdown_row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
-/** Letters, a number, a version, a mark between words: what can never be markup. */
-const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
-/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
-const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
-const markdown_prose = (words) => words
-    .split(' ')
-    .map(word => {
-    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
-    return inner === '' || harmless.test(inner) ? word : `${before}${markdown_code(inner)}${after}`;
-})
-    .join(' ');
-/** Two code spans side by side would be read as one longer mark. */
-const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
-const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
-
+// EXTERNAL MODULE: ./src/reports/markdown.ts
+var markdown = __nccwpck_require__(8022);
 ;// CONCATENATED MODULE: ./src/reports/summary.ts
 
 
@@ -38284,6 +39680,7 @@ const mostListed = 200;
 const summary = (results) => cutToFit([
     summary_verdict(results),
     ...summary_failure(results),
+    ...summary_warnings(results),
     ...gridBlocks(grids(results)),
     ...summary_flaky(results),
     ...failed(results),
@@ -38294,7 +39691,7 @@ const summary = (results) => cutToFit([
 ], mostBytes);
 /** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
 function cutToFit(blocks, most) {
-    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${markdown_code(files.report)}._\n`;
+    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${(0,markdown/* code */.aY)(files/* files */.a.report)}._\n`;
     let left = most - bytes(note);
     const out = [];
     for (const block of blocks) {
@@ -38331,7 +39728,7 @@ function folded(title, lines, titles = [], open = false) {
         {
             head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
             lines: shown,
-            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${markdown_code(files.report)}.\n` : ''}\n</details>`
+            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${(0,markdown/* code */.aY)(files/* files */.a.report)}.\n` : ''}\n</details>`
         }
     ];
 }
@@ -38340,38 +39737,44 @@ const summary_quote = (markdown) => markdown.replace(/^/gm, '> ').replace(/^> $/
 // ---- The verdict, and what broke ----
 function summary_verdict(results) {
     const { icon, words, facts, rehearsal } = headline(results);
-    const first = `## ${icon} ${[words, ...facts].map(part => markdown_text(part)).join(' · ')}`;
-    return whole(rehearsal ? `${first}\n\n> ${markdown_text(rehearsal)}` : first);
+    const first = `## ${icon} ${[words, ...facts].map(part => (0,markdown/* text */.Qq)(part)).join(' · ')}`;
+    return whole(rehearsal ? `${first}\n\n> ${(0,markdown/* text */.Qq)(rehearsal)}` : first);
 }
+/** What does not fit together; it may be what broke, so it is told above the grid. */
+const summary_warnings = (results) => results.warnings.map(one => whole(`> ⚠️ ${(0,markdown/* text */.Qq)(one, 500)}`));
 function summary_failure(results) {
     if (results.failure === null)
         return [];
     const { layer, message, hint, reproduce } = results.failure;
-    const where = [layer && `Layer ${markdown_code(layer)}`, `class ${markdown_code(results.failure.class)}`];
+    const where = [layer && `Layer ${(0,markdown/* code */.aY)(layer)}`, `class ${(0,markdown/* code */.aY)(results.failure.class)}`];
     const parts = [
-        `**${upper(where.filter(Boolean).join(' · '))}.** ${markdown_text(message, 2000)} ${markdown_text(hint, 2000)}`,
-        reproduce ? fence(reproduce) : '',
+        `**${upper(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)(message, 2000)} ${(0,markdown/* text */.Qq)(hint, 2000)}`,
+        reproduce ? `${byHand(results)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         consequences(results),
         greenLine(results)
     ];
     return [whole(summary_quote(parts.filter(Boolean).join('\n\n')))];
 }
+/** A cluster that is gone is made anew first. */
+const byHand = (results) => results.cluster
+    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(rerun)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
+    : 'To see it by hand:';
 const upper = (words) => words.replace(/^./, first => first.toUpperCase());
 function consequences(results) {
     const { follow } = failures(results);
     if (follow.length === 0)
         return '';
-    const shown = follow.slice(0, 8).map(check => markdown_code(check.id));
+    const shown = follow.slice(0, 8).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-    return `What follows from it (${words_count(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+    return `What follows from it (${(0,reports_words/* count */.U9)(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 function greenLine(results) {
     const green = greenAllTheSame(results);
     const family = brokenCheck(results)?.family;
     if (green.length === 0 || !family)
         return '';
-    const other = familyNames[family === 'ipv4' ? 'ipv6' : 'ipv4'];
-    const shown = green.slice(0, 4).map(check => markdown_code(check.id));
+    const other = reports_words/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
+    const shown = green.slice(0, 4).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
     return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
 }
@@ -38388,8 +39791,8 @@ function gridBlock({ rows }, first) {
     ].filter(block => block.lines.length > 0);
 }
 function summary_gridRow({ title, target, cells }) {
-    const name = target === '' ? `**${title}**` : `${title} ${markdown_code(target)}`;
-    return markdown_row(name, ...columns.map(({ column }) => summary_gridCell(cells[column])));
+    const name = target === '' ? `**${title}**` : `${title} ${(0,markdown/* code */.aY)(target)}`;
+    return (0,markdown/* row */.nM)(name, ...columns.map(({ column }) => summary_gridCell(cells[column])));
 }
 const icons = {
     passed: '✅',
@@ -38401,15 +39804,15 @@ const icons = {
 function summary_gridCell(shown) {
     if (shown === null)
         return '';
-    const value = shown.value && markdown_code(shown.value);
-    const note = shown.note && markdown_text(shown.note);
+    const value = shown.value && (0,markdown/* code */.aY)(shown.value);
+    const note = shown.note && (0,markdown/* text */.Qq)(shown.note);
     const said = [value, note].filter(Boolean).join(', ');
     return [icons[shown.state], shown.cause ? `**${said}**` : said].filter(Boolean).join(' ');
 }
 // ---- Checks ----
 function summary_flaky(results) {
-    const lines = flakyChecks(results).map(check => `- ${markdown_code(check.id)}: ${summary_tries(check)}`);
-    const title = `${words_count(lines.length, 'check')} needed another try, and passed`;
+    const lines = flakyChecks(results).map(check => `- ${(0,markdown/* code */.aY)(check.id)}: ${summary_tries(check)}`);
+    const title = `${(0,reports_words/* count */.U9)(lines.length, 'check')} needed another try, and passed`;
     if (lines.length > 3)
         return folded(`⚠️ ${title}`, lines);
     return lines.length === 0 ? [] : [{ head: `⚠️ ${title}:\n`, lines, tail: '' }];
@@ -38417,37 +39820,37 @@ function summary_flaky(results) {
 /** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function summary_tries(check) {
     const all = triesOf(check);
-    const said = all.slice(0, 5).map(one => `${markdown_code(one.observed, 100)} ${tryWords(one)}`);
+    const said = all.slice(0, 5).map(one => `${(0,markdown/* code */.aY)(one.observed, 100)} ${tryWords(one)}`);
     return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 function failed(results) {
     const { own, follow } = failures(results);
-    const lines = own.map(check => markdown_row(`${markdown_code(check.id)} ${upgraded(check)}`.trim(), markdown_text(check.expected), `${markdown_text(check.observed)}${check.reason ? `<br>${markdown_text(check.reason)}` : ''}`, summary_tries(check)));
+    const lines = own.map(check => (0,markdown/* row */.nM)(`${(0,markdown/* code */.aY)(check.id)} ${upgraded(check)}`.trim(), (0,markdown/* text */.Qq)(check.expected), `${(0,markdown/* text */.Qq)(check.observed)}${check.reason ? `<br>${(0,markdown/* text */.Qq)(check.reason)}` : ''}`, summary_tries(check)));
     const titles = ['check', 'expected', 'observed', 'tries'];
     return [
-        ...folded(`Failed: ${words_count(own.length, 'check')}`, lines, titles, true),
-        ...folded(`Follows from that: ${words_count(follow.length, 'check')}`, follow.map(check => markdown_row(markdown_code(check.id), markdown_text(check.observed), markdown_code(check.because ?? ''))), ['check', 'observed', 'because of'])
+        ...folded(`Failed: ${(0,reports_words/* count */.U9)(own.length, 'check')}`, lines, titles, true),
+        ...folded(`Follows from that: ${(0,reports_words/* count */.U9)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'because of'])
     ];
 }
 const upgraded = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
 function skipped(results) {
     const reasons = skippedByReason(results);
     const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
-    const lines = reasons.map(([reason, checks]) => `- ${words_count(checks.length, 'check')} (${checks
+    const lines = reasons.map(([reason, checks]) => `- ${(0,reports_words/* count */.U9)(checks.length, 'check')} (${checks
         .slice(0, 5)
-        .map(check => markdown_code(check.id))
-        .join(', ')}${checks.length > 5 ? ', …' : ''}): ${markdown_text(reason)}`);
-    return folded(`Skipped: ${words_count(total, 'check')}`, lines);
+        .map(check => (0,markdown/* code */.aY)(check.id))
+        .join(', ')}${checks.length > 5 ? ', …' : ''}): ${(0,markdown/* text */.Qq)(reason)}`);
+    return folded(`Skipped: ${(0,reports_words/* count */.U9)(total, 'check')}`, lines);
 }
 // ---- The timeline ----
 function summary_phases(results) {
     const bars = timeline(results);
     if (bars.length === 0)
         return [];
-    const path = criticalPath(results.phases).map(name => markdown_text(name, 60));
-    const waits = longestWaits(results).map(wait => `${markdown_text(wait.phase)} for ${markdown_text(wait.for, 100)} (${words_duration(wait.seconds)})`);
+    const path = criticalPath(results.phases).map(name => (0,markdown/* text */.Qq)(name, 60));
+    const waits = longestWaits(results).map(wait => `${(0,markdown/* text */.Qq)(wait.phase)} for ${(0,markdown/* text */.Qq)(wait.for, 100)} (${(0,reports_words/* duration */.p0)(wait.seconds)})`);
     const parts = [
-        `<details><summary>Where the ${words_duration(results.seconds)} went</summary>`,
+        `<details><summary>Where the ${(0,reports_words/* duration */.p0)(results.seconds)} went</summary>`,
         gantt(bars),
         `Critical path: ${path.join(' → ')}.`,
         waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
@@ -38476,22 +39879,22 @@ function task({ name, status, at, seconds, critical }) {
 // ---- Layers and versions ----
 function layerTable(results) {
     const rows = layerRows(results);
-    return folded(`Layers: ${layersHold(rows)}`, rows.map(one => markdown_row(one.layer, String(one.checks.length), `${icons[one.state]} ${summary_layerSays(one)}`.trim())), ['layer', 'checks', '']);
+    return folded(`Layers: ${layersHold(rows)}`, rows.map(one => (0,markdown/* row */.nM)(one.layer, String(one.checks.length), `${icons[one.state]} ${summary_layerSays(one)}`.trim())), ['layer', 'checks', '']);
 }
 function summary_layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped')
-        return why ? `skipped: ${markdown_text(why)}` : 'skipped';
+        return why ? `skipped: ${(0,markdown/* text */.Qq)(why)}` : 'skipped';
     const broke = checks.filter(check => check.verdict === 'failed').length;
     if (broke === 0)
         return held < checks.length ? `${checks.length - held} skipped` : '';
     return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;
 }
 function summary_versions(results) {
-    const rows = versionRows(results).map(({ title, asked, found }) => markdown_row(markdown_text(title), found ? markdown_code(found) : 'not found out', asked ? markdown_code(asked) : ''));
-    const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${markdown_code(name)}: ${markdown_code(value)}`);
+    const rows = versionRows(results).map(({ title, asked, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', asked ? (0,markdown/* code */.aY)(asked) : ''));
+    const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${(0,markdown/* code */.aY)(name)}: ${(0,markdown/* code */.aY)(value)}`);
     const parts = [
         `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-        `By hand, with these versions: ${markdown_code(rerun)}, from the results (${markdown_code(files.script)}).`,
+        `By hand, with these versions: ${(0,markdown/* code */.aY)(rerun)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
         inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
@@ -38513,85 +39916,24 @@ async function writeReports(results, plan, directory) {
     await promises_.mkdir(directory, { recursive: true });
     const text = summary(results);
     const reports = {
-        [files.results]: `${JSON.stringify(results, null, 2)}\n`,
-        [files.summary]: text,
-        [files.junit]: junit(results),
-        [files.report]: html(results),
-        ...(plan ? { [files.script]: script_script(plan) } : {})
+        [files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
+        [files/* files */.a.summary]: text,
+        [files/* files */.a.junit]: junit(results),
+        [files/* files */.a.report]: html(results),
+        ...(plan ? { [files/* files */.a.script]: script_script(plan, results) } : {})
     };
     for (const [name, contents] of Object.entries(reports))
         await promises_.writeFile(external_node_path_.join(directory, name), contents, {
-            mode: name === files.script ? 0o755 : 0o644
+            mode: name === files/* files */.a.script ? 0o755 : 0o644
         });
     if (process.env.GITHUB_STEP_SUMMARY)
-        await lib_core/* summary */.z.addRaw(text, true).write();
+        await core/* summary */.z.addRaw(text, true).write();
 }
 
 ;// CONCATENATED MODULE: ./src/run/diagnose.ts
 
 
 
-/** Whose fault it is when a layer does not hold, and what a person can do about it. */
-const blame = {
-    runner: {
-        class: 'infrastructure',
-        hint: 'The machine lacks something that kind needs: start Docker, enable IPv6, or raise the limit named.'
-    },
-    network: {
-        class: 'infrastructure',
-        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.'
-    },
-    node: {
-        class: 'infrastructure',
-        hint: 'The cluster itself is at fault: see its nodes and their containers, their pod CIDRs, and `kind-config`.'
-    },
-    operator: { class: 'operator', hint: "See the operator's Deployment and its log in diagnostics/." },
-    'control-plane': {
-        class: 'istio',
-        hint: 'See the Istio resource and the log of istiod in diagnostics/.'
-    },
-    workload: {
-        class: 'istio',
-        hint: 'See the pods and their events in diagnostics/; the sidecar injector must serve.'
-    },
-    service: {
-        class: 'connectivity',
-        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies.'
-    },
-    endpoints: {
-        class: 'infrastructure',
-        hint: 'See the EndpointSlices, and the log of kube-controller-manager.'
-    },
-    dns: {
-        class: 'infrastructure',
-        hint: 'See CoreDNS: `kubectl logs -n kube-system deploy/coredns`.'
-    },
-    cluster: {
-        class: 'infrastructure',
-        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/."
-    },
-    proxy: {
-        class: 'istio',
-        hint: 'See ISTIO_DUAL_STACK in istiod and in the proxies, and the Envoy configuration in diagnostics/.'
-    },
-    echo: {
-        class: 'connectivity',
-        hint: 'Run the command below; the layers above hold, so see the proxies of client and server.'
-    },
-    path: {
-        class: 'connectivity',
-        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.'
-    },
-    mtls: {
-        class: 'istio',
-        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).'
-    },
-    failover: {
-        class: 'istio',
-        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints."
-    },
-    uninstall: { class: 'operator', hint: "See the operator's log for what it could not delete." }
-};
 /** Where a phase works; a time that is over is told of that layer. */
 const layerOfPhase = (phase) => {
     const table = {
@@ -38614,6 +39956,7 @@ const layerOfPhase = (phase) => {
         crds: 'operator',
         operator: 'operator',
         strict: 'control-plane',
+        resources: 'control-plane',
         istiod: 'control-plane',
         mesh: 'control-plane',
         'plain samples': 'workload',
@@ -38628,20 +39971,20 @@ const layerOfPhase = (phase) => {
 function diagnose(evidence) {
     const broken = brokenChecks(evidence);
     const first = broken[0];
-    const checks = evidence.checks.map(check => ({ ...check, because: causeOf(check, first) }));
-    const cause = causeBelow(evidence.errors, first);
+    const checks = evidence.checks.map(check => withBlame(check, first, evidence));
+    const cause = causeBelow(evidence, first);
     const failure = cause ??
-        (first ? ofCheck(first) : null) ??
+        (first ? ofCheck(first, evidence) : null) ??
         ofEnding(evidence) ??
-        ofError(evidence.errors[0]) ??
+        ofError(evidence.errors[0], evidence) ??
         ofUnmade(checks);
     const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
     return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
 }
 /** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
-function causeBelow(errors, first) {
-    const fault = errors.find(({ error }) => error instanceof base_fault/* Fault */.vC);
-    const failure = first && fault ? ofError(fault) : null;
+function causeBelow(evidence, first) {
+    const fault = evidence.errors.find(({ error }) => error instanceof base_fault/* Fault */.vC);
+    const failure = first && fault ? ofError(fault, evidence) : null;
     if (!first || !failure?.layer)
         return null;
     return results_layers.indexOf(failure.layer) < results_layers.indexOf(first.layer) ? failure : null;
@@ -38651,6 +39994,31 @@ function ofUnmade(checks) {
     const unmade = checks.find(({ verdict, reason }) => verdict === 'skipped' && reason === 'not reached');
     return unmade ? ofBug(`the check ${unmade.id} was not made`) : null;
 }
+/** A check as results.json has it. */
+function withBlame(made, first, evidence) {
+    const { blame: _, ...check } = made;
+    const because = causeOf(check, first);
+    if (check.verdict !== 'failed')
+        return { ...check, because };
+    const { class: failureClass, hint } = toldOf(made, evidence);
+    return { ...check, because, class: failureClass, hint };
+}
+/** What is told of a failed check: what the others show of it, else what it says itself, else what its layer does. */
+function toldOf(check, { blames, checks }) {
+    const { class: failureClass, hint, headline, evidence } = blames[check.layer];
+    const families = new Set(checks
+        .filter(({ layer, verdict }) => layer === check.layer && verdict === 'failed')
+        .flatMap(({ family }) => family ?? []));
+    const [family] = families;
+    return {
+        class: failureClass,
+        hint,
+        headline: headline(families.size === 1 && family ? diagnose_familyNames[family] : ''),
+        ...check.blame,
+        ...evidence?.(check, checks)
+    };
+}
+const diagnose_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 function brokenChecks({ checks, failOnFlaky }) {
     return checks
         .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
@@ -38663,12 +40031,12 @@ function causeOf(check, first) {
         results_layers.indexOf(check.layer) > results_layers.indexOf(first.layer);
     return follows ? first.id : null;
 }
-function ofCheck(check) {
+function ofCheck(check, evidence) {
     const { title, layer, id, attempts, reproduce } = check;
     const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
     const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
     return {
-        ...blame[layer],
+        ...toldOf(check, evidence),
         layer,
         check: id,
         message: (0,log/* oneLine */.TN)(`Expected: ${title}. Found: ${found}.`),
@@ -38694,7 +40062,7 @@ function ofEnding({ ending, phases }) {
         reproduce: null
     };
 }
-function ofError(first) {
+function ofError(first, { blames }) {
     if (!first)
         return null;
     const { phase, error } = first;
@@ -38702,25 +40070,50 @@ function ofError(first) {
         return ofBug(error);
     if (!(error instanceof base_fault/* Fault */.vC) && error.name !== 'CommandError')
         return ofBug(error);
-    const message = (0,log/* oneLine */.TN)(error.message);
+    const message = (0,log/* oneLine */.TN)(withoutRepeats(error.message));
     // the API server or the node is gone, whichever phase asked it
     if (nodeGone.test(message))
-        return { ...blame.node, layer: 'node', check: null, message, reproduce: 'kubectl get nodes' };
+        return {
+            class: blames.node.class,
+            layer: 'node',
+            check: null,
+            message,
+            hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+            headline: 'The cluster does not answer any more',
+            phase,
+            reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+        };
     if (error instanceof base_fault/* Fault */.vC) {
-        const { class: failureClass, layer, hint, reproduce } = error.because;
+        const { class: failureClass, layer, hint, headline, reproduce } = error.because;
         return {
             class: failureClass,
             layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
             check: null,
             message,
             hint,
+            ...(headline !== undefined && { headline }),
+            phase,
             reproduce: reproduce ? (0,log/* redact */.E$)(reproduce) : null
         };
     }
     const layer = layerOfPhase(phase);
     return layer === null
         ? ofBug(error)
-        : { ...blame[layer], layer, check: null, message, reproduce: null };
+        : {
+            class: blames[layer].class,
+            layer,
+            check: null,
+            message,
+            hint: blames[layer].hint,
+            phase,
+            reproduce: null
+        };
+}
+/** kubectl says the same once for each kind that it was asked for. */
+function withoutRepeats(text) {
+    const lines = text.split('\n').map(line => line.trim());
+    const isNew = (line, at) => !lines.slice(0, at).some(before => before.endsWith(line));
+    return lines.filter((line, at) => at === 0 || isNew(line, at)).join('\n');
 }
 const nodeGone = /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
 function ofBug(bug) {
@@ -38740,6 +40133,7 @@ const package_namespaceObject = {"rE":"1.0.0"};
 
 
 
+
 /** What the run knows, and its diagnosis, as results.json has it. */
 function gather(run, { result, failure, checks }) {
     const { inputs, plan } = run;
@@ -38752,7 +40146,10 @@ function gather(run, { result, failure, checks }) {
         versions: {
             action: { asked: null, found: `v${package_namespaceObject.rE}` },
             kind: tool(run, 'kind'),
-            kubernetes: { asked: inputs?.['node-image'] ?? null, found: run.kubernetes ?? null },
+            kubernetes: {
+                asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
+                found: run.kubernetes ?? null
+            },
             kubectl: tool(run, 'kubectl'),
             helm: tool(run, 'helm'),
             operator: {
@@ -38761,6 +40158,7 @@ function gather(run, { result, failure, checks }) {
             },
             istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
         },
+        warnings: gather_warnings(run),
         inputs: givenInputs(),
         cluster: plan
             ? {
@@ -38788,6 +40186,11 @@ function gather(run, { result, failure, checks }) {
         }))
     };
 }
+/** What was found, or else what was planned, and does not fit together. */
+function gather_warnings({ plan, istio, kubernetes }) {
+    const told = (0,versions_kubernetes/* unsupported */.qO)(istio ?? plan?.istio.expected ?? null, kubernetes ?? plan?.cluster.kubernetes ?? null);
+    return told === null ? [] : [told];
+}
 /** The recording that is played; null on a real run. */
 const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
 function githubRun(env) {
@@ -38806,990 +40209,14 @@ const tool = ({ inputs, tools }, name) => ({
 /** To the millisecond. */
 const rounded = (seconds) => Number(seconds.toFixed(3));
 
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var lib_io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: external "crypto"
-var external_crypto_ = __nccwpck_require__(6982);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-// EXTERNAL MODULE: external "child_process"
-var external_child_process_ = __nccwpck_require__(5317);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-// Internal object for testability (allows mocking in ESM)
-const _internal = {
-    readLinuxVersionFile() {
-        const lsbReleaseFile = '/etc/lsb-release';
-        const osReleaseFile = '/etc/os-release';
-        let contents = '';
-        if (external_fs_.existsSync(lsbReleaseFile)) {
-            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
-        }
-        else if (external_fs_.existsSync(osReleaseFile)) {
-            contents = external_fs_.readFileSync(osReleaseFile).toString();
-        }
-        return contents;
-    }
-};
-function _findMatch(versionSpec, stable, candidates, archFilter) {
-    return __awaiter(this, void 0, void 0, function* () {
-        const platFilter = os.platform();
-        let result;
-        let match;
-        let file;
-        for (const candidate of candidates) {
-            const version = candidate.version;
-            debug(`check ${version} satisfies ${versionSpec}`);
-            if (semver.satisfies(version, versionSpec) &&
-                (!stable || candidate.stable === stable)) {
-                file = candidate.files.find(item => {
-                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
-                    let chk = item.arch === archFilter && item.platform === platFilter;
-                    if (chk && item.platform_version) {
-                        const osVersion = _getOsVersion();
-                        if (osVersion === item.platform_version) {
-                            chk = true;
-                        }
-                        else {
-                            chk = semver.satisfies(osVersion, item.platform_version);
-                        }
-                    }
-                    return chk;
-                });
-                if (file) {
-                    debug(`matched ${candidate.version}`);
-                    match = candidate;
-                    break;
-                }
-            }
-        }
-        if (match && file) {
-            // clone since we're mutating the file list to be only the file that matches
-            result = Object.assign({}, match);
-            result.files = [file];
-        }
-        return result;
-    });
-}
-function _getOsVersion() {
-    // TODO: add windows and other linux, arm variants
-    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
-    const plat = os.platform();
-    let version = '';
-    if (plat === 'darwin') {
-        version = cp.execSync('sw_vers -productVersion').toString();
-    }
-    else if (plat === 'linux') {
-        // lsb_release process not in some containers, readfile
-        // Run cat /etc/lsb-release
-        // DISTRIB_ID=Ubuntu
-        // DISTRIB_RELEASE=18.04
-        // DISTRIB_CODENAME=bionic
-        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
-        const lsbContents = _internal.readLinuxVersionFile();
-        if (lsbContents) {
-            const lines = lsbContents.split('\n');
-            for (const line of lines) {
-                const parts = line.split('=');
-                if (parts.length === 2 &&
-                    (parts[0].trim() === 'VERSION_ID' ||
-                        parts[0].trim() === 'DISTRIB_RELEASE')) {
-                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
-                    break;
-                }
-            }
-        }
-    }
-    return version;
-}
-// Alias for backwards compatibility
-function _readLinuxVersionFile() {
-    return _internal.readLinuxVersionFile();
-}
-//# sourceMappingURL=manifest.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
-;// CONCATENATED MODULE: external "stream"
-const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
-// EXTERNAL MODULE: external "util"
-var external_util_ = __nccwpck_require__(9023);
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var lib_exec = __nccwpck_require__(5260);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
-var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-/**
- * Internal class for retries
- */
-class RetryHelper {
-    constructor(maxAttempts, minSeconds, maxSeconds) {
-        if (maxAttempts < 1) {
-            throw new Error('max attempts should be greater than or equal to 1');
-        }
-        this.maxAttempts = maxAttempts;
-        this.minSeconds = Math.floor(minSeconds);
-        this.maxSeconds = Math.floor(maxSeconds);
-        if (this.minSeconds > this.maxSeconds) {
-            throw new Error('min seconds should be less than or equal to max seconds');
-        }
-    }
-    execute(action, isRetryable) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            let attempt = 1;
-            while (attempt < this.maxAttempts) {
-                // Try
-                try {
-                    return yield action();
-                }
-                catch (err) {
-                    if (isRetryable && !isRetryable(err)) {
-                        throw err;
-                    }
-                    lib_core/* info */.pq(err.message);
-                }
-                // Sleep
-                const seconds = this.getSleepAmount();
-                lib_core/* info */.pq(`Waiting ${seconds} seconds before trying again`);
-                yield this.sleep(seconds);
-                attempt++;
-            }
-            // Last attempt
-            return yield action();
-        });
-    }
-    getSleepAmount() {
-        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
-            this.minSeconds);
-    }
-    sleep(seconds) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
-        });
-    }
-}
-//# sourceMappingURL=retry-helper.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
-var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-class HTTPError extends Error {
-    constructor(httpStatusCode) {
-        super(`Unexpected HTTP response: ${httpStatusCode}`);
-        this.httpStatusCode = httpStatusCode;
-        Object.setPrototypeOf(this, new.target.prototype);
-    }
-}
-const IS_WINDOWS = process.platform === 'win32';
-const IS_MAC = process.platform === 'darwin';
-const userAgent = 'actions/tool-cache';
-/**
- * Download a tool from an url and stream it into a file
- *
- * @param url       url of tool to download
- * @param dest      path to download tool
- * @param auth      authorization header
- * @param headers   other headers
- * @returns         path to downloaded tool
- */
-function downloadTool(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        dest = dest || external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        yield lib_io/* mkdirP */.U$(external_path_.dirname(dest));
-        lib_core/* debug */.Yz(`Downloading ${url}`);
-        lib_core/* debug */.Yz(`Destination ${dest}`);
-        const maxAttempts = 3;
-        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
-        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
-        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
-        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
-            return yield downloadToolAttempt(url, dest || '', auth, headers);
-        }), (err) => {
-            if (err instanceof HTTPError && err.httpStatusCode) {
-                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
-                if (err.httpStatusCode < 500 &&
-                    err.httpStatusCode !== 408 &&
-                    err.httpStatusCode !== 429) {
-                    return false;
-                }
-            }
-            // Otherwise retry
-            return true;
-        });
-    });
-}
-function downloadToolAttempt(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (external_fs_.existsSync(dest)) {
-            throw new Error(`Destination file path ${dest} already exists`);
-        }
-        // Get the response headers
-        const http = new lib/* HttpClient */.Qq(userAgent, [], {
-            allowRetries: false
-        });
-        if (auth) {
-            lib_core/* debug */.Yz('set auth');
-            if (headers === undefined) {
-                headers = {};
-            }
-            headers.authorization = auth;
-        }
-        const response = yield http.get(url, headers);
-        if (response.message.statusCode !== 200) {
-            const err = new HTTPError(response.message.statusCode);
-            lib_core/* debug */.Yz(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
-            throw err;
-        }
-        // Download the response body
-        const pipeline = external_util_.promisify(external_stream_namespaceObject.pipeline);
-        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
-        const readStream = responseMessageFactory();
-        let succeeded = false;
-        try {
-            yield pipeline(readStream, external_fs_.createWriteStream(dest));
-            lib_core/* debug */.Yz('download complete');
-            succeeded = true;
-            return dest;
-        }
-        finally {
-            // Error, delete dest before retry
-            if (!succeeded) {
-                lib_core/* debug */.Yz('download failed');
-                try {
-                    yield lib_io/* rmRF */.Yz(dest);
-                }
-                catch (err) {
-                    lib_core/* debug */.Yz(`Failed to delete '${dest}'. ${err.message}`);
-                }
-            }
-        }
-    });
-}
-/**
- * Extract a .7z file
- *
- * @param file     path to the .7z file
- * @param dest     destination directory. Optional.
- * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
- * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
- * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
- * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
- * interface, it is smaller than the full command line interface, and it does support long paths. At the
- * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
- * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
- * to 7zr.exe can be pass to this function.
- * @returns        path to the destination directory
- */
-function extract7z(file, dest, _7zPath) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        const originalCwd = process.cwd();
-        process.chdir(dest);
-        if (_7zPath) {
-            try {
-                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
-                const args = [
-                    'x', // eXtract files with full paths
-                    logLevel, // -bb[0-3] : set output log level
-                    '-bd', // disable progress indicator
-                    '-sccUTF-8', // set charset for for console input/output
-                    file
-                ];
-                const options = {
-                    silent: true
-                };
-                yield exec(`"${_7zPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        else {
-            const escapedScript = path
-                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
-                .replace(/'/g, "''")
-                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                command
-            ];
-            const options = {
-                silent: true
-            };
-            try {
-                const powershellPath = yield io.which('powershell', true);
-                yield exec(`"${powershellPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        return dest;
-    });
-}
-/**
- * Extract a compressed tar archive
- *
- * @param file     path to the tar
- * @param dest     destination directory. Optional.
- * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
- * @returns        path to the destination directory
- */
-function extractTar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        // Create dest
-        dest = yield _createExtractFolder(dest);
-        // Determine whether GNU tar
-        lib_core/* debug */.Yz('Checking tar --version');
-        let versionOutput = '';
-        yield (0,lib_exec/* exec */.m)('tar --version', [], {
-            ignoreReturnCode: true,
-            silent: true,
-            listeners: {
-                stdout: (data) => (versionOutput += data.toString()),
-                stderr: (data) => (versionOutput += data.toString())
-            }
-        });
-        lib_core/* debug */.Yz(versionOutput.trim());
-        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
-        // Initialize args
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
-            args.push('-v');
-        }
-        let destArg = dest;
-        let fileArg = file;
-        if (IS_WINDOWS && isGnuTar) {
-            args.push('--force-local');
-            destArg = dest.replace(/\\/g, '/');
-            // Technically only the dest needs to have `/` but for aesthetic consistency
-            // convert slashes in the file arg too.
-            fileArg = file.replace(/\\/g, '/');
-        }
-        if (isGnuTar) {
-            // Suppress warnings when using GNU tar to extract archives created by BSD tar
-            args.push('--warning=no-unknown-keyword');
-            args.push('--overwrite');
-        }
-        args.push('-C', destArg, '-f', fileArg);
-        yield (0,lib_exec/* exec */.m)(`tar`, args);
-        return dest;
-    });
-}
-/**
- * Extract a xar compatible archive
- *
- * @param file     path to the archive
- * @param dest     destination directory. Optional.
- * @param flags    flags for the xar. Optional.
- * @returns        path to the destination directory
- */
-function extractXar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
-        ok(IS_MAC, 'extractXar() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        args.push('-x', '-C', dest, '-f', file);
-        if (core.isDebug()) {
-            args.push('-v');
-        }
-        const xarPath = yield io.which('xar', true);
-        yield exec(`"${xarPath}"`, _unique(args));
-        return dest;
-    });
-}
-/**
- * Extract a zip
- *
- * @param file     path to the zip
- * @param dest     destination directory. Optional.
- * @returns        path to the destination directory
- */
-function extractZip(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        dest = yield _createExtractFolder(dest);
-        if (IS_WINDOWS) {
-            yield extractZipWin(file, dest);
-        }
-        else {
-            yield extractZipNix(file, dest);
-        }
-        return dest;
-    });
-}
-function extractZipWin(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        // build the powershell command
-        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-        const pwshPath = yield io.which('pwsh', false);
-        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
-        //and the -Force flag for Expand-Archive as a fallback
-        if (pwshPath) {
-            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
-            const pwshCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
-                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
-                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                pwshCommand
-            ];
-            core.debug(`Using pwsh at path: ${pwshPath}`);
-            yield exec(`"${pwshPath}"`, args);
-        }
-        else {
-            const powershellCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
-                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
-                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                powershellCommand
-            ];
-            const powershellPath = yield io.which('powershell', true);
-            core.debug(`Using powershell at path: ${powershellPath}`);
-            yield exec(`"${powershellPath}"`, args);
-        }
-    });
-}
-function extractZipNix(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const unzipPath = yield io.which('unzip', true);
-        const args = [file];
-        if (!core.isDebug()) {
-            args.unshift('-q');
-        }
-        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
-        yield exec(`"${unzipPath}"`, args, { cwd: dest });
-    });
-}
-/**
- * Caches a directory and installs it into the tool cacheDir
- *
- * @param sourceDir    the directory to cache into tools
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheDir(sourceDir, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = semver.clean(version) || version;
-        arch = arch || os.arch();
-        core.debug(`Caching tool ${tool} ${version} ${arch}`);
-        core.debug(`source dir: ${sourceDir}`);
-        if (!fs.statSync(sourceDir).isDirectory()) {
-            throw new Error('sourceDir is not a directory');
-        }
-        // Create the tool dir
-        const destPath = yield _createToolPath(tool, version, arch);
-        // copy each child item. do not move. move can fail on Windows
-        // due to anti-virus software having an open handle on a file.
-        for (const itemName of fs.readdirSync(sourceDir)) {
-            const s = path.join(sourceDir, itemName);
-            yield io.cp(s, destPath, { recursive: true });
-        }
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destPath;
-    });
-}
-/**
- * Caches a downloaded file (GUID) and installs it
- * into the tool cache with a given targetName
- *
- * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
- * @param targetFile    the name of the file name in the tools directory
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheFile(sourceFile, targetFile, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = node_modules_semver.clean(version) || version;
-        arch = arch || external_os_.arch();
-        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
-        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
-        if (!external_fs_.statSync(sourceFile).isFile()) {
-            throw new Error('sourceFile is not a file');
-        }
-        // create the tool dir
-        const destFolder = yield _createToolPath(tool, version, arch);
-        // copy instead of move. move can fail on Windows due to
-        // anti-virus software having an open handle on a file.
-        const destPath = external_path_.join(destFolder, targetFile);
-        lib_core/* debug */.Yz(`destination file ${destPath}`);
-        yield lib_io.cp(sourceFile, destPath);
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destFolder;
-    });
-}
-/**
- * Finds the path to a tool version in the local installed tool cache
- *
- * @param toolName      name of the tool
- * @param versionSpec   version of the tool
- * @param arch          optional arch.  defaults to arch of computer
- */
-function find(toolName, versionSpec, arch) {
-    if (!toolName) {
-        throw new Error('toolName parameter is required');
-    }
-    if (!versionSpec) {
-        throw new Error('versionSpec parameter is required');
-    }
-    arch = arch || external_os_.arch();
-    // attempt to resolve an explicit version
-    if (!isExplicitVersion(versionSpec)) {
-        const localVersions = findAllVersions(toolName, arch);
-        const match = evaluateVersions(localVersions, versionSpec);
-        versionSpec = match;
-    }
-    // check for the explicit version in the cache
-    let toolPath = '';
-    if (versionSpec) {
-        versionSpec = node_modules_semver.clean(versionSpec) || '';
-        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
-        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
-        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
-            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
-            toolPath = cachePath;
-        }
-        else {
-            lib_core/* debug */.Yz('not found');
-        }
-    }
-    return toolPath;
-}
-/**
- * Finds the paths to all versions of a tool that are installed in the local tool cache
- *
- * @param toolName  name of the tool
- * @param arch      optional arch.  defaults to arch of computer
- */
-function findAllVersions(toolName, arch) {
-    const versions = [];
-    arch = arch || external_os_.arch();
-    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
-    if (external_fs_.existsSync(toolPath)) {
-        const children = external_fs_.readdirSync(toolPath);
-        for (const child of children) {
-            if (isExplicitVersion(child)) {
-                const fullPath = external_path_.join(toolPath, child, arch || '');
-                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
-                    versions.push(child);
-                }
-            }
-        }
-    }
-    return versions;
-}
-function getManifestFromRepo(owner_1, repo_1, auth_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
-        let releases = [];
-        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
-        const http = new httpm.HttpClient('tool-cache');
-        const headers = {};
-        if (auth) {
-            core.debug('set auth');
-            headers.authorization = auth;
-        }
-        const response = yield http.getJson(treeUrl, headers);
-        if (!response.result) {
-            return releases;
-        }
-        let manifestUrl = '';
-        for (const item of response.result.tree) {
-            if (item.path === 'versions-manifest.json') {
-                manifestUrl = item.url;
-                break;
-            }
-        }
-        headers['accept'] = 'application/vnd.github.VERSION.raw';
-        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
-        if (versionsRaw) {
-            // shouldn't be needed but protects against invalid json saved with BOM
-            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
-            try {
-                releases = JSON.parse(versionsRaw);
-            }
-            catch (_a) {
-                core.debug('Invalid json');
-            }
-        }
-        return releases;
-    });
-}
-function findFromManifest(versionSpec_1, stable_1, manifest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
-        // wrap the internal impl
-        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
-        return match;
-    });
-}
-function _createExtractFolder(dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!dest) {
-            // create a temp dir
-            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        }
-        yield lib_io/* mkdirP */.U$(dest);
-        return dest;
-    });
-}
-function _createToolPath(tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-        lib_core/* debug */.Yz(`destination ${folderPath}`);
-        const markerPath = `${folderPath}.complete`;
-        yield lib_io/* rmRF */.Yz(folderPath);
-        yield lib_io/* rmRF */.Yz(markerPath);
-        yield lib_io/* mkdirP */.U$(folderPath);
-        return folderPath;
-    });
-}
-function _completeToolPath(tool, version, arch) {
-    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-    const markerPath = `${folderPath}.complete`;
-    external_fs_.writeFileSync(markerPath, '');
-    lib_core/* debug */.Yz('finished caching tool');
-}
-/**
- * Check if version string is explicit
- *
- * @param versionSpec      version string to check
- */
-function isExplicitVersion(versionSpec) {
-    const c = node_modules_semver.clean(versionSpec) || '';
-    lib_core/* debug */.Yz(`isExplicit: ${c}`);
-    const valid = node_modules_semver.valid(c) != null;
-    lib_core/* debug */.Yz(`explicit? ${valid}`);
-    return valid;
-}
-/**
- * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
- *
- * @param versions        array of versions to evaluate
- * @param versionSpec     semantic version spec to satisfy
- */
-function evaluateVersions(versions, versionSpec) {
-    let version = '';
-    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
-    versions = versions.sort((a, b) => {
-        if (node_modules_semver.gt(a, b)) {
-            return 1;
-        }
-        return -1;
-    });
-    for (let i = versions.length - 1; i >= 0; i--) {
-        const potential = versions[i];
-        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
-        if (satisfied) {
-            version = potential;
-            break;
-        }
-    }
-    if (version) {
-        lib_core/* debug */.Yz(`matched: ${version}`);
-    }
-    else {
-        lib_core/* debug */.Yz('match not found');
-    }
-    return version;
-}
-/**
- * Gets RUNNER_TOOL_CACHE
- */
-function _getCacheDirectory() {
-    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
-    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
-    return cacheDirectory;
-}
-/**
- * Gets RUNNER_TEMP
- */
-function _getTempDirectory() {
-    const tempDirectory = process.env['RUNNER_TEMP'] || '';
-    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
-    return tempDirectory;
-}
-/**
- * Gets a global variable
- */
-function _getGlobal(key, defaultValue) {
-    /* eslint-disable @typescript-eslint/no-explicit-any */
-    const value = global[key];
-    /* eslint-enable @typescript-eslint/no-explicit-any */
-    return value !== undefined ? value : defaultValue;
-}
-/**
- * Returns an array of unique values.
- * @param values Values to make unique.
- */
-function _unique(values) {
-    return Array.from(new Set(values));
-}
-//# sourceMappingURL=tool-cache.js.map
-;// CONCATENATED MODULE: ./src/base/download.ts
-
-
-
-
-
-
-/** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
-function mirrored(url, mirror) {
-    return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
-}
-/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
-async function download(url) {
-    try {
-        return await downloadTool(url); // tries three times
-    }
-    catch (error) {
-        throw new base_fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
-            reproduce: `curl -fsSLO ${url}`
-        });
-    }
-}
-/** Downloads a small text file. */
-async function downloadText(url) {
-    const file = await download(url);
-    const text = await promises_.readFile(file, 'utf8');
-    await promises_.rm(file);
-    return text;
-}
-/** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
-async function downloadVerified(url, sha256) {
-    const file = await download(url);
-    const found = await digest(file);
-    if (found === sha256)
-        return file;
-    await promises_.rm(file);
-    throw wrongChecksum(url, sha256, found);
-}
-const wrongChecksum = (url, expected, found) => new base_fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
-    class: 'infrastructure',
-    layer: 'runner',
-    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
-    reproduce: `curl -fsSL ${url} | sha256sum`
-});
-/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
-function parseChecksum(text, url) {
-    const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
-    if (sum !== undefined)
-        return sum;
-    throw new base_fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
-        class: 'infrastructure',
-        layer: 'runner',
-        hint: 'See what that address serves; a proxy may answer with a page of its own.'
-    });
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file), hash);
-    return hash.digest('hex');
-}
-
-;// CONCATENATED MODULE: ./src/phases/chart.ts
-
-
-
-
-
-
-
-
-
-
-
-/** Finds or fetches the chart, holds it to its digest, and reads it. */
-async function provideChart(inputs, directory, work, sh) {
-    const { file, url } = await locate(inputs, directory, work, sh);
-    const archive = url !== null || !(await isDirectory(file));
-    try {
-        const [about, values] = await Promise.all([
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-        ]);
-        const chart = readChart(about, values);
-        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, chart.name) : file, 'crds');
-        return { path: file, url, crds, ...chart };
-    }
-    catch (error) {
-        const given = inputs['operator-chart'];
-        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
-            throw error;
-        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
-    }
-}
-const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
-async function locate(inputs, directory, work, sh) {
-    const given = inputs['operator-chart'];
-    if (given !== null && !given.includes('://'))
-        return { file: given, url: null };
-    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
-    const url = mirrored(wanted.url, inputs.mirror);
-    const file = await pull(url, directory, work, sh);
-    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
-    if (wanted.sha256 !== null && found !== wanted.sha256)
-        throw wrongChecksum(url, wanted.sha256, found);
-    return { file, url: wanted.url };
-}
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
-/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
-async function pull(url, directory, work, sh) {
-    let again = 2;
-    return (0,wait/* until */.T)(work, async () => {
-        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
-        if (output.code === 0)
-            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
-        const said = output.stderr.trim();
-        if (passing.test(said) && again-- > 0)
-            return {
-                is: 'waiting',
-                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
-            };
-        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${url}`
-        });
-        return { is: 'lost', fault };
-    }, { every: 2 });
-}
-/** The URL and digest of a released chart. */
-async function released({ 'operator-version': asked, mirror }) {
-    const exact = (0,node_modules_semver.valid)(asked) !== null;
-    const known = exact && mirror === null ? charts[asked] : undefined;
-    if (known !== undefined)
-        return { url: chartUrl(asked), sha256: known };
-    const published = await readIndex(mirror);
-    const version = exact ? asked : (0,node_modules_semver.maxSatisfying)(Object.keys(published), `~${asked}.0`);
-    const sha256 = published[version ?? ''];
-    if (version !== null && sha256 !== undefined)
-        return { url: chartUrl(version), sha256 };
-    const all = Object.keys(published).sort(node_modules_semver.rcompare).join(', ');
-    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all}, or the minor of one`);
-}
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
-async function readIndex(mirror) {
-    const url = mirrored(chartIndex, mirror);
-    try {
-        const { entries } = (0,dist/* parse */.qg)(await downloadText(url));
-        const releases = entries['sail-operator'] ?? [];
-        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
-    }
-    catch (error) {
-        if (!(error instanceof base_fault/* Fault */.vC))
-            throw error;
-        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
-        return charts;
-    }
-}
-
+// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
+var chart = __nccwpck_require__(6188);
+// EXTERNAL MODULE: ./src/phases/claim.ts
+var phases_claim = __nccwpck_require__(1780);
 // EXTERNAL MODULE: ./src/phases/node.ts
 var phases_node = __nccwpck_require__(1130);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var download = __nccwpck_require__(1959);
 ;// CONCATENATED MODULE: ./src/phases/samples.ts
 
 
@@ -39800,15 +40227,15 @@ var phases_node = __nccwpck_require__(1130);
 
 
 
-const selector = 'app in (tcp-echo,sleep)';
-const podsReady = ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready'];
+/** The pods of all of them, by the label `app`. */
+const selectorOf = (workloads) => `app in (${[...new Set(workloads.map(({ app }) => app))].join(',')})`;
 const samples_who = { class: 'istio', layer: 'workload' };
 /** The documentation's sample files from `samples`; null where those built in are used. */
 async function readSamples({ samples: from, mirror }) {
     if (from === null)
         return null;
     const read = from.includes('://')
-        ? (file) => downloadText(mirrored(`${from}/${file}`, mirror))
+        ? (file) => (0,download/* downloadText */.mR)((0,download/* mirrored */.VV)(`${from}/${file}`, mirror))
         : (file) => readSample(external_node_path_.join(from, file), from);
     return Object.fromEntries(await Promise.all(samples.map(async ({ file }) => [file, await read(file)])));
 }
@@ -39823,17 +40250,19 @@ async function readSample(file, directory) {
 }
 /** Applies the workloads, and waits until a pod of each is ready. */
 async function deploySamples(plan, work, sh) {
+    const selector = selectorOf(plan.workloads);
     await (0,base_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
-        await waited(sh, podsReady); // true too while some of them are not made
-        return lookAtSamples(sh);
+        // true too while some of them are not made
+        await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
+        return lookAtSamples(plan.workloads, selector, sh);
     });
 }
-async function lookAtSamples(sh) {
+async function lookAtSamples(workloads, selector, sh) {
     const pods = await get(sh, 'pods', '-A', '-l', selector);
-    const missing = workloads.filter(({ namespace, app }) => {
+    const missing = workloads.filter(({ namespace, app, pods: wanted }) => {
         const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
-        return own.length === 0 || !own.every(isReady);
+        return own.length < wanted || !own.every(isReady);
     });
     if (missing.length === 0)
         return { is: 'done', value: undefined };
@@ -39865,69 +40294,8 @@ async function lookAtDeployments(sh) {
     };
 }
 
-;// CONCATENATED MODULE: ./src/phases/tools.ts
-
-
-
-
-
-
-
-
-
-const versionCommands = {
-    kind: ['kind', 'version'],
-    kubectl: ['kubectl', 'version', '--client'],
-    helm: ['helm', 'version', '--short']
-};
-/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
-async function provideTool(name, inputs, sh) {
-    const asked = inputs[`${name}-version`];
-    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
-    if (asked !== 'path')
-        lib_core/* addPath */.fM(directory);
-    const said = await (0,base_sh/* must */.s)(sh, versionCommands[name], { seconds: 30 });
-    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
-}
-async function onPath(name) {
-    const file = await lib_io/* which */.K7(name);
-    if (file !== '')
-        return external_node_path_.dirname(file);
-    throw (0,base_fault/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${tools[name].version}\``);
-}
-async function cached(name, version, mirror) {
-    const found = find(name, version.slice(1)); // the tool cache wants no leading v
-    return found === '' ? fetchTool(name, version, mirror) : found;
-}
-async function fetchTool(name, version, mirror) {
-    const { url, checksumSuffix } = tools[name];
-    const from = mirrored(url(version, architecture()), mirror);
-    const sum = pinned(name, version, mirror) ??
-        parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
-    const file = await downloadVerified(from, sum);
-    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
-    await promises_.chmod(program, 0o755);
-    const directory = await cacheFile(program, name, name, version.slice(1));
-    await lib_io/* rmRF */.Yz(file);
-    return directory;
-}
-/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
-function pinned(name, version, mirror) {
-    const pin = tools[name];
-    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
-}
-async function unpacked(archive, name) {
-    const directory = await extractTar(archive);
-    return external_node_path_.join(directory, `linux-${architecture()}`, name);
-}
-function architecture() {
-    if (process.arch === 'arm64')
-        return 'arm64';
-    if (process.arch === 'x64')
-        return 'amd64';
-    throw (0,base_fault/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
-}
-
+// EXTERNAL MODULE: ./src/phases/tools.ts
+var tools = __nccwpck_require__(9187);
 ;// CONCATENATED MODULE: ./src/base/schedule.ts
 
 
@@ -40070,7 +40438,8 @@ class Ledger {
                 because: null,
                 reproduce: null,
                 attempts: [],
-                ...finding
+                ...finding,
+                ...((row.blame || finding.blame) && { blame: { ...row.blame, ...finding.blame } })
             };
         });
     }
@@ -40115,6 +40484,9 @@ function known(value, what) {
 
 
 
+
+
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
@@ -40125,7 +40497,7 @@ function preparations(run) {
         name,
         needs: [],
         run: async () => {
-            run.tools[name] = await provideTool(name, inputs, run.sh);
+            run.tools[name] = await (0,tools/* provideTool */.o)(name, inputs, run.sh);
         }
     });
     return [
@@ -40137,7 +40509,7 @@ function preparations(run) {
             name: 'chart',
             needs: ['helm', ...gates.map(({ name }) => name)],
             run: async (work) => {
-                run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
+                run.chart = await (0,chart/* provideChart */.I)(inputs, known(run.directory, 'directory'), work, run.sh);
             }
         },
         {
@@ -40157,6 +40529,16 @@ function graph_phases(run, plan) {
         .filter(entry => entry.fatal === fatal)
         .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({ ...basis(run, work), plan })));
     const gates = standingPhases(true);
+    const resources = // Istio's and the Gateway API's, where a check asks for some
+     plan.files['resources.yaml'] === undefined
+        ? []
+        : [
+            {
+                name: 'resources',
+                needs: ['namespaces', 'uncordon'],
+                run: work => applyOnceServed(plan, 'resources.yaml', work, sh)
+            }
+        ];
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
         {
@@ -40164,7 +40546,8 @@ function graph_phases(run, plan) {
             needs: ['name'],
             run: async () => {
                 await (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }));
-                run.save({ made: true });
+                run.save({ made: true, containers: await (0,phases_cluster/* containersOf */.Mz)(plan.cluster.name, sh) });
+                await release(run); // from now on its containers show that the name is taken
             }
         },
         {
@@ -40235,6 +40618,7 @@ function graph_phases(run, plan) {
             needs: ['namespaces', 'uncordon'],
             run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
         },
+        ...resources,
         {
             name: 'istiod',
             needs: ['istio', 'uncordon'],
@@ -40259,9 +40643,13 @@ function graph_phases(run, plan) {
         },
         {
             name: 'look',
-            needs: ['samples', 'plain samples'],
-            run: async () => {
-                run.things = await get(sh, 'nodes,deployments,pods,services,endpointslices', '-A');
+            needs: ['samples', 'plain samples', ...resources.map(({ name }) => name)],
+            run: async (work) => {
+                const kinds = 'nodes,deployments,pods,services,endpointslices';
+                run.things = await (0,wait/* until */.T)(work, async () => ({
+                    is: 'done',
+                    value: await get(sh, kinds, '-A')
+                }));
             }
         },
         ...standingPhases(false),
@@ -40310,10 +40698,20 @@ function checkPhase({ ledger }, { layer, look }, needs, fatal, given) {
         }
     };
 }
-/** Sees that the name is free, and tells post that a cluster is about to be made. */
-async function claim({ sh, save }, { cluster }) {
-    await (0,phases_cluster/* refuseTaken */.Ir)(cluster.name, sh);
-    save({ cluster: cluster.name });
+/** Sees that the node image can start and the name is free, takes it, and tells post that a cluster is about to be made. */
+async function claim(run, { cluster }) {
+    const { name } = cluster;
+    await (0,phases_cluster/* refuseCgroup1 */.G_)(cluster, run.sh);
+    run.claim = { name, token: (0,external_node_crypto_.randomUUID)() };
+    run.save({ claim: run.claim });
+    await (0,phases_claim/* claimName */.cB)(name, run.claim.token, run.sh);
+    await (0,phases_cluster/* refuseTaken */.Ir)(name, run.sh); // after it: whoever had the name before has either a cluster by now, or none
+    run.save({ cluster: name });
+}
+async function release({ claim, sh, save }) {
+    const { name, token } = known(claim, 'claim');
+    await (0,phases_claim/* releaseName */["do"])(name, token, sh);
+    save({ claim: null });
 }
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
 function graph_images(run, plan, user, saved, imported) {
@@ -40369,19 +40767,20 @@ async function apply({ sh }, plan, file) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const recording = rehearsal();
     if (recording)
-        lib_core/* info */.pq(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
+        core/* info */.pq(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
     const run = startKnowing(sh, (0,state/* openState */.G)());
     for (const [name, value] of Object.entries({ result: 'error', 'failure-class': 'cancelled' }))
-        lib_core/* setOutput */.uH(name, value); // stands when we are killed
+        core/* setOutput */.uH(name, value); // stands when we are killed
     const ending = await Promise.race([work(run), interrupted(), run_broken()]);
     run.schedule.stop();
     if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
         for (const name of ['result', 'failure-class'])
-            lib_core/* setOutput */.uH(name, ''); // nothing was proven
+            core/* setOutput */.uH(name, ''); // nothing was proven
         return;
     }
     const results = await report(run, ending);
@@ -40408,24 +40807,42 @@ async function job(run) {
     const inputs = known(run.inputs, 'inputs');
     run.ledger.asked = rowsOf(inputs.checks);
     if (run.ledger.asked.length === 0)
-        throw (0,base_fault/* badInput */.AN)(`checks: found "${lib_core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
+        throw (0,base_fault/* badInput */.AN)(`checks: found "${core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     await run.schedule.run(preparations(run));
     if (run.schedule.failed)
         return 'done';
     const { kind } = run.tools;
     run.save({ kind: kind?.directory ?? null });
-    const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory);
+    const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory, known(kind, 'kind').version, samplesOf(run.ledger.asked));
     run.plan = plan;
+    tellVersions(run, plan);
     if (inputs['dry-run']) {
-        (0,log/* group */.Os)('Plan', JSON.stringify({ ...plan, files: Object.keys(plan.files), checks: run.ledger.asked.map(({ id }) => id) }, null, 2));
-        (0,log/* group */.Os)('The same by hand', script_script(plan));
+        (0,log/* group */.Os)('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
+        const nothing = gather(run, { result: 'passed', failure: null, checks: [] });
+        (0,log/* group */.Os)('The same by hand', script_script(plan, nothing));
         return 'done';
     }
     await writeFiles(plan);
-    lib_core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
+    core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
     await run.schedule.run(graph_phases(run, plan));
     return 'done';
+}
+/** The plan without the YAML that was given, which may hold credentials; files by their names. */
+const shownPlan = ({ ledger }, { cluster: { config, ...cluster }, shown, ...plan }) => ({
+    ...plan,
+    cluster,
+    files: Object.keys(plan.files),
+    checks: ledger.asked.map(({ id }) => id)
+});
+/** Says beforehand what does not fit together. */
+function tellVersions({ clock, tools }, { istio, cluster }) {
+    for (const told of [
+        (0,versions_kubernetes/* unsupported */.qO)(istio.expected, cluster.kubernetes),
+        (0,versions_kubernetes/* skewed */.Q0)(tools.kubectl?.version ?? null, cluster.kubernetes)
+    ])
+        if (told !== null)
+            (0,log/* say */.cv)(clock(), 'plan', told);
 }
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
 async function privateDirectory(run, name) {
@@ -40443,7 +40860,7 @@ async function writeFiles(plan) {
     for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': kindYaml(mounted) }))
         await promises_.writeFile(external_node_path_.join(plan.directory, name), text, { mode: 0o600 });
 }
-const run_annotate = { error: lib_core/* error */.z3, warning: lib_core/* warning */.$e, notice: lib_core/* notice */.lm };
+const run_annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run, ending) {
     const results = gather(run, diagnose({
@@ -40451,6 +40868,7 @@ async function report(run, ending) {
         errors: [...run.errors, ...run.schedule.errors],
         phases: run.schedule.phases,
         checks: run.ledger.results(),
+        blames: blames,
         failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
     }));
     const directory = run.inputs?.['results-dir'] ??
@@ -40458,7 +40876,7 @@ async function report(run, ending) {
     run.save({ result: results.result });
     const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
     for (const [name, value] of Object.entries(outputs(results, run.plan ?? null, kept ? directory : '')))
-        lib_core/* setOutput */.uH(name, value);
+        core/* setOutput */.uH(name, value);
     for (const { level, title, message } of annotations(results))
         run_annotate[level]((0,log/* oneLine */.TN)(message), { title });
     await tried('diagnostics', () => diagnostics(run, ending, results, directory));
@@ -40470,8 +40888,8 @@ async function diagnostics(run, ending, results, directory) {
     if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled')
         return;
     (0,log/* say */.cv)(run.clock(), 'diagnostics', 'started');
-    await collectDiagnostics(run.plan, external_node_path_.join(directory, files.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
-    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, files.diagnostics)}`);
+    await collectDiagnostics(run.plan, external_node_path_.join(directory, files/* files */.a.diagnostics), ending === 'timeout' ? 10 : 30, run.sh);
+    (0,log/* say */.cv)(run.clock(), 'diagnostics', `in ${external_node_path_.join(directory, files/* files */.a.diagnostics)}`);
 }
 async function tried(what, write) {
     try {
@@ -40479,7 +40897,7 @@ async function tried(what, write) {
         return true;
     }
     catch (error) {
-        lib_core/* warning */.$e(`The ${what} could not be written: ${(0,log/* oneLine */.TN)(String(error))}`);
+        core/* warning */.$e(`The ${what} could not be written: ${(0,log/* oneLine */.TN)(String(error))}`);
         return false;
     }
 }
@@ -40503,6 +40921,351 @@ async function run_broken() {
             process.on(name, (bug) => resolve({ bug }));
     });
 }
+
+
+/***/ }),
+
+/***/ 6618:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  _g: () => (/* binding */ chooseIstio),
+  Hs: () => (/* binding */ minorOf),
+  su: () => (/* binding */ newestOf),
+  D8: () => (/* binding */ releases)
+});
+
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/versions/lists.ts
+var lists = __nccwpck_require__(3696);
+;// CONCATENATED MODULE: ./src/versions/released.ts
+/** Made by `npm run released`: release of the Sail Operator → the Istio versions that it can install, from the `versions.yaml` of its tag in github.com/istio-ecosystem/sail-operator. */
+const released = {
+    '0.1.0': 'v1.23.0 v1.22.4',
+    '0.2.0': 'v1.24.1 v1.23.3 v1.23.0 v1.22.6 v1.22.4',
+    '1.0.0': 'v1.24.3 v1.24.2 v1.24.1 v1.23.5 v1.23.4 v1.23.3 v1.23.0',
+    '1.25.1': 'v1.25.1 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0 v1.23.5 v1.23.4 v1.23.3 v1.23.2 v1.22.8 v1.22.7 v1.22.6 v1.22.5 v1.21.6',
+    '1.25.2': 'v1.25.2 v1.25.1 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0 v1.23.5 v1.23.4 v1.23.3 v1.23.2 v1.22.8 v1.22.7 v1.22.6 v1.22.5 v1.21.6',
+    '1.26.0': 'v1.26.0 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.26.1': 'v1.26.1 v1.26.0 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.26.2': 'v1.26.2 v1.26.1 v1.26.0 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.26.3': 'v1.26.3 v1.26.2 v1.26.1 v1.26.0 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.27.0': 'v1.27.0 v1.26.3 v1.26.2 v1.26.0 v1.25.4 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.27.1': 'v1.27.1 v1.27.0 v1.26.4 v1.26.3 v1.26.2 v1.26.0 v1.25.5 v1.25.4 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.27.2': 'v1.27.2 v1.27.1 v1.27.0 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0 v1.25.5 v1.25.4 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.27.3': 'v1.27.3 v1.27.2 v1.27.1 v1.27.0 v1.26.6 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0 v1.25.5 v1.25.4 v1.25.3 v1.25.2 v1.25.1 v1.24.6 v1.24.5 v1.24.4 v1.24.3 v1.24.2 v1.24.1 v1.24.0',
+    '1.28.0': 'v1.28.0 v1.27.3 v1.27.2 v1.27.1 v1.27.0 v1.26.6 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0',
+    '1.28.1': 'v1.28.1 v1.28.0 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0 v1.26.7 v1.26.6 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0',
+    '1.28.2': 'v1.28.2 v1.28.1 v1.28.0 v1.27.5 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0 v1.26.8 v1.26.7 v1.26.6 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0',
+    '1.28.3': 'v1.28.3 v1.28.2 v1.28.1 v1.28.0 v1.27.5 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0 v1.26.8 v1.26.7 v1.26.6 v1.26.5 v1.26.4 v1.26.3 v1.26.2 v1.26.1 v1.26.0',
+    '1.29.0': 'v1.29.0 v1.28.4 v1.28.3 v1.28.2 v1.28.1 v1.28.0 v1.27.7 v1.27.6 v1.27.5 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0',
+    '1.29.1': 'v1.29.1 v1.29.0 v1.28.5 v1.28.4 v1.28.3 v1.28.2 v1.28.1 v1.28.0 v1.27.8 v1.27.7 v1.27.6 v1.27.5 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0',
+    '1.29.2': 'v1.29.2 v1.29.1 v1.29.0 v1.28.6 v1.28.5 v1.28.4 v1.28.3 v1.28.2 v1.28.1 v1.28.0 v1.27.9 v1.27.8 v1.27.7 v1.27.6 v1.27.5 v1.27.4 v1.27.3 v1.27.2 v1.27.1 v1.27.0',
+    '1.30.0': 'v1.30.0 v1.29.3 v1.29.2 v1.29.1 v1.29.0 v1.28.7 v1.28.6 v1.28.5 v1.28.4 v1.28.3 v1.28.2 v1.28.1 v1.28.0',
+    '1.30.3': 'v1.30.3 v1.30.2 v1.30.1 v1.30.0 v1.29.6 v1.29.5 v1.29.4 v1.29.3 v1.29.2 v1.29.1 v1.29.0 v1.28.10 v1.28.9 v1.28.8 v1.28.7 v1.28.6 v1.28.5 v1.28.4 v1.28.3 v1.28.2 v1.28.1 v1.28.0'
+};
+
+;// CONCATENATED MODULE: ./src/versions/istio.ts
+
+
+
+
+/** Release of the Sail Operator → the Istio versions that it can install, its default first; the newest release first. */
+const releases = Object.fromEntries(Object.entries(released)
+    .filter(([operator]) => !operator.startsWith('0.')) // those are not installed any more
+    .sort(([one], [other]) => (0,semver.rcompare)(one, other))
+    .map(([operator, versions]) => [operator, versions.split(' ')]));
+/** `v1.30.3` → `1.30`. */
+const minorOf = (version) => /^v?(\d+\.\d+)/.exec(version)?.[1] ?? version;
+/** The newest version of a minor; a pre-release only where there is nothing else. */
+const newestOf = (minor, versions) => (0,semver.maxSatisfying)(versions, `~${minor}.0`) ??
+    (0,semver.maxSatisfying)(versions, `~${minor}.0-0`, { includePrerelease: true });
+/**
+ * The version to install, as the Istio resource names it: for a whole version, with or without its `v`, a minor's
+ * newest, or an alias that this operator has. Null where nothing was asked for and the chart does not tell its default.
+ * Throws a Fault that lists what there is, and names another released operator that has what was asked for.
+ */
+function chooseIstio(asked, chart) {
+    const { offers, aliases } = chart;
+    if (asked === null)
+        return offers[0] ?? null;
+    const versions = offers.map(offer => offer.version);
+    const chosen = aliases[asked] ??
+        aliases[`v${asked}`] ??
+        ((0,lists/* isVersion */.lF)(asked) ? `v${asked}` : newestOf(asked, versions));
+    const offer = offers.find(offer => offer.version === chosen);
+    if (offer)
+        return offer;
+    if (offers.length > 0)
+        throw refusal(asked, chart);
+    if ((0,semver.valid)(asked) !== null)
+        return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
+    throw (0,fault/* badInput */.AN)(`istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``);
+}
+function refusal(asked, { version, offers, aliases, endOfLife }) {
+    const over = endOfLife.some(name => [name, name.slice(1), minorOf(name)].includes(asked));
+    const found = `found "${asked}"${over ? `, which is end-of-life in the Sail Operator ${version}` : ''}`;
+    const names = (0,lists/* isVersion */.lF)(asked) || /^\d/.test(asked) ? [] : Object.keys(aliases);
+    const installable = [...offers.map(offer => offer.version), ...names].join(', ');
+    return (0,fault/* badInput */.AN)(`istio-version: ${found}; accepted is what the Sail Operator ${version} can install: ${installable}${elsewhere(asked)}`);
+}
+/** The newest released operator that can install what this one cannot. */
+function elsewhere(asked) {
+    for (const [operator, versions] of Object.entries(releases)) {
+        const found = (0,lists/* isVersion */.lF)(asked)
+            ? versions.find(version => version === `v${asked}`)
+            : newestOf(minorOf(asked), versions);
+        if (found)
+            return `. The Sail Operator ${operator} can install ${found}: \`operator-version: ${operator}\``;
+    }
+    return '';
+}
+
+
+/***/ }),
+
+/***/ 2781:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   KS: () => (/* binding */ kubernetesVersions),
+/* harmony export */   Q0: () => (/* binding */ skewed),
+/* harmony export */   Qt: () => (/* binding */ chooseKubernetes),
+/* harmony export */   U2: () => (/* binding */ kubernetesIn),
+/* harmony export */   VF: () => (/* binding */ nodeImageOf),
+/* harmony export */   Wm: () => (/* binding */ supportedBy),
+/* harmony export */   Zz: () => (/* binding */ ranges),
+/* harmony export */   eg: () => (/* binding */ refuseOldKind),
+/* harmony export */   mM: () => (/* binding */ needsCgroup2),
+/* harmony export */   qO: () => (/* binding */ unsupported)
+/* harmony export */ });
+/* unused harmony export supports */
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _istio_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6618);
+/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8685);
+
+
+
+
+/** Istio minor → oldest and newest Kubernetes minor that it supports. istio.io/latest/docs/releases/supported-releases, 2026-11-24. */
+const ranges = {
+    '1.31': ['1.32', '1.36'],
+    '1.30': ['1.32', '1.36'],
+    '1.29': ['1.31', '1.35'],
+    '1.28': ['1.30', '1.34'],
+    '1.27': ['1.29', '1.33'],
+    '1.26': ['1.29', '1.33'],
+    '1.25': ['1.29', '1.32'],
+    '1.24': ['1.28', '1.31'],
+    '1.23': ['1.27', '1.30'],
+    '1.22': ['1.27', '1.30'],
+    '1.21': ['1.26', '1.29']
+};
+/** kind's node images, the newest first: from the release notes of v0.33.0, and up to 1.33 from those of the kinds before it. */
+const digests = {
+    '1.37.0': 'a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
+    '1.36.4': '099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed',
+    '1.35.8': '07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0',
+    '1.34.11': '44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d',
+    '1.33.12': '3f5c8443c620245e4d355cfe09e96a91ead32ceaa569d3f1ca9edf0cb2fe2ff4',
+    '1.32.11': '5fc52d52a7b9574015299724bd68f183702956aa4a2116ae75a63cb574b35af8',
+    '1.31.14': '6f86cf509dbb42767b6e79debc3f2c32e4ee01386f0489b3b2be24b0a55aac2b',
+    '1.30.13': '397209b3d947d154f6641f2d0ce8d473732bd91c87d9575ade99049aa33cd648',
+    '1.29.14': '8703bd94ee24e51b778d5556ae310c6c0fa67d761fae6379c8e0bb480e6fea29'
+};
+/** The Kubernetes versions that there is a node image of, the newest first. */
+const kubernetesVersions = Object.keys(digests).sort(semver__WEBPACK_IMPORTED_MODULE_0__.rcompare);
+const nodeImageOf = (kubernetes) => `kindest/node:v${kubernetes}@sha256:${digests[kubernetes]}`;
+/** The Kubernetes version that an image's tag tells; null where it tells none. */
+const kubernetesIn = (image) => /:v?(\d+\.\d+\.\d+)/.exec(image ?? '')?.[1] ?? null;
+/** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
+function supports(istio, kubernetes) {
+    const range = ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)];
+    if (range === undefined)
+        return null;
+    return (0,semver__WEBPACK_IMPORTED_MODULE_0__.satisfies)((0,semver__WEBPACK_IMPORTED_MODULE_0__.coerce)(kubernetes) ?? '', `${range[0]} - ${range[1]}`);
+}
+/** The Kubernetes versions with a node image that an Istio version supports, the newest first; of one that is not known yet, those of the newest that is. */
+function supportedBy(istio) {
+    const known = istio !== null && (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio) in ranges;
+    const [newest = ''] = Object.keys(ranges);
+    return kubernetesVersions.filter(version => supports(known ? istio : newest, version));
+}
+/** The version for an input, a whole one or a minor. Throws a Fault that lists what there is. */
+function chooseKubernetes(asked, input = 'kubernetes-version') {
+    const found = kubernetesVersions.find(version => version === asked || (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(version) === asked);
+    if (found)
+        return found;
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`${input}: found "${asked}"; accepted is what kind ${_pins_js__WEBPACK_IMPORTED_MODULE_3__/* .tools */ .Yl.kind.version} has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`);
+}
+/** Throws a Fault where a kind cannot make a cluster of a Kubernetes version. */
+function refuseOldKind(kind, kubernetes) {
+    // kind has a template for kubeadm's v1beta4 from 0.32 on, and Kubernetes 1.37 has no v1beta3
+    if (kubernetes === null || (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(kubernetes, '1.37.0') || (0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)((0,semver__WEBPACK_IMPORTED_MODULE_0__.coerce)(kind) ?? '0.32.0', '0.32.0'))
+        return;
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`kind-version: found ${kind}, which cannot write the kubeadm configuration of Kubernetes ${kubernetes}; accepted is v0.32.0 or newer, or with this kind a Kubernetes before 1.37 (\`kubernetes-version: 1.36\`)`);
+}
+/** Kubernetes from 1.35 on does not start on a machine with cgroup v1, unless the kubelet is told to. */
+const needsCgroup2 = (kubernetes) => kubernetes !== null && (0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(kubernetes, '1.35.0');
+/** One sentence where a Kubernetes version is outside of what an Istio version supports; null where it is not, or nobody knows. */
+function unsupported(istio, kubernetes) {
+    if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false)
+        return null;
+    const [oldest, newest] = ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)] ?? [];
+    return `Kubernetes ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(kubernetes)} is outside of what Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)} supports, ${oldest} to ${newest}: what fails here may hold there.`;
+}
+/** One sentence where kubectl is more than one minor away from Kubernetes, which is all that it supports. kubernetes.io/releases/version-skew-policy */
+function skewed(kubectl, kubernetes) {
+    const [client, server] = [(0,semver__WEBPACK_IMPORTED_MODULE_0__.coerce)(kubectl), (0,semver__WEBPACK_IMPORTED_MODULE_0__.coerce)(kubernetes)];
+    if (!client || !server || Math.abs(client.minor - server.minor) <= 1)
+        return null;
+    return `kubectl ${client} is more than one minor away from Kubernetes ${server}; \`kubectl-version\` takes another.`;
+}
+
+
+/***/ }),
+
+/***/ 3696:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Eo: () => (/* binding */ isName),
+/* harmony export */   _W: () => (/* binding */ readCrd),
+/* harmony export */   b$: () => (/* binding */ readCheckout),
+/* harmony export */   lF: () => (/* binding */ isVersion)
+/* harmony export */ });
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+
+/** Anything else in a list of versions is no name, and is left out: a checkout may be anybody's. */
+const isName = (name) => /^[\w.+-]{1,100}$/.test(name);
+const isVersion = (name) => /^v?\d+\.\d+\.\d+/.test(name);
+/**
+ * The Istio resource's CRD, from the text of one or of all CRDs. Its enum holds end-of-life versions too; what can be
+ * installed is `installable`, or else what the description tells ("Must be one of: …"). An alias stands for what
+ * follows it, for that is how the operator's code generation writes them. Parsing only the few lines that are asked
+ * for takes 1 ms; all 10,000 of them would take half a second.
+ */
+function readCrd(text, installable) {
+    const crd = text.split(/^---$/m).find(one => /^ {2}name: istios\.sailoperator\.io$/m.test(one)) ?? '';
+    const served = [...crd.matchAll(/^ {4}name: (v\w+)$/gm)].map(([, name = '']) => name);
+    const { enum: names, default: first, description } = versionSchema(crd);
+    if (!Array.isArray(names))
+        return { entries: null, default: null, served };
+    const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(description?.trim() ?? '') ?? [];
+    const living = new Set(installable ?? told?.split(', ') ?? names);
+    const entries = names.filter(isName).map((name, at, names) => {
+        const ref = isVersion(name) ? null : (names.slice(at).find(isVersion) ?? null);
+        return { name, ref, eol: !living.has(ref ?? name) };
+    });
+    return { entries, default: first ?? null, served };
+}
+/** The schema of `spec.version`: of the fields of that name the one with an enum. */
+function versionSchema(crd) {
+    for (const { 1: indent = '', index } of crd.matchAll(/^( +)version:$/gm)) {
+        const [, ...lines] = crd.slice(index).split('\n', 1000);
+        const end = lines.findIndex(line => !line.startsWith(`${indent} `));
+        const block = lines.slice(0, end < 0 ? undefined : end).join('\n');
+        if (/^ +enum:$/m.test(block))
+            return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parse */ .qg)(block);
+    }
+    return {};
+}
+/** A checkout's `pkg/istioversion/versions.yaml`; null for anything else. */
+function readCheckout(text) {
+    const { versions } = (text === '' ? {} : ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parse */ .qg)(text) ?? {}));
+    if (!Array.isArray(versions) || versions.length === 0)
+        return null;
+    return versions
+        .map(({ name = '', ref = null, eol = false }) => ({ name: `${name}`, ref, eol }))
+        .filter(({ name, ref }) => isName(name) && (ref === null || isName(`${ref}`)));
+}
+
+
+/***/ }),
+
+/***/ 8685:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   BD: () => (/* binding */ clientImage),
+/* harmony export */   HJ: () => (/* binding */ chartIndex),
+/* harmony export */   V2: () => (/* binding */ echoImage),
+/* harmony export */   Yl: () => (/* binding */ tools),
+/* harmony export */   bI: () => (/* binding */ operatorVersion),
+/* harmony export */   eg: () => (/* binding */ charts),
+/* harmony export */   oH: () => (/* binding */ chartUrl)
+/* harmony export */ });
+/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
+const tools = {
+    kind: {
+        version: 'v0.33.0',
+        url: (version, architecture) => `https://github.com/kubernetes-sigs/kind/releases/download/${version}/kind-linux-${architecture}`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: 'aee6151561422756b764a4ae28e7f44cda5af5a9eead3cc9985112b1de8d8e0d',
+            arm64: '20022bee6cfcd5086cb7234d218e3454e6090022f2a8f55d1fa7fcf42c3867a2'
+        }
+    },
+    kubectl: {
+        version: 'v1.37.1',
+        url: (version, architecture) => `https://dl.k8s.io/release/${version}/bin/linux/${architecture}/kubectl`,
+        checksumSuffix: '.sha256',
+        sha256: {
+            amd64: '65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8',
+            arm64: 'ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7'
+        }
+    },
+    helm: {
+        version: 'v3.22.0',
+        url: (version, architecture) => `https://get.helm.sh/helm-${version}-linux-${architecture}.tar.gz`,
+        checksumSuffix: '.sha256sum',
+        sha256: {
+            amd64: '1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb',
+            arm64: 'f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310'
+        }
+    }
+};
+/** The newest release that the Action was tried with. */
+const operatorVersion = '1.30.3';
+/** The operator's Helm repository; its index has a digest for each chart. */
+const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
+const chartUrl = (version) => `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
+/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
+const charts = {
+    '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
+    '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
+    '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
+    '1.30.3': 'aef9811358cc18bd2053a84c1e6a72f61e6982db591ff11ca77fab744541f302',
+    '1.30.0': '5e6be71498354df945bd4d7259e1f692552d1103999eb6655c7bd872b716c20f',
+    '1.29.2': 'ba2fc355d0fce10cc3c5859e5c7035214f67c8b07ff989a321b21aca18744476',
+    '1.29.1': '468755cfad217fc96b54e6a91e3303a93c9b46f2821cda53e3b95429c3461edf',
+    '1.29.0': '646e5cb04935984a0c667ac5a12a0f84576a91263173928b041d708c523c0287',
+    '1.28.3': '5e95564a9033ab975e0509a0a61662079ecc612ca89c7f440d192097f1ee1705',
+    '1.28.2': '31a01c6b26e0df104fc49aea7091a2497d095f9015df45fb144372434ec9972b',
+    '1.28.1': 'c1da53138de02d00632dadd02996c0619ecfe58e8ea477251aef7133c7fd58c6',
+    '1.28.0': '7d3b46c282b863102c538438b41cb66d43ad780fb0ff1d6dffd2fa03cdc63085',
+    '1.27.3': '5416aaae2c0945418d3d885a3877d254b0c553a4102e2ded87e96354f978bf92',
+    '1.27.2': '6d28dbe958f4e44e7f71c978bcb5a8d9b13f38abdba3c63fd4fed4f1d17919e0',
+    '1.27.1': 'c1d9977e2b22f9c90e80dc409525efb733f4dc3a3503eeff757ff353435c7af3',
+    '1.27.0': '43b28204eb572451c238f78d25d8eaa1328d5855ea4b35cc54aaf80e949df287',
+    '1.26.3': 'ffcb189c81d437c107448dbbd038a9cbfb982a01251be548c333baae76eb4b3d',
+    '1.26.2': '4b974a21e0535ca36905bcbb707220d868340d9fbc16e7f0d76e6afb7477efcf',
+    '1.26.1': '5831431a0b3e3db0aa7c39bce049394ea6b12e6126ae0bf1cfa5c3cc961c5a8c',
+    '1.26.0': '53c5afadc9d8f751415fc6978ac52103f39cd003f3a31499d0ddbc086f823aae',
+    '1.25.2': 'cb75c431cb053d692e7012accb32bb9ef4562aa7dc21f77108a44fd693a30121',
+    '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
+    '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
+};
+/** As Istio's samples name them from release-1.30 on. */
+const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
+const clientImage = 'docker.io/curlimages/curl:8.16.0';
 
 
 /***/ }),
@@ -40623,6 +41386,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
 
 /***/ }),
 
@@ -40957,19 +41727,26 @@ function composeNode(ctx, token, props, onError) {
         case 'block-map':
         case 'block-seq':
         case 'flow-collection':
-            node = composeCollection.composeCollection(CN, ctx, token, props, onError);
-            if (anchor)
-                node.anchor = anchor.source.substring(1);
+            try {
+                node = composeCollection.composeCollection(CN, ctx, token, props, onError);
+                if (anchor)
+                    node.anchor = anchor.source.substring(1);
+            }
+            catch (error) {
+                // Almost certainly here due to a stack overflow
+                const message = error instanceof Error ? error.message : String(error);
+                onError(token, 'RESOURCE_EXHAUSTION', message);
+            }
             break;
         default: {
             const message = token.type === 'error'
                 ? token.message
                 : `Unsupported token (type: ${token.type})`;
             onError(token, 'UNEXPECTED_TOKEN', message);
-            node = composeEmptyNode(ctx, token.offset, undefined, null, props, onError);
             isSrcToken = false;
         }
     }
+    node ?? (node = composeEmptyNode(ctx, token.offset, undefined, null, props, onError));
     if (anchor && node.anchor === '')
         onError(anchor, 'BAD_ALIAS', 'Anchor cannot be an empty string');
     if (atKey &&
@@ -41231,8 +42008,10 @@ class Composer {
             }
         }
         if (afterDoc) {
-            Array.prototype.push.apply(doc.errors, this.errors);
-            Array.prototype.push.apply(doc.warnings, this.warnings);
+            for (let i = 0; i < this.errors.length; ++i)
+                doc.errors.push(this.errors[i]);
+            for (let i = 0; i < this.warnings.length; ++i)
+                doc.warnings.push(this.warnings[i]);
         }
         else {
             doc.errors = this.errors;
@@ -42080,46 +42859,47 @@ function plainValue(source, onError) {
     }
     if (badChar)
         onError(0, 'BAD_SCALAR_START', `Plain value cannot start with ${badChar}`);
-    return foldLines(source);
+    return unfoldLines(source);
 }
 function singleQuotedValue(source, onError) {
     if (source[source.length - 1] !== "'" || source.length === 1)
         onError(source.length, 'MISSING_CHAR', "Missing closing 'quote");
-    return foldLines(source.slice(1, -1)).replace(/''/g, "'");
+    return unfoldLines(source.slice(1, -1)).replace(/''/g, "'");
 }
-function foldLines(source) {
-    /**
-     * The negative lookbehind here and in the `re` RegExp is to
-     * prevent causing a polynomial search time in certain cases.
-     *
-     * The try-catch is for Safari, which doesn't support this yet:
-     * https://caniuse.com/js-regexp-lookbehind
-     */
-    let first, line;
-    try {
-        first = new RegExp('(.*?)(?<![ \t])[ \t]*\r?\n', 'sy');
-        line = new RegExp('[ \t]*(.*?)(?:(?<![ \t])[ \t]*)?\r?\n', 'sy');
-    }
-    catch {
-        first = /(.*?)[ \t]*\r?\n/sy;
-        line = /[ \t]*(.*?)[ \t]*\r?\n/sy;
-    }
-    let match = first.exec(source);
+function unfoldLines(source) {
+    const line = /(.*?)\r?\n/sy;
+    let match = line.exec(source);
     if (!match)
         return source;
-    let res = match[1];
+    /**
+     * The negative lookbehinds in these RegExps are to
+     * prevent causing a polynomial search time in certain cases.
+     *
+     * The try-catch is for Safari < 16.4 and other old browsers:
+     * https://caniuse.com/js-regexp-lookbehind
+     */
+    let trimEnd, trimBoth;
+    try {
+        trimEnd = new RegExp('(?<![ \t])[ \t]+$');
+        trimBoth = new RegExp('^[ \t]+|(?<![ \t])[ \t]+$', 'g');
+    }
+    catch {
+        trimEnd = /[ \t]+$/;
+        trimBoth = /^[ \t]+|[ \t]+$/g;
+    }
+    let res = match[1].replace(trimEnd, '');
     let sep = ' ';
-    let pos = first.lastIndex;
-    line.lastIndex = pos;
+    let pos = line.lastIndex;
     while ((match = line.exec(source))) {
-        if (match[1] === '') {
+        const lm = match[1].replace(trimBoth, '');
+        if (lm === '') {
             if (sep === '\n')
                 res += sep;
             else
                 sep = '\n';
         }
         else {
-            res += sep + match[1];
+            res += sep + lm;
             sep = ' ';
         }
         pos = line.lastIndex;
@@ -42158,7 +42938,7 @@ function doubleQuotedValue(source, onError) {
                     next = source[++i + 1];
             }
             else if (next === 'x' || next === 'u' || next === 'U') {
-                const length = { x: 2, u: 4, U: 8 }[next];
+                const length = next === 'x' ? 2 : next === 'u' ? 4 : 8;
                 res += parseCharCode(source, i + 1, length, onError);
                 i += length;
             }
@@ -42228,12 +43008,14 @@ function parseCharCode(source, offset, length, onError) {
     const cc = source.substr(offset, length);
     const ok = cc.length === length && /^[0-9a-fA-F]+$/.test(cc);
     const code = ok ? parseInt(cc, 16) : NaN;
-    if (isNaN(code)) {
+    try {
+        return String.fromCodePoint(code);
+    }
+    catch {
         const raw = source.substr(offset - 2, length + 2);
         onError(offset - 2, 'BAD_DQ_ESCAPE', `Invalid escape sequence ${raw}`);
         return raw;
     }
-    return String.fromCodePoint(code);
 }
 
 exports.resolveFlowScalar = resolveFlowScalar;
@@ -43472,6 +44254,8 @@ class Alias extends Node.NodeBase {
      * instance of the `source` anchor before this node.
      */
     resolve(doc, ctx) {
+        if (ctx?.maxAliasCount === 0)
+            throw new ReferenceError('Alias resolution is disabled');
         let nodes;
         if (ctx?.aliasResolveCache) {
             nodes = ctx.aliasResolveCache;
@@ -43494,38 +44278,40 @@ class Alias extends Node.NodeBase {
             if (node.anchor === this.source)
                 found = node;
         }
+        if (found && ctx) {
+            const { anchors, doc, maxAliasCount } = ctx;
+            let data = anchors.get(found);
+            if (!data) {
+                // Resolve anchors for Node.prototype.toJS()
+                toJS.toJS(found, null, ctx);
+                data = anchors.get(found);
+            }
+            /* istanbul ignore if */
+            if (data?.res === undefined) {
+                const msg = 'This should not happen: Alias anchor was not resolved?';
+                throw new ReferenceError(msg);
+            }
+            if (maxAliasCount >= 0) {
+                data.count += 1;
+                if (data.aliasCount === 0)
+                    data.aliasCount = getAliasCount(doc, found, anchors);
+                if (data.count * data.aliasCount > maxAliasCount) {
+                    const msg = 'Excessive alias count indicates a resource exhaustion attack';
+                    throw new ReferenceError(msg);
+                }
+            }
+        }
         return found;
     }
     toJSON(_arg, ctx) {
         if (!ctx)
             return { source: this.source };
-        const { anchors, doc, maxAliasCount } = ctx;
-        const source = this.resolve(doc, ctx);
+        const source = this.resolve(ctx.doc, ctx);
         if (!source) {
             const msg = `Unresolved alias (the anchor must be set before the alias): ${this.source}`;
             throw new ReferenceError(msg);
         }
-        let data = anchors.get(source);
-        if (!data) {
-            // Resolve anchors for Node.prototype.toJS()
-            toJS.toJS(source, null, ctx);
-            data = anchors.get(source);
-        }
-        /* istanbul ignore if */
-        if (data?.res === undefined) {
-            const msg = 'This should not happen: Alias anchor was not resolved?';
-            throw new ReferenceError(msg);
-        }
-        if (maxAliasCount >= 0) {
-            data.count += 1;
-            if (data.aliasCount === 0)
-                data.aliasCount = getAliasCount(doc, source, anchors);
-            if (data.count * data.aliasCount > maxAliasCount) {
-                const msg = 'Excessive alias count indicates a resource exhaustion attack';
-                throw new ReferenceError(msg);
-            }
-        }
-        return data.res;
+        return ctx.anchors.get(source).res;
     }
     toString(ctx, _onComment, _onChompKeep) {
         const src = `*${this.source}`;
@@ -45145,7 +45931,7 @@ class Lexer {
             const n = (yield* this.pushCount(1)) + (yield* this.pushSpaces(true));
             this.indentNext = this.indentValue + 1;
             this.indentValue += n;
-            return yield* this.parseBlockStart();
+            return 'block-start';
         }
         return 'doc';
     }
@@ -45466,32 +46252,36 @@ class Lexer {
         return 0;
     }
     *pushIndicators() {
-        switch (this.charAt(0)) {
-            case '!':
-                return ((yield* this.pushTag()) +
-                    (yield* this.pushSpaces(true)) +
-                    (yield* this.pushIndicators()));
-            case '&':
-                return ((yield* this.pushUntil(isNotAnchorChar)) +
-                    (yield* this.pushSpaces(true)) +
-                    (yield* this.pushIndicators()));
-            case '-': // this is an error
-            case '?': // this is an error outside flow collections
-            case ':': {
-                const inFlow = this.flowLevel > 0;
-                const ch1 = this.charAt(1);
-                if (isEmpty(ch1) || (inFlow && flowIndicatorChars.has(ch1))) {
-                    if (!inFlow)
-                        this.indentNext = this.indentValue + 1;
-                    else if (this.flowKey)
-                        this.flowKey = false;
-                    return ((yield* this.pushCount(1)) +
-                        (yield* this.pushSpaces(true)) +
-                        (yield* this.pushIndicators()));
+        let n = 0;
+        loop: while (true) {
+            switch (this.charAt(0)) {
+                case '!':
+                    n += yield* this.pushTag();
+                    n += yield* this.pushSpaces(true);
+                    continue loop;
+                case '&':
+                    n += yield* this.pushUntil(isNotAnchorChar);
+                    n += yield* this.pushSpaces(true);
+                    continue loop;
+                case '-': // this is an error
+                case '?': // this is an error outside flow collections
+                case ':': {
+                    const inFlow = this.flowLevel > 0;
+                    const ch1 = this.charAt(1);
+                    if (isEmpty(ch1) || (inFlow && flowIndicatorChars.has(ch1))) {
+                        if (!inFlow)
+                            this.indentNext = this.indentValue + 1;
+                        else if (this.flowKey)
+                            this.flowKey = false;
+                        n += yield* this.pushCount(1);
+                        n += yield* this.pushSpaces(true);
+                        continue loop;
+                    }
                 }
             }
+            break loop;
         }
-        return 0;
+        return n;
     }
     *pushTag() {
         if (this.charAt(1) === '<') {
@@ -45677,6 +46467,14 @@ function getFirstKeyStartProps(prev) {
     }
     return prev.splice(i, prev.length);
 }
+function arrayPushArray(target, source) {
+    // May exhaust call stack with large `source` array
+    if (source.length < 1e5)
+        Array.prototype.push.apply(target, source);
+    else
+        for (let i = 0; i < source.length; ++i)
+            target.push(source[i]);
+}
 function fixFlowSeqItems(fc) {
     if (fc.start.type === 'flow-seq-start') {
         for (const it of fc.items) {
@@ -45689,12 +46487,12 @@ function fixFlowSeqItems(fc) {
                 delete it.key;
                 if (isFlowToken(it.value)) {
                     if (it.value.end)
-                        Array.prototype.push.apply(it.value.end, it.sep);
+                        arrayPushArray(it.value.end, it.sep);
                     else
                         it.value.end = it.sep;
                 }
                 else
-                    Array.prototype.push.apply(it.start, it.sep);
+                    arrayPushArray(it.start, it.sep);
                 delete it.sep;
             }
         }
@@ -46114,7 +46912,7 @@ class Parser {
                         const prev = map.items[map.items.length - 2];
                         const end = prev?.value?.end;
                         if (Array.isArray(end)) {
-                            Array.prototype.push.apply(end, it.start);
+                            arrayPushArray(end, it.start);
                             end.push(this.sourceToken);
                             map.items.pop();
                             return;
@@ -46329,7 +47127,7 @@ class Parser {
                         const prev = seq.items[seq.items.length - 2];
                         const end = prev?.value?.end;
                         if (Array.isArray(end)) {
-                            Array.prototype.push.apply(end, it.start);
+                            arrayPushArray(end, it.start);
                             end.push(this.sourceToken);
                             seq.items.pop();
                             return;
@@ -47466,18 +48264,18 @@ const isMergeKey = (ctx, key) => (merge.identify(key) ||
         merge.identify(key.value))) &&
     ctx?.doc.schema.tags.some(tag => tag.tag === merge.tag && tag.default);
 function addMergeToJSMap(ctx, map, value) {
-    value = ctx && identity.isAlias(value) ? value.resolve(ctx.doc) : value;
-    if (identity.isSeq(value))
-        for (const it of value.items)
+    const source = resolveAliasValue(ctx, value);
+    if (identity.isSeq(source))
+        for (const it of source.items)
             mergeValue(ctx, map, it);
-    else if (Array.isArray(value))
-        for (const it of value)
+    else if (Array.isArray(source))
+        for (const it of source)
             mergeValue(ctx, map, it);
     else
-        mergeValue(ctx, map, value);
+        mergeValue(ctx, map, source);
 }
 function mergeValue(ctx, map, value) {
-    const source = ctx && identity.isAlias(value) ? value.resolve(ctx.doc) : value;
+    const source = resolveAliasValue(ctx, value);
     if (!identity.isMap(source))
         throw new Error('Merge sources must be maps or map aliases');
     const srcMap = source.toJSON(null, ctx, Map);
@@ -47499,6 +48297,9 @@ function mergeValue(ctx, map, value) {
         }
     }
     return map;
+}
+function resolveAliasValue(ctx, value) {
+    return ctx && identity.isAlias(value) ? value.resolve(ctx.doc, ctx) : value;
 }
 
 exports.addMergeToJSMap = addMergeToJSMap;
@@ -48129,6 +48930,7 @@ function createStringifyContext(doc, options) {
         nullStr: 'null',
         simpleKeys: false,
         singleQuote: null,
+        trailingComma: false,
         trueStr: 'true',
         verifyAliasOrder: true
     }, doc.schema.toStringOptions, options);
@@ -48349,12 +49151,22 @@ function stringifyFlowCollection({ items }, ctx, { flowChars, itemIndent }) {
         if (comment)
             reqNewline = true;
         let str = stringify.stringify(item, itemCtx, () => (comment = null));
-        if (i < items.length - 1)
+        reqNewline || (reqNewline = lines.length > linesAtValue || str.includes('\n'));
+        if (i < items.length - 1) {
             str += ',';
+        }
+        else if (ctx.options.trailingComma) {
+            if (ctx.options.lineWidth > 0) {
+                reqNewline || (reqNewline = lines.reduce((sum, line) => sum + line.length + 2, 2) +
+                    (str.length + 2) >
+                    ctx.options.lineWidth);
+            }
+            if (reqNewline) {
+                str += ',';
+            }
+        }
         if (comment)
             str += stringifyComment.lineComment(str, itemIndent, commentString(comment));
-        if (!reqNewline && (lines.length > linesAtValue || str.includes('\n')))
-            reqNewline = true;
         lines.push(str);
         linesAtValue = lines.length;
     }
@@ -48532,7 +49344,8 @@ function stringifyNumber({ format, minFractionDigits, tag, value }) {
     if (!format &&
         minFractionDigits &&
         (!tag || tag === 'tag:yaml.org,2002:float') &&
-        /^\d/.test(n)) {
+        /^-?\d/.test(n) &&
+        !n.includes('e')) {
         let i = n.indexOf('.');
         if (i < 0) {
             i = n.length;
@@ -52346,6 +53159,843 @@ function copyFile(srcFile, destFile, force) {
     });
 }
 //# sourceMappingURL=io.js.map
+
+/***/ }),
+
+/***/ 3002:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  NJ: () => (/* binding */ cacheFile),
+  bq: () => (/* binding */ downloadTool),
+  nN: () => (/* binding */ extractTar),
+  I6: () => (/* binding */ find)
+});
+
+// UNUSED EXPORTS: HTTPError, cacheDir, evaluateVersions, extract7z, extractXar, extractZip, findAllVersions, findFromManifest, getManifestFromRepo, isExplicitVersion
+
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var lib_core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var lib_io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: external "crypto"
+var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var node_modules_semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+// EXTERNAL MODULE: external "child_process"
+var external_child_process_ = __nccwpck_require__(5317);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+// Internal object for testability (allows mocking in ESM)
+const _internal = {
+    readLinuxVersionFile() {
+        const lsbReleaseFile = '/etc/lsb-release';
+        const osReleaseFile = '/etc/os-release';
+        let contents = '';
+        if (external_fs_.existsSync(lsbReleaseFile)) {
+            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
+        }
+        else if (external_fs_.existsSync(osReleaseFile)) {
+            contents = external_fs_.readFileSync(osReleaseFile).toString();
+        }
+        return contents;
+    }
+};
+function _findMatch(versionSpec, stable, candidates, archFilter) {
+    return __awaiter(this, void 0, void 0, function* () {
+        const platFilter = os.platform();
+        let result;
+        let match;
+        let file;
+        for (const candidate of candidates) {
+            const version = candidate.version;
+            debug(`check ${version} satisfies ${versionSpec}`);
+            if (semver.satisfies(version, versionSpec) &&
+                (!stable || candidate.stable === stable)) {
+                file = candidate.files.find(item => {
+                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
+                    let chk = item.arch === archFilter && item.platform === platFilter;
+                    if (chk && item.platform_version) {
+                        const osVersion = _getOsVersion();
+                        if (osVersion === item.platform_version) {
+                            chk = true;
+                        }
+                        else {
+                            chk = semver.satisfies(osVersion, item.platform_version);
+                        }
+                    }
+                    return chk;
+                });
+                if (file) {
+                    debug(`matched ${candidate.version}`);
+                    match = candidate;
+                    break;
+                }
+            }
+        }
+        if (match && file) {
+            // clone since we're mutating the file list to be only the file that matches
+            result = Object.assign({}, match);
+            result.files = [file];
+        }
+        return result;
+    });
+}
+function _getOsVersion() {
+    // TODO: add windows and other linux, arm variants
+    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
+    const plat = os.platform();
+    let version = '';
+    if (plat === 'darwin') {
+        version = cp.execSync('sw_vers -productVersion').toString();
+    }
+    else if (plat === 'linux') {
+        // lsb_release process not in some containers, readfile
+        // Run cat /etc/lsb-release
+        // DISTRIB_ID=Ubuntu
+        // DISTRIB_RELEASE=18.04
+        // DISTRIB_CODENAME=bionic
+        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
+        const lsbContents = _internal.readLinuxVersionFile();
+        if (lsbContents) {
+            const lines = lsbContents.split('\n');
+            for (const line of lines) {
+                const parts = line.split('=');
+                if (parts.length === 2 &&
+                    (parts[0].trim() === 'VERSION_ID' ||
+                        parts[0].trim() === 'DISTRIB_RELEASE')) {
+                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
+                    break;
+                }
+            }
+        }
+    }
+    return version;
+}
+// Alias for backwards compatibility
+function _readLinuxVersionFile() {
+    return _internal.readLinuxVersionFile();
+}
+//# sourceMappingURL=manifest.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(4942);
+;// CONCATENATED MODULE: external "stream"
+const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
+// EXTERNAL MODULE: external "util"
+var external_util_ = __nccwpck_require__(9023);
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
+var lib_exec = __nccwpck_require__(5260);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
+var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+/**
+ * Internal class for retries
+ */
+class RetryHelper {
+    constructor(maxAttempts, minSeconds, maxSeconds) {
+        if (maxAttempts < 1) {
+            throw new Error('max attempts should be greater than or equal to 1');
+        }
+        this.maxAttempts = maxAttempts;
+        this.minSeconds = Math.floor(minSeconds);
+        this.maxSeconds = Math.floor(maxSeconds);
+        if (this.minSeconds > this.maxSeconds) {
+            throw new Error('min seconds should be less than or equal to max seconds');
+        }
+    }
+    execute(action, isRetryable) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            let attempt = 1;
+            while (attempt < this.maxAttempts) {
+                // Try
+                try {
+                    return yield action();
+                }
+                catch (err) {
+                    if (isRetryable && !isRetryable(err)) {
+                        throw err;
+                    }
+                    lib_core/* info */.pq(err.message);
+                }
+                // Sleep
+                const seconds = this.getSleepAmount();
+                lib_core/* info */.pq(`Waiting ${seconds} seconds before trying again`);
+                yield this.sleep(seconds);
+                attempt++;
+            }
+            // Last attempt
+            return yield action();
+        });
+    }
+    getSleepAmount() {
+        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
+            this.minSeconds);
+    }
+    sleep(seconds) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
+        });
+    }
+}
+//# sourceMappingURL=retry-helper.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
+var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+class HTTPError extends Error {
+    constructor(httpStatusCode) {
+        super(`Unexpected HTTP response: ${httpStatusCode}`);
+        this.httpStatusCode = httpStatusCode;
+        Object.setPrototypeOf(this, new.target.prototype);
+    }
+}
+const IS_WINDOWS = process.platform === 'win32';
+const IS_MAC = process.platform === 'darwin';
+const userAgent = 'actions/tool-cache';
+/**
+ * Download a tool from an url and stream it into a file
+ *
+ * @param url       url of tool to download
+ * @param dest      path to download tool
+ * @param auth      authorization header
+ * @param headers   other headers
+ * @returns         path to downloaded tool
+ */
+function downloadTool(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        dest = dest || external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
+        yield lib_io/* mkdirP */.U$(external_path_.dirname(dest));
+        lib_core/* debug */.Yz(`Downloading ${url}`);
+        lib_core/* debug */.Yz(`Destination ${dest}`);
+        const maxAttempts = 3;
+        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
+        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
+        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
+        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
+            return yield downloadToolAttempt(url, dest || '', auth, headers);
+        }), (err) => {
+            if (err instanceof HTTPError && err.httpStatusCode) {
+                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
+                if (err.httpStatusCode < 500 &&
+                    err.httpStatusCode !== 408 &&
+                    err.httpStatusCode !== 429) {
+                    return false;
+                }
+            }
+            // Otherwise retry
+            return true;
+        });
+    });
+}
+function downloadToolAttempt(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (external_fs_.existsSync(dest)) {
+            throw new Error(`Destination file path ${dest} already exists`);
+        }
+        // Get the response headers
+        const http = new lib/* HttpClient */.Qq(userAgent, [], {
+            allowRetries: false
+        });
+        if (auth) {
+            lib_core/* debug */.Yz('set auth');
+            if (headers === undefined) {
+                headers = {};
+            }
+            headers.authorization = auth;
+        }
+        const response = yield http.get(url, headers);
+        if (response.message.statusCode !== 200) {
+            const err = new HTTPError(response.message.statusCode);
+            lib_core/* debug */.Yz(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
+            throw err;
+        }
+        // Download the response body
+        const pipeline = external_util_.promisify(external_stream_namespaceObject.pipeline);
+        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
+        const readStream = responseMessageFactory();
+        let succeeded = false;
+        try {
+            yield pipeline(readStream, external_fs_.createWriteStream(dest));
+            lib_core/* debug */.Yz('download complete');
+            succeeded = true;
+            return dest;
+        }
+        finally {
+            // Error, delete dest before retry
+            if (!succeeded) {
+                lib_core/* debug */.Yz('download failed');
+                try {
+                    yield lib_io/* rmRF */.Yz(dest);
+                }
+                catch (err) {
+                    lib_core/* debug */.Yz(`Failed to delete '${dest}'. ${err.message}`);
+                }
+            }
+        }
+    });
+}
+/**
+ * Extract a .7z file
+ *
+ * @param file     path to the .7z file
+ * @param dest     destination directory. Optional.
+ * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
+ * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
+ * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
+ * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
+ * interface, it is smaller than the full command line interface, and it does support long paths. At the
+ * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
+ * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
+ * to 7zr.exe can be pass to this function.
+ * @returns        path to the destination directory
+ */
+function extract7z(file, dest, _7zPath) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        const originalCwd = process.cwd();
+        process.chdir(dest);
+        if (_7zPath) {
+            try {
+                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
+                const args = [
+                    'x', // eXtract files with full paths
+                    logLevel, // -bb[0-3] : set output log level
+                    '-bd', // disable progress indicator
+                    '-sccUTF-8', // set charset for for console input/output
+                    file
+                ];
+                const options = {
+                    silent: true
+                };
+                yield exec(`"${_7zPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        else {
+            const escapedScript = path
+                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
+                .replace(/'/g, "''")
+                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                command
+            ];
+            const options = {
+                silent: true
+            };
+            try {
+                const powershellPath = yield io.which('powershell', true);
+                yield exec(`"${powershellPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        return dest;
+    });
+}
+/**
+ * Extract a compressed tar archive
+ *
+ * @param file     path to the tar
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
+ * @returns        path to the destination directory
+ */
+function extractTar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        // Create dest
+        dest = yield _createExtractFolder(dest);
+        // Determine whether GNU tar
+        lib_core/* debug */.Yz('Checking tar --version');
+        let versionOutput = '';
+        yield (0,lib_exec/* exec */.m)('tar --version', [], {
+            ignoreReturnCode: true,
+            silent: true,
+            listeners: {
+                stdout: (data) => (versionOutput += data.toString()),
+                stderr: (data) => (versionOutput += data.toString())
+            }
+        });
+        lib_core/* debug */.Yz(versionOutput.trim());
+        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
+        // Initialize args
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
+            args.push('-v');
+        }
+        let destArg = dest;
+        let fileArg = file;
+        if (IS_WINDOWS && isGnuTar) {
+            args.push('--force-local');
+            destArg = dest.replace(/\\/g, '/');
+            // Technically only the dest needs to have `/` but for aesthetic consistency
+            // convert slashes in the file arg too.
+            fileArg = file.replace(/\\/g, '/');
+        }
+        if (isGnuTar) {
+            // Suppress warnings when using GNU tar to extract archives created by BSD tar
+            args.push('--warning=no-unknown-keyword');
+            args.push('--overwrite');
+        }
+        args.push('-C', destArg, '-f', fileArg);
+        yield (0,lib_exec/* exec */.m)(`tar`, args);
+        return dest;
+    });
+}
+/**
+ * Extract a xar compatible archive
+ *
+ * @param file     path to the archive
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the xar. Optional.
+ * @returns        path to the destination directory
+ */
+function extractXar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
+        ok(IS_MAC, 'extractXar() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        args.push('-x', '-C', dest, '-f', file);
+        if (core.isDebug()) {
+            args.push('-v');
+        }
+        const xarPath = yield io.which('xar', true);
+        yield exec(`"${xarPath}"`, _unique(args));
+        return dest;
+    });
+}
+/**
+ * Extract a zip
+ *
+ * @param file     path to the zip
+ * @param dest     destination directory. Optional.
+ * @returns        path to the destination directory
+ */
+function extractZip(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        dest = yield _createExtractFolder(dest);
+        if (IS_WINDOWS) {
+            yield extractZipWin(file, dest);
+        }
+        else {
+            yield extractZipNix(file, dest);
+        }
+        return dest;
+    });
+}
+function extractZipWin(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        // build the powershell command
+        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+        const pwshPath = yield io.which('pwsh', false);
+        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
+        //and the -Force flag for Expand-Archive as a fallback
+        if (pwshPath) {
+            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
+            const pwshCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
+                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
+                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                pwshCommand
+            ];
+            core.debug(`Using pwsh at path: ${pwshPath}`);
+            yield exec(`"${pwshPath}"`, args);
+        }
+        else {
+            const powershellCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
+                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
+                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                powershellCommand
+            ];
+            const powershellPath = yield io.which('powershell', true);
+            core.debug(`Using powershell at path: ${powershellPath}`);
+            yield exec(`"${powershellPath}"`, args);
+        }
+    });
+}
+function extractZipNix(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const unzipPath = yield io.which('unzip', true);
+        const args = [file];
+        if (!core.isDebug()) {
+            args.unshift('-q');
+        }
+        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
+        yield exec(`"${unzipPath}"`, args, { cwd: dest });
+    });
+}
+/**
+ * Caches a directory and installs it into the tool cacheDir
+ *
+ * @param sourceDir    the directory to cache into tools
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheDir(sourceDir, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = semver.clean(version) || version;
+        arch = arch || os.arch();
+        core.debug(`Caching tool ${tool} ${version} ${arch}`);
+        core.debug(`source dir: ${sourceDir}`);
+        if (!fs.statSync(sourceDir).isDirectory()) {
+            throw new Error('sourceDir is not a directory');
+        }
+        // Create the tool dir
+        const destPath = yield _createToolPath(tool, version, arch);
+        // copy each child item. do not move. move can fail on Windows
+        // due to anti-virus software having an open handle on a file.
+        for (const itemName of fs.readdirSync(sourceDir)) {
+            const s = path.join(sourceDir, itemName);
+            yield io.cp(s, destPath, { recursive: true });
+        }
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destPath;
+    });
+}
+/**
+ * Caches a downloaded file (GUID) and installs it
+ * into the tool cache with a given targetName
+ *
+ * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
+ * @param targetFile    the name of the file name in the tools directory
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheFile(sourceFile, targetFile, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = node_modules_semver.clean(version) || version;
+        arch = arch || external_os_.arch();
+        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
+        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
+        if (!external_fs_.statSync(sourceFile).isFile()) {
+            throw new Error('sourceFile is not a file');
+        }
+        // create the tool dir
+        const destFolder = yield _createToolPath(tool, version, arch);
+        // copy instead of move. move can fail on Windows due to
+        // anti-virus software having an open handle on a file.
+        const destPath = external_path_.join(destFolder, targetFile);
+        lib_core/* debug */.Yz(`destination file ${destPath}`);
+        yield lib_io.cp(sourceFile, destPath);
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destFolder;
+    });
+}
+/**
+ * Finds the path to a tool version in the local installed tool cache
+ *
+ * @param toolName      name of the tool
+ * @param versionSpec   version of the tool
+ * @param arch          optional arch.  defaults to arch of computer
+ */
+function find(toolName, versionSpec, arch) {
+    if (!toolName) {
+        throw new Error('toolName parameter is required');
+    }
+    if (!versionSpec) {
+        throw new Error('versionSpec parameter is required');
+    }
+    arch = arch || external_os_.arch();
+    // attempt to resolve an explicit version
+    if (!isExplicitVersion(versionSpec)) {
+        const localVersions = findAllVersions(toolName, arch);
+        const match = evaluateVersions(localVersions, versionSpec);
+        versionSpec = match;
+    }
+    // check for the explicit version in the cache
+    let toolPath = '';
+    if (versionSpec) {
+        versionSpec = node_modules_semver.clean(versionSpec) || '';
+        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
+        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
+        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
+            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
+            toolPath = cachePath;
+        }
+        else {
+            lib_core/* debug */.Yz('not found');
+        }
+    }
+    return toolPath;
+}
+/**
+ * Finds the paths to all versions of a tool that are installed in the local tool cache
+ *
+ * @param toolName  name of the tool
+ * @param arch      optional arch.  defaults to arch of computer
+ */
+function findAllVersions(toolName, arch) {
+    const versions = [];
+    arch = arch || external_os_.arch();
+    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
+    if (external_fs_.existsSync(toolPath)) {
+        const children = external_fs_.readdirSync(toolPath);
+        for (const child of children) {
+            if (isExplicitVersion(child)) {
+                const fullPath = external_path_.join(toolPath, child, arch || '');
+                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
+                    versions.push(child);
+                }
+            }
+        }
+    }
+    return versions;
+}
+function getManifestFromRepo(owner_1, repo_1, auth_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
+        let releases = [];
+        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
+        const http = new httpm.HttpClient('tool-cache');
+        const headers = {};
+        if (auth) {
+            core.debug('set auth');
+            headers.authorization = auth;
+        }
+        const response = yield http.getJson(treeUrl, headers);
+        if (!response.result) {
+            return releases;
+        }
+        let manifestUrl = '';
+        for (const item of response.result.tree) {
+            if (item.path === 'versions-manifest.json') {
+                manifestUrl = item.url;
+                break;
+            }
+        }
+        headers['accept'] = 'application/vnd.github.VERSION.raw';
+        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
+        if (versionsRaw) {
+            // shouldn't be needed but protects against invalid json saved with BOM
+            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
+            try {
+                releases = JSON.parse(versionsRaw);
+            }
+            catch (_a) {
+                core.debug('Invalid json');
+            }
+        }
+        return releases;
+    });
+}
+function findFromManifest(versionSpec_1, stable_1, manifest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
+        // wrap the internal impl
+        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
+        return match;
+    });
+}
+function _createExtractFolder(dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!dest) {
+            // create a temp dir
+            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
+        }
+        yield lib_io/* mkdirP */.U$(dest);
+        return dest;
+    });
+}
+function _createToolPath(tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+        lib_core/* debug */.Yz(`destination ${folderPath}`);
+        const markerPath = `${folderPath}.complete`;
+        yield lib_io/* rmRF */.Yz(folderPath);
+        yield lib_io/* rmRF */.Yz(markerPath);
+        yield lib_io/* mkdirP */.U$(folderPath);
+        return folderPath;
+    });
+}
+function _completeToolPath(tool, version, arch) {
+    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+    const markerPath = `${folderPath}.complete`;
+    external_fs_.writeFileSync(markerPath, '');
+    lib_core/* debug */.Yz('finished caching tool');
+}
+/**
+ * Check if version string is explicit
+ *
+ * @param versionSpec      version string to check
+ */
+function isExplicitVersion(versionSpec) {
+    const c = node_modules_semver.clean(versionSpec) || '';
+    lib_core/* debug */.Yz(`isExplicit: ${c}`);
+    const valid = node_modules_semver.valid(c) != null;
+    lib_core/* debug */.Yz(`explicit? ${valid}`);
+    return valid;
+}
+/**
+ * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
+ *
+ * @param versions        array of versions to evaluate
+ * @param versionSpec     semantic version spec to satisfy
+ */
+function evaluateVersions(versions, versionSpec) {
+    let version = '';
+    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
+    versions = versions.sort((a, b) => {
+        if (node_modules_semver.gt(a, b)) {
+            return 1;
+        }
+        return -1;
+    });
+    for (let i = versions.length - 1; i >= 0; i--) {
+        const potential = versions[i];
+        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
+        if (satisfied) {
+            version = potential;
+            break;
+        }
+    }
+    if (version) {
+        lib_core/* debug */.Yz(`matched: ${version}`);
+    }
+    else {
+        lib_core/* debug */.Yz('match not found');
+    }
+    return version;
+}
+/**
+ * Gets RUNNER_TOOL_CACHE
+ */
+function _getCacheDirectory() {
+    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
+    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
+    return cacheDirectory;
+}
+/**
+ * Gets RUNNER_TEMP
+ */
+function _getTempDirectory() {
+    const tempDirectory = process.env['RUNNER_TEMP'] || '';
+    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
+    return tempDirectory;
+}
+/**
+ * Gets a global variable
+ */
+function _getGlobal(key, defaultValue) {
+    /* eslint-disable @typescript-eslint/no-explicit-any */
+    const value = global[key];
+    /* eslint-enable @typescript-eslint/no-explicit-any */
+    return value !== undefined ? value : defaultValue;
+}
+/**
+ * Returns an array of unique values.
+ * @param values Values to make unique.
+ */
+function _unique(values) {
+    return Array.from(new Set(values));
+}
+//# sourceMappingURL=tool-cache.js.map
 
 /***/ })
 
