@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {annotations} from '../src/reports/annotations.ts';
-import {changed, error, failed, flaky, hostileRun, many, passed} from './results.ts';
+import {badInputs, changed, error, failed, flaky, hostileRun, many, passed} from './results.ts';
 
 test('a run that passed says nothing', () => {
   expect(annotations(passed())).toEqual([]);
@@ -31,6 +31,16 @@ test('an error without a check is told as well', () => {
       message:
         'the Docker network `kind` has no IPv6 subnet.\nRemove it (`docker network rm kind`); kind makes it anew with both families.'
     }
+  ]);
+});
+
+test('several bad inputs have a line each', () => {
+  const [first] = annotations(badInputs());
+  expect(first?.title).toMatch(/^Inputs were refused: retries, timeout · /);
+  expect(first?.message.split('\n')).toEqual([
+    '• retries: found "x"; accepted is a number',
+    '• timeout: found "<y>"; accepted is a time',
+    'Correct the inputs; nothing was made.'
   ]);
 });
 

@@ -139,6 +139,30 @@ describe('gather', () => {
     expect(gather(run(), nothing).rehearsal).toEqual({recording: 'healthy'});
   });
 
+  test.each<[string, boolean, string | null, string | null]>([
+    ['helm install x /tmp/private/x.tgz', true, 'bash reproduce.sh', 'x.tgz is broken, says .'],
+    ['helm install x /tmp/private/x.tgz', false, null, 'x.tgz is broken, says .'],
+    ['kubectl get nodes', true, 'kubectl get nodes', 'x.tgz is broken, says .']
+  ])(
+    'names nothing of the private directory, which is gone by then: %s',
+    (reproduce, planned, shown, said) => {
+      const known = run({directory: '/tmp/private', ...(planned && {plan: planOf()})});
+      const message = '/tmp/private/x.tgz is broken, says /tmp/private';
+      const failure = {
+        class: 'operator',
+        layer: null,
+        check: null,
+        message,
+        hint: '',
+        reproduce
+      } as const;
+      const checks = [check('echo/ipv4/name', {reason: message, observed: message, reproduce})];
+      const results = gather(known, {result: 'failed', failure, checks});
+      expect(results.failure).toMatchObject({message: said, reproduce: shown});
+      expect(results.checks[0]).toMatchObject({reason: said, observed: said, reproduce: shown});
+    }
+  );
+
   test('times are to the millisecond', () => {
     const known = run();
     known.schedule.phases.push(

@@ -1,6 +1,16 @@
 import {describe, expect, test} from '@jest/globals';
 import {html} from '../src/reports/html.ts';
-import {cancelled, error, failed, flaky, hostile, hostileRun, many, passed} from './results.ts';
+import {
+  badInputs,
+  cancelled,
+  error,
+  failed,
+  flaky,
+  hostile,
+  hostileRun,
+  many,
+  passed
+} from './results.ts';
 
 /** What a reader sees, without the markup. */
 const words = (page: string): string =>
@@ -80,6 +90,14 @@ describe('a run that failed', () => {
   test('marks the cause in the grid', () => {
     expect(html(failed()).match(/<td class="failed cause"/g)).toHaveLength(1);
   });
+});
+
+test('several bad inputs have a bullet each', () => {
+  const page = html(badInputs());
+  expect(page).toMatch(
+    /<ul class="message"><li>retries: found [^<]*<\/li>\s*<li>timeout: found [^<]*<\/li><\/ul>/
+  );
+  expect(html(failed())).toContain('<p class="message">');
 });
 
 test('shows the grid', () => {

@@ -51,7 +51,7 @@ describe('oneLine', () => {
 describe('say', () => {
   test('is one line with the time, which no foreign text can turn into a command', () => {
     say(3.14, 'mesh', '::set-output name=a::b\n::error::c');
-    expect(runner.log()).toBe('   3.1s  mesh             ::set-output name=a::b ::error::c\n');
+    expect(runner.log()).toBe('   3.1s  mesh                 ::set-output name=a::b ::error::c\n');
     expect(runner.log()).not.toMatch(/^\s*::/m);
   });
 });

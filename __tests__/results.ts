@@ -369,3 +369,18 @@ export const hostileRun = (): Results => {
     }))
   };
 };
+
+/** Two inputs were refused, before anything was made. */
+export const badInputs = (): Results => ({
+  ...error(),
+  cluster: null,
+  checks: [],
+  phases: [],
+  failure: {
+    class: 'input',
+    layer: null,
+    check: null,
+    message: 'retries: found "x"; accepted is a number\ntimeout: found "<y>"; accepted is a time',
+    hint: 'Correct the inputs; nothing was made.'
+  }
+});

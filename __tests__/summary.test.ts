@@ -2,6 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {cell, code, fence, row, text} from '../src/reports/markdown.ts';
 import {cutToFit, summary} from '../src/reports/summary.ts';
 import {
+  badInputs,
   cancelled,
   changed,
   check,
@@ -173,6 +174,17 @@ describe('the summary of a run that failed', () => {
     );
     expect(gridRow(markdown, '**without any sidecar**')).toContain('❌ **no answer**');
   });
+});
+
+test('several bad inputs have a bullet each', () => {
+  expect(summary(badInputs()).split('\n').slice(0, 6)).toEqual([
+    expect.stringMatching(/^## ❌ Inputs were refused: retries, timeout · /),
+    '',
+    '> **Class `input`.** Correct the inputs; nothing was made.',
+    '>',
+    expect.stringMatching(/^> - `?retries/),
+    expect.stringMatching(/^> - `?timeout/)
+  ]);
 });
 
 test('a flaky check is listed with what was observed', () => {

@@ -405,7 +405,10 @@ const shown = file => path.relative(process.cwd(), file) || '.';
 /** Tells the outputs, and where the summary and the results are. */
 function tellResults(outputs) {
   console.log('');
-  for (const [name, value] of Object.entries(outputs).filter(([, value]) => value !== ''))
+  const gone = name => name === 'kubeconfig' && !fs.existsSync(outputs.kubeconfig);
+  for (const [name, value] of Object.entries(outputs).filter(
+    ([name, value]) => value !== '' && !gone(name)
+  ))
     console.log(`${name.padEnd(20)} ${harmless(value.replaceAll('\n', ' '))}`);
   const files = [
     ['Summary', path.join(outputs['results-dir'] ?? '', 'summary.md')],

@@ -29,7 +29,7 @@ export const oneLine = (text: string): string =>
 
 /** One line of progress, with the seconds since the start. */
 export function say(at: number, who: string, text: string): void {
-  core.info(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(16)} ${oneLine(text)}`);
+  core.info(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
 }
 
 /** Foreign text in a folded group, whole, with workflow commands switched off. */

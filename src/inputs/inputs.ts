@@ -107,6 +107,15 @@ export function readInputs(): Inputs {
   return inputs as Inputs;
 }
 
+/** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
+export function readResultsDir(): string | null {
+  try {
+    return readers['results-dir'](given('results-dir'));
+  } catch {
+    return null;
+  }
+}
+
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 export function givenInputs(): Record<string, string> {
   const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));

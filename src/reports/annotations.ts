@@ -1,5 +1,5 @@
 import type {CheckResult, Results} from '../results/results.ts';
-import {brokenCheck, failures, flakyChecks, triesOf, tryWords} from './findings.ts';
+import {brokenCheck, failures, flakyChecks, sentences, triesOf, tryWords} from './findings.ts';
 import {headline} from './verdict.ts';
 import {rerun} from './versions.ts';
 import {clip, count, line, plain} from './words.ts';
@@ -38,10 +38,11 @@ function verdictLine(results: Results): string {
 
 function failure(results: Results): Annotation[] {
   if (results.failure === null) return [];
-  const {message, hint, reproduce} = results.failure;
+  const {hint, reproduce} = results.failure;
+  const said = sentences(results.failure);
   const {follow} = failures(results);
   const lines = [
-    message,
+    ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
     hint,
     follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
     reproduce

@@ -1,5 +1,12 @@
 import {groupBy} from '../base/group.ts';
-import {type CheckResult, holds, type Layer, layers, type Results} from '../results/results.ts';
+import {
+  type CheckResult,
+  type Failure,
+  holds,
+  type Layer,
+  layers,
+  type Results
+} from '../results/results.ts';
 import {carriedOver, line} from './words.ts';
 
 /** The checks as the reports show them: what failed by itself, what follows, layer by layer. Pure. */
@@ -12,6 +19,12 @@ export function brokenCheck(results: Results): CheckResult | null {
   const named = results.checks.filter(check => check.id === results.failure?.check);
   return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
 }
+
+/** What happened, in one sentence; of several bad inputs, one each. */
+export const sentences = ({message}: Failure): string[] => {
+  const all = message.split('\n').filter(one => one.trim() !== '');
+  return all.length === 0 ? [message] : all;
+};
 
 export const flakyChecks = (results: Results): CheckResult[] =>
   results.checks.filter(check => check.verdict === 'flaky');

@@ -8,6 +8,7 @@ import {
   layerRows,
   layersHold,
   type State,
+  sentences,
   triesOf,
   tryWords
 } from './findings.ts';
@@ -128,17 +129,22 @@ ${rehearsal ? markup`<p class="rehearsal">${rehearsal}</p>` : nothing}
 
 function failure(results: Results): Markup {
   if (results.failure === null) return nothing;
-  const {layer, message, hint, reproduce} = results.failure;
+  const {layer, hint, reproduce} = results.failure;
   const check = brokenCheck(results);
   return markup`<section class="card broken" aria-labelledby="broken">
 <h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : nothing}</p>
-<p class="message">${inline(message)}</p>
+${happened(sentences(results.failure))}
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
 ${reproduce ? markup`<p class="label">To see it by hand${results.cluster ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }
+
+const happened = ([first = '', ...more]: string[]): Markup =>
+  more.length === 0
+    ? markup`<p class="message">${inline(first)}</p>`
+    : markup`<ul class="message">${[first, ...more].map(one => markup`<li>${inline(one)}</li>`)}</ul>`;
 
 function also(results: Results): Markup[] {
   const {follow} = failures(results);

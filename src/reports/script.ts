@@ -3,7 +3,6 @@ import {quote, split} from 'shlex';
 import {redact} from '../base/log.ts';
 import {cutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
-import {workloads} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
@@ -58,6 +57,9 @@ export function script(plan: Plan, results: Results): string {
     ...istio(plan, here, given),
     `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
     `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
+    ...(plan.shown['resources.yaml'] === undefined
+      ? []
+      : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
     "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
     ...(plan.istio.cni
       ? [
@@ -68,9 +70,9 @@ export function script(plan: Plan, results: Results): string {
     '# the samples',
     `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
     `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
-    ...workloads.map(
-      ({namespace, app}) =>
-        `step '${namespace}/${app} is ready' kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`
+    ...plan.workloads.map(
+      ({namespace, kind, name}) =>
+        `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
     ),
     "step 'the mesh has 5 s to settle' sleep 5",
     '',

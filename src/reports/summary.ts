@@ -9,6 +9,7 @@ import {
   layerRows,
   layersHold,
   type State,
+  sentences,
   skippedByReason,
   triesOf,
   tryWords
@@ -118,10 +119,12 @@ const warnings = (results: Results): Block[] =>
 
 function failure(results: Results): Block[] {
   if (results.failure === null) return [];
-  const {layer, message, hint, reproduce} = results.failure;
+  const {layer, hint, reproduce} = results.failure;
+  const [first = '', ...more] = sentences(results.failure);
   const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
   const parts = [
-    `**${upper(where.filter(Boolean).join(' · '))}.** ${text(message, 2000)} ${text(hint, 2000)}`,
+    `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(first, 2000)} `}${text(hint, 2000)}`,
+    more.length > 0 ? [first, ...more].map(one => `- ${text(one, 2000)}`).join('\n') : '',
     reproduce ? `${byHand(results)}\n\n${fence(reproduce)}` : '',
     consequences(results),
     greenLine(results)

@@ -1,5 +1,5 @@
 import type {Failure, Results} from '../results/results.ts';
-import {flakyChecks} from './findings.ts';
+import {flakyChecks, sentences} from './findings.ts';
 import {count, duration, line} from './words.ts';
 
 /** The verdict as the first line of every report says it. Pure. */
@@ -86,11 +86,17 @@ function errorWords(results: Results, failure: Failure): string {
   const took = duration(results.seconds);
   if (failure.class === 'cancelled') return `Cancelled after ${took}${during(results)}`;
   if (failure.class === 'timeout') return `Timed out after ${took}${during(results)}${message}`;
-  if (failure.class === 'input') return `Inputs were refused${message}`;
+  if (failure.class === 'input') return `Inputs were refused${refused(failure) ?? message}`;
   if (failure.class === 'internal') return `A bug of this action${message}`;
   return failure.headline
     ? line(failure.headline, 160)
     : `${failedPhaseWords(results, failure)}${message}`;
+}
+
+/** The names of several bad inputs; each sentence begins with one. */
+function refused(failure: Failure): string | null {
+  const names = sentences(failure).map(one => line(one.split(':')[0] ?? '', 60));
+  return names.length > 1 ? `: ${line(names.join(', '), 160)}` : null;
 }
 
 function failedPhaseWords(results: Results, failure: Failure): string {

@@ -47,7 +47,7 @@ export interface Failure {
   layer: Layer | null;
   /** Id of the broken check; null where none was reached. */
   check: string | null;
-  /** What was expected and what was found, in one sentence. */
+  /** What was expected and what was found, in one sentence; of several bad inputs, a line each. */
   message: string;
   /** What a person can do next. */
   hint: string;

@@ -185,7 +185,9 @@ function ofError(
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
   if (!(error instanceof Fault) && error.name !== 'CommandError') return ofBug(error);
-  const message = oneLine(withoutRepeats(error.message));
+  // several bad inputs have a line each
+  const lines = phase === 'inputs' ? error.message.split('\n') : [withoutRepeats(error.message)];
+  const message = lines.map(oneLine).join('\n');
   // the API server or the node is gone, whichever phase asked it
   if (nodeGone.test(message))
     return {

@@ -1,6 +1,7 @@
 import about from '../../package.json' with {type: 'json'};
 import {givenInputs} from '../inputs/inputs.ts';
-import {type Results, schema} from '../results/results.ts';
+import {rerun} from '../reports/versions.ts';
+import {type CheckResult, type Failure, type Results, schema} from '../results/results.ts';
 import {unsupported} from '../versions/kubernetes.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {Known} from './known.ts';
@@ -11,7 +12,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
   return {
     schema,
     result,
-    failure,
+    failure: failure && withoutPrivate(failure, run),
     run: githubRun(process.env),
     rehearsal: rehearsal(),
     versions: {
@@ -48,7 +49,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
       waits: phase.waits.map(wait => ({...wait, seconds: rounded(wait.seconds)}))
     })),
     checks: checks.map(check => ({
-      ...check,
+      ...withoutPrivate(check, run),
       attempts: check.attempts.map(attempt => ({
         ...attempt,
         at: rounded(attempt.at),
@@ -65,6 +66,28 @@ function warnings({plan, istio, kubernetes}: Known): string[] {
     kubernetes ?? plan?.cluster.kubernetes ?? null
   );
   return told === null ? [] : [told];
+}
+
+/**
+ * The same without a command that names files of the private directory, and without that directory in sentences:
+ * it is deleted before anybody reads this. The script makes files of those names anew.
+ */
+function withoutPrivate<
+  Told extends Partial<
+    Pick<Failure, 'message' | 'headline' | 'reproduce'> & Pick<CheckResult, 'reason' | 'observed'>
+  >
+>(told: Told, {directory, plan}: Known): Told {
+  if (directory === undefined) return told;
+  const bare = (text: string) => text.replaceAll(`${directory}/`, '').replaceAll(directory, '.');
+  const {message, headline, reason, observed, reproduce} = told;
+  return {
+    ...told,
+    ...(message && {message: bare(message)}),
+    ...(headline && {headline: bare(headline)}),
+    ...(reason && {reason: bare(reason)}),
+    ...(observed && {observed: bare(observed)}),
+    ...(reproduce?.includes(directory) && {reproduce: plan ? rerun : null})
+  };
 }
 
 /** The recording that is played; null on a real run. */

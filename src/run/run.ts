@@ -5,13 +5,14 @@ import {badInput} from '../base/fault.ts';
 import {group, oneLine, say} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
-import {readInputs} from '../inputs/inputs.ts';
+import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
 import {makePlan, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
 import {annotations} from '../reports/annotations.ts';
+import {logEnd} from '../reports/log.ts';
 import {outputs} from '../reports/outputs.ts';
 import {script} from '../reports/script.ts';
 import {writeReports} from '../reports/write.ts';
@@ -31,10 +32,13 @@ export async function run(sh: Sh): Promise<void> {
   const run = startKnowing(sh, openState());
   for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
     core.setOutput(name, value); // stands when we are killed
+  core.startGroup('Progress, with the seconds since the start');
   const ending = await Promise.race([work(run), interrupted(), broken()]);
   run.schedule.stop();
+  core.endGroup(); // what a reader wants of it stands at the end of the log
   if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
     for (const name of ['result', 'failure-class']) core.setOutput(name, ''); // nothing was proven
+    if (run.plan) tellPlan(run, run.plan);
     return;
   }
   const results = await report(run, ending);
@@ -77,16 +81,18 @@ async function job(run: Known): Promise<Ending> {
   );
   run.plan = plan;
   tellVersions(run, plan);
-  if (inputs['dry-run']) {
-    group('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
-    const nothing = gather(run, {result: 'passed', failure: null, checks: []});
-    group('The same by hand', script(plan, nothing));
-    return 'done';
-  }
+  if (inputs['dry-run']) return 'done';
   await writeFiles(plan);
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
   await run.schedule.run(phases(run, plan));
   return 'done';
+}
+
+/** What a dry run is for. */
+function tellPlan(run: Known, plan: Plan): void {
+  group('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
+  const nothing = gather(run, {result: 'passed', failure: null, checks: []});
+  group('The same by hand', script(plan, nothing));
 }
 
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
@@ -140,7 +146,7 @@ async function report(run: Known, ending: Ending): Promise<Results> {
     })
   );
   const directory =
-    run.inputs?.['results-dir'] ??
+    (run.inputs ? run.inputs['results-dir'] : readResultsDir()) ??
     path.join(
       process.env.RUNNER_TEMP || '.',
       `dual-stack-${run.inputs?.['cluster-name'] ?? 'results'}`
@@ -152,8 +158,9 @@ async function report(run: Known, ending: Ending): Promise<Results> {
   ))
     core.setOutput(name, value);
   for (const {level, title, message} of annotations(results))
-    annotate[level](oneLine(message), {title});
+    annotate[level](message.split('\n').map(oneLine).join('\n'), {title});
   await tried('diagnostics', () => diagnostics(run, ending, results, directory));
+  for (const text of logEnd(results, kept ? directory : '')) core.info(text);
   return results;
 }
 
