@@ -4,6 +4,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {gzipSync} from 'node:zlib';
 import {afterAll} from '@jest/globals';
+import {fakePrograms} from './fake.ts';
 
 /** For tests of what is around the bundle: copies of this project with a bundle, recordings and programs of a test's own. */
 
@@ -59,12 +60,12 @@ export function write(file: string, text: string | Buffer, mode = 0o644): string
   return file;
 }
 
-/** Programs of a test's own, to be recorded: shell scripts. */
-export function fakePrograms(scripts: Record<string, string>): string {
+/** The directory of programs of a test's own: lines of bash. */
+export function programsIn(scripts: Record<string, string>): string {
   const directory = fresh();
-  for (const [name, script] of Object.entries(scripts))
-    write(path.join(directory, name), `#!/bin/bash\n${script}\n`, 0o755);
-  return directory;
+  const lines = Object.entries(scripts).map(([name, script]) => [name, [script]]);
+  fakePrograms(directory, Object.fromEntries(lines));
+  return path.join(directory, 'bin');
 }
 
 export function store(here: string, name: string, calls: object[], about: object = {}) {

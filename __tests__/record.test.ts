@@ -3,16 +3,7 @@ import * as http from 'node:http';
 import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {describe, expect, jest, test} from '@jest/globals';
-import {
-  fakePrograms,
-  fresh,
-  prelude,
-  project,
-  recordingsHere,
-  run,
-  store,
-  write
-} from './project.ts';
+import {fresh, prelude, programsIn, project, recordingsHere, run, store, write} from './project.ts';
 
 jest.setTimeout(120_000);
 
@@ -51,7 +42,7 @@ const record = (
   run(process.execPath, [path.join('scripts', 'record.mjs'), ...args], {
     cwd: here,
     env: {
-      PATH: `${fakePrograms(scripts)}:/usr/bin:/bin`,
+      PATH: `${programsIn(scripts)}:/usr/bin:/bin`,
       LAB_PORT: port,
       RUNNER_TOOL_CACHE: path.join(here, 'tools')
     }

@@ -5,9 +5,9 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, jest, test} from '@jest/globals';
 import type {CheckResult} from '../src/results/results.ts';
 import {
-  fakePrograms,
   fresh,
   prelude,
+  programsIn,
   project,
   recordingsHere,
   root,
@@ -87,7 +87,7 @@ async function record(
   env: Record<string, string> = {}
 ) {
   const stand = standIns('record', Object.keys(scripts));
-  const PATH = [stand.bin, fakePrograms(scripts), process.env.PATH].join(':');
+  const PATH = [stand.bin, programsIn(scripts), process.env.PATH].join(':');
   for (const {
     args: [program = '', ...args],
     input,
