@@ -140,6 +140,12 @@ describe('control-plane', () => {
     expect(Object.keys(failures(found)).sort()).toEqual(failed);
   });
 
+  test('an istiod without a replica is told in one way, not in two', async () => {
+    const down = {...istiod(), status: {}};
+    const found = await look(controlPlane, {sh: api(), things: [down, dual]});
+    expect(found[id('istiod/available')]?.reason).toBe('no replica is available');
+  });
+
   test('an Istio resource that is not Healthy', async () => {
     const sh = api({
       'kubectl get istios.sailoperator.io default -o json': istio('IstioCNINotFound')

@@ -2,7 +2,9 @@ import {describe, expect, test} from '@jest/globals';
 import {cluster} from '../src/checks/cluster.ts';
 import {echo} from '../src/checks/echo.ts';
 import {path} from '../src/checks/path.ts';
+import type {CheckResult} from '../src/results/results.ts';
 import {fakeClients} from './fake.ts';
+import {check} from './results.ts';
 import {failures, healthyBut, isOf, look} from './things.ts';
 
 const good = ({word}: {word: string}) => `hello ${word}`;
@@ -119,5 +121,74 @@ describe('cluster', () => {
     const things = healthyBut(isOf('Pod', 'plain', 'tcp-echo-1'));
     const found = await look(cluster, {sh: fakeClients(good), things});
     expect(Object.keys(failures(found))).toEqual(['cluster/plain/ipv4', 'cluster/plain/ipv6']);
+  });
+});
+
+describe('what the other checks tell of an echo or a path that failed', () => {
+  const failed = (id: string, more: Partial<CheckResult> = {}) =>
+    check(id, {verdict: 'failed', observed: 'no answer', expected: 'hello', ...more});
+  const controls = (...families: ('ipv4' | 'ipv6')[]) =>
+    families.map(family => failed(`mtls/dual-stack/${family}-control`, {family}));
+  const hintOf = (
+    {blame: {evidence}}: typeof echo,
+    one: CheckResult,
+    others: CheckResult[]
+  ): string | undefined => evidence?.(one, [one, ...others]).hint;
+
+  test.each([
+    ['by name, both dead', echo, 'echo/dual-stack/name', null, controls('ipv4', 'ipv6'), true],
+    ['by name, one dead', echo, 'echo/dual-stack/name', null, controls('ipv6'), false],
+    ['the family that is dead', path, 'path/dual-stack/ipv6', 'ipv6', controls('ipv6'), true],
+    ['the other family', path, 'path/dual-stack/ipv4', 'ipv4', controls('ipv6'), false],
+    ['other pods', echo, 'echo/ipv6/ipv6', 'ipv6', controls('ipv6'), false],
+    ['nobody asked', echo, 'echo/dual-stack/name', null, [], false]
+  ] as const)('a client without a sidecar fails too, %s', (_, checks, id, family, others, told) => {
+    const hint = hintOf(checks, failed(id, {family}), [...others]);
+    if (told)
+      expect(hint).toMatch(/A client without a sidecar gets no answer from that pod either/);
+    else expect(hint).toBeUndefined();
+  });
+
+  test('a wrong answer is no dead path', () => {
+    const one = failed('echo/dual-stack/name', {observed: 'goodbye dualstack'});
+    expect(echo.blame.evidence?.(one, [one, ...controls('ipv4', 'ipv6')])).toMatchObject({
+      headline: 'A Service answers wrongly',
+      hint: expect.stringMatching(/^Something answers/)
+    });
+  });
+});
+
+describe('the command to see it by hand names no address that is gone with the cluster', () => {
+  test.each([
+    [
+      echo,
+      'echo/dual-stack/ipv6',
+      "kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}'"
+    ],
+    [
+      echo,
+      'echo/dual-stack/ipv4',
+      "kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[1]}'"
+    ],
+    [
+      path,
+      'path/dual-stack/ipv6',
+      "kubectl get service tcp-echo-ipv6 -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}'"
+    ],
+    [
+      cluster,
+      'cluster/plain/ipv6',
+      "kubectl get pods -n plain -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[1].ip}'"
+    ]
+  ])('%#: %s', async (checks, id, lookUp) => {
+    const found = await look(checks, {sh: fakeClients(good)});
+    expect(found[id]?.reproduce).toBe(
+      `kubectl exec -n ${id.startsWith('cluster') ? 'plain' : 'sleep'} deploy/sleep -c sleep -- sh -c '(echo ${id}; sleep 1) | timeout 3 nc "$0" ${id.startsWith('path') ? 9001 : 9000}' "$(${lookUp})"`
+    );
+  });
+
+  test('a name stays what it is', async () => {
+    const found = await look(echo, {sh: fakeClients(good)});
+    expect(found['echo/ipv4/name']?.reproduce).toContain('nc tcp-echo.ipv4 9000');
   });
 });

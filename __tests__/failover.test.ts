@@ -84,6 +84,14 @@ describe('failover', () => {
     );
   });
 
+  test('another answer is told as such', async () => {
+    const sh = fakeClients(
+      probe => (probe.word.endsWith('ipv4') ? 'goodbye' : good(probe)),
+      node()
+    );
+    expect(failures(await look(failover, {sh}))).toEqual({'failover/dual-stack/ipv4': 'goodbye'});
+  });
+
   test('an answer that takes too long', async () => {
     const sh: Sh = async (command, options) => {
       if (command[0] === 'docker') return node()(command, options);

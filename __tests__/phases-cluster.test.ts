@@ -119,6 +119,11 @@ describe('createCluster', () => {
       /network has no IPv6/
     ],
     ['failed to pull image "kindest/node:v0": manifest unknown', /`node-image`/],
+    [
+      // recorded: node-killed-early
+      'failed to create cluster: failed to read CNI manifest: command "docker exec --privileged istio-ds-control-plane cat /kind/manifests/default-cni.yaml" failed with error: exit status 126',
+      /^The node's container ended/
+    ],
     ['failed to init node with kubeadm: exit status 1', /inotify limits/]
   ])('%s', async (said, hint) => {
     const {error, refused} = await made({

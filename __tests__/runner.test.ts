@@ -91,6 +91,18 @@ describe('runner', () => {
       });
   });
 
+  test.each(['ipv6', 'watches', 'instances'] as const)(
+    'a sysctl that does not answer in time accuses nobody: %s',
+    async what => {
+      const found = await look(runner, {sh: machine({[what]: {code: 124, late: true}})});
+      expect(failures(found)).toEqual({});
+      expect(found['runner/kernel/ipv6']).toMatchObject({
+        verdict: 'skipped',
+        reason: 'sysctl did not answer in time'
+      });
+    }
+  );
+
   test.each<[string, Answer]>([
     [
       'its client knows of itself only',

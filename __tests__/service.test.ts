@@ -10,7 +10,7 @@ describe('service', () => {
     const found = await look(checks);
     expect(
       Object.fromEntries(Object.entries(found).map(([id, {observed}]) => [id, observed]))
-    ).toEqual({
+    ).toMatchObject({
       'service/dual-stack/policy': 'RequireDualStack',
       'service/ipv4/policy': 'SingleStack',
       'service/ipv6/policy': 'SingleStack',

@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {cell, code, fence, row, text} from '../src/reports/markdown.ts';
 import {cutToFit, summary} from '../src/reports/summary.ts';
+import type {Failure} from '../src/results/results.ts';
 import {
   badInputs,
   cancelled,
@@ -83,6 +84,26 @@ describe('foreign text as code', () => {
     ['`a\\\\|b`', '`a\\\\ \\|b`']
   ])('%s in a cell', (markdown, expected) => {
     expect(cell(markdown)).toBe(expected);
+  });
+});
+
+describe('the command to see it by hand', () => {
+  const told = (reproduce: string) =>
+    summary(failed({failure: {...(failed().failure as Failure), reproduce}}));
+
+  test('is for a cluster that is made anew first', () => {
+    expect(told('kubectl get pods')).toContain(
+      '> To see it by hand, on a cluster made by `bash reproduce.sh` (`KEEP=1` keeps it):\n>\n> ```\n> kubectl get pods'
+    );
+  });
+
+  test('needs none where it does not ask one', () => {
+    expect(told('docker info')).toContain('> To see it by hand:\n>\n> ```\n> docker info');
+  });
+
+  test('stands after message and hint, which are sentences', () => {
+    const failure = {...(failed().failure as Failure), message: 'it ended', hint: 'See why.'};
+    expect(summary(failed({failure}))).toContain('it ended. See why.');
   });
 });
 

@@ -1,6 +1,8 @@
+import {parseAllDocuments} from 'yaml';
 import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/base/kube.ts';
 import type {Sh} from '../src/base/sh.ts';
 import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/row.ts';
+import type {OwnSample} from '../src/manifests/own.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -150,6 +152,19 @@ interface Given extends Partial<Omit<Checking, 'tell'>> {
   asked?: Row[];
 }
 
+/** What the API server has of a check's own samples, as their manifests say it; those of `healthy` are left to the test. */
+function ownThings(samples: OwnSample[] = []): Thing[] {
+  const images = {echo: 'echo', client: 'client', proxy: 'proxy'};
+  return samples
+    .flatMap(({namespace, manifests}) =>
+      parseAllDocuments(manifests(images)).map(document => {
+        const {kind, metadata, ...rest} = document.toJS();
+        return {kind, metadata: {...metadata, namespace}, ...rest} as Thing;
+      })
+    )
+    .filter(({kind, metadata}) => !healthy().some(isOf(kind, metadata.namespace, metadata.name)));
+}
+
 /** Makes the checks of a layer; id → what was found. Each row asked for must be told, and no other. */
 export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
   checks: Layer,
@@ -161,7 +176,7 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
       plan: given.plan ?? planOf(),
       sh,
       work: given.work ?? fakeWork(),
-      things: given.things ?? healthy(),
+      things: [...(given.things ?? healthy()), ...ownThings(checks.samples)],
       undo: given.undo ?? (() => {}),
       tell: (id, finding) => {
         found[id] = finding;

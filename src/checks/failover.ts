@@ -80,11 +80,12 @@ async function answered(checking: Checking, row: Row, address: string): Promise<
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   const slowest = Math.max(...answers.map(({seconds}) => seconds));
   return {
-    observed: slow
-      ? slow.text === ''
-        ? 'no answer'
-        : `an answer after ${slow.seconds} s`
-      : `an answer after ${slowest} s`,
+    observed:
+      slow === undefined
+        ? `an answer after ${slowest} s`
+        : slow.text === `hello ${row.id}`
+          ? `an answer after ${slow.seconds} s`
+          : slow.text || 'no answer',
     verdict: slow ? 'failed' : 'passed',
     reason: slow
       ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`

@@ -95,8 +95,14 @@ export const runner: Checks<Preflight> = {
       const [, free] = (await sh(df, {seconds: 5})).stdout.trim().split('\n');
       tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
     }
-    if (kernel.code === 127) {
-      for (const id of [ids.ipv6, ids.inotify]) tell(id, skip('there is no sysctl on PATH to ask'));
+    const unasked =
+      kernel.code === 127
+        ? 'there is no sysctl on PATH to ask'
+        : [kernel, watches, instances].some(({late}) => late)
+          ? 'sysctl did not answer in time' // which says nothing of what it was asked
+          : null;
+    if (unasked !== null) {
+      for (const id of [ids.ipv6, ids.inotify]) tell(id, skip(unasked));
       return;
     }
     const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';

@@ -1,7 +1,7 @@
 import type {CheckResult, Results} from '../results/results.ts';
 import {brokenCheck, failures, flakyChecks, sentences, triesOf, tryWords} from './findings.ts';
 import {headline} from './verdict.ts';
-import {rerun} from './versions.ts';
+import {asksCluster, rerun} from './versions.ts';
 import {clip, count, line, plain} from './words.ts';
 
 export interface Annotation {
@@ -46,7 +46,7 @@ function failure(results: Results): Annotation[] {
     hint,
     follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
     reproduce
-      ? `To see it by hand${results.cluster ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+      ? `To see it by hand${asksCluster(reproduce) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
       : ''
   ];
   return [{level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n')}];
@@ -70,7 +70,8 @@ const annotate = (check: CheckResult): Annotation => ({
   message: [
     `Expected: ${line(check.expected)}`,
     `Observed: ${line(check.observed)}`,
-    ...(check.reason ? [line(check.reason)] : [])
+    ...(check.reason ? [line(check.reason)] : []),
+    ...(check.hint ? [line(check.hint)] : [])
   ].join('\n')
 });
 

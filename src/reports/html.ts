@@ -16,7 +16,7 @@ import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} fro
 import {styles} from './styles.ts';
 import {type Bar, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
-import {rerun, versionRows} from './versions.ts';
+import {asksCluster, rerun, versionRows} from './versions.ts';
 import {count, duration, familyNames, line, plain, spans} from './words.ts';
 
 /** HTML that may be put into a page as it is. */
@@ -136,7 +136,7 @@ function failure(results: Results): Markup {
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : nothing}</p>
 ${happened(sentences(results.failure))}
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup`<p class="label">To see it by hand${results.cluster ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
+${reproduce ? markup`<p class="label">To see it by hand${asksCluster(reproduce) ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }

@@ -18,7 +18,7 @@ import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} fro
 import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
-import {rerun, versionRows} from './versions.ts';
+import {asksCluster, rerun, versionRows} from './versions.ts';
 import {count, duration, familyNames} from './words.ts';
 
 /** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
@@ -123,18 +123,20 @@ function failure(results: Results): Block[] {
   const [first = '', ...more] = sentences(results.failure);
   const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
   const parts = [
-    `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(first, 2000)} `}${text(hint, 2000)}`,
+    `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(ended(first), 2000)} `}${text(hint, 2000)}`,
     more.length > 0 ? [first, ...more].map(one => `- ${text(one, 2000)}`).join('\n') : '',
-    reproduce ? `${byHand(results)}\n\n${fence(reproduce)}` : '',
+    reproduce ? `${byHand(reproduce)}\n\n${fence(reproduce)}` : '',
     consequences(results),
     greenLine(results)
   ];
   return [whole(quote(parts.filter(Boolean).join('\n\n')))];
 }
 
-/** A cluster that is gone is made anew first. */
-const byHand = (results: Results): string =>
-  results.cluster
+/** As a sentence, for another one follows. */
+const ended = (message: string): string => message.replace(/[^.?!…]$/, '$&.');
+
+const byHand = (reproduce: string): string =>
+  asksCluster(reproduce)
     ? `To see it by hand, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it):`
     : 'To see it by hand:';
 

@@ -23,3 +23,6 @@ export const versionRows = (results: Results): {title: string; asked: string; fo
   }));
 
 export const rerun = `bash ${files.script}`;
+
+/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
+export const asksCluster = (command: string): boolean => command.startsWith('kubectl ');
