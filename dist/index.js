@@ -31207,7 +31207,7 @@ const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTContr
     .trim();
 /** One line of progress, with the seconds since the start. */
 function say(at, who, text) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(16)} ${oneLine(text)}`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
 }
 /** Foreign text in a folded group, whole, with workflow commands switched off. */
 function group(title, text) {
@@ -31526,7 +31526,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8417);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8576);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1802);
 
 
 
@@ -32648,7 +32648,7 @@ const ownFiles = Object.values(files);
 
 /***/ }),
 
-/***/ 8576:
+/***/ 1802:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -34344,11 +34344,11 @@ async function answered(checking, row, address) {
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
     const slowest = Math.max(...answers.map(({ seconds }) => seconds));
     return {
-        observed: slow
-            ? slow.text === ''
-                ? 'no answer'
-                : `an answer after ${slow.seconds} s`
-            : `an answer after ${slowest} s`,
+        observed: slow === undefined
+            ? `an answer after ${slowest} s`
+            : slow.text === `hello ${row.id}`
+                ? `an answer after ${slow.seconds} s`
+                : slow.text || 'no answer',
         verdict: slow ? 'failed' : 'passed',
         reason: slow
             ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
@@ -34882,9 +34882,14 @@ const runner = {
             const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
             tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
         }
-        if (kernel.code === 127) {
+        const unasked = kernel.code === 127
+            ? 'there is no sysctl on PATH to ask'
+            : [kernel, watches, instances].some(({ late }) => late)
+                ? 'sysctl did not answer in time' // which says nothing of what it was asked
+                : null;
+        if (unasked !== null) {
             for (const id of [ids.ipv6, ids.inotify])
-                tell(id, skip('there is no sysctl on PATH to ask'));
+                tell(id, skip(unasked));
             return;
         }
         const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';
@@ -35204,6 +35209,15 @@ function readInputs() {
     if (problems.length > 0)
         throw (0,base_fault/* badInput */.AN)(problems.join('\n'));
     return inputs;
+}
+/** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
+function readResultsDir() {
+    try {
+        return inputs_readers['results-dir'](given('results-dir'));
+    }
+    catch {
+        return null;
+    }
 }
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 function givenInputs() {
@@ -35554,6 +35568,11 @@ function brokenCheck(results) {
     const named = results.checks.filter(check => check.id === results.failure?.check);
     return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
 }
+/** What happened, in one sentence; of several bad inputs, one each. */
+const sentences = ({ message }) => {
+    const all = message.split('\n').filter(one => one.trim() !== '');
+    return all.length === 0 ? [message] : all;
+};
 const flakyChecks = (results) => results.checks.filter(check => check.verdict === 'flaky');
 /** Failures of their own, the broken check first; then what only follows from another check. */
 function failures(results) {
@@ -35694,12 +35713,17 @@ function errorWords(results, failure) {
     if (failure.class === 'timeout')
         return `Timed out after ${took}${during(results)}${message}`;
     if (failure.class === 'input')
-        return `Inputs were refused${message}`;
+        return `Inputs were refused${refused(failure) ?? message}`;
     if (failure.class === 'internal')
         return `A bug of this action${message}`;
     return failure.headline
         ? (0,reports_words/* line */.n8)(failure.headline, 160)
         : `${failedPhaseWords(results, failure)}${message}`;
+}
+/** The names of several bad inputs; each sentence begins with one. */
+function refused(failure) {
+    const names = sentences(failure).map(one => (0,reports_words/* line */.n8)(one.split(':')[0] ?? '', 60));
+    return names.length > 1 ? `: ${(0,reports_words/* line */.n8)(names.join(', '), 160)}` : null;
 }
 function failedPhaseWords(results, failure) {
     // of several that failed, the one that the failure is of
@@ -35749,6 +35773,8 @@ const versionRows = (results) => Object.entries(results.versions).map(([name, { 
     found: (0,reports_words/* line */.n8)(found ?? '', 200)
 }));
 const rerun = `bash ${files/* files */.a.script}`;
+/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
+const asksCluster = (command) => command.startsWith('kubectl ');
 
 ;// CONCATENATED MODULE: ./src/reports/annotations.ts
 
@@ -35776,14 +35802,15 @@ function verdictLine(results) {
 function failure(results) {
     if (results.failure === null)
         return [];
-    const { message, hint, reproduce } = results.failure;
+    const { hint, reproduce } = results.failure;
+    const said = sentences(results.failure);
     const { follow } = failures(results);
     const lines = [
-        message,
+        ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
         hint,
         follow.length > 0 ? `${(0,reports_words/* count */.U9)(follow.length, 'failed check')} only because of this.` : '',
         reproduce
-            ? `To see it by hand${results.cluster ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            ? `To see it by hand${asksCluster(reproduce) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
             : ''
     ];
     return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
@@ -35806,7 +35833,8 @@ const annotate = (check) => ({
     message: [
         `Expected: ${(0,reports_words/* line */.n8)(check.expected)}`,
         `Observed: ${(0,reports_words/* line */.n8)(check.observed)}`,
-        ...(check.reason ? [(0,reports_words/* line */.n8)(check.reason)] : [])
+        ...(check.reason ? [(0,reports_words/* line */.n8)(check.reason)] : []),
+        ...(check.hint ? [(0,reports_words/* line */.n8)(check.hint)] : [])
     ].join('\n')
 });
 const warnings = (results) => results.warnings.map(message => ({ level: 'warning', title: 'Versions', message }));
@@ -35823,6 +35851,81 @@ function wrongTry(check) {
     const tries = triesOf(check);
     const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
     return wrong ? `${(0,reports_words/* line */.n8)(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
+}
+
+;// CONCATENATED MODULE: ./src/reports/log.ts
+
+
+
+
+
+
+/** The end of the log. Pure. */
+/** Foreign text, as a part of a line that begins with a word of ours. */
+const foreign = (text, most = 1000) => (0,log/* oneLine */.TN)((0,reports_words/* line */.n8)(text, most));
+/**
+ * The last lines of the log: the verdict as the summary has it, each layer, what broke and what to do, and where
+ * the results are. No line begins with foreign text, so that the runner can take none for a command.
+ */
+const logEnd = (results, directory) => [
+    '',
+    verdict(results),
+    '',
+    ...layerRows(results).map(log_layer),
+    ...(results.failure === null ? [] : ['', ...whatBroke(results, results.failure)]),
+    '',
+    directory === ''
+        ? 'Results: none, they could not be written'
+        : `Results: ${foreign(directory, 4000)}`
+];
+function verdict(results) {
+    const { icon, words, facts, rehearsal } = headline(results);
+    const said = [words, ...facts, ...(rehearsal ? [rehearsal] : [])];
+    return `${icon} ${said.map(part => foreign(part)).join(' · ')}`;
+}
+const marks = {
+    passed: '√',
+    flaky: '√',
+    failed: '×',
+    skipped: '–',
+    none: '–'
+};
+const log_layer = (row) => `${marks[row.state]} ${row.layer.padEnd(14)} ${layerSays(row)}`;
+function layerSays({ state, checks, follow, why }) {
+    const all = (0,reports_words/* count */.U9)(checks.length, 'check');
+    if (state === 'skipped')
+        return `${all} skipped${why && `: ${foreign(why, 100)}`}`;
+    const of = (verdict) => checks.filter(check => check.verdict === verdict).length;
+    const [failed, flaky, skipped] = [of('failed'), of('flaky'), of('skipped')];
+    const said = [
+        failed > 0 ? `${failed} of ${all} failed` : (0,reports_words/* count */.U9)(checks.filter(holds).length, 'check'),
+        follow > 0 && `${follow === failed ? '' : `${follow} `}as a consequence`,
+        flaky > 0 && `${flaky} of them at a later try`,
+        skipped > 0 && `${skipped} skipped`
+    ];
+    return said.filter(Boolean).join(', ');
+}
+function whatBroke(results, failure) {
+    const { hint, reproduce } = failure;
+    const [first = '', ...more] = sentences(failure);
+    const happened = results.result === 'failed' ? 'What broke' : 'What happened';
+    const { follow } = failures(results);
+    return [
+        ...(more.length === 0
+            ? [`${happened}: ${foreign(first, 2000)}`]
+            : [`${happened}:`, ...[first, ...more].map(one => `• ${foreign(one, 2000)}`)]),
+        ...(follow.length > 0 ? [`Follows from it: ${(0,reports_words/* count */.U9)(follow.length, 'failed check')}`] : []),
+        `Next: ${foreign(hint, 2000)}`,
+        ...byHand(results, reproduce === rerun ? null : (reproduce ?? null))
+    ];
+}
+/** The script first: the cluster of the run is gone when this is read. */
+function byHand({ cluster, failure }, reproduce) {
+    const shown = reproduce === null ? [] : [`See it: ${foreign(reproduce, 4000)}`];
+    if (cluster === null || failure?.class === 'input')
+        return shown;
+    const ends = reproduce === null ? '' : ', and ends with what failed';
+    return [...shown, `Again: ${rerun}, in the results, makes the same run${ends}`];
 }
 
 ;// CONCATENATED MODULE: ./src/reports/outputs.ts
@@ -36278,19 +36381,19 @@ const crdsCommand = ({ operator }) => [
 async function createCrds(plan, sh) {
     const output = await sh(crdsCommand(plan), { seconds: 180 });
     if (output.code !== 0)
-        throw refused(output, crdsCommand(plan));
+        throw operator_refused(output, crdsCommand(plan));
 }
 /** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
 const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
     const output = await sh(installCommand(plan), { seconds: 180 });
     if (output.code === 0)
         return { is: 'done', value: undefined };
-    const fault = refused(output, installCommand(plan));
+    const fault = operator_refused(output, installCommand(plan));
     return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
         ? { is: 'bad', for: "the chart's CRDs", fault }
         : { is: 'lost', fault };
 });
-const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+const operator_refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
     class: 'operator',
     layer: 'operator',
     hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
@@ -36298,7 +36401,6 @@ const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail 
 });
 
 ;// CONCATENATED MODULE: ./src/reports/script.ts
-
 
 
 
@@ -36353,6 +36455,9 @@ function script_script(plan, results) {
         ...script_istio(plan, here, given),
         `step 'the Services of the samples' ${script_command(applyCommand(here, 'services.yaml'))}`,
         `step 'STRICT mutual TLS on port 9001' ${script_command(applyCommand(here, 'strict.yaml'))}`,
+        ...(plan.shown['resources.yaml'] === undefined
+            ? []
+            : [`step 'what the checks ask of Istio' ${script_command(applyCommand(here, 'resources.yaml'))}`]),
         "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
         ...(plan.istio.cni
             ? [
@@ -36363,7 +36468,7 @@ function script_script(plan, results) {
         '# the samples',
         `step 'the samples without sidecars' ${script_command(applyCommand(here, 'plain.yaml'))}`,
         `step 'the samples' ${script_command(applyCommand(here, 'samples.yaml'))}`,
-        ...workloads.map(({ namespace, app }) => `step '${namespace}/${app} is ready' kubectl rollout status deployment/${app} -n ${namespace} --timeout=2m`),
+        ...plan.workloads.map(({ namespace, kind, name }) => `step ${quote(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
         "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
@@ -36984,7 +37089,7 @@ const html = (results) => markup `<!doctype html>
 </head>
 <body>
 <main>
-${verdict(results)}
+${html_verdict(results)}
 ${html_failure(results)}
 ${html_warnings(results)}
 ${html_flaky(results)}
@@ -37013,13 +37118,13 @@ const stateWords = {
     skipped: 'skipped',
     none: 'none'
 };
-const marks = { passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: '' };
+const html_marks = { passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: '' };
 /** A state as a mark for the eye and a word for who listens. */
 const mark = (state) => state === 'none'
     ? nothing
-    : markup `<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${marks[state]}</span>`;
+    : markup `<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${html_marks[state]}</span>`;
 // ---- The verdict, and what broke ----
-function verdict(results) {
+function html_verdict(results) {
     const { words, facts, rehearsal } = headline(results);
     const state = results.result === 'passed' ? 'passed' : 'failed';
     return markup `<header class="verdict ${state}">
@@ -37032,17 +37137,20 @@ ${rehearsal ? markup `<p class="rehearsal">${rehearsal}</p>` : nothing}
 function html_failure(results) {
     if (results.failure === null)
         return nothing;
-    const { layer, message, hint, reproduce } = results.failure;
+    const { layer, hint, reproduce } = results.failure;
     const check = brokenCheck(results);
     return markup `<section class="card broken" aria-labelledby="broken">
 <h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
 <p class="where">${layer ? markup `layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup ` · check ${code(check.id)}` : nothing}</p>
-<p class="message">${inline(message)}</p>
+${happened(sentences(results.failure))}
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup `<p class="label">To see it by hand${results.cluster ? markup `, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${html_command(reproduce)}` : nothing}
+${reproduce ? markup `<p class="label">To see it by hand${asksCluster(reproduce) ? markup `, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${html_command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }
+const happened = ([first = '', ...more]) => more.length === 0
+    ? markup `<p class="message">${inline(first)}</p>`
+    : markup `<ul class="message">${[first, ...more].map(one => markup `<li>${inline(one)}</li>`)}</ul>`;
 function also(results) {
     const { follow } = failures(results);
     const green = greenAllTheSame(results);
@@ -37134,11 +37242,11 @@ ${rows.map(html_layer)}
 const ownFailure = (one) => one.verdict === 'failed' && one.because === null;
 function html_layer(row) {
     const open = row.checks.some(ownFailure) ? markup ` open` : nothing;
-    return markup `<details${open}><summary>${mark(row.state)}<span class="layer">${row.layer}</span><span class="soft">${layerSays(row)}</span></summary>
+    return markup `<details${open}><summary>${mark(row.state)}<span class="layer">${row.layer}</span><span class="soft">${html_layerSays(row)}</span></summary>
 <div class="checks">${row.checks.map(check)}</div>
 </details>`;
 }
-function layerSays({ state, checks, held, follow, why }) {
+function html_layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped' && why)
         return `skipped: ${why} · ${(0,reports_words/* count */.U9)(checks.length, 'check')}`;
     const failed = checks.filter(one => one.verdict === 'failed').length;
@@ -39745,18 +39853,21 @@ const summary_warnings = (results) => results.warnings.map(one => whole(`> ⚠�
 function summary_failure(results) {
     if (results.failure === null)
         return [];
-    const { layer, message, hint, reproduce } = results.failure;
+    const { layer, hint, reproduce } = results.failure;
+    const [first = '', ...more] = sentences(results.failure);
     const where = [layer && `Layer ${(0,markdown/* code */.aY)(layer)}`, `class ${(0,markdown/* code */.aY)(results.failure.class)}`];
     const parts = [
-        `**${upper(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)(message, 2000)} ${(0,markdown/* text */.Qq)(hint, 2000)}`,
-        reproduce ? `${byHand(results)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
+        `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)(ended(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
+        more.length > 0 ? [first, ...more].map(one => `- ${(0,markdown/* text */.Qq)(one, 2000)}`).join('\n') : '',
+        reproduce ? `${summary_byHand(reproduce)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         consequences(results),
         greenLine(results)
     ];
     return [whole(summary_quote(parts.filter(Boolean).join('\n\n')))];
 }
-/** A cluster that is gone is made anew first. */
-const byHand = (results) => results.cluster
+/** As a sentence, for another one follows. */
+const ended = (message) => message.replace(/[^.?!…]$/, '$&.');
+const summary_byHand = (reproduce) => asksCluster(reproduce)
     ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(rerun)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
     : 'To see it by hand:';
 const upper = (words) => words.replace(/^./, first => first.toUpperCase());
@@ -40070,7 +40181,9 @@ function ofError(first, { blames }) {
         return ofBug(error);
     if (!(error instanceof base_fault/* Fault */.vC) && error.name !== 'CommandError')
         return ofBug(error);
-    const message = (0,log/* oneLine */.TN)(withoutRepeats(error.message));
+    // several bad inputs have a line each
+    const lines = phase === 'inputs' ? error.message.split('\n') : [withoutRepeats(error.message)];
+    const message = lines.map(log/* oneLine */.TN).join('\n');
     // the API server or the node is gone, whichever phase asked it
     if (nodeGone.test(message))
         return {
@@ -40134,13 +40247,14 @@ const package_namespaceObject = {"rE":"1.0.0"};
 
 
 
+
 /** What the run knows, and its diagnosis, as results.json has it. */
 function gather(run, { result, failure, checks }) {
     const { inputs, plan } = run;
     return {
         schema: schema,
         result,
-        failure,
+        failure: failure && withoutPrivate(failure, run),
         run: githubRun(process.env),
         rehearsal: rehearsal(),
         versions: {
@@ -40177,7 +40291,7 @@ function gather(run, { result, failure, checks }) {
             waits: phase.waits.map(wait => ({ ...wait, seconds: rounded(wait.seconds) }))
         })),
         checks: checks.map(check => ({
-            ...check,
+            ...withoutPrivate(check, run),
             attempts: check.attempts.map(attempt => ({
                 ...attempt,
                 at: rounded(attempt.at),
@@ -40190,6 +40304,24 @@ function gather(run, { result, failure, checks }) {
 function gather_warnings({ plan, istio, kubernetes }) {
     const told = (0,versions_kubernetes/* unsupported */.qO)(istio ?? plan?.istio.expected ?? null, kubernetes ?? plan?.cluster.kubernetes ?? null);
     return told === null ? [] : [told];
+}
+/**
+ * The same without a command that names files of the private directory, and without that directory in sentences:
+ * it is deleted before anybody reads this. The script makes files of those names anew.
+ */
+function withoutPrivate(told, { directory, plan }) {
+    if (directory === undefined)
+        return told;
+    const bare = (text) => text.replaceAll(`${directory}/`, '').replaceAll(directory, '.');
+    const { message, headline, reason, observed, reproduce } = told;
+    return {
+        ...told,
+        ...(message && { message: bare(message) }),
+        ...(headline && { headline: bare(headline) }),
+        ...(reason && { reason: bare(reason) }),
+        ...(observed && { observed: bare(observed) }),
+        ...(reproduce?.includes(directory) && { reproduce: plan ? rerun : null })
+    };
 }
 /** The recording that is played; null on a real run. */
 const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
@@ -40768,6 +40900,7 @@ async function apply({ sh }, plan, file) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const recording = rehearsal();
@@ -40776,11 +40909,15 @@ async function run(sh) {
     const run = startKnowing(sh, (0,state/* openState */.G)());
     for (const [name, value] of Object.entries({ result: 'error', 'failure-class': 'cancelled' }))
         core/* setOutput */.uH(name, value); // stands when we are killed
+    core/* startGroup */.Oh('Progress, with the seconds since the start');
     const ending = await Promise.race([work(run), interrupted(), run_broken()]);
     run.schedule.stop();
+    core/* endGroup */.N4(); // what a reader wants of it stands at the end of the log
     if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
         for (const name of ['result', 'failure-class'])
             core/* setOutput */.uH(name, ''); // nothing was proven
+        if (run.plan)
+            tellPlan(run, run.plan);
         return;
     }
     const results = await report(run, ending);
@@ -40817,16 +40954,18 @@ async function job(run) {
     const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory, known(kind, 'kind').version, samplesOf(run.ledger.asked));
     run.plan = plan;
     tellVersions(run, plan);
-    if (inputs['dry-run']) {
-        (0,log/* group */.Os)('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
-        const nothing = gather(run, { result: 'passed', failure: null, checks: [] });
-        (0,log/* group */.Os)('The same by hand', script_script(plan, nothing));
+    if (inputs['dry-run'])
         return 'done';
-    }
     await writeFiles(plan);
     core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
     await run.schedule.run(graph_phases(run, plan));
     return 'done';
+}
+/** What a dry run is for. */
+function tellPlan(run, plan) {
+    (0,log/* group */.Os)('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
+    const nothing = gather(run, { result: 'passed', failure: null, checks: [] });
+    (0,log/* group */.Os)('The same by hand', script_script(plan, nothing));
 }
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
 const shownPlan = ({ ledger }, { cluster: { config, ...cluster }, shown, ...plan }) => ({
@@ -40871,15 +41010,17 @@ async function report(run, ending) {
         blames: blames,
         failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
     }));
-    const directory = run.inputs?.['results-dir'] ??
+    const directory = (run.inputs ? run.inputs['results-dir'] : readResultsDir()) ??
         external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${run.inputs?.['cluster-name'] ?? 'results'}`);
     run.save({ result: results.result });
     const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
     for (const [name, value] of Object.entries(outputs(results, run.plan ?? null, kept ? directory : '')))
         core/* setOutput */.uH(name, value);
     for (const { level, title, message } of annotations(results))
-        run_annotate[level]((0,log/* oneLine */.TN)(message), { title });
+        run_annotate[level](message.split('\n').map(log/* oneLine */.TN).join('\n'), { title });
     await tried('diagnostics', () => diagnostics(run, ending, results, directory));
+    for (const text of logEnd(results, kept ? directory : ''))
+        core/* info */.pq(text);
     return results;
 }
 async function diagnostics(run, ending, results, directory) {
