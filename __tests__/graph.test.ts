@@ -264,6 +264,7 @@ describe('once the cluster is there', () => {
     return after.find(({name}) => name === `check ${layer}`)?.run(fakeWork());
   };
   const nodes = (...podCIDRs: string[]) => ({
+    'docker exec istio-ds-control-plane ip6tables --table nat --list-rules': '',
     'kubectl get nodes -o json': JSON.stringify({items: [node('a', podCIDRs)]})
   });
 

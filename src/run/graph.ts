@@ -7,6 +7,7 @@ import {CommandError} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
+import {nodeNames} from '../manifests/kind.ts';
 import {provideChart} from '../phases/chart.ts';
 import {claimName, releaseName} from '../phases/claim.ts';
 import {
@@ -99,8 +100,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'cluster',
       needs: ['name'],
-      run: async () => {
-        await createCluster(plan, sh, () => run.save({cluster: null}));
+      run: async work => {
+        await createCluster(plan, work, sh, () => run.save({cluster: null}));
         run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
         await release(run); // from now on its containers show that the name is taken
       }
@@ -230,7 +231,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
 }
 
 /** What all checks work with. */
-const basis = ({sh, ledger}: Known, work: Work): Preflight => ({work, sh, tell: ledger.tell});
+const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
+  work,
+  sh,
+  tell: ledger.tell,
+  nodes: nodeNames('', inputs?.['kind-config'] ?? {}).length
+});
 
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
