@@ -216,6 +216,15 @@ describe('the name', () => {
     expect(saved).toEqual([{claim: mine}]); // which post gives back
   });
 
+  test('is not claimed on another machine', async () => {
+    const {after, saved, run} = planned({}, command =>
+      command[1] === 'context' ? 'tcp://docker.example:2375\n' : undefined
+    );
+    const phase = after.find(({name}) => name === 'name');
+    await expect(phase?.run(fakeWork())).rejects.toMatchObject({because: {class: 'input'}});
+    expect({saved, claim: run.claim}).toEqual({saved: [], claim: undefined});
+  });
+
   test('that another run has claimed neither', async () => {
     const {error, saved, docker} = await claim('', 'theirs');
     expect(error).toMatchObject({because: {class: 'input'}});
@@ -264,6 +273,7 @@ describe('once the cluster is there', () => {
     return after.find(({name}) => name === `check ${layer}`)?.run(fakeWork());
   };
   const nodes = (...podCIDRs: string[]) => ({
+    'docker exec istio-ds-control-plane ip6tables --table nat --list-rules': '',
     'kubectl get nodes -o json': JSON.stringify({items: [node('a', podCIDRs)]})
   });
 

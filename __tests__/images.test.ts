@@ -4,6 +4,7 @@ import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {
   findLocal,
+  findSnapshotter,
   importCommand,
   importImages,
   pullImages,
@@ -14,9 +15,15 @@ import {eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();
 
-async function transfer(images: string[], file: string, nodes: string[], sh: Sh): Promise<void> {
+async function transfer(
+  images: string[],
+  file: string,
+  nodes: string[],
+  sh: Sh,
+  snapshotter = 'overlayfs'
+): Promise<void> {
   await saveImages(images, file, sh);
-  await importImages(images, file, nodes, sh);
+  await importImages(images, file, nodes, snapshotter, sh);
 }
 
 describe('images', () => {
@@ -58,6 +65,32 @@ describe('images', () => {
     await transfer(['a'], file, ['one'], sh);
     expect(sh.calls[2]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
     expect(importCommand('one').slice(0, 4)).toEqual(['docker', 'exec', '--interactive', 'one']);
+  });
+
+  test.each([
+    // of the lab's node (containerd 2.3), and as kind's own test of it has that of containerd 1.7
+    [
+      "    snapshotter = 'native'\n      [plugins.x.runtimes.runc]\n        snapshotter = ''\n",
+      'native'
+    ],
+    ['      snapshotter = "fuse-overlayfs"\n', 'fuse-overlayfs'],
+    ["          snapshotter = ''\n    snapshotter = 'overlayfs'\n", 'overlayfs'],
+    ['', 'overlayfs'],
+    [{code: 126, stderr: 'containerd: not found'}, 'overlayfs']
+  ])('are kept in what the node says: %j', async (dump, expected) => {
+    const sh = fakeSh({'docker exec one containerd config dump': dump});
+    expect(await findSnapshotter('one', sh)).toBe(expected);
+  });
+
+  test('are only imported where that is another one, by either way', async () => {
+    const sh = fakeSh(([program, verb]) =>
+      program === 'docker' && verb === 'exec' ? {code: 1, stderr: 'no such file'} : ''
+    );
+    await transfer(['a'], file, ['one'], sh, 'native');
+    expect(sh.calls.slice(1)).toEqual([
+      'docker exec one ctr --namespace=k8s.io images import --no-unpack /mnt/dual-stack-images/operator.tar',
+      `cat ${file} | docker exec --interactive one ctr --namespace=k8s.io images import --no-unpack -`
+    ]);
   });
 
   test('none are neither transferred nor pulled', async () => {

@@ -73,13 +73,13 @@ describe('kindConfig', () => {
 
   test('more configuration is merged in; lists are replaced', () => {
     const more = {
-      networking: {disableDefaultCNI: true, ipFamily: 'dual'},
+      networking: {apiServerAddress: '192.0.2.1', ipFamily: 'dual'},
       nodes: [{role: 'control-plane'}, {role: 'worker'}],
       featureGates: {A: true}
     };
     expect(kindConfig(dual, more)).toMatchObject({
       ...documented,
-      networking: {ipFamily: 'dual', disableDefaultCNI: true},
+      networking: {ipFamily: 'dual', apiServerAddress: '192.0.2.1'},
       nodes: [{role: 'control-plane'}, {role: 'worker'}],
       featureGates: {A: true}
     });
@@ -96,6 +96,41 @@ describe('kindConfig', () => {
         ? expect.objectContaining(refused)
         : expect.objectContaining({networking: {ipFamily: 'dual'}})
     ]);
+  });
+});
+
+const patched = (patch: string) => ({kubeadmConfigPatches: [patch]});
+const domain = 'networking:\n  dnsDomain: cluster.example\n';
+const json6902 = (patch: string) => ({
+  kubeadmConfigPatchesJSON6902: [{group: 'kubeadm.k8s.io', kind: 'ClusterConfiguration', patch}]
+});
+
+describe('what the run needs of the cluster', () => {
+  test.each<[string, Values]>([
+    ['disableDefaultCNI', {networking: {disableDefaultCNI: true}}],
+    ['kubeProxyMode "none"', {networking: {kubeProxyMode: 'none'}}],
+    ['cluster.example', patched(`kind: ClusterConfiguration\n${domain}`)],
+    ['cluster.example', patched('{"networking": {"dnsDomain": "cluster.example"}}')],
+    ['cluster.example', patched('kind: KubeletConfiguration\nclusterDomain: cluster.example\n')],
+    ['cluster.example', {nodes: [{}, {role: 'worker', ...patched(domain)}]}],
+    [
+      'cluster.example',
+      json6902('- {op: replace, path: /networking/dnsDomain, value: cluster.example}')
+    ]
+  ])('%s is refused: %j', (found, more) => {
+    expect(thrown(() => kindConfig(dual, more))).toMatchObject({
+      ...refused,
+      message: expect.stringMatching(new RegExp(`^kind-config: found .*${found}.*; accepted is `))
+    });
+  });
+
+  test.each<[string, Values]>([
+    ['another mode', {networking: {kubeProxyMode: 'nftables', disableDefaultCNI: false}}],
+    ['the usual domain', patched('networking:\n  dnsDomain: cluster.local\n')],
+    ['another patch', patched('networking:\n  podSubnet: 10.244.0.0/16\n')],
+    ['another path', json6902('- {op: add, path: /apiServer/certSANs/-, value: cluster.example}')]
+  ])('%s is not', (_, more) => {
+    expect(kindConfig(dual, more)).toMatchObject({kind: 'Cluster'});
   });
 });
 

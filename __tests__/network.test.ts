@@ -34,4 +34,17 @@ describe('network', () => {
     expect(found['network/kind/families']).toMatchObject({observed, verdict, reproduce: asks});
     expect(found['network/kind/families']?.reason ?? null).toBe(reason);
   });
+
+  test('is that of another name where kind is told so', async () => {
+    process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK = 'ours';
+    try {
+      const sh = fakeSh({'docker network inspect ours': subnets(four)});
+      expect((await look(network, {sh}))['network/kind/families']).toMatchObject({
+        verdict: 'failed',
+        reason: `the network \`ours\` has only ${four}`
+      });
+    } finally {
+      delete process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK;
+    }
+  });
 });

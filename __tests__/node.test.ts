@@ -7,6 +7,7 @@ import {failures, look, node} from './things.ts';
 
 const list = (...items: Node[]) => JSON.stringify({items});
 const asks = 'kubectl get nodes -o json';
+const tables = 'docker exec istio-ds-control-plane ip6tables --table nat --list-rules';
 const four = '10.244.0.0/24';
 const six = 'fd00:10:244::/64';
 let now = 0;
@@ -19,6 +20,7 @@ const hasty = () => {
 describe('node', () => {
   test('holds when every node is Ready, with both families in the order asked for', async () => {
     const sh = fakeSh({
+      [tables]: '',
       [asks]: list(node('a', [four, six]), node('b', ['10.244.1.0/24', 'fd00:10:244:1::/64']))
     });
     const found = await look(checks, {sh});
@@ -30,6 +32,7 @@ describe('node', () => {
 
   test('waits for a node that is not there yet', async () => {
     const sh = fakeSh({
+      [tables]: '',
       [asks]: [list(node('a', [four, six], false)), list(node('a', [four, six]))]
     });
     const work = fakeWork();
@@ -54,21 +57,43 @@ describe('node', () => {
       {'node/all/ready': 'not Ready: b'}
     ]
   ])('%s', async (_, inputs, nodes, expected) => {
-    const sh = fakeSh({[asks]: list(...nodes)});
+    const sh = fakeSh({[tables]: '', [asks]: list(...nodes)});
     const found = await look(checks, {sh, plan: planOf(inputs), work: hasty()});
     expect(failures(found)).toEqual(expected);
   });
 
   test('says which node has what, and what was asked for', async () => {
-    const sh = fakeSh({[asks]: list(node('a', [four]))});
+    const sh = fakeSh({[tables]: '', [asks]: list(node('a', [four]))});
     expect((await look(checks, {sh, work: hasty()}))['node/all/pod-cidrs']?.reason).toBe(
       'a has the pod CIDRs 10.244.0.0/24; asked for was ipv4,ipv6'
     );
   });
 
+  test.each([
+    "modprobe: FATAL: Module ip6_tables not found\nip6tables v1.8.7 (legacy): can't initialize ip6tables table `nat': Table does not exist",
+    'ip6tables: Failed to initialize nft: Protocol not supported'
+  ])('a kernel without the modules of ip6tables: %j', async stderr => {
+    const sh = fakeSh(command => {
+      if (command[0] === 'kubectl') return list(node('a', [four, six]));
+      return command[2] === 'istio-ds-worker' ? {code: 3, stderr} : '-P PREROUTING ACCEPT\n';
+    });
+    const plan = planOf({'kind-config': 'nodes: [{role: control-plane}, {role: worker}]'});
+    const found = await look(checks, {sh, plan});
+    expect(Object.keys(failures(found))).toEqual(['node/all/ip6tables']);
+    const {reason, reproduce} = found['node/all/ip6tables'] ?? {};
+    expect(reason).toMatch(/^istio-ds-worker: .*`modprobe --all ip6_tables ip6table_nat /);
+    expect(reproduce).toBe(tables.replace('control-plane', 'worker'));
+  });
+
+  test('the tables are not asked for where nobody asks', async () => {
+    const sh = fakeSh({[asks]: list(node('a', [four, six]))});
+    const asked = checks.rows.filter(({id}) => id !== 'node/all/ip6tables');
+    expect(Object.keys(await look(checks, {sh, asked}))).toEqual(asked.map(({id}) => id));
+  });
+
   test('no node is not healthy', async () => {
-    expect(failures(await look(checks, {sh: fakeSh({[asks]: list()}), work: hasty()}))).not.toEqual(
-      {}
-    );
+    expect(
+      failures(await look(checks, {sh: fakeSh({[tables]: '', [asks]: list()}), work: hasty()}))
+    ).not.toEqual({});
   });
 });

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
@@ -10,9 +11,10 @@ import {
   refuseTaken,
   uncordon
 } from '../src/phases/cluster.ts';
-import {type Answer, fakeSh, fakeWork} from './fake.ts';
+import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
+const runner = eachOnRunner();
 const taken = {
   because: {class: 'input'},
   message: expect.stringMatching(
@@ -94,30 +96,43 @@ test('the containers of a cluster are told by kind’s label', async () => {
 });
 
 describe('createCluster', () => {
-  const made = async (answer: Answer) => {
+  const directory = () => path.join(runner.directory, 'private');
+  /** Makes it with what kind and Docker answer; the n-th time kind is asked it gives its n-th answer. */
+  const made = async (kind: Answer[], network: Answer = '') => {
     let refused = 0;
-    const sh = fakeSh({[create]: answer});
-    const error = await createCluster(planOf(), sh, () => refused++).catch(
+    let turn = 0;
+    fs.mkdirSync(directory());
+    const file = path.join(directory(), 'kind.yaml');
+    fs.writeFileSync(file, 'with the mount');
+    const configs: string[] = [];
+    const sh = fakeSh(([program]) => {
+      if (program === 'docker') return network;
+      configs.push(fs.readFileSync(file, 'utf8'));
+      return kind[turn++];
+    });
+    const plan = {...planOf(), directory: directory()};
+    const error = await createCluster(plan, fakeWork(), sh, () => refused++).catch(
       (error: unknown) => error
     );
-    return {error, refused};
+    return {error, refused, calls: sh.calls, configs};
   };
+  const failed = (said: string): Answer => ({
+    code: 1,
+    stderr: `Creating cluster ...\nERROR: failed to create cluster: ${said}\nStack Trace: ...\n`
+  });
 
-  test('makes it', async () => expect(await made('')).toEqual({error: undefined, refused: 0}));
+  test('makes it', async () =>
+    expect(await made([''])).toMatchObject({error: undefined, refused: 0}));
 
   test('a refusal because of the name tells that there is nothing to clean up', async () => {
-    const stderr =
-      'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "istio-ds"\n';
-    const {error, refused} = await made({code: 1, stderr});
+    const {error, refused} = await made([
+      failed('node(s) already exist for a cluster with the name "istio-ds"')
+    ]);
     expect(error).toMatchObject(taken);
     expect(refused).toBe(1);
   });
 
   test.each([
-    [
-      'failed to get IPv6 address for node istio-ds-control-plane; is docker configured to use IPv6 correctly?',
-      /network has no IPv6/
-    ],
     ['failed to pull image "kindest/node:v0": manifest unknown', /`node-image`/],
     [
       // recorded: node-killed-early
@@ -126,15 +141,72 @@ describe('createCluster', () => {
     ],
     ['failed to init node with kubeadm: exit status 1', /inotify limits/]
   ])('%s', async (said, hint) => {
-    const {error, refused} = await made({
-      code: 1,
-      stderr: `Creating cluster ...\nERROR: ${said}\nStack Trace: ...\n`
-    });
+    const {error, refused} = await made([failed(said)]);
     expect(error).toMatchObject({
-      message: `kind could not make the cluster istio-ds: ERROR: ${said}`,
+      message: `kind could not make the cluster istio-ds: ERROR: failed to create cluster: ${said}`,
       because: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
     });
     expect(refused).toBe(0); // there may be half of it: post deletes it
+  });
+
+  describe('the network that kind made', () => {
+    const noAddress =
+      'failed to get IPv6 address for node istio-ds-control-plane; is docker configured to use IPv6 correctly?';
+
+    test.each<[string, Answer, RegExp]>([
+      [
+        'is told as it is',
+        '[{"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}]',
+        /without IPv6: it has only 172\.18\.0\.0\/16$/
+      ],
+      ['is gone meanwhile', {code: 1, stderr: 'No such network'}, /what Docker does not tell$/]
+    ])('without IPv6, silently, %s', async (_, network, message) => {
+      const {error, calls} = await made([failed(noAddress)], network);
+      expect(calls.at(-1)).toBe('docker network inspect kind');
+      expect(error).toMatchObject({
+        message: expect.stringMatching(message),
+        because: {
+          class: 'infrastructure',
+          layer: 'network',
+          hint: expect.stringMatching(/modprobe --all ip6_tables ip6table_nat/)
+        }
+      });
+    });
+
+    test('or could not make, because the kernel lacks modules, names them', async () => {
+      const {error} = await made([
+        failed(
+          'failed to ensure docker network: command "docker network create -d=bridge --ipv6 --subnet fc00:f853:ccd:e793::/64 kind" failed with error: exit status 1\nCommand Output: Error response from daemon: add inter-network communication rule: (iptables failed: ip6tables --wait -t filter -A DOCKER-ISOLATION-STAGE-1: ip6tables v1.8.7 (legacy): can\'t initialize ip6tables table `filter\': Table does not exist (do you need to insmod?)'
+        )
+      ]);
+      expect(error).toMatchObject({
+        message: expect.stringMatching(/^kind could not make its network kind: .*insmod/s),
+        because: {layer: 'network', hint: expect.stringMatching(/`modprobe --all ip6_tables/)}
+      });
+    });
+  });
+
+  describe('a mount that Docker refuses', () => {
+    const refusals = [
+      'command "docker run …" failed with error: exit status 125\nCommand Output: docker: Error response from daemon: Mounts denied: \nThe path /work/images is not shared from the host and is not known to Docker.',
+      "docker: Error response from daemon: error while creating mount source path '/work/images': mkdir /work: read-only file system.",
+      'docker: Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /work/images.'
+    ];
+
+    test.each(refusals)('is done without: %s', async said => {
+      const {error, calls, configs} = await made([failed(said), '']);
+      expect(error).toBeUndefined();
+      expect(calls).toHaveLength(2);
+      expect(calls[1]).toBe(calls[0]);
+      expect(configs).toEqual(['with the mount', planOf().files['kind.yaml']]);
+      expect(runner.log()).toMatch(/Docker does not mount .*through a pipe/);
+    });
+
+    test('another one, of kind-config, is told', async () => {
+      const {error, calls} = await made(Array<Answer>(3).fill(failed(refusals[0] ?? '')));
+      expect(calls).toHaveLength(2);
+      expect(error).toMatchObject({because: {class: 'infrastructure', layer: 'node'}});
+    });
   });
 });
 

@@ -173,7 +173,9 @@ describe('the scripts that run in a node', () => {
       mktemp: [`mkdir ${runner.directory}/at`, `echo ${runner.directory}/at`]
     });
     const cluster = {...planOf().cluster, nodes: [node]};
-    const {status} = run(await scriptOf(sh => unpackImages(cluster, fakeWork(), sh), []));
+    const {status} = run(
+      await scriptOf(sh => unpackImages(cluster, 'overlayfs', fakeWork(), sh), [])
+    );
     expect(fs.existsSync(path.join(runner.directory, 'at'))).toBe(false);
     return {status, asked: read('asked').split('\n').slice(1, -1)};
   };
@@ -198,7 +200,16 @@ describe('the scripts that run in a node', () => {
   });
 });
 
-test.each([unpackImages, skipDetection])(
+const unpackUsual: typeof skipDetection = (cluster, work, sh) =>
+  unpackImages(cluster, 'overlayfs', work, sh);
+
+test('images are unpacked into what the node keeps them in', async () => {
+  const sh = fakeSh(() => '');
+  await unpackImages(planOf().cluster, 'native', fakeWork(), sh);
+  expect(sh.calls.join()).toContain('images mount --snapshotter=native "$1"');
+});
+
+test.each([unpackUsual, skipDetection])(
   '%p is done in every node, and can be done without',
   async hurry => {
     const sh = fakeSh(([, , node]) =>

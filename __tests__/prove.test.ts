@@ -29,6 +29,7 @@ async function proven(
     work: fakeWork(clock),
     things: [],
     undo: () => {},
+    nodes: 1,
     tell: (id, finding) => told.push([id, finding])
   };
   await prove(meshClient, proofs, checking, checking.plan.probes.retries);

@@ -48,7 +48,7 @@ describe('runner', () => {
 
   test('holds at the least that will do', async () => {
     const sh = machine({
-      watches: '65536',
+      watches: '8192',
       instances: '128',
       docker: dockerInfo(3 * gibibyte),
       free: `Avail\n${4 * gibibyte}\n`
@@ -60,16 +60,16 @@ describe('runner', () => {
     ['little memory', {docker: dockerInfo(2 * gibibyte)}, {'runner/docker/memory': '2.0 GiB'}],
     ['a full disk', {free: `Avail\n${gibibyte}\n`}, {'runner/docker/disk': '1.0 GiB'}],
     ['a disk that cannot be asked is no reason to stop', {free: {code: 1}}, {}],
-    ['the kernel has no IPv6', {ipv6: '1\n'}, {'runner/kernel/ipv6': 'disabled'}],
+    ['IPv6 is off by default, which Docker turns on for its own', {ipv6: '1\n'}, {}],
     [
       'the kernel was built without it',
       {ipv6: {code: 255, stderr: 'cannot stat'}},
-      {'runner/kernel/ipv6': 'disabled'}
+      {'runner/kernel/ipv6': 'not in the kernel'}
     ],
     [
       'too few watches',
-      {watches: '8192\n'},
-      {'runner/inotify/limits': '8192 watches, 512 instances'}
+      {watches: '8191\n'},
+      {'runner/inotify/limits': '8191 watches, 512 instances'}
     ],
     [
       'too few instances',
@@ -78,6 +78,28 @@ describe('runner', () => {
     ]
   ])('%s', async (_, given, expected) => {
     expect(failures(await look(runner, {sh: machine(given)}))).toEqual(expected);
+  });
+
+  test.each([
+    // nodes, watches, instances, holds
+    [1, 8192, 128, true],
+    [4, 8192, 128, true],
+    [5, 8192, 160, false],
+    [5, 10240, 128, false],
+    [5, 10240, 160, true],
+    [12, 65536, 383, false]
+  ])('%i nodes with %i watches and %i instances: %s', async (nodes, watches, instances, holds) => {
+    const sh = machine({watches: `${watches}`, instances: `${instances}`});
+    expect(Object.keys(failures(await look(runner, {sh, nodes})))).toEqual(
+      holds ? [] : ['runner/inotify/limits']
+    );
+  });
+
+  test('says how many it needs', async () => {
+    const sh = machine({watches: '8192', instances: '128'});
+    expect((await look(runner, {sh, nodes: 5}))['runner/inotify/limits']?.reason).toBe(
+      '8192 watches, 128 instances; 5 nodes need 10240 and 160'
+    );
   });
 
   test('without sysctl what it would tell is skipped, which accuses nobody', async () => {

@@ -1,5 +1,9 @@
+import {spawnSync} from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {CommandError, must, sh} from '../src/base/sh.ts';
+import {bounded, CommandError, canEndWithUs, must, sh} from '../src/base/sh.ts';
 import {fakeSh} from './fake.ts';
 
 const linux = process.platform === 'linux' ? test : test.skip; // elsewhere there is no time limit: it rehearses only
@@ -56,6 +60,45 @@ describe('sh', () => {
 
   linux('a program that is not there is an exit code', async () => {
     expect((await sh(['no-such-program-here'])).code).toBe(127);
+  });
+});
+
+describe('a machine whose setpriv', () => {
+  const command = ['kubectl', 'get', 'pods'];
+  const timed = ['timeout', '-k', '2', '5', ...command];
+
+  linux.each([
+    ['is old', 'echo "setpriv: unrecognized option \'--pdeathsig\'" >&2; exit 1', false],
+    ['is BusyBox’s', 'echo "Usage: setpriv [OPTIONS] PROG" >&2; exit 1', false],
+    ['is as it should be', '[ "$1 $2" = "--pdeathsig TERM" ] && shift 2 && exec "$@"', true]
+  ])('%s', (_, body, can) => {
+    const bin = fs.mkdtempSync(path.join(os.tmpdir(), 'setpriv-'));
+    const before = process.env.PATH;
+    fs.writeFileSync(path.join(bin, 'setpriv'), `#!/bin/sh\n${body}\n`, {mode: 0o755});
+    try {
+      process.env.PATH = `${bin}:${before}`;
+      expect(canEndWithUs()).toBe(can);
+    } finally {
+      process.env.PATH = before;
+      fs.rmSync(bin, {recursive: true});
+    }
+  });
+
+  linux('is not there', () => {
+    const before = process.env.PATH;
+    try {
+      process.env.PATH = '/nowhere';
+      expect(canEndWithUs()).toBe(false);
+    } finally {
+      process.env.PATH = before;
+    }
+  });
+
+  linux('does without it has its commands bounded all the same', () => {
+    expect(bounded(command, 5, false)).toEqual(timed);
+    expect(bounded(command, 5, true)).toEqual(['setpriv', '--pdeathsig', 'TERM', ...timed]);
+    const [program = '', ...rest] = bounded(['sleep', '60'], 0.3, false);
+    expect(spawnSync(program, rest).status).toBe(124);
   });
 });
 

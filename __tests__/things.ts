@@ -178,6 +178,7 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
       work: given.work ?? fakeWork(),
       things: [...(given.things ?? healthy()), ...ownThings(checks.samples)],
       undo: given.undo ?? (() => {}),
+      nodes: given.nodes ?? 1,
       tell: (id, finding) => {
         found[id] = finding;
       }

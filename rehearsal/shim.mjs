@@ -248,6 +248,13 @@ function claim() {
   return {code: 0, stdout: verb === 'inspect' ? fs.readFileSync(file, 'utf8') : more.at(-1)};
 }
 
+/** What a run has been asking since later than the recording, and goes on without when nothing is said. */
+const later = [
+  /^docker ps .*--filter label=io\.x-k8s\.kind\.cluster=/,
+  /^docker exec \S+ containerd config dump$/,
+  /^docker context inspect /
+];
+
 /** Answers from the recording: the n-th call of a question gets its n-th answer, and the last one stands. */
 async function replay() {
   const own = claim();
@@ -263,6 +270,7 @@ async function replay() {
 }
 
 async function answerUnknown(note) {
+  if (later.some(asked => asked.test(argv.join(' ')))) return answer({code: 0});
   const file = path.join(directory, 'newer.json');
   const newer = note === '' && fs.existsSync(file) ? answerToNewer(argv, readJson(file)) : null;
   if (newer) return answer(newer);

@@ -1,3 +1,4 @@
+import {spawnSync} from 'node:child_process';
 import * as exec from '@actions/exec';
 
 export interface Output {
@@ -40,10 +41,22 @@ const pipe = (from: string[], into: string[]): string[] => [
   ...into
 ];
 
-// timeout makes a process group and kills it whole; setpriv has the kernel end timeout when Node dies.
-const bounded = (line: string[], seconds: number): string[] =>
+const setpriv = ['setpriv', '--pdeathsig', 'TERM'];
+
+/** Whether this machine's setpriv can have the kernel end a program with us: that of util-linux can since 2.33, BusyBox's cannot. */
+export const canEndWithUs = (): boolean =>
+  spawnSync('setpriv', [...setpriv.slice(1), 'true'], {env: process.env, stdio: 'ignore'})
+    .status === 0;
+let asked: boolean | undefined;
+function endsWithUs(): boolean {
+  asked ??= canEndWithUs();
+  return asked;
+}
+
+/** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
+export const bounded = (line: string[], seconds: number, withUs = endsWithUs()): string[] =>
   process.platform === 'linux'
-    ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
+    ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
 
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */

@@ -1,7 +1,7 @@
 import {ofFamily} from '../base/kube.ts';
+import {networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import {type Checks, type Preflight, row} from './row.ts';
 
-const command = ['docker', 'network', 'inspect', 'kind'];
 const id = 'network/kind/families';
 
 /** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
@@ -21,6 +21,7 @@ export const network: Checks<Preflight> = {
     )
   ],
   look: async ({sh, tell}) => {
+    const command = networkCommand();
     const {code, stdout} = await sh(command, {seconds: 20});
     const reproduce = command.join(' ');
     if (code !== 0) {
@@ -33,13 +34,8 @@ export const network: Checks<Preflight> = {
     tell(id, {
       observed,
       verdict: dual ? 'passed' : 'failed',
-      reason: dual ? null : `the network \`kind\` has only ${observed}`,
+      reason: dual ? null : `the network \`${networkName()}\` has only ${observed}`,
       reproduce
     });
   }
 };
-
-function subnetsOf(text: string): string[] {
-  const networks = JSON.parse(text) as {IPAM?: {Config?: {Subnet: string}[]}}[];
-  return networks.flatMap(({IPAM}) => IPAM?.Config ?? []).map(({Subnet}) => Subnet);
-}

@@ -1,9 +1,15 @@
 import {addressFamily, condition, get, type Node} from '../base/kube.ts';
+import type {Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
-import {type Checks, compare, row, type Standing} from './row.ts';
+import {ip6tablesModules} from '../manifests/kind.ts';
+import {type Checks, compare, type Finding, row, type Standing} from './row.ts';
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
+const ip6tables = 'node/all/ip6tables';
+
+// kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
+const table = ['ip6tables', '--table', 'nat', '--list-rules'];
 
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
 const patience = 60;
@@ -34,9 +40,18 @@ export const node: Checks<Standing> = {
           headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
         }
       }
-    )
+    ),
+    row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
+      family: 'ipv6',
+      blame: {
+        hint: `Load what the runner's kernel lacks: \`modprobe --all ${ip6tablesModules}\`.`,
+        headline: 'A node has no ip6tables: nothing translates IPv6 there'
+      }
+    })
   ],
-  look: async ({plan, sh, work, tell}) => {
+  look: async ({plan, sh, work, tell}, asked) => {
+    if (asked.some(({id}) => id === ip6tables))
+      tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
     const start = work.clock();
     const nodes = await until(work, async () => {
       const nodes = await get<Node>(sh, 'nodes');
@@ -77,6 +92,22 @@ export const node: Checks<Standing> = {
     });
   }
 };
+
+async function lookAtTables(nodes: string[], sh: Sh): Promise<Finding> {
+  const command = (node: string) => ['docker', 'exec', node, ...table];
+  const outputs = await Promise.all(nodes.map(node => sh(command(node), {seconds: 20})));
+  const bad = outputs.findIndex(({code}) => code !== 0);
+  const [said = ''] = (outputs[bad]?.stderr.trim() ?? '').split('\n');
+  return {
+    observed: bad < 0 ? 'a nat table' : said,
+    verdict: bad < 0 ? 'passed' : 'failed',
+    reason:
+      bad < 0
+        ? null
+        : `${nodes[bad]}: ${said} (the runner's kernel may lack modules: \`modprobe --all ${ip6tablesModules}\`)`,
+    reproduce: command(nodes[Math.max(bad, 0)] ?? '').join(' ')
+  };
+}
 
 const isReady = ({status}: Node): boolean =>
   condition('Ready', status.conditions)?.status === 'True';

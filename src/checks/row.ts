@@ -44,6 +44,8 @@ export interface Preflight {
   work: Work;
   sh: Sh;
   tell: Tell;
+  /** How many nodes the cluster will have. */
+  nodes: number;
 }
 
 /** For the checks of what stands before there are samples. */

@@ -56,6 +56,20 @@ function smallKeys(image: string | null): Values {
     : {encryptionAlgorithm: 'ECDSA-P256'};
 }
 
+/** The Docker network of kind's nodes: kind takes another one's name from the environment. */
+export const networkName = (): string => process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK || 'kind';
+
+export const networkCommand = (): string[] => ['docker', 'network', 'inspect', networkName()];
+
+/** What ip6tables needs of the kernel, for `modprobe`; where its programs speak to nftables, that loads nft_compat itself. */
+export const ip6tablesModules = 'ip6_tables ip6table_nat ip6table_filter ip6table_mangle';
+
+/** The subnets in what `networkCommand` says. */
+export function subnetsOf(text: string): string[] {
+  const networks = JSON.parse(text) as {IPAM?: {Config?: {Subnet: string}[]}}[];
+  return networks.flatMap(({IPAM}) => IPAM?.Config ?? []).map(({Subnet}) => Subnet);
+}
+
 /** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
 export function kindConfig([first]: Family[], more: Values | null, image: string | null): Values {
   const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
@@ -63,6 +77,7 @@ export function kindConfig([first]: Family[], more: Values | null, image: string
     throw badInput(
       `kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`
     );
+  refuseUnworkable(networking, more ?? {});
   return merge(
     {
       kind: 'Cluster',
@@ -90,6 +105,45 @@ export const withImage = (config: Values, image: string): Values => ({
   nodes: nodesOf(config).map(node => ({image, ...node}))
 });
 
+/** What leaves a cluster without something that the run needs, and does not bring itself. */
+function refuseUnworkable({disableDefaultCNI, kubeProxyMode}: Values, config: Values): void {
+  if (disableDefaultCNI === true)
+    throw badInput(
+      'kind-config: found networking.disableDefaultCNI; accepted is `false`, or none: nothing else here installs a pod network, and no pod would start'
+    );
+  if (kubeProxyMode === 'none')
+    throw badInput(
+      'kind-config: found networking.kubeProxyMode "none"; accepted is `iptables`, `ipvs` or `nftables`, or none: without kube-proxy no ClusterIP is answered'
+    );
+  const domain = patchTexts(config).map(otherDomain).find(Boolean);
+  if (domain !== undefined)
+    throw badInput(
+      `kind-config: found the DNS domain "${domain}" in a patch for kubeadm; accepted is \`cluster.local\`, or none: it is the one that Istio and the samples go by`
+    );
+}
+
+/** Every patch for kubeadm, of the cluster and of its nodes, as text. */
+function patchTexts(config: Values): string[] {
+  const lists = [config, ...nodesOf(config)].flatMap(
+    ({kubeadmConfigPatches, kubeadmConfigPatchesJSON6902}: Values) => [
+      kubeadmConfigPatches,
+      kubeadmConfigPatchesJSON6902
+    ]
+  );
+  return lists
+    .flatMap(list => (Array.isArray(list) ? list : []))
+    .map(patch => (typeof patch === 'string' ? patch : `${(patch as Values | null)?.patch ?? ''}`));
+}
+
+/** The DNS domain that a patch for kubeadm or for the kubelet asks for, where it is not the usual one. */
+function otherDomain(patch: string): string | undefined {
+  const [, merged] = /\b(?:dnsDomain|clusterDomain)["']?\s*:\s*["']?([\w.-]+)/.exec(patch) ?? [];
+  const replaced = /\/(dnsDomain|clusterDomain)\b/.test(patch)
+    ? /\bvalue["']?\s*:\s*["']?([\w.-]+)/.exec(patch)?.[1]
+    : undefined;
+  return [merged, replaced].find(domain => domain !== undefined && domain !== 'cluster.local');
+}
+
 /** The same with a directory of this machine mounted, read-only, into every node. */
 export const withMount = (config: Values, hostPath: string, containerPath: string): Values => ({
   ...config,
@@ -111,7 +165,7 @@ export function nodeNames(cluster: string, config: Values): string[] {
   });
 }
 
-interface Node {
+interface Node extends Values {
   role?: string;
   image?: string;
   extraMounts?: Values[];

@@ -1,7 +1,10 @@
+import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {badInput, Fault} from '../base/fault.ts';
+import {say} from '../base/log.ts';
 import type {Work} from '../base/schedule.ts';
-import {CommandError, must, type Sh} from '../base/sh.ts';
+import {must, type Output, type Sh} from '../base/sh.ts';
+import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
 import {controlPlane, untilSucceeds} from './node.ts';
 
@@ -60,31 +63,87 @@ export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh)
 }
 
 /** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
-export async function createCluster(plan: Plan, sh: Sh, refused: () => void): Promise<void> {
-  const output = await sh(createCommand(plan), {seconds: 900});
-  if (output.code === 0) return;
-  if (/already exist/.test(output.stderr)) {
+export async function createCluster(
+  plan: Plan,
+  work: Work,
+  sh: Sh,
+  refused: () => void
+): Promise<void> {
+  const {code, stderr} = await create(plan, work, sh);
+  if (code === 0) return;
+  if (/already exist/.test(stderr)) {
     refused();
     throw taken(plan.cluster.name);
   }
-  throw (
-    createFault(output.stderr, plan.cluster.name) ?? new CommandError(createCommand(plan), output)
+  throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster.name);
+}
+
+// Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
+const mountRefused =
+  /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
+
+/** Has kind make it: without our mount, which only saves time, where Docker refuses that. */
+async function create(plan: Plan, work: Work, sh: Sh): Promise<Output> {
+  const output = await sh(createCommand(plan), {seconds: 900});
+  const unmounted = plan.files['kind.yaml'];
+  if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
+    return output;
+  say(
+    work.clock(),
+    'cluster',
+    `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`
+  );
+  await fs.writeFile(path.join(plan.directory, 'kind.yaml'), unmounted, {mode: 0o600});
+  return sh(createCommand(plan), {seconds: 900});
+}
+
+/** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
+async function networkFault(said: string, sh: Sh): Promise<Fault | null> {
+  if (/ip6?tables/.test(said) && /network create|docker network/.test(said))
+    return new Fault(
+      `kind could not make its network ${networkName()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`,
+      {
+        class: 'infrastructure',
+        layer: 'network',
+        hint: `Docker could not set up ip6tables: ${loadModules}`,
+        reproduce: 'ip6tables --table nat --list-rules'
+      }
+    );
+  if (!/IPv6 address/.test(said)) return null;
+  const {stdout} = await sh(networkCommand(), {seconds: 20});
+  return new Fault(
+    `kind made its network ${networkName()} without IPv6: it has only ${subnets(stdout)}`,
+    {
+      class: 'infrastructure',
+      layer: 'network',
+      hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${networkName()}\`).`,
+      reproduce: networkCommand().join(' ')
+    }
   );
 }
 
-function createFault(said: string, name: string): Fault | null {
-  const message =
-    said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+const loadModules = `the kernel may lack modules, which \`modprobe --all ${ip6tablesModules}\` loads.`;
+
+function subnets(said: string): string {
+  try {
+    return subnetsOf(said).join(', ') || 'no subnet';
+  } catch {
+    return 'what Docker does not tell';
+  }
+}
+
+const errorOf = (said: string): string =>
+  said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+
+function createFault(said: string, name: string): Fault {
   // what docker exec says of a container that has ended
   const gone = /exit status 126|is not running|No such container/.test(said);
-  const hint = /IPv6 address/.test(said)
-    ? 'The `kind` network has no IPv6: remove it (`docker network rm kind`) or let Docker do IPv6.'
-    : gone
-      ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
-      : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
-        ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-        : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
-  return new Fault(`kind could not make the cluster ${name}: ${message}`, {
+  const hint = gone
+    ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
+    : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
+      ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
+      : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+  return new Fault(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
     class: 'infrastructure',
     layer: 'node',
     hint,

@@ -23,11 +23,29 @@ export const saveCommand = (images: string[], file?: string): string[] => [
   ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
 ];
 
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
-export const importCommand = (node: string, from: string = '-'): string[] => [
+/** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
+export const usualSnapshotter = 'overlayfs';
+
+// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
+// unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
+export const importCommand = (
+  node: string,
+  from: string = '-',
+  snapshotter: string = usualSnapshotter
+): string[] => [
   ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
-  ...['ctr', '--namespace=k8s.io', 'images', 'import', '--snapshotter=overlayfs', from]
+  ...['ctr', '--namespace=k8s.io', 'images', 'import'],
+  ...[snapshotter === usualSnapshotter ? `--snapshotter=${snapshotter}` : '--no-unpack', from]
 ];
+
+/** The snapshotter that the nodes' containerd is configured with: kind's nodes choose it when they start. */
+export async function findSnapshotter(node: string, sh: Sh): Promise<string> {
+  const {stdout} = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
+    seconds: 30
+  });
+  const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+  return found ?? usualSnapshotter;
+}
 
 // detached: where the registry does not answer, it is the kubelet that says so
 export const pullCommand = (node: string, image: string): string[] => [
@@ -47,19 +65,27 @@ export async function importImages(
   images: string[],
   file: string,
   nodes: string[],
+  snapshotter: string,
   sh: Sh
 ): Promise<void> {
   if (images.length === 0) return;
-  await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
+  await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
   await fs.rm(file, {force: true});
 }
 
-async function importInto(node: string, file: string, images: string[], sh: Sh): Promise<void> {
-  const mounted = importCommand(node, path.posix.join(imagesInNode, path.basename(file)));
+async function importInto(
+  node: string,
+  file: string,
+  images: string[],
+  snapshotter: string,
+  sh: Sh
+): Promise<void> {
+  const inNode = path.posix.join(imagesInNode, path.basename(file));
+  const mounted = importCommand(node, inNode, snapshotter);
   const {code, stderr} = await sh(mounted, {seconds: 600});
   if (code === 0) return;
   const output: Output | null = /no such file|permission denied/i.test(stderr)
-    ? await sh(['cat', file], {into: importCommand(node), seconds: 600}) // the engine is on another machine, or maps users
+    ? await sh(['cat', file], {into: importCommand(node, '-', snapshotter), seconds: 600}) // the engine is on another machine, or maps users
     : null;
   if (output?.code === 0) return;
   throw lost(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);

@@ -31,11 +31,11 @@ const serve = [
 ].join('\n');
 
 // kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
-const unpack = (names: string[]): string =>
+const unpack = (names: string[], snapshotter: string): string =>
   [
     'unpack() {',
     '  local at; at=$(mktemp --directory)',
-    '  ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$1" "$at" &&',
+    `  ctr --namespace=k8s.io images mount --snapshotter=${snapshotter} "$1" "$at" &&`,
     '  ctr --namespace=k8s.io images unmount --rm "$at"',
     '  local code=$?; rmdir "$at"; return $code',
     '}',
@@ -118,10 +118,16 @@ export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promi
 }
 
 /** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
-export const unpackImages = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+export const unpackImages = (
+  cluster: Cluster,
+  snapshotter: string,
+  work: Work,
+  sh: Sh
+): Promise<void> =>
   hurry(
     cluster,
-    node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy']),
+    node =>
+      unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter),
     "Kubernetes' images are unpacked later",
     work,
     sh

@@ -7,6 +7,8 @@ import {CommandError} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
 import type {Checks, Preflight} from '../checks/row.ts';
+import type {Values} from '../inputs/readers.ts';
+import {nodeNames} from '../manifests/kind.ts';
 import {provideChart} from '../phases/chart.ts';
 import {claimName, releaseName} from '../phases/claim.ts';
 import {
@@ -17,7 +19,14 @@ import {
   refuseTaken,
   uncordon
 } from '../phases/cluster.ts';
-import {findLocal, imagesIn, importImages, pullImages, saveImages} from '../phases/images.ts';
+import {
+  findLocal,
+  findSnapshotter,
+  imagesIn,
+  importImages,
+  pullImages,
+  saveImages
+} from '../phases/images.ts';
 import {
   applyCommand,
   applyOnceServed,
@@ -35,6 +44,7 @@ import {
 import {createCrds, installOperator} from '../phases/operator.ts';
 import {deploySamples, readSamples} from '../phases/samples.ts';
 import {provideTool} from '../phases/tools.ts';
+import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
 import type {ImageUser, Plan} from '../plan/plan.ts';
 import {type Known, known} from './known.ts';
 
@@ -99,8 +109,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'cluster',
       needs: ['name'],
-      run: async () => {
-        await createCluster(plan, sh, () => run.save({cluster: null}));
+      run: async work => {
+        await createCluster(plan, work, sh, () => run.save({cluster: null}));
         run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
         await release(run); // from now on its containers show that the name is taken
       }
@@ -112,7 +122,14 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.localImages = await findLocal(wanted, sh);
       }
     },
-    {name: 'containerd', needs: ['name'], run: work => untilContainerd(plan.cluster, work, sh)},
+    {
+      name: 'containerd',
+      needs: ['name'],
+      run: async work => {
+        await untilContainerd(plan.cluster, work, sh);
+        run.snapshotter = await findSnapshotter(plan.cluster.nodes[0] ?? '', sh);
+      }
+    },
     {
       name: 'api',
       needs: ['containerd'],
@@ -129,7 +146,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
         await pullImages(missing, plan.cluster.nodes, sh);
       }
     },
-    {name: 'unpack', needs: ['containerd'], run: work => unpackImages(plan.cluster, work, sh)},
+    {
+      name: 'unpack',
+      needs: ['containerd'],
+      run: work => unpackImages(plan.cluster, known(run.snapshotter, 'snapshotter'), work, sh)
+    },
     // the control plane goes before it: the API server is what everything waits for
     ...images(run, plan, 'operator', ['unpack'], []),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
@@ -230,7 +251,12 @@ export function phases(run: Known, plan: Plan): Phase[] {
 }
 
 /** What all checks work with. */
-const basis = ({sh, ledger}: Known, work: Work): Preflight => ({work, sh, tell: ledger.tell});
+const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
+  work,
+  sh,
+  tell: ledger.tell,
+  nodes: nodeNames('', inputs?.['kind-config'] ?? {}).length
+});
 
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
@@ -268,9 +294,11 @@ function checkPhase<Given>(
   };
 }
 
-/** Sees that the node image can start and the name is free, takes it, and tells post that a cluster is about to be made. */
+/** Sees that a cluster can be made here and its name is free, takes it, and tells post that it is about to be made. */
 async function claim(run: Known, {cluster}: Plan): Promise<void> {
-  const {name} = cluster;
+  const {name, config} = cluster;
+  const {stdout} = await run.sh(endpointCommand, {seconds: 20});
+  refuseElsewhere(stdout.trim(), (config.networking as Values | undefined)?.apiServerAddress);
   await refuseCgroup1(cluster, run.sh);
   run.claim = {name, token: randomUUID()};
   run.save({claim: run.claim});
@@ -298,7 +326,14 @@ function images(run: Known, plan: Plan, user: ImageUser, saved: string[], import
     {
       name: `images: ${user}`,
       needs: [`save: ${user}`, ...imported],
-      run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
+      run: () =>
+        importImages(
+          ours(),
+          file,
+          plan.cluster.nodes,
+          known(run.snapshotter, 'snapshotter'),
+          run.sh
+        )
     }
   ];
 }

@@ -30,6 +30,8 @@ export interface Known {
   plan?: Plan;
   /** The images that the local Docker has, of those that the plan needs. */
   localImages?: Set<string>;
+  /** What the nodes' containerd keeps images in. */
+  snapshotter?: string;
   kubernetes?: string;
   /** The version that the Istio resource asked for in the end. */
   istio?: string;

@@ -9,6 +9,7 @@ import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
+import {ownEnvironment, refuseEnvironment, takeEnvironment} from '../plan/environment.ts';
 import {makePlan, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
 import {annotations} from '../reports/annotations.ts';
@@ -66,6 +67,7 @@ async function job(run: Known): Promise<Ending> {
     throw badInput(
       `checks: found "${core.getInput('checks')}", which leaves no check; accepted is what leaves at least one`
     );
+  refuseEnvironment(process.env);
   run.directory = await privateDirectory(run, inputs['cluster-name']);
   await run.schedule.run(preparations(run));
   if (run.schedule.failed) return 'done';
@@ -117,11 +119,15 @@ async function privateDirectory(run: Known, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
   run.save({work: directory, cleanup: run.inputs?.cleanup});
   await fs.mkdir(directory, {recursive: true, mode: 0o700});
-  process.env.KUBECACHEDIR = path.join(directory, 'kubectl');
-  for (const kind of ['CACHE', 'CONFIG', 'DATA'])
-    process.env[`HELM_${kind}_HOME`] = path.join(directory, 'helm');
+  takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
   return directory;
 }
+
+/** The text of Docker's config.json; nothing where there is none. */
+const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
+  fs
+    .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
+    .catch(() => '');
 
 async function writeFiles(plan: Plan): Promise<void> {
   await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
