@@ -31222,15 +31222,25 @@ function group(title, text) {
 
 /***/ }),
 
-/***/ 1946:
+/***/ 6402:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Q: () => (/* binding */ CommandError),
-/* harmony export */   s: () => (/* binding */ must),
-/* harmony export */   sh: () => (/* binding */ sh)
-/* harmony export */ });
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5260);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  Qd: () => (/* binding */ CommandError),
+  sb: () => (/* binding */ must),
+  sh: () => (/* binding */ sh)
+});
+
+// UNUSED EXPORTS: bounded, canEndWithUs
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
+var exec = __nccwpck_require__(5260);
+;// CONCATENATED MODULE: ./src/base/sh.ts
+
 
 /** A command that ended with another exit code than 0. */
 class CommandError extends Error {
@@ -31252,14 +31262,23 @@ const pipe = (from, into) => [
     ...from,
     ...into
 ];
-// timeout makes a process group and kills it whole; setpriv has the kernel end timeout when Node dies.
-const bounded = (line, seconds) => process.platform === 'linux'
-    ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
+const setpriv = ['setpriv', '--pdeathsig', 'TERM'];
+/** Whether this machine's setpriv can have the kernel end a program with us: that of util-linux can since 2.33, BusyBox's cannot. */
+const canEndWithUs = () => (0,external_node_child_process_namespaceObject.spawnSync)('setpriv', [...setpriv.slice(1), 'true'], { env: process.env, stdio: 'ignore' })
+    .status === 0;
+let asked;
+function endsWithUs() {
+    asked ??= canEndWithUs();
+    return asked;
+}
+/** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
+const bounded = (line, seconds, withUs = endsWithUs()) => process.platform === 'linux'
+    ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
 const sh = async (command, { into, seconds = 600 } = {}) => {
     const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
-    const { exitCode, stdout, stderr } = await _actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H(program, rest, {
+    const { exitCode, stdout, stderr } = await exec/* getExecOutput */.H(program, rest, {
         silent: true,
         ignoreReturnCode: true,
         delay: 500 // a grandchild that keeps the pipes open would cost 10 s
@@ -31288,7 +31307,7 @@ async function must(sh, command, options) {
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
 
 
 
@@ -31331,7 +31350,7 @@ async function until(work, look, { every = 0.3, patience = 15 } = {}) {
 }
 /** Throws what is no command's failure, or has been failing for long. */
 function failedAgain(error, before, now) {
-    if (!(error instanceof _sh_js__WEBPACK_IMPORTED_MODULE_2__/* .CommandError */ .Q))
+    if (!(error instanceof _sh_js__WEBPACK_IMPORTED_MODULE_2__/* .CommandError */ .Qd))
         throw error;
     const failing = { times: (before?.times ?? 0) + 1, since: before?.since ?? now };
     if (failing.times >= failuresInRow && now - failing.since >= failingSeconds)
@@ -31522,11 +31541,11 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
 /* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8417);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1802);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9421);
 
 
 
@@ -31554,1712 +31573,25 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 8417:
+/***/ 3183:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  U: () => (/* binding */ matrix)
+  N4: () => (/* binding */ controlPlaneImage),
+  v9: () => (/* binding */ hasImages),
+  c3: () => (/* binding */ ip6tablesModules),
+  po: () => (/* binding */ kindConfig),
+  cF: () => (/* binding */ kindYaml),
+  h1: () => (/* binding */ merge),
+  eZ: () => (/* binding */ networkCommand),
+  uv: () => (/* binding */ networkName),
+  tJ: () => (/* binding */ nodeNames),
+  i_: () => (/* binding */ subnetsOf),
+  Mo: () => (/* binding */ withImage),
+  W3: () => (/* binding */ withMount)
 });
-
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
-// EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
-var versions_istio = __nccwpck_require__(6618);
-// EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
-;// CONCATENATED MODULE: ./src/versions/cells.ts
-
-
-
-
-/**
- * The cells, at most `max`. In breadth first: every Istio version on its newest Kubernetes comes before any on its
- * second newest, and before any other order of families, so that what a cap leaves out is what is asked for least.
- * Throws a Fault where nothing is left to test.
- */
-function planCells(wanted) {
-    const versions = chooseVersions(wanted);
-    const kubernetes = new Map(versions.map(istio => [istio, clustersFor(istio, wanted.kubernetes)]));
-    const deepest = Math.max(...[...kubernetes.values()].map(list => list.length));
-    const ranks = Array.from({ length: deepest }, (_, rank) => rank);
-    const all = wanted.modes.flatMap(mode => wanted.families.flatMap(families => ranks.flatMap(rank => versions.flatMap(istio => {
-        const version = kubernetes.get(istio)?.[rank];
-        return version ? [cell(istio, version, families, mode, wanted.operator)] : [];
-    }))));
-    const without = versions.filter(istio => kubernetes.get(istio)?.length === 0);
-    const leftOut = [
-        ...without.map(istio => ({ name: `istio-${istio.slice(1)}`, reason: noCluster(istio, wanted) })),
-        ...all.slice(wanted.max).map(({ name }) => ({ name, reason: `more than ${wanted.max}` }))
-    ];
-    if (all.length > 0)
-        return { cells: all.slice(0, wanted.max), leftOut };
-    throw (0,fault/* badInput */.AN)(`kubernetes-versions: found "${wanted.kubernetes}", which leaves nothing to test: ${leftOut.map(({ reason }) => reason).join('; ')}`);
-}
-function cell(istio, kubernetes, families, mode, operator) {
-    return {
-        name: `istio-${istio.slice(1)}-kubernetes-${kubernetes}-${families.join('-')}-${mode}`,
-        istio,
-        kubernetes,
-        'ip-families': families.join(),
-        'dataplane-mode': mode,
-        operator
-    };
-}
-/** The Istio versions asked for, in the operator's order. */
-function chooseVersions({ installable, operator, istio }) {
-    const chosen = istio === 'all'
-        ? installable
-        : istio === 'latest-patches'
-            ? installable.filter(version => version === (0,versions_istio/* newestOf */.su)((0,versions_istio/* minorOf */.Hs)(version), installable))
-            : installable.filter(version => (0,semver.satisfies)(version, istio));
-    if (chosen.length > 0)
-        return chosen;
-    throw (0,fault/* badInput */.AN)(`istio-versions: found "${istio}", which leaves none; accepted is \`latest-patches\`, \`all\`, or a range that holds one of what the Sail Operator ${operator} can install: ${installable.join(', ')}`);
-}
-/** What is asked for by its version is taken as it is; the rest stays within what Istio supports. */
-function clustersFor(istio, asked) {
-    const supported = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
-    if (asked === 'newest')
-        return supported.slice(0, 1);
-    if (asked === 'all')
-        return supported;
-    if (isList(asked))
-        return [
-            ...new Set(asked.split(',').map(one => (0,versions_kubernetes/* chooseKubernetes */.Qt)(one.trim(), 'kubernetes-versions')))
-        ];
-    return supported.filter(version => (0,semver.satisfies)(version, asked));
-}
-function noCluster(istio, { kubernetes }) {
-    const [oldest, newest] = versions_kubernetes/* ranges */.Zz[(0,versions_istio/* minorOf */.Hs)(istio)] ?? [];
-    return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${versions_kubernetes/* kubernetesVersions */.KS.join(', ')})`;
-}
-/** `1.36` or `1.35, 1.36.4`. */
-const isList = (text) => /^\d+\.\d+(\.\d+)?(\s*,\s*\d+\.\d+(\.\d+)?)*$/.test(text);
-/** A range of versions as npm has it, `>=1.29 <1.31`. */
-const isRange = (text) => (0,semver.validRange)(text) !== null && /\d/.test(text);
-
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-// EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
-;// CONCATENATED MODULE: ./src/inputs/matrix.ts
-
-
-
-
-
-
-/** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
-const matrix_readers = {
-    'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
-    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
-    'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value => value === 'latest-patches' || value === 'all' ? true : isRange(value)),
-    'kubernetes-versions': either('`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`', value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))),
-    'ip-families': each(readers/* families */.TJ),
-    'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar')),
-    max: atMost,
-    'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
-    mirror: (0,readers.or)(null, readers/* httpUrl */.q3)
-};
-/** As matrix/action.yml has them; a test holds the two together. */
-const matrixDefaults = {
-    'istio-versions': 'latest-patches',
-    'kubernetes-versions': 'newest',
-    'ip-families': 'ipv4,ipv6',
-    'dataplane-modes': 'sidecar',
-    max: '256'
-};
-const matrixInputNames = Object.keys(matrix_readers);
-/** Reads every input. Throws one Fault of class `input` that names every bad one. */
-function readMatrixInputs() {
-    const problems = [];
-    const inputs = {};
-    for (const name of matrixInputNames) {
-        const value = core/* getInput */.V4(name) || (matrixDefaults[name] ?? '');
-        try {
-            inputs[name] = matrix_readers[name](value);
-        }
-        catch (error) {
-            const accepted = error instanceof Error ? error.message : String(error);
-            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${accepted}`);
-        }
-    }
-    if (problems.length > 0)
-        throw (0,fault/* badInput */.AN)(problems.join('\n'));
-    return inputs;
-}
-function either(what, holds) {
-    return (value) => {
-        if (!holds(value))
-            throw new Error(`accepted is ${what}`);
-        return value;
-    };
-}
-/** Several, with blanks or lines between them; each one once. */
-function each(read) {
-    return (value) => [...new Set(value.split(/\s+/))].map(read);
-}
-/** GitHub makes at most 256 jobs of one matrix. */
-function atMost(value) {
-    const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
-    if (number < 1 || number > 256)
-        throw new Error('accepted is a whole number from 1 to 256');
-    return number;
-}
-
-// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
-var chart = __nccwpck_require__(6188);
-// EXTERNAL MODULE: ./src/phases/tools.ts
-var tools = __nccwpck_require__(9187);
-// EXTERNAL MODULE: ./src/reports/markdown.ts
-var markdown = __nccwpck_require__(8022);
-// EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
-;// CONCATENATED MODULE: ./src/reports/matrix.ts
-
-
-/** A matrix as markdown, for the job summary: each cell, and what was left out and why. Pure. */
-function matrixSummary(operator, cells, leftOut) {
-    const table = cells.map(cell => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(cell.istio), cell.kubernetes, cell['ip-families'], cell['dataplane-mode']));
-    const gone = leftOut.map(({ name, reason }) => `- ${(0,markdown/* code */.aY)(name)}: ${reason}`);
-    return [
-        `## ${matrixHeadline(operator, cells, leftOut)}\n`,
-        '| Istio | Kubernetes | IP families | data plane |\n| --- | --- | --- | --- |',
-        ...table,
-        ...(gone.length === 0 ? [] : ['\n### Left out\n', ...gone]),
-        ''
-    ].join('\n');
-}
-/** What is tested, in one line. */
-const matrixHeadline = (operator, cells, leftOut) => `${(0,words/* count */.U9)(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;
-
-;// CONCATENATED MODULE: ./src/matrix.ts
-
-
-
-
-
-
-
-
-
-
-
-/** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
-async function matrix(sh) {
-    try {
-        const inputs = readMatrixInputs();
-        const { operator, installable } = await operatorOf(inputs, sh);
-        const { cells, leftOut } = planCells({
-            operator,
-            installable,
-            istio: inputs['istio-versions'],
-            kubernetes: inputs['kubernetes-versions'],
-            families: inputs['ip-families'],
-            modes: inputs['dataplane-modes'],
-            max: inputs.max
-        });
-        core/* info */.pq(matrixHeadline(operator, cells, leftOut));
-        for (const { name } of cells)
-            core/* info */.pq(`  ${name}`);
-        for (const { name, reason } of leftOut)
-            core/* info */.pq(`  left out: ${name}: ${(0,log/* oneLine */.TN)(reason)}`);
-        if (leftOut.length > 0)
-            core/* notice */.lm(matrixHeadline(operator, cells, leftOut));
-        core/* setOutput */.uH('matrix', JSON.stringify({ include: cells }));
-        core/* setOutput */.uH('count', cells.length);
-        core/* setOutput */.uH('left-out', JSON.stringify(leftOut));
-        if (process.env.GITHUB_STEP_SUMMARY)
-            await core/* summary */.z.addRaw(matrixSummary(operator, cells, leftOut)).write();
-    }
-    catch (error) {
-        if (!(error instanceof fault/* Fault */.vC))
-            throw error;
-        core/* setFailed */.C1(`${error.message}\n${error.because.hint}`);
-    }
-}
-/** The operator's version and what it can install: of a release that we know without fetching anything. */
-async function operatorOf(inputs, sh) {
-    const asked = inputs['operator-version'];
-    const known = inputs['operator-chart'] === null ? versions_istio/* releases */.D8[asked] : undefined;
-    if (known !== undefined)
-        return { operator: asked, installable: known };
-    const chart = await chartOf(inputs, sh);
-    return { operator: chart.version, installable: chart.offers.map(({ version }) => version) };
-}
-async function chartOf(inputs, sh) {
-    const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
-    await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
-    const start = performance.now();
-    const clock = () => (performance.now() - start) / 1000;
-    const waitFor = (what) => {
-        if (what !== null)
-            (0,log/* say */.cv)(clock(), 'chart', `waiting for ${what}`);
-    };
-    try {
-        await (0,tools/* provideTool */.o)('helm', inputs, sh);
-        return await (0,chart/* provideChart */.I)(inputs, directory, { signal: new AbortController().signal, clock, waitFor }, sh);
-    }
-    finally {
-        await promises_.rm(directory, { recursive: true, force: true });
-    }
-}
-
-
-/***/ }),
-
-/***/ 6188:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  I: () => (/* binding */ provideChart)
-});
-
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
-// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var download = __nccwpck_require__(1959);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
-// EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
-// EXTERNAL MODULE: ./src/base/sh.ts
-var base_sh = __nccwpck_require__(1946);
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
-// EXTERNAL MODULE: ./src/versions/lists.ts
-var lists = __nccwpck_require__(3696);
-;// CONCATENATED MODULE: ./src/versions/chart.ts
-
-
-
-
-/**
- * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
- * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
- */
-function readChart(about, values, crds = '', checkout = '') {
-    const { name, version } = (0,dist/* parse */.qg)(about);
-    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
-    const annotated = readOffers(deployment?.annotations ?? {});
-    const api = (0,lists/* readCrd */._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
-    if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver.lt)(version, '1.0.0'))
-        throw old(version);
-    const entries = (0,lists/* readCheckout */.b$)(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
-    const offers = entries
-        .filter(({ ref, eol }) => ref === null && !eol)
-        .map(({ name }) => annotated.get(name) ?? unnamed(name));
-    return {
-        name,
-        version,
-        image: image ?? null,
-        offers: defaultFirst(offers, api.default),
-        aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
-        endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
-    };
-}
-const plain = (name) => ({ name, ref: null, eol: false });
-const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
-/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
-function defaultFirst(offers, name) {
-    const first = offers.filter(({ version }) => version === name);
-    return [...first, ...offers.filter(({ version }) => version !== name)];
-}
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations) {
-    const offers = new Map();
-    for (const [key, image] of Object.entries(annotations)) {
-        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-        if (tag === undefined || !(0,lists/* isName */.Eo)(tag))
-            continue;
-        const version = tag.replaceAll('_', '.');
-        offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
-    }
-    return offers;
-}
-// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
-const old = (version) => (0,base_fault/* badInput */.AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
-
-;// CONCATENATED MODULE: ./src/versions/operator.ts
-
-
-/** The release to install, of those published: a whole version, or a minor's newest. Throws a Fault that lists them. */
-function chooseOperator(asked, published) {
-    const exact = (0,semver.valid)(asked) !== null;
-    const chosen = exact
-        ? published.find(version => version === asked)
-        : (0,semver.maxSatisfying)(published, `~${asked}.0`);
-    if (chosen)
-        return chosen;
-    const all = published.filter(version => (0,semver.gte)(version, '1.0.0')).sort(semver.rcompare);
-    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all.join(', ')}, or the minor of one`);
-}
-
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-;// CONCATENATED MODULE: ./src/phases/chart.ts
-
-
-
-
-
-
-
-
-
-
-
-
-/** Finds or fetches the chart, holds it to its digest, and reads it. */
-async function provideChart(inputs, directory, work, sh) {
-    const { file, url } = await locate(inputs, directory, work, sh);
-    const archive = url !== null || !(await isDirectory(file));
-    try {
-        const [about, values] = await Promise.all([
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-            (0,base_sh/* must */.s)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-            archive ? (0,base_sh/* must */.s)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-        ]);
-        const { name } = (0,dist/* parse */.qg)(about);
-        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, name) : file, 'crds');
-        const [api, checkout] = await Promise.all([
-            textOf(external_node_path_.join(crds, 'sailoperator.io_istios.yaml')),
-            archive ? '' : textOf(external_node_path_.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
-        ]);
-        const chart = readChart(about, values, api, checkout);
-        return { path: file, url, crds, ...chart };
-    }
-    catch (error) {
-        const given = inputs['operator-chart'];
-        if (!(error instanceof base_sh/* CommandError */.Q) || given === null)
-            throw error;
-        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
-    }
-}
-/** A file's text; nothing where there is none. */
-const textOf = async (file) => promises_.readFile(file, 'utf8').catch(() => '');
-const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
-async function locate(inputs, directory, work, sh) {
-    const given = inputs['operator-chart'];
-    if (given !== null && !given.includes('://'))
-        return { file: given, url: null };
-    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
-    const url = (0,download/* mirrored */.VV)(wanted.url, inputs.mirror);
-    const file = await pull(url, directory, work, sh);
-    const [found = ''] = (await (0,base_sh/* must */.s)(sh, ['sha256sum', file])).split(/\s/);
-    if (wanted.sha256 !== null && found !== wanted.sha256)
-        throw (0,download/* wrongChecksum */.ZC)(url, wanted.sha256, found);
-    return { file, url: wanted.url };
-}
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
-/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
-async function pull(url, directory, work, sh) {
-    let again = 2;
-    return (0,wait/* until */.T)(work, async () => {
-        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
-        if (output.code === 0)
-            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
-        const said = output.stderr.trim();
-        if (passing.test(said) && again-- > 0)
-            return {
-                is: 'waiting',
-                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
-            };
-        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${url}`
-        });
-        return { is: 'lost', fault };
-    }, { every: 2 });
-}
-/** The URL and digest of a released chart. */
-async function released({ 'operator-version': asked, mirror }) {
-    const exact = (0,semver.valid)(asked) !== null;
-    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
-    if (known !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
-    const published = await readIndex(mirror);
-    const version = chooseOperator(asked, Object.keys(published));
-    return { url: (0,pins/* chartUrl */.oH)(version), sha256: published[version] ?? null };
-}
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
-async function readIndex(mirror) {
-    const url = (0,download/* mirrored */.VV)(pins/* chartIndex */.HJ, mirror);
-    try {
-        const { entries } = (0,dist/* parse */.qg)(await (0,download/* downloadText */.mR)(url));
-        const releases = entries['sail-operator'] ?? [];
-        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
-    }
-    catch (error) {
-        if (!(error instanceof base_fault/* Fault */.vC))
-            throw error;
-        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
-        return pins/* charts */.eg;
-    }
-}
-
-
-/***/ }),
-
-/***/ 1780:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   cB: () => (/* binding */ claimName),
-/* harmony export */   "do": () => (/* binding */ releaseName)
-/* harmony export */ });
-/* unused harmony export claimVolume */
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1946);
-
-
-// kind looks whether a name is free, pulls its image, makes the containers, and deletes by name when that fails: two that
-// start at once may both find it free, and one then deletes the other's. Docker makes one volume of a name, and gives it
-// to everyone else who asks for it, with the labels of the first: they tell whose it is. It needs no image.
-const label = 'dual-stack-check.claim';
-/** The volume that stands for a name while its cluster is being made; one that is left over was a run's that was cut off. */
-const claimVolume = (name) => `${name}.dual-stack-check-claim`;
-const claimCommand = (name, token) => [
-    ...['docker', 'volume', 'create', '--label', `${label}=${token}`, claimVolume(name)]
-];
-const ownerCommand = (name) => [
-    ...['docker', 'volume', 'inspect', '--format', `{{index .Labels "${label}"}}`, claimVolume(name)]
-];
-/** Takes a name for the one who has this token, for all who ask the same Docker. Throws a Fault when somebody else has it. */
-async function claimName(name, token, sh) {
-    for (let again = 3;; again--) {
-        await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .must */ .s)(sh, claimCommand(name, token), { seconds: 60 });
-        const owner = await sh(ownerCommand(name), { seconds: 60 });
-        if (owner.code === 0 && owner.stdout.trim() === token)
-            return;
-        if (owner.code === 0)
-            throw claimed(name);
-        if (again === 0)
-            throw new _base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .CommandError */ .Q(ownerCommand(name), owner); // else its owner has released it in between
-    }
-}
-/** Gives a name back; somebody else's claim stays. */
-async function releaseName(name, token, sh) {
-    const owner = await sh(ownerCommand(name), { seconds: 60 });
-    if (owner.code === 0 && owner.stdout.trim() === token)
-        await sh(['docker', 'volume', 'rm', claimVolume(name)], { seconds: 60 });
-}
-const claimed = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .badInput */ .AN)(`cluster-name: found "${name}", of which another run on this Docker host is making a cluster; accepted is a name that is free, or none (where no other run is under way, one was cut off: \`docker volume rm ${claimVolume(name)}\` frees the name)`);
-
-
-/***/ }),
-
-/***/ 7212:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   n: () => (/* binding */ cleanUp)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8500);
-/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1780);
-/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7538);
-
-
-
-
-
-
-
-/** Post: deletes the cluster that this run made, and what it wrote for itself. */
-async function cleanUp(state, sh) {
-    const { cluster, work, cleanup, result } = state;
-    const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
-    if (cluster !== null && keep) {
-        for (const command of state.undo)
-            await sh(command, { seconds: 20 });
-        await release(state, sh);
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
-        return;
-    }
-    if (cluster !== null)
-        await deleteCluster(cluster, state, sh);
-    await release(state, sh);
-    if (work !== null)
-        await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm(work, { recursive: true, force: true });
-}
-async function release({ claim }, sh) {
-    if (claim !== null)
-        await (0,_claim_js__WEBPACK_IMPORTED_MODULE_5__/* .releaseName */ ["do"])(claim.name, claim.token, sh);
-}
-/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
-async function isAnother(name, { containers }, sh) {
-    if (containers.length === 0)
-        return false;
-    const found = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
-    return found.some(id => !containers.includes(id));
-}
-async function deleteCluster(name, state, sh) {
-    const { made, work, kind } = state;
-    if (kind !== null)
-        process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
-    if (await isAnother(name, state, sh)) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
-        return;
-    }
-    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
-    if (!made) {
-        await sh(command, { seconds: 120 });
-        await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
-    }
-    const { code, stderr } = await sh(command, { seconds: 120 });
-    if (code === 0)
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
-    else
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
-}
-
-
-/***/ }),
-
-/***/ 7538:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   G_: () => (/* binding */ refuseCgroup1),
-/* harmony export */   Ir: () => (/* binding */ refuseTaken),
-/* harmony export */   Jz: () => (/* binding */ uncordon),
-/* harmony export */   Kq: () => (/* binding */ cordon),
-/* harmony export */   Mz: () => (/* binding */ containersOf),
-/* harmony export */   Xn: () => (/* binding */ createCluster),
-/* harmony export */   gu: () => (/* binding */ createCommand),
-/* harmony export */   x3: () => (/* binding */ deleteCommand)
-/* harmony export */ });
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1946);
-/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1130);
-
-
-
-
-const createCommand = ({ cluster, directory }) => [
-    ...['kind', 'create', 'cluster', '--name', cluster.name],
-    ...(cluster.image === null ? [] : ['--image', cluster.image]),
-    ...[
-        '--config',
-        node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, 'kind.yaml'),
-        '--kubeconfig',
-        `${cluster.kubeconfig}.kind`,
-        '--wait',
-        '0s'
-    ]
-];
-const deleteCommand = (name, kubeconfig) => [
-    'kind',
-    'delete',
-    'cluster',
-    '--name',
-    name,
-    '--kubeconfig',
-    kubeconfig
-];
-/** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
-async function containersOf(name, sh) {
-    const filter = `label=io.x-k8s.kind.cluster=${name}`;
-    const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
-    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
-}
-/** Throws a Fault when a cluster of that name exists: it is somebody else's. */
-async function refuseTaken(name, sh) {
-    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
-    if (clusters.includes(name))
-        throw taken(name);
-}
-const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
-/** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
-async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
-    if (!needsCgroup2)
-        return;
-    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['docker', 'info', '--format', '{{json .}}'], { seconds: 20 });
-    const { CgroupVersion: version } = JSON.parse(said);
-    if (version !== '1')
-        return;
-    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
-}
-/** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
-async function createCluster(plan, sh, refused) {
-    const output = await sh(createCommand(plan), { seconds: 900 });
-    if (output.code === 0)
-        return;
-    if (/already exist/.test(output.stderr)) {
-        refused();
-        throw taken(plan.cluster.name);
-    }
-    throw (createFault(output.stderr, plan.cluster.name) ?? new _base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .CommandError */ .Q(createCommand(plan), output));
-}
-function createFault(said, name) {
-    const message = said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
-    // what docker exec says of a container that has ended
-    const gone = /exit status 126|is not running|No such container/.test(said);
-    const hint = /IPv6 address/.test(said)
-        ? 'The `kind` network has no IPv6: remove it (`docker network rm kind`) or let Docker do IPv6.'
-        : gone
-            ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
-            : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
-                ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-                : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
-    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${message}`, {
-        class: 'infrastructure',
-        layer: 'node',
-        hint,
-        ...(gone && { headline: 'The node’s container ended while the cluster was made' }),
-        reproduce: `kind create cluster --name ${name} --retain`
-    });
-}
-/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
-async function cordon(cluster, work, sh) {
-    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .controlPlane */ .mM)(cluster)];
-    await (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
-}
-async function uncordon(cluster, sh) {
-    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .must */ .s)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_3__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
-}
-
-
-/***/ }),
-
-/***/ 1130:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Fg: () => (/* binding */ unpackImages),
-/* harmony export */   J2: () => (/* binding */ skipDetection),
-/* harmony export */   P4: () => (/* binding */ untilServices),
-/* harmony export */   Vq: () => (/* binding */ untilApi),
-/* harmony export */   eZ: () => (/* binding */ untilSucceeds),
-/* harmony export */   mM: () => (/* binding */ controlPlane),
-/* harmony export */   mt: () => (/* binding */ untilContainerd)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6184);
-
-
-
-/** A bash script that ends when a command has succeeded. */
-const once = (command) => `until ${command}; do sleep 0.2; done`;
-const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
-const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
-// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
-const letIn = [
-    'cd /etc/kubernetes',
-    once('(: < /dev/tcp/localhost/6443)'),
-    once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
-    once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
-    'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
-].join('\n');
-// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
-const serve = [
-    'cd /etc/kubernetes',
-    "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
-    'case $address in *:*) address="[$address]";; esac',
-    once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
-].join('\n');
-// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
-const unpack = (names) => [
-    'unpack() {',
-    '  local at; at=$(mktemp --directory)',
-    '  ctr --namespace=k8s.io images mount --snapshotter=overlayfs "$1" "$at" &&',
-    '  ctr --namespace=k8s.io images unmount --rm "$at"',
-    '  local code=$?; rmdir "$at"; return $code',
-    '}',
-    'images=$(ctr --namespace=k8s.io images list --quiet) code=0',
-    `for name in ${names.join(' ')}; do`,
-    '  unpack "$(grep --max-count=1 "/$name[-:]" <<<"$images")" || code=$?',
-    'done',
-    'exit $code'
-].join('\n');
-// in the order of need
-const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
-// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
-// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
-// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
-// libcni writes what a plugin reads without spaces.
-const skipDad = [
-    'set -e; shopt -s failglob; cd /etc/cni/net.d',
-    "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
-    "cat >/opt/cni/bin/skip-dad <<'END'",
-    '#!/bin/bash',
-    "read -rd '' config",
-    `version='"cniVersion":"[^"]+"'`,
-    '[[ $config =~ $version ]]',
-    'at=/proc/sys/net/ipv6/conf',
-    '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
-    'echo "{$BASH_REMATCH}"',
-    'END',
-    'chmod 755 /opt/cni/bin/skip-dad',
-    'for file in *.conflist; do',
-    '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
-    '  mv "$file.new" "$file"',
-    'done'
-].join('\n');
-const controlPlane = ({ name }) => `${name}-control-plane`;
-const runsControlPlane = (node) => /-control-plane\d*$/.test(node);
-const inNode = (node, script) => [
-    ...['docker', 'exec', node, 'bash', '-c', script]
-];
-/** Runs a command until it succeeds. Its standard output. */
-const untilSucceeds = (command, what, work, sh) => (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
-    const { code, stdout } = await sh(command, { seconds: 20 });
-    return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
-});
-/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-const untilInNode = (node, script, what, work, sh) => untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
-/** Waits until every node's containerd answers, which is long before kubeadm is done. */
-async function untilContainerd({ nodes }, work, sh) {
-    for (const node of nodes)
-        await untilInNode(node, containerdUp, 'containerd', work, sh);
-}
-/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
-async function untilApi(cluster, work, sh) {
-    const node = controlPlane(cluster);
-    await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
-    const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
-    const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
-    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, kubeconfig, { mode: 0o600 });
-    const version = await untilInNode(node, letIn, 'the API server', work, sh);
-    return JSON.parse(version).gitVersion;
-}
-/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
-async function untilServices(cluster, work, sh) {
-    await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
-}
-/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
-const unpackImages = (cluster, work, sh) => hurry(cluster, node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy']), "Kubernetes' images are unpacked later", work, sh);
-/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
-const skipDetection = (cluster, work, sh) => hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
-/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
-async function hurry({ nodes }, script, otherwise, work, sh) {
-    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
-    const failed = outputs.find(({ code }) => code !== 0);
-    if (failed)
-        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
-}
-
-
-/***/ }),
-
-/***/ 9187:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   o: () => (/* binding */ provideTool)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3002);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1946);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
-
-
-
-
-
-
-
-
-
-const versionCommands = {
-    kind: ['kind', 'version'],
-    kubectl: ['kubectl', 'version', '--client'],
-    helm: ['helm', 'version', '--short']
-};
-/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
-async function provideTool(name, inputs, sh) {
-    const asked = inputs[`${name}-version`];
-    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
-    if (asked !== 'path')
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .addPath */ .fM(directory);
-    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .s)(sh, versionCommands[name], { seconds: 30 });
-    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
-}
-async function onPath(name) {
-    const file = await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
-    if (file !== '')
-        return node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file);
-    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name].version}\``);
-}
-async function cached(name, version, mirror) {
-    const found = _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .find */ .I6(name, version.slice(1)); // the tool cache wants no leading v
-    return found === '' ? fetchTool(name, version, mirror) : found;
-}
-async function fetchTool(name, version, mirror) {
-    const { url, checksumSuffix } = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
-    const from = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .mirrored */ .VV)(url(version, architecture()), mirror);
-    const sum = pinned(name, version, mirror) ??
-        (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .parseChecksum */ .tB)(await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadText */ .mR)(from + checksumSuffix), from + checksumSuffix);
-    const file = await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadVerified */ .nz)(from, sum);
-    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
-    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.chmod(program, 0o755);
-    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .cacheFile */ .NJ(program, name, name, version.slice(1));
-    await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .rmRF */ .Yz(file);
-    return directory;
-}
-/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
-function pinned(name, version, mirror) {
-    const pin = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
-    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
-}
-async function unpacked(archive, name) {
-    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .extractTar */ .nN(archive);
-    return node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, `linux-${architecture()}`, name);
-}
-function architecture() {
-    if (process.arch === 'arm64')
-        return 'arm64';
-    if (process.arch === 'x64')
-        return 'amd64';
-    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
-}
-
-
-/***/ }),
-
-/***/ 3118:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   G: () => (/* binding */ openState),
-/* harmony export */   u: () => (/* binding */ readState)
-/* harmony export */ });
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
-
-const none = {
-    cluster: null,
-    made: false,
-    containers: [],
-    claim: null,
-    work: null,
-    kind: null,
-    undo: [],
-    cleanup: 'always',
-    result: 'error'
-};
-/** Marks this process's successor as post, and starts with nothing made. */
-function openState() {
-    const state = { ...none };
-    const save = (change) => {
-        Object.assign(state, change);
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('run', JSON.stringify(state)); // of a name written twice the last stands
-    };
-    save({});
-    return save;
-}
-/** What main said; null when this process is main. */
-function readState() {
-    const saved = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('run');
-    return saved === '' ? null : { ...none, ...JSON.parse(saved) };
-}
-
-
-/***/ }),
-
-/***/ 8022:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   EU: () => (/* binding */ fence),
-/* harmony export */   Qq: () => (/* binding */ text),
-/* harmony export */   aY: () => (/* binding */ code),
-/* harmony export */   nM: () => (/* binding */ row)
-/* harmony export */ });
-/* unused harmony export cell */
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
-
-/**
- * Foreign text as markdown that says the same and does nothing: every word that is more than
- * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
- * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
- */
-const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .spans */ .iV)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most))
-    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
-    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
-/** Foreign text as a code span, one line. */
-function code(foreign, most = 200) {
-    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most);
-    if (content === '')
-        return '(empty)';
-    const mark = '`'.repeat(longestRun(content) + 1);
-    const space = /^`|`$/.test(content) ? ' ' : '';
-    return `${mark}${space}${content}${space}${mark}`;
-}
-/** Foreign text as a code block, its lines kept. */
-function fence(foreign, most = 4000) {
-    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .plain */ .pj)(foreign.slice(0, most)).trimEnd();
-    const cut = foreign.length > most ? '\n…' : '';
-    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
-    return `${mark}\n${content}${cut}\n${mark}`;
-}
-/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
-const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
-/** A table's row. */
-const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
-/** Letters, a number, a version, a mark between words: what can never be markup. */
-const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
-/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
-const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
-const prose = (words) => words
-    .split(' ')
-    .map(word => {
-    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
-    return inner === '' || harmless.test(inner) ? word : `${before}${code(inner)}${after}`;
-})
-    .join(' ');
-/** Two code spans side by side would be read as one longer mark. */
-const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
-const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
-
-
-/***/ }),
-
-/***/ 4062:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   $Q: () => (/* binding */ clip),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   iV: () => (/* binding */ spans),
-/* harmony export */   l9: () => (/* binding */ carriedOver),
-/* harmony export */   n8: () => (/* binding */ line),
-/* harmony export */   p0: () => (/* binding */ duration),
-/* harmony export */   pj: () => (/* binding */ plain),
-/* harmony export */   zO: () => (/* binding */ familyNames)
-/* harmony export */ });
-/* unused harmony export familyOf */
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
-
-/** Foreign text, numbers and addresses in words that people read. Pure. */
-/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
-const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
-const plain = (foreign) => (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
-    .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(unwanted, '')
-    .replace(/\p{Cs}/gu, '\ufffd');
-/** Foreign text as one line of at most so many characters. */
-const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
-    .replace(/\s+/g, ' ')
-    .trim(), most);
-/** The text's beginning, with … where more was left out. Never half a character. */
-const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
-/** What people write between backticks is code; the rest is prose. */
-const spans = (text) => text
-    .split(/`([^`]+)`/)
-    .map((part, index) => ({ code: index % 2 === 1, text: part }))
-    .filter(span => span.text !== '');
-/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
-function duration(seconds) {
-    if (seconds > 0 && seconds < 0.0995)
-        return `${Math.round(1000 * seconds)} ms`;
-    if (seconds < 1)
-        return `${Number(seconds.toFixed(2))} s`;
-    if (seconds < 9.95)
-        return `${Number(seconds.toFixed(1))} s`;
-    const whole = Math.round(seconds);
-    if (whole < 100)
-        return `${whole} s`;
-    const rest = whole % 60;
-    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
-}
-/** `1 check`, `2 checks`. */
-const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
-function familyOf(address) {
-    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
-    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
-        return 'ipv4';
-    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
-}
-/** The family that really carried an answer, where it is not the one that was asked. */
-function carriedOver(check) {
-    const asked = familyOf(check.address) ?? check.family;
-    const took = (check.upstream ?? '').split(', ').map(familyOf);
-    const [carried = null] = took;
-    const alike = took.every(family => family === carried);
-    return asked !== null && alike && asked !== carried ? carried : null;
-}
-
-
-/***/ }),
-
-/***/ 6689:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   J: () => (/* binding */ ownFiles),
-/* harmony export */   a: () => (/* binding */ files)
-/* harmony export */ });
-/** What a results directory holds, and nothing else. */
-const files = {
-    results: 'results.json',
-    junit: 'junit.xml',
-    summary: 'summary.md',
-    report: 'report.html',
-    script: 'reproduce.sh',
-    diagnostics: 'diagnostics'
-};
-const ownFiles = Object.values(files);
-
-
-/***/ }),
-
-/***/ 1802:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ run)
-});
-
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
-// EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
-;// CONCATENATED MODULE: ./src/results/results.ts
-/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
-const schema = 1;
-/** From the ground up. The first layer that does not hold is the broken one. */
-const results_layers = [
-    'runner',
-    'network',
-    'node',
-    'operator',
-    'control-plane',
-    'workload',
-    'service',
-    'endpoints',
-    'dns',
-    'cluster',
-    'proxy',
-    'echo',
-    'path',
-    'mtls',
-    'failover',
-    'uninstall'
-];
-const failureClasses = (/* unused pure expression or super */ null && ([
-    'input',
-    'infrastructure',
-    'operator',
-    'istio',
-    'connectivity',
-    'timeout',
-    'cancelled',
-    'internal'
-]));
-/** True when the check holds, at the first try or a later one. */
-const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
-
-// EXTERNAL MODULE: ./src/base/sh.ts
-var base_sh = __nccwpck_require__(1946);
-;// CONCATENATED MODULE: ./src/base/kube.ts
-
-
-/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
-async function get(sh, kinds, ...scope) {
-    const text = await (0,base_sh/* must */.s)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
-    const found = JSON.parse(text);
-    return found.items ?? [found];
-}
-/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
-const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
-/** Those of one kind, and of one namespace where it is given. */
-const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
-const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
-const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
-const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
-/** The first address of a family. */
-const ofFamily = (addresses, wanted) => addresses.find(address => family(address) === wanted);
-const addressFamily = family;
-const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, or the kubelet, says when another try will say the same
-const finalMessage = /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
-/**
- * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
- * One crash is none: on healthy runs a program that came before what it needs crashed once.
- */
-function troubles(pods) {
-    return pods
-        .filter(pod => !isReady(pod))
-        .flatMap(pod => {
-        const { name, namespace } = pod.metadata;
-        const { containers, initContainers = [] } = pod.spec;
-        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
-        const waiting = [...initContainerStatuses, ...containerStatuses]
-            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
-            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
-        const scheduled = condition('PodScheduled', conditions);
-        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
-        if (!found)
-            return [];
-        const { reason = '', message = '' } = found;
-        return [
-            {
-                pod: name,
-                namespace,
-                reason,
-                message,
-                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
-                    null,
-                final: pullFailed.test(reason) && finalMessage.test(message)
-            }
-        ];
-    });
-}
-// the registry did not answer, or would not: nobody's mistake in this run
-const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
-/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-function troubleFault({ pod, namespace, reason, message, image, final }, who) {
-    const pull = pullFailed.test(reason);
-    const registry = pull && !final && registryDown.test(message);
-    const unschedulable = reason === 'Unschedulable';
-    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-        class: registry || unschedulable ? 'infrastructure' : who.class,
-        layer: who.layer,
-        hint: pull
-            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
-            : unschedulable
-                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
-                : 'See the logs of that container in diagnostics/.',
-        headline: pull
-            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
-            : unschedulable
-                ? `There is no room for the pods of ${namespace}`
-                : `A pod of ${namespace} does not start: ${reason}`,
-        reproduce: `kubectl describe pods -n ${namespace}`
-    });
-}
-/** Turns trouble into what a wait does about it. */
-function lookAtTrouble(pods, who) {
-    const found = troubles(pods);
-    const worst = found.find(({ final }) => final) ?? found[0];
-    if (!worst)
-        return null;
-    const fault = troubleFault(worst, who);
-    return worst.final
-        ? { is: 'lost', fault }
-        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
-}
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./src/manifests/samples.ts
-
-
-const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
-const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
-    namespace,
-    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
-    app: 'tcp-echo'
-}));
-/** The documentation's four samples. */
-const samples = [...servers, client];
-/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
-const plainNamespace = 'plain';
-/** Namespace and app of every workload that the checks use. */
-const workloads = [
-    ...samples,
-    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
-].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
-/** Our own counterparts of the documentation's files, by their names there. */
-const builtIn = (images) => ({
-    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
-    'sleep/sleep.yaml': sleep(images.client)
-});
-/** A namespace, the label that asks for sidecars where there is one, and more labels. */
-const namespaceYaml = (name, label, more = {}) => {
-    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
-    return (0,dist/* stringify */.As)({
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
-    });
-};
-/** The dual-stack pods once more, by one family alone: only so is each family proven. */
-const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
-/** Client and server without sidecars. */
-const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
-/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
-function splitManifests(text, namespace, image) {
-    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
-    for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
-        const [error] = document.errors;
-        if (error)
-            throw (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
-        if (!(0,dist/* isMap */.jh)(document.contents))
-            continue; // nothing between two separators
-        document.setIn(['metadata', 'namespace'], namespace);
-        const containers = document.getIn(['spec', 'template', 'spec', 'containers']);
-        for (const container of (0,dist/* isSeq */.oP)(containers) ? containers.items : []) {
-            if (image !== null)
-                container.set('image', image);
-            split.images.push(String(container.get('image')));
-        }
-        if ((0,dist/* isSeq */.oP)(containers))
-            split.pods.push(workloadOf(document, namespace));
-        const into = (0,dist/* isSeq */.oP)(containers)
-            ? split.workloads
-            : ofCrd.test(String(document.get('apiVersion')))
-                ? split.resources
-                : split.early;
-        into.push(document.toString({ directives: false }));
-    }
-    return split;
-}
-/** API groups whose CRDs come with the operator, or before the run. */
-const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
-function workloadOf(document, namespace) {
-    const text = (...path) => String(document.getIn(path) ?? '');
-    return {
-        namespace,
-        kind: text('kind'),
-        name: text('metadata', 'name'),
-        app: text('spec', 'template', 'metadata', 'labels', 'app'),
-        pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
-    };
-}
-const service = (name, policy, families) => (0,dist/* stringify */.As)({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, labels: { app: 'tcp-echo', service: name } },
-    spec: {
-        ipFamilyPolicy: policy,
-        ipFamilies: families,
-        ports: [
-            { name: 'tcp', port: 9000 },
-            { name: 'tcp-other', port: 9001 }
-        ],
-        selector: { app: 'tcp-echo' }
-    }
-});
-const echo = (policy, families, image) => [
-    service('tcp-echo', policy, families),
-    deployment('tcp-echo', { version: 'v1' }, {
-        containers: [
-            {
-                name: 'tcp-echo',
-                image,
-                imagePullPolicy: 'IfNotPresent',
-                args: ['9000,9001,9002', 'hello'],
-                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
-            }
-        ]
-    })
-].join('---\n');
-const sleep = (image) => deployment('sleep', {}, {
-    terminationGracePeriodSeconds: 0,
-    containers: [
-        {
-            name: 'sleep',
-            image,
-            imagePullPolicy: 'IfNotPresent',
-            command: ['/bin/sleep', 'infinity']
-        }
-    ]
-});
-const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: app },
-    spec: {
-        replicas: 1,
-        selector: { matchLabels: { app, ...labels } },
-        template: { metadata: { labels: { app, ...labels } }, spec: pod }
-    }
-});
-
-;// CONCATENATED MODULE: ./src/base/group.ts
-/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
-function groupBy(values, keyOf) {
-    const groups = new Map();
-    for (const value of values) {
-        const group = groups.get(keyOf(value));
-        if (group)
-            group.push(value);
-        else
-            groups.set(keyOf(value), [value]);
-    }
-    return groups;
-}
-
-;// CONCATENATED MODULE: ./src/checks/probe.ts
-
-
-// Standard input is held until the answer is there: an early half-close loses plaintext answers,
-// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
-// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
-// A probe that fails once has failed: its other turns are not taken.
-const script = `
-limit=$1 times=$2 row=0; shift 2
-file=$(mktemp); trap 'rm -f $file $file.*' EXIT
-while [ $# -gt 0 ]; do
-  word=$1 address=$2 port=$3 n=0; shift 3
-  while [ $n -lt $times ]; do
-    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
-    read -r start _ </proc/uptime
-    { echo "$word"
-      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
-    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
-    read -r end _ </proc/uptime
-    answer=$(head -n 1 $file | cut -c 1-200)
-    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
-    [ "$answer" = "hello $word" ] || break
-  done
-  row=$((row + 1))
-done`;
-/** Has no sidecar. */
-const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
-/** Has one. */
-const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
-/** Runs a shell script, given next, in a client. */
-const inClient = ({ namespace, deployment, container }) => [
-    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
-    ...['--container', container, '--', 'sh', '-c']
-];
-/**
- * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
- * Throws CommandError when that cannot run.
- */
-async function ask({ sh, work }, client, probes, times, seconds) {
-    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
-    const limit = Math.max(1, Math.ceil(seconds));
-    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
-    const answers = parseAnswers(output.stdout, work.clock());
-    const byRow = groupBy(answers, ({ row }) => row);
-    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
-    const whole = byProbe.every((taken, row) => taken.length === times ||
-        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
-    if (!whole)
-        throw new base_sh/* CommandError */.Q(command, output); // cut off
-    return byProbe;
-}
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
-function parseAnswers(text, now) {
-    const lines = text.split('\n').filter(line => line !== '');
-    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
-    const last = Number(found.at(-1)?.[3]);
-    return found.map(([, row, start, end, peers = '', text = '']) => ({
-        row: Number(row),
-        text: text.trim(),
-        at: Number((now - (last - Number(start))).toFixed(2)),
-        seconds: Number((Number(end) - Number(start)).toFixed(2)),
-        peers: peers
-            .split(',')
-            .filter(peer => peer !== '')
-            .map(parsePeer)
-    }));
-}
-/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
-function parsePeer(text) {
-    const [hex = ''] = text.split(':');
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
-    if (bytes.length === 4)
-        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
-    const groups = bytes
-        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
-        .filter(group => group !== '');
-    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
-    if (mapped)
-        return bytes
-            .slice(12)
-            .map(byte => Number.parseInt(byte, 16))
-            .join('.');
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
-}
-/** Answers as the attempts of a check. */
-const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
-/** The command that shows a probe by hand. */
-function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
-    const asked = lookUp === undefined ? address : '"$0"';
-    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
-}
-
-;// CONCATENATED MODULE: ./src/checks/prove.ts
-
-
-/** How often an address must answer, each time. */
-const times = 5;
-/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
-const settling = 5;
-/**
- * Proves that every probe is answered each time; those to the same pods go one after the other.
- * `retries` are for who comes first, while the mesh settles.
- */
-async function prove(client, proofs, checking, retries = 0) {
-    const lanes = groupBy(proofs, ({ pods }) => pods.join());
-    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
-}
-async function proveLane(client, lane, checking, retries) {
-    const { plan, tell } = checking;
-    const past = new Map();
-    let open = lane;
-    for (let retry = 0; open.length > 0; retry++) {
-        const probes = open.map(({ probe }) => probe);
-        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
-        for (const [at, proof] of open.entries())
-            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
-        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
-        const mayRetry = retry < retries && spent < settling;
-        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
-        open = open.filter((proof, at) => {
-            const finding = findings[at];
-            if (finding?.verdict === 'failed' && mayRetry)
-                return true;
-            if (finding)
-                tell(proof.row.id, finding);
-            return false;
-        });
-    }
-}
-function judge({ row, probe, pods }, client, answers, attempts) {
-    const wrong = answers.filter(({ text }) => text !== row.expected);
-    const upstreams = [
-        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
-    ];
-    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
-    const passed = wrong.length === 0;
-    return {
-        observed,
-        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
-        reason: passed
-            ? null
-            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
-        address: probe.address,
-        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
-        attempts,
-        reproduce: reproduceProbe(client, probe)
-    };
-}
-const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
-const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
-
-;// CONCATENATED MODULE: ./src/checks/row.ts
-/** A row with what most rows share. */
-function row(layer, id, title, expected, more = {}) {
-    const [, target = ''] = id.split('/');
-    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
-}
-/** Passed where the two are the same, else failed. */
-function compare(expected, observed, more = {}) {
-    const passed = expected === observed;
-    return {
-        observed,
-        verdict: passed ? 'passed' : 'failed',
-        reason: passed ? null : `${observed} instead of ${expected}`,
-        ...more
-    };
-}
-const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
-
-;// CONCATENATED MODULE: ./src/checks/echo.ts
-
-
-
-
-
-const families = ['ipv4', 'ipv6'];
-const word = (target) => target.replace('-', ''); // as the documentation spells it
-const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
-const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-/** The documented echoes by name, then each ClusterIP by its literal address. */
-const echo_echo = {
-    layer: 'echo',
-    grid: { title: 'Service', named: true },
-    blame: {
-        class: 'connectivity',
-        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
-        headline: family => `Services do not answer${family && ` over ${family}`}`,
-        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
-    },
-    rows: servers.flatMap(({ namespace: target }) => [
-        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
-        ...families
-            .filter(family => target === 'dual-stack' || target === family)
-            .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
-    ]),
-    look: async (checking, asked) => {
-        const proofs = [];
-        for (const row of asked) {
-            const pods = podIps(checking, row.target);
-            const address = row.family === null
-                ? `tcp-echo.${row.target}`
-                : clusterIp(checking, row.target, 'tcp-echo', row.family);
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.expected.replace('hello ', ''),
-                        address,
-                        port: 9000,
-                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
-                    },
-                    pods
-                });
-        }
-        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
-    }
-};
-/** A Service's ClusterIP of one family. */
-function clusterIp({ things }, namespace, name, family) {
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    return ofFamily(service?.spec.clusterIPs ?? [], family);
-}
-/** An address that should be there and is not. */
-const absent = ({ to, family }) => ({
-    observed: 'no ClusterIP',
-    verdict: 'failed',
-    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
-    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
-});
-/** All addresses of the echo pods of a namespace, in the pods' order. */
-const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
-    .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
-    .flatMap(({ status }) => status.podIPs ?? [])
-    .map(({ ip }) => ip);
-/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-function lookUp({ things }, to, address) {
-    const { kind, namespace = '', name } = to ?? {};
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    const at = kind === 'Pod'
-        ? podIps({ things }, namespace).indexOf(address)
-        : (service?.spec.clusterIPs ?? []).indexOf(address);
-    return kind === 'Pod'
-        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
-        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
-}
-/** Something else than the echo server, or another word than was sent. */
-const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
-    ? null
-    : {
-        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
-        headline: 'A Service answers wrongly'
-    };
-/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
-function deadWithoutSidecar(failed, all) {
-    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
-    if (!controls.every(control => control?.observed === 'no answer'))
-        return {};
-    return {
-        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
-    };
-}
-
-;// CONCATENATED MODULE: ./src/checks/cluster.ts
-
-
-
-
-
-
-const cluster_families = ['ipv4', 'ipv6'];
-const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sleep' };
-/** Client and server without sidecars: only these two together tell what is below Istio. */
-const cluster = {
-    layer: 'cluster',
-    grid: { title: 'without any sidecar', named: false },
-    blame: {
-        class: 'infrastructure',
-        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
-        headline: family => `${family || 'Traffic'} between pods is dead`
-    },
-    rows: cluster_families.flatMap(family => [
-        row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
-            family,
-            from: cluster_from,
-            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' }
-        }),
-        row('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
-            family,
-            from: cluster_from,
-            to: { kind: 'Service', namespace: plainNamespace, name: 'tcp-echo' }
-        })
-    ]),
-    look: async (checking, asked) => {
-        const pods = podIps(checking, plainNamespace);
-        const proofs = [];
-        for (const row of asked) {
-            const family = row.family ?? 'ipv4';
-            const address = row.to?.kind === 'Pod'
-                ? pods.find(ip => addressFamily(ip) === family)
-                : clusterIp(checking, plainNamespace, 'tcp-echo', family);
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.id,
-                        address,
-                        port: 9000,
-                        lookUp: lookUp(checking, row.to, address)
-                    },
-                    pods
-                });
-        }
-        await prove(plainClient, proofs, checking);
-    }
-};
 
 ;// CONCATENATED MODULE: ./node_modules/deepmerge-ts/dist/index.mjs
 /**
@@ -33876,8 +32208,12 @@ function mergeOthersInto(mut_target, values, utils, meta) {
 
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
+var kubernetes = __nccwpck_require__(2781);
 ;// CONCATENATED MODULE: ./src/manifests/kind.ts
 
 
@@ -33923,18 +32259,29 @@ const quick = (image) => [
 ].map(patch => (0,dist/* stringify */.As)(patch));
 /** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
 function smallKeys(image) {
-    const version = (0,versions_kubernetes/* kubernetesIn */.U2)(image);
+    const version = (0,kubernetes/* kubernetesIn */.U2)(image);
     if (version === null)
         return {};
     return (0,semver.lt)(version, '1.36.0')
         ? { featureGates: { PublicKeysECDSA: true } }
         : { encryptionAlgorithm: 'ECDSA-P256' };
 }
+/** The Docker network of kind's nodes: kind takes another one's name from the environment. */
+const networkName = () => process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK || 'kind';
+const networkCommand = () => ['docker', 'network', 'inspect', networkName()];
+/** What ip6tables needs of the kernel, for `modprobe`; where its programs speak to nftables, that loads nft_compat itself. */
+const ip6tablesModules = 'ip6_tables ip6table_nat ip6table_filter ip6table_mangle';
+/** The subnets in what `networkCommand` says. */
+function subnetsOf(text) {
+    const networks = JSON.parse(text);
+    return networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).map(({ Subnet }) => Subnet);
+}
 /** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
 function kindConfig([first], more, image) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
-        throw (0,base_fault/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
+        throw (0,fault/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
+    refuseUnworkable(networking, more ?? {});
     return merge({
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
@@ -33954,6 +32301,34 @@ const withImage = (config, image) => ({
     ...config,
     nodes: nodesOf(config).map(node => ({ image, ...node }))
 });
+/** What leaves a cluster without something that the run needs, and does not bring itself. */
+function refuseUnworkable({ disableDefaultCNI, kubeProxyMode }, config) {
+    if (disableDefaultCNI === true)
+        throw (0,fault/* badInput */.AN)('kind-config: found networking.disableDefaultCNI; accepted is `false`, or none: nothing else here installs a pod network, and no pod would start');
+    if (kubeProxyMode === 'none')
+        throw (0,fault/* badInput */.AN)('kind-config: found networking.kubeProxyMode "none"; accepted is `iptables`, `ipvs` or `nftables`, or none: without kube-proxy no ClusterIP is answered');
+    const domain = patchTexts(config).map(otherDomain).find(Boolean);
+    if (domain !== undefined)
+        throw (0,fault/* badInput */.AN)(`kind-config: found the DNS domain "${domain}" in a patch for kubeadm; accepted is \`cluster.local\`, or none: it is the one that Istio and the samples go by`);
+}
+/** Every patch for kubeadm, of the cluster and of its nodes, as text. */
+function patchTexts(config) {
+    const lists = [config, ...nodesOf(config)].flatMap(({ kubeadmConfigPatches, kubeadmConfigPatchesJSON6902 }) => [
+        kubeadmConfigPatches,
+        kubeadmConfigPatchesJSON6902
+    ]);
+    return lists
+        .flatMap(list => (Array.isArray(list) ? list : []))
+        .map(patch => (typeof patch === 'string' ? patch : `${patch?.patch ?? ''}`));
+}
+/** The DNS domain that a patch for kubeadm or for the kubelet asks for, where it is not the usual one. */
+function otherDomain(patch) {
+    const [, merged] = /\b(?:dnsDomain|clusterDomain)["']?\s*:\s*["']?([\w.-]+)/.exec(patch) ?? [];
+    const replaced = /\/(dnsDomain|clusterDomain)\b/.test(patch)
+        ? /\bvalue["']?\s*:\s*["']?([\w.-]+)/.exec(patch)?.[1]
+        : undefined;
+    return [merged, replaced].find(domain => domain !== undefined && domain !== 'cluster.local');
+}
 /** The same with a directory of this machine mounted, read-only, into every node. */
 const withMount = (config, hostPath, containerPath) => ({
     ...config,
@@ -33976,15 +32351,1772 @@ function nodeNames(cluster, config) {
 function nodesOf({ nodes = [{}] }) {
     if (Array.isArray(nodes) && nodes.length > 0)
         return nodes.map(node => mapping(node, 'nodes'));
-    throw (0,base_fault/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
+    throw (0,fault/* badInput */.AN)('kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`');
 }
 function mapping(value, name) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
         return value;
-    throw (0,base_fault/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
+    throw (0,fault/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
 }
 const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
+
+/***/ }),
+
+/***/ 8417:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  U: () => (/* binding */ matrix)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var versions_istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
+;// CONCATENATED MODULE: ./src/versions/cells.ts
+
+
+
+
+/**
+ * The cells, at most `max`. In breadth first: every Istio version on its newest Kubernetes comes before any on its
+ * second newest, and before any other order of families, so that what a cap leaves out is what is asked for least.
+ * Throws a Fault where nothing is left to test.
+ */
+function planCells(wanted) {
+    const versions = chooseVersions(wanted);
+    const kubernetes = new Map(versions.map(istio => [istio, clustersFor(istio, wanted.kubernetes)]));
+    const deepest = Math.max(...[...kubernetes.values()].map(list => list.length));
+    const ranks = Array.from({ length: deepest }, (_, rank) => rank);
+    const all = wanted.modes.flatMap(mode => wanted.families.flatMap(families => ranks.flatMap(rank => versions.flatMap(istio => {
+        const version = kubernetes.get(istio)?.[rank];
+        return version ? [cell(istio, version, families, mode, wanted.operator)] : [];
+    }))));
+    const without = versions.filter(istio => kubernetes.get(istio)?.length === 0);
+    const leftOut = [
+        ...without.map(istio => ({ name: `istio-${istio.slice(1)}`, reason: noCluster(istio, wanted) })),
+        ...all.slice(wanted.max).map(({ name }) => ({ name, reason: `more than ${wanted.max}` }))
+    ];
+    if (all.length > 0)
+        return { cells: all.slice(0, wanted.max), leftOut };
+    throw (0,fault/* badInput */.AN)(`kubernetes-versions: found "${wanted.kubernetes}", which leaves nothing to test: ${leftOut.map(({ reason }) => reason).join('; ')}`);
+}
+function cell(istio, kubernetes, families, mode, operator) {
+    return {
+        name: `istio-${istio.slice(1)}-kubernetes-${kubernetes}-${families.join('-')}-${mode}`,
+        istio,
+        kubernetes,
+        'ip-families': families.join(),
+        'dataplane-mode': mode,
+        operator
+    };
+}
+/** The Istio versions asked for, in the operator's order. */
+function chooseVersions({ installable, operator, istio }) {
+    const chosen = istio === 'all'
+        ? installable
+        : istio === 'latest-patches'
+            ? installable.filter(version => version === (0,versions_istio/* newestOf */.su)((0,versions_istio/* minorOf */.Hs)(version), installable))
+            : installable.filter(version => (0,semver.satisfies)(version, istio));
+    if (chosen.length > 0)
+        return chosen;
+    throw (0,fault/* badInput */.AN)(`istio-versions: found "${istio}", which leaves none; accepted is \`latest-patches\`, \`all\`, or a range that holds one of what the Sail Operator ${operator} can install: ${installable.join(', ')}`);
+}
+/** What is asked for by its version is taken as it is; the rest stays within what Istio supports. */
+function clustersFor(istio, asked) {
+    const supported = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
+    if (asked === 'newest')
+        return supported.slice(0, 1);
+    if (asked === 'all')
+        return supported;
+    if (isList(asked))
+        return [
+            ...new Set(asked.split(',').map(one => (0,versions_kubernetes/* chooseKubernetes */.Qt)(one.trim(), 'kubernetes-versions')))
+        ];
+    return supported.filter(version => (0,semver.satisfies)(version, asked));
+}
+function noCluster(istio, { kubernetes }) {
+    const [oldest, newest] = versions_kubernetes/* ranges */.Zz[(0,versions_istio/* minorOf */.Hs)(istio)] ?? [];
+    return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${versions_kubernetes/* kubernetesVersions */.KS.join(', ')})`;
+}
+/** `1.36` or `1.35, 1.36.4`. */
+const isList = (text) => /^\d+\.\d+(\.\d+)?(\s*,\s*\d+\.\d+(\.\d+)?)*$/.test(text);
+/** A range of versions as npm has it, `>=1.29 <1.31`. */
+const isRange = (text) => (0,semver.validRange)(text) !== null && /\d/.test(text);
+
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
+;// CONCATENATED MODULE: ./src/inputs/matrix.ts
+
+
+
+
+
+
+/** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
+const matrix_readers = {
+    'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
+    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
+    'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value => value === 'latest-patches' || value === 'all' ? true : isRange(value)),
+    'kubernetes-versions': either('`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`', value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))),
+    'ip-families': each(readers/* families */.TJ),
+    'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar')),
+    max: atMost,
+    'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
+    mirror: (0,readers.or)(null, readers/* httpUrl */.q3)
+};
+/** As matrix/action.yml has them; a test holds the two together. */
+const matrixDefaults = {
+    'istio-versions': 'latest-patches',
+    'kubernetes-versions': 'newest',
+    'ip-families': 'ipv4,ipv6',
+    'dataplane-modes': 'sidecar',
+    max: '256'
+};
+const matrixInputNames = Object.keys(matrix_readers);
+/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+function readMatrixInputs() {
+    const problems = [];
+    const inputs = {};
+    for (const name of matrixInputNames) {
+        const value = core/* getInput */.V4(name) || (matrixDefaults[name] ?? '');
+        try {
+            inputs[name] = matrix_readers[name](value);
+        }
+        catch (error) {
+            const accepted = error instanceof Error ? error.message : String(error);
+            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${accepted}`);
+        }
+    }
+    if (problems.length > 0)
+        throw (0,fault/* badInput */.AN)(problems.join('\n'));
+    return inputs;
+}
+function either(what, holds) {
+    return (value) => {
+        if (!holds(value))
+            throw new Error(`accepted is ${what}`);
+        return value;
+    };
+}
+/** Several, with blanks or lines between them; each one once. */
+function each(read) {
+    return (value) => [...new Set(value.split(/\s+/))].map(read);
+}
+/** GitHub makes at most 256 jobs of one matrix. */
+function atMost(value) {
+    const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
+    if (number < 1 || number > 256)
+        throw new Error('accepted is a whole number from 1 to 256');
+    return number;
+}
+
+// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
+var chart = __nccwpck_require__(6188);
+// EXTERNAL MODULE: ./src/phases/tools.ts
+var tools = __nccwpck_require__(9187);
+// EXTERNAL MODULE: ./src/reports/markdown.ts
+var markdown = __nccwpck_require__(8022);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
+;// CONCATENATED MODULE: ./src/reports/matrix.ts
+
+
+/** A matrix as markdown, for the job summary: each cell, and what was left out and why. Pure. */
+function matrixSummary(operator, cells, leftOut) {
+    const table = cells.map(cell => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(cell.istio), cell.kubernetes, cell['ip-families'], cell['dataplane-mode']));
+    const gone = leftOut.map(({ name, reason }) => `- ${(0,markdown/* code */.aY)(name)}: ${reason}`);
+    return [
+        `## ${matrixHeadline(operator, cells, leftOut)}\n`,
+        '| Istio | Kubernetes | IP families | data plane |\n| --- | --- | --- | --- |',
+        ...table,
+        ...(gone.length === 0 ? [] : ['\n### Left out\n', ...gone]),
+        ''
+    ].join('\n');
+}
+/** What is tested, in one line. */
+const matrixHeadline = (operator, cells, leftOut) => `${(0,words/* count */.U9)(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;
+
+;// CONCATENATED MODULE: ./src/matrix.ts
+
+
+
+
+
+
+
+
+
+
+
+/** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
+async function matrix(sh) {
+    try {
+        const inputs = readMatrixInputs();
+        const { operator, installable } = await operatorOf(inputs, sh);
+        const { cells, leftOut } = planCells({
+            operator,
+            installable,
+            istio: inputs['istio-versions'],
+            kubernetes: inputs['kubernetes-versions'],
+            families: inputs['ip-families'],
+            modes: inputs['dataplane-modes'],
+            max: inputs.max
+        });
+        core/* info */.pq(matrixHeadline(operator, cells, leftOut));
+        for (const { name } of cells)
+            core/* info */.pq(`  ${name}`);
+        for (const { name, reason } of leftOut)
+            core/* info */.pq(`  left out: ${name}: ${(0,log/* oneLine */.TN)(reason)}`);
+        if (leftOut.length > 0)
+            core/* notice */.lm(matrixHeadline(operator, cells, leftOut));
+        core/* setOutput */.uH('matrix', JSON.stringify({ include: cells }));
+        core/* setOutput */.uH('count', cells.length);
+        core/* setOutput */.uH('left-out', JSON.stringify(leftOut));
+        if (process.env.GITHUB_STEP_SUMMARY)
+            await core/* summary */.z.addRaw(matrixSummary(operator, cells, leftOut)).write();
+    }
+    catch (error) {
+        if (!(error instanceof fault/* Fault */.vC))
+            throw error;
+        core/* setFailed */.C1(`${error.message}\n${error.because.hint}`);
+    }
+}
+/** The operator's version and what it can install: of a release that we know without fetching anything. */
+async function operatorOf(inputs, sh) {
+    const asked = inputs['operator-version'];
+    const known = inputs['operator-chart'] === null ? versions_istio/* releases */.D8[asked] : undefined;
+    if (known !== undefined)
+        return { operator: asked, installable: known };
+    const chart = await chartOf(inputs, sh);
+    return { operator: chart.version, installable: chart.offers.map(({ version }) => version) };
+}
+async function chartOf(inputs, sh) {
+    const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
+    await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
+    const start = performance.now();
+    const clock = () => (performance.now() - start) / 1000;
+    const waitFor = (what) => {
+        if (what !== null)
+            (0,log/* say */.cv)(clock(), 'chart', `waiting for ${what}`);
+    };
+    try {
+        await (0,tools/* provideTool */.o)('helm', inputs, sh);
+        return await (0,chart/* provideChart */.I)(inputs, directory, { signal: new AbortController().signal, clock, waitFor }, sh);
+    }
+    finally {
+        await promises_.rm(directory, { recursive: true, force: true });
+    }
+}
+
+
+/***/ }),
+
+/***/ 6188:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  I: () => (/* binding */ provideChart)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var download = __nccwpck_require__(1959);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+// EXTERNAL MODULE: ./src/versions/lists.ts
+var lists = __nccwpck_require__(3696);
+;// CONCATENATED MODULE: ./src/versions/chart.ts
+
+
+
+
+/**
+ * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
+ * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
+ */
+function readChart(about, values, crds = '', checkout = '') {
+    const { name, version } = (0,dist/* parse */.qg)(about);
+    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
+    const annotated = readOffers(deployment?.annotations ?? {});
+    const api = (0,lists/* readCrd */._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
+    if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver.lt)(version, '1.0.0'))
+        throw old(version);
+    const entries = (0,lists/* readCheckout */.b$)(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
+    const offers = entries
+        .filter(({ ref, eol }) => ref === null && !eol)
+        .map(({ name }) => annotated.get(name) ?? unnamed(name));
+    return {
+        name,
+        version,
+        image: image ?? null,
+        offers: defaultFirst(offers, api.default),
+        aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
+        endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
+    };
+}
+const plain = (name) => ({ name, ref: null, eol: false });
+const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
+/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
+function defaultFirst(offers, name) {
+    const first = offers.filter(({ version }) => version === name);
+    return [...first, ...offers.filter(({ version }) => version !== name)];
+}
+/** The annotations `images.v1_30_3.istiod: …`, in their order. */
+function readOffers(annotations) {
+    const offers = new Map();
+    for (const [key, image] of Object.entries(annotations)) {
+        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+        if (tag === undefined || !(0,lists/* isName */.Eo)(tag))
+            continue;
+        const version = tag.replaceAll('_', '.');
+        offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
+    }
+    return offers;
+}
+// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
+const old = (version) => (0,base_fault/* badInput */.AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
+
+;// CONCATENATED MODULE: ./src/versions/operator.ts
+
+
+/** The release to install, of those published: a whole version, or a minor's newest. Throws a Fault that lists them. */
+function chooseOperator(asked, published) {
+    const exact = (0,semver.valid)(asked) !== null;
+    const chosen = exact
+        ? published.find(version => version === asked)
+        : (0,semver.maxSatisfying)(published, `~${asked}.0`);
+    if (chosen)
+        return chosen;
+    const all = published.filter(version => (0,semver.gte)(version, '1.0.0')).sort(semver.rcompare);
+    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all.join(', ')}, or the minor of one`);
+}
+
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+;// CONCATENATED MODULE: ./src/phases/chart.ts
+
+
+
+
+
+
+
+
+
+
+
+
+/** Finds or fetches the chart, holds it to its digest, and reads it. */
+async function provideChart(inputs, directory, work, sh) {
+    const { file, url } = await locate(inputs, directory, work, sh);
+    const archive = url !== null || !(await isDirectory(file));
+    try {
+        const [about, values] = await Promise.all([
+            (0,base_sh/* must */.sb)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
+            (0,base_sh/* must */.sb)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
+            archive ? (0,base_sh/* must */.sb)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
+        ]);
+        const { name } = (0,dist/* parse */.qg)(about);
+        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, name) : file, 'crds');
+        const [api, checkout] = await Promise.all([
+            textOf(external_node_path_.join(crds, 'sailoperator.io_istios.yaml')),
+            archive ? '' : textOf(external_node_path_.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
+        ]);
+        const chart = readChart(about, values, api, checkout);
+        return { path: file, url, crds, ...chart };
+    }
+    catch (error) {
+        const given = inputs['operator-chart'];
+        if (!(error instanceof base_sh/* CommandError */.Qd) || given === null)
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+    }
+}
+/** A file's text; nothing where there is none. */
+const textOf = async (file) => promises_.readFile(file, 'utf8').catch(() => '');
+const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
+async function locate(inputs, directory, work, sh) {
+    const given = inputs['operator-chart'];
+    if (given !== null && !given.includes('://'))
+        return { file: given, url: null };
+    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
+    const url = (0,download/* mirrored */.VV)(wanted.url, inputs.mirror);
+    const file = await pull(url, directory, work, sh);
+    const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
+    if (wanted.sha256 !== null && found !== wanted.sha256)
+        throw (0,download/* wrongChecksum */.ZC)(url, wanted.sha256, found);
+    return { file, url: wanted.url };
+}
+/** What the network may answer better a moment later. */
+const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+async function pull(url, directory, work, sh) {
+    let again = 2;
+    return (0,wait/* until */.T)(work, async () => {
+        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+        if (output.code === 0)
+            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
+        const said = output.stderr.trim();
+        if (passing.test(said) && again-- > 0)
+            return {
+                is: 'waiting',
+                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+            };
+        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+            class: 'infrastructure',
+            layer: 'runner',
+            hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+            reproduce: `helm pull ${url}`
+        });
+        return { is: 'lost', fault };
+    }, { every: 2 });
+}
+/** The URL and digest of a released chart. */
+async function released({ 'operator-version': asked, mirror }) {
+    const exact = (0,semver.valid)(asked) !== null;
+    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
+    if (known !== undefined)
+        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
+    const published = await readIndex(mirror);
+    const version = chooseOperator(asked, Object.keys(published));
+    return { url: (0,pins/* chartUrl */.oH)(version), sha256: published[version] ?? null };
+}
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+async function readIndex(mirror) {
+    const url = (0,download/* mirrored */.VV)(pins/* chartIndex */.HJ, mirror);
+    try {
+        const { entries } = (0,dist/* parse */.qg)(await (0,download/* downloadText */.mR)(url));
+        const releases = entries['sail-operator'] ?? [];
+        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
+    }
+    catch (error) {
+        if (!(error instanceof base_fault/* Fault */.vC))
+            throw error;
+        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
+        return pins/* charts */.eg;
+    }
+}
+
+
+/***/ }),
+
+/***/ 1780:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   cB: () => (/* binding */ claimName),
+/* harmony export */   "do": () => (/* binding */ releaseName)
+/* harmony export */ });
+/* unused harmony export claimVolume */
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6402);
+
+
+// kind looks whether a name is free, pulls its image, makes the containers, and deletes by name when that fails: two that
+// start at once may both find it free, and one then deletes the other's. Docker makes one volume of a name, and gives it
+// to everyone else who asks for it, with the labels of the first: they tell whose it is. It needs no image.
+const label = 'dual-stack-check.claim';
+/** The volume that stands for a name while its cluster is being made; one that is left over was a run's that was cut off. */
+const claimVolume = (name) => `${name}.dual-stack-check-claim`;
+const claimCommand = (name, token) => [
+    ...['docker', 'volume', 'create', '--label', `${label}=${token}`, claimVolume(name)]
+];
+const ownerCommand = (name) => [
+    ...['docker', 'volume', 'inspect', '--format', `{{index .Labels "${label}"}}`, claimVolume(name)]
+];
+/** Takes a name for the one who has this token, for all who ask the same Docker. Throws a Fault when somebody else has it. */
+async function claimName(name, token, sh) {
+    for (let again = 3;; again--) {
+        await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .must */ .sb)(sh, claimCommand(name, token), { seconds: 60 });
+        const owner = await sh(ownerCommand(name), { seconds: 60 });
+        if (owner.code === 0 && owner.stdout.trim() === token)
+            return;
+        if (owner.code === 0)
+            throw claimed(name);
+        if (again === 0)
+            throw new _base_sh_js__WEBPACK_IMPORTED_MODULE_1__/* .CommandError */ .Qd(ownerCommand(name), owner); // else its owner has released it in between
+    }
+}
+/** Gives a name back; somebody else's claim stays. */
+async function releaseName(name, token, sh) {
+    const owner = await sh(ownerCommand(name), { seconds: 60 });
+    if (owner.code === 0 && owner.stdout.trim() === token)
+        await sh(['docker', 'volume', 'rm', claimVolume(name)], { seconds: 60 });
+}
+const claimed = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .badInput */ .AN)(`cluster-name: found "${name}", of which another run on this Docker host is making a cluster; accepted is a name that is free, or none (where no other run is under way, one was cut off: \`docker volume rm ${claimVolume(name)}\` frees the name)`);
+
+
+/***/ }),
+
+/***/ 7212:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   n: () => (/* binding */ cleanUp)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8500);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
+/* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1780);
+/* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7538);
+
+
+
+
+
+
+
+/** Post: deletes the cluster that this run made, and what it wrote for itself. */
+async function cleanUp(state, sh) {
+    const { cluster, work, cleanup, result } = state;
+    const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
+    if (cluster !== null && keep) {
+        for (const command of state.undo)
+            await sh(command, { seconds: 20 });
+        await release(state, sh);
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
+        return;
+    }
+    if (cluster !== null)
+        await deleteCluster(cluster, state, sh);
+    await release(state, sh);
+    if (work !== null)
+        await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm(work, { recursive: true, force: true });
+}
+async function release({ claim }, sh) {
+    if (claim !== null)
+        await (0,_claim_js__WEBPACK_IMPORTED_MODULE_5__/* .releaseName */ ["do"])(claim.name, claim.token, sh);
+}
+/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
+async function isAnother(name, { containers }, sh) {
+    if (containers.length === 0)
+        return false;
+    const found = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
+    return found.some(id => !containers.includes(id));
+}
+async function deleteCluster(name, state, sh) {
+    const { made, work, kind } = state;
+    if (kind !== null)
+        process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
+    if (await isAnother(name, state, sh)) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
+        return;
+    }
+    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
+    if (!made) {
+        await sh(command, { seconds: 120 });
+        await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
+    }
+    const { code, stderr } = await sh(command, { seconds: 120 });
+    if (code === 0)
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
+    else
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
+}
+
+
+/***/ }),
+
+/***/ 7538:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G_: () => (/* binding */ refuseCgroup1),
+/* harmony export */   Ir: () => (/* binding */ refuseTaken),
+/* harmony export */   Jz: () => (/* binding */ uncordon),
+/* harmony export */   Kq: () => (/* binding */ cordon),
+/* harmony export */   Mz: () => (/* binding */ containersOf),
+/* harmony export */   Xn: () => (/* binding */ createCluster),
+/* harmony export */   gu: () => (/* binding */ createCommand),
+/* harmony export */   x3: () => (/* binding */ deleteCommand)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6402);
+/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3183);
+/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1130);
+
+
+
+
+
+
+
+const createCommand = ({ cluster, directory }) => [
+    ...['kind', 'create', 'cluster', '--name', cluster.name],
+    ...(cluster.image === null ? [] : ['--image', cluster.image]),
+    ...[
+        '--config',
+        node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, 'kind.yaml'),
+        '--kubeconfig',
+        `${cluster.kubeconfig}.kind`,
+        '--wait',
+        '0s'
+    ]
+];
+const deleteCommand = (name, kubeconfig) => [
+    'kind',
+    'delete',
+    'cluster',
+    '--name',
+    name,
+    '--kubeconfig',
+    kubeconfig
+];
+/** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
+async function containersOf(name, sh) {
+    const filter = `label=io.x-k8s.kind.cluster=${name}`;
+    const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
+    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
+}
+/** Throws a Fault when a cluster of that name exists: it is somebody else's. */
+async function refuseTaken(name, sh) {
+    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
+    if (clusters.includes(name))
+        throw taken(name);
+}
+const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
+/** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
+async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
+    if (!needsCgroup2)
+        return;
+    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['docker', 'info', '--format', '{{json .}}'], { seconds: 20 });
+    const { CgroupVersion: version } = JSON.parse(said);
+    if (version !== '1')
+        return;
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
+}
+/** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
+async function createCluster(plan, work, sh, refused) {
+    const { code, stderr } = await create(plan, work, sh);
+    if (code === 0)
+        return;
+    if (/already exist/.test(stderr)) {
+        refused();
+        throw taken(plan.cluster.name);
+    }
+    throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster.name);
+}
+// Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
+const mountRefused = /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
+/** Has kind make it: without our mount, which only saves time, where Docker refuses that. */
+async function create(plan, work, sh) {
+    const output = await sh(createCommand(plan), { seconds: 900 });
+    const unmounted = plan.files['kind.yaml'];
+    if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
+        return output;
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_3__/* .say */ .cv)(work.clock(), 'cluster', `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`);
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(node_path__WEBPACK_IMPORTED_MODULE_1__.join(plan.directory, 'kind.yaml'), unmounted, { mode: 0o600 });
+    return sh(createCommand(plan), { seconds: 900 });
+}
+/** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
+async function networkFault(said, sh) {
+    if (/ip6?tables/.test(said) && /network create|docker network/.test(said))
+        return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`, {
+            class: 'infrastructure',
+            layer: 'network',
+            hint: `Docker could not set up ip6tables: ${loadModules}`,
+            reproduce: 'ip6tables --table nat --list-rules'
+        });
+    if (!/IPv6 address/.test(said))
+        return null;
+    const { stdout } = await sh((0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)(), { seconds: 20 });
+    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind made its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()} without IPv6: it has only ${subnets(stdout)}`, {
+        class: 'infrastructure',
+        layer: 'network',
+        hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}\`).`,
+        reproduce: (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)().join(' ')
+    });
+}
+const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .ip6tablesModules */ .c3}\` loads.`;
+function subnets(said) {
+    try {
+        return (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
+    }
+    catch {
+        return 'what Docker does not tell';
+    }
+}
+const errorOf = (said) => said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+function createFault(said, name) {
+    // what docker exec says of a container that has ended
+    const gone = /exit status 126|is not running|No such container/.test(said);
+    const hint = gone
+        ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
+        : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
+            ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
+            : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
+        class: 'infrastructure',
+        layer: 'node',
+        hint,
+        ...(gone && { headline: 'The node’s container ended while the cluster was made' }),
+        reproduce: `kind create cluster --name ${name} --retain`
+    });
+}
+/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
+async function cordon(cluster, work, sh) {
+    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .controlPlane */ .mM)(cluster)];
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
+}
+async function uncordon(cluster, sh) {
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
+}
+
+
+/***/ }),
+
+/***/ 1130:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Fg: () => (/* binding */ unpackImages),
+/* harmony export */   J2: () => (/* binding */ skipDetection),
+/* harmony export */   P4: () => (/* binding */ untilServices),
+/* harmony export */   Vq: () => (/* binding */ untilApi),
+/* harmony export */   eZ: () => (/* binding */ untilSucceeds),
+/* harmony export */   mM: () => (/* binding */ controlPlane),
+/* harmony export */   mt: () => (/* binding */ untilContainerd)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6184);
+
+
+
+/** A bash script that ends when a command has succeeded. */
+const once = (command) => `until ${command}; do sleep 0.2; done`;
+const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+const letIn = [
+    'cd /etc/kubernetes',
+    once('(: < /dev/tcp/localhost/6443)'),
+    once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
+    once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
+    'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
+].join('\n');
+// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+const serve = [
+    'cd /etc/kubernetes',
+    "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
+    'case $address in *:*) address="[$address]";; esac',
+    once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+].join('\n');
+// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
+const unpack = (names, snapshotter) => [
+    'unpack() {',
+    '  local at; at=$(mktemp --directory)',
+    `  ctr --namespace=k8s.io images mount --snapshotter=${snapshotter} "$1" "$at" &&`,
+    '  ctr --namespace=k8s.io images unmount --rm "$at"',
+    '  local code=$?; rmdir "$at"; return $code',
+    '}',
+    'images=$(ctr --namespace=k8s.io images list --quiet) code=0',
+    `for name in ${names.join(' ')}; do`,
+    '  unpack "$(grep --max-count=1 "/$name[-:]" <<<"$images")" || code=$?',
+    'done',
+    'exit $code'
+].join('\n');
+// in the order of need
+const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
+// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
+// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
+// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+// libcni writes what a plugin reads without spaces.
+const skipDad = [
+    'set -e; shopt -s failglob; cd /etc/cni/net.d',
+    "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+    "cat >/opt/cni/bin/skip-dad <<'END'",
+    '#!/bin/bash',
+    "read -rd '' config",
+    `version='"cniVersion":"[^"]+"'`,
+    '[[ $config =~ $version ]]',
+    'at=/proc/sys/net/ipv6/conf',
+    '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
+    'echo "{$BASH_REMATCH}"',
+    'END',
+    'chmod 755 /opt/cni/bin/skip-dad',
+    'for file in *.conflist; do',
+    '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
+    '  mv "$file.new" "$file"',
+    'done'
+].join('\n');
+const controlPlane = ({ name }) => `${name}-control-plane`;
+const runsControlPlane = (node) => /-control-plane\d*$/.test(node);
+const inNode = (node, script) => [
+    ...['docker', 'exec', node, 'bash', '-c', script]
+];
+/** Runs a command until it succeeds. Its standard output. */
+const untilSucceeds = (command, what, work, sh) => (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
+    const { code, stdout } = await sh(command, { seconds: 20 });
+    return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
+});
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+const untilInNode = (node, script, what, work, sh) => untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+/** Waits until every node's containerd answers, which is long before kubeadm is done. */
+async function untilContainerd({ nodes }, work, sh) {
+    for (const node of nodes)
+        await untilInNode(node, containerdUp, 'containerd', work, sh);
+}
+/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
+async function untilApi(cluster, work, sh) {
+    const node = controlPlane(cluster);
+    await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
+    const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
+    const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, kubeconfig, { mode: 0o600 });
+    const version = await untilInNode(node, letIn, 'the API server', work, sh);
+    return JSON.parse(version).gitVersion;
+}
+/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+async function untilServices(cluster, work, sh) {
+    await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+}
+/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
+const unpackImages = (cluster, snapshotter, work, sh) => hurry(cluster, node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter), "Kubernetes' images are unpacked later", work, sh);
+/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
+const skipDetection = (cluster, work, sh) => hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
+async function hurry({ nodes }, script, otherwise, work, sh) {
+    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
+    const failed = outputs.find(({ code }) => code !== 0);
+    if (failed)
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
+}
+
+
+/***/ }),
+
+/***/ 9187:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   o: () => (/* binding */ provideTool)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
+/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
+/* harmony import */ var _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3002);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1959);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6402);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
+
+
+
+
+
+
+
+
+
+const versionCommands = {
+    kind: ['kind', 'version'],
+    kubectl: ['kubectl', 'version', '--client'],
+    helm: ['helm', 'version', '--short']
+};
+/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
+async function provideTool(name, inputs, sh) {
+    const asked = inputs[`${name}-version`];
+    const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
+    if (asked !== 'path')
+        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .addPath */ .fM(directory);
+    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .sb)(sh, versionCommands[name], { seconds: 30 });
+    return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
+}
+async function onPath(name) {
+    const file = await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
+    if (file !== '')
+        return node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file);
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name].version}\``);
+}
+async function cached(name, version, mirror) {
+    const found = _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .find */ .I6(name, version.slice(1)); // the tool cache wants no leading v
+    return found === '' ? fetchTool(name, version, mirror) : found;
+}
+async function fetchTool(name, version, mirror) {
+    const { url, checksumSuffix } = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
+    const from = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .mirrored */ .VV)(url(version, architecture()), mirror);
+    const sum = pinned(name, version, mirror) ??
+        (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .parseChecksum */ .tB)(await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadText */ .mR)(from + checksumSuffix), from + checksumSuffix);
+    const file = await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadVerified */ .nz)(from, sum);
+    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.chmod(program, 0o755);
+    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .cacheFile */ .NJ(program, name, name, version.slice(1));
+    await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .rmRF */ .Yz(file);
+    return directory;
+}
+/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
+function pinned(name, version, mirror) {
+    const pin = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
+    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
+}
+async function unpacked(archive, name) {
+    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .extractTar */ .nN(archive);
+    return node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, `linux-${architecture()}`, name);
+}
+function architecture() {
+    if (process.arch === 'arm64')
+        return 'arm64';
+    if (process.arch === 'x64')
+        return 'amd64';
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+}
+
+
+/***/ }),
+
+/***/ 3118:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G: () => (/* binding */ openState),
+/* harmony export */   u: () => (/* binding */ readState)
+/* harmony export */ });
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
+
+const none = {
+    cluster: null,
+    made: false,
+    containers: [],
+    claim: null,
+    work: null,
+    kind: null,
+    undo: [],
+    cleanup: 'always',
+    result: 'error'
+};
+/** Marks this process's successor as post, and starts with nothing made. */
+function openState() {
+    const state = { ...none };
+    const save = (change) => {
+        Object.assign(state, change);
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('run', JSON.stringify(state)); // of a name written twice the last stands
+    };
+    save({});
+    return save;
+}
+/** What main said; null when this process is main. */
+function readState() {
+    const saved = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('run');
+    return saved === '' ? null : { ...none, ...JSON.parse(saved) };
+}
+
+
+/***/ }),
+
+/***/ 8022:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   EU: () => (/* binding */ fence),
+/* harmony export */   Qq: () => (/* binding */ text),
+/* harmony export */   aY: () => (/* binding */ code),
+/* harmony export */   nM: () => (/* binding */ row)
+/* harmony export */ });
+/* unused harmony export cell */
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
+
+/**
+ * Foreign text as markdown that says the same and does nothing: every word that is more than
+ * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
+ * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
+ */
+const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .spans */ .iV)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most))
+    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
+    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
+/** Foreign text as a code span, one line. */
+function code(foreign, most = 200) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most);
+    if (content === '')
+        return '(empty)';
+    const mark = '`'.repeat(longestRun(content) + 1);
+    const space = /^`|`$/.test(content) ? ' ' : '';
+    return `${mark}${space}${content}${space}${mark}`;
+}
+/** Foreign text as a code block, its lines kept. */
+function fence(foreign, most = 4000) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .plain */ .pj)(foreign.slice(0, most)).trimEnd();
+    const cut = foreign.length > most ? '\n…' : '';
+    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
+    return `${mark}\n${content}${cut}\n${mark}`;
+}
+/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
+const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
+/** A table's row. */
+const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
+/** Letters, a number, a version, a mark between words: what can never be markup. */
+const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
+/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
+const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
+const prose = (words) => words
+    .split(' ')
+    .map(word => {
+    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
+    return inner === '' || harmless.test(inner) ? word : `${before}${code(inner)}${after}`;
+})
+    .join(' ');
+/** Two code spans side by side would be read as one longer mark. */
+const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
+const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
+
+
+/***/ }),
+
+/***/ 4062:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $Q: () => (/* binding */ clip),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   iV: () => (/* binding */ spans),
+/* harmony export */   l9: () => (/* binding */ carriedOver),
+/* harmony export */   n8: () => (/* binding */ line),
+/* harmony export */   p0: () => (/* binding */ duration),
+/* harmony export */   pj: () => (/* binding */ plain),
+/* harmony export */   zO: () => (/* binding */ familyNames)
+/* harmony export */ });
+/* unused harmony export familyOf */
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
+/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
+
+/** Foreign text, numbers and addresses in words that people read. Pure. */
+/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
+const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
+/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
+const plain = (foreign) => (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
+    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .replace(unwanted, '')
+    .replace(/\p{Cs}/gu, '\ufffd');
+/** Foreign text as one line of at most so many characters. */
+const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
+    .replace(/\s+/g, ' ')
+    .trim(), most);
+/** The text's beginning, with … where more was left out. Never half a character. */
+const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
+/** What people write between backticks is code; the rest is prose. */
+const spans = (text) => text
+    .split(/`([^`]+)`/)
+    .map((part, index) => ({ code: index % 2 === 1, text: part }))
+    .filter(span => span.text !== '');
+/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
+function duration(seconds) {
+    if (seconds > 0 && seconds < 0.0995)
+        return `${Math.round(1000 * seconds)} ms`;
+    if (seconds < 1)
+        return `${Number(seconds.toFixed(2))} s`;
+    if (seconds < 9.95)
+        return `${Number(seconds.toFixed(1))} s`;
+    const whole = Math.round(seconds);
+    if (whole < 100)
+        return `${whole} s`;
+    const rest = whole % 60;
+    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
+}
+/** `1 check`, `2 checks`. */
+const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
+function familyOf(address) {
+    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
+    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
+        return 'ipv4';
+    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
+}
+/** The family that really carried an answer, where it is not the one that was asked. */
+function carriedOver(check) {
+    const asked = familyOf(check.address) ?? check.family;
+    const took = (check.upstream ?? '').split(', ').map(familyOf);
+    const [carried = null] = took;
+    const alike = took.every(family => family === carried);
+    return asked !== null && alike && asked !== carried ? carried : null;
+}
+
+
+/***/ }),
+
+/***/ 6689:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   J: () => (/* binding */ ownFiles),
+/* harmony export */   a: () => (/* binding */ files)
+/* harmony export */ });
+/** What a results directory holds, and nothing else. */
+const files = {
+    results: 'results.json',
+    junit: 'junit.xml',
+    summary: 'summary.md',
+    report: 'report.html',
+    script: 'reproduce.sh',
+    diagnostics: 'diagnostics'
+};
+const ownFiles = Object.values(files);
+
+
+/***/ }),
+
+/***/ 9421:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ run)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+;// CONCATENATED MODULE: ./src/results/results.ts
+/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
+const schema = 1;
+/** From the ground up. The first layer that does not hold is the broken one. */
+const results_layers = [
+    'runner',
+    'network',
+    'node',
+    'operator',
+    'control-plane',
+    'workload',
+    'service',
+    'endpoints',
+    'dns',
+    'cluster',
+    'proxy',
+    'echo',
+    'path',
+    'mtls',
+    'failover',
+    'uninstall'
+];
+const failureClasses = (/* unused pure expression or super */ null && ([
+    'input',
+    'infrastructure',
+    'operator',
+    'istio',
+    'connectivity',
+    'timeout',
+    'cancelled',
+    'internal'
+]));
+/** True when the check holds, at the first try or a later one. */
+const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
+
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
+;// CONCATENATED MODULE: ./src/base/kube.ts
+
+
+/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
+async function get(sh, kinds, ...scope) {
+    const text = await (0,base_sh/* must */.sb)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
+    const found = JSON.parse(text);
+    return found.items ?? [found];
+}
+/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
+/** Those of one kind, and of one namespace where it is given. */
+const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
+const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
+const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
+const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
+/** The first address of a family. */
+const ofFamily = (addresses, wanted) => addresses.find(address => family(address) === wanted);
+const addressFamily = family;
+const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+// what a registry, or the kubelet, says when another try will say the same
+const finalMessage = /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+/**
+ * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
+ * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ */
+function troubles(pods) {
+    return pods
+        .filter(pod => !isReady(pod))
+        .flatMap(pod => {
+        const { name, namespace } = pod.metadata;
+        const { containers, initContainers = [] } = pod.spec;
+        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
+        const waiting = [...initContainerStatuses, ...containerStatuses]
+            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
+            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
+        const scheduled = condition('PodScheduled', conditions);
+        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
+        if (!found)
+            return [];
+        const { reason = '', message = '' } = found;
+        return [
+            {
+                pod: name,
+                namespace,
+                reason,
+                message,
+                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
+                    null,
+                final: pullFailed.test(reason) && finalMessage.test(message)
+            }
+        ];
+    });
+}
+// the registry did not answer, or would not: nobody's mistake in this run
+const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
+/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
+function troubleFault({ pod, namespace, reason, message, image, final }, who) {
+    const pull = pullFailed.test(reason);
+    const registry = pull && !final && registryDown.test(message);
+    const unschedulable = reason === 'Unschedulable';
+    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
+        class: registry || unschedulable ? 'infrastructure' : who.class,
+        layer: who.layer,
+        hint: pull
+            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
+            : unschedulable
+                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
+                : 'See the logs of that container in diagnostics/.',
+        headline: pull
+            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
+            : unschedulable
+                ? `There is no room for the pods of ${namespace}`
+                : `A pod of ${namespace} does not start: ${reason}`,
+        reproduce: `kubectl describe pods -n ${namespace}`
+    });
+}
+/** Turns trouble into what a wait does about it. */
+function lookAtTrouble(pods, who) {
+    const found = troubles(pods);
+    const worst = found.find(({ final }) => final) ?? found[0];
+    if (!worst)
+        return null;
+    const fault = troubleFault(worst, who);
+    return worst.final
+        ? { is: 'lost', fault }
+        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
+}
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./src/manifests/samples.ts
+
+
+const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
+const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
+    namespace,
+    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
+    app: 'tcp-echo'
+}));
+/** The documentation's four samples. */
+const samples = [...servers, client];
+/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
+const plainNamespace = 'plain';
+/** Namespace and app of every workload that the checks use. */
+const workloads = [
+    ...samples,
+    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
+].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
+/** Our own counterparts of the documentation's files, by their names there. */
+const builtIn = (images) => ({
+    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
+    'sleep/sleep.yaml': sleep(images.client)
+});
+/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+const namespaceYaml = (name, label, more = {}) => {
+    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
+    return (0,dist/* stringify */.As)({
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
+    });
+};
+/** The dual-stack pods once more, by one family alone: only so is each family proven. */
+const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+/** Client and server without sidecars. */
+const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
+/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
+function splitManifests(text, namespace, image) {
+    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
+    for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
+        const [error] = document.errors;
+        if (error)
+            throw (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
+        if (!(0,dist/* isMap */.jh)(document.contents))
+            continue; // nothing between two separators
+        document.setIn(['metadata', 'namespace'], namespace);
+        const containers = document.getIn(['spec', 'template', 'spec', 'containers']);
+        for (const container of (0,dist/* isSeq */.oP)(containers) ? containers.items : []) {
+            if (image !== null)
+                container.set('image', image);
+            split.images.push(String(container.get('image')));
+        }
+        if ((0,dist/* isSeq */.oP)(containers))
+            split.pods.push(workloadOf(document, namespace));
+        const into = (0,dist/* isSeq */.oP)(containers)
+            ? split.workloads
+            : ofCrd.test(String(document.get('apiVersion')))
+                ? split.resources
+                : split.early;
+        into.push(document.toString({ directives: false }));
+    }
+    return split;
+}
+/** API groups whose CRDs come with the operator, or before the run. */
+const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+function workloadOf(document, namespace) {
+    const text = (...path) => String(document.getIn(path) ?? '');
+    return {
+        namespace,
+        kind: text('kind'),
+        name: text('metadata', 'name'),
+        app: text('spec', 'template', 'metadata', 'labels', 'app'),
+        pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
+    };
+}
+const service = (name, policy, families) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, labels: { app: 'tcp-echo', service: name } },
+    spec: {
+        ipFamilyPolicy: policy,
+        ipFamilies: families,
+        ports: [
+            { name: 'tcp', port: 9000 },
+            { name: 'tcp-other', port: 9001 }
+        ],
+        selector: { app: 'tcp-echo' }
+    }
+});
+const echo = (policy, families, image) => [
+    service('tcp-echo', policy, families),
+    deployment('tcp-echo', { version: 'v1' }, {
+        containers: [
+            {
+                name: 'tcp-echo',
+                image,
+                imagePullPolicy: 'IfNotPresent',
+                args: ['9000,9001,9002', 'hello'],
+                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
+            }
+        ]
+    })
+].join('---\n');
+const sleep = (image) => deployment('sleep', {}, {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+        {
+            name: 'sleep',
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            command: ['/bin/sleep', 'infinity']
+        }
+    ]
+});
+const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: app },
+    spec: {
+        replicas: 1,
+        selector: { matchLabels: { app, ...labels } },
+        template: { metadata: { labels: { app, ...labels } }, spec: pod }
+    }
+});
+
+;// CONCATENATED MODULE: ./src/base/group.ts
+/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
+function groupBy(values, keyOf) {
+    const groups = new Map();
+    for (const value of values) {
+        const group = groups.get(keyOf(value));
+        if (group)
+            group.push(value);
+        else
+            groups.set(keyOf(value), [value]);
+    }
+    return groups;
+}
+
+;// CONCATENATED MODULE: ./src/checks/probe.ts
+
+
+// Standard input is held until the answer is there: an early half-close loses plaintext answers,
+// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
+// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
+// A probe that fails once has failed: its other turns are not taken.
+const script = `
+limit=$1 times=$2 row=0; shift 2
+file=$(mktemp); trap 'rm -f $file $file.*' EXIT
+while [ $# -gt 0 ]; do
+  word=$1 address=$2 port=$3 n=0; shift 3
+  while [ $n -lt $times ]; do
+    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
+    read -r start _ </proc/uptime
+    { echo "$word"
+      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
+      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
+    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
+    read -r end _ </proc/uptime
+    answer=$(head -n 1 $file | cut -c 1-200)
+    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
+    [ "$answer" = "hello $word" ] || break
+  done
+  row=$((row + 1))
+done`;
+/** Has no sidecar. */
+const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
+/** Has one. */
+const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
+/** Runs a shell script, given next, in a client. */
+const inClient = ({ namespace, deployment, container }) => [
+    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
+    ...['--container', container, '--', 'sh', '-c']
+];
+/**
+ * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
+ * Throws CommandError when that cannot run.
+ */
+async function ask({ sh, work }, client, probes, times, seconds) {
+    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
+    const limit = Math.max(1, Math.ceil(seconds));
+    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
+    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
+    const answers = parseAnswers(output.stdout, work.clock());
+    const byRow = groupBy(answers, ({ row }) => row);
+    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
+    const whole = byProbe.every((taken, row) => taken.length === times ||
+        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
+    if (!whole)
+        throw new base_sh/* CommandError */.Qd(command, output); // cut off
+    return byProbe;
+}
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+function parseAnswers(text, now) {
+    const lines = text.split('\n').filter(line => line !== '');
+    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+    const last = Number(found.at(-1)?.[3]);
+    return found.map(([, row, start, end, peers = '', text = '']) => ({
+        row: Number(row),
+        text: text.trim(),
+        at: Number((now - (last - Number(start))).toFixed(2)),
+        seconds: Number((Number(end) - Number(start)).toFixed(2)),
+        peers: peers
+            .split(',')
+            .filter(peer => peer !== '')
+            .map(parsePeer)
+    }));
+}
+/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
+function parsePeer(text) {
+    const [hex = ''] = text.split(':');
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
+    if (bytes.length === 4)
+        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
+    const groups = bytes
+        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
+        .filter(group => group !== '');
+    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
+    if (mapped)
+        return bytes
+            .slice(12)
+            .map(byte => Number.parseInt(byte, 16))
+            .join('.');
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
+}
+/** Answers as the attempts of a check. */
+const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
+/** The command that shows a probe by hand. */
+function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
+    const asked = lookUp === undefined ? address : '"$0"';
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
+}
+
+;// CONCATENATED MODULE: ./src/checks/prove.ts
+
+
+/** How often an address must answer, each time. */
+const times = 5;
+/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
+const settling = 5;
+/**
+ * Proves that every probe is answered each time; those to the same pods go one after the other.
+ * `retries` are for who comes first, while the mesh settles.
+ */
+async function prove(client, proofs, checking, retries = 0) {
+    const lanes = groupBy(proofs, ({ pods }) => pods.join());
+    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
+}
+async function proveLane(client, lane, checking, retries) {
+    const { plan, tell } = checking;
+    const past = new Map();
+    let open = lane;
+    for (let retry = 0; open.length > 0; retry++) {
+        const probes = open.map(({ probe }) => probe);
+        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
+        for (const [at, proof] of open.entries())
+            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
+        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
+        const mayRetry = retry < retries && spent < settling;
+        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
+        open = open.filter((proof, at) => {
+            const finding = findings[at];
+            if (finding?.verdict === 'failed' && mayRetry)
+                return true;
+            if (finding)
+                tell(proof.row.id, finding);
+            return false;
+        });
+    }
+}
+function judge({ row, probe, pods }, client, answers, attempts) {
+    const wrong = answers.filter(({ text }) => text !== row.expected);
+    const upstreams = [
+        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
+    ];
+    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
+    const passed = wrong.length === 0;
+    return {
+        observed,
+        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
+        reason: passed
+            ? null
+            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
+        address: probe.address,
+        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
+        attempts,
+        reproduce: reproduceProbe(client, probe)
+    };
+}
+const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
+const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
+
+;// CONCATENATED MODULE: ./src/checks/row.ts
+/** A row with what most rows share. */
+function row(layer, id, title, expected, more = {}) {
+    const [, target = ''] = id.split('/');
+    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
+}
+/** Passed where the two are the same, else failed. */
+function compare(expected, observed, more = {}) {
+    const passed = expected === observed;
+    return {
+        observed,
+        verdict: passed ? 'passed' : 'failed',
+        reason: passed ? null : `${observed} instead of ${expected}`,
+        ...more
+    };
+}
+const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
+
+;// CONCATENATED MODULE: ./src/checks/echo.ts
+
+
+
+
+
+const families = ['ipv4', 'ipv6'];
+const word = (target) => target.replace('-', ''); // as the documentation spells it
+const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
+const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
+/** The documented echoes by name, then each ClusterIP by its literal address. */
+const echo_echo = {
+    layer: 'echo',
+    grid: { title: 'Service', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+        headline: family => `Services do not answer${family && ` over ${family}`}`,
+        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+    },
+    rows: servers.flatMap(({ namespace: target }) => [
+        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
+        ...families
+            .filter(family => target === 'dual-stack' || target === family)
+            .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
+    ]),
+    look: async (checking, asked) => {
+        const proofs = [];
+        for (const row of asked) {
+            const pods = podIps(checking, row.target);
+            const address = row.family === null
+                ? `tcp-echo.${row.target}`
+                : clusterIp(checking, row.target, 'tcp-echo', row.family);
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.expected.replace('hello ', ''),
+                        address,
+                        port: 9000,
+                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
+                    },
+                    pods
+                });
+        }
+        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
+    }
+};
+/** A Service's ClusterIP of one family. */
+function clusterIp({ things }, namespace, name, family) {
+    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    return ofFamily(service?.spec.clusterIPs ?? [], family);
+}
+/** An address that should be there and is not. */
+const absent = ({ to, family }) => ({
+    observed: 'no ClusterIP',
+    verdict: 'failed',
+    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
+    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
+});
+/** All addresses of the echo pods of a namespace, in the pods' order. */
+const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
+    .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
+    .flatMap(({ status }) => status.podIPs ?? [])
+    .map(({ ip }) => ip);
+/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+function lookUp({ things }, to, address) {
+    const { kind, namespace = '', name } = to ?? {};
+    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    const at = kind === 'Pod'
+        ? podIps({ things }, namespace).indexOf(address)
+        : (service?.spec.clusterIPs ?? []).indexOf(address);
+    return kind === 'Pod'
+        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+}
+/** Something else than the echo server, or another word than was sent. */
+const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
+    ? null
+    : {
+        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
+        headline: 'A Service answers wrongly'
+    };
+/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
+function deadWithoutSidecar(failed, all) {
+    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
+    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
+    if (!controls.every(control => control?.observed === 'no answer'))
+        return {};
+    return {
+        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+    };
+}
+
+;// CONCATENATED MODULE: ./src/checks/cluster.ts
+
+
+
+
+
+
+const cluster_families = ['ipv4', 'ipv6'];
+const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sleep' };
+/** Client and server without sidecars: only these two together tell what is below Istio. */
+const cluster = {
+    layer: 'cluster',
+    grid: { title: 'without any sidecar', named: false },
+    blame: {
+        class: 'infrastructure',
+        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+        headline: family => `${family || 'Traffic'} between pods is dead`
+    },
+    rows: cluster_families.flatMap(family => [
+        row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
+            family,
+            from: cluster_from,
+            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' }
+        }),
+        row('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
+            family,
+            from: cluster_from,
+            to: { kind: 'Service', namespace: plainNamespace, name: 'tcp-echo' }
+        })
+    ]),
+    look: async (checking, asked) => {
+        const pods = podIps(checking, plainNamespace);
+        const proofs = [];
+        for (const row of asked) {
+            const family = row.family ?? 'ipv4';
+            const address = row.to?.kind === 'Pod'
+                ? pods.find(ip => addressFamily(ip) === family)
+                : clusterIp(checking, plainNamespace, 'tcp-echo', family);
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.id,
+                        address,
+                        port: 9000,
+                        lookUp: lookUp(checking, row.to, address)
+                    },
+                    pods
+                });
+        }
+        await prove(plainClient, proofs, checking);
+    }
+};
+
+// EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
+var manifests_kind = __nccwpck_require__(3183);
 ;// CONCATENATED MODULE: ./src/manifests/istio.ts
 
 
@@ -34006,7 +34138,7 @@ function istioYaml({ version, values, cni }) {
         metadata: { name: 'default' },
         spec: {
             ...(version === null ? {} : { version }),
-            values: merge(dualStack, withCni, values ?? {}),
+            values: (0,manifests_kind/* merge */.h1)(dualStack, withCni, values ?? {}),
             namespace: istioNamespace
         }
     });
@@ -34205,7 +34337,7 @@ const dns = {
         ];
         const output = await checking.sh(command, { seconds: 30 });
         if (output.code !== 0)
-            throw new base_sh/* CommandError */.Q(command, output);
+            throw new base_sh/* CommandError */.Qd(command, output);
         const answers = output.stdout.split('\n');
         for (const [at, { id, target, family, expected }] of asked.entries()) {
             const { type, name } = questions[at] ?? { type: '', name: '' };
@@ -34313,7 +34445,7 @@ async function withCut(checking, row) {
     checking.undo(rules.map(rule => rule('-D')));
     try {
         for (const rule of rules)
-            await (0,base_sh/* must */.s)(checking.sh, rule('-I'), { seconds: 20 });
+            await (0,base_sh/* must */.sb)(checking.sh, rule('-I'), { seconds: 20 });
         return await answered(checking, row, address);
     }
     finally {
@@ -34470,7 +34602,7 @@ async function untilRefused(checking, row) {
 ;// CONCATENATED MODULE: ./src/checks/network.ts
 
 
-const command = ['docker', 'network', 'inspect', 'kind'];
+
 const id = 'network/kind/families';
 /** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
 const network = {
@@ -34484,27 +34616,24 @@ const network = {
         row('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
     ],
     look: async ({ sh, tell }) => {
+        const command = (0,manifests_kind/* networkCommand */.eZ)();
         const { code, stdout } = await sh(command, { seconds: 20 });
         const reproduce = command.join(' ');
         if (code !== 0) {
             tell(id, { observed: 'absent', verdict: 'passed', reproduce });
             return;
         }
-        const subnets = subnetsOf(stdout);
+        const subnets = (0,manifests_kind/* subnetsOf */.i_)(stdout);
         const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
         const observed = subnets.join(', ') || 'no subnet';
         tell(id, {
             observed,
             verdict: dual ? 'passed' : 'failed',
-            reason: dual ? null : `the network \`kind\` has only ${observed}`,
+            reason: dual ? null : `the network \`${(0,manifests_kind/* networkName */.uv)()}\` has only ${observed}`,
             reproduce
         });
     }
 };
-function subnetsOf(text) {
-    const networks = JSON.parse(text);
-    return networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).map(({ Subnet }) => Subnet);
-}
 
 // EXTERNAL MODULE: ./src/base/wait.ts
 var wait = __nccwpck_require__(6184);
@@ -34512,8 +34641,12 @@ var wait = __nccwpck_require__(6184);
 
 
 
+
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
+const ip6tables = 'node/all/ip6tables';
+// kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
+const table = ['ip6tables', '--table', 'nat', '--list-rules'];
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
 const patience = 60;
 /** The cluster itself, before Istio. */
@@ -34536,9 +34669,18 @@ const node = {
                 hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
                 headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
             }
+        }),
+        row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
+            family: 'ipv6',
+            blame: {
+                hint: `Load what the runner's kernel lacks: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`.`,
+                headline: 'A node has no ip6tables: nothing translates IPv6 there'
+            }
         })
     ],
-    look: async ({ plan, sh, work, tell }) => {
+    look: async ({ plan, sh, work, tell }, asked) => {
+        if (asked.some(({ id }) => id === ip6tables))
+            tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
         const start = work.clock();
         const nodes = await (0,wait/* until */.T)(work, async () => {
             const nodes = await get(sh, 'nodes');
@@ -34570,6 +34712,20 @@ const node = {
         });
     }
 };
+async function lookAtTables(nodes, sh) {
+    const command = (node) => ['docker', 'exec', node, ...table];
+    const outputs = await Promise.all(nodes.map(node => sh(command(node), { seconds: 20 })));
+    const bad = outputs.findIndex(({ code }) => code !== 0);
+    const [said = ''] = (outputs[bad]?.stderr.trim() ?? '').split('\n');
+    return {
+        observed: bad < 0 ? 'a nat table' : said,
+        verdict: bad < 0 ? 'passed' : 'failed',
+        reason: bad < 0
+            ? null
+            : `${nodes[bad]}: ${said} (the runner's kernel may lack modules: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`)`,
+        reproduce: command(nodes[Math.max(bad, 0)] ?? '').join(' ')
+    };
+}
 const node_isReady = ({ status }) => condition('Ready', status.conditions)?.status === 'True';
 
 ;// CONCATENATED MODULE: ./src/checks/operator.ts
@@ -34739,7 +34895,7 @@ const proxy = {
     }
 };
 async function dump({ sh }, namespace, app, query) {
-    return JSON.parse(await (0,base_sh/* must */.s)(sh, envoy(namespace, app, query), { seconds: 20 }));
+    return JSON.parse(await (0,base_sh/* must */.sb)(sh, envoy(namespace, app, query), { seconds: 20 }));
 }
 const written = ({ socket_address: socket }) => socket === undefined
     ? ''
@@ -34809,9 +34965,10 @@ const commands = {
     watches: ['sysctl', '-n', 'fs.inotify.max_user_watches'],
     instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
 };
-// below these, kind's nodes fail in odd ways; kind's own documentation asks for 524288 and 512
-const leastWatches = 65536;
-const leastInstances = 128;
+// Below these, kind's nodes fail in odd ways. Measured: 27 instances and 257 watches of a control plane, 14 and 133 of a
+// worker, so that the kernel's defaults do for a few nodes; all users of one number on the machine share them
+const leastWatches = (nodes) => Math.max(8192, 2048 * nodes);
+const leastInstances = (nodes) => Math.max(128, 32 * nodes);
 // a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
 const leastMemory = 3;
 const leastDisk = 4;
@@ -34850,21 +35007,21 @@ const runner = {
                 headline: 'Docker has too little disk'
             }
         }),
-        row('runner', ids.ipv6, 'The kernel has IPv6', 'enabled', {
+        row('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
             family: 'ipv6',
             blame: {
-                hint: 'Enable IPv6: `sysctl -w net.ipv6.conf.all.disable_ipv6=0`.',
-                headline: 'The runner’s kernel has IPv6 disabled'
+                hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
+                headline: 'The runner’s kernel has no IPv6'
             }
         }),
-        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches} watches and ${leastInstances} instances`, {
+        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
             blame: {
                 hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
                 headline: 'The runner’s inotify limits are too low'
             }
         })
     ],
-    look: async ({ sh, tell }) => {
+    look: async ({ sh, tell, nodes }) => {
         const [docker, kernel, watches, instances] = await Promise.all([
             sh(commands.docker, { seconds: 20 }),
             sh(commands.kernel, { seconds: 5 }),
@@ -34892,10 +35049,22 @@ const runner = {
                 tell(id, skip(unasked));
             return;
         }
-        const ipv6 = kernel.stdout.trim() === '0' ? 'enabled' : 'disabled';
-        tell(ids.ipv6, compare('enabled', ipv6, { reproduce: commands.kernel.join(' ') }));
+        // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
+        // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
+        tell(ids.ipv6, runner_judge(kernel.code !== 0
+            ? 'not in the kernel'
+            : kernel.stdout.trim() === '0'
+                ? 'enabled'
+                : 'in the kernel, off by default', kernel.code === 0, commands.kernel.join(' ')));
         const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
-        tell(ids.inotify, runner_judge(`${w} watches, ${i} instances`, w >= leastWatches && i >= leastInstances, 'sysctl fs.inotify'));
+        const enough = w >= leastWatches(nodes) && i >= leastInstances(nodes);
+        const limits = `${w} watches, ${i} instances`;
+        tell(ids.inotify, {
+            ...runner_judge(limits, enough, 'sysctl fs.inotify'),
+            reason: enough
+                ? null
+                : `${limits}; ${nodes} node${nodes === 1 ? ' needs' : 's need'} ${leastWatches(nodes)} and ${leastInstances(nodes)}`
+        });
     }
 };
 /** Docker's client prints what it knows of itself even when no server answers. */
@@ -35325,11 +35494,23 @@ async function findLocal(images, sh) {
 const saveCommand = (images, file) => [
     ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
 ];
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have
-const importCommand = (node, from = '-') => [
+/** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
+const usualSnapshotter = 'overlayfs';
+// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
+// unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
+const importCommand = (node, from = '-', snapshotter = usualSnapshotter) => [
     ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
-    ...['ctr', '--namespace=k8s.io', 'images', 'import', '--snapshotter=overlayfs', from]
+    ...['ctr', '--namespace=k8s.io', 'images', 'import'],
+    ...[snapshotter === usualSnapshotter ? `--snapshotter=${snapshotter}` : '--no-unpack', from]
 ];
+/** The snapshotter that the nodes' containerd is configured with: kind's nodes choose it when they start. */
+async function findSnapshotter(node, sh) {
+    const { stdout } = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
+        seconds: 30
+    });
+    const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+    return found ?? usualSnapshotter;
+}
 // detached: where the registry does not answer, it is the kubelet that says so
 const pullCommand = (node, image) => [
     ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
@@ -35344,19 +35525,20 @@ async function saveImages(images, file, sh) {
         throw lost(images, 'be saved', stderr, command);
 }
 /** Has every node import the archive of these images, and deletes it. */
-async function importImages(images, file, nodes, sh) {
+async function importImages(images, file, nodes, snapshotter, sh) {
     if (images.length === 0)
         return;
-    await Promise.all(nodes.map(node => importInto(node, file, images, sh)));
+    await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
     await promises_.rm(file, { force: true });
 }
-async function importInto(node, file, images, sh) {
-    const mounted = importCommand(node, external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file)));
+async function importInto(node, file, images, snapshotter, sh) {
+    const inNode = external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file));
+    const mounted = importCommand(node, inNode, snapshotter);
     const { code, stderr } = await sh(mounted, { seconds: 600 });
     if (code === 0)
         return;
     const output = /no such file|permission denied/i.test(stderr)
-        ? await sh(['cat', file], { into: importCommand(node), seconds: 600 }) // the engine is on another machine, or maps users
+        ? await sh(['cat', file], { into: importCommand(node, '-', snapshotter), seconds: 600 }) // the engine is on another machine, or maps users
         : null;
     if (output?.code === 0)
         return;
@@ -35377,6 +35559,80 @@ const lost = (images, what, said, command) => new base_fault/* Fault */.vC(`${im
     reproduce: command.join(' ')
 });
 
+;// CONCATENATED MODULE: ./src/plan/environment.ts
+
+
+/** Never asked through a proxy: the node itself, from inside it. kind adds its nodes, its subnets and `.svc`, and forgets this. */
+const noProxyAtAll = ['localhost', '127.0.0.1', '::1'];
+/** Throws a Fault of class `input` for what kind would half use. */
+function refuseEnvironment(env) {
+    const provider = env.KIND_EXPERIMENTAL_PROVIDER ?? '';
+    if (provider !== '' && provider !== 'docker')
+        throw (0,base_fault/* badInput */.AN)(`KIND_EXPERIMENTAL_PROVIDER: found "${provider}" in the environment; accepted is \`docker\`, or none: images, nodes and checks go by Docker`);
+}
+/**
+ * What our programs get instead; undefined: nothing. Helm is our own, with no plugins, context, driver or namespace of the
+ * user's; kubectl takes nobody's preferences; the node is not asked through a proxy. `dockerConfig` is the text of Docker's
+ * config.json, whose proxies kind and Docker hand to containers too.
+ */
+function ownEnvironment(env, dockerConfig, directory) {
+    const helm = Object.keys(env).filter(name => name.startsWith('HELM_'));
+    return {
+        ...Object.fromEntries(helm.map(name => [name, undefined])),
+        ...Object.fromEntries(['CACHE', 'CONFIG', 'DATA'].map(kind => [`HELM_${kind}_HOME`, external_node_path_.join(directory, 'helm')])),
+        KUBECACHEDIR: external_node_path_.join(directory, 'kubectl'),
+        KUBERC: 'off',
+        ...noProxy(env, dockerConfig)
+    };
+}
+/** Sets what has a value, and removes what has none. */
+function takeEnvironment(changes) {
+    for (const [name, value] of Object.entries(changes))
+        if (value === undefined)
+            delete process.env[name];
+        else
+            process.env[name] = value;
+}
+function noProxy(env, dockerConfig) {
+    const of = (name) => env[name] || env[name.toLowerCase()] || '';
+    const docker = dockerProxies(dockerConfig);
+    const used = [of('HTTP_PROXY'), of('HTTPS_PROXY'), ...docker.map(({ proxy }) => proxy)];
+    if (!used.some(Boolean))
+        return {};
+    const given = [of('NO_PROXY'), ...docker.map(({ except }) => except)].flatMap(list => list.split(',').map(name => name.trim()));
+    const all = [...new Set([...given, ...noProxyAtAll])].filter(Boolean).join(',');
+    return { NO_PROXY: all, no_proxy: all };
+}
+/** The proxies of Docker's config.json; none where there is no such file. */
+function dockerProxies(text) {
+    try {
+        const { proxies = {} } = JSON.parse(text);
+        return Object.values(proxies).map(({ httpProxy = '', httpsProxy = '', noProxy = '' }) => ({
+            proxy: httpProxy || httpsProxy,
+            except: noProxy
+        }));
+    }
+    catch {
+        return [];
+    }
+}
+/** Where Docker is, whether DOCKER_HOST, DOCKER_CONTEXT or Docker's configuration says so. */
+const endpointCommand = [
+    ...['docker', 'context', 'inspect', '--format', '{{.Endpoints.docker.Host}}']
+];
+/**
+ * Throws a Fault where Docker runs on another machine: kind publishes the API server at that one's 127.0.0.1. `endpoint` is
+ * what DOCKER_HOST or the Docker context leads to, such as `unix:///var/run/docker.sock`; a socket is taken for this machine's.
+ */
+function refuseElsewhere(endpoint, apiServerAddress) {
+    if (!/^(tcp|ssh|https?):\/\//.test(endpoint) || apiServerAddress !== undefined)
+        return;
+    const { hostname } = new URL(endpoint);
+    if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``);
+}
+
 ;// CONCATENATED MODULE: ./src/manifests/strict.ts
 
 /** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
@@ -35392,6 +35648,8 @@ const strictYaml = () => (0,dist/* stringify */.As)({
 
 // EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
 var istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
 ;// CONCATENATED MODULE: ./src/plan/nodes.ts
 
 
@@ -35401,16 +35659,16 @@ var istio = __nccwpck_require__(6618);
 function chooseNodes(inputs, kind, istio) {
     const more = inputs['kind-config'] ?? {};
     const image = chooseImage(inputs, kind, istio);
-    const runs = controlPlaneImage(more, image);
+    const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
     const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
     (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
-    const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image);
+    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image);
     const ours = runs === image && inputs['node-image'] === null;
     return {
-        image: hasImages(more) ? null : image,
+        image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
         kubernetes,
         needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
-        config: hasImages(more) && image !== null ? withImage(config, image) : config
+        config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
     };
 }
 /** The node image to ask kind for; null: what this kind has by default. */
@@ -35481,7 +35739,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
             name,
             ...nodes,
             families: inputs['ip-families'],
-            nodes: nodeNames(name, nodes.config),
+            nodes: (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config),
             context: `kind-${name}`,
             kubeconfig: external_node_path_.join(directory, 'kubeconfig')
         },
@@ -35501,7 +35759,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
             samples: unique([offer?.proxy ?? '', ...manifests.images])
         },
         files: {
-            'kind.yaml': kindYaml(nodes.config),
+            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config),
             ...common,
             'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
             ...(inputs['operator-values'] === null
@@ -35510,7 +35768,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
         },
         workloads: [...workloads, ...manifests.pods],
         shown: {
-            'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image)),
+            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)),
             ...common,
             ...(cni ? { 'istio-cni.yaml': istioCniYaml(withoutValues) } : {}),
             'istio.yaml': istioYaml(withoutValues)
@@ -36441,23 +36699,23 @@ function script_script(plan, results) {
         '',
         '# the cluster',
         'cluster() {',
-        `  ${script_command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+        `  ${command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
         '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
         '}',
         `step 'the cluster' cluster`,
         ...script_images(plan),
         '',
         '# the Sail Operator',
-        `step 'the namespaces' ${script_command(applyCommand(here, 'namespaces.yaml'))}`,
+        `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
         ...script_operator(plan, here, given),
         '',
         '# Istio',
         ...script_istio(plan, here, given),
-        `step 'the Services of the samples' ${script_command(applyCommand(here, 'services.yaml'))}`,
-        `step 'STRICT mutual TLS on port 9001' ${script_command(applyCommand(here, 'strict.yaml'))}`,
+        `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
+        `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
         ...(plan.shown['resources.yaml'] === undefined
             ? []
-            : [`step 'what the checks ask of Istio' ${script_command(applyCommand(here, 'resources.yaml'))}`]),
+            : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
         "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
         ...(plan.istio.cni
             ? [
@@ -36466,9 +36724,9 @@ function script_script(plan, results) {
             : []),
         '',
         '# the samples',
-        `step 'the samples without sidecars' ${script_command(applyCommand(here, 'plain.yaml'))}`,
-        `step 'the samples' ${script_command(applyCommand(here, 'samples.yaml'))}`,
-        ...plan.workloads.map(({ namespace, kind, name }) => `step ${quote(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
+        `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
+        `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
+        ...plan.workloads.map(({ namespace, kind, name }) => `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
         "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
@@ -36515,7 +36773,7 @@ const runtime = (name) => [
     'leave() {',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
     '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-    `  [ -z "$made" ] || ${script_command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
+    `  [ -z "$made" ] || ${command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
     '  rm -rf "$work"',
     '}',
     'trap leave EXIT',
@@ -36590,7 +36848,7 @@ function relocated(plan) {
 }
 const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
 /** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
-const script_command = (words) => words.map(argument).join(' ');
+const command = (words) => words.map(argument).join(' ');
 function argument(word) {
     if (word.startsWith('$work/'))
         return `"$work"/${quote(word.slice('$work/'.length))}`;
@@ -36613,12 +36871,12 @@ function script_images({ cluster, images }) {
     const all = Object.values(images).flat();
     if (all.length === 0)
         return [];
-    const imported = script_command(importCommand('$node'));
+    const imported = command(importCommand('$node'));
     return [
         '# an image into every node, where the local Docker has it',
         'image() {',
         '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
-        ...forNodes(cluster.name, `${script_command(saveCommand([]))} "$1" | ${imported}`),
+        ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
         '}',
         ...all.map(image => `step ${quote(`image ${image}`)} image ${quote(image)}`)
     ];
@@ -36626,7 +36884,7 @@ function script_images({ cluster, images }) {
 /** The CRDs, then the chart without them, as the run does it. */
 function script_operator({ operator }, here, given) {
     const values = given.some(({ file }) => file === 'operator-values.yaml');
-    const install = script_command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
+    const install = command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
     return [
         ...(operator.url === null
             ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
@@ -36645,7 +36903,7 @@ function script_operator({ operator }, here, given) {
 function script_istio({ istio }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
     return [
-        ...(istio.cni ? [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+        ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
         ...(merged
             ? [
                 'values() {',
@@ -36656,7 +36914,7 @@ function script_istio({ istio }, here, given) {
                 `step 'ISTIO_VALUES over the dual-stack values' values`
             ]
             : []),
-        `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`
+        `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
     ];
 }
 function script_echo(word) {
@@ -36703,7 +36961,7 @@ const isOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
 function lookedUp(word) {
     const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
     const words = wordsIn(inner);
-    return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${script_command(words)})"`;
+    return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${command(words)})"`;
 }
 function wordsIn(text) {
     try {
@@ -36739,7 +36997,7 @@ function answerOf({ id, layer, address, expected }) {
 /** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
 function cutLines({ cluster }, { family }) {
     const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
-    const rule = (verb) => script_command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
+    const rule = (verb) => command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
     return {
         before: [
             `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
@@ -40383,7 +40641,7 @@ async function readSample(file, directory) {
 /** Applies the workloads, and waits until a pod of each is ready. */
 async function deploySamples(plan, work, sh) {
     const selector = selectorOf(plan.workloads);
-    await (0,base_sh/* must */.s)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
+    await (0,base_sh/* must */.sb)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
         await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
@@ -40619,6 +40877,8 @@ function known(value, what) {
 
 
 
+
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known(run.inputs, 'inputs');
@@ -40676,8 +40936,8 @@ function graph_phases(run, plan) {
         {
             name: 'cluster',
             needs: ['name'],
-            run: async () => {
-                await (0,phases_cluster/* createCluster */.Xn)(plan, sh, () => run.save({ cluster: null }));
+            run: async (work) => {
+                await (0,phases_cluster/* createCluster */.Xn)(plan, work, sh, () => run.save({ cluster: null }));
                 run.save({ made: true, containers: await (0,phases_cluster/* containersOf */.Mz)(plan.cluster.name, sh) });
                 await release(run); // from now on its containers show that the name is taken
             }
@@ -40689,7 +40949,14 @@ function graph_phases(run, plan) {
                 run.localImages = await findLocal(wanted, sh);
             }
         },
-        { name: 'containerd', needs: ['name'], run: work => (0,phases_node/* untilContainerd */.mt)(plan.cluster, work, sh) },
+        {
+            name: 'containerd',
+            needs: ['name'],
+            run: async (work) => {
+                await (0,phases_node/* untilContainerd */.mt)(plan.cluster, work, sh);
+                run.snapshotter = await findSnapshotter(plan.cluster.nodes[0] ?? '', sh);
+            }
+        },
         {
             name: 'api',
             needs: ['containerd'],
@@ -40706,7 +40973,11 @@ function graph_phases(run, plan) {
                 await pullImages(missing, plan.cluster.nodes, sh);
             }
         },
-        { name: 'unpack', needs: ['containerd'], run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, work, sh) },
+        {
+            name: 'unpack',
+            needs: ['containerd'],
+            run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, known(run.snapshotter, 'snapshotter'), work, sh)
+        },
         // the control plane goes before it: the API server is what everything waits for
         ...graph_images(run, plan, 'operator', ['unpack'], []),
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
@@ -40801,7 +41072,12 @@ function graph_phases(run, plan) {
     return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
 }
 /** What all checks work with. */
-const basis = ({ sh, ledger }, work) => ({ work, sh, tell: ledger.tell });
+const basis = ({ sh, ledger, inputs }, work) => ({
+    work,
+    sh,
+    tell: ledger.tell,
+    nodes: (0,manifests_kind/* nodeNames */.tJ)('', inputs?.['kind-config'] ?? {}).length
+});
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
     things: known(run.things, 'things'),
@@ -40830,9 +41106,11 @@ function checkPhase({ ledger }, { layer, look }, needs, fatal, given) {
         }
     };
 }
-/** Sees that the node image can start and the name is free, takes it, and tells post that a cluster is about to be made. */
+/** Sees that a cluster can be made here and its name is free, takes it, and tells post that it is about to be made. */
 async function claim(run, { cluster }) {
-    const { name } = cluster;
+    const { name, config } = cluster;
+    const { stdout } = await run.sh(endpointCommand, { seconds: 20 });
+    refuseElsewhere(stdout.trim(), config.networking?.apiServerAddress);
     await (0,phases_cluster/* refuseCgroup1 */.G_)(cluster, run.sh);
     run.claim = { name, token: (0,external_node_crypto_.randomUUID)() };
     run.save({ claim: run.claim });
@@ -40858,7 +41136,7 @@ function graph_images(run, plan, user, saved, imported) {
         {
             name: `images: ${user}`,
             needs: [`save: ${user}`, ...imported],
-            run: () => importImages(ours(), file, plan.cluster.nodes, run.sh)
+            run: () => importImages(ours(), file, plan.cluster.nodes, known(run.snapshotter, 'snapshotter'), run.sh)
         }
     ];
 }
@@ -40868,7 +41146,7 @@ async function apply({ sh }, plan, file) {
     if (output.code === 0)
         return;
     if (!/RequireDualStack|not configured for dual-stack/.test(output.stderr))
-        throw new base_sh/* CommandError */.Q(command, output);
+        throw new base_sh/* CommandError */.Qd(command, output);
     throw new base_fault/* Fault */.vC(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
         class: 'infrastructure',
         layer: 'node',
@@ -40878,6 +41156,7 @@ async function apply({ sh }, plan, file) {
 }
 
 ;// CONCATENATED MODULE: ./src/run/run.ts
+
 
 
 
@@ -40945,6 +41224,7 @@ async function job(run) {
     run.ledger.asked = rowsOf(inputs.checks);
     if (run.ledger.asked.length === 0)
         throw (0,base_fault/* badInput */.AN)(`checks: found "${core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
+    refuseEnvironment(process.env);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     await run.schedule.run(preparations(run));
     if (run.schedule.failed)
@@ -40988,15 +41268,16 @@ async function privateDirectory(run, name) {
     const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
     run.save({ work: directory, cleanup: run.inputs?.cleanup });
     await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
-    process.env.KUBECACHEDIR = external_node_path_.join(directory, 'kubectl');
-    for (const kind of ['CACHE', 'CONFIG', 'DATA'])
-        process.env[`HELM_${kind}_HOME`] = external_node_path_.join(directory, 'helm');
+    takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
     return directory;
 }
+/** The text of Docker's config.json; nothing where there is none. */
+const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(external_node_path_.join(DOCKER_CONFIG || external_node_path_.join(HOME, '.docker'), 'config.json'), 'utf8')
+    .catch(() => '');
 async function writeFiles(plan) {
     await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
-    const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
-    for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': kindYaml(mounted) }))
+    const mounted = (0,manifests_kind/* withMount */.W3)(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
+    for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) }))
         await promises_.writeFile(external_node_path_.join(plan.directory, name), text, { mode: 0o600 });
 }
 const run_annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
