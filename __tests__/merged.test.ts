@@ -165,6 +165,15 @@ describe('families and layers', () => {
     });
   });
 
+  test('what fails because of the other family is not held against a family', () => {
+    const follows = {verdict: 'failed', because: 'cluster/plain/ipv6'} as const;
+    const results = changed(failed(), {'failover/dual-stack/ipv4': follows});
+    expect(of({'v1.30.3-ipv4-ipv6': results}, /1\.30\.3.*IPv4 first/)?.families).toEqual({
+      ipv4: {state: 'proven', layer: null},
+      ipv6: {state: 'failed', layer: 'cluster'}
+    });
+  });
+
   test('a layer breaks by itself or follows', () => {
     const layers = of({'v1.30.3-ipv4-ipv6': failed()}, /1\.30\.3.*IPv4 first/)?.layers;
     expect(layers).toMatchObject({

@@ -47,14 +47,40 @@ function matched(
   planned: Planned[]
 ): {pairs: [Planned, Found | null][]; rest: Found[]} {
   const left = new Set(found.toSorted(byStart));
+  const find = finder([...left]);
   const pairs = planned.toSorted(byPrecision).map((plan): [Planned, Found | null] => {
-    const own = [...left].filter(one => belongs(one, plan));
+    const own = find(plan).filter(one => left.has(one));
     const taken = own.find(({results}) => results !== null) ?? own[0] ?? null;
     for (const one of own) if (one === taken || isEarlierAttempt(one, taken)) left.delete(one);
     return [plan, taken];
   });
   return {pairs, rest: [...left]};
 }
+
+/**
+ * Finds what belongs to a planned cell: by the inputs that it was run with; what tells none of
+ * them, by the name that its directory ends with. One index for each set of inputs, so that a
+ * thousand cells are not compared with a thousand.
+ */
+function finder(found: Found[]): (plan: Planned) => Found[] {
+  const told = new Set(found.flatMap(({results}) => Object.keys(results?.inputs ?? {})));
+  const unread = found.filter(({results}) => results === null);
+  const indices = new Map<string, Map<string | null, Found[]>>();
+  return ({name = '', ...plan}) => {
+    const byName = (all: Found[]) =>
+      name === '' ? [] : all.filter(one => `-${one.directory}`.endsWith(`-${name}`));
+    const keys = Object.keys(plan).filter(key => told.has(key) || isInput(key));
+    if (keys.length === 0) return byName(found);
+    const index =
+      indices.get(keys.join()) ??
+      groupBy(found, ({results}) => results && valuesOf(keys, key => given(results, key)));
+    indices.set(keys.join(), index);
+    return [...(index.get(valuesOf(keys, key => plan[key] ?? '')) ?? []), ...byName(unread)];
+  };
+}
+
+const valuesOf = (keys: string[], value: (key: string) => string): string =>
+  JSON.stringify(keys.map(key => bare(value(key))));
 
 /** What says more of its cell chooses first: `very-old` ends with `old`, too. */
 const byPrecision = (one: Planned, other: Planned): number =>
@@ -70,17 +96,6 @@ function isEarlierAttempt(one: Found, taken: Found | null): boolean {
 const byStart = (one: Found, other: Found): number =>
   (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
   one.directory.localeCompare(other.directory);
-
-/** By the inputs that it was run with; results that cannot be read, by the name that their directory ends with. */
-function belongs({directory, results}: Found, plan: Planned): boolean {
-  const {name = '', ...asked} = plan;
-  if (results === null) return name !== '' && `-${directory}`.endsWith(`-${name}`);
-  const inputs = Object.entries(asked).filter(
-    ([key]) => Object.hasOwn(results.inputs, key) || isInput(key)
-  );
-  if (inputs.length === 0) return name !== '' && `-${directory}`.endsWith(`-${name}`);
-  return inputs.every(([key, value]) => bare(given(results, key)) === bare(value));
-}
 
 /** What decides a cell; more of them may be in a matrix. */
 const isInput = (key: string): boolean =>
@@ -200,17 +215,19 @@ function dimensions(plan: Planned, results: Results | null) {
 
 // ---- Families and layers ----
 
-const layerOf = (id: string | null): Layer | null =>
-  layers.find(layer => id?.startsWith(`${layer}/`)) ?? null;
-
 /** Null where the run did not come to what has to do with the family. */
 function familyResult(results: Results, family: Family): FamilyResult | null {
   const checks = results.checks.filter(
     check => check.family === family && check.verdict !== 'skipped'
   );
-  const broken = checks.filter(check => check.verdict === 'failed');
-  const [first] = [...broken.filter(check => check.because === null), ...broken];
-  if (first) return {state: 'failed', layer: layerOf(first.because) ?? first.layer};
+  const byId = new Map(results.checks.map(check => [check.id, check]));
+  const cause = (check: CheckResult) => byId.get(check.because ?? '') ?? check;
+  // Without IPv6 nothing takes over when IPv4 is cut: that is IPv6's fault.
+  const [first] = checks
+    .filter(check => check.verdict === 'failed')
+    .map(cause)
+    .filter(check => check.family === family || check.family === null);
+  if (first) return {state: 'failed', layer: first.layer};
   if (!checks.some(({layer}) => layers.indexOf(layer) >= layers.indexOf('service'))) return null;
   const proven = checks.some(check => check.layer === 'path' && holds(check));
   return {state: proven ? 'proven' : 'unproven', layer: null};
