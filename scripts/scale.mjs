@@ -15,7 +15,9 @@ function played(name) {
   const directory = path.join(temp, name);
   const command = ['scripts/start.mjs', '--recording', name, '--results-dir', directory];
   spawnSync(process.execPath, command, {cwd: root, stdio: 'ignore'});
-  return JSON.parse(fs.readFileSync(path.join(directory, 'results.json'), 'utf8'));
+  const results = JSON.parse(fs.readFileSync(path.join(directory, 'results.json'), 'utf8'));
+  if (results.cluster === null) throw new Error(`${name}: ${results.failure?.message}`);
+  return results;
 }
 
 /** The inputs of the cell of this number; all differ. */

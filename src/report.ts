@@ -32,7 +32,10 @@ export async function report(): Promise<void> {
   const matrix = matrixOf(inputs);
   const directory =
     inputs['results-dir'] ?? path.join(process.env.RUNNER_TEMP || '.', 'dual-stack-report');
-  const kept = await tried(() => write(matrix, directory));
+  const summary = mergedSummary(matrix);
+  const kept = await tried('report', async () => write(matrix, summary, directory));
+  if (process.env.GITHUB_STEP_SUMMARY)
+    await tried('summary', () => core.summary.addRaw(summary, true).write());
   for (const [name, value] of Object.entries(mergedOutputs(matrix, kept ? directory : '')))
     core.setOutput(name, value);
   for (const {level, title, message} of mergedAnnotations(matrix))
@@ -50,9 +53,8 @@ function matrixOf(inputs: ReportInputs): Matrix {
   return merge(cells, inputs['fail-on'], old?.length ? old : null, githubRun(process.env));
 }
 
-async function write(matrix: Matrix, directory: string): Promise<void> {
+function write(matrix: Matrix, summary: string, directory: string): void {
   fs.mkdirSync(directory, {recursive: true});
-  const summary = mergedSummary(matrix);
   const reports = {
     [files.results]: `${JSON.stringify(written(matrix), null, 2)}\n`,
     [files.summary]: summary,
@@ -61,16 +63,15 @@ async function write(matrix: Matrix, directory: string): Promise<void> {
   };
   for (const [name, contents] of Object.entries(reports))
     fs.writeFileSync(path.join(directory, name), contents);
-  if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(summary, true).write();
 }
 
 /** What cannot be written turns nothing red or green. */
-async function tried(work: () => Promise<void>): Promise<boolean> {
+async function tried(what: string, work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work();
     return true;
   } catch (error) {
-    core.warning(`The report could not be written: ${oneLine(String(error))}`);
+    core.warning(`The ${what} could not be written: ${oneLine(String(error))}`);
     return false;
   }
 }
