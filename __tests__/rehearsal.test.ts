@@ -16,6 +16,7 @@ import {
   store,
   temp
 } from './project.ts';
+import {validator} from './schema.ts';
 
 const player = path.join(root, 'rehearsal', 'play.mjs');
 const {standIns, recordings, programs, recording, recordingDirectory, readCalls} = await import(
@@ -45,9 +46,9 @@ describe('the bundle, rehearsed', () => {
       ];
       const {code, stdout} = await run(process.execPath, args, {cwd: root});
       expect(stdout).not.toContain('no recorded answer');
-      const {result, failure, rehearsal, checks} = JSON.parse(
-        fs.readFileSync(path.join(results, 'results.json'), 'utf8')
-      );
+      const written = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));
+      expect(validator('results').errors(written)).toBeNull();
+      const {result, failure, rehearsal, checks} = written;
       if (result === 'passed') expect(withoutUpstream(checks)).toEqual([]);
       expect({
         code,

@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
+import {cutToFit} from '../src/reports/blocks.ts';
 import {cell, code, fence, row, text} from '../src/reports/markdown.ts';
-import {cutToFit, summary} from '../src/reports/summary.ts';
+import {summary} from '../src/reports/summary.ts';
 import type {Failure} from '../src/results/results.ts';
 import {
   badInputs,

@@ -1,6 +1,8 @@
-// npm run browser: opens report.html in headless Chromium, as a phone and as a desktop would show it.
-// Held to: no horizontal scroll, the grid in view, light and dark both painted, no console error, no
-// request. Needs Chromium, and Node 24, which reads our TypeScript; exit code 77 without Chromium.
+// npm run browser: opens report.html, of a run and of a matrix, in headless Chromium, as a phone and as
+// a desktop would show it. Held to: no horizontal scroll, the grid in view, light and dark both painted,
+// no console error, no request; and with everything unfolded to WCAG 2.2 AA by axe-core, a reading order
+// that is the order on the page, and a focus that every control takes and shows.
+// Needs Chromium, and Node 24, which reads our TypeScript; exit code 77 without Chromium.
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -15,32 +17,93 @@ if (!program) {
   process.exit(skipped);
 }
 const {html} = await import('../src/reports/html.ts');
-const {failed, hostileRun, many, passed} = await import('../__tests__/results.ts');
-const pages = {passed: passed(), failed: failed(), hostile: hostileRun(), '100 targets': many(100)};
+const {mergedHtml} = await import('../src/reports/merged-html.ts');
+const {error, failed, flaky, hostileRun, many, passed} = await import('../__tests__/results.ts');
+const {allFound, matrix, mixed} = await import('../__tests__/cells.ts');
+const pages = {
+  passed: html(passed()),
+  failed: html(failed()),
+  flaky: html(flaky()),
+  'an error': html(error()),
+  hostile: html(hostileRun()),
+  '100 targets': html(many(100)),
+  'a matrix that passed': mergedHtml(matrix(allFound())),
+  'a matrix that failed': mergedHtml(mixed()),
+  'a matrix with tolerated cells': mergedHtml(mixed(['istio']))
+};
 const widths = [390, 1280];
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-browser-'));
 
+const axe = fs.readFileSync(
+  path.join(import.meta.dirname, '..', 'node_modules', 'axe-core', 'axe.min.js'),
+  'utf8'
+);
+const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
 /** A page that shows the report in a frame of this width, and writes down what came of it. */
-const frame = (report, width) => `<!doctype html><meta charset="utf-8"><pre id="found"></pre>
+const frame = (report, width, look) => `<!doctype html><meta charset="utf-8"><pre id="found"></pre>
 <iframe width="${width}" height="800" style="border: 0" srcdoc="${report.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}"></iframe>
 <script>
   const iframe = document.querySelector('iframe');
-  iframe.onload = () => {
+  iframe.onload = async () => {
     const page = iframe.contentDocument;
-    const grid = page.querySelector('table');
-    const box = grid?.getBoundingClientRect();
-    document.querySelector('#found').textContent = JSON.stringify({
-      scrolls: page.documentElement.scrollWidth,
-      grid: Boolean(box && box.width > 0 && box.left >= 0 && box.right <= ${width}),
-      background: iframe.contentWindow.getComputedStyle(page.body).backgroundColor,
-      requests: iframe.contentWindow.performance.getEntriesByType('resource').length
-    });
+    const found = await (${look})(page, iframe.contentWindow, ${width});
+    document.querySelector('#found').textContent = JSON.stringify(found);
   };
 </script>`;
 
-function look(name, report, width, scheme) {
+/** What the eye finds. Runs in the browser. */
+function look(page, view, width) {
+  const grid = page.querySelector('table');
+  const box = grid?.getBoundingClientRect();
+  return {
+    scrolls: page.documentElement.scrollWidth,
+    grid:
+      page.querySelector('.grid') === null ||
+      Boolean(box && box.width > 0 && box.left >= 0 && box.right <= width),
+    background: view.getComputedStyle(page.body).backgroundColor,
+    requests: view.performance.getEntriesByType('resource').length
+  };
+}
+
+/** What everybody else finds: axe-core, the order of reading, the keyboard. Runs in the browser. */
+async function listen(page, view, _width, axe, standards) {
+  for (const fold of page.querySelectorAll('details')) fold.open = true;
+  const script = page.createElement('script');
+  script.textContent = axe;
+  page.head.append(script);
+  const {violations, passes} = await view.axe.run(page, {
+    runOnly: standards,
+    resultTypes: ['violations']
+  });
+  const wrong = violations.map(
+    ({id, nodes}) =>
+      `${id}: ${nodes[0].html.slice(0, 120)} (${nodes.length}) ${nodes[0].any[0]?.message ?? ''}`
+  );
+  const top = element => element.getBoundingClientRect().top;
+  const parts = [...page.querySelector('main').children, page.querySelector('footer')];
+  if (parts.some((part, at) => at > 0 && top(part) < top(parts[at - 1])))
+    wrong.push('is read in another order than it is seen');
+  const levels = [...page.querySelectorAll('h1, h2, h3')].map(title => Number(title.tagName[1]));
+  if (levels[0] !== 1 || levels.some((level, at) => level > (levels[at - 1] ?? 0) + 1))
+    wrong.push(`headings ${levels}`);
+  if (page.querySelector('[tabindex]:not([tabindex="0"])'))
+    wrong.push('an order of its own for the Tab key');
+  const controls = [...page.querySelectorAll('a[href], summary, pre')];
+  for (const control of controls) {
+    control.focus();
+    if (page.activeElement !== control)
+      wrong.push(`takes no focus: ${control.outerHTML.slice(0, 80)}`);
+    else if (view.getComputedStyle(control).outlineStyle === 'none')
+      wrong.push(`shows no focus: ${control.outerHTML.slice(0, 80)}`);
+  }
+  return {wrong: wrong.slice(0, 10), passes: passes.length, controls: controls.length};
+}
+
+/** Opens a page in Chromium; what it found, and what the console said. */
+function open(page, scheme) {
   const file = path.join(temp, 'page.html');
-  fs.writeFileSync(file, frame(report, width));
+  fs.writeFileSync(file, page);
   const dark = scheme === 'dark' ? ['--blink-settings=preferredColorScheme=0'] : [];
   const {stdout, stderr} = spawnSync(
     program,
@@ -53,13 +116,31 @@ function look(name, report, width, scheme) {
         '--log-level=0'
       ],
       ...[`--user-data-dir=${path.join(temp, 'profile')}`, '--window-size=1400,1000', ...dark],
-      ...['--virtual-time-budget=5000', '--dump-dom', `file://${file}`]
+      ...['--virtual-time-budget=20000', '--dump-dom', `file://${file}`]
     ],
-    {encoding: 'utf8', timeout: 60_000}
+    {encoding: 'utf8', timeout: 180_000, maxBuffer: 1e8}
   );
   const [, json] = /<pre id="found">(.*?)<\/pre>/s.exec(stdout) ?? [];
-  const found = json ? JSON.parse(json.replaceAll('&quot;', '"')) : null;
-  const said = stderr.split('\n').filter(line => /CONSOLE/.test(line));
+  const text = json
+    ?.replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&amp;', '&');
+  return {
+    found: text ? JSON.parse(text) : null,
+    said: stderr.split('\n').filter(line => /CONSOLE/.test(line))
+  };
+}
+
+function tell(wrong, what, more = '') {
+  console.log(
+    `${wrong.length > 0 ? 'FAILED' : 'passed'}  ${what}  ${wrong.join('\n        ')}${more}`
+  );
+  return wrong.length > 0;
+}
+
+function seen(name, report, width, scheme) {
+  const {found, said} = open(frame(report, width, look), scheme);
   const wrong = [
     ...(found ? [] : ['nothing was shown']),
     ...(found && found.scrolls > width ? [`scrolls to ${found.scrolls} pixels`] : []),
@@ -67,22 +148,43 @@ function look(name, report, width, scheme) {
     ...(found && found.requests > 0 ? [`${found.requests} requests`] : []),
     ...said
   ];
-  console.log(
-    `${wrong.length ? 'FAILED' : 'passed'}  ${name}, ${width} pixels, ${scheme}  ${wrong.join('; ')}`
+  return {
+    wrong: tell(wrong, `${name}, ${width} pixels, ${scheme}`),
+    background: found?.background
+  };
+}
+
+function heard(name, report, width, scheme) {
+  // axe-core is a script, which the page's own policy forbids.
+  const open_ = report.replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, '');
+  const call = `(page, view, width) => (${listen})(page, view, width, axe, ${JSON.stringify(standards)})`;
+  const page = frame(open_, width, call).replace(
+    '<script>',
+    () => `<script>const axe = ${JSON.stringify(axe).replaceAll('</', '<\\/')};`
   );
-  return {wrong: wrong.length > 0, background: found?.background};
+  const {found, said} = open(page, scheme);
+  const wrong = [...(found ? found.wrong : ['nothing was heard']), ...said];
+  const more = found
+    ? `${found.passes} rules of axe-core hold, ${found.controls} controls take the focus`
+    : '';
+  return tell(
+    wrong,
+    `${name}, ${width} pixels, ${scheme}, for everyone`,
+    wrong.length > 0 ? '' : more
+  );
 }
 
 try {
   let broken = 0;
-  for (const [name, results] of Object.entries(pages))
+  for (const [name, report] of Object.entries(pages))
     for (const width of widths) {
-      const looks = ['light', 'dark'].map(scheme => look(name, html(results), width, scheme));
+      const looks = ['light', 'dark'].map(scheme => seen(name, report, width, scheme));
       if (looks[0].background === looks[1].background) {
         console.log(`FAILED  ${name}, ${width} pixels: light and dark have the same background`);
         broken++;
       }
       broken += looks.filter(({wrong}) => wrong).length;
+      broken += ['light', 'dark'].filter(scheme => heard(name, report, width, scheme)).length;
     }
   process.exitCode = broken > 0 ? 1 : 0;
 } finally {

@@ -23,13 +23,19 @@ const mostOfMessage = 8000;
  * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
  */
 export const annotations = (results: Results): Annotation[] =>
-  [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(
-    one => ({
-      ...one,
-      title: line(one.title, mostOfTitle),
-      message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
-    })
-  );
+  [
+    ...failure(results),
+    ...otherFailures(results),
+    ...flaky(results),
+    ...warnings(results)
+  ].map(clean);
+
+/** Within GitHub's limits, and without what is not text. */
+export const clean = (one: Annotation): Annotation => ({
+  ...one,
+  title: line(one.title, mostOfTitle),
+  message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+});
 
 function verdictLine(results: Results): string {
   const {words, facts, rehearsal} = headline(results);

@@ -7,112 +7,48 @@ import {
   type LayerRow,
   layerRows,
   layersHold,
-  type State,
   sentences,
   triesOf,
   tryWords
 } from './findings.ts';
 import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
-import {styles} from './styles.ts';
+import {
+  code,
+  codes,
+  command,
+  footerOf,
+  inline,
+  type Markup,
+  mark,
+  markup,
+  nothing,
+  page,
+  runFacts
+} from './markup.ts';
 import {type Bar, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
 import {asksCluster, rerun, versionRows} from './versions.ts';
-import {count, duration, familyNames, line, plain, spans} from './words.ts';
-
-/** HTML that may be put into a page as it is. */
-class Markup {
-  readonly source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
-}
-
-type Content = string | number | null | Markup | Markup[];
-
-/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
-const markup = (strings: TemplateStringsArray, ...values: Content[]): Markup =>
-  new Markup(
-    strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next)
-  );
-
-function source(content: Content): string {
-  if (content instanceof Markup) return content.source;
-  if (Array.isArray(content)) return content.map(one => one.source).join('\n');
-  return plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
-}
-
-const nothing = markup``;
+import {count, duration, familyNames, line} from './words.ts';
 
 /**
  * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
  * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
  */
 export const html = (results: Results): string =>
-  markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${line(headline(results).words)}</title>
-<style>${new Markup(styles)}</style>
-</head>
-<body>
-<main>
-${verdict(results)}
-${failure(results)}
-${warnings(results)}
-${flaky(results)}
-${gridTables(grids(results))}
-${phases(results)}
-${layers(results)}
-${versions(results)}
-</main>
-${footer(results)}
-</body>
-</html>
-`.source;
-
-// ---- Small parts ----
-
-/** Words of others, with what stands between backticks as code. */
-const prose = (words: string, most = 2000): Markup[] =>
-  spans(line(words, most)).map(span =>
-    span.code ? markup`<code>${span.text}</code>` : markup`${span.text}`
+  page(
+    line(headline(results).words),
+    [
+      verdict(results),
+      failure(results),
+      ...warnings(results),
+      flaky(results),
+      ...gridTables(grids(results)),
+      phases(results),
+      layers(results),
+      versions(results)
+    ],
+    footer(results)
   );
-
-const inline = (words: string, most = 2000): Markup =>
-  new Markup(
-    prose(words, most)
-      .map(part => part.source)
-      .join('')
-  );
-
-const code = (text: string, most = 300): Markup => markup`<code>${line(text, most)}</code>`;
-
-const codes = (texts: string[]): Markup =>
-  new Markup(texts.map(text => code(text).source).join(', '));
-
-const command = (text: string): Markup =>
-  markup`<pre tabindex="0"><code>${plain(text.slice(0, 4000))}</code></pre>`;
-
-const stateWords: Record<State, string> = {
-  passed: 'passed',
-  flaky: 'flaky',
-  failed: 'failed',
-  skipped: 'skipped',
-  none: 'none'
-};
-
-const marks: Record<State, string> = {passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: ''};
-
-/** A state as a mark for the eye and a word for who listens. */
-const mark = (state: State): Markup =>
-  state === 'none'
-    ? nothing
-    : markup`<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${marks[state]}</span>`;
 
 // ---- The verdict, and what broke ----
 
@@ -335,21 +271,13 @@ ${command(rerun)}
 }
 
 function footer(results: Results): Markup {
-  const {url, id, attempt, sha} = results.run;
-  const name = `Run ${line(id ?? '', 60)}${attempt ? `, attempt ${line(attempt, 20)}` : ''}`;
-  const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
   const parts = [
-    id === null
-      ? null
-      : known
-        ? markup`<a href="${url}" rel="noreferrer">${name}</a>`
-        : markup`${name}`,
-    sha === null ? null : markup`commit ${code(sha.slice(0, 12))}`,
+    ...runFacts(results.run),
     markup`started ${line(results.started, 60)
       .replace('T', ' ')
       .replace(/(\.\d+)?Z$/, ' UTC')}`,
     results.cluster &&
       markup`cluster ${code(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => familyNames[family]).join(' then ')}`
   ];
-  return markup`<footer>${parts.flatMap(part => (part ? [markup`<span>${part}</span>`] : []))}</footer>`;
+  return footerOf(parts);
 }

@@ -6,14 +6,16 @@ import {line, plain} from './words.ts';
 /** An element: `@name` is an attribute, `#text` the text, anything else child elements. */
 type Element = {[name: string]: string | number | Element | Element[]};
 
-interface Suite {
+export interface Suite {
   name: string;
+  /** ISO time of the start of its run. */
+  started: string;
   /** Seconds since the start of the run; null where it did nothing. */
   at: number | null;
   cases: Case[];
 }
 
-interface Case {
+export interface Case {
   outcome: 'passed' | 'failed' | 'error' | 'skipped';
   seconds: number;
   element: Element;
@@ -32,20 +34,33 @@ const builder = new Builder({
  * The run as JUnit XML: a suite for each layer, a test case for each check; where the checks were
  * not reached, a suite `run` with the error. Text is clean: nothing in it is illegal in XML 1.0.
  */
-export function junit(results: Results): string {
-  const suites = [...errorSuites(results), ...layerSuites(results)];
+export const junit = (results: Results): string =>
+  junitXml(suitesOf(results, 'dual-stack'), results.seconds, results.started);
+
+/** The suites of a run, their test cases of this class. */
+export const suitesOf = (results: Results, classname: string): Suite[] =>
+  [...errorSuites(results), ...layerSuites(results)].map(suite => ({
+    ...suite,
+    cases: suite.cases.map(one => ({
+      ...one,
+      element: {'@classname': `${classname}.${suite.name}`, ...one.element}
+    }))
+  }));
+
+/** Suites as a file. `seconds` is how long it all took. */
+export function junitXml(suites: Suite[], seconds: number, started: string): string {
   const root = {
     '@name': 'dual-stack',
     ...totals(suites.flatMap(suite => suite.cases)),
-    '@time': time(results.seconds),
-    ...timestamp(results.started, 0),
-    testsuite: suites.map(suite => suiteElement(suite, results.started))
+    '@time': time(seconds),
+    ...timestamp(started, 0),
+    testsuite: suites.map(suiteElement)
   };
   return `<?xml version="1.0" encoding="UTF-8"?>\n${builder.build({testsuites: root})}`;
 }
 
-const suiteElement = ({name, at, cases}: Suite, started: string): Element => ({
-  '@name': name,
+const suiteElement = ({name, started, at, cases}: Suite): Element => ({
+  '@name': line(name),
   ...totals(cases),
   '@time': time(cases.reduce((sum, one) => sum + one.seconds, 0)),
   ...timestamp(started, at ?? 0),
@@ -74,7 +89,7 @@ function layerSuites(results: Results): Suite[] {
   const suites = new Map<string, Suite>();
   for (const check of results.checks) {
     const name = suiteName(check);
-    const suite = suites.get(name) ?? {name, at: null, cases: []};
+    const suite = suites.get(name) ?? {name, started: results.started, at: null, cases: []};
     const starts = check.attempts.map(({at}) => at).concat(suite.at ?? []);
     suite.at = starts.length > 0 ? Math.min(...starts) : null;
     suite.cases.push(caseOf(check));
@@ -90,7 +105,6 @@ const suiteName = ({stage, layer}: CheckResult): string =>
 function caseOf(check: CheckResult): Case {
   const seconds = check.attempts.reduce((sum, attempt) => sum + attempt.seconds, 0);
   const element: Element = {
-    '@classname': `dual-stack.${suiteName(check)}`,
     '@name': line(check.id),
     '@time': time(seconds),
     ...outcomeElement(check)
@@ -146,12 +160,12 @@ function errorSuites(results: Results): Suite[] {
   const broke = ran.filter(phase => phase.status === 'failed');
   const failed = broke.find(({name}) => name === results.failure?.phase) ?? broke[0];
   const cases = ran.map(phase => phaseCase(phase, phase === failed ? results : null));
-  return [{name: 'run', at: 0, cases: failed ? cases : [...cases, runCase(results)]}];
+  const {started} = results;
+  return [{name: 'run', started, at: 0, cases: failed ? cases : [...cases, runCase(results)]}];
 }
 
 function phaseCase(phase: PhaseResult, results: Results | null): Case {
   const element = {
-    '@classname': 'dual-stack.run',
     '@name': line(phase.name),
     '@time': time(phase.seconds)
   };
@@ -169,7 +183,6 @@ const runCase = (results: Results): Case => ({
   outcome: 'error',
   seconds: 0,
   element: {
-    '@classname': 'dual-stack.run',
     '@name': 'run',
     '@time': time(0),
     ...errorElement(results)

@@ -80,6 +80,11 @@ h1 .mark::first-line { font-size: .7em; }
 .grid td.cause .note { font-weight: 650; }
 .grid td.none .note { color: var(--soft); font-size: .87rem; }
 
+.matrix { table-layout: auto; }
+.matrix thead th:nth-child(n) { width: auto; }
+.matrix th .note { display: block; font-weight: 400; }
+.gone { padding-left: 1.1rem; }
+
 .timeline { list-style: none; padding: 0; }
 .timeline { display: grid; grid-template-columns: fit-content(10rem) minmax(0, 1fr) max-content; column-gap: .9rem; }
 .timeline li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; padding: .22rem 0; }

@@ -1,5 +1,6 @@
 import {files} from '../results/files.ts';
 import type {CheckResult, Results} from '../results/results.ts';
+import {type Block, cutToFit, folded, icons, mostBytes, quote, tableHead, whole} from './blocks.ts';
 import {
   brokenCheck,
   failures,
@@ -8,7 +9,6 @@ import {
   type LayerRow,
   layerRows,
   layersHold,
-  type State,
   sentences,
   skippedByReason,
   triesOf,
@@ -19,20 +19,7 @@ import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
 import {asksCluster, rerun, versionRows} from './versions.ts';
-import {count, duration, familyNames} from './words.ts';
-
-/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
-const mostBytes = 1_000_000;
-
-/** A longer list is for the HTML report. */
-const mostListed = 200;
-
-/** A piece of the summary that can be cut between its lines: `head` and `tail` stay together. */
-export interface Block {
-  head: string;
-  lines: string[];
-  tail: string;
-}
+import {count, duration, familyNames, upper} from './words.ts';
 
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
@@ -54,56 +41,6 @@ export const summary = (results: Results): string =>
     ],
     mostBytes
   );
-
-/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
-export function cutToFit(blocks: Block[], most: number): string {
-  const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${code(files.report)}._\n`;
-  let left = most - bytes(note);
-  const out: string[] = [];
-  for (const block of blocks) {
-    left -= bytes(block.head) + bytes(block.tail) + 2;
-    if (left < 0) return out.join('\n\n') + note;
-    const lines = linesThatFit(block.lines, left);
-    left -= lines.reduce((sum, one) => sum + bytes(one) + 1, 0);
-    out.push([block.head, ...lines, block.tail].filter(Boolean).join('\n'));
-    if (lines.length < block.lines.length) return out.join('\n\n') + note;
-  }
-  return `${out.join('\n\n')}\n`;
-}
-
-function linesThatFit(lines: string[], most: number): string[] {
-  let used = 0;
-  const end = lines.findIndex(one => {
-    used += bytes(one) + 1;
-    return used > most;
-  });
-  return end === -1 ? lines : lines.slice(0, end);
-}
-
-const bytes = (markdown: string): number => Buffer.byteLength(markdown);
-
-/** A block that is shown whole or not at all. */
-const whole = (head: string): Block => ({head, lines: [], tail: ''});
-
-/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
-function folded(title: string, lines: string[], titles: string[] = [], open = false): Block[] {
-  if (lines.length === 0) return [];
-  const shown = lines.slice(0, mostListed);
-  const rest = lines.length - shown.length;
-  const head = `<details${open ? ' open' : ''}><summary>${title}</summary>\n`;
-  return [
-    {
-      head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
-      lines: shown,
-      tail: `${rest > 0 ? `\nAnd ${rest} more, in ${code(files.report)}.\n` : ''}\n</details>`
-    }
-  ];
-}
-
-const tableHead = (titles: string[]): string =>
-  `| ${titles.join(' | ')} |\n|${' --- |'.repeat(titles.length)}`;
-
-const quote = (markdown: string): string => markdown.replace(/^/gm, '> ').replace(/^> $/gm, '>');
 
 // ---- The verdict, and what broke ----
 
@@ -139,8 +76,6 @@ const byHand = (reproduce: string): string =>
   asksCluster(reproduce)
     ? `To see it by hand, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it):`
     : 'To see it by hand:';
-
-const upper = (words: string): string => words.replace(/^./, first => first.toUpperCase());
 
 function consequences(results: Results): string {
   const {follow} = failures(results);
@@ -180,14 +115,6 @@ function gridRow({title, target, cells}: Row): string {
   const name = target === '' ? `**${title}**` : `${title} ${code(target)}`;
   return row(name, ...columns.map(({column}) => gridCell(cells[column])));
 }
-
-const icons: Record<State, string> = {
-  passed: '✅',
-  flaky: '⚠️',
-  failed: '❌',
-  skipped: '➖',
-  none: ''
-};
 
 function gridCell(shown: Cell | null): string {
   if (shown === null) return '';

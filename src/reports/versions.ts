@@ -4,20 +4,20 @@ import {line} from './words.ts';
 
 /** Versions, and how to run it again. Pure. */
 
-const versionTitles: Record<string, string> = {
-  action: 'Action',
-  kubectl: 'kubectl',
-  kubernetes: 'Kubernetes',
-  kind: 'kind',
-  helm: 'Helm',
-  operator: 'Sail Operator',
-  istio: 'Istio'
-};
+const versionTitles = new Map([
+  ['action', 'Action'],
+  ['kubectl', 'kubectl'],
+  ['kubernetes', 'Kubernetes'],
+  ['kind', 'kind'],
+  ['helm', 'Helm'],
+  ['operator', 'Sail Operator'],
+  ['istio', 'Istio']
+]);
 
 /** Every version with its title: what was asked for, and what was found. */
 export const versionRows = (results: Results): {title: string; asked: string; found: string}[] =>
   Object.entries(results.versions).map(([name, {asked, found}]) => ({
-    title: versionTitles[name] ?? line(name, 60),
+    title: versionTitles.get(name) ?? line(name, 60),
     asked: line(asked ?? '', 200),
     found: line(found ?? '', 200)
   }));

@@ -53,6 +53,8 @@ export function duration(seconds: number): string {
 export const count = (number: number, noun: string): string =>
   `${number} ${noun}${number === 1 ? '' : 's'}`;
 
+export const upper = (words: string): string => words.replace(/^./, first => first.toUpperCase());
+
 export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 
 /** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */

@@ -94,7 +94,8 @@ function withoutPrivate<
 export const rehearsal = (): Results['rehearsal'] =>
   process.env.DUAL_STACK_REHEARSAL ? {recording: process.env.DUAL_STACK_REHEARSAL} : null;
 
-function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
+/** The workflow run that this is part of. */
+export function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
   const {GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id} = env;
   return {
     id: id || null,

@@ -1,0 +1,100 @@
+import type {Results} from '../results/results.ts';
+import type {State} from './findings.ts';
+import {styles} from './styles.ts';
+import {line, plain, spans} from './words.ts';
+
+/** HTML that cannot be broken by what others wrote, and the parts that the reports share. Pure. */
+
+/** HTML that may be put into a page as it is. */
+export class Markup {
+  readonly source: string;
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+type Content = string | number | null | Markup | Markup[];
+
+/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
+export const markup = (strings: TemplateStringsArray, ...values: Content[]): Markup =>
+  new Markup(
+    strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next)
+  );
+
+function source(content: Content): string {
+  if (content instanceof Markup) return content.source;
+  if (Array.isArray(content)) return content.map(one => one.source).join('\n');
+  return plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
+}
+
+export const nothing = markup``;
+
+/** A page that loads nothing and runs nothing. */
+export const page = (title: string, sections: Markup[], footer: Markup): string =>
+  markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+<style>${new Markup(styles)}</style>
+</head>
+<body>
+<main>
+${sections}
+</main>
+${footer}
+</body>
+</html>
+`.source;
+
+/** Words of others, with what stands between backticks as code. */
+export const prose = (words: string, most = 2000): Markup[] =>
+  spans(line(words, most)).map(span =>
+    span.code ? markup`<code>${span.text}</code>` : markup`${span.text}`
+  );
+
+export const inline = (words: string, most = 2000): Markup =>
+  new Markup(
+    prose(words, most)
+      .map(part => part.source)
+      .join('')
+  );
+
+export const code = (text: string, most = 300): Markup => markup`<code>${line(text, most)}</code>`;
+
+export const codes = (texts: string[]): Markup =>
+  new Markup(texts.map(text => code(text).source).join(', '));
+
+export const command = (text: string): Markup =>
+  markup`<pre tabindex="0"><code>${plain(text.slice(0, 4000))}</code></pre>`;
+
+const stateWords: Record<State, string> = {
+  passed: 'passed',
+  flaky: 'flaky',
+  failed: 'failed',
+  skipped: 'skipped',
+  none: 'none'
+};
+
+const marks: Record<State, string> = {passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: ''};
+
+/** A state as a mark for the eye and a word for who listens. */
+export const mark = (state: State): Markup =>
+  state === 'none'
+    ? nothing
+    : markup`<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${marks[state]}</span>`;
+
+/** The workflow run and its commit; a link only where it can be nothing else. */
+export function runFacts({url, id, attempt, sha}: Results['run']): (Markup | null)[] {
+  const name = `Run ${line(id ?? '', 60)}${attempt ? `, attempt ${line(attempt, 20)}` : ''}`;
+  const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
+  const run = known ? markup`<a href="${url}" rel="noreferrer">${name}</a>` : markup`${name}`;
+  return [id === null ? null : run, sha === null ? null : markup`commit ${code(sha.slice(0, 12))}`];
+}
+
+export const footerOf = (parts: (Markup | null)[]): Markup =>
+  markup`<footer>${parts.flatMap(part => (part ? [markup`<span>${part}</span>`] : []))}</footer>`;

@@ -1,0 +1,24 @@
+import * as path from 'node:path';
+import {files} from '../results/files.ts';
+import {counts, type Matrix} from './merged.ts';
+
+/** Every output of report/action.yml. `directory` is empty when nothing was written. */
+export function mergedOutputs(matrix: Matrix, directory: string): Record<string, string> {
+  const file = (name: string) => (directory === '' ? '' : path.join(directory, name));
+  const names = (change: string) =>
+    JSON.stringify(matrix.cells.filter(cell => cell.change === change).map(({name}) => name));
+  return {
+    result: matrix.result,
+    'failed-cells': JSON.stringify(
+      matrix.cells.filter(({outcome}) => outcome !== 'passed').map(({name}) => name)
+    ),
+    counts: JSON.stringify(counts(matrix.cells)),
+    broke: names('broke'),
+    mended: names('mended'),
+    'results-dir': directory,
+    results: file(files.results),
+    junit: file(files.junit),
+    report: file(files.report),
+    summary: file(files.summary)
+  };
+}

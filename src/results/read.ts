@@ -1,0 +1,109 @@
+import published from '../../schema/results.schema.json' with {type: 'json'};
+import {type Results, schema} from './results.ts';
+
+/** What is read of JSON Schema 2020-12; a test holds the published schemas to these words. */
+interface Shape {
+  type?: string | string[];
+  const?: unknown;
+  enum?: unknown[];
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  required?: string[];
+  properties?: Record<string, Shape>;
+  additionalProperties?: Shape;
+  items?: Shape;
+  /** The shape, and `null`. */
+  anyOf?: Shape[];
+  $ref?: string;
+  $defs?: Record<string, Shape>;
+}
+
+/** A results file that cannot be read; the message tells why, and may hold foreign text. */
+export class Unreadable extends Error {}
+
+/** In bytes. A run's results are some 80 KB; a thousand targets make 4 MB. */
+export const mostBytes = 16 * 1024 * 1024;
+
+/**
+ * The results of a run from a file that anybody may have written: what the schema names is copied,
+ * anything else is left behind. Throws Unreadable, and nothing else.
+ */
+export function readResults(json: string): Results {
+  const parsed = parseJson(json);
+  const found = (parsed as {schema?: unknown} | null)?.schema;
+  if (typeof found === 'number' && found > schema)
+    throw new Unreadable(
+      `it has schema ${found}, and schema ${schema} is what this release reads; use the release that wrote it, or a newer one`
+    );
+  return readAs<Results>(parsed, published as Shape);
+}
+
+/** Any JSON that this package has a schema for. */
+export const readAs = <Value>(parsed: unknown, shape: object): Value =>
+  copy(parsed, shape as Shape, '', shape as Shape) as Value;
+
+export function parseJson(json: string): unknown {
+  if (Buffer.byteLength(json) > mostBytes)
+    throw new Unreadable(`it is longer than ${mostBytes / 1024 / 1024} MiB`);
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw new Unreadable('it is not JSON');
+  }
+}
+
+/** The value as the shape has it. `at` is where it stands, `root` what `$ref` refers to. */
+function copy(value: unknown, shape: Shape, at: string, root: Shape): unknown {
+  if (shape.$ref) return copy(value, defined(shape.$ref, root), at, root);
+  if (shape.anyOf) return value === null ? null : copy(value, shape.anyOf[0] ?? {}, at, root);
+  if (!fits(value, shape)) throw new Unreadable(`${at || 'the whole'} is not ${inWords(shape)}`);
+  if (Array.isArray(value))
+    return value.map((one, index) => copy(one, shape.items ?? {}, `${at}[${index}]`, root));
+  if (typeof value !== 'object' || value === null) return value;
+  return copyObject(value as Record<string, unknown>, shape, at, root);
+}
+
+function copyObject(
+  value: Record<string, unknown>,
+  {properties = {}, required = [], additionalProperties}: Shape,
+  at: string,
+  root: Shape
+): Record<string, unknown> {
+  const missing = required.find(name => !Object.hasOwn(value, name));
+  if (missing) throw new Unreadable(`${within(at, missing)} is missing`);
+  const entries = Object.keys(value).flatMap(name => {
+    const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+    return shape ? [[name, copy(value[name], shape, within(at, name), root)]] : [];
+  });
+  return Object.fromEntries(entries); // makes own properties, also of the name `__proto__`
+}
+
+const within = (at: string, name: string): string =>
+  `${at}${at && '.'}${name.length > 80 ? `${name.slice(0, 80)}…` : name}`;
+
+const defined = (reference: string, root: Shape): Shape =>
+  root.$defs?.[reference.replace('#/$defs/', '')] ?? {};
+
+function fits(value: unknown, shape: Shape): boolean {
+  if (shape.const !== undefined) return value === shape.const;
+  if (shape.enum) return shape.enum.includes(value);
+  if (shape.type && ![shape.type].flat().includes(typeOf(value))) return false;
+  if (typeof value === 'string' && shape.pattern) return new RegExp(shape.pattern).test(value);
+  if (typeof value !== 'number') return true;
+  return value >= (shape.minimum ?? -Infinity) && value <= (shape.maximum ?? Infinity);
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function inWords(shape: Shape): string {
+  if (shape.const !== undefined) return `${shape.const}`;
+  if (shape.enum) return `one of ${shape.enum.join(', ')}`;
+  if (shape.pattern) return 'of the form that the schema tells';
+  const type = [shape.type].flat().join(' or ');
+  const range = shape.maximum === undefined ? '' : ` from ${shape.minimum} to ${shape.maximum}`;
+  return `of type ${type}${range}`;
+}
