@@ -1,4 +1,5 @@
-import * as exec from '@actions/exec';
+import {spawn} from 'node:child_process';
+import type {Readable} from 'node:stream';
 
 export interface Output {
   code: number;
@@ -46,18 +47,63 @@ const bounded = (line: string[], seconds: number): string[] =>
     ? ['setpriv', '--pdeathsig', 'TERM', 'timeout', '--kill-after=2', `${seconds}`, ...line]
     : line;
 
+/** The most that is kept of what a command writes, in bytes of each stream; a mesh of ours has a fiftieth. */
+const mostOutput = 32 << 20;
+
+/** What a child is not told: our inputs and state, and with what tokens and files the runner is spoken to. */
+const ours =
+  /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
+
+export const childEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !ours.test(name)));
+
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-export const sh: Sh = async (command, {into, seconds = 600} = {}) => {
+export const sh: Sh = (command, {into, seconds = 600} = {}) => {
   const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
-  const {exitCode, stdout, stderr} = await exec.getExecOutput(program, rest, {
-    silent: true,
-    ignoreReturnCode: true,
-    delay: 500 // a grandchild that keeps the pipes open would cost 10 s
-    // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
+  const child = spawn(program, rest, {
+    env: childEnvironment(process.env),
+    stdio: ['ignore', 'pipe', 'pipe']
   });
-  const code: number | null = exitCode; // null, against its type, when a signal ended it
-  return {code: code ?? 137, stdout, stderr, late: code === 124 || code === null};
+  const [stdout, stderr] = [child.stdout, child.stderr].map(stream =>
+    keep(stream, () => child.kill())
+  ) as [Kept, Kept];
+  return new Promise(resolve => {
+    const end = (code: number | null, said = '') => {
+      const tooMuch = [stdout, stderr].some(({bytes}) => bytes > mostOutput);
+      const more = tooMuch ? `\nit was ended, having written more than ${mostOutput} bytes` : said;
+      resolve({
+        code: code ?? 137, // null when a signal ended it
+        stdout: textOf(stdout),
+        stderr: textOf(stderr) + more,
+        late: !tooMuch && (code === 124 || code === null)
+      });
+    };
+    child.on('error', error => end(127, error.message));
+    child.on('close', code => end(code));
+    child.on('exit', () => {
+      // a grandchild that keeps the pipes open is not waited for
+      setTimeout(() => [child.stdout, child.stderr].map(stream => stream.destroy()), 500).unref();
+    });
+  });
 };
+
+interface Kept {
+  chunks: Buffer[];
+  bytes: number;
+}
+
+/** Collects a stream; `full` is called when it is too much, and what comes then is forgotten. */
+function keep(stream: Readable, full: () => void): Kept {
+  const kept: Kept = {chunks: [], bytes: 0};
+  stream.on('data', (chunk: Buffer) => {
+    kept.bytes += chunk.length;
+    if (kept.bytes <= mostOutput) kept.chunks.push(chunk);
+    else full();
+  });
+  return kept;
+}
+
+const textOf = ({chunks}: Kept): string => Buffer.concat(chunks).toString();
 
 /** The standard output of a command that must succeed. Throws CommandError. */
 export async function must(sh: Sh, command: string[], options?: Options): Promise<string> {
