@@ -261,7 +261,8 @@ async function replay() {
   const calls = binary ? known : known.filter(call => (call.stdin ?? '') === stdin);
   if (calls.length > 0)
     await answer(calls[turnOf(JSON.stringify([key, binary ? null : stdin]), calls.length - 1)]);
-  else if (!unheard) await answerUnknown(known.length > 0 ? ' (recorded with other standard input)' : '');
+  else if (!unheard)
+    await answerUnknown(known.length > 0 ? ' (recorded with other standard input)' : '');
   process.stdin.destroy();
 }
 

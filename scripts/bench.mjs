@@ -101,7 +101,8 @@ async function action() {
   const flags = {
     'cluster-name': 'bench-action',
     'node-image': lab.nodeImage,
-    'operator-chart': chart,
+    'operator-chart': lab.chart,
+    mirror: lab.mirrorInput,
     'istio-values': JSON.stringify(plainEnvoy),
     'results-dir': results,
     ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path']))
