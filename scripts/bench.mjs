@@ -141,7 +141,7 @@ async function startUp(count) {
   const taken = {bare: [], idle: [], refusing: []};
   for (let i = 0; i < count; i++) {
     taken.bare.push(await time(['--eval', '']));
-    taken.idle.push(await time(['dist/index.js'], {STATE_run: '{}'}));
+    taken.idle.push(await time(['dist/post.js'], {STATE_run: '{}'}));
     taken.refusing.push(await time(['dist/index.js'], {INPUT_TIMEOUT: 'never'}));
   }
   return Object.fromEntries(Object.entries(taken).map(([what, times]) => [what, median(times)]));
