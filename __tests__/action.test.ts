@@ -103,7 +103,7 @@ describe('the README', () => {
 
 describe('the action', () => {
   test('runs one bundle for main and post, and post always', () => {
-    expect(action.runs).toEqual({using: 'node24', main: 'dist/index.js', post: 'dist/index.js'});
+    expect(action.runs).toEqual({using: 'node24', main: 'dist/index.js', post: 'dist/post.js'});
   });
 
   test('runs on the Node that its package says', () => {

@@ -21,6 +21,20 @@ test.each(others)('%s runs the one bundle, by the name of its file', name => {
   );
 });
 
+test('main is main whatever a job has in its environment, and post is post by the name of its file', () => {
+  const state = JSON.stringify({work: path.join(runner.directory, 'precious'), cleanup: 'always'});
+  const env = {...process.env, STATE_run: state, INPUT_TIMEOUT: 'never'};
+  const start = (file: string) =>
+    spawnSync(process.execPath, [path.join(root, 'dist', file)], {encoding: 'utf8', env});
+  fs.mkdirSync(path.join(runner.directory, 'precious'));
+  const main = start('index.js');
+  expect(main.stdout).toContain('timeout: found "never"');
+  expect(main.status).toBe(1);
+  expect(fs.existsSync(path.join(runner.directory, 'precious'))).toBe(true);
+  expect(start('post.js').status).toBe(0);
+  expect(fs.existsSync(path.join(runner.directory, 'precious'))).toBe(false);
+});
+
 test('the matrix action tells what to test', () => {
   const {status, stdout} = spawnSync(process.execPath, [path.join(root, 'dist', 'matrix.js')], {
     encoding: 'utf8',

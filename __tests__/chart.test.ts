@@ -26,6 +26,7 @@ deployment:
     images.v1_29_6.cni: registry.example/install-cni:1.29.6
     images.v1_31-alpha_abc.istiod: registry.example/pilot:1.31-alpha.abc
 `;
+const crds = 'kind: CustomResourceDefinition\n';
 const sumOf = (version: string) => createHash('sha256').update(version).digest('hex');
 
 /** helm and sha256sum, for any chart; a chart of a release has the digest in `digests`. */
@@ -35,9 +36,8 @@ const helm = (digests: Record<string, string> = charts): FakeSh =>
       const [, version = ''] = /sail-operator-(.+)\.tgz$/.exec(verb ?? '') ?? [];
       return `${digests[version] ?? sumOf('other')}  ${verb}\n`;
     }
-    if (program === 'tar') return '';
     if (verb === 'pull') return '';
-    return what === 'chart' ? about : file ? values : undefined;
+    return what === 'chart' ? about : what === 'crds' ? crds : file ? values : undefined;
   });
 
 describe('readChart', () => {
@@ -104,9 +104,11 @@ describe('provideChart', () => {
       sh
     );
     const directory = path.join(runner.directory, 'chart');
-    expect(found).toMatchObject({path: directory, url: null, crds: path.join(directory, 'crds')});
+    const crds = path.join(runner.directory, 'sail-operator', 'crds');
+    expect(found).toMatchObject({path: directory, url: null, crds});
     expect(sh.calls.sort()).toEqual([
       `helm show chart ${directory}`,
+      `helm show crds ${directory}`,
       `helm show values ${directory}`
     ]);
   });
@@ -127,18 +129,88 @@ describe('provideChart', () => {
   });
 
   test('a chart without a list goes by its CRD', async () => {
-    const crds = path.join(runner.directory, 'chart', 'crds');
-    fs.mkdirSync(crds, {recursive: true});
-    fs.writeFileSync(
-      path.join(crds, 'sailoperator.io_istios.yaml'),
-      published['1.26.2']?.crd ?? ''
+    fs.mkdirSync(path.join(runner.directory, 'chart'));
+    const {about, values, crd} = published['1.26.2'] ?? {};
+    const sh = fakeSh(([, , what]) =>
+      what === 'chart' ? about : what === 'crds' ? `---\n${crd}` : values
     );
-    const {about, values} = published['1.26.2'] ?? {};
-    const sh = fakeSh(([, , what]) => (what === 'chart' ? about : values));
     const inputs = inputsOf({'operator-chart': 'chart'});
     const chart = await provideChart(inputs, runner.directory, fakeWork(), sh);
     expect(chart.offers[0]?.version).toBe('v1.26.2');
     expect(chart.endOfLife).toContain('v1.23.6');
+  });
+
+  test('a link in a checkout to other versions is not followed out of it', async () => {
+    const checkout = path.join(runner.directory, 'workspace');
+    process.env.GITHUB_WORKSPACE = checkout;
+    fs.mkdirSync(path.join(checkout, 'chart'), {recursive: true});
+    fs.mkdirSync(path.join(checkout, 'pkg', 'istioversion'), {recursive: true});
+    fs.writeFileSync(path.join(runner.directory, 'host.yaml'), published.main?.versions ?? '');
+    fs.symlinkSync(
+      path.join(runner.directory, 'host.yaml'),
+      path.join(checkout, 'pkg', 'istioversion', 'versions.yaml')
+    );
+    const chart = await provideChart(
+      inputsOf({'operator-chart': 'chart'}),
+      runner.directory,
+      fakeWork(),
+      helm()
+    );
+    expect(chart.offers[0]?.version).toBe('v1.30.3');
+  });
+
+  test('the CRDs are what Helm shows, in a directory of ours: no archive is unpacked', async () => {
+    const planted = path.join(runner.directory, 'sail-operator', 'crds');
+    fs.mkdirSync(planted, {recursive: true});
+    fs.writeFileSync(path.join(runner.directory, 'victim'), 'whole');
+    fs.symlinkSync(path.join(runner.directory, 'victim'), path.join(planted, 'crds.yaml'));
+    const sh = helm();
+    const found = await provideChart(inputsOf(), runner.directory, fakeWork(), sh);
+    expect(fs.readFileSync(path.join(found.crds, 'crds.yaml'), 'utf8')).toBe(crds);
+    expect(fs.readFileSync(path.join(runner.directory, 'victim'), 'utf8')).toBe('whole');
+    expect(sh.calls.filter(line => line.startsWith('tar '))).toEqual([]);
+  });
+
+  test.each([
+    ['no version', 'name: sail-operator', values],
+    ['a number for a version', 'name: sail-operator\nversion: 1.2', values],
+    ['a date for one', 'name: sail-operator\nversion: 2026-01-01', values],
+    ['no name', 'version: 1.2.3', values],
+    ['a list', '[]', values],
+    ['nothing', '', values],
+    ['no YAML', 'a: b: c', values],
+    ['an undefined alias', 'name: *x', values],
+    ['a number for an image', about, 'image: 5'],
+    ['a mapping for an image', about, 'image: {a: b}'],
+    ['a bomb of aliases', about, `a: &a x\n${'b: *a\n'.repeat(200)}`]
+  ])('a chart with %s is a bad input', async (_, first, second) => {
+    fs.mkdirSync(path.join(runner.directory, 'chart'));
+    const sh = fakeSh(([, , what]) => (what === 'chart' ? first : what === 'values' ? second : ''));
+    const chart = {'operator-chart': 'chart'};
+    await expect(
+      provideChart(inputsOf(chart), runner.directory, fakeWork(), sh)
+    ).rejects.toMatchObject({
+      because: {class: 'input'},
+      message: expect.stringMatching(/^operator-chart: found/)
+    });
+  });
+
+  test.each(['annotations: 5', 'annotations: [a]', 'annotations: {images.v1_0_0.istiod: {a: b}}'])(
+    'values with odd %s offer nothing',
+    text => expect(readChart(about, `deployment: {${text}}`).offers).toEqual([])
+  );
+
+  test('takes a URL, which is held to the digest that it ends with', async () => {
+    const url = 'https://charts.example/pr/sail-operator-9.9.9.tgz';
+    const provide = (sum: string) =>
+      provideChart(
+        inputsOf({'operator-chart': `${url}#sha256:${sum}`}),
+        runner.directory,
+        fakeWork(),
+        helm({})
+      );
+    expect(await provide(sumOf('other'))).toMatchObject({url});
+    await expect(provide(sumOf('x'))).rejects.toThrow(/is not what was published/);
   });
 
   test('takes a URL, which has no digest to be held to', async () => {
@@ -220,11 +292,14 @@ describe('a minor of the operator, by a mirror', () => {
 
   const provide = (
     version: string,
-    digests = {'1.30.10': sumOf('1.30.10'), '1.29.2': sumOf('1.29.2')}
+    digests: Record<string, string> = Object.fromEntries(
+      ['1.30.10', '1.30.9', '1.29.2'].map(one => [one, sumOf(one)])
+    ),
+    given = mirror
   ) => {
     const sh = helm(digests);
     return provideChart(
-      inputsOf({mirror, 'operator-version': version}),
+      inputsOf({mirror: given, 'operator-version': version}),
       runner.directory,
       fakeWork(),
       sh
@@ -236,12 +311,50 @@ describe('a minor of the operator, by a mirror', () => {
 
   test.each([
     ['1.30', '1.30.10'],
-    ['1.29.2', '1.29.2']
-  ])('%s is %s, from the mirror, held to the digest of the index', async (asked, version) => {
-    const {url, pulled} = await provide(asked);
-    expect(url).toBe(chartUrl(version));
-    expect(pulled).toContain(`helm pull ${mirror}/${chartUrl(version).replace('https://', '')} `);
+    ['1.30.9', '1.30.9']
+  ])(
+    '%s is %s, from the mirror, held to the digest of the index where we have none',
+    async (asked, version) => {
+      const {url, pulled} = await provide(asked);
+      expect(url).toBe(chartUrl(version));
+      expect(pulled).toContain(`helm pull ${mirror}/${chartUrl(version).replace('https://', '')} `);
+    }
+  );
+
+  test('what we know is held to what we know, whatever the index of a mirror says', async () => {
+    await expect(provide('1.29')).rejects.toThrow(
+      `is not what was published: SHA-256 ${sumOf('1.29.2')} instead of ${charts['1.29.2']}`
+    );
+    expect((await provide('1.29', undefined, `${mirror}#own-checksums`)).url).toBe(
+      chartUrl('1.29.2')
+    );
   });
+
+  test.each([
+    ['a page of a proxy', '<html><body>Sign in</body></html>'],
+    ['what is no YAML', 'a: b: c'],
+    ['what hangs a parser', '? '.repeat(600)],
+    ['a list', '[]'],
+    ['another shape', '{"entries": {"sail-operator": {"version": "1.30.9"}}}']
+  ])(
+    '%s is no index: it goes by what it carries',
+    async (_, text) => {
+      index = text;
+      const {url} = await provide('1.29', charts);
+      expect(url).toBe(chartUrl('1.29.2'));
+      expect(runner.log()).toMatch(/no index of charts; going by the releases known/);
+    },
+    20_000
+  );
+
+  test.each([null, 5, '', 'abc', [[sumOf('x')]]])(
+    'a release with the digest %j is none',
+    async digest => {
+      const releases = [{version: '1.40.0', digest}, null, 'x', {version: {}, digest: sumOf('x')}];
+      index = JSON.stringify({entries: {'sail-operator': releases}});
+      await expect(provide('1.40')).rejects.toMatchObject({because: {class: 'input'}});
+    }
+  );
 
   test('a release that differs from the index is refused', async () => {
     await expect(provide('1.30', {'1.30.10': sumOf('x'), '1.29.2': ''})).rejects.toThrow(
@@ -258,7 +371,7 @@ describe('a minor of the operator, by a mirror', () => {
 
   test('without the index goes by what it carries, and says so', async () => {
     index = '';
-    const {url} = await provide('1.29', charts as never);
+    const {url} = await provide('1.29', charts);
     expect(url).toBe(chartUrl('1.29.2'));
     expect(runner.log()).toMatch(
       /index\.yaml could not be downloaded.*going by the releases known/

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import {parse} from 'yaml';
 import {collectDiagnostics} from '../src/phases/diagnostics.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -50,11 +51,51 @@ describe('collectDiagnostics', () => {
 
   test('each file is capped, keeps its end, and holds no secrets', async () => {
     const {read, directory} = await collect(
-      () => `password: hunter2 ${'x'.repeat(500_000)} token: hunter2`
+      () => `password: hunter2\n${'x'.repeat(500_000)} token: hunter2`
     );
     expect(read('istiod.log').length).toBeLessThan(400_100);
     expect(read('istiod.log').endsWith('token: [removed]')).toBe(true);
     expect(fs.statSync(path.join(directory, 'istiod.log')).mode & 0o777).toBe(0o600);
+  });
+
+  test("Istio's resources are told without their values", async () => {
+    const istio = {
+      apiVersion: 'sailoperator.io/v1',
+      kind: 'Istio',
+      metadata: {
+        name: 'default',
+        annotations: {'kubectl.kubernetes.io/last-applied-configuration': '{"a":"hunter2"}'},
+        managedFields: [{fieldsV1: {'f:hunter2': {}}}]
+      },
+      spec: {version: 'v1.30.3', namespace: 'istio-system', values: {a: {b: 'hunter2'}}},
+      status: {state: 'Healthy', conditions: [{type: 'Ready', message: 'as it should'}]}
+    };
+    const list = JSON.stringify({apiVersion: 'v1', kind: 'List', items: [istio]});
+    const {read} = await collect(command => (command.includes('yaml') ? list : ''));
+    expect(read('istio.yaml')).not.toContain('hunter2');
+    expect(parse(read('istio.yaml'))).toMatchObject({
+      items: [{spec: {version: 'v1.30.3'}, status: istio.status}]
+    });
+  });
+
+  test.each(['items:\n- values: hunter2: x', '[hunter2]', 'hunter2', 'items: [null, 5]'])(
+    'what is no list of resources is not shown: %j',
+    async text => {
+      const {read} = await collect(command => (command.includes('yaml') ? text : ''));
+      expect(read('istio.yaml')).not.toContain('hunter2');
+    }
+  );
+
+  test.each([
+    ['diagnostics', 'diagnostics'],
+    ['a folder in it', 'diagnostics/node']
+  ])('%s that is a link is not followed', async (_, name) => {
+    const elsewhere = path.join(runner.directory, 'elsewhere');
+    fs.mkdirSync(elsewhere);
+    fs.mkdirSync(path.join(runner.directory, path.dirname(name)), {recursive: true});
+    fs.symlinkSync(elsewhere, path.join(runner.directory, name));
+    await expect(collect(() => 'x')).rejects.toThrow(/is a link/);
+    expect(fs.readdirSync(elsewhere)).toEqual([]);
   });
 
   test('a secret that is cut in two is none either', async () => {

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {describe, expect, test} from '@jest/globals';
+import {beforeEach, describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
+import {redact} from '../src/base/log.ts';
 import {defaults, givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import {operatorVersion, tools} from '../src/versions/pins.ts';
 import {eachOnRunner, give} from './fake.ts';
@@ -99,7 +100,13 @@ describe('readInputs', () => {
     ['injection-label', 'istio.io/rev=canary-1', 'istio.io/rev=canary-1'],
     ['mirror', 'https://mirror.example/base//', 'https://mirror.example/base'],
     ['operator-chart', 'https://charts.example/x.tgz', 'https://charts.example/x.tgz'],
-    ['samples', 'http://127.0.0.1:1/samples/', 'http://127.0.0.1:1/samples']
+    ['samples', 'https://host.example/samples/', 'https://host.example/samples'],
+    ['mirror', 'http://127.0.0.1:1/#own-checksums', 'http://127.0.0.1:1#own-checksums'],
+    [
+      'operator-chart',
+      `https://charts.example/x.tgz#sha256:${'a'.repeat(64)}`,
+      `https://charts.example/x.tgz#sha256:${'a'.repeat(64)}`
+    ]
   ])('%s: %s', (name, given, expected) => {
     expect(inputsOf({[name]: given})[name]).toEqual(expected);
   });
@@ -123,6 +130,82 @@ describe('readInputs', () => {
   });
 });
 
+describe('what is checked out is foreign', () => {
+  const at = (...names: string[]) => path.join(runner.directory, ...names);
+  beforeEach(() => {
+    process.env.GITHUB_WORKSPACE = at('workspace');
+    fs.mkdirSync(at('workspace', 'chart'), {recursive: true});
+    fs.mkdirSync(at('outside'));
+    fs.writeFileSync(at('outside', 'kind.yaml'), 'nodes: [{role: worker}]');
+  });
+
+  test('inline YAML is not taken over by a file of that very name', () => {
+    fs.writeFileSync(at('workspace', '{nodes: [{role: worker}]}'), 'nodes: []');
+    expect(inputsOf({'kind-config': '{nodes: [{role: worker}]}'})['kind-config']).toEqual({
+      nodes: [{role: 'worker'}]
+    });
+  });
+
+  test.each([
+    ['kind-config', 'link.yaml', ['outside', 'kind.yaml']],
+    ['kind-config', 'link/kind.yaml', ['outside']],
+    ['operator-chart', 'link', ['outside']],
+    ['samples', 'link', ['outside']],
+    ['results-dir', 'link', ['outside']],
+    ['results-dir', 'link/new/results', ['outside']],
+    ['results-dir', 'link', ['outside', 'not-there']]
+  ])('%s: %s that leads to %j is refused', (name, given, to) => {
+    const [link = ''] = given.split('/');
+    fs.symlinkSync(at(...to), at('workspace', link));
+    expect(() => inputsOf({[name]: given})).toThrow(/leads out of the workspace/);
+  });
+
+  test('a link that stays inside is none of these, nor a path that the workflow names outside', () => {
+    fs.symlinkSync(at('workspace', 'chart'), at('workspace', 'link'));
+    expect(inputsOf({'operator-chart': 'link'})['operator-chart']).toBe(at('workspace', 'link'));
+    expect(inputsOf({'kind-config': at('outside', 'kind.yaml')})['kind-config']).toBeDefined();
+  });
+
+  test('a link in a chart that leads out is refused: Helm would read what it leads to', () => {
+    fs.mkdirSync(at('workspace', 'chart', 'crds'));
+    fs.symlinkSync(at('outside', 'kind.yaml'), at('workspace', 'chart', 'crds', 'a.yaml'));
+    expect(() => inputsOf({'operator-chart': 'chart'})).toThrow(/leads out of the workspace/);
+  });
+
+  test.each(['reproduce.sh', 'results.json', 'diagnostics'])(
+    'a results directory with a link %s is refused',
+    name => {
+      fs.mkdirSync(at('workspace', 'results'));
+      fs.symlinkSync(at('outside'), at('workspace', 'results', name));
+      expect(() => inputsOf({'results-dir': 'results'})).toThrow(`"${name}" in it is a link`);
+    }
+  );
+
+  test('a file too large to be a configuration is refused unread', () => {
+    fs.writeFileSync(at('workspace', 'big.yaml'), 'a: b\n'.repeat(300_000));
+    expect(() => inputsOf({'kind-config': 'big.yaml'})).toThrow(/at most 1 MiB/);
+  });
+});
+
+describe('what the YAML inputs hold', () => {
+  test('is hidden from here on, in the log of the runner too', () => {
+    inputsOf({
+      'istio-values':
+        'meshConfig:\n  rootNamespace: istio-system\n  apiKey: h2\n  defaultConfig: {proxyMetadata: {MY_TOKEN: hunter}}\n',
+      'operator-values':
+        'env: [{name: A, value: hunter2-hunter2}]\nimage: registry.example/a:1\npin: 12345678',
+      'kind-config': 'nodes: [{role: worker, image: "kindest/node:v1"}]\n'
+    });
+    const text = 'hunter hunter2-hunter2 registry.example/a:1 12345678 kindest/node:v1 worker';
+    expect(redact(text)).toBe(
+      '[removed] [removed] registry.example/a:1 [removed] kindest/node:v1 worker'
+    );
+    expect(runner.log()).toContain('::add-mask::hunter2-hunter2\n');
+    inputsOf();
+    expect(redact(text)).toBe(text);
+  });
+});
+
 const bad: Record<keyof Inputs, string[]> = {
   'cluster-name': ['Upper', '-x', '--help', 'a/b', '../x', 'a;b', '$(id)', 'a'.repeat(49), 'a.'],
   'kubernetes-version': ['latest', '1', '1.x', 'v1.36.4;x', '--image'],
@@ -133,13 +216,22 @@ const bad: Record<keyof Inputs, string[]> = {
   'kubectl-version': ['stable', 'v1.2.3\n--x', '--v=9'],
   'helm-version': ['3', 'v3.19', '%2e%2e'],
   'operator-version': ['latest', '1', '-1.30.3', '1.30.x', '1.30.3\n1.30.0', '1.30.3/../x'],
-  'operator-chart': ['no-such-chart', '--repo=https://x', 'https://', 'http:///x'],
+  'operator-chart': [
+    ...[
+      'no-such-chart',
+      '--repo=https://x',
+      'https://',
+      'http:///x',
+      'http://charts.example/x.tgz'
+    ],
+    ...['https://charts.example/kubeconfig', 'https://charts.example/x.tgz#sha256:0', 'a\0b']
+  ],
   'operator-image': ['-it', 'a b', 'UPPER', 'a,image.tag=b', 'x@sha512:00'],
   'operator-values': ['text', '- a', '3', 'a: b: c', 'null'],
   'istio-version': ['v1', '1.30.3;x', '-v', 'Latest', '1.x', 'v1.30-'],
   'istio-values': ['text', '[1]', '"a"', 'a: *missing'],
   'istio-cni': ['True', 'yes', '--auto'],
-  samples: ['no-such-directory', 'ftp://x/y', '-f'],
+  samples: ['no-such-directory', 'ftp://x/y', '-f', 'http://host.example/samples'],
   'echo-image': [':tag', '--rm', 'a\tb'],
   'client-image': ['/x', '-', '`id`'],
   checks: ['(', '[a', '!*'],
@@ -180,7 +272,8 @@ describe('a bad input', () => {
     expect(because.class).toBe('input');
     expect(message).toMatch(/^[a-z-]+: found .+; accepted is .{4,}/);
     // values may hold credentials: told is how long they are
-    const found = name.endsWith('-values') ? `${value.length} characters;` : '"';
+    const yaml = name.endsWith('-values') || (name === 'kind-config' && value !== 'missing.yaml');
+    const found = yaml ? `${value.length} characters;` : '"';
     expect(message.startsWith(`${name}: found ${found}`)).toBe(true);
     expect(message).not.toContain('\n'); // nothing of it can start a line, and so be a command
   });

@@ -89,6 +89,7 @@ export function project(bundle = ''): string {
   for (const file of ['action.yml', 'package.json', ...programs])
     write(path.join(here, file), fs.readFileSync(path.join(root, file), 'utf8'));
   write(path.join(here, 'dist', 'index.js'), bundle);
+  write(path.join(here, 'dist', 'post.js'), "import './index.js';\n");
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(here, 'node_modules'));
   return here;
 }

@@ -306,7 +306,7 @@ describe('recorder and player', () => {
   test("this machine's directories and mirror are stored as what they stand for", async () => {
     const mirror = 'http://127.0.0.1:8765';
     const env = {
-      INPUT_MIRROR: `${mirror}/`,
+      DUAL_STACK_MIRROR: `${mirror}/`,
       RUNNER_TEMP: path.join(temp, 'home', 'temp'),
       HOME: path.join(temp, 'home')
     };

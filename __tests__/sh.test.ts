@@ -4,7 +4,9 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {bounded, CommandError, canEndWithUs, must, sh} from '../src/base/sh.ts';
-import {fakeSh} from './fake.ts';
+import {eachOnRunner, fakeSh} from './fake.ts';
+
+eachOnRunner();
 
 const linux = process.platform === 'linux' ? test : test.skip; // elsewhere there is no time limit: it rehearses only
 
@@ -57,6 +59,47 @@ describe('sh', () => {
     },
     20_000
   );
+
+  linux(
+    'of an answer without end it keeps a part, and calls it a failure',
+    async () => {
+      const {code, late, stdout, stderr} = await sh(['yes', 'x'.repeat(1000)], {seconds: 2});
+      expect({code, late}).toEqual({code: 125, late: true});
+      expect(stdout.length).toBeLessThanOrEqual(32 << 20);
+      expect(stderr).toMatch(/more than 33554432 bytes$/);
+    },
+    20_000
+  );
+
+  linux(
+    'a program that leaves somebody behind with its output open is not waited for',
+    async () => {
+      const start = performance.now();
+      const {code, stdout} = await sh(['bash', '-c', 'sleep 20 & echo $!'], {seconds: 30});
+      expect(code).toBe(0);
+      expect(performance.now() - start).toBeLessThan(5000);
+      process.kill(Number(stdout));
+    }
+  );
+
+  test('what the runner tells this Action is not told to others', async () => {
+    Object.assign(process.env, {
+      INPUT_MIRROR: 'hunter2',
+      'INPUT_ISTIO-VALUES': 'hunter2',
+      STATE_run: 'hunter2',
+      ACTIONS_RUNTIME_TOKEN: 'hunter2',
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'hunter2',
+      GITHUB_TOKEN: 'hunter2',
+      GITHUB_ENV: '/hunter2',
+      GITHUB_STEP_SUMMARY: '/hunter2',
+      HTTPS_PROXY: 'http://proxy.example',
+      GITHUB_WORKSPACE: '/workspace'
+    });
+    const {stdout} = await sh(['env']);
+    expect(stdout).not.toContain('hunter2');
+    expect(stdout).toContain('HTTPS_PROXY=http://proxy.example\n');
+    expect(stdout).toContain('GITHUB_WORKSPACE=/workspace\n');
+  });
 
   linux('a program that is not there is an exit code', async () => {
     expect((await sh(['no-such-program-here'])).code).toBe(127);

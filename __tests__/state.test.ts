@@ -10,9 +10,9 @@ const handOn = () => {
 };
 
 describe('the state', () => {
-  test('there is none in main', () => expect(readState()).toBeNull());
+  test('there is none where main has said nothing', () => expect(readState()).toBeNull());
 
-  test('is there as soon as it is opened: what follows is post', () => {
+  test('is there as soon as it is opened', () => {
     openState();
     handOn();
     expect(readState()).toEqual({

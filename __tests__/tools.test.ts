@@ -129,13 +129,39 @@ describe('a tool', () => {
     expect(asked).toEqual([beside]);
   });
 
-  test('of the pinned version is held to the mirror’s checksum, for a mirror may build its own', async () => {
-    const version = tools.kind.version;
-    const place = placeOf('kind').replaceAll(versions.kind, version);
+  /** The pinned kind as a mirror would have it, with the checksum of its own beside it. */
+  function plantPinned(): string {
+    const place = placeOf('kind').replaceAll(versions.kind, tools.kind.version);
     served.set(place, Buffer.from(program('kind')));
     served.set(`${place}.sha256sum`, Buffer.from(sum(Buffer.from(program('kind')))));
-    await provide('kind', {'kind-version': version});
+    return place;
+  }
+
+  test('of the pinned version is held to our checksum on a mirror too, whatever stands beside it there', async () => {
+    const place = plantPinned();
+    await expect(provide('kind', {'kind-version': tools.kind.version})).rejects.toMatchObject({
+      because: {class: 'infrastructure', hint: expect.stringContaining('#own-checksums')},
+      message: expect.stringContaining(`instead of ${tools.kind.sha256[architecture]}`)
+    });
+    expect(asked).toEqual([place]);
+    expect(fs.existsSync(path.join(runner.directory, 'tools'))).toBe(false);
+  });
+
+  test('of the pinned version is held to the checksum of a mirror that is said to have its own', async () => {
+    const place = plantPinned();
+    const own = {mirror: `${mirror}#own-checksums`, 'kind-version': tools.kind.version};
+    await provide('kind', own);
     expect(asked).toEqual([`${place}.sha256sum`, place]);
+  });
+
+  test('of the pinned version in the tool cache is held to our checksum, and fetched anew where it differs', async () => {
+    const place = plantPinned();
+    await provide('kind', {mirror: `${mirror}#own-checksums`, 'kind-version': tools.kind.version});
+    asked = [];
+    await expect(provide('kind', {'kind-version': tools.kind.version})).rejects.toThrow(
+      /is not what was published/
+    );
+    expect(asked).toEqual([place]);
   });
 
   test('on PATH is taken as it is, and nothing is fetched', async () => {

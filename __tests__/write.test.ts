@@ -53,6 +53,27 @@ describe('writeReports', () => {
     );
   });
 
+  test('a link in the place of a report is replaced, and what it leads to stays as it is', async () => {
+    withoutSummary();
+    const victim = path.join(runner.directory, 'victim');
+    fs.writeFileSync(victim, 'whole');
+    fs.mkdirSync(directory(), {recursive: true});
+    for (const name of ['reproduce.sh', 'results.json', 'report.html'])
+      fs.symlinkSync(victim, path.join(directory(), name));
+    await writeReports(passed(), planOf(), directory());
+    expect(fs.readFileSync(victim, 'utf8')).toBe('whole');
+    expect(fs.lstatSync(path.join(directory(), 'reproduce.sh')).isFile()).toBe(true);
+  });
+
+  test('a directory that is a link is refused', async () => {
+    withoutSummary();
+    fs.mkdirSync(path.join(runner.directory, 'a'));
+    fs.mkdirSync(path.join(runner.directory, 'elsewhere'));
+    fs.symlinkSync(path.join(runner.directory, 'elsewhere'), directory());
+    await expect(writeReports(passed(), planOf(), directory())).rejects.toThrow(/is a link/);
+    expect(fs.readdirSync(path.join(runner.directory, 'elsewhere'))).toEqual([]);
+  });
+
   test('a directory that cannot be made is an error, for the caller to tell', async () => {
     fs.writeFileSync(path.join(runner.directory, 'a'), '');
     await expect(writeReports(passed(), planOf(), directory())).rejects.toThrow(/ENOTDIR|EEXIST/);

@@ -101,7 +101,8 @@ async function action() {
   const flags = {
     'cluster-name': 'bench-action',
     'node-image': lab.nodeImage,
-    'operator-chart': chart,
+    'operator-chart': lab.chart,
+    mirror: lab.mirrorInput,
     'istio-values': JSON.stringify(plainEnvoy),
     'results-dir': results,
     ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path']))
@@ -140,7 +141,7 @@ async function startUp(count) {
   const taken = {bare: [], idle: [], refusing: []};
   for (let i = 0; i < count; i++) {
     taken.bare.push(await time(['--eval', '']));
-    taken.idle.push(await time(['dist/index.js'], {STATE_run: '{}'}));
+    taken.idle.push(await time(['dist/post.js'], {STATE_run: '{}'}));
     taken.refusing.push(await time(['dist/index.js'], {INPUT_TIMEOUT: 'never'}));
   }
   return Object.fromEntries(Object.entries(taken).map(([what, times]) => [what, median(times)]));

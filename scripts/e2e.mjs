@@ -17,7 +17,7 @@ const labVariables = {
   E2E_KUBECTL_VERSION: lab.kubernetes,
   E2E_HELM_VERSION: lab.helm,
   E2E_ISTIO_VALUES: JSON.stringify(plainEnvoy),
-  E2E_MIRROR: lab.mirror
+  E2E_MIRROR: lab.mirrorInput
 };
 
 // of its own, so that it minds no other, such as one that a killed run has left

@@ -7,6 +7,8 @@ const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache');
 export const lab = {
   bin: path.join(process.env.LAB_HOME ?? path.join(cache, 'dual-stack-lab'), 'bin'),
   mirror: `http://127.0.0.1:${process.env.LAB_PORT ?? 8765}`,
+  /** As the Action is told of it: the lab serves builds of its own, whose checksums are not the pinned ones. */
+  mirrorInput: `http://127.0.0.1:${process.env.LAB_PORT ?? 8765}#own-checksums`,
   /** Whence the nodes pull every image, by its own name. */
   registry: 'http://127.0.0.1:5000',
   kubernetes: process.env.LAB_KUBERNETES ?? 'v1.37.0',

@@ -85,7 +85,7 @@ function dockerAnswers(env) {
 
 /** The lab reaches no registry, and its Envoy is the plain one. */
 const labFlags = [
-  ...['--node-image', lab.nodeImage, '--mirror', lab.mirror, '--operator-chart', lab.chart]
+  ...['--node-image', lab.nodeImage, '--mirror', lab.mirrorInput, '--operator-chart', lab.chart]
 ];
 
 /** What a fault is run with; later flags win. */

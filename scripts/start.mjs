@@ -239,6 +239,7 @@ function stageEnvironment({given, bin, env}, temp) {
     RUNNER_TOOL_CACHE: tools,
     GITHUB_WORKSPACE: process.cwd(),
     ...Object.fromEntries([...files, ...values]),
+    ...(bin && given.mirror && {DUAL_STACK_MIRROR: given.mirror}), // for the stand-ins: the bundle tells no child its inputs
     ...env,
     PATH: [bin, process.env.PATH].filter(Boolean).join(':')
   };

@@ -7,19 +7,23 @@ import {readState} from './plan/state.ts';
 import {report} from './report.ts';
 import {run} from './run/run.ts';
 
-/** The other actions, by the file that their action.yml runs: two lines that import this bundle (scripts/entries.mjs). */
-const others: Record<string, (sh: Sh) => Promise<void>> = {
-  'matrix.js': matrix,
-  'report.js': report
-};
-
-/** One bundle for main and post: post finds what main has saved. */
-async function checkOrCleanUp(sh: Sh): Promise<void> {
+/** What main has saved is cleaned up; nothing where there was no main. */
+async function post(sh: Sh): Promise<void> {
   const state = readState();
-  await (state === null ? run(sh) : cleanUp(state, sh));
+  if (state !== null) await cleanUp(state, sh);
 }
 
-const action = others[path.basename(process.argv[1] ?? '')] ?? checkOrCleanUp;
+/**
+ * One bundle for post and the other actions, by the file that their action.yml runs: two lines that import it
+ * (scripts/entries.mjs). That is told by nothing else: the environment may be anybody's.
+ */
+const others: Record<string, (sh: Sh) => Promise<void>> = {
+  'matrix.js': matrix,
+  'report.js': report,
+  'post.js': post
+};
+
+const action = others[path.basename(process.argv[1] ?? '')] ?? run;
 try {
   await action(sh);
 } catch (error) {

@@ -3,6 +3,7 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
 import {oneLine, say} from './base/log.ts';
+import {makePrivate} from './base/own.ts';
 import type {Sh} from './base/sh.ts';
 import {type MatrixInputs, readMatrixInputs} from './inputs/matrix.ts';
 import {provideChart} from './phases/chart.ts';
@@ -51,7 +52,7 @@ async function operatorOf(inputs: MatrixInputs, sh: Sh) {
 
 async function chartOf(inputs: MatrixInputs, sh: Sh) {
   const directory = path.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
-  await fs.mkdir(directory, {recursive: true, mode: 0o700});
+  await makePrivate(directory);
   const start = performance.now();
   const clock = () => (performance.now() - start) / 1000;
   const waitFor = (what: string | null) => {

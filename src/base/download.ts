@@ -1,40 +1,166 @@
-import {createHash} from 'node:crypto';
-import {createReadStream} from 'node:fs';
+import {createHash, randomUUID} from 'node:crypto';
+import {createReadStream, createWriteStream} from 'node:fs';
 import * as fs from 'node:fs/promises';
+import type {IncomingMessage} from 'node:http';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
-import * as cache from '@actions/tool-cache';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {HttpClient} from '@actions/http-client';
+import {quote} from 'shlex';
 import {Fault} from './fault.ts';
+
+/** What a mirror's URL ends with where its own checksums are to be believed, also of what this Action has pinned. */
+export const ownChecksums = '#own-checksums';
+
+/** Whether what this Action has pinned is held to its pins: everywhere, but on a mirror that is said to have its own. */
+export const holdsPins = (mirror: string | null): boolean => !mirror?.endsWith(ownChecksums);
+
+/** What is to be known of a mirror by who reads the log; null where there is nothing. */
+export function mirrorWords(mirror: string | null): string | null {
+  const words = [
+    ...(mirror?.startsWith('http:')
+      ? ['is asked by plain http: what has no checksum can be changed on its way']
+      : []),
+    ...(holdsPins(mirror) ? [] : ['is believed its own checksums, also of what is pinned'])
+  ];
+  return mirror === null || words.length === 0
+    ? null
+    : `${shownUrl(mirror)} ${words.join(', and ')}`;
+}
 
 /** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
 export function mirrored(url: string, mirror: string | null): string {
-  return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
+  if (mirror === null) return url;
+  return `${mirror.replace(ownChecksums, '')}/${url.replace(/^https?:\/\//, '')}`;
 }
 
+export interface Limits {
+  /** In bytes; none of what we fetch has half of it. */
+  most?: number;
+  /** For one try, in seconds. */
+  seconds?: number;
+  /** Seconds before each further try. */
+  pauses?: number[];
+}
+
+/** An answer that another try will not change. */
+class Refused extends Error {}
+
 /** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
-export async function download(url: string): Promise<string> {
+export async function download(
+  url: string,
+  {most = 300e6, seconds = 300, pauses = [1, 4]}: Limits = {}
+): Promise<string> {
+  const file = path.join(process.env.RUNNER_TEMP || os.tmpdir(), randomUUID());
+  for (const pause of [...pauses, null]) {
+    try {
+      await fetchInto(file, url, most, seconds);
+      return file;
+    } catch (error) {
+      await fs.rm(file, {force: true}); // what is half-written is of no use to anybody
+      if (pause === null || error instanceof Refused) throw failed(url, error as Error);
+      await sleep(pause * 1000);
+    }
+  }
+  throw new Error('a try is the last one');
+}
+
+const failed = (url: string, {message}: Error): Fault =>
+  new Fault(`${shownUrl(url)} could not be downloaded: ${message}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
+    reproduce: `curl -fsSLO ${quote(shownUrl(url))}`
+  });
+
+/** A URL as it may be shown: what may be secret in it is left out. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return url;
+  const {protocol, host, pathname} = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
+
+async function fetchInto(file: string, url: string, most: number, seconds: number): Promise<void> {
+  const over = AbortSignal.timeout(seconds * 1000);
+  const late = new Promise<never>((_, reject) => {
+    over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
+  });
+  late.catch(() => {}); // nobody waits for it any more
+  const answer = await Promise.race([ask(url, seconds), late]);
+  const {statusCode = 0, headers} = answer;
   try {
-    return await cache.downloadTool(url); // tries three times
-  } catch (error) {
-    throw new Fault(`${url} could not be downloaded: ${(error as Error).message}`, {
-      class: 'infrastructure',
-      layer: 'runner',
-      hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
-      reproduce: `curl -fsSLO ${url}`
-    });
+    if (statusCode !== 200) throw wrongStatus(statusCode);
+    const length = Number(headers['content-length'] ?? Number.NaN);
+    if (length > most) throw new Refused(`it has ${length} bytes, more than ${most}`);
+    const to = createWriteStream(file, {flags: 'wx', mode: 0o600});
+    const read = await Promise.race([pour(answer, to, most, over), late]);
+    if (read < length) throw new Error(`it ended after ${read} of ${length} bytes`);
+  } finally {
+    answer.destroy();
   }
 }
 
+const wrongStatus = (code: number): Error =>
+  code === 408 || code === 429 || code >= 500
+    ? new Error(`Unexpected HTTP response: ${code}`)
+    : new Refused(`Unexpected HTTP response: ${code}`);
+
+/** How many bytes came. */
+async function pour(
+  from: IncomingMessage,
+  to: NodeJS.WritableStream,
+  most: number,
+  signal: AbortSignal
+): Promise<number> {
+  let bytes = 0;
+  const count = new Transform({
+    transform(chunk: Buffer, _, done) {
+      bytes += chunk.length;
+      done(bytes > most ? new Refused(`it has more than ${most} bytes`) : null, chunk);
+    }
+  });
+  await pipeline(from, count, to, {signal});
+  return bytes;
+}
+
+/** Asks, and goes where it is sent; from https never to http. */
+async function ask(url: string, seconds: number): Promise<IncomingMessage> {
+  let at = new URL(url);
+  for (let turn = 0; turn < 5; turn++) {
+    const client = new HttpClient('dual-stack', [], {
+      allowRedirects: false,
+      socketTimeout: Math.min(30, seconds) * 1000 // of silence
+    });
+    const {message} = await client.get(at.href);
+    const {location} = message.headers;
+    if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location) return message;
+    message.destroy();
+    if (!URL.canParse(location, at.href)) throw new Refused('it is redirected to what is no URL');
+    const next = new URL(location, at.href);
+    if (!['https:', at.protocol].includes(next.protocol))
+      throw new Refused(`it is redirected from ${at.protocol}// to ${next.protocol}//`);
+    at = next;
+  }
+  throw new Refused('it is redirected again and again');
+}
+
 /** Downloads a small text file. */
-export async function downloadText(url: string): Promise<string> {
-  const file = await download(url);
+export async function downloadText(url: string, limits: Limits = {}): Promise<string> {
+  const file = await download(url, {most: 5e6, seconds: 60, ...limits});
   const text = await fs.readFile(file, 'utf8');
   await fs.rm(file);
   return text;
 }
 
 /** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
-export async function downloadVerified(url: string, sha256: string): Promise<string> {
-  const file = await download(url);
+export async function downloadVerified(
+  url: string,
+  sha256: string,
+  limits: Limits = {}
+): Promise<string> {
+  const file = await download(url, limits);
   const found = await digest(file);
   if (found === sha256) return file;
   await fs.rm(file);
@@ -42,25 +168,26 @@ export async function downloadVerified(url: string, sha256: string): Promise<str
 }
 
 export const wrongChecksum = (url: string, expected: string, found: string): Fault =>
-  new Fault(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
+  new Fault(`${shownUrl(url)} is not what was published: SHA-256 ${found} instead of ${expected}`, {
     class: 'infrastructure',
     layer: 'runner',
-    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
-    reproduce: `curl -fsSL ${url} | sha256sum`
+    hint: `Something between here and the publisher changed the file. Do not use it; see who serves it. A mirror with builds of its own is named \`URL${ownChecksums}\`.`,
+    reproduce: `curl -fsSL ${quote(shownUrl(url))} | sha256sum`
   });
 
 /** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
 export function parseChecksum(text: string, url: string): string {
-  const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
+  const [, sum] = /^\s{0,100}([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
   if (sum !== undefined) return sum;
-  throw new Fault(`${url} holds no SHA-256 checksum`, {
+  throw new Fault(`${shownUrl(url)} holds no SHA-256 checksum`, {
     class: 'infrastructure',
     layer: 'runner',
     hint: 'See what that address serves; a proxy may answer with a page of its own.'
   });
 }
 
-async function digest(file: string): Promise<string> {
+/** The SHA-256 of a file. */
+export async function digest(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return hash.digest('hex');

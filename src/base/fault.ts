@@ -10,12 +10,15 @@ export interface Cause {
   reproduce?: string;
 }
 
+/** Of a message, in characters: it may repeat what somebody else wrote. */
+const longest = 10_000;
+
 /** Something is wrong outside this program, and we know whose it is. Any other error is a bug of ours. */
 export class Fault extends Error {
   readonly because: Cause;
 
   constructor(message: string, because: Cause) {
-    super(message);
+    super(message.length > longest ? `${message.slice(0, longest)}…` : message);
     this.name = 'Fault';
     this.because = because;
   }

@@ -139,7 +139,7 @@ const bad =
   /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 // what a registry, or the kubelet, says when another try will say the same
 const finalMessage =
-  /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+  /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
 
 /**
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.

@@ -1,28 +1,109 @@
 import {randomUUID} from 'node:crypto';
-import {stripVTControlCharacters} from 'node:util';
 import * as core from '@actions/core';
+
+/** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
+let hidden: RegExp | null = null;
+
+/** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
+export function hide(texts: string[]): void {
+  const lines = texts.flatMap(text => [
+    text,
+    ...text.split('\n'),
+    JSON.stringify(text).slice(1, -1)
+  ]);
+  const all = [...new Set(lines.map(line => line.trim()))].filter(
+    line => line.length >= shortestHidden
+  );
+  all.sort((one, other) => other.length - one.length);
+  for (const text of all) core.setSecret(text);
+  hidden = all.length === 0 ? null : new RegExp(all.map(literal).join('|'), 'g');
+}
+
+/** Shorter ones are in every text by chance. */
+const shortestHidden = 4;
+
+const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** The names of what is secret, at the end of a key: `apiKey`, `DB_PASSWORD`, `client-key-data`. */
+const secretNames =
+  'client-key-data|tokens?|passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|credentials?|(?:api|access|account|private|signing|encryption)[_-]?key|inline_?(?:bytes|string)|(?<![a-z])auth|authorization|dockerconfigjson|license[_-]?key';
+
+/** Whether a key says that its value is secret. */
+export const isSecretName = (key: string): boolean =>
+  new RegExp(`(?:${secretNames})$`, 'i').test(key.slice(-100));
+
+// a key, its quote where it has one, even an escaped one, and what stands between it and the value
+const secretKey = `(?:${secretNames})(?:\\\\*["'])?\\s{0,20}[:=]\\s{0,20}`;
+const inQuotes = new RegExp(
+  `(${secretKey})(?:"(?:[^"\\\\\\n]|\\\\.){0,8000}"|'(?:[^'\\n]|''){0,8000}')`,
+  'gi'
+);
+const bare = new RegExp(
+  `(${secretKey}(?:\\\\*["'])?(?:(?:bearer|basic|token)\\s{1,5})?)(?!\\[removed)[^\\s"',}\\]\\\\]+`,
+  'gi'
+);
+const wholeLine = /((?:passw(?:or)?d|passphrase)\s{0,20}:[ \t]{1,20})[^\s"'{[|>][^\n"',}]*/gi;
+// as containers have their environment
+const pair = new RegExp(
+  `(\\bname["']?\\s{0,5}:\\s{0,5}["']?[\\w.-]{0,100}(?:${secretNames})["']?,?\\s{0,40}["']?value["']?\\s{0,5}:\\s{0,5}["']?)[^\\s"',}]+`,
+  'gi'
+);
+const block = new RegExp(
+  `^( *)(?:- )*["']?[\\w.-]{0,100}(?:${secretNames})["']?\\s{0,20}:\\s{0,20}[|>]`,
+  'i'
+);
 
 /**
  * Text without keys, tokens and passwords, in time linear in its length: no expression can start
  * twice within one run of the characters that it repeats.
  */
 export function redact(text: string): string {
-  return text
+  const clean = withoutBlocks(hidden ? text.replace(hidden, '[removed]') : text)
     .replace(/:\/\/[^\s/?#]+@/g, '://')
     .replace(
       /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
       '[private key]'
     )
     .replace(/(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
-    .replace(
-      /((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi,
-      '$1[removed]'
-    );
+    .replace(/\b(gh[a-z]_|github_pat_)\w{16,}/g, '[token]')
+    .replace(/\b(bearer\s{1,5})[\w.~+/-]{8,}=*/gi, '$1[token]');
+  return clean
+    .replace(wholeLine, '$1[removed]')
+    .replace(inQuotes, '$1"[removed]"')
+    .replace(bare, '$1[removed]')
+    .replace(pair, '$1[removed]');
 }
+
+/** Without what stands below `password: |`. */
+function withoutBlocks(text: string): string {
+  if (!/[|>]/.test(text)) return text;
+  let inside: number | null = null; // how far the key is indented
+  const kept = text.split('\n').filter(line => {
+    const indent = line.length - line.trimStart().length;
+    if (inside !== null && (line.trim() === '' || indent > inside)) return false;
+    inside = line.length < 500 ? (block.exec(line)?.[1]?.length ?? null) : null;
+    return true;
+  });
+  return kept.join('\n');
+}
+
+/**
+ * Text without colours and what else terminals act on, in time linear in its length, which Node's own
+ * function is not: 100 KB of the beginning of a title took a minute.
+ */
+export const plainText = (text: string): string =>
+  text.replace(terminalTitle, '').replace(terminalCommand, '').replace(terminalEscape, '');
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalEscape = /\u001b[ -/]{0,10}[0-~]/g;
 
 /** Foreign text as one line that the runner cannot take for a command. */
 export const oneLine = (text: string): string =>
-  stripVTControlCharacters(redact(text))
+  plainText(redact(text))
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
@@ -37,7 +118,7 @@ export function group(title: string, text: string): void {
   const token = randomUUID();
   core.startGroup(oneLine(title));
   core.info(`::stop-commands::${token}`);
-  core.info(stripVTControlCharacters(redact(text)).replaceAll('##[', '# #[').trimEnd());
+  core.info(plainText(redact(text)).replaceAll('##[', '# #[').trimEnd());
   core.info(`::${token}::`);
   core.endGroup();
 }

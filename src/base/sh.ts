@@ -59,18 +59,60 @@ export const bounded = (line: string[], seconds: number, withUs = endsWithUs()):
     ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
 
+/** The most that is kept of what a command writes, in bytes of each stream; a mesh of ours has a fiftieth. */
+const mostOutput = 32 << 20;
+
+/** What a child is not told: our inputs and state, and with what tokens and files the runner is spoken to. */
+const ours =
+  /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
+
+export const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value === undefined || ours.test(name) ? [] : [[name, value]]
+    )
+  );
+
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
 export const sh: Sh = async (command, {into, seconds = 600} = {}) => {
   const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
-  const {exitCode, stdout, stderr} = await exec.getExecOutput(program, rest, {
+  const [stdout, stderr] = [new Kept(), new Kept()];
+  const exitCode: number | null = await exec.exec(program, rest, {
     silent: true,
     ignoreReturnCode: true,
+    env: childEnvironment(process.env),
+    listeners: {stdout: stdout.add, stderr: stderr.add},
     delay: 500 // a grandchild that keeps the pipes open would cost 10 s
     // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
   });
-  const code: number | null = exitCode; // null, against its type, when a signal ended it
-  return {code: code ?? 137, stdout, stderr, late: code === 124 || code === null};
+  const code = stdout.full || stderr.full ? tooMuch : (exitCode ?? 137); // null, against its type, when a signal ended it
+  return {
+    code,
+    stdout: stdout.text(),
+    stderr: stderr.text() + (code === tooMuch ? `\nit wrote more than ${mostOutput} bytes` : ''),
+    late: exitCode === 124 || exitCode === null
+  };
 };
+
+/** Half an answer is none. */
+const tooMuch = 125;
+
+/** The beginning of a stream. What comes after that is forgotten, and the command has failed. */
+class Kept {
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  add = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    if (!this.full) this.#chunks.push(chunk);
+  };
+
+  get full(): boolean {
+    return this.#bytes > mostOutput;
+  }
+
+  text = (): string => Buffer.concat(this.#chunks).toString();
+}
 
 /** The standard output of a command that must succeed. Throws CommandError. */
 export async function must(sh: Sh, command: string[], options?: Options): Promise<string> {

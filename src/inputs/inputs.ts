@@ -1,21 +1,22 @@
 import {createHash, randomBytes} from 'node:crypto';
-import * as fs from 'node:fs';
 import * as core from '@actions/core';
+import {ownChecksums, shownUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {redact} from '../base/log.ts';
+import {hide, isSecretName, redact} from '../base/log.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
+  chart,
   count,
   duration,
   families,
   fileOrUrl,
-  httpUrl,
   image,
-  inWorkspace,
+  isPath,
   istioRelease,
   kubernetesRelease,
   matching,
+  mirrorUrl,
   oneOf,
   or,
   pattern,
@@ -46,7 +47,7 @@ const readers = {
   'kubectl-version': or(tools.kubectl.version, toolVersion),
   'helm-version': or(tools.helm.version, toolVersion),
   'operator-version': or(operatorVersion, release),
-  'operator-chart': or(null, fileOrUrl),
+  'operator-chart': or(null, chart),
   'operator-image': or(null, image),
   'operator-values': or(null, yaml),
   'istio-version': or(null, istioRelease),
@@ -67,7 +68,7 @@ const readers = {
   cleanup: oneOf('always', 'on-success', 'never'),
   diagnostics: oneOf('on-failure', 'always', 'never'),
   'results-dir': or(null, resultsDir),
-  mirror: or(null, httpUrl),
+  mirror: or(null, mirrorUrl),
   'dry-run': boolean
 } as const;
 
@@ -99,10 +100,11 @@ export function readInputs(): Inputs {
       inputs[name] = readers[name](value);
     } catch (error) {
       const accepted = error instanceof Error ? error.message : String(error);
-      const found = name.endsWith('-values') ? `${value.length} characters` : redact(quoted(value));
+      const found = holdsYaml(name, value) ? `${value.length} characters` : redact(quoted(value));
       problems.push(`${name}: found ${found}; ${accepted}`);
     }
   }
+  hide(yamlInputs.flatMap(name => secretsIn(inputs[name])));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as Inputs;
 }
@@ -124,10 +126,44 @@ export function givenInputs(): Record<string, string> {
 
 const given = (name: keyof Inputs): string => core.getInput(name) || (defaults[name] ?? '');
 
+const yamlInputs = ['kind-config', 'operator-values', 'istio-values'] as const;
+
+/** What people look for in diagnostics, and what an image or a version is called is no secret. */
+const publicName =
+  /^(hub|tag|image|variant|profile|revision|version|name|namespace|network|role|ip_?famil\w*|\w*path|apiVersion|kind)$/i;
+
+/**
+ * The texts of a YAML input that nobody is to read: under a key that says so; and from eight characters on under every
+ * key but a few, where they are no word of letters alone, as `RequireDualStack` is.
+ */
+export function secretsIn(value: unknown, key = ''): string[] {
+  if (typeof value === 'string' || typeof value === 'number') {
+    const text = String(value);
+    const secret =
+      isSecretName(key) ||
+      (text.length >= 8 && !publicName.test(key) && !/^[A-Za-z_]*$/.test(text));
+    return secret ? [text] : [];
+  }
+  if (Array.isArray(value)) return value.flatMap(item => secretsIn(item, key));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
+}
+
+/** It may hold credentials. */
+const holdsYaml = (name: keyof Inputs, value: string): boolean =>
+  name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
+
+function readsAsPath(value: string): boolean {
+  try {
+    return isPath(value);
+  } catch {
+    return false;
+  }
+}
+
 function shown(name: keyof Inputs, value: string): string {
-  if (name.endsWith('-values') || (name === 'kind-config' && !fs.existsSync(inWorkspace(value))))
+  if (holdsYaml(name, value))
     return `sha256:${createHash('sha256').update(value).digest('hex').slice(0, 16)}`;
   if (!URL.canParse(value) || !value.includes('//')) return value;
-  const url = new URL(value);
-  return `${url.protocol}//${url.host}${url.pathname}`;
+  return shownUrl(value) + (value.endsWith(ownChecksums) ? ownChecksums : '');
 }

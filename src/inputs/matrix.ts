@@ -3,12 +3,12 @@ import {badInput} from '../base/fault.ts';
 import {redact} from '../base/log.ts';
 import {isList, isRange} from '../versions/cells.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
-import {families, fileOrUrl, httpUrl, oneOf, or, quoted, release, toolVersion} from './readers.ts';
+import {chart, families, mirrorUrl, oneOf, or, quoted, release, toolVersion} from './readers.ts';
 
 /** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
   'operator-version': or(operatorVersion, release),
-  'operator-chart': or(null, fileOrUrl),
+  'operator-chart': or(null, chart),
   'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value =>
     value === 'latest-patches' || value === 'all' ? true : isRange(value)
   ),
@@ -20,7 +20,7 @@ const readers = {
   'dataplane-modes': each(oneOf('sidecar')),
   max: atMost,
   'helm-version': or(tools.helm.version, toolVersion),
-  mirror: or(null, httpUrl)
+  mirror: or(null, mirrorUrl)
 } as const;
 
 /** As matrix/action.yml has them; a test holds the two together. */

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {parse} from 'yaml';
+import {ownChecksums} from '../base/download.ts';
+import {readYaml, YamlError} from '../base/yaml.ts';
 import {ownFiles} from '../results/files.ts';
 import type {Family} from '../results/results.ts';
 
@@ -96,33 +97,76 @@ export function duration(value: string): number {
 
 export function yaml(value: string): Values {
   const what = accepts('YAML with a mapping, such as `key: value`');
-  let parsed: unknown;
-  try {
-    parsed = parse(value, {maxAliasCount: 100});
-  } catch (error) {
-    throw new Error(`${what.message} (${(error as Error).message.split('\n')[0]})`);
-  }
+  const parsed = parse(value, what);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw what;
   return parsed as Values;
 }
 
-export function yamlOrFile(value: string): Values {
-  const file = inWorkspace(value);
-  return yaml(!value.includes('\n') && fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : value);
+function parse(value: string, what: Error): unknown {
+  try {
+    return readYaml(value);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw new Error(`${what.message} (${error.message})`);
+  }
 }
 
-export function httpUrl(value: string): string {
-  if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
-    throw accepts('a URL such as `https://mirror.example/base`');
-  return value.replace(/\/+$/, '');
+/** Inline YAML, or the path of a file with it. What is a mapping is never taken for a path, whatever files there are. */
+export function yamlOrFile(value: string): Values {
+  return yaml(isPath(value) ? readFile(value) : value);
+}
+
+/** Whether YAML or a path is given: a path is nothing but a plain string where it is read as YAML. */
+export const isPath = (value: string): boolean =>
+  /^[^\n]{1,4096}$/.test(value) &&
+  typeof parse(value, accepts('YAML with a mapping, or the path of a file')) === 'string';
+
+const readFile = (value: string): string => {
+  const what = 'YAML with a mapping, or the path of a file with one, of at most 1 MiB';
+  return readText(existing(value, what), what);
+};
+
+/** A file that somebody may have written who should read no other file by it. Throws an Error that tells what is accepted. */
+export function readText(file: string, what: string): string {
+  staysInside(file, what);
+  const found = fs.statSync(file, {throwIfNoEntry: false});
+  if (!found?.isFile() || found.size > 1 << 20) throw accepts(what);
+  return fs.readFileSync(file, 'utf8');
+}
+
+/** A base URL, with `#own-checksums` where its own checksums are to be believed. */
+export function mirrorUrl(value: string): string {
+  const base = value.replace(ownChecksums, '').replace(/\/{1,100}$/, '');
+  if (!/^https?:\/\/[^\s/?#]+[^\s?#]*$/.test(base) || !URL.canParse(base))
+    throw accepts(`a URL such as \`https://mirror.example/base\`, or that with ${ownChecksums}`);
+  return value.endsWith(ownChecksums) ? base + ownChecksums : base;
+}
+
+/** An https URL, which may end with the digest of a file, `#sha256:…`. */
+export function httpsUrl(value: string): string {
+  if (!/^https:\/\/[^\s/?#]+[^\s#]*(#sha256:[0-9a-f]{64})?$/.test(value) || !URL.canParse(value))
+    throw accepts(
+      'an https URL, which may end with the SHA-256 of what is there, `https://host.example/x.tgz#sha256:…`'
+    );
+  return value.replace(/\/{1,100}$/, '');
 }
 
 /** An https URL as it is, or the absolute path of something that exists. */
 export function fileOrUrl(value: string): string {
-  if (/^https?:\/\//.test(value)) return httpUrl(value);
-  const file = inWorkspace(value);
-  if (!fs.existsSync(file)) throw accepts('a path that exists, or a URL');
-  return file;
+  if (/^https?:/i.test(value)) return httpsUrl(value);
+  return existing(value, 'a path that exists, or an https URL');
+}
+
+/** The same of a chart: a .tgz, or a directory without a link that leads out of the workspace. */
+export function chart(value: string): string {
+  const place = fileOrUrl(value);
+  const what = 'a chart of the Sail Operator, a directory or a .tgz';
+  if (place.startsWith('https://')) {
+    if (!/\/[\w.+-]+\.tgz$/.test(new URL(place).pathname)) throw accepts(what);
+  } else if (fs.statSync(place).isDirectory())
+    for (const entry of fs.readdirSync(place, {recursive: true, withFileTypes: true}))
+      if (entry.isSymbolicLink()) staysInside(path.join(entry.parentPath, entry.name), what);
+  return place;
 }
 
 /** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
@@ -137,12 +181,50 @@ export function pattern(value: string): {matches: RegExp; leaveOut: boolean} {
 
 export function resultsDir(value: string): string {
   const directory = inWorkspace(value);
-  if (!fs.existsSync(directory)) return directory;
   const what = 'a directory that is missing, empty, or holds results of ours';
+  staysInside(directory, what);
+  if (!fs.existsSync(directory)) return directory;
   if (!fs.statSync(directory).isDirectory()) throw accepts(what);
   const foreign = fs.readdirSync(directory).find(name => !ownFiles.includes(name));
   if (foreign !== undefined) throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
+  const link = fs
+    .readdirSync(directory, {withFileTypes: true})
+    .find(entry => entry.isSymbolicLink());
+  if (link) throw new Error(`accepted is ${what} (${quoted(link.name)} in it is a link)`);
   return directory;
+}
+
+/** The absolute path of something that exists, and that no link in the workspace leads out of it. */
+function existing(value: string, what: string): string {
+  const file = inWorkspace(value);
+  if (value.includes('\0') || !fs.existsSync(file)) throw accepts(what);
+  staysInside(file, what);
+  return file;
+}
+
+/**
+ * Throws when a path in the workspace leads out of it: its links are as foreign as all that is checked out.
+ * A path outside is the workflow's own word.
+ */
+export function staysInside(file: string, what: string): void {
+  const workspace = inWorkspace('.');
+  if (isIn(workspace, file) && !isIn(realOf(workspace), realOf(file)))
+    throw new Error(`${accepts(what).message}; this one is a link that leads out of the workspace`);
+}
+
+const isIn = (directory: string, file: string): boolean =>
+  file === directory || file.startsWith(directory === '/' ? '/' : `${directory}${path.sep}`);
+
+/** Where a path leads; of one that is missing, where its nearest directory leads. */
+function realOf(file: string): string {
+  try {
+    return fs.realpathSync(file);
+  } catch {
+    if (fs.lstatSync(file, {throwIfNoEntry: false})?.isSymbolicLink()) return ''; // to nothing that is there
+    return path.dirname(file) === file
+      ? file
+      : path.join(realOf(path.dirname(file)), path.basename(file));
+  }
 }
 
 export function inWorkspace(value: string): string {

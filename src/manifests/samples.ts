@@ -1,5 +1,6 @@
-import {type Document, isMap, isSeq, parseAllDocuments, stringify, type YAMLMap} from 'yaml';
+import {type Document, isMap, isSeq, stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
+import {readDocuments, YamlError} from '../base/yaml.ts';
 import type {Family} from '../results/results.ts';
 import type {Workload} from './own.ts';
 
@@ -75,18 +76,18 @@ export interface Split {
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
 export function splitManifests(text: string, namespace: string, image: string | null): Split {
   const split: Split = {early: [], resources: [], workloads: [], images: [], pods: []};
-  for (const document of parseAllDocuments(text)) {
-    const [error] = document.errors;
-    if (error)
-      throw badInput(
-        `samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`
-      );
+  for (const document of documentsOf(text, namespace)) {
     if (!isMap(document.contents)) continue; // nothing between two separators
+    if (document.has('metadata') && !isMap(document.get('metadata')))
+      throw odd(namespace, 'has a `metadata` that is no mapping');
     document.setIn(['metadata', 'namespace'], namespace);
-    const containers = document.getIn(['spec', 'template', 'spec', 'containers']);
-    for (const container of isSeq<YAMLMap>(containers) ? containers.items : []) {
+    const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
+    for (const container of isSeq(containers) ? containers.items : []) {
+      if (!isMap(container)) throw odd(namespace, 'has a container that is no mapping');
       if (image !== null) container.set('image', image);
-      split.images.push(String(container.get('image')));
+      const name = container.get('image');
+      if (typeof name !== 'string') throw odd(namespace, 'has a container without an image');
+      split.images.push(name);
     }
     if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
     const into = isSeq(containers)
@@ -102,15 +103,33 @@ export function splitManifests(text: string, namespace: string, image: string | 
 /** API groups whose CRDs come with the operator, or before the run. */
 const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
 
-function workloadOf(document: Document, namespace: string): Workload {
-  const text = (...path: string[]) => String(document.getIn(path) ?? '');
+function workloadOf({contents}: Document, namespace: string): Workload {
+  const text = (...path: string[]) => String(within(contents, ...path) ?? '');
   return {
     namespace,
     kind: text('kind'),
     name: text('metadata', 'name'),
     app: text('spec', 'template', 'metadata', 'labels', 'app'),
-    pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
+    pods: Number(within(contents, 'spec', 'replicas') ?? 1)
   };
+}
+
+/** A field of a manifest; undefined where what is above it is no mapping. */
+const within = (contents: unknown, ...path: string[]): unknown =>
+  path.reduce((node, key) => (isMap(node) ? node.get(key) : undefined), contents);
+
+const odd = (namespace: string, what: string) =>
+  badInput(
+    `samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`
+  );
+
+function documentsOf(text: string, namespace: string) {
+  try {
+    return readDocuments(text);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw odd(namespace, `is no YAML (${error.message})`);
+  }
 }
 
 const service = (name: string, policy: string, families: string[]): string =>

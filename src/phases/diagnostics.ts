@@ -1,7 +1,9 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import {stringify} from 'yaml';
 import {redact} from '../base/log.ts';
+import {ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
+import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Plan} from '../plan/plan.ts';
 
 /** File → the command whose output it holds. */
@@ -64,6 +66,35 @@ const commands = (node: string): Record<string, string[]> => ({
   ]
 });
 
+/** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
+export function withoutValues(text: string): string {
+  const {items} = readYaml(text) as {items?: unknown};
+  if (!Array.isArray(items)) throw new YamlError('it is no list');
+  return stringify({items: items.map(withoutItsValues)});
+}
+
+function withoutItsValues(item: Record<string, Record<string, unknown> | undefined>) {
+  const {apiVersion, kind, metadata, spec, status} = item ?? {};
+  const {managedFields: _, annotations: __, ...about} = metadata ?? {};
+  return {
+    apiVersion,
+    kind,
+    metadata: about,
+    spec: {...spec, ...(spec?.values === undefined ? {} : {values: '[removed]'})},
+    status
+  };
+}
+
+/** What is left of a file's text when what nobody is to read is left out. */
+function readable(name: string, text: string): string {
+  if (name !== 'istio.yaml') return text;
+  try {
+    return withoutValues(text);
+  } catch {
+    return 'kubectl gave what cannot be read as YAML, so that it cannot be shown without its values\n';
+  }
+}
+
 /** Each file, in characters. */
 const cap = 400_000;
 
@@ -75,14 +106,17 @@ export async function collectDiagnostics(
   sh: Sh
 ): Promise<void> {
   const [node = ''] = plan.cluster.nodes;
+  await ownDirectory(directory, 0o700);
   await Promise.all(
     Object.entries(commands(node)).map(async ([name, command]) => {
       const {code, stdout, stderr} = await sh(command, {seconds});
       const text =
-        code === 0 ? stdout : `${stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
+        code === 0
+          ? readable(name, stdout)
+          : `${name === 'istio.yaml' ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
       const file = path.join(directory, name);
-      await fs.mkdir(path.dirname(file), {recursive: true, mode: 0o700});
-      await fs.writeFile(file, redact(text).slice(-cap), {mode: 0o600});
+      await ownDirectory(path.dirname(file), 0o700);
+      await writeAnew(file, redact(text).slice(-cap), 0o600);
     })
   );
 }

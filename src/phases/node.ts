@@ -1,5 +1,5 @@
-import * as fs from 'node:fs/promises';
 import {oneLine, say} from '../base/log.ts';
+import {writeAnew} from '../base/own.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Output, Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
@@ -107,7 +107,7 @@ export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<st
   await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
   const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
   const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
-  await fs.writeFile(cluster.kubeconfig, kubeconfig, {mode: 0o600});
+  await writeAnew(cluster.kubeconfig, kubeconfig, 0o600);
   const version = await untilInNode(node, letIn, 'the API server', work, sh);
   return (JSON.parse(version) as {gitVersion: string}).gitVersion;
 }

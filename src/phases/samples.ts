@@ -1,4 +1,3 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {downloadText, mirrored} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
@@ -15,6 +14,7 @@ import type {Work} from '../base/schedule.ts';
 import {must, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import type {Inputs} from '../inputs/inputs.ts';
+import {readText} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/own.ts';
 import {samples} from '../manifests/samples.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
@@ -31,19 +31,19 @@ export async function readSamples({samples: from, mirror}: Inputs): Promise<Samp
   if (from === null) return null;
   const read = from.includes('://')
     ? (file: string) => downloadText(mirrored(`${from}/${file}`, mirror))
-    : (file: string) => readSample(path.join(from, file), from);
+    : async (file: string) => readSample(path.join(from, file), from);
   return Object.fromEntries(
     await Promise.all(samples.map(async ({file}) => [file, await read(file)] as const))
   );
 }
 
-async function readSample(file: string, directory: string): Promise<string> {
+function readSample(file: string, directory: string): string {
+  const names = samples.map(sample => sample.file).join(', ');
   try {
-    return await fs.readFile(file, 'utf8');
-  } catch {
-    const names = samples.map(sample => sample.file).join(', ');
+    return readText(file, `a directory with ${names}`);
+  } catch (error) {
     throw badInput(
-      `samples: found ${directory}, which lacks ${path.relative(directory, file)}; accepted is a directory with ${names}`
+      `samples: found ${directory}, which lacks ${path.relative(directory, file)}; ${(error as Error).message}`
     );
   }
 }

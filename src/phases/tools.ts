@@ -3,7 +3,14 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import * as io from '@actions/io';
 import * as cache from '@actions/tool-cache';
-import {downloadText, downloadVerified, mirrored, parseChecksum} from '../base/download.ts';
+import {
+  digest,
+  downloadText,
+  downloadVerified,
+  holdsPins,
+  mirrored,
+  parseChecksum
+} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
 import {must, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
@@ -47,7 +54,14 @@ async function onPath(name: ToolName): Promise<string> {
 
 async function cached(name: ToolName, version: string, mirror: string | null): Promise<string> {
   const found = cache.find(name, version.slice(1)); // the tool cache wants no leading v
-  return found === '' ? fetchTool(name, version, mirror) : found;
+  if (found !== '' && (await isWhole(path.join(found, name), name, version, mirror))) return found;
+  return fetchTool(name, version, mirror);
+}
+
+/** Whether a kept program is what it was. Of an archive's program there is no checksum: the tool cache is then as trusted as the machine. */
+async function isWhole(file: string, name: ToolName, version: string, mirror: string | null) {
+  const sum = isArchive(name) ? null : pinned(name, version, mirror);
+  return sum === null || (await digest(file).catch(() => '')) === sum;
 }
 
 async function fetchTool(name: ToolName, version: string, mirror: string | null): Promise<string> {
@@ -57,17 +71,20 @@ async function fetchTool(name: ToolName, version: string, mirror: string | null)
     pinned(name, version, mirror) ??
     parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
   const file = await downloadVerified(from, sum);
-  const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
+  const program = isArchive(name) ? await unpacked(file, name) : file;
   await fs.chmod(program, 0o755);
   const directory = await cache.cacheFile(program, name, name, version.slice(1));
   await io.rmRF(file);
   return directory;
 }
 
-/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
+const isArchive = (name: ToolName): boolean =>
+  tools[name].url('', architecture()).endsWith('.tar.gz');
+
+/** The checksum that we carry, which holds for a mirror too unless it is said to have builds of its own. */
 function pinned(name: ToolName, version: string, mirror: string | null): string | null {
   const pin = tools[name];
-  return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
+  return holdsPins(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
 }
 
 async function unpacked(archive: string, name: ToolName): Promise<string> {

@@ -32,7 +32,7 @@ const none: State = {
   result: 'error'
 };
 
-/** Marks this process's successor as post, and starts with nothing made. */
+/** Starts with nothing made. */
 export function openState(): (change: Partial<State>) => void {
   const state = {...none};
   const save = (change: Partial<State>) => {
@@ -43,7 +43,7 @@ export function openState(): (change: Partial<State>) => void {
   return save;
 }
 
-/** What main said; null when this process is main. */
+/** What main said, in post; null where it has said nothing. */
 export function readState(): State | null {
   const saved = core.getState('run');
   return saved === '' ? null : {...none, ...JSON.parse(saved)};

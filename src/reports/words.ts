@@ -1,4 +1,4 @@
-import {stripVTControlCharacters} from 'node:util';
+import {plainText} from '../base/log.ts';
 import type {CheckResult, Family} from '../results/results.ts';
 
 /** Foreign text, numbers and addresses in words that people read. Pure. */
@@ -8,7 +8,7 @@ const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
 
 /** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
 export const plain = (foreign: string): string =>
-  stripVTControlCharacters(foreign.replace(/\r\n?/g, '\n'))
+  plainText(foreign.replace(/\r\n?/g, '\n'))
     .replace(/[^\P{Cc}\n\t]/gu, '')
     .replace(unwanted, '')
     .replace(/\p{Cs}/gu, '\ufffd');

@@ -1,6 +1,6 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
+import {ownDirectory, writeAnew} from '../base/own.ts';
 import type {Plan} from '../plan/plan.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
@@ -15,7 +15,7 @@ export async function writeReports(
   plan: Plan | null,
   directory: string
 ): Promise<void> {
-  await fs.mkdir(directory, {recursive: true});
+  await ownDirectory(directory);
   const text = summary(results);
   const reports = {
     [files.results]: `${JSON.stringify(results, null, 2)}\n`,
@@ -25,8 +25,6 @@ export async function writeReports(
     ...(plan ? {[files.script]: script(plan, results)} : {})
   };
   for (const [name, contents] of Object.entries(reports))
-    await fs.writeFile(path.join(directory, name), contents, {
-      mode: name === files.script ? 0o755 : 0o644
-    });
+    await writeAnew(path.join(directory, name), contents, name === files.script ? 0o755 : 0o644);
   if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(text, true).write();
 }

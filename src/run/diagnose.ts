@@ -236,7 +236,7 @@ function withoutRepeats(text: string): string {
 }
 
 const nodeGone =
-  /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
+  /the connection to the server .{0,500} was refused|Unable to connect to the server|cluster unreachable|container \S{1,200} is not running|No such container|error dialing backend/i;
 
 function ofBug(bug: unknown): Failure {
   return {

@@ -1,6 +1,8 @@
 import about from '../../package.json' with {type: 'json'};
+import {redact} from '../base/log.ts';
 import {givenInputs} from '../inputs/inputs.ts';
 import {rerun} from '../reports/versions.ts';
+import {clip} from '../reports/words.ts';
 import {type CheckResult, type Failure, type Results, schema} from '../results/results.ts';
 import {unsupported} from '../versions/kubernetes.ts';
 import type {Diagnosis} from './diagnose.ts';
@@ -9,7 +11,7 @@ import type {Known} from './known.ts';
 /** What the run knows, and its diagnosis, as results.json has it. */
 export function gather(run: Known, {result, failure, checks}: Diagnosis): Results {
   const {inputs, plan} = run;
-  return {
+  return cleaned({
     schema,
     result,
     failure: failure && withoutPrivate(failure, run),
@@ -56,7 +58,20 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
         seconds: rounded(attempt.seconds)
       }))
     }))
-  };
+  });
+}
+
+/** The longest text of one field, in characters. */
+const longest = 8000;
+
+/** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
+function cleaned<Value>(value: Value): Value {
+  if (typeof value === 'string') return clip(redact(value), longest) as Value;
+  if (Array.isArray(value)) return value.map(cleaned) as Value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [key, cleaned(field)])
+  ) as Value;
 }
 
 /** What was found, or else what was planned, and does not fit together. */

@@ -1,11 +1,16 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
+import {bounded, TooSlow} from '../base/bounded.ts';
+import {mirrorWords} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
 import {group, oneLine, say} from '../base/log.ts';
+import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
-import {readInputs, readResultsDir} from '../inputs/inputs.ts';
+import type {Row} from '../checks/row.ts';
+import {type Inputs, readInputs, readResultsDir} from '../inputs/inputs.ts';
+import {quoted} from '../inputs/readers.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
@@ -62,12 +67,14 @@ async function work(run: Known): Promise<Ending> {
 
 async function job(run: Known): Promise<Ending> {
   const inputs = known(run.inputs, 'inputs');
-  run.ledger.asked = rowsOf(inputs.checks);
+  run.ledger.asked = askedRows(inputs);
   if (run.ledger.asked.length === 0)
     throw badInput(
-      `checks: found "${core.getInput('checks')}", which leaves no check; accepted is what leaves at least one`
+      `checks: found ${quoted(core.getInput('checks'))}, which leaves no check; accepted is what leaves at least one`
     );
   refuseEnvironment(process.env);
+  const words = mirrorWords(inputs.mirror);
+  if (words) say(run.clock(), 'mirror', words);
   run.directory = await privateDirectory(run, inputs['cluster-name']);
   await run.schedule.run(preparations(run));
   if (run.schedule.failed) return 'done';
@@ -84,6 +91,7 @@ async function job(run: Known): Promise<Ending> {
   run.plan = plan;
   tellVersions(run, plan);
   if (inputs['dry-run']) return 'done';
+  await ownDirectory(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
   await writeFiles(plan);
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
   await run.schedule.run(phases(run, plan));
@@ -105,6 +113,18 @@ const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...pl
   checks: ledger.asked.map(({id}) => id)
 });
 
+/** The rows that `checks` asks for; an expression that explodes would never end. */
+function askedRows({checks}: Inputs): Row[] {
+  try {
+    return bounded(() => rowsOf(checks));
+  } catch (error) {
+    if (!(error instanceof TooSlow)) throw error;
+    throw badInput(
+      `checks: found ${quoted(core.getInput('checks'))}, which takes too long; accepted is a regular expression without repetitions in repetitions`
+    );
+  }
+}
+
 /** Says beforehand what does not fit together. */
 function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {
   for (const told of [
@@ -118,7 +138,10 @@ function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {
 async function privateDirectory(run: Known, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
   run.save({work: directory, cleanup: run.inputs?.cleanup});
-  await fs.mkdir(directory, {recursive: true, mode: 0o700});
+  await makePrivate(directory).catch(error => {
+    run.save({work: null}); // it is somebody else's
+    throw error;
+  });
   takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
   return directory;
 }
@@ -133,7 +156,7 @@ async function writeFiles(plan: Plan): Promise<void> {
   await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
   const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
   for (const [name, text] of Object.entries({...plan.files, 'kind.yaml': kindYaml(mounted)}))
-    await fs.writeFile(path.join(plan.directory, name), text, {mode: 0o600});
+    await writeAnew(path.join(plan.directory, name), text, 0o600);
 }
 
 const annotate = {error: core.error, warning: core.warning, notice: core.notice};
@@ -151,12 +174,7 @@ async function report(run: Known, ending: Ending): Promise<Results> {
       failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
     })
   );
-  const directory =
-    (run.inputs ? run.inputs['results-dir'] : readResultsDir()) ??
-    path.join(
-      process.env.RUNNER_TEMP || '.',
-      `dual-stack-${run.inputs?.['cluster-name'] ?? 'results'}`
-    );
+  const directory = resultsDirectory(run);
   run.save({result: results.result});
   const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
   for (const [name, value] of Object.entries(
@@ -169,6 +187,10 @@ async function report(run: Known, ending: Ending): Promise<Results> {
   for (const text of logEnd(results, kept ? directory : '')) core.info(text);
   return results;
 }
+
+const resultsDirectory = ({inputs}: Known): string =>
+  (inputs ? inputs['results-dir'] : readResultsDir()) ??
+  path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${inputs?.['cluster-name'] ?? 'results'}`);
 
 async function diagnostics(
   run: Known,

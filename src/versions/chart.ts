@@ -1,6 +1,6 @@
-import {lt} from 'semver';
-import {parse} from 'yaml';
+import {lt, valid} from 'semver';
 import {badInput} from '../base/fault.ts';
+import {readYaml} from '../base/yaml.ts';
 import {type Entry, isName, readCheckout, readCrd} from './lists.ts';
 
 /** An Istio version that the operator can install, and its images; empty where the chart does not name them. */
@@ -42,12 +42,13 @@ export function readChart(
   crds = '',
   checkout = ''
 ): Omit<Chart, 'path' | 'url' | 'crds'> {
-  const {name, version} = parse(about) as {name: string; version: string};
-  const {image, deployment} = (parse(values) ?? {}) as {
-    image?: string;
-    deployment?: {annotations?: Record<string, string>};
-  };
-  const annotated = readOffers(deployment?.annotations ?? {});
+  const {name, version} = fields(readYaml(about));
+  if (!isText(name) || !isText(version) || valid(version) === null)
+    throw new OddChart('a name and a semantic version');
+  const {image, deployment} = fields(readYaml(values));
+  if (!(image === undefined || image === null || isText(image)))
+    throw new OddChart('an image that is text');
+  const annotated = readOffers(fields(fields(deployment).annotations));
   const api = readCrd(crds, annotated.size > 0 ? [...annotated.keys()] : null);
   if (api.served.length > 0 ? !api.served.includes('v1') : lt(version, '1.0.0')) throw old(version);
   const entries = readCheckout(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
@@ -66,6 +67,22 @@ export function readChart(
   };
 }
 
+/** A chart that Helm reads, and that lacks what a chart of the Sail Operator has. */
+export class OddChart extends Error {
+  constructor(lacks: string) {
+    super(`it lacks ${lacks}`);
+    this.name = 'OddChart';
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value.length < 500;
+
+/** What is no mapping has no fields. */
+const fields = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+
 const plain = (name: string): Entry => ({name, ref: null, eol: false});
 
 const unnamed = (version: string): Offer => ({version, istiod: '', proxy: '', cni: ''});
@@ -77,11 +94,11 @@ function defaultFirst(offers: Offer[], name: string | null): Offer[] {
 }
 
 /** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations: Record<string, string>): Map<string, Offer> {
+function readOffers(annotations: Record<string, unknown>): Map<string, Offer> {
   const offers = new Map<string, Offer>();
   for (const [key, image] of Object.entries(annotations)) {
     const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-    if (tag === undefined || !isName(tag)) continue;
+    if (tag === undefined || !isName(tag) || !isText(image)) continue;
     const version = tag.replaceAll('_', '.');
     offers.set(version, {...(offers.get(version) ?? unnamed(version)), [part ?? '']: image});
   }

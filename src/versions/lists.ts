@@ -1,4 +1,4 @@
-import {parse} from 'yaml';
+import {readYaml} from '../base/yaml.ts';
 
 /** Where the operator lists its Istio versions beside the chart's annotations: the CRD, and a checkout's versions.yaml. */
 
@@ -38,33 +38,43 @@ export function readCrd(text: string, installable: string[] | null): Api {
   const served = [...crd.matchAll(/^ {4}name: (v\w+)$/gm)].map(([, name = '']) => name);
   const {enum: names, default: first, description} = versionSchema(crd);
   if (!Array.isArray(names)) return {entries: null, default: null, served};
-  const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(description?.trim() ?? '') ?? [];
+  const words = typeof description === 'string' ? description.trim().slice(0, 10_000) : '';
+  const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(words) ?? [];
   const living = new Set(installable ?? told?.split(', ') ?? names);
-  const entries = names.filter(isName).map((name, at, names) => {
-    const ref = isVersion(name) ? null : (names.slice(at).find(isVersion) ?? null);
-    return {name, ref, eol: !living.has(ref ?? name)};
-  });
-  return {entries, default: first ?? null, served};
+  const entries = names
+    .map(String)
+    .filter(isName)
+    .map((name, at, names) => {
+      const ref = isVersion(name) ? null : (names.slice(at).find(isVersion) ?? null);
+      return {name, ref, eol: !living.has(ref ?? name)};
+    });
+  return {entries, default: typeof first === 'string' ? first : null, served};
 }
 
 /** The schema of `spec.version`: of the fields of that name the one with an enum. */
 function versionSchema(crd: string): {enum?: string[]; default?: string; description?: string} {
-  for (const {1: indent = '', index} of crd.matchAll(/^( +)version:$/gm)) {
+  const found = [...crd.matchAll(/^( {1,100})version:$/gm)].slice(0, 100); // a CRD of ours has three
+  for (const {1: indent = '', index} of found) {
     const [, ...lines] = crd.slice(index).split('\n', 1000);
     const end = lines.findIndex(line => !line.startsWith(`${indent} `));
     const block = lines.slice(0, end < 0 ? undefined : end).join('\n');
-    if (/^ +enum:$/m.test(block)) return parse(block);
+    if (/^ +enum:$/m.test(block))
+      return (readYaml(block) ?? {}) as ReturnType<typeof versionSchema>;
   }
   return {};
 }
 
 /** A checkout's `pkg/istioversion/versions.yaml`; null for anything else. */
 export function readCheckout(text: string): Entry[] | null {
-  const {versions} = (text === '' ? {} : (parse(text) ?? {})) as {
-    versions?: {name?: string; ref?: string; eol?: boolean}[];
-  };
+  const {versions} = (text === '' ? {} : (readYaml(text) ?? {})) as {versions?: unknown};
   if (!Array.isArray(versions) || versions.length === 0) return null;
   return versions
-    .map(({name = '', ref = null, eol = false}) => ({name: `${name}`, ref, eol}))
-    .filter(({name, ref}) => isName(name) && (ref === null || isName(`${ref}`)));
+    .map(entry => ({
+      name: `${entry?.name ?? ''}`,
+      ref: entry?.ref ?? null,
+      eol: entry?.eol === true
+    }))
+    .filter(
+      ({name, ref}) => isName(name) && (ref === null || (typeof ref === 'string' && isName(ref)))
+    );
 }
