@@ -23,12 +23,9 @@ const mostOfMessage = 8000;
  * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
  */
 export const annotations = (results: Results): Annotation[] =>
-  [
-    ...failure(results),
-    ...otherFailures(results),
-    ...flaky(results),
-    ...warnings(results)
-  ].map(clean);
+  [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(
+    clean
+  );
 
 /** Within GitHub's limits, and without what is not text. */
 export const clean = (one: Annotation): Annotation => ({
