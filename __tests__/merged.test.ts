@@ -4,6 +4,7 @@ import {cellsOf} from '../src/reports/merged-cells.ts';
 import {mergedOutputs} from '../src/reports/merged-outputs.ts';
 import {cellClasses} from '../src/results/merged.ts';
 import type {Results} from '../src/results/results.ts';
+import {planCells} from '../src/versions/cells.ts';
 import {allFound, cell, found, matrix, mixed, planned, unread} from './cells.ts';
 import {cancelled, changed, error, failed, flaky, hostile, passed} from './results.ts';
 import {validator} from './schema.ts';
@@ -139,6 +140,35 @@ describe('cells', () => {
       {outcome: 'passed'},
       {outcome: 'missing', dataplane: 'ambient'}
     ]);
+  });
+
+  test('the matrix action’s own words are understood', () => {
+    const {cells: plan} = planCells({
+      operator: '1.30.3',
+      installable: ['v1.30.3', 'v1.29.6'],
+      istio: 'all',
+      kubernetes: 'newest',
+      families: [
+        ['ipv4', 'ipv6'],
+        ['ipv6', 'ipv4']
+      ],
+      modes: ['sidecar'],
+      max: 256
+    });
+    expect(plan).toHaveLength(4);
+    const all = plan.slice(1).map(({name, istio, kubernetes, 'ip-families': families}) =>
+      found(
+        name,
+        cell(passed(), {
+          'istio-version': istio,
+          'kubernetes-version': kubernetes,
+          'ip-families': families
+        })
+      )
+    );
+    const {cells} = matrix(all, {plan: plan.map(one => ({...one}))});
+    expect(cells.map(({outcome}) => outcome)).toEqual(['missing', 'passed', 'passed', 'passed']);
+    expect(cells[0]?.istio).toBe(plan[0]?.istio.slice(1));
   });
 
   test('a matrix of names alone goes by directories', () => {

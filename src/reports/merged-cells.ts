@@ -31,7 +31,7 @@ export interface Cell extends CellResult {
 
 /** Every cell, planned or found, the newest Istio first. */
 export function cellsOf(found: Found[], planned: Planned[], failOn: CellClass[]): Cell[] {
-  const {pairs, rest} = matched(found, planned);
+  const {pairs, rest} = matched(found, planned.map(byInputs));
   const cells = [
     ...pairs.map(([plan, one]) => (one === null ? missingCell(plan) : cellOf(one, plan))),
     ...rest.map(one => cellOf(one, {}))
@@ -96,6 +96,17 @@ function isEarlierAttempt(one: Found, taken: Found | null): boolean {
 const byStart = (one: Found, other: Found): number =>
   (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
   one.directory.localeCompare(other.directory);
+
+/** The matrix action's short words for two inputs. Its operator is the same in all cells, and may come from a chart. */
+const shortWords = new Map([
+  ['istio', 'istio-version'],
+  ['kubernetes', 'kubernetes-version']
+]);
+
+const byInputs = (plan: Planned): Planned =>
+  Object.fromEntries(
+    Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value])
+  );
 
 /** What decides a cell; more of them may be in a matrix. */
 const isInput = (key: string): boolean =>
@@ -207,7 +218,7 @@ function dimensions(plan: Planned, results: Results | null) {
   return {
     istio: of('istio', 'istio-version'),
     kubernetes: of('kubernetes', 'kubernetes-version', 'node-image'),
-    operator: of('operator', 'operator-version'),
+    operator: of('operator', 'operator-version', 'operator'),
     ipFamilies: (order === 'ipv6,ipv4' ? ['ipv6', 'ipv4'] : ['ipv4', 'ipv6']) as Family[],
     dataplane: mode === 'ambient' ? 'ambient' : 'sidecar'
   };

@@ -135,7 +135,7 @@ function gridField(column: string, field: Field | null): Markup {
 
 function cells(matrix: Matrix): Markup {
   if (matrix.cells.length === 0) return nothing;
-  return markup`<section class="card layers"><h2>${upper(count(matrix.cells.length, 'cell'))}</h2>
+  return markup`<section class="card layers cells"><h2>${upper(count(matrix.cells.length, 'cell'))}</h2>
 ${matrix.cells.map(details)}
 </section>`;
 }

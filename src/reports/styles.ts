@@ -114,6 +114,8 @@ details > summary::-webkit-details-marker { display: none; }
 .layers > details > summary::after, .check > summary::after { content: "›"; color: var(--soft); margin-left: auto; padding-left: .5rem; transition: rotate .12s; }
 details[open]:not(.rest) > summary::after { rotate: 90deg; }
 .layer { font-weight: 550; flex: none; }
+.cells .layer { flex: 0 1 auto; min-width: 0; }
+.cells .soft { min-width: 0; }
 .checks { padding: 0 0 .75rem 1.95rem; }
 .check { border-radius: 8px; }
 .check[open] { background: var(--page); padding-bottom: .75rem; margin: .25rem 0; }

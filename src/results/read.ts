@@ -10,6 +10,8 @@ interface Shape {
   minimum?: number;
   maximum?: number;
   required?: string[];
+  /** Of a field that older files do not have. */
+  default?: unknown;
   properties?: Record<string, Shape>;
   additionalProperties?: Shape;
   items?: Shape;
@@ -72,11 +74,14 @@ function copyObject(
 ): Record<string, unknown> {
   const missing = required.find(name => !Object.hasOwn(value, name));
   if (missing) throw new Unreadable(`${within(at, missing)} is missing`);
+  const absent = Object.entries(properties).flatMap(([name, {default: value}]) =>
+    value === undefined ? [] : [[name, structuredClone(value)]]
+  );
   const entries = Object.keys(value).flatMap(name => {
     const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     return shape ? [[name, copy(value[name], shape, within(at, name), root)]] : [];
   });
-  return Object.fromEntries(entries); // makes own properties, also of the name `__proto__`
+  return Object.fromEntries([...absent, ...entries]); // makes own properties, also of the name `__proto__`
 }
 
 const within = (at: string, name: string): string =>
