@@ -111,7 +111,7 @@ onLinux('npm run record', () => {
     const {stdout} = await record(project(bundle), ['round'], {port: `${port}`});
     mirror.close();
     expect(given(stdout)).toEqual([
-      `http://127.0.0.1:${port}`,
+      `http://127.0.0.1:${port}#own-checksums`,
       expect.stringContaining('kindest/node:'),
       expect.stringContaining('https://'),
       expect.stringContaining('PILOT_ENABLE_METADATA_EXCHANGE'),

@@ -17,7 +17,8 @@ import {cancelled, changed, check, error, failed, flaky, many, passed, phase} fr
 test.each([
   ['colours', '\u001b[31mred\u001b[0m', 'red'],
   ['links of terminals', '\u001b]8;;https://evil.example\u0007here', 'here'],
-  ['control characters', 'a\u0000b\u0008c\u009bd', 'abcd'],
+  ['control characters', 'a\u0000b\u0008c\u0085d', 'abcd'],
+  ['commands of terminals that begin with one character', 'a\u009b31mb', 'ab'],
   ['marks that reorder', 'a\u202eb\u2066c', 'abc'],
   ['half characters', 'a\ud800b', 'a\ufffdb'],
   ['what XML cannot hold', 'a\ufffeb\uffff', 'ab'],

@@ -31040,16 +31040,57 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1959:
+/***/ 8361:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  y: () => (/* binding */ TooSlow),
+  M: () => (/* binding */ bounded)
+});
+
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
+;// CONCATENATED MODULE: ./src/base/bounded.ts
+
+/** Work on foreign text took longer than any honest text does. */
+class TooSlow extends Error {
+    constructor(seconds) {
+        super(`it takes more than ${seconds} s to read`);
+        this.name = 'TooSlow';
+    }
+}
+/** Does work that does not wait for anything, and ends it when it takes too long: a parser or a regular expression too. Throws TooSlow. */
+function bounded(work, seconds = 5) {
+    try {
+        return (0,external_node_vm_namespaceObject.runInNewContext)('work()', { work }, { timeout: seconds * 1000 });
+    }
+    catch (error) {
+        if (error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+            throw new TooSlow(seconds);
+        throw error;
+    }
+}
+
+
+/***/ }),
+
+/***/ 5233:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  br: () => (/* binding */ digest),
   mR: () => (/* binding */ downloadText),
   nz: () => (/* binding */ downloadVerified),
+  RO: () => (/* binding */ holdsPins),
+  hb: () => (/* binding */ mirrorWords),
   VV: () => (/* binding */ mirrored),
+  JM: () => (/* binding */ ownChecksums),
   tB: () => (/* binding */ parseChecksum),
+  zA: () => (/* binding */ shownUrl),
   ZC: () => (/* binding */ wrongChecksum)
 });
 
@@ -31061,10 +31102,20 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js + 3 modules
-var tool_cache = __nccwpck_require__(3002);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(4942);
+// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(5637);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var fault = __nccwpck_require__(6933);
 ;// CONCATENATED MODULE: ./src/base/download.ts
@@ -31074,57 +31125,160 @@ var fault = __nccwpck_require__(6933);
 
 
 
+
+
+
+
+
+/** What a mirror's URL ends with where its own checksums are to be believed, also of what this Action has pinned. */
+const ownChecksums = '#own-checksums';
+/** Whether what this Action has pinned is held to its pins: everywhere, but on a mirror that is said to have its own. */
+const holdsPins = (mirror) => !mirror?.endsWith(ownChecksums);
+/** What is to be known of a mirror by who reads the log; null where there is nothing. */
+function mirrorWords(mirror) {
+    const words = [
+        ...(mirror?.startsWith('http:')
+            ? ['is asked by plain http: what has no checksum can be changed on its way']
+            : []),
+        ...(holdsPins(mirror) ? [] : ['is believed its own checksums, also of what is pinned'])
+    ];
+    return mirror === null || words.length === 0
+        ? null
+        : `${shownUrl(mirror)} ${words.join(', and ')}`;
+}
 /** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
 function mirrored(url, mirror) {
-    return mirror === null ? url : `${mirror}/${url.replace(/^https?:\/\//, '')}`;
+    if (mirror === null)
+        return url;
+    return `${mirror.replace(ownChecksums, '')}/${url.replace(/^https?:\/\//, '')}`;
+}
+/** An answer that another try will not change. */
+class Refused extends Error {
 }
 /** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
-async function download(url) {
-    try {
-        return await tool_cache/* downloadTool */.bq(url); // tries three times
+async function download(url, { most = 300e6, seconds = 300, pauses = [1, 4] } = {}) {
+    const file = external_node_path_.join(process.env.RUNNER_TEMP || external_node_os_namespaceObject.tmpdir(), (0,external_node_crypto_.randomUUID)());
+    for (const pause of [...pauses, null]) {
+        try {
+            await fetchInto(file, url, most, seconds);
+            return file;
+        }
+        catch (error) {
+            await promises_.rm(file, { force: true }); // what is half-written is of no use to anybody
+            if (pause === null || error instanceof Refused)
+                throw failed(url, error);
+            await (0,external_node_timers_promises_.setTimeout)(pause * 1000);
+        }
     }
-    catch (error) {
-        throw new fault/* Fault */.vC(`${url} could not be downloaded: ${error.message}`, {
-            class: 'infrastructure',
-            layer: 'runner',
-            hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
-            reproduce: `curl -fsSLO ${url}`
-        });
+    throw new Error('a try is the last one');
+}
+const failed = (url, { message }) => new fault/* Fault */.vC(`${shownUrl(url)} could not be downloaded: ${message}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
+    reproduce: `curl -fsSLO ${(0,shlex/* quote */.hD)(shownUrl(url))}`
+});
+/** A URL as it may be shown: what may be secret in it is left out. */
+function shownUrl(url) {
+    if (!URL.canParse(url))
+        return url;
+    const { protocol, host, pathname } = new URL(url);
+    return `${protocol}//${host}${pathname}`;
+}
+async function fetchInto(file, url, most, seconds) {
+    const over = AbortSignal.timeout(seconds * 1000);
+    const late = new Promise((_, reject) => {
+        over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
+    });
+    late.catch(() => { }); // nobody waits for it any more
+    const answer = await Promise.race([ask(url, seconds), late]);
+    const { statusCode = 0, headers } = answer;
+    try {
+        if (statusCode !== 200)
+            throw wrongStatus(statusCode);
+        const length = Number(headers['content-length'] ?? Number.NaN);
+        if (length > most)
+            throw new Refused(`it has ${length} bytes, more than ${most}`);
+        const to = (0,external_node_fs_.createWriteStream)(file, { flags: 'wx', mode: 0o600 });
+        const read = await Promise.race([pour(answer, to, most, over), late]);
+        if (read < length)
+            throw new Error(`it ended after ${read} of ${length} bytes`);
+    }
+    finally {
+        answer.destroy();
     }
 }
+const wrongStatus = (code) => code === 408 || code === 429 || code >= 500
+    ? new Error(`Unexpected HTTP response: ${code}`)
+    : new Refused(`Unexpected HTTP response: ${code}`);
+/** How many bytes came. */
+async function pour(from, to, most, signal) {
+    let bytes = 0;
+    const count = new external_node_stream_.Transform({
+        transform(chunk, _, done) {
+            bytes += chunk.length;
+            done(bytes > most ? new Refused(`it has more than ${most} bytes`) : null, chunk);
+        }
+    });
+    await (0,external_node_stream_promises_namespaceObject.pipeline)(from, count, to, { signal });
+    return bytes;
+}
+/** Asks, and goes where it is sent; from https never to http. */
+async function ask(url, seconds) {
+    let at = new URL(url);
+    for (let turn = 0; turn < 5; turn++) {
+        const client = new lib/* HttpClient */.Qq('dual-stack', [], {
+            allowRedirects: false,
+            socketTimeout: Math.min(30, seconds) * 1000 // of silence
+        });
+        const { message } = await client.get(at.href);
+        const { location } = message.headers;
+        if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location)
+            return message;
+        message.destroy();
+        if (!URL.canParse(location, at.href))
+            throw new Refused('it is redirected to what is no URL');
+        const next = new URL(location, at.href);
+        if (!['https:', at.protocol].includes(next.protocol))
+            throw new Refused(`it is redirected from ${at.protocol}// to ${next.protocol}//`);
+        at = next;
+    }
+    throw new Refused('it is redirected again and again');
+}
 /** Downloads a small text file. */
-async function downloadText(url) {
-    const file = await download(url);
+async function downloadText(url, limits = {}) {
+    const file = await download(url, { most: 5e6, seconds: 60, ...limits });
     const text = await promises_.readFile(file, 'utf8');
     await promises_.rm(file);
     return text;
 }
 /** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
-async function downloadVerified(url, sha256) {
-    const file = await download(url);
+async function downloadVerified(url, sha256, limits = {}) {
+    const file = await download(url, limits);
     const found = await digest(file);
     if (found === sha256)
         return file;
     await promises_.rm(file);
     throw wrongChecksum(url, sha256, found);
 }
-const wrongChecksum = (url, expected, found) => new fault/* Fault */.vC(`${url} is not what was published: SHA-256 ${found} instead of ${expected}`, {
+const wrongChecksum = (url, expected, found) => new fault/* Fault */.vC(`${shownUrl(url)} is not what was published: SHA-256 ${found} instead of ${expected}`, {
     class: 'infrastructure',
     layer: 'runner',
-    hint: 'Something between here and the publisher changed the file. Do not use it; see who serves it.',
-    reproduce: `curl -fsSL ${url} | sha256sum`
+    hint: `Something between here and the publisher changed the file. Do not use it; see who serves it. A mirror with builds of its own is named \`URL${ownChecksums}\`.`,
+    reproduce: `curl -fsSL ${(0,shlex/* quote */.hD)(shownUrl(url))} | sha256sum`
 });
 /** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
 function parseChecksum(text, url) {
-    const [, sum] = /^\s*([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
+    const [, sum] = /^\s{0,100}([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
     if (sum !== undefined)
         return sum;
-    throw new fault/* Fault */.vC(`${url} holds no SHA-256 checksum`, {
+    throw new fault/* Fault */.vC(`${shownUrl(url)} holds no SHA-256 checksum`, {
         class: 'infrastructure',
         layer: 'runner',
         hint: 'See what that address serves; a proxy may answer with a page of its own.'
     });
 }
+/** The SHA-256 of a file. */
 async function digest(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file), hash);
@@ -31143,11 +31297,13 @@ async function digest(file) {
 /* harmony export */   EC: () => (/* binding */ CheckFailed),
 /* harmony export */   vC: () => (/* binding */ Fault)
 /* harmony export */ });
+/** Of a message, in characters: it may repeat what somebody else wrote. */
+const longest = 10_000;
 /** Something is wrong outside this program, and we know whose it is. Any other error is a bug of ours. */
 class Fault extends Error {
     because;
     constructor(message, because) {
-        super(message);
+        super(message.length > longest ? `${message.slice(0, longest)}…` : message);
         this.name = 'Fault';
         this.because = because;
     }
@@ -31172,6 +31328,28 @@ class CheckFailed extends Error {
 
 /***/ }),
 
+/***/ 7642:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $: () => (/* binding */ groupBy)
+/* harmony export */ });
+/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
+function groupBy(values, keyOf) {
+    const groups = new Map();
+    for (const value of values) {
+        const group = groups.get(keyOf(value));
+        if (group)
+            group.push(value);
+        else
+            groups.set(keyOf(value), [value]);
+    }
+    return groups;
+}
+
+
+/***/ }),
+
 /***/ 3179:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31179,45 +31357,158 @@ class CheckFailed extends Error {
 /* harmony export */   E$: () => (/* binding */ redact),
 /* harmony export */   Os: () => (/* binding */ group),
 /* harmony export */   TN: () => (/* binding */ oneLine),
-/* harmony export */   cv: () => (/* binding */ say)
+/* harmony export */   cv: () => (/* binding */ say),
+/* harmony export */   eh: () => (/* binding */ isSecretName),
+/* harmony export */   jD: () => (/* binding */ hide),
+/* harmony export */   wh: () => (/* binding */ plainText)
 /* harmony export */ });
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7975);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
 
 
-
+/** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
+let hidden = null;
+/** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
+function hide(texts) {
+    const lines = texts.flatMap(text => [
+        text,
+        ...text.split('\n'),
+        JSON.stringify(text).slice(1, -1)
+    ]);
+    const all = [...new Set(lines.map(line => line.trim()))].filter(line => line.length >= shortestHidden);
+    all.sort((one, other) => other.length - one.length);
+    for (const text of all)
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setSecret */ .Pq(text);
+    hidden = all.length === 0 ? null : new RegExp(all.map(literal).join('|'), 'g');
+}
+/** Shorter ones are in every text by chance. */
+const shortestHidden = 4;
+const literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+/** The names of what is secret, at the end of a key: `apiKey`, `DB_PASSWORD`, `client-key-data`. */
+const secretNames = 'client-key-data|tokens?|passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|credentials?|(?:api|access|account|private|signing|encryption)[_-]?key|inline_?(?:bytes|string)|(?<![a-z])auth|authorization|dockerconfigjson|license[_-]?key';
+/** Whether a key says that its value is secret. */
+const isSecretName = (key) => new RegExp(`(?:${secretNames})$`, 'i').test(key.slice(-100));
+// a key, its quote where it has one, even an escaped one, and what stands between it and the value
+const secretKey = `(?:${secretNames})(?:\\\\*["'])?\\s{0,20}[:=]\\s{0,20}`;
+const inQuotes = new RegExp(`(${secretKey})(?:"(?:[^"\\\\\\n]|\\\\.){0,8000}"|'(?:[^'\\n]|''){0,8000}')`, 'gi');
+const bare = new RegExp(`(${secretKey}(?:\\\\*["'])?(?:(?:bearer|basic|token)\\s{1,5})?)(?!\\[removed)[^\\s"',}\\]\\\\]+`, 'gi');
+const wholeLine = /((?:passw(?:or)?d|passphrase)\s{0,20}:[ \t]{1,20})[^\s"'{[|>][^\n"',}]*/gi;
+// as containers have their environment
+const pair = new RegExp(`(\\bname["']?\\s{0,5}:\\s{0,5}["']?[\\w.-]{0,100}(?:${secretNames})["']?,?\\s{0,40}["']?value["']?\\s{0,5}:\\s{0,5}["']?)[^\\s"',}]+`, 'gi');
+const block = new RegExp(`^( *)(?:- )*["']?[\\w.-]{0,100}(?:${secretNames})["']?\\s{0,20}:\\s{0,20}[|>]`, 'i');
 /**
  * Text without keys, tokens and passwords, in time linear in its length: no expression can start
  * twice within one run of the characters that it repeats.
  */
 function redact(text) {
-    return text
+    const clean = withoutBlocks(hidden ? text.replace(hidden, '[removed]') : text)
         .replace(/:\/\/[^\s/?#]+@/g, '://')
         .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
         .replace(/(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
-        .replace(/((?:client-key-data|token|password|private_?key|inline_?bytes)["']?\s*[:=]\s*["']?)[^\s"',]+/gi, '$1[removed]');
+        .replace(/\b(gh[a-z]_|github_pat_)\w{16,}/g, '[token]')
+        .replace(/\b(bearer\s{1,5})[\w.~+/-]{8,}=*/gi, '$1[token]');
+    return clean
+        .replace(wholeLine, '$1[removed]')
+        .replace(inQuotes, '$1"[removed]"')
+        .replace(bare, '$1[removed]')
+        .replace(pair, '$1[removed]');
 }
+/** Without what stands below `password: |`. */
+function withoutBlocks(text) {
+    if (!/[|>]/.test(text))
+        return text;
+    let inside = null; // how far the key is indented
+    const kept = text.split('\n').filter(line => {
+        const indent = line.length - line.trimStart().length;
+        if (inside !== null && (line.trim() === '' || indent > inside))
+            return false;
+        inside = line.length < 500 ? (block.exec(line)?.[1]?.length ?? null) : null;
+        return true;
+    });
+    return kept.join('\n');
+}
+/**
+ * Text without colours and what else terminals act on, in time linear in its length, which Node's own
+ * function is not: 100 KB of the beginning of a title took a minute.
+ */
+const plainText = (text) => text.replace(terminalTitle, '').replace(terminalCommand, '').replace(terminalEscape, '');
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const terminalEscape = /\u001b[ -/]{0,10}[0-~]/g;
 /** Foreign text as one line that the runner cannot take for a command. */
-const oneLine = (text) => (0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text))
+const oneLine = (text) => plainText(redact(text))
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
 /** One line of progress, with the seconds since the start. */
 function say(at, who, text) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
 }
 /** Foreign text in a folded group, whole, with workflow commands switched off. */
 function group(title, text) {
     const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .startGroup */ .Oh(oneLine(title));
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::stop-commands::${token}`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq((0,node_util__WEBPACK_IMPORTED_MODULE_1__.stripVTControlCharacters)(redact(text)).replaceAll('##[', '# #[').trimEnd());
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`::${token}::`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .endGroup */ .N4();
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(oneLine(title));
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`::stop-commands::${token}`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(plainText(redact(text)).replaceAll('##[', '# #[').trimEnd());
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`::${token}::`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
 }
+
+
+/***/ }),
+
+/***/ 5105:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Zd: () => (/* binding */ writeAnew),
+/* harmony export */   cy: () => (/* binding */ ownDirectory),
+/* harmony export */   ux: () => (/* binding */ makePrivate)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
+
+
+
+/** Files and directories that are ours alone: no link that somebody put in their place is followed. */
+/** Makes a directory; one that is there must be a real one, by no link. Throws a Fault. */
+async function ownDirectory(directory, mode = 0o755) {
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir(node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(directory), { recursive: true });
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir(directory, { mode }).catch(error => {
+        if (error.code !== 'EEXIST')
+            throw error;
+    });
+    const found = await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.lstat(directory);
+    if (!found.isDirectory())
+        throw foreign(directory, 'is a link or a file');
+}
+/** Makes a directory for nobody else; one that is there must be so already. Throws a Fault. */
+async function makePrivate(directory) {
+    await ownDirectory(directory, 0o700);
+    const { uid, mode } = await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.lstat(directory);
+    if (process.getuid && uid !== process.getuid())
+        throw foreign(directory, "is another user's");
+    if (mode & 0o077)
+        throw foreign(directory, 'is open to other users');
+}
+/** Writes a file anew, in the place of what has its name; a link there is removed, not followed. */
+async function writeAnew(file, text, mode) {
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm(file, { force: true });
+    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(file, text, { flag: 'wx', mode });
+}
+const foreign = (directory, what) => new _fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`${directory} ${what}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'Somebody else on this machine made it. See who, remove it, and run again.',
+    reproduce: `ls -ld ${directory}`
+});
 
 
 /***/ }),
@@ -31233,7 +31524,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   sh: () => (/* binding */ sh)
 });
 
-// UNUSED EXPORTS: bounded, canEndWithUs
+// UNUSED EXPORTS: bounded, canEndWithUs, childEnvironment
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -31275,18 +31566,47 @@ function endsWithUs() {
 const bounded = (line, seconds, withUs = endsWithUs()) => process.platform === 'linux'
     ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
+/** The most that is kept of what a command writes, in bytes of each stream; a mesh of ours has a fiftieth. */
+const mostOutput = 32 << 20;
+/** What a child is not told: our inputs and state, and with what tokens and files the runner is spoken to. */
+const ours = /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
+const childEnvironment = (env) => Object.fromEntries(Object.entries(env).flatMap(([name, value]) => value === undefined || ours.test(name) ? [] : [[name, value]]));
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
 const sh = async (command, { into, seconds = 600 } = {}) => {
     const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
-    const { exitCode, stdout, stderr } = await exec/* getExecOutput */.H(program, rest, {
+    const [stdout, stderr] = [new Kept(), new Kept()];
+    const exitCode = await exec/* exec */.m(program, rest, {
         silent: true,
         ignoreReturnCode: true,
+        env: childEnvironment(process.env),
+        listeners: { stdout: stdout.add, stderr: stderr.add },
         delay: 500 // a grandchild that keeps the pipes open would cost 10 s
         // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
     });
-    const code = exitCode; // null, against its type, when a signal ended it
-    return { code: code ?? 137, stdout, stderr, late: code === 124 || code === null };
+    const code = stdout.full || stderr.full ? tooMuch : (exitCode ?? 137); // null, against its type, when a signal ended it
+    return {
+        code,
+        stdout: stdout.text(),
+        stderr: stderr.text() + (code === tooMuch ? `\nit wrote more than ${mostOutput} bytes` : ''),
+        late: exitCode === 124 || exitCode === null
+    };
 };
+/** Half an answer is none. */
+const tooMuch = 125;
+/** The beginning of a stream. What comes after that is forgotten, and the command has failed. */
+class Kept {
+    #chunks = [];
+    #bytes = 0;
+    add = (chunk) => {
+        this.#bytes += chunk.length;
+        if (!this.full)
+            this.#chunks.push(chunk);
+    };
+    get full() {
+        return this.#bytes > mostOutput;
+    }
+    text = () => Buffer.concat(this.#chunks).toString();
+}
 /** The standard output of a command that must succeed. Throws CommandError. */
 async function must(sh, command, options) {
     const output = await sh(command, options);
@@ -31364,6 +31684,244 @@ async function pause(seconds, signal) {
 
 /***/ }),
 
+/***/ 5958:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Iz: () => (/* binding */ YamlError),
+/* harmony export */   gM: () => (/* binding */ readYaml),
+/* harmony export */   r9: () => (/* binding */ readDocuments)
+/* harmony export */ });
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+/* harmony import */ var _bounded_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8361);
+
+
+/** The one door for foreign YAML: it may be large, deep, slow to read or wrong, and says nothing by itself. */
+/** Foreign YAML that is not taken. Its message repeats nothing of the text: that may hold credentials. */
+class YamlError extends Error {
+    constructor(message) {
+        super(message);
+        this.name = 'YamlError';
+    }
+}
+/** In characters: the longest that we know, the index of the operator's charts, has a tenth. */
+const longest = 1 << 20;
+/** How often a text may refer to an anchor. */
+const mostAliases = 100;
+/** How many nodes, and pairs of mappings, may stand in one another: what is deeper fills the stack of who walks it. */
+const deepest = 200;
+// without a word on standard error, which the runner reads for commands too; keys are compared by us, for
+// the library compares each with each
+const options = { logLevel: 'error', uniqueKeys: false };
+/** The value of a YAML document. Throws YamlError. */
+const readYaml = (text) => reading(text, () => {
+    const document = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseDocument */ .Tp)(text, options);
+    refuse(document);
+    return document.toJS({ maxAliasCount: mostAliases });
+});
+/** All documents of a file, to be changed and written again. Throws YamlError. */
+const readDocuments = (text) => reading(text, () => {
+    const documents = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseAllDocuments */ .hR)(text, options);
+    for (const document of documents)
+        refuse(document);
+    return documents;
+});
+function reading(text, read) {
+    if (text.length > longest)
+        throw new YamlError(`it has more than ${longest} characters`);
+    try {
+        return (0,_bounded_js__WEBPACK_IMPORTED_MODULE_1__/* .bounded */ .M)(read);
+    }
+    catch (error) {
+        if (error instanceof YamlError)
+            throw error;
+        if (error instanceof _bounded_js__WEBPACK_IMPORTED_MODULE_1__/* .TooSlow */ .y)
+            throw new YamlError(error.message);
+        // the library's own way to say that an alias leads nowhere or to too much, and a stack that is full
+        throw new YamlError('its aliases or its depth are beyond what is read');
+    }
+}
+function refuse(document) {
+    const [error] = document.errors;
+    if (error) {
+        const [at] = error.linePos ?? [];
+        const place = at ? ` at line ${at.line}, column ${at.col}` : '';
+        throw new YamlError(`${error.code.toLowerCase().replaceAll('_', ' ')}${place}`);
+    }
+    let aliases = 0;
+    (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .visit */ .YR)(document, {
+        Alias: () => {
+            aliases++;
+            if (aliases > mostAliases)
+                throw new YamlError(`it has more than ${mostAliases} aliases`);
+        },
+        Seq: (_, __, path) => tooDeep(path),
+        Map: (_, map, path) => {
+            tooDeep(path);
+            const keys = map.items.map(({ key }) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isScalar */ .jn)(key) ? `${typeof key.value} ${key.value}` : key);
+            if (new Set(keys).size < keys.length)
+                throw new YamlError('a mapping has a key twice');
+        }
+    });
+}
+function tooDeep(path) {
+    if (path.length > deepest)
+        throw new YamlError('it is nested too deep');
+}
+
+
+/***/ }),
+
+/***/ 8028:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ko: () => (/* binding */ readInputs),
+/* harmony export */   NT: () => (/* binding */ defaults),
+/* harmony export */   PC: () => (/* binding */ givenInputs),
+/* harmony export */   Uv: () => (/* binding */ readResultsDir)
+/* harmony export */ });
+/* unused harmony exports inputNames, secretsIn */
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5233);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8685);
+/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8961);
+
+
+
+
+
+
+
+const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes');
+/** A name that no other run on this Docker host has. */
+const nameOfItsOwn = () => `istio-ds-${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomBytes)(4).toString('hex')}`;
+/** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
+const readers = {
+    'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
+    'kubernetes-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .kubernetesRelease */ .u9),
+    'node-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
+    'kind-config': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yamlOrFile */ .t2),
+    'ip-families': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .families */ .TJ,
+    'kind-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kind.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
+    'kubectl-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kubectl.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
+    'helm-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.helm.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
+    'operator-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .operatorVersion */ .bI, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .release */ ._r),
+    'operator-chart': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .chart */ .bW),
+    'operator-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
+    'operator-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
+    'istio-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
+    'istio-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
+    'istio-cni': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('auto', 'true', 'false'),
+    samples: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .fileOrUrl */ .Vl),
+    'echo-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
+    'client-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
+    checks: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .pattern */ .T1),
+    retries: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .count */ .U9,
+    'check-timeout': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .duration */ .p0,
+    'fail-on-flaky': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM,
+    'injection-label': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
+    timeout: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .duration */ .p0,
+    cleanup: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('always', 'on-success', 'never'),
+    diagnostics: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('on-failure', 'always', 'never'),
+    'results-dir': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .resultsDir */ .o1),
+    mirror: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .mirrorUrl */ .zS),
+    'dry-run': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM
+};
+/** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
+const defaults = {
+    'ip-families': 'ipv4,ipv6',
+    'istio-cni': 'auto',
+    retries: '1',
+    'check-timeout': '3s',
+    'fail-on-flaky': 'false',
+    'injection-label': 'istio-injection=enabled',
+    timeout: '15m',
+    cleanup: 'always',
+    diagnostics: 'on-failure',
+    'dry-run': 'false'
+};
+const inputNames = Object.keys(readers);
+/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+function readInputs() {
+    const problems = [];
+    const inputs = {};
+    for (const name of inputNames) {
+        const value = given(name);
+        try {
+            inputs[name] = readers[name](value);
+        }
+        catch (error) {
+            const accepted = error instanceof Error ? error.message : String(error);
+            const found = holdsYaml(name, value) ? `${value.length} characters` : (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .redact */ .E$)((0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .quoted */ .TL)(value));
+            problems.push(`${name}: found ${found}; ${accepted}`);
+        }
+    }
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(yamlInputs.flatMap(name => secretsIn(inputs[name])));
+    if (problems.length > 0)
+        throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_3__/* .badInput */ .AN)(problems.join('\n'));
+    return inputs;
+}
+/** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
+function readResultsDir() {
+    try {
+        return readers['results-dir'](given('results-dir'));
+    }
+    catch {
+        return null;
+    }
+}
+/** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
+function givenInputs() {
+    const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
+    return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
+}
+const given = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || (defaults[name] ?? '');
+const yamlInputs = ['kind-config', 'operator-values', 'istio-values'];
+/** What people look for in diagnostics, and what an image or a version is called is no secret. */
+const publicName = /^(hub|tag|image|variant|profile|revision|version|name|namespace|network|role|ip_?famil\w*|\w*path|apiVersion|kind)$/i;
+/**
+ * The texts of a YAML input that nobody is to read: under a key that says so; and from eight characters on under every
+ * key but a few, where they are no word of letters alone, as `RequireDualStack` is.
+ */
+function secretsIn(value, key = '') {
+    if (typeof value === 'string' || typeof value === 'number') {
+        const text = String(value);
+        const secret = (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .isSecretName */ .eh)(key) ||
+            (text.length >= 8 && !publicName.test(key) && !/^[A-Za-z_]*$/.test(text));
+        return secret ? [text] : [];
+    }
+    if (Array.isArray(value))
+        return value.flatMap(item => secretsIn(item, key));
+    if (typeof value !== 'object' || value === null)
+        return [];
+    return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
+}
+/** It may hold credentials. */
+const holdsYaml = (name, value) => name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
+function readsAsPath(value) {
+    try {
+        return (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .isPath */ .uf)(value);
+    }
+    catch {
+        return false;
+    }
+}
+function shown(name, value) {
+    if (holdsYaml(name, value))
+        return `sha256:${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
+    if (!URL.canParse(value) || !value.includes('//'))
+        return value;
+    return (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .shownUrl */ .zA)(value) + (value.endsWith(_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM) ? _base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM : '');
+}
+
+
+/***/ }),
+
 /***/ 8961:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31376,25 +31934,31 @@ async function pause(seconds, signal) {
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   Vl: () => (/* binding */ fileOrUrl),
 /* harmony export */   _r: () => (/* binding */ release),
+/* harmony export */   bW: () => (/* binding */ chart),
 /* harmony export */   fX: () => (/* binding */ toolVersion),
 /* harmony export */   o1: () => (/* binding */ resultsDir),
 /* harmony export */   oQ: () => (/* binding */ yaml),
 /* harmony export */   or: () => (/* binding */ or),
 /* harmony export */   p0: () => (/* binding */ duration),
-/* harmony export */   q3: () => (/* binding */ httpUrl),
 /* harmony export */   t2: () => (/* binding */ yamlOrFile),
 /* harmony export */   u9: () => (/* binding */ kubernetesRelease),
+/* harmony export */   uf: () => (/* binding */ isPath),
 /* harmony export */   ve: () => (/* binding */ inWorkspace),
 /* harmony export */   wC: () => (/* binding */ matching),
 /* harmony export */   yL: () => (/* binding */ oneOf),
-/* harmony export */   zM: () => (/* binding */ boolean)
+/* harmony export */   yR: () => (/* binding */ readText),
+/* harmony export */   zM: () => (/* binding */ boolean),
+/* harmony export */   zS: () => (/* binding */ mirrorUrl)
 /* harmony export */ });
+/* unused harmony exports httpsUrl, staysInside */
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8815);
-/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6689);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5233);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5958);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6689);
+
 
 
 
@@ -31476,34 +32040,72 @@ function duration(value) {
 }
 function yaml(value) {
     const what = accepts('YAML with a mapping, such as `key: value`');
-    let parsed;
-    try {
-        parsed = (0,yaml__WEBPACK_IMPORTED_MODULE_2__/* .parse */ .qg)(value, { maxAliasCount: 100 });
-    }
-    catch (error) {
-        throw new Error(`${what.message} (${error.message.split('\n')[0]})`);
-    }
+    const parsed = parse(value, what);
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
         throw what;
     return parsed;
 }
-function yamlOrFile(value) {
-    const file = inWorkspace(value);
-    return yaml(!value.includes('\n') && node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(file) ? node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync(file, 'utf8') : value);
+function parse(value, what) {
+    try {
+        return (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_3__/* .readYaml */ .gM)(value);
+    }
+    catch (error) {
+        if (!(error instanceof _base_yaml_js__WEBPACK_IMPORTED_MODULE_3__/* .YamlError */ .Iz))
+            throw error;
+        throw new Error(`${what.message} (${error.message})`);
+    }
 }
-function httpUrl(value) {
-    if (!/^https?:\/\/[^\s/]+/.test(value) || !URL.canParse(value))
-        throw accepts('a URL such as `https://mirror.example/base`');
-    return value.replace(/\/+$/, '');
+/** Inline YAML, or the path of a file with it. What is a mapping is never taken for a path, whatever files there are. */
+function yamlOrFile(value) {
+    return yaml(isPath(value) ? readFile(value) : value);
+}
+/** Whether YAML or a path is given: a path is nothing but a plain string where it is read as YAML. */
+const isPath = (value) => /^[^\n]{1,4096}$/.test(value) &&
+    typeof parse(value, accepts('YAML with a mapping, or the path of a file')) === 'string';
+const readFile = (value) => {
+    const what = 'YAML with a mapping, or the path of a file with one, of at most 1 MiB';
+    return readText(existing(value, what), what);
+};
+/** A file that somebody may have written who should read no other file by it. Throws an Error that tells what is accepted. */
+function readText(file, what) {
+    staysInside(file, what);
+    const found = node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(file, { throwIfNoEntry: false });
+    if (!found?.isFile() || found.size > 1 << 20)
+        throw accepts(what);
+    return node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync(file, 'utf8');
+}
+/** A base URL, with `#own-checksums` where its own checksums are to be believed. */
+function mirrorUrl(value) {
+    const base = value.replace(_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM, '').replace(/\/{1,100}$/, '');
+    if (!/^https?:\/\/[^\s/?#]+[^\s?#]*$/.test(base) || !URL.canParse(base))
+        throw accepts(`a URL such as \`https://mirror.example/base\`, or that with ${_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM}`);
+    return value.endsWith(_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM) ? base + _base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM : base;
+}
+/** An https URL, which may end with the digest of a file, `#sha256:…`. */
+function httpsUrl(value) {
+    if (!/^https:\/\/[^\s/?#]+[^\s#]*(#sha256:[0-9a-f]{64})?$/.test(value) || !URL.canParse(value))
+        throw accepts('an https URL, which may end with the SHA-256 of what is there, `https://host.example/x.tgz#sha256:…`');
+    return value.replace(/\/{1,100}$/, '');
 }
 /** An https URL as it is, or the absolute path of something that exists. */
 function fileOrUrl(value) {
-    if (/^https?:\/\//.test(value))
-        return httpUrl(value);
-    const file = inWorkspace(value);
-    if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(file))
-        throw accepts('a path that exists, or a URL');
-    return file;
+    if (/^https?:/i.test(value))
+        return httpsUrl(value);
+    return existing(value, 'a path that exists, or an https URL');
+}
+/** The same of a chart: a .tgz, or a directory without a link that leads out of the workspace. */
+function chart(value) {
+    const place = fileOrUrl(value);
+    const what = 'a chart of the Sail Operator, a directory or a .tgz';
+    if (place.startsWith('https://')) {
+        if (!/\/[\w.+-]+\.tgz$/.test(new URL(place).pathname))
+            throw accepts(what);
+    }
+    else if (node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(place).isDirectory())
+        for (const entry of node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(place, { recursive: true, withFileTypes: true }))
+            if (entry.isSymbolicLink())
+                staysInside(node_path__WEBPACK_IMPORTED_MODULE_1__.join(entry.parentPath, entry.name), what);
+    return place;
 }
 /** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
 function pattern(value) {
@@ -31517,15 +32119,51 @@ function pattern(value) {
 }
 function resultsDir(value) {
     const directory = inWorkspace(value);
+    const what = 'a directory that is missing, empty, or holds results of ours';
+    staysInside(directory, what);
     if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(directory))
         return directory;
-    const what = 'a directory that is missing, empty, or holds results of ours';
     if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(directory).isDirectory())
         throw accepts(what);
-    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory).find(name => !_results_files_js__WEBPACK_IMPORTED_MODULE_3__/* .ownFiles */ .J.includes(name));
+    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory).find(name => !_results_files_js__WEBPACK_IMPORTED_MODULE_4__/* .ownFiles */ .J.includes(name));
     if (foreign !== undefined)
         throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
+    const link = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory, { withFileTypes: true })
+        .find(entry => entry.isSymbolicLink());
+    if (link)
+        throw new Error(`accepted is ${what} (${quoted(link.name)} in it is a link)`);
     return directory;
+}
+/** The absolute path of something that exists, and that no link in the workspace leads out of it. */
+function existing(value, what) {
+    const file = inWorkspace(value);
+    if (value.includes('\0') || !node_fs__WEBPACK_IMPORTED_MODULE_0__.existsSync(file))
+        throw accepts(what);
+    staysInside(file, what);
+    return file;
+}
+/**
+ * Throws when a path in the workspace leads out of it: its links are as foreign as all that is checked out.
+ * A path outside is the workflow's own word.
+ */
+function staysInside(file, what) {
+    const workspace = inWorkspace('.');
+    if (isIn(workspace, file) && !isIn(realOf(workspace), realOf(file)))
+        throw new Error(`${accepts(what).message}; this one is a link that leads out of the workspace`);
+}
+const isIn = (directory, file) => file === directory || file.startsWith(directory === '/' ? '/' : `${directory}${node_path__WEBPACK_IMPORTED_MODULE_1__.sep}`);
+/** Where a path leads; of one that is missing, where its nearest directory leads. */
+function realOf(file) {
+    try {
+        return node_fs__WEBPACK_IMPORTED_MODULE_0__.realpathSync(file);
+    }
+    catch {
+        if (node_fs__WEBPACK_IMPORTED_MODULE_0__.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink())
+            return ''; // to nothing that is there
+        return node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file) === file
+            ? file
+            : node_path__WEBPACK_IMPORTED_MODULE_1__.join(realOf(node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file)), node_path__WEBPACK_IMPORTED_MODULE_1__.basename(file));
+    }
 }
 function inWorkspace(value) {
     return node_path__WEBPACK_IMPORTED_MODULE_1__.resolve(process.env.GITHUB_WORKSPACE || '.', value);
@@ -31545,7 +32183,8 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8417);
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9421);
+/* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8749);
 
 
 
@@ -31553,14 +32192,23 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 
 
-/** The other actions, by the file that their action.yml runs: two lines that import this bundle (scripts/entries.mjs). */
-const others = { 'matrix.js': _matrix_js__WEBPACK_IMPORTED_MODULE_3__/* .matrix */ .U };
-/** One bundle for main and post: post finds what main has saved. */
-async function checkOrCleanUp(sh) {
+
+/** What main has saved is cleaned up; nothing where there was no main. */
+async function post(sh) {
     const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_5__/* .readState */ .u)();
-    await (state === null ? (0,_run_run_js__WEBPACK_IMPORTED_MODULE_6__/* .run */ .e)(sh) : (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__/* .cleanUp */ .n)(state, sh));
+    if (state !== null)
+        await (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__/* .cleanUp */ .n)(state, sh);
 }
-const action = others[node_path__WEBPACK_IMPORTED_MODULE_0__.basename(process.argv[1] ?? '')] ?? checkOrCleanUp;
+/**
+ * One bundle for post and the other actions, by the file that their action.yml runs: two lines that import it
+ * (scripts/entries.mjs). That is told by nothing else: the environment may be anybody's.
+ */
+const others = {
+    'matrix.js': _matrix_js__WEBPACK_IMPORTED_MODULE_3__/* .matrix */ .U,
+    'report.js': _report_js__WEBPACK_IMPORTED_MODULE_6__/* .report */ .z,
+    'post.js': post
+};
+const action = others[node_path__WEBPACK_IMPORTED_MODULE_0__.basename(process.argv[1] ?? '')] ?? _run_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e;
 try {
     await action(_base_sh_js__WEBPACK_IMPORTED_MODULE_2__.sh);
 }
@@ -32382,6 +33030,8 @@ var core = __nccwpck_require__(6058);
 var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/own.ts
+var own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
 // EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
@@ -32473,14 +33123,14 @@ var readers = __nccwpck_require__(8961);
 /** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
 const matrix_readers = {
     'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
-    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
+    'operator-chart': (0,readers.or)(null, readers/* chart */.bW),
     'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value => value === 'latest-patches' || value === 'all' ? true : isRange(value)),
     'kubernetes-versions': either('`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`', value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))),
     'ip-families': each(readers/* families */.TJ),
     'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar')),
     max: atMost,
     'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
-    mirror: (0,readers.or)(null, readers/* httpUrl */.q3)
+    mirror: (0,readers.or)(null, readers/* mirrorUrl */.zS)
 };
 /** As matrix/action.yml has them; a test holds the two together. */
 const matrixDefaults = {
@@ -32530,8 +33180,8 @@ function atMost(value) {
 
 // EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
 var chart = __nccwpck_require__(6188);
-// EXTERNAL MODULE: ./src/phases/tools.ts
-var tools = __nccwpck_require__(9187);
+// EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
+var tools = __nccwpck_require__(6945);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
 var markdown = __nccwpck_require__(8022);
 // EXTERNAL MODULE: ./src/reports/words.ts
@@ -32555,6 +33205,7 @@ function matrixSummary(operator, cells, leftOut) {
 const matrixHeadline = (operator, cells, leftOut) => `${(0,words/* count */.U9)(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;
 
 ;// CONCATENATED MODULE: ./src/matrix.ts
+
 
 
 
@@ -32610,7 +33261,7 @@ async function operatorOf(inputs, sh) {
 }
 async function chartOf(inputs, sh) {
     const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
-    await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
+    await (0,own/* makePrivate */.ux)(directory);
     const start = performance.now();
     const clock = () => (performance.now() - start) / 1000;
     const waitFor = (what) => {
@@ -32638,24 +33289,28 @@ __nccwpck_require__.d(__webpack_exports__, {
   I: () => (/* binding */ provideChart)
 });
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
-// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var download = __nccwpck_require__(1959);
+// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
+var download = __nccwpck_require__(5233);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/own.ts
+var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
 var base_sh = __nccwpck_require__(6402);
 // EXTERNAL MODULE: ./src/base/wait.ts
 var wait = __nccwpck_require__(6184);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
 // EXTERNAL MODULE: ./src/versions/lists.ts
 var lists = __nccwpck_require__(3696);
 ;// CONCATENATED MODULE: ./src/versions/chart.ts
@@ -32668,9 +33323,13 @@ var lists = __nccwpck_require__(3696);
  * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
  */
 function readChart(about, values, crds = '', checkout = '') {
-    const { name, version } = (0,dist/* parse */.qg)(about);
-    const { image, deployment } = ((0,dist/* parse */.qg)(values) ?? {});
-    const annotated = readOffers(deployment?.annotations ?? {});
+    const { name, version } = fields((0,yaml/* readYaml */.gM)(about));
+    if (!isText(name) || !isText(version) || (0,semver.valid)(version) === null)
+        throw new OddChart('a name and a semantic version');
+    const { image, deployment } = fields((0,yaml/* readYaml */.gM)(values));
+    if (!(image === undefined || image === null || isText(image)))
+        throw new OddChart('an image that is text');
+    const annotated = readOffers(fields(fields(deployment).annotations));
     const api = (0,lists/* readCrd */._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
     if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver.lt)(version, '1.0.0'))
         throw old(version);
@@ -32687,6 +33346,18 @@ function readChart(about, values, crds = '', checkout = '') {
         endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
     };
 }
+/** A chart that Helm reads, and that lacks what a chart of the Sail Operator has. */
+class OddChart extends Error {
+    constructor(lacks) {
+        super(`it lacks ${lacks}`);
+        this.name = 'OddChart';
+    }
+}
+const isText = (value) => typeof value === 'string' && value.length < 500;
+/** What is no mapping has no fields. */
+const fields = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? value
+    : {};
 const plain = (name) => ({ name, ref: null, eol: false });
 const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
 /** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
@@ -32699,7 +33370,7 @@ function readOffers(annotations) {
     const offers = new Map();
     for (const [key, image] of Object.entries(annotations)) {
         const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-        if (tag === undefined || !(0,lists/* isName */.Eo)(tag))
+        if (tag === undefined || !(0,lists/* isName */.Eo)(tag) || !isText(image))
             continue;
         const version = tag.replaceAll('_', '.');
         offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
@@ -32739,46 +33410,64 @@ var pins = __nccwpck_require__(8685);
 
 
 
-/** Finds or fetches the chart, holds it to its digest, and reads it. */
+
+
+/** Finds or fetches the chart, holds it to its digest, and reads it; its CRDs are in `directory` then. */
 async function provideChart(inputs, directory, work, sh) {
     const { file, url } = await locate(inputs, directory, work, sh);
-    const archive = url !== null || !(await isDirectory(file));
     try {
-        const [about, values] = await Promise.all([
-            (0,base_sh/* must */.sb)(sh, ['helm', 'show', 'chart', file], { seconds: 60 }),
-            (0,base_sh/* must */.sb)(sh, ['helm', 'show', 'values', file], { seconds: 60 }),
-            archive ? (0,base_sh/* must */.sb)(sh, ['tar', '--extract', '--file', file, '--directory', directory]) : null
-        ]);
-        const { name } = (0,dist/* parse */.qg)(about);
-        const crds = external_node_path_.join(archive ? external_node_path_.join(directory, name) : file, 'crds');
-        const [api, checkout] = await Promise.all([
-            textOf(external_node_path_.join(crds, 'sailoperator.io_istios.yaml')),
-            archive ? '' : textOf(external_node_path_.join(file, '..', 'pkg', 'istioversion', 'versions.yaml'))
-        ]);
-        const chart = readChart(about, values, api, checkout);
-        return { path: file, url, crds, ...chart };
+        const [about = '', values = '', crds = ''] = await Promise.all(['chart', 'values', 'crds'].map(what => (0,base_sh/* must */.sb)(sh, ['helm', 'show', what, file], { seconds: 60 })));
+        const chart = readChart(about, values, crds, url === null ? versionsBeside(file) : '');
+        return { path: file, url, crds: await keepCrds(crds, directory), ...chart };
     }
     catch (error) {
-        const given = inputs['operator-chart'];
-        if (!(error instanceof base_sh/* CommandError */.Qd) || given === null)
+        if (!isUnreadable(error))
             throw error;
-        throw (0,base_fault/* badInput */.AN)(`operator-chart: found "${given}", which Helm cannot read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+        const given = inputs['operator-chart'];
+        if (given === null && error instanceof base_sh/* CommandError */.Qd)
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`${given === null ? 'operator-version' : 'operator-chart'}: found "${(0,download/* shownUrl */.zA)(given ?? file)}", which cannot be read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
     }
 }
-/** A file's text; nothing where there is none. */
-const textOf = async (file) => promises_.readFile(file, 'utf8').catch(() => '');
-const isDirectory = async (file) => (await promises_.stat(file).catch(() => null))?.isDirectory() ?? false;
+/** The text of `versions.yaml` in the checkout that a chart's directory lies in; nothing where there is none. */
+function versionsBeside(chart) {
+    try {
+        return (0,readers/* readText */.yR)(external_node_path_.join(chart, '..', 'pkg', 'istioversion', 'versions.yaml'), '');
+    }
+    catch {
+        return '';
+    }
+}
+const isUnreadable = (error) => [base_sh/* CommandError */.Qd, OddChart, yaml/* YamlError */.Iz].some(kind => error instanceof kind);
+/**
+ * The directory with the CRDs, as Helm shows them: an archive is never unpacked here, for its members may be links
+ * that lead anywhere, or more than the disk holds.
+ */
+async function keepCrds(crds, directory) {
+    const own = external_node_path_.join(directory, 'sail-operator', 'crds');
+    await (0,base_own/* ownDirectory */.cy)(external_node_path_.dirname(own), 0o700);
+    await (0,base_own/* ownDirectory */.cy)(own, 0o700);
+    await (0,base_own/* writeAnew */.Zd)(external_node_path_.join(own, 'crds.yaml'), crds, 0o600);
+    return own;
+}
 async function locate(inputs, directory, work, sh) {
     const given = inputs['operator-chart'];
     if (given !== null && !given.includes('://'))
         return { file: given, url: null };
-    const wanted = given === null ? await released(inputs) : { url: given, sha256: null };
+    const wanted = given === null ? await released(inputs) : splitDigest(given);
     const url = (0,download/* mirrored */.VV)(wanted.url, inputs.mirror);
     const file = await pull(url, directory, work, sh);
     const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
     if (wanted.sha256 !== null && found !== wanted.sha256)
         throw (0,download/* wrongChecksum */.ZC)(url, wanted.sha256, found);
+    if (wanted.sha256 === null)
+        (0,log/* say */.cv)(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
     return { file, url: wanted.url };
+}
+/** A URL may end with the digest that is expected, `#sha256:…`. */
+function splitDigest(given) {
+    const [url = '', sum] = given.split('#sha256:');
+    return { url, sha256: sum ?? null };
 }
 /** What the network may answer better a moment later. */
 const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
@@ -32795,39 +33484,59 @@ async function pull(url, directory, work, sh) {
                 is: 'waiting',
                 for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
             };
-        const fault = new base_fault/* Fault */.vC(`the chart ${url} could not be fetched: ${said}`, {
+        const fault = new base_fault/* Fault */.vC(`the chart ${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${said.slice(-1500)}`, {
             class: 'infrastructure',
             layer: 'runner',
             hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${url}`
+            reproduce: `helm pull ${(0,shlex/* quote */.hD)((0,download/* shownUrl */.zA)(url))}`
         });
         return { is: 'lost', fault };
     }, { every: 2 });
 }
-/** The URL and digest of a released chart. */
+/** The URL and digest of a released chart; ours where we know it, whatever an index says. */
 async function released({ 'operator-version': asked, mirror }) {
     const exact = (0,semver.valid)(asked) !== null;
-    const known = exact && mirror === null ? pins/* charts */.eg[asked] : undefined;
-    if (known !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known };
+    const known = (0,download/* holdsPins */.RO)(mirror) ? pins/* charts */.eg : {};
+    if (exact && known[asked] !== undefined)
+        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known[asked] };
     const published = await readIndex(mirror);
     const version = chooseOperator(asked, Object.keys(published));
-    return { url: (0,pins/* chartUrl */.oH)(version), sha256: published[version] ?? null };
+    return { url: (0,pins/* chartUrl */.oH)(version), sha256: known[version] ?? published[version] ?? null };
 }
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached. */
+/** Version → digest, from the Helm repository; what we carry where it cannot be reached, or is none. */
 async function readIndex(mirror) {
     const url = (0,download/* mirrored */.VV)(pins/* chartIndex */.HJ, mirror);
+    const withoutIt = (why) => {
+        (0,log/* say */.cv)(0, 'chart', `${why}; going by the releases known to this version of the Action`);
+        return pins/* charts */.eg;
+    };
     try {
-        const { entries } = (0,dist/* parse */.qg)(await (0,download/* downloadText */.mR)(url));
-        const releases = entries['sail-operator'] ?? [];
-        return Object.fromEntries(releases.map(({ version, digest }) => [version, digest]));
+        return (parseIndex(await (0,download/* downloadText */.mR)(url)) ?? withoutIt(`${(0,download/* shownUrl */.zA)(url)} is no index of charts`));
     }
     catch (error) {
         if (!(error instanceof base_fault/* Fault */.vC))
             throw error;
-        (0,log/* say */.cv)(0, 'chart', `${error.message}; going by the releases known to this version of the Action`);
-        return pins/* charts */.eg;
+        return withoutIt(error.message);
     }
+}
+/** Null where the text is none: a proxy may answer with a page of its own. A release without a digest is left out. */
+function parseIndex(text) {
+    let index;
+    try {
+        index = (0,yaml/* readYaml */.gM)(text);
+    }
+    catch (error) {
+        if (error instanceof yaml/* YamlError */.Iz)
+            return null;
+        throw error;
+    }
+    const releases = index?.entries?.['sail-operator'];
+    if (!Array.isArray(releases))
+        return null;
+    const found = releases.filter((release) => typeof release?.digest === 'string' &&
+        /^[0-9a-f]{64}$/.test(release.digest) &&
+        (0,semver.valid)(release.version) === release.version);
+    return Object.fromEntries(found.map(({ version, digest }) => [version, digest]));
 }
 
 
@@ -33120,9 +33829,8 @@ async function uncordon(cluster, sh) {
 /* harmony export */   mM: () => (/* binding */ controlPlane),
 /* harmony export */   mt: () => (/* binding */ untilContainerd)
 /* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5105);
 /* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6184);
 
 
@@ -33207,7 +33915,7 @@ async function untilApi(cluster, work, sh) {
     await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
     const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
     const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
-    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(cluster.kubeconfig, kubeconfig, { mode: 0o600 });
+    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_1__/* .writeAnew */ .Zd)(cluster.kubeconfig, kubeconfig, 0o600);
     const version = await untilInNode(node, letIn, 'the API server', work, sh);
     return JSON.parse(version).gitVersion;
 }
@@ -33224,29 +33932,854 @@ async function hurry({ nodes }, script, otherwise, work, sh) {
     const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
     const failed = outputs.find(({ code }) => code !== 0);
     if (failed)
-        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
 }
 
 
 /***/ }),
 
-/***/ 9187:
+/***/ 6945:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   o: () => (/* binding */ provideTool)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6058);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3002);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6402);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8685);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  o: () => (/* binding */ provideTool)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var lib_core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var lib_io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: external "crypto"
+var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var node_modules_semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: external "os"
+var external_os_ = __nccwpck_require__(857);
+// EXTERNAL MODULE: external "child_process"
+var external_child_process_ = __nccwpck_require__(5317);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+// Internal object for testability (allows mocking in ESM)
+const _internal = {
+    readLinuxVersionFile() {
+        const lsbReleaseFile = '/etc/lsb-release';
+        const osReleaseFile = '/etc/os-release';
+        let contents = '';
+        if (external_fs_.existsSync(lsbReleaseFile)) {
+            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
+        }
+        else if (external_fs_.existsSync(osReleaseFile)) {
+            contents = external_fs_.readFileSync(osReleaseFile).toString();
+        }
+        return contents;
+    }
+};
+function _findMatch(versionSpec, stable, candidates, archFilter) {
+    return __awaiter(this, void 0, void 0, function* () {
+        const platFilter = os.platform();
+        let result;
+        let match;
+        let file;
+        for (const candidate of candidates) {
+            const version = candidate.version;
+            debug(`check ${version} satisfies ${versionSpec}`);
+            if (semver.satisfies(version, versionSpec) &&
+                (!stable || candidate.stable === stable)) {
+                file = candidate.files.find(item => {
+                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
+                    let chk = item.arch === archFilter && item.platform === platFilter;
+                    if (chk && item.platform_version) {
+                        const osVersion = _getOsVersion();
+                        if (osVersion === item.platform_version) {
+                            chk = true;
+                        }
+                        else {
+                            chk = semver.satisfies(osVersion, item.platform_version);
+                        }
+                    }
+                    return chk;
+                });
+                if (file) {
+                    debug(`matched ${candidate.version}`);
+                    match = candidate;
+                    break;
+                }
+            }
+        }
+        if (match && file) {
+            // clone since we're mutating the file list to be only the file that matches
+            result = Object.assign({}, match);
+            result.files = [file];
+        }
+        return result;
+    });
+}
+function _getOsVersion() {
+    // TODO: add windows and other linux, arm variants
+    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
+    const plat = os.platform();
+    let version = '';
+    if (plat === 'darwin') {
+        version = cp.execSync('sw_vers -productVersion').toString();
+    }
+    else if (plat === 'linux') {
+        // lsb_release process not in some containers, readfile
+        // Run cat /etc/lsb-release
+        // DISTRIB_ID=Ubuntu
+        // DISTRIB_RELEASE=18.04
+        // DISTRIB_CODENAME=bionic
+        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
+        const lsbContents = _internal.readLinuxVersionFile();
+        if (lsbContents) {
+            const lines = lsbContents.split('\n');
+            for (const line of lines) {
+                const parts = line.split('=');
+                if (parts.length === 2 &&
+                    (parts[0].trim() === 'VERSION_ID' ||
+                        parts[0].trim() === 'DISTRIB_RELEASE')) {
+                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
+                    break;
+                }
+            }
+        }
+    }
+    return version;
+}
+// Alias for backwards compatibility
+function _readLinuxVersionFile() {
+    return _internal.readLinuxVersionFile();
+}
+//# sourceMappingURL=manifest.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(4942);
+;// CONCATENATED MODULE: external "stream"
+const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
+// EXTERNAL MODULE: external "util"
+var external_util_ = __nccwpck_require__(9023);
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
+var lib_exec = __nccwpck_require__(5260);
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
+var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+/**
+ * Internal class for retries
+ */
+class retry_helper_RetryHelper {
+    constructor(maxAttempts, minSeconds, maxSeconds) {
+        if (maxAttempts < 1) {
+            throw new Error('max attempts should be greater than or equal to 1');
+        }
+        this.maxAttempts = maxAttempts;
+        this.minSeconds = Math.floor(minSeconds);
+        this.maxSeconds = Math.floor(maxSeconds);
+        if (this.minSeconds > this.maxSeconds) {
+            throw new Error('min seconds should be less than or equal to max seconds');
+        }
+    }
+    execute(action, isRetryable) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            let attempt = 1;
+            while (attempt < this.maxAttempts) {
+                // Try
+                try {
+                    return yield action();
+                }
+                catch (err) {
+                    if (isRetryable && !isRetryable(err)) {
+                        throw err;
+                    }
+                    core.info(err.message);
+                }
+                // Sleep
+                const seconds = this.getSleepAmount();
+                core.info(`Waiting ${seconds} seconds before trying again`);
+                yield this.sleep(seconds);
+                attempt++;
+            }
+            // Last attempt
+            return yield action();
+        });
+    }
+    getSleepAmount() {
+        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
+            this.minSeconds);
+    }
+    sleep(seconds) {
+        return retry_helper_awaiter(this, void 0, void 0, function* () {
+            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
+        });
+    }
+}
+//# sourceMappingURL=retry-helper.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
+var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+class HTTPError extends Error {
+    constructor(httpStatusCode) {
+        super(`Unexpected HTTP response: ${httpStatusCode}`);
+        this.httpStatusCode = httpStatusCode;
+        Object.setPrototypeOf(this, new.target.prototype);
+    }
+}
+const IS_WINDOWS = process.platform === 'win32';
+const IS_MAC = process.platform === 'darwin';
+const userAgent = 'actions/tool-cache';
+/**
+ * Download a tool from an url and stream it into a file
+ *
+ * @param url       url of tool to download
+ * @param dest      path to download tool
+ * @param auth      authorization header
+ * @param headers   other headers
+ * @returns         path to downloaded tool
+ */
+function downloadTool(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        dest = dest || path.join(_getTempDirectory(), crypto.randomUUID());
+        yield io.mkdirP(path.dirname(dest));
+        core.debug(`Downloading ${url}`);
+        core.debug(`Destination ${dest}`);
+        const maxAttempts = 3;
+        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
+        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
+        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
+        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
+            return yield downloadToolAttempt(url, dest || '', auth, headers);
+        }), (err) => {
+            if (err instanceof HTTPError && err.httpStatusCode) {
+                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
+                if (err.httpStatusCode < 500 &&
+                    err.httpStatusCode !== 408 &&
+                    err.httpStatusCode !== 429) {
+                    return false;
+                }
+            }
+            // Otherwise retry
+            return true;
+        });
+    });
+}
+function downloadToolAttempt(url, dest, auth, headers) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (fs.existsSync(dest)) {
+            throw new Error(`Destination file path ${dest} already exists`);
+        }
+        // Get the response headers
+        const http = new httpm.HttpClient(userAgent, [], {
+            allowRetries: false
+        });
+        if (auth) {
+            core.debug('set auth');
+            if (headers === undefined) {
+                headers = {};
+            }
+            headers.authorization = auth;
+        }
+        const response = yield http.get(url, headers);
+        if (response.message.statusCode !== 200) {
+            const err = new HTTPError(response.message.statusCode);
+            core.debug(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
+            throw err;
+        }
+        // Download the response body
+        const pipeline = util.promisify(stream.pipeline);
+        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
+        const readStream = responseMessageFactory();
+        let succeeded = false;
+        try {
+            yield pipeline(readStream, fs.createWriteStream(dest));
+            core.debug('download complete');
+            succeeded = true;
+            return dest;
+        }
+        finally {
+            // Error, delete dest before retry
+            if (!succeeded) {
+                core.debug('download failed');
+                try {
+                    yield io.rmRF(dest);
+                }
+                catch (err) {
+                    core.debug(`Failed to delete '${dest}'. ${err.message}`);
+                }
+            }
+        }
+    });
+}
+/**
+ * Extract a .7z file
+ *
+ * @param file     path to the .7z file
+ * @param dest     destination directory. Optional.
+ * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
+ * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
+ * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
+ * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
+ * interface, it is smaller than the full command line interface, and it does support long paths. At the
+ * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
+ * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
+ * to 7zr.exe can be pass to this function.
+ * @returns        path to the destination directory
+ */
+function extract7z(file, dest, _7zPath) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        const originalCwd = process.cwd();
+        process.chdir(dest);
+        if (_7zPath) {
+            try {
+                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
+                const args = [
+                    'x', // eXtract files with full paths
+                    logLevel, // -bb[0-3] : set output log level
+                    '-bd', // disable progress indicator
+                    '-sccUTF-8', // set charset for for console input/output
+                    file
+                ];
+                const options = {
+                    silent: true
+                };
+                yield exec(`"${_7zPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        else {
+            const escapedScript = path
+                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
+                .replace(/'/g, "''")
+                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                command
+            ];
+            const options = {
+                silent: true
+            };
+            try {
+                const powershellPath = yield io.which('powershell', true);
+                yield exec(`"${powershellPath}"`, args, options);
+            }
+            finally {
+                process.chdir(originalCwd);
+            }
+        }
+        return dest;
+    });
+}
+/**
+ * Extract a compressed tar archive
+ *
+ * @param file     path to the tar
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
+ * @returns        path to the destination directory
+ */
+function extractTar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        // Create dest
+        dest = yield _createExtractFolder(dest);
+        // Determine whether GNU tar
+        lib_core/* debug */.Yz('Checking tar --version');
+        let versionOutput = '';
+        yield (0,lib_exec/* exec */.m)('tar --version', [], {
+            ignoreReturnCode: true,
+            silent: true,
+            listeners: {
+                stdout: (data) => (versionOutput += data.toString()),
+                stderr: (data) => (versionOutput += data.toString())
+            }
+        });
+        lib_core/* debug */.Yz(versionOutput.trim());
+        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
+        // Initialize args
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
+            args.push('-v');
+        }
+        let destArg = dest;
+        let fileArg = file;
+        if (IS_WINDOWS && isGnuTar) {
+            args.push('--force-local');
+            destArg = dest.replace(/\\/g, '/');
+            // Technically only the dest needs to have `/` but for aesthetic consistency
+            // convert slashes in the file arg too.
+            fileArg = file.replace(/\\/g, '/');
+        }
+        if (isGnuTar) {
+            // Suppress warnings when using GNU tar to extract archives created by BSD tar
+            args.push('--warning=no-unknown-keyword');
+            args.push('--overwrite');
+        }
+        args.push('-C', destArg, '-f', fileArg);
+        yield (0,lib_exec/* exec */.m)(`tar`, args);
+        return dest;
+    });
+}
+/**
+ * Extract a xar compatible archive
+ *
+ * @param file     path to the archive
+ * @param dest     destination directory. Optional.
+ * @param flags    flags for the xar. Optional.
+ * @returns        path to the destination directory
+ */
+function extractXar(file_1, dest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
+        ok(IS_MAC, 'extractXar() not supported on current OS');
+        ok(file, 'parameter "file" is required');
+        dest = yield _createExtractFolder(dest);
+        let args;
+        if (flags instanceof Array) {
+            args = flags;
+        }
+        else {
+            args = [flags];
+        }
+        args.push('-x', '-C', dest, '-f', file);
+        if (core.isDebug()) {
+            args.push('-v');
+        }
+        const xarPath = yield io.which('xar', true);
+        yield exec(`"${xarPath}"`, _unique(args));
+        return dest;
+    });
+}
+/**
+ * Extract a zip
+ *
+ * @param file     path to the zip
+ * @param dest     destination directory. Optional.
+ * @returns        path to the destination directory
+ */
+function extractZip(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!file) {
+            throw new Error("parameter 'file' is required");
+        }
+        dest = yield _createExtractFolder(dest);
+        if (IS_WINDOWS) {
+            yield extractZipWin(file, dest);
+        }
+        else {
+            yield extractZipNix(file, dest);
+        }
+        return dest;
+    });
+}
+function extractZipWin(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        // build the powershell command
+        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
+        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
+        const pwshPath = yield io.which('pwsh', false);
+        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
+        //and the -Force flag for Expand-Archive as a fallback
+        if (pwshPath) {
+            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
+            const pwshCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
+                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
+                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                pwshCommand
+            ];
+            core.debug(`Using pwsh at path: ${pwshPath}`);
+            yield exec(`"${pwshPath}"`, args);
+        }
+        else {
+            const powershellCommand = [
+                `$ErrorActionPreference = 'Stop' ;`,
+                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
+                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
+                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
+            ].join(' ');
+            const args = [
+                '-NoLogo',
+                '-Sta',
+                '-NoProfile',
+                '-NonInteractive',
+                '-ExecutionPolicy',
+                'Unrestricted',
+                '-Command',
+                powershellCommand
+            ];
+            const powershellPath = yield io.which('powershell', true);
+            core.debug(`Using powershell at path: ${powershellPath}`);
+            yield exec(`"${powershellPath}"`, args);
+        }
+    });
+}
+function extractZipNix(file, dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const unzipPath = yield io.which('unzip', true);
+        const args = [file];
+        if (!core.isDebug()) {
+            args.unshift('-q');
+        }
+        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
+        yield exec(`"${unzipPath}"`, args, { cwd: dest });
+    });
+}
+/**
+ * Caches a directory and installs it into the tool cacheDir
+ *
+ * @param sourceDir    the directory to cache into tools
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheDir(sourceDir, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = semver.clean(version) || version;
+        arch = arch || os.arch();
+        core.debug(`Caching tool ${tool} ${version} ${arch}`);
+        core.debug(`source dir: ${sourceDir}`);
+        if (!fs.statSync(sourceDir).isDirectory()) {
+            throw new Error('sourceDir is not a directory');
+        }
+        // Create the tool dir
+        const destPath = yield _createToolPath(tool, version, arch);
+        // copy each child item. do not move. move can fail on Windows
+        // due to anti-virus software having an open handle on a file.
+        for (const itemName of fs.readdirSync(sourceDir)) {
+            const s = path.join(sourceDir, itemName);
+            yield io.cp(s, destPath, { recursive: true });
+        }
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destPath;
+    });
+}
+/**
+ * Caches a downloaded file (GUID) and installs it
+ * into the tool cache with a given targetName
+ *
+ * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
+ * @param targetFile    the name of the file name in the tools directory
+ * @param tool          tool name
+ * @param version       version of the tool.  semver format
+ * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
+ */
+function cacheFile(sourceFile, targetFile, tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        version = node_modules_semver.clean(version) || version;
+        arch = arch || external_os_.arch();
+        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
+        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
+        if (!external_fs_.statSync(sourceFile).isFile()) {
+            throw new Error('sourceFile is not a file');
+        }
+        // create the tool dir
+        const destFolder = yield _createToolPath(tool, version, arch);
+        // copy instead of move. move can fail on Windows due to
+        // anti-virus software having an open handle on a file.
+        const destPath = external_path_.join(destFolder, targetFile);
+        lib_core/* debug */.Yz(`destination file ${destPath}`);
+        yield lib_io.cp(sourceFile, destPath);
+        // write .complete
+        _completeToolPath(tool, version, arch);
+        return destFolder;
+    });
+}
+/**
+ * Finds the path to a tool version in the local installed tool cache
+ *
+ * @param toolName      name of the tool
+ * @param versionSpec   version of the tool
+ * @param arch          optional arch.  defaults to arch of computer
+ */
+function find(toolName, versionSpec, arch) {
+    if (!toolName) {
+        throw new Error('toolName parameter is required');
+    }
+    if (!versionSpec) {
+        throw new Error('versionSpec parameter is required');
+    }
+    arch = arch || external_os_.arch();
+    // attempt to resolve an explicit version
+    if (!isExplicitVersion(versionSpec)) {
+        const localVersions = findAllVersions(toolName, arch);
+        const match = evaluateVersions(localVersions, versionSpec);
+        versionSpec = match;
+    }
+    // check for the explicit version in the cache
+    let toolPath = '';
+    if (versionSpec) {
+        versionSpec = node_modules_semver.clean(versionSpec) || '';
+        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
+        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
+        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
+            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
+            toolPath = cachePath;
+        }
+        else {
+            lib_core/* debug */.Yz('not found');
+        }
+    }
+    return toolPath;
+}
+/**
+ * Finds the paths to all versions of a tool that are installed in the local tool cache
+ *
+ * @param toolName  name of the tool
+ * @param arch      optional arch.  defaults to arch of computer
+ */
+function findAllVersions(toolName, arch) {
+    const versions = [];
+    arch = arch || external_os_.arch();
+    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
+    if (external_fs_.existsSync(toolPath)) {
+        const children = external_fs_.readdirSync(toolPath);
+        for (const child of children) {
+            if (isExplicitVersion(child)) {
+                const fullPath = external_path_.join(toolPath, child, arch || '');
+                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
+                    versions.push(child);
+                }
+            }
+        }
+    }
+    return versions;
+}
+function getManifestFromRepo(owner_1, repo_1, auth_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
+        let releases = [];
+        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
+        const http = new httpm.HttpClient('tool-cache');
+        const headers = {};
+        if (auth) {
+            core.debug('set auth');
+            headers.authorization = auth;
+        }
+        const response = yield http.getJson(treeUrl, headers);
+        if (!response.result) {
+            return releases;
+        }
+        let manifestUrl = '';
+        for (const item of response.result.tree) {
+            if (item.path === 'versions-manifest.json') {
+                manifestUrl = item.url;
+                break;
+            }
+        }
+        headers['accept'] = 'application/vnd.github.VERSION.raw';
+        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
+        if (versionsRaw) {
+            // shouldn't be needed but protects against invalid json saved with BOM
+            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
+            try {
+                releases = JSON.parse(versionsRaw);
+            }
+            catch (_a) {
+                core.debug('Invalid json');
+            }
+        }
+        return releases;
+    });
+}
+function findFromManifest(versionSpec_1, stable_1, manifest_1) {
+    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
+        // wrap the internal impl
+        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
+        return match;
+    });
+}
+function _createExtractFolder(dest) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        if (!dest) {
+            // create a temp dir
+            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
+        }
+        yield lib_io/* mkdirP */.U$(dest);
+        return dest;
+    });
+}
+function _createToolPath(tool, version, arch) {
+    return tool_cache_awaiter(this, void 0, void 0, function* () {
+        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+        lib_core/* debug */.Yz(`destination ${folderPath}`);
+        const markerPath = `${folderPath}.complete`;
+        yield lib_io/* rmRF */.Yz(folderPath);
+        yield lib_io/* rmRF */.Yz(markerPath);
+        yield lib_io/* mkdirP */.U$(folderPath);
+        return folderPath;
+    });
+}
+function _completeToolPath(tool, version, arch) {
+    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+    const markerPath = `${folderPath}.complete`;
+    external_fs_.writeFileSync(markerPath, '');
+    lib_core/* debug */.Yz('finished caching tool');
+}
+/**
+ * Check if version string is explicit
+ *
+ * @param versionSpec      version string to check
+ */
+function isExplicitVersion(versionSpec) {
+    const c = node_modules_semver.clean(versionSpec) || '';
+    lib_core/* debug */.Yz(`isExplicit: ${c}`);
+    const valid = node_modules_semver.valid(c) != null;
+    lib_core/* debug */.Yz(`explicit? ${valid}`);
+    return valid;
+}
+/**
+ * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
+ *
+ * @param versions        array of versions to evaluate
+ * @param versionSpec     semantic version spec to satisfy
+ */
+function evaluateVersions(versions, versionSpec) {
+    let version = '';
+    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
+    versions = versions.sort((a, b) => {
+        if (node_modules_semver.gt(a, b)) {
+            return 1;
+        }
+        return -1;
+    });
+    for (let i = versions.length - 1; i >= 0; i--) {
+        const potential = versions[i];
+        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
+        if (satisfied) {
+            version = potential;
+            break;
+        }
+    }
+    if (version) {
+        lib_core/* debug */.Yz(`matched: ${version}`);
+    }
+    else {
+        lib_core/* debug */.Yz('match not found');
+    }
+    return version;
+}
+/**
+ * Gets RUNNER_TOOL_CACHE
+ */
+function _getCacheDirectory() {
+    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
+    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
+    return cacheDirectory;
+}
+/**
+ * Gets RUNNER_TEMP
+ */
+function _getTempDirectory() {
+    const tempDirectory = process.env['RUNNER_TEMP'] || '';
+    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
+    return tempDirectory;
+}
+/**
+ * Gets a global variable
+ */
+function _getGlobal(key, defaultValue) {
+    /* eslint-disable @typescript-eslint/no-explicit-any */
+    const value = global[key];
+    /* eslint-enable @typescript-eslint/no-explicit-any */
+    return value !== undefined ? value : defaultValue;
+}
+/**
+ * Returns an array of unique values.
+ * @param values Values to make unique.
+ */
+function _unique(values) {
+    return Array.from(new Set(values));
+}
+//# sourceMappingURL=tool-cache.js.map
+// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
+var download = __nccwpck_require__(5233);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+;// CONCATENATED MODULE: ./src/phases/tools.ts
 
 
 
@@ -33266,47 +34799,55 @@ async function provideTool(name, inputs, sh) {
     const asked = inputs[`${name}-version`];
     const directory = asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
     if (asked !== 'path')
-        _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .addPath */ .fM(directory);
-    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .sb)(sh, versionCommands[name], { seconds: 30 });
+        lib_core/* addPath */.fM(directory);
+    const said = await (0,base_sh/* must */.sb)(sh, versionCommands[name], { seconds: 30 });
     return { directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim() };
 }
 async function onPath(name) {
-    const file = await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
+    const file = await lib_io/* which */.K7(name);
     if (file !== '')
-        return node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file);
-    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${_versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name].version}\``);
+        return external_node_path_.dirname(file);
+    throw (0,fault/* badInput */.AN)(`${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${pins/* tools */.Yl[name].version}\``);
 }
 async function cached(name, version, mirror) {
-    const found = _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .find */ .I6(name, version.slice(1)); // the tool cache wants no leading v
-    return found === '' ? fetchTool(name, version, mirror) : found;
+    const found = find(name, version.slice(1)); // the tool cache wants no leading v
+    if (found !== '' && (await isWhole(external_node_path_.join(found, name), name, version, mirror)))
+        return found;
+    return fetchTool(name, version, mirror);
+}
+/** Whether a kept program is what it was. Of an archive's program there is no checksum: the tool cache is then as trusted as the machine. */
+async function isWhole(file, name, version, mirror) {
+    const sum = isArchive(name) ? null : pinned(name, version, mirror);
+    return sum === null || (await (0,download/* digest */.br)(file).catch(() => '')) === sum;
 }
 async function fetchTool(name, version, mirror) {
-    const { url, checksumSuffix } = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
-    const from = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .mirrored */ .VV)(url(version, architecture()), mirror);
+    const { url, checksumSuffix } = pins/* tools */.Yl[name];
+    const from = (0,download/* mirrored */.VV)(url(version, architecture()), mirror);
     const sum = pinned(name, version, mirror) ??
-        (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .parseChecksum */ .tB)(await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadText */ .mR)(from + checksumSuffix), from + checksumSuffix);
-    const file = await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_5__/* .downloadVerified */ .nz)(from, sum);
-    const program = from.endsWith('.tar.gz') ? await unpacked(file, name) : file;
-    await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.chmod(program, 0o755);
-    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .cacheFile */ .NJ(program, name, name, version.slice(1));
-    await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .rmRF */ .Yz(file);
+        (0,download/* parseChecksum */.tB)(await (0,download/* downloadText */.mR)(from + checksumSuffix), from + checksumSuffix);
+    const file = await (0,download/* downloadVerified */.nz)(from, sum);
+    const program = isArchive(name) ? await unpacked(file, name) : file;
+    await promises_.chmod(program, 0o755);
+    const directory = await cacheFile(program, name, name, version.slice(1));
+    await lib_io/* rmRF */.Yz(file);
     return directory;
 }
-/** The checksum that we carry; a mirror may serve builds of its own, with its own checksums beside them. */
+const isArchive = (name) => pins/* tools */.Yl[name].url('', architecture()).endsWith('.tar.gz');
+/** The checksum that we carry, which holds for a mirror too unless it is said to have builds of its own. */
 function pinned(name, version, mirror) {
-    const pin = _versions_pins_js__WEBPACK_IMPORTED_MODULE_8__/* .tools */ .Yl[name];
-    return mirror === null && version === pin.version ? pin.sha256[architecture()] : null;
+    const pin = pins/* tools */.Yl[name];
+    return (0,download/* holdsPins */.RO)(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
 }
 async function unpacked(archive, name) {
-    const directory = await _actions_tool_cache__WEBPACK_IMPORTED_MODULE_4__/* .extractTar */ .nN(archive);
-    return node_path__WEBPACK_IMPORTED_MODULE_1__.join(directory, `linux-${architecture()}`, name);
+    const directory = await extractTar(archive);
+    return external_node_path_.join(directory, `linux-${architecture()}`, name);
 }
 function architecture() {
     if (process.arch === 'arm64')
         return 'arm64';
     if (process.arch === 'x64')
         return 'amd64';
-    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_6__/* .badInput */ .AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+    throw (0,fault/* badInput */.AN)(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
 }
 
 
@@ -33332,7 +34873,7 @@ const none = {
     cleanup: 'always',
     result: 'error'
 };
-/** Marks this process's successor as post, and starts with nothing made. */
+/** Starts with nothing made. */
 function openState() {
     const state = { ...none };
     const save = (change) => {
@@ -33342,7 +34883,7 @@ function openState() {
     save({});
     return save;
 }
-/** What main said; null when this process is main. */
+/** What main said, in post; null where it has said nothing. */
 function readState() {
     const saved = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('run');
     return saved === '' ? null : { ...none, ...JSON.parse(saved) };
@@ -33351,199 +34892,30 @@ function readState() {
 
 /***/ }),
 
-/***/ 8022:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   EU: () => (/* binding */ fence),
-/* harmony export */   Qq: () => (/* binding */ text),
-/* harmony export */   aY: () => (/* binding */ code),
-/* harmony export */   nM: () => (/* binding */ row)
-/* harmony export */ });
-/* unused harmony export cell */
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
-
-/**
- * Foreign text as markdown that says the same and does nothing: every word that is more than
- * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
- * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
- */
-const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .spans */ .iV)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most))
-    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
-    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
-/** Foreign text as a code span, one line. */
-function code(foreign, most = 200) {
-    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most);
-    if (content === '')
-        return '(empty)';
-    const mark = '`'.repeat(longestRun(content) + 1);
-    const space = /^`|`$/.test(content) ? ' ' : '';
-    return `${mark}${space}${content}${space}${mark}`;
-}
-/** Foreign text as a code block, its lines kept. */
-function fence(foreign, most = 4000) {
-    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .plain */ .pj)(foreign.slice(0, most)).trimEnd();
-    const cut = foreign.length > most ? '\n…' : '';
-    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
-    return `${mark}\n${content}${cut}\n${mark}`;
-}
-/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
-const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
-/** A table's row. */
-const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
-/** Letters, a number, a version, a mark between words: what can never be markup. */
-const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
-/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
-const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
-const prose = (words) => words
-    .split(' ')
-    .map(word => {
-    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
-    return inner === '' || harmless.test(inner) ? word : `${before}${code(inner)}${after}`;
-})
-    .join(' ');
-/** Two code spans side by side would be read as one longer mark. */
-const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
-const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
-
-
-/***/ }),
-
-/***/ 4062:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   $Q: () => (/* binding */ clip),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   iV: () => (/* binding */ spans),
-/* harmony export */   l9: () => (/* binding */ carriedOver),
-/* harmony export */   n8: () => (/* binding */ line),
-/* harmony export */   p0: () => (/* binding */ duration),
-/* harmony export */   pj: () => (/* binding */ plain),
-/* harmony export */   zO: () => (/* binding */ familyNames)
-/* harmony export */ });
-/* unused harmony export familyOf */
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
-/* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_util__WEBPACK_IMPORTED_MODULE_0__);
-
-/** Foreign text, numbers and addresses in words that people read. Pure. */
-/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
-const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
-const plain = (foreign) => (0,node_util__WEBPACK_IMPORTED_MODULE_0__.stripVTControlCharacters)(foreign.replace(/\r\n?/g, '\n'))
-    .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(unwanted, '')
-    .replace(/\p{Cs}/gu, '\ufffd');
-/** Foreign text as one line of at most so many characters. */
-const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
-    .replace(/\s+/g, ' ')
-    .trim(), most);
-/** The text's beginning, with … where more was left out. Never half a character. */
-const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
-/** What people write between backticks is code; the rest is prose. */
-const spans = (text) => text
-    .split(/`([^`]+)`/)
-    .map((part, index) => ({ code: index % 2 === 1, text: part }))
-    .filter(span => span.text !== '');
-/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
-function duration(seconds) {
-    if (seconds > 0 && seconds < 0.0995)
-        return `${Math.round(1000 * seconds)} ms`;
-    if (seconds < 1)
-        return `${Number(seconds.toFixed(2))} s`;
-    if (seconds < 9.95)
-        return `${Number(seconds.toFixed(1))} s`;
-    const whole = Math.round(seconds);
-    if (whole < 100)
-        return `${whole} s`;
-    const rest = whole % 60;
-    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
-}
-/** `1 check`, `2 checks`. */
-const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
-function familyOf(address) {
-    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
-    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
-        return 'ipv4';
-    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
-}
-/** The family that really carried an answer, where it is not the one that was asked. */
-function carriedOver(check) {
-    const asked = familyOf(check.address) ?? check.family;
-    const took = (check.upstream ?? '').split(', ').map(familyOf);
-    const [carried = null] = took;
-    const alike = took.every(family => family === carried);
-    return asked !== null && alike && asked !== carried ? carried : null;
-}
-
-
-/***/ }),
-
-/***/ 6689:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   J: () => (/* binding */ ownFiles),
-/* harmony export */   a: () => (/* binding */ files)
-/* harmony export */ });
-/** What a results directory holds, and nothing else. */
-const files = {
-    results: 'results.json',
-    junit: 'junit.xml',
-    summary: 'summary.md',
-    report: 'report.html',
-    script: 'reproduce.sh',
-    diagnostics: 'diagnostics'
-};
-const ownFiles = Object.values(files);
-
-
-/***/ }),
-
-/***/ 9421:
+/***/ 1993:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ run)
+  z: () => (/* binding */ report)
 });
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var core = __nccwpck_require__(6058);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
-;// CONCATENATED MODULE: ./src/results/results.ts
-/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
-const schema = 1;
-/** From the ground up. The first layer that does not hold is the broken one. */
-const results_layers = [
-    'runner',
-    'network',
-    'node',
-    'operator',
-    'control-plane',
-    'workload',
-    'service',
-    'endpoints',
-    'dns',
-    'cluster',
-    'proxy',
-    'echo',
-    'path',
-    'mtls',
-    'failover',
-    'uninstall'
-];
-const failureClasses = (/* unused pure expression or super */ null && ([
+;// CONCATENATED MODULE: ./src/results/merged.ts
+/** The results.json of the report action: what the cells of a matrix came to. A later schema only adds. */
+const mergedSchema = 1;
+/** `missing`: there are no results, or none that can be read. */
+const cellClasses = [
     'input',
     'infrastructure',
     'operator',
@@ -33551,1759 +34923,13 @@ const failureClasses = (/* unused pure expression or super */ null && ([
     'connectivity',
     'timeout',
     'cancelled',
-    'internal'
-]));
-/** True when the check holds, at the first try or a later one. */
-const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
-
-// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
-;// CONCATENATED MODULE: ./src/base/kube.ts
-
-
-/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
-async function get(sh, kinds, ...scope) {
-    const text = await (0,base_sh/* must */.sb)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
-    const found = JSON.parse(text);
-    return found.items ?? [found];
-}
-/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
-const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
-/** Those of one kind, and of one namespace where it is given. */
-const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
-const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
-const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
-const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
-/** The first address of a family. */
-const ofFamily = (addresses, wanted) => addresses.find(address => family(address) === wanted);
-const addressFamily = family;
-const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, or the kubelet, says when another try will say the same
-const finalMessage = /manifest unknown|manifest for .* not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
-/**
- * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
- * One crash is none: on healthy runs a program that came before what it needs crashed once.
- */
-function troubles(pods) {
-    return pods
-        .filter(pod => !isReady(pod))
-        .flatMap(pod => {
-        const { name, namespace } = pod.metadata;
-        const { containers, initContainers = [] } = pod.spec;
-        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
-        const waiting = [...initContainerStatuses, ...containerStatuses]
-            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
-            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
-        const scheduled = condition('PodScheduled', conditions);
-        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
-        if (!found)
-            return [];
-        const { reason = '', message = '' } = found;
-        return [
-            {
-                pod: name,
-                namespace,
-                reason,
-                message,
-                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
-                    null,
-                final: pullFailed.test(reason) && finalMessage.test(message)
-            }
-        ];
-    });
-}
-// the registry did not answer, or would not: nobody's mistake in this run
-const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
-/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-function troubleFault({ pod, namespace, reason, message, image, final }, who) {
-    const pull = pullFailed.test(reason);
-    const registry = pull && !final && registryDown.test(message);
-    const unschedulable = reason === 'Unschedulable';
-    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-        class: registry || unschedulable ? 'infrastructure' : who.class,
-        layer: who.layer,
-        hint: pull
-            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
-            : unschedulable
-                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
-                : 'See the logs of that container in diagnostics/.',
-        headline: pull
-            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
-            : unschedulable
-                ? `There is no room for the pods of ${namespace}`
-                : `A pod of ${namespace} does not start: ${reason}`,
-        reproduce: `kubectl describe pods -n ${namespace}`
-    });
-}
-/** Turns trouble into what a wait does about it. */
-function lookAtTrouble(pods, who) {
-    const found = troubles(pods);
-    const worst = found.find(({ final }) => final) ?? found[0];
-    if (!worst)
-        return null;
-    const fault = troubleFault(worst, who);
-    return worst.final
-        ? { is: 'lost', fault }
-        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
-}
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./src/manifests/samples.ts
-
-
-const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
-const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
-    namespace,
-    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
-    app: 'tcp-echo'
-}));
-/** The documentation's four samples. */
-const samples = [...servers, client];
-/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
-const plainNamespace = 'plain';
-/** Namespace and app of every workload that the checks use. */
-const workloads = [
-    ...samples,
-    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
-].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
-/** Our own counterparts of the documentation's files, by their names there. */
-const builtIn = (images) => ({
-    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
-    'sleep/sleep.yaml': sleep(images.client)
-});
-/** A namespace, the label that asks for sidecars where there is one, and more labels. */
-const namespaceYaml = (name, label, more = {}) => {
-    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
-    return (0,dist/* stringify */.As)({
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
-    });
-};
-/** The dual-stack pods once more, by one family alone: only so is each family proven. */
-const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
-/** Client and server without sidecars. */
-const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
-/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
-function splitManifests(text, namespace, image) {
-    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
-    for (const document of (0,dist/* parseAllDocuments */.hR)(text)) {
-        const [error] = document.errors;
-        if (error)
-            throw (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that is no YAML (${error.message.split('\n')[0]}); accepted are Kubernetes manifests`);
-        if (!(0,dist/* isMap */.jh)(document.contents))
-            continue; // nothing between two separators
-        document.setIn(['metadata', 'namespace'], namespace);
-        const containers = document.getIn(['spec', 'template', 'spec', 'containers']);
-        for (const container of (0,dist/* isSeq */.oP)(containers) ? containers.items : []) {
-            if (image !== null)
-                container.set('image', image);
-            split.images.push(String(container.get('image')));
-        }
-        if ((0,dist/* isSeq */.oP)(containers))
-            split.pods.push(workloadOf(document, namespace));
-        const into = (0,dist/* isSeq */.oP)(containers)
-            ? split.workloads
-            : ofCrd.test(String(document.get('apiVersion')))
-                ? split.resources
-                : split.early;
-        into.push(document.toString({ directives: false }));
-    }
-    return split;
-}
-/** API groups whose CRDs come with the operator, or before the run. */
-const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
-function workloadOf(document, namespace) {
-    const text = (...path) => String(document.getIn(path) ?? '');
-    return {
-        namespace,
-        kind: text('kind'),
-        name: text('metadata', 'name'),
-        app: text('spec', 'template', 'metadata', 'labels', 'app'),
-        pods: Number(document.getIn(['spec', 'replicas']) ?? 1)
-    };
-}
-const service = (name, policy, families) => (0,dist/* stringify */.As)({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, labels: { app: 'tcp-echo', service: name } },
-    spec: {
-        ipFamilyPolicy: policy,
-        ipFamilies: families,
-        ports: [
-            { name: 'tcp', port: 9000 },
-            { name: 'tcp-other', port: 9001 }
-        ],
-        selector: { app: 'tcp-echo' }
-    }
-});
-const echo = (policy, families, image) => [
-    service('tcp-echo', policy, families),
-    deployment('tcp-echo', { version: 'v1' }, {
-        containers: [
-            {
-                name: 'tcp-echo',
-                image,
-                imagePullPolicy: 'IfNotPresent',
-                args: ['9000,9001,9002', 'hello'],
-                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
-            }
-        ]
-    })
-].join('---\n');
-const sleep = (image) => deployment('sleep', {}, {
-    terminationGracePeriodSeconds: 0,
-    containers: [
-        {
-            name: 'sleep',
-            image,
-            imagePullPolicy: 'IfNotPresent',
-            command: ['/bin/sleep', 'infinity']
-        }
-    ]
-});
-const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: app },
-    spec: {
-        replicas: 1,
-        selector: { matchLabels: { app, ...labels } },
-        template: { metadata: { labels: { app, ...labels } }, spec: pod }
-    }
-});
-
-;// CONCATENATED MODULE: ./src/base/group.ts
-/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
-function groupBy(values, keyOf) {
-    const groups = new Map();
-    for (const value of values) {
-        const group = groups.get(keyOf(value));
-        if (group)
-            group.push(value);
-        else
-            groups.set(keyOf(value), [value]);
-    }
-    return groups;
-}
-
-;// CONCATENATED MODULE: ./src/checks/probe.ts
-
-
-// Standard input is held until the answer is there: an early half-close loses plaintext answers,
-// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
-// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
-// A probe that fails once has failed: its other turns are not taken.
-const script = `
-limit=$1 times=$2 row=0; shift 2
-file=$(mktemp); trap 'rm -f $file $file.*' EXIT
-while [ $# -gt 0 ]; do
-  word=$1 address=$2 port=$3 n=0; shift 3
-  while [ $n -lt $times ]; do
-    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
-    read -r start _ </proc/uptime
-    { echo "$word"
-      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
-    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
-    read -r end _ </proc/uptime
-    answer=$(head -n 1 $file | cut -c 1-200)
-    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
-    [ "$answer" = "hello $word" ] || break
-  done
-  row=$((row + 1))
-done`;
-/** Has no sidecar. */
-const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
-/** Has one. */
-const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
-/** Runs a shell script, given next, in a client. */
-const inClient = ({ namespace, deployment, container }) => [
-    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
-    ...['--container', container, '--', 'sh', '-c']
+    'internal',
+    'missing'
 ];
-/**
- * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
- * Throws CommandError when that cannot run.
- */
-async function ask({ sh, work }, client, probes, times, seconds) {
-    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
-    const limit = Math.max(1, Math.ceil(seconds));
-    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
-    const answers = parseAnswers(output.stdout, work.clock());
-    const byRow = groupBy(answers, ({ row }) => row);
-    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
-    const whole = byProbe.every((taken, row) => taken.length === times ||
-        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
-    if (!whole)
-        throw new base_sh/* CommandError */.Qd(command, output); // cut off
-    return byProbe;
-}
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
-function parseAnswers(text, now) {
-    const lines = text.split('\n').filter(line => line !== '');
-    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
-    const last = Number(found.at(-1)?.[3]);
-    return found.map(([, row, start, end, peers = '', text = '']) => ({
-        row: Number(row),
-        text: text.trim(),
-        at: Number((now - (last - Number(start))).toFixed(2)),
-        seconds: Number((Number(end) - Number(start)).toFixed(2)),
-        peers: peers
-            .split(',')
-            .filter(peer => peer !== '')
-            .map(parsePeer)
-    }));
-}
-/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
-function parsePeer(text) {
-    const [hex = ''] = text.split(':');
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
-    if (bytes.length === 4)
-        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
-    const groups = bytes
-        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
-        .filter(group => group !== '');
-    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
-    if (mapped)
-        return bytes
-            .slice(12)
-            .map(byte => Number.parseInt(byte, 16))
-            .join('.');
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
-}
-/** Answers as the attempts of a check. */
-const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
-/** The command that shows a probe by hand. */
-function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
-    const asked = lookUp === undefined ? address : '"$0"';
-    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
-}
 
-;// CONCATENATED MODULE: ./src/checks/prove.ts
-
-
-/** How often an address must answer, each time. */
-const times = 5;
-/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
-const settling = 5;
-/**
- * Proves that every probe is answered each time; those to the same pods go one after the other.
- * `retries` are for who comes first, while the mesh settles.
- */
-async function prove(client, proofs, checking, retries = 0) {
-    const lanes = groupBy(proofs, ({ pods }) => pods.join());
-    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
-}
-async function proveLane(client, lane, checking, retries) {
-    const { plan, tell } = checking;
-    const past = new Map();
-    let open = lane;
-    for (let retry = 0; open.length > 0; retry++) {
-        const probes = open.map(({ probe }) => probe);
-        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
-        for (const [at, proof] of open.entries())
-            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
-        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
-        const mayRetry = retry < retries && spent < settling;
-        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
-        open = open.filter((proof, at) => {
-            const finding = findings[at];
-            if (finding?.verdict === 'failed' && mayRetry)
-                return true;
-            if (finding)
-                tell(proof.row.id, finding);
-            return false;
-        });
-    }
-}
-function judge({ row, probe, pods }, client, answers, attempts) {
-    const wrong = answers.filter(({ text }) => text !== row.expected);
-    const upstreams = [
-        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
-    ];
-    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
-    const passed = wrong.length === 0;
-    return {
-        observed,
-        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
-        reason: passed
-            ? null
-            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
-        address: probe.address,
-        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
-        attempts,
-        reproduce: reproduceProbe(client, probe)
-    };
-}
-const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
-const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
-
-;// CONCATENATED MODULE: ./src/checks/row.ts
-/** A row with what most rows share. */
-function row(layer, id, title, expected, more = {}) {
-    const [, target = ''] = id.split('/');
-    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
-}
-/** Passed where the two are the same, else failed. */
-function compare(expected, observed, more = {}) {
-    const passed = expected === observed;
-    return {
-        observed,
-        verdict: passed ? 'passed' : 'failed',
-        reason: passed ? null : `${observed} instead of ${expected}`,
-        ...more
-    };
-}
-const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
-
-;// CONCATENATED MODULE: ./src/checks/echo.ts
-
-
-
-
-
-const families = ['ipv4', 'ipv6'];
-const word = (target) => target.replace('-', ''); // as the documentation spells it
-const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
-const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-/** The documented echoes by name, then each ClusterIP by its literal address. */
-const echo_echo = {
-    layer: 'echo',
-    grid: { title: 'Service', named: true },
-    blame: {
-        class: 'connectivity',
-        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
-        headline: family => `Services do not answer${family && ` over ${family}`}`,
-        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
-    },
-    rows: servers.flatMap(({ namespace: target }) => [
-        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
-        ...families
-            .filter(family => target === 'dual-stack' || target === family)
-            .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
-    ]),
-    look: async (checking, asked) => {
-        const proofs = [];
-        for (const row of asked) {
-            const pods = podIps(checking, row.target);
-            const address = row.family === null
-                ? `tcp-echo.${row.target}`
-                : clusterIp(checking, row.target, 'tcp-echo', row.family);
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.expected.replace('hello ', ''),
-                        address,
-                        port: 9000,
-                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
-                    },
-                    pods
-                });
-        }
-        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
-    }
-};
-/** A Service's ClusterIP of one family. */
-function clusterIp({ things }, namespace, name, family) {
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    return ofFamily(service?.spec.clusterIPs ?? [], family);
-}
-/** An address that should be there and is not. */
-const absent = ({ to, family }) => ({
-    observed: 'no ClusterIP',
-    verdict: 'failed',
-    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
-    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
-});
-/** All addresses of the echo pods of a namespace, in the pods' order. */
-const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
-    .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
-    .flatMap(({ status }) => status.podIPs ?? [])
-    .map(({ ip }) => ip);
-/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-function lookUp({ things }, to, address) {
-    const { kind, namespace = '', name } = to ?? {};
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    const at = kind === 'Pod'
-        ? podIps({ things }, namespace).indexOf(address)
-        : (service?.spec.clusterIPs ?? []).indexOf(address);
-    return kind === 'Pod'
-        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
-        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
-}
-/** Something else than the echo server, or another word than was sent. */
-const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
-    ? null
-    : {
-        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
-        headline: 'A Service answers wrongly'
-    };
-/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
-function deadWithoutSidecar(failed, all) {
-    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
-    if (!controls.every(control => control?.observed === 'no answer'))
-        return {};
-    return {
-        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
-    };
-}
-
-;// CONCATENATED MODULE: ./src/checks/cluster.ts
-
-
-
-
-
-
-const cluster_families = ['ipv4', 'ipv6'];
-const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sleep' };
-/** Client and server without sidecars: only these two together tell what is below Istio. */
-const cluster = {
-    layer: 'cluster',
-    grid: { title: 'without any sidecar', named: false },
-    blame: {
-        class: 'infrastructure',
-        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
-        headline: family => `${family || 'Traffic'} between pods is dead`
-    },
-    rows: cluster_families.flatMap(family => [
-        row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
-            family,
-            from: cluster_from,
-            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' }
-        }),
-        row('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
-            family,
-            from: cluster_from,
-            to: { kind: 'Service', namespace: plainNamespace, name: 'tcp-echo' }
-        })
-    ]),
-    look: async (checking, asked) => {
-        const pods = podIps(checking, plainNamespace);
-        const proofs = [];
-        for (const row of asked) {
-            const family = row.family ?? 'ipv4';
-            const address = row.to?.kind === 'Pod'
-                ? pods.find(ip => addressFamily(ip) === family)
-                : clusterIp(checking, plainNamespace, 'tcp-echo', family);
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.id,
-                        address,
-                        port: 9000,
-                        lookUp: lookUp(checking, row.to, address)
-                    },
-                    pods
-                });
-        }
-        await prove(plainClient, proofs, checking);
-    }
-};
-
-// EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
-var manifests_kind = __nccwpck_require__(3183);
-;// CONCATENATED MODULE: ./src/manifests/istio.ts
-
-
-const operatorNamespace = 'sail-operator';
-const istioNamespace = 'istio-system';
-const cniNamespace = 'istio-cni';
-/** The dual-stack values of the documentation. */
-const dualStack = {
-    meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
-    pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
-};
-const apiVersion = 'sailoperator.io/v1';
-/** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ version, values, cni }) {
-    const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
-    return (0,dist/* stringify */.As)({
-        apiVersion,
-        kind: 'Istio',
-        metadata: { name: 'default' },
-        spec: {
-            ...(version === null ? {} : { version }),
-            values: (0,manifests_kind/* merge */.h1)(dualStack, withCni, values ?? {}),
-            namespace: istioNamespace
-        }
-    });
-}
-/** The IstioCNI resource as documented. */
-function istioCniYaml({ version }) {
-    return (0,dist/* stringify */.As)({
-        apiVersion,
-        kind: 'IstioCNI',
-        metadata: { name: 'default' },
-        spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
-    });
-}
-
-;// CONCATENATED MODULE: ./src/checks/control-plane.ts
-
-
-
-// istiod's monitoring port, by way of the API server: no program is needed in its image
-const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
-const place = (kind, name, namespace = istioNamespace) => ({
-    kind,
-    namespace,
-    name
-});
-const aspects = [
-    {
-        id: 'control-plane/istio/healthy',
-        title: 'The Istio resource is Healthy',
-        expected: 'Healthy',
-        to: place('Istio', 'default', ''),
-        observe: ({ istio }) => istio?.status?.state ?? 'none',
-        reproduce: 'kubectl get istio default -o yaml',
-        blame: {
-            hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
-            headline: 'The Istio resource is not Healthy'
-        }
-    },
-    {
-        id: 'control-plane/istiod/available',
-        title: 'istiod is available',
-        expected: 'available',
-        to: place('Deployment', 'istiod'),
-        observe: ({ deployment }) => deployment?.status.availableReplicas ? 'available' : 'no replica is available',
-        reproduce: `kubectl get pods -n ${istioNamespace}`,
-        blame: {
-            hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
-            headline: 'istiod is not available'
-        }
-    },
-    {
-        id: 'control-plane/istiod/dual-stack',
-        title: 'istiod has ISTIO_DUAL_STACK',
-        expected: 'ISTIO_DUAL_STACK=true',
-        to: place('Deployment', 'istiod'),
-        observe: ({ deployment }) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
-        reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
-        blame: {
-            hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
-            headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
-        }
-    },
-    {
-        id: 'control-plane/istiod/service',
-        title: 'The Service istiod is RequireDualStack with a ClusterIP of each family',
-        expected: 'RequireDualStack, ipv4, ipv6',
-        to: place('Service', 'istiod'),
-        observe: ({ service }) => [
-            service?.spec.ipFamilyPolicy,
-            ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
-        ].join(', '),
-        reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
-        blame: {
-            hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
-            headline: 'The Service of istiod is not dual-stack'
-        }
-    }
-];
-const version = 'control-plane/istiod/version';
-const cni = 'control-plane/istio-cni/ready';
-/** The Istio resource and what the operator made of it. */
-const controlPlane = {
-    layer: 'control-plane',
-    blame: {
-        class: 'istio',
-        hint: 'See the Istio resource and the log of istiod in diagnostics/.',
-        headline: () => 'Istio’s control plane is not as it should be'
-    },
-    rows: [
-        ...aspects.map(({ id, title, expected, to, blame }) => row('control-plane', id, title, expected, { to, blame })),
-        row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
-            to: place('Deployment', 'istiod'),
-            blame: {
-                hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
-                headline: 'istiod has another version than was asked for'
-            }
-        }),
-        row('control-plane', cni, 'IstioCNI is ready', 'ready', {
-            to: place('IstioCNI', 'default', cniNamespace),
-            blame: {
-                hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
-                headline: 'IstioCNI is not ready'
-            }
-        })
-    ],
-    look: async ({ plan, sh, things, tell }) => {
-        const [[istio], said] = await Promise.all([
-            get(sh, 'istios.sailoperator.io', 'default'),
-            sh(['kubectl', 'get', '--raw', versionPath], { seconds: 20 })
-        ]);
-        const seen = {
-            istio,
-            deployment: ofKind(things, 'Deployment', istioNamespace).find(isIstiod),
-            service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
-            version: (said.code === 0 ? said.stdout : said.stderr).trim()
-        };
-        for (const { id, expected, observe, reproduce } of aspects) {
-            const observed = observe(seen);
-            const reason = observed.startsWith('no ') ? { reason: observed } : {};
-            tell(id, compare(expected, observed, { reproduce, ...(observed !== expected && reason) }));
-        }
-        const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-        tell(version, compare(asked, versionOf(seen.version, asked), {
-            reproduce: `kubectl get --raw ${versionPath}`
-        }));
-        tell(cni, plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true'));
-    }
-};
-const isIstiod = ({ metadata }) => metadata.name.startsWith('istiod');
-const dualStackOf = (deployment) => deployment?.spec.template.spec.containers
-    .flatMap(({ env = [] }) => env)
-    .find(({ name }) => name === 'ISTIO_DUAL_STACK')?.value;
-/** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
-function versionOf(said, asked) {
-    const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
-    if (found === undefined)
-        return said;
-    const build = /-alpha\.[0-9a-f]{8,}$/.test(asked) && `v${found}`.startsWith(asked);
-    return build ? asked : `v${found}`;
-}
-async function lookAtCni(sh) {
-    const [found] = await get(sh, 'istiocnis.sailoperator.io', 'default');
-    const ready = condition('Ready', found?.status?.conditions);
-    return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
-        reproduce: 'kubectl get istiocni default -o yaml'
-    });
-}
-
-;// CONCATENATED MODULE: ./src/checks/dns.ts
-
-
-
-
-
-const records = [
-    { type: 'a', family: 'ipv4' },
-    { type: 'aaaa', family: 'ipv6' }
-];
-const has = (target, family) => target === 'dual-stack' || target === family;
-const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
-// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
-const dns_script = `
-while [ $# -gt 0 ]; do
-  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
-    echo "$1 $2 $address"; } &
-  shift 2
-done
-wait`;
-/** The cluster's DNS, asked from a client without a sidecar. */
-const dns = {
-    layer: 'dns',
-    blame: {
-        class: 'infrastructure',
-        hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
-        headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
-    },
-    rows: servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
-        family,
-        from: {
-            kind: 'Deployment',
-            namespace: plainClient.namespace,
-            name: plainClient.deployment
-        },
-        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
-    }))),
-    look: async (checking, asked) => {
-        const questions = asked.map(({ id, target }) => ({
-            type: id.split('/')[2] ?? '',
-            name: nameOf(target)
-        }));
-        const command = [
-            ...inClient(plainClient),
-            dns_script,
-            'dns',
-            ...questions.flatMap(({ type, name }) => [type, name])
-        ];
-        const output = await checking.sh(command, { seconds: 30 });
-        if (output.code !== 0)
-            throw new base_sh/* CommandError */.Qd(command, output);
-        const answers = output.stdout.split('\n');
-        for (const [at, { id, target, family, expected }] of asked.entries()) {
-            const { type, name } = questions[at] ?? { type: '', name: '' };
-            const address = answers
-                .find(line => line.startsWith(`${type} ${name}`))
-                ?.slice(`${type} ${name}`.length)
-                .trim();
-            const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
-            const observed = address === undefined
-                ? 'no answer'
-                : address === ''
-                    ? 'none'
-                    : address === ip
-                        ? 'its ClusterIP'
-                        : address;
-            checking.tell(id, compare(expected, observed, {
-                reproduce: `kubectl exec -n ${plainClient.namespace} deploy/${plainClient.deployment} -- busybox nslookup -type=${type} ${name}`
-            }));
-        }
-    }
-};
-
-;// CONCATENATED MODULE: ./src/checks/endpoints.ts
-
-
-
-const endpoints_families = ['ipv4', 'ipv6'];
-const endpoints_has = (target, family) => target === 'dual-stack' || target === family;
-const exactly = 'exactly the ready pods';
-/** What kube-controller-manager made of Services and pods. */
-const endpoints = {
-    layer: 'endpoints',
-    blame: {
-        class: 'infrastructure',
-        hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
-        headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
-    },
-    rows: servers.flatMap(({ namespace: target }) => endpoints_families.map(family => row('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
-        ? `EndpointSlices with the pods' ${family} addresses`
-        : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
-        family,
-        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
-    }))),
-    look: async ({ things, tell }, asked) => {
-        for (const { id, target, family, expected } of asked) {
-            const slices = ofKind(things, 'EndpointSlice', target).filter(({ metadata, addressType }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo' &&
-                addressType.toLowerCase() === family);
-            const listed = slices
-                .flatMap(({ endpoints }) => endpoints ?? [])
-                .filter(({ conditions }) => conditions?.ready !== false)
-                .flatMap(({ addresses }) => addresses);
-            const pods = ofKind(things, 'Pod', target)
-                .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-                .flatMap(({ status }) => status.podIPs ?? [])
-                .map(({ ip }) => ip)
-                .filter(ip => addressFamily(ip) === family);
-            const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
-            const observed = same
-                ? exactly
-                : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
-            tell(id, compare(expected, observed, {
-                reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
-            }));
-        }
-    }
-};
-
-;// CONCATENATED MODULE: ./src/checks/failover.ts
-
-
-
-
-
-
-const failover_families = ['ipv4', 'ipv6'];
-/** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
-const limit = 1;
-/** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
-const failover = {
-    layer: 'failover',
-    grid: { title: 'one family cut', named: false },
-    blame: {
-        class: 'istio',
-        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
-        headline: family => `With ${family || 'a family'} cut, the other does not take over`
-    },
-    rows: failover_families.map(family => row('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
-        family,
-        from: { kind: 'Deployment', namespace: client.namespace, name: client.app },
-        to: { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' }
-    })),
-    look: async (checking, asked) => {
-        for (const row of asked)
-            checking.tell(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
-    }
-};
-async function withCut(checking, row) {
-    const family = row.family ?? 'ipv4';
-    const pod = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === family);
-    // Envoy listens on each ClusterIP; the pod's address is what is cut
-    const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
-    if (pod === undefined || address === undefined)
-        return absent(row);
-    const rules = checking.plan.cluster.nodes.map(node => (verb) => cutCommand(node, verb, pod));
-    checking.undo(rules.map(rule => rule('-D')));
-    try {
-        for (const rule of rules)
-            await (0,base_sh/* must */.sb)(checking.sh, rule('-I'), { seconds: 20 });
-        return await answered(checking, row, address);
-    }
-    finally {
-        const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), { seconds: 20 })));
-        if (mended.every(({ code }) => code === 0))
-            checking.undo([]);
-    }
-}
-/** In the node: drops what goes to a pod, from wherever. */
-const cutCommand = (node, verb, pod) => [
-    ...[
-        'docker',
-        'exec',
-        node,
-        addressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
-        '--wait',
-        verb,
-        'FORWARD'
-    ],
-    ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
-];
-async function answered(checking, row, address) {
-    const { plan } = checking;
-    const probe = { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) };
-    const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
-    const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
-    const pods = podIps(checking, 'dual-stack');
-    const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
-    const slowest = Math.max(...answers.map(({ seconds }) => seconds));
-    return {
-        observed: slow === undefined
-            ? `an answer after ${slowest} s`
-            : slow.text === `hello ${row.id}`
-                ? `an answer after ${slow.seconds} s`
-                : slow.text || 'no answer',
-        verdict: slow ? 'failed' : 'passed',
-        reason: slow
-            ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
-            : null,
-        address,
-        upstream: peers.at(-1) ?? null,
-        attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(meshClient, probe)
-    };
-}
-
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
-;// CONCATENATED MODULE: ./src/checks/mtls.ts
-
-
-
-
-
-
-
-
-const mtls_families = ['ipv4', 'ipv6'];
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
-const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
-const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-const plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
-const mtls_settling = 10;
-/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
-const mtls = {
-    layer: 'mtls',
-    grid: { title: 'under STRICT mutual TLS', named: false },
-    blame: {
-        class: 'istio',
-        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
-        headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
-    },
-    rows: mtls_families.flatMap(family => [
-        row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to: mtls_to }),
-        row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
-            family,
-            from: plain,
-            to: pod,
-            blame: {
-                hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
-                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
-            }
-        }),
-        row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
-    ]),
-    look: async (checking, asked) => {
-        const [refused, answered] = [
-            asked.filter(({ id }) => id.endsWith('-refused')),
-            asked.filter(({ id }) => !id.endsWith('-refused'))
-        ];
-        await Promise.all(refused.map(row => untilRefused(checking, row)));
-        const proofs = answered.flatMap(row => proofOf(checking, row));
-        await Promise.all([
-            prove(meshClient, proofs.filter(({ row }) => row.from === mesh), checking),
-            prove(plainClient, proofs.filter(({ row }) => row.from === plain), checking)
-        ]);
-    }
-};
-function proofOf(checking, row) {
-    const pods = podIps(checking, 'dual-stack');
-    const control = row.from === plain;
-    const address = control
-        ? pods.find(ip => addressFamily(ip) === row.family)
-        : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
-    if (address !== undefined)
-        return [
-            {
-                row,
-                probe: {
-                    word: row.id,
-                    address,
-                    port: control ? 9000 : 9001,
-                    lookUp: lookUp(checking, row.to, address)
-                },
-                pods
-            }
-        ];
-    checking.tell(row.id, absent(row));
-    return [];
-}
-/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking, row) {
-    const { work, tell } = checking;
-    const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
-    if (address === undefined)
-        return tell(row.id, absent(row));
-    const probe = { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) };
-    const end = work.clock() + mtls_settling;
-    for (;;) {
-        const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
-        const text = answers[0]?.text ?? '';
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        if (text !== '' && !over)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-        else
-            return tell(row.id, {
-                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
-                verdict: text === '' ? 'passed' : 'failed',
-                reason: text === ''
-                    ? null
-                    : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${mtls_settling} s ago`,
-                address,
-                attempts: attemptsOf(answers),
-                reproduce: reproduceProbe(plainClient, probe)
-            });
-    }
-}
-
-;// CONCATENATED MODULE: ./src/checks/network.ts
-
-
-
-const id = 'network/kind/families';
-/** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
-const network = {
-    layer: 'network',
-    blame: {
-        class: 'infrastructure',
-        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
-        headline: () => 'Docker’s network `kind` lacks a family'
-    },
-    rows: [
-        row('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
-    ],
-    look: async ({ sh, tell }) => {
-        const command = (0,manifests_kind/* networkCommand */.eZ)();
-        const { code, stdout } = await sh(command, { seconds: 20 });
-        const reproduce = command.join(' ');
-        if (code !== 0) {
-            tell(id, { observed: 'absent', verdict: 'passed', reproduce });
-            return;
-        }
-        const subnets = (0,manifests_kind/* subnetsOf */.i_)(stdout);
-        const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
-        const observed = subnets.join(', ') || 'no subnet';
-        tell(id, {
-            observed,
-            verdict: dual ? 'passed' : 'failed',
-            reason: dual ? null : `the network \`${(0,manifests_kind/* networkName */.uv)()}\` has only ${observed}`,
-            reproduce
-        });
-    }
-};
-
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
-;// CONCATENATED MODULE: ./src/checks/node.ts
-
-
-
-
-const ready = 'node/all/ready';
-const cidrs = 'node/all/pod-cidrs';
-const ip6tables = 'node/all/ip6tables';
-// kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
-const table = ['ip6tables', '--table', 'nat', '--list-rules'];
-/** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
-const patience = 60;
-/** The cluster itself, before Istio. */
-const node = {
-    layer: 'node',
-    blame: {
-        class: 'infrastructure',
-        hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
-        headline: family => `The nodes do not carry ${family || 'both families'}`
-    },
-    rows: [
-        row('node', ready, 'Every node is Ready', 'Ready', {
-            blame: {
-                hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
-                headline: 'A node is not Ready'
-            }
-        }),
-        row('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families', {
-            blame: {
-                hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
-                headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
-            }
-        }),
-        row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
-            family: 'ipv6',
-            blame: {
-                hint: `Load what the runner's kernel lacks: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`.`,
-                headline: 'A node has no ip6tables: nothing translates IPv6 there'
-            }
-        })
-    ],
-    look: async ({ plan, sh, work, tell }, asked) => {
-        if (asked.some(({ id }) => id === ip6tables))
-            tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
-        const start = work.clock();
-        const nodes = await (0,wait/* until */.T)(work, async () => {
-            const nodes = await get(sh, 'nodes');
-            const waiting = nodes.filter(node => !node_isReady(node) || node.spec.podCIDRs === undefined);
-            if (waiting.length === 0 || work.clock() - start > patience)
-                return { is: 'done', value: nodes };
-            return {
-                is: 'waiting',
-                for: `${waiting.map(({ metadata }) => metadata.name).join(', ')} to be Ready`
-            };
-        });
-        const unready = nodes.filter(node => !node_isReady(node)).map(({ metadata }) => metadata.name);
-        tell(ready, compare('Ready', unready.length > 0
-            ? `not Ready: ${unready.join(', ')}`
-            : nodes.length > 0
-                ? 'Ready'
-                : 'no node', {
-            reproduce: 'kubectl get nodes'
-        }));
-        const wanted = plan.cluster.families.join();
-        const wrong = nodes.find(({ spec }) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted);
-        tell(cidrs, {
-            observed: nodes.map(({ spec }) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
-            verdict: wrong ? 'failed' : 'passed',
-            reason: wrong
-                ? `${wrong.metadata.name} has the pod CIDRs ${wrong.spec.podCIDRs?.join(', ') ?? 'none'}; asked for was ${wanted}`
-                : null,
-            reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
-        });
-    }
-};
-async function lookAtTables(nodes, sh) {
-    const command = (node) => ['docker', 'exec', node, ...table];
-    const outputs = await Promise.all(nodes.map(node => sh(command(node), { seconds: 20 })));
-    const bad = outputs.findIndex(({ code }) => code !== 0);
-    const [said = ''] = (outputs[bad]?.stderr.trim() ?? '').split('\n');
-    return {
-        observed: bad < 0 ? 'a nat table' : said,
-        verdict: bad < 0 ? 'passed' : 'failed',
-        reason: bad < 0
-            ? null
-            : `${nodes[bad]}: ${said} (the runner's kernel may lack modules: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`)`,
-        reproduce: command(nodes[Math.max(bad, 0)] ?? '').join(' ')
-    };
-}
-const node_isReady = ({ status }) => condition('Ready', status.conditions)?.status === 'True';
-
-;// CONCATENATED MODULE: ./src/checks/operator.ts
-
-
-
-
-const available = 'operator/sail-operator/available';
-const operator_image = 'operator/sail-operator/image';
-const operator_to = { to: { kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator' } };
-const availableSoon = [
-    ...['deployments/sail-operator', '--namespace', operatorNamespace],
-    '--for=condition=Available'
-];
-const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
-/** The Sail Operator: nothing waits for it but this check. */
-const operator = {
-    layer: 'operator',
-    blame: {
-        class: 'operator',
-        hint: "See the operator's Deployment and its log in diagnostics/.",
-        headline: () => 'The Sail Operator does not run as it should'
-    },
-    rows: [
-        row('operator', available, "The operator's Deployment is available", 'available', operator_to),
-        row('operator', operator_image, 'It runs the image asked for', 'the image asked for', {
-            ...operator_to,
-            blame: {
-                hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
-                headline: 'The Sail Operator runs another image than was asked for'
-            }
-        })
-    ],
-    look: async ({ plan, sh, work, tell }) => {
-        const deployment = await (0,wait/* until */.T)(work, async () => {
-            await waited(sh, availableSoon);
-            const things = await get(sh, 'deployments,pods', '-n', operatorNamespace);
-            const [deployment] = ofKind(things, 'Deployment');
-            if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-                return { is: 'done', value: deployment };
-            const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
-                class: 'operator',
-                layer: 'operator'
-            });
-            return trouble ?? { is: 'waiting', for: 'the operator to be available' };
-        });
-        tell(available, compare('available', 'available', { reproduce }));
-        const wanted = plan.operator.image;
-        const running = deployment.spec.template.spec.containers.map(container => container.image);
-        tell(operator_image, wanted === null
-            ? skip('the chart does not name an image')
-            : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
-    }
-};
-
-;// CONCATENATED MODULE: ./src/checks/path.ts
-
-
-
-
-
-const path_families = ['ipv4', 'ipv6'];
-const path_from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
-/** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
-const path = {
-    layer: 'path',
-    grid: { title: 'Pods of', named: true },
-    blame: {
-        class: 'connectivity',
-        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
-        headline: family => `${family || 'Traffic'} between sidecars is dead`,
-        evidence: (failed, all) => {
-            const { hint } = deadWithoutSidecar(failed, all);
-            return hint === undefined
-                ? {}
-                : {
-                    hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
-                };
-        }
-    },
-    samples: [
-        {
-            namespace: 'dual-stack',
-            sidecars: true,
-            manifests: () => path_families.map(pathServiceYaml).join('---\n')
-        }
-    ],
-    rows: path_families.map(family => row('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
-        family,
-        from: path_from,
-        to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
-    })),
-    look: async (checking, asked) => {
-        const proofs = [];
-        for (const row of asked) {
-            const pods = podIps(checking, 'dual-stack');
-            const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) },
-                    pods
-                });
-        }
-        await prove(meshClient, proofs, checking);
-    }
-};
-
-;// CONCATENATED MODULE: ./src/checks/proxy.ts
-
-
-
-
-const wildcards = [15001, 15006, 15021].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound and health on 0.0.0.0 and ::';
-const envoy = (namespace, app, query) => [
-    ...[
-        'kubectl',
-        'exec',
-        '--namespace',
-        namespace,
-        `deployment/${app}`,
-        '--container',
-        'istio-proxy',
-        '--'
-    ],
-    ...['pilot-agent', 'request', 'GET', query]
-];
-const listenerQuery = 'listeners?format=json';
-const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
-const proxy = {
-    layer: 'proxy',
-    blame: {
-        class: 'istio',
-        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
-        headline: family => `The proxies are not set up for ${family || 'both families'}`
-    },
-    rows: [
-        ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-            to: { kind: 'Deployment', namespace, name: app },
-            blame: {
-                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
-            }
-        })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } }))
-    ],
-    look: async (checking, asked) => {
-        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
-        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
-        const [listeners, endpoints] = await Promise.all([
-            ofClient ? dump(checking, client.namespace, client.app, listenerQuery) : {},
-            ofClient ? dump(checking, client.namespace, client.app, endpointQuery) : {}
-        ]);
-        for (const { id, target } of wanted('/cluster-ips'))
-            checking.tell(id, clusterIps(checking, target, listeners));
-        for (const { id, target } of wanted('/endpoints'))
-            checking.tell(id, readyPods(checking, target, endpoints));
-        await Promise.all(wanted('/listeners').map(async ({ id, to }) => {
-            const { namespace = '', name = '' } = to ?? {};
-            checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
-        }));
-    }
-};
-async function dump({ sh }, namespace, app, query) {
-    return JSON.parse(await (0,base_sh/* must */.sb)(sh, envoy(namespace, app, query), { seconds: 20 }));
-}
-const written = ({ socket_address: socket }) => socket === undefined
-    ? ''
-    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
-const addressesOf = ({ listener_statuses = [] }) => listener_statuses
-    .flatMap(({ local_address, additional_local_addresses = [] }) => [
-    local_address,
-    ...additional_local_addresses
-])
-    .map(written);
-function wildcardListeners(listeners, command) {
-    const addresses = addressesOf(listeners);
-    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-    return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
-        reproduce: command.join(' ')
-    });
-}
-function clusterIps({ things }, target, listeners) {
-    const service = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const others = ofKind(things, 'Service')
-        .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? [])
-        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
-    const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
-    const said = [
-        ...missing.map(address => `no listener on ${address}`),
-        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
-    ];
-    return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-        reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
-    });
-}
-/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({ things }, target, dumped) {
-    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
-    const wanted = ofKind(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-        .map(pod => endpointOf(pod, families));
-    const found = (dumped.configs ?? [])
-        .map(config => config.endpoint_config)
-        .filter(config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`)
-        .flatMap(config => config?.endpoints ?? [])
-        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
-        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
-        .map(({ socket_address }) => socket_address?.address)
-        .join('+'));
-    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    const observed = found.join(', ') || 'none';
-    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-        reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
-    });
-}
-const endpointOf = ({ status }, families) => (status.podIPs ?? [])
-    .map(({ ip }) => ip)
-    .filter(ip => families.includes(addressFamily(ip)))
-    .join('+');
-
-;// CONCATENATED MODULE: ./src/checks/runner.ts
-
-const commands = {
-    docker: ['docker', 'info', '--format', '{{json .}}'],
-    kernel: ['sysctl', '-n', 'net.ipv6.conf.all.disable_ipv6'],
-    watches: ['sysctl', '-n', 'fs.inotify.max_user_watches'],
-    instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
-};
-// Below these, kind's nodes fail in odd ways. Measured: 27 instances and 257 watches of a control plane, 14 and 133 of a
-// worker, so that the kernel's defaults do for a few nodes; all users of one number on the machine share them
-const leastWatches = (nodes) => Math.max(8192, 2048 * nodes);
-const leastInstances = (nodes) => Math.max(128, 32 * nodes);
-// a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
-const leastMemory = 3;
-const leastDisk = 4;
-const gibibyte = 1024 ** 3;
-const ids = {
-    docker: 'runner/docker/answers',
-    memory: 'runner/docker/memory',
-    disk: 'runner/docker/disk',
-    ipv6: 'runner/kernel/ipv6',
-    inotify: 'runner/inotify/limits'
-};
-/** The machine that the cluster will run on. */
-const runner = {
-    layer: 'runner',
-    blame: {
-        class: 'infrastructure',
-        hint: 'The machine lacks something that kind needs.',
-        headline: family => `The runner is not fit for ${family || 'dual-stack'}`
-    },
-    rows: [
-        row('runner', ids.docker, 'Docker answers', 'a server version', {
-            blame: {
-                hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
-                headline: 'Docker does not answer'
-            }
-        }),
-        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
-            blame: {
-                hint: 'Take a larger runner, or give Docker more memory.',
-                headline: 'Docker has too little memory'
-            }
-        }),
-        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
-            blame: {
-                hint: 'Make room where Docker keeps its data (`docker system df`).',
-                headline: 'Docker has too little disk'
-            }
-        }),
-        row('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
-            family: 'ipv6',
-            blame: {
-                hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
-                headline: 'The runner’s kernel has no IPv6'
-            }
-        }),
-        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
-            blame: {
-                hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
-                headline: 'The runner’s inotify limits are too low'
-            }
-        })
-    ],
-    look: async ({ sh, tell, nodes }) => {
-        const [docker, kernel, watches, instances] = await Promise.all([
-            sh(commands.docker, { seconds: 20 }),
-            sh(commands.kernel, { seconds: 5 }),
-            sh(commands.watches, { seconds: 5 }),
-            sh(commands.instances, { seconds: 5 })
-        ]);
-        const info = readInfo(docker.stdout);
-        const said = info.ServerVersion
-            ? `version ${info.ServerVersion}`
-            : `no answer: ${docker.stderr.trim()}`;
-        tell(ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
-        if (info.ServerVersion) {
-            tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
-            const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
-            const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
-            tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
-        }
-        const unasked = kernel.code === 127
-            ? 'there is no sysctl on PATH to ask'
-            : [kernel, watches, instances].some(({ late }) => late)
-                ? 'sysctl did not answer in time' // which says nothing of what it was asked
-                : null;
-        if (unasked !== null) {
-            for (const id of [ids.ipv6, ids.inotify])
-                tell(id, skip(unasked));
-            return;
-        }
-        // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
-        // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
-        tell(ids.ipv6, runner_judge(kernel.code !== 0
-            ? 'not in the kernel'
-            : kernel.stdout.trim() === '0'
-                ? 'enabled'
-                : 'in the kernel, off by default', kernel.code === 0, commands.kernel.join(' ')));
-        const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
-        const enough = w >= leastWatches(nodes) && i >= leastInstances(nodes);
-        const limits = `${w} watches, ${i} instances`;
-        tell(ids.inotify, {
-            ...runner_judge(limits, enough, 'sysctl fs.inotify'),
-            reason: enough
-                ? null
-                : `${limits}; ${nodes} node${nodes === 1 ? ' needs' : 's need'} ${leastWatches(nodes)} and ${leastInstances(nodes)}`
-        });
-    }
-};
-/** Docker's client prints what it knows of itself even when no server answers. */
-function readInfo(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return {};
-    }
-}
-const runner_judge = (observed, passed, reproduce) => ({
-    observed,
-    verdict: passed ? 'passed' : 'failed',
-    reason: passed ? null : observed,
-    reproduce
-});
-const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`, Number.isNaN(found) || found >= least, reproduce);
-
-;// CONCATENATED MODULE: ./src/checks/service.ts
-
-
-const service_to = (namespace) => ({ to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-const policies = [
-    {
-        target: 'dual-stack',
-        policy: 'RequireDualStack',
-        title: "As documented, the Service's ipFamilyPolicy is"
-    },
-    { target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" },
-    { target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" }
-];
-const service_families = { 'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6' };
-/** The samples' Services as the API server has them. */
-const service_service = {
-    layer: 'service',
-    blame: {
-        class: 'connectivity',
-        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
-        headline: family => `Services do not have ${family || 'the IP families'} as they should`
-    },
-    rows: [
-        ...policies.map(({ target, policy, title }) => row('service', `service/${target}/policy`, `${title} ${policy}`, policy, service_to(target))),
-        ...Object.entries(service_families).map(([target, expected]) => row('service', `service/${target}/families`, 'ClusterIPs of exactly its families', expected, service_to(target)))
-    ],
-    look: async ({ things, tell }, asked) => {
-        for (const { id, target, expected } of asked) {
-            const found = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-            const observed = found
-                ? id.endsWith('/policy')
-                    ? policyOf(found)
-                    : familiesOf(found)
-                : 'no such Service';
-            tell(id, compare(expected, observed, {
-                reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
-            }));
-        }
-    }
-};
-const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
-const familiesOf = ({ spec }) => (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';
-
-;// CONCATENATED MODULE: ./src/checks/uninstall.ts
-
-
-
-
-const uninstall_id = 'uninstall/istio/namespace';
-const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
-const kinds = 'deployments,pods,services,serviceaccounts';
-/** How long the namespace may take to be empty once the resource is gone, in seconds. */
-const uninstall_patience = 60;
-/** Only on request, and last: nothing works afterwards. */
-const uninstall = {
-    layer: 'uninstall',
-    blame: {
-        class: 'operator',
-        hint: "See the operator's log for what it could not delete.",
-        headline: () => 'Istio does not uninstall cleanly'
-    },
-    rows: [
-        row('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
-            to: { kind: 'Istio', namespace: '', name: 'default' }
-        })
-    ],
-    look: async ({ sh, work, tell }) => {
-        const { code, stderr } = await sh(deletion, { seconds: 90 });
-        const end = work.clock() + uninstall_patience;
-        const left = await (0,wait/* until */.T)(work, async () => {
-            const things = await get(sh, kinds, '-n', istioNamespace);
-            // Kubernetes' own
-            const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
-            return left.length === 0 || code !== 0 || work.clock() > end
-                ? { is: 'done', value: left }
-                : { is: 'waiting', for: `${left.length} objects to go` };
-        }, { every: 1 });
-        const names = left.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ');
-        tell(uninstall_id, compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
-            reproduce: deletion.join(' ')
-        }));
-    }
-};
-
-;// CONCATENATED MODULE: ./src/checks/workload.ts
-
-
-
-const targetOf = ({ namespace, app }) => namespace === plainNamespace ? `${namespace}-${app}` : namespace;
-const workload_to = ({ namespace, app }) => ({
-    to: { kind: 'Deployment', namespace, name: app }
-});
-const notInjected = {
-    hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
-    headline: 'Pods have no sidecar: their namespace lacks the injection label'
-};
-const injected = {
-    hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
-    headline: 'Pods have a sidecar that must have none'
-};
-/** The pods of the samples. */
-const workload = {
-    layer: 'workload',
-    blame: {
-        class: 'istio',
-        hint: 'See the pods and their events in diagnostics/.',
-        headline: family => `The sample pods are not ready${family && ` with ${family}`}`
-    },
-    rows: workloads.flatMap(place => [
-        row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-        row('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
-            ...workload_to(place),
-            blame: {
-                class: 'infrastructure',
-                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
-                headline: 'Pods do not have an address of each family'
-            }
-        }),
-        row('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === plainNamespace ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === plainNamespace ? injected : notInjected })
-    ]),
-    look: async ({ things, tell }, asked) => {
-        for (const { id, to, expected } of asked) {
-            const pods = ofKind(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
-            const observe = id.endsWith('/ready')
-                ? readiness
-                : id.endsWith('/sidecar')
-                    ? sidecar
-                    : addresses;
-            const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
-            tell(id, compare(expected, observed, {
-                reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
-            }));
-        }
-    }
-};
-const readiness = (pod) => (isReady(pod) ? 'Ready' : pod.status.phase);
-const addresses = ({ status }) => (status.podIPs ?? [])
-    .map(({ ip }) => addressFamily(ip))
-    .sort()
-    .join(', ') || 'none';
-/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
-function sidecar({ spec }) {
-    const restarted = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
-    return ([...restarted, ...spec.containers].find(({ name }) => name === 'istio-proxy')?.name ?? 'none');
-}
-
-;// CONCATENATED MODULE: ./src/checks/catalogue.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Made before the cluster is; a failure ends the run. */
-const preflights = [runner, network];
-/** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
-const standing = [
-    { checks: node, needs: ['cluster', 'api'], fatal: true },
-    { checks: operator, needs: ['uncordon'], fatal: false }
-];
-/** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
-const meshChecks = [
-    { checks: workload, after: [] },
-    { checks: service_service, after: [] },
-    { checks: endpoints, after: [] },
-    { checks: echo_echo, after: [] },
-    { checks: controlPlane, after: ['mesh', 'check echo'] }, // what the documentation asks is answered first
-    { checks: dns, after: ['check echo'] },
-    { checks: cluster, after: ['check echo'] },
-    { checks: proxy, after: ['check echo'] },
-    { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
-    { checks: path, after: ['check mtls'] },
-    {
-        checks: failover,
-        after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
-    },
-    { checks: uninstall, after: ['check failover'] }
-];
-const catalogue_all = [
-    ...preflights,
-    ...standing.map(({ checks }) => checks),
-    ...meshChecks.map(({ checks }) => checks)
-];
-/** Every check, from the ground up. */
-const catalogue = catalogue_all
-    .flatMap(({ rows, grid }) => rows.map(row => ({ ...row, ...(grid && { grid }) })))
-    .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
-/** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
-function rowsOf(pattern) {
-    const asked = ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
-    const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
-    return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
-}
-/** What is told when a layer does not hold. */
-const blames = Object.fromEntries(catalogue_all.map(({ layer, blame }) => [layer, blame]));
-/** What these checks need in the cluster beside the documentation's samples. */
-const samplesOf = (rows) => catalogue_all
-    .filter(({ layer }) => rows.some(row => row.layer === layer))
-    .flatMap(({ samples = [] }) => samples);
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
 var readers = __nccwpck_require__(8961);
-;// CONCATENATED MODULE: ./src/inputs/inputs.ts
+;// CONCATENATED MODULE: ./src/inputs/report.ts
 
 
 
@@ -35311,513 +34937,1380 @@ var readers = __nccwpck_require__(8961);
 
 
 
-const clusterName = (0,readers/* matching */.wC)(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes');
-/** A name that no other run on this Docker host has. */
-const nameOfItsOwn = () => `istio-ds-${(0,external_node_crypto_.randomBytes)(4).toString('hex')}`;
-/** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
-const inputs_readers = {
-    'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
-    'kubernetes-version': (0,readers.or)(null, readers/* kubernetesRelease */.u9),
-    'node-image': (0,readers.or)(null, readers/* image */.Sl),
-    'kind-config': (0,readers.or)(null, readers/* yamlOrFile */.t2),
-    'ip-families': readers/* families */.TJ,
-    'kind-version': (0,readers.or)(pins/* tools */.Yl.kind.version, readers/* toolVersion */.fX),
-    'kubectl-version': (0,readers.or)(pins/* tools */.Yl.kubectl.version, readers/* toolVersion */.fX),
-    'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
-    'operator-version': (0,readers.or)(pins/* operatorVersion */.bI, readers/* release */._r),
-    'operator-chart': (0,readers.or)(null, readers/* fileOrUrl */.Vl),
-    'operator-image': (0,readers.or)(null, readers/* image */.Sl),
-    'operator-values': (0,readers.or)(null, readers/* yaml */.oQ),
-    'istio-version': (0,readers.or)(null, readers/* istioRelease */.IL),
-    'istio-values': (0,readers.or)(null, readers/* yaml */.oQ),
-    'istio-cni': (0,readers/* oneOf */.yL)('auto', 'true', 'false'),
-    samples: (0,readers.or)(null, readers/* fileOrUrl */.Vl),
-    'echo-image': (0,readers.or)(null, readers/* image */.Sl),
-    'client-image': (0,readers.or)(null, readers/* image */.Sl),
-    checks: (0,readers.or)(null, readers/* pattern */.T1),
-    retries: readers/* count */.U9,
-    'check-timeout': readers/* duration */.p0,
-    'fail-on-flaky': readers/* boolean */.zM,
-    'injection-label': (0,readers/* matching */.wC)(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
-    timeout: readers/* duration */.p0,
-    cleanup: (0,readers/* oneOf */.yL)('always', 'on-success', 'never'),
-    diagnostics: (0,readers/* oneOf */.yL)('on-failure', 'always', 'never'),
-    'results-dir': (0,readers.or)(null, readers/* resultsDir */.o1),
-    mirror: (0,readers.or)(null, readers/* httpUrl */.q3),
-    'dry-run': readers/* boolean */.zM
+/** How each input of report/action.yml is read; a test holds the two together. */
+const report_readers = {
+    directory: readers/* inWorkspace */.ve,
+    matrix: (0,readers.or)([], plannedCells),
+    previous: (0,readers.or)(null, readers/* inWorkspace */.ve),
+    'fail-on': classes,
+    'results-dir': (0,readers.or)(null, readers/* resultsDir */.o1)
 };
-/** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
-const defaults = {
-    'ip-families': 'ipv4,ipv6',
-    'istio-cni': 'auto',
-    retries: '1',
-    'check-timeout': '3s',
-    'fail-on-flaky': 'false',
-    'injection-label': 'istio-injection=enabled',
-    timeout: '15m',
-    cleanup: 'always',
-    diagnostics: 'on-failure',
-    'dry-run': 'false'
+const reportDefaults = {
+    directory: 'cells',
+    'fail-on': 'all'
 };
-const inputNames = Object.keys(inputs_readers);
-/** Reads every input. Throws one Fault of class `input` that names every bad one. */
-function readInputs() {
+const reportInputNames = Object.keys(report_readers);
+/** Reads every input of the report action. Throws one Fault of class `input` that names every bad one. */
+function readReportInputs() {
     const problems = [];
     const inputs = {};
-    for (const name of inputNames) {
-        const value = given(name);
+    for (const name of reportInputNames) {
+        const value = core/* getInput */.V4(name) || (reportDefaults[name] ?? '');
         try {
-            inputs[name] = inputs_readers[name](value);
+            inputs[name] = report_readers[name](value);
         }
         catch (error) {
-            const accepted = error instanceof Error ? error.message : String(error);
-            const found = name.endsWith('-values') ? `${value.length} characters` : (0,log/* redact */.E$)((0,readers/* quoted */.TL)(value));
-            problems.push(`${name}: found ${found}; ${accepted}`);
+            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${error.message}`);
         }
     }
+    if (problems.length === 0)
+        problems.push(...together(inputs));
     if (problems.length > 0)
-        throw (0,base_fault/* badInput */.AN)(problems.join('\n'));
+        throw (0,fault/* badInput */.AN)(problems.join('\n'));
     return inputs;
 }
-/** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
-function readResultsDir() {
+/** What is wrong with inputs beside each other. */
+function together(inputs) {
+    const { directory, matrix, 'results-dir': results } = inputs;
+    const there = isDirectory(directory);
+    return [
+        ...(there || matrix.length > 0
+            ? []
+            : [
+                `directory: found ${(0,readers/* quoted */.TL)(directory)}; accepted is a directory that exists, or one that is missing beside a \`matrix\``
+            ]),
+        ...(results !== null && [directory, inputs.previous].some(one => one && isWithin(results, one))
+            ? [
+                `results-dir: found ${(0,readers/* quoted */.TL)(results)}; accepted is one outside \`directory\` and \`previous\``
+            ]
+            : [])
+    ];
+}
+const isDirectory = (file) => external_node_fs_.statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
+const isWithin = (file, directory) => `${file}${external_node_path_.sep}`.startsWith(`${directory}${external_node_path_.sep}`);
+/** GitHub allows 256 jobs in a matrix; several matrices may be merged. */
+const mostPlanned = 4096;
+function plannedCells(value) {
+    const accepted = new Error('accepted is the JSON of a matrix, `{"include": [{"istio-version": "1.30", …}, …]}`');
+    let parsed;
     try {
-        return inputs_readers['results-dir'](given('results-dir'));
+        parsed = JSON.parse(value);
     }
     catch {
-        return null;
+        throw accepted;
     }
-}
-/** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
-function givenInputs() {
-    const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
-    return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
-}
-const given = (name) => core/* getInput */.V4(name) || (defaults[name] ?? '');
-function shown(name, value) {
-    if (name.endsWith('-values') || (name === 'kind-config' && !external_node_fs_.existsSync((0,readers/* inWorkspace */.ve)(value))))
-        return `sha256:${(0,external_node_crypto_.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
-    if (!URL.canParse(value) || !value.includes('//'))
-        return value;
-    const url = new URL(value);
-    return `${url.protocol}//${url.host}${url.pathname}`;
-}
-
-;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
-
-
-
-/** File → the command whose output it holds. */
-const diagnostics_commands = (node) => ({
-    'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
-    'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
-    'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
-    'describe-pods.txt': ['kubectl', 'describe', 'pods', '-A'],
-    'istio.yaml': [
-        'kubectl',
-        'get',
-        'istios.sailoperator.io,istiorevisions.sailoperator.io',
-        '-o',
-        'yaml'
-    ],
-    'operator.log': [
-        'kubectl',
-        'logs',
-        '-n',
-        'sail-operator',
-        'deployment/sail-operator',
-        '--tail=2000'
-    ],
-    'istiod.log': ['kubectl', 'logs', '-n', 'istio-system', '-l', 'app=istiod', '--tail=2000'],
-    ...Object.fromEntries(['sleep', 'dual-stack', 'ipv4', 'ipv6'].map(namespace => [
-        `proxies/${namespace}.log`,
-        [
-            'kubectl',
-            'logs',
-            '-n',
-            namespace,
-            '-l',
-            'app in (sleep,tcp-echo)',
-            '-c',
-            'istio-proxy',
-            '--tail=1000'
-        ]
-    ])),
-    'envoy-client.json': [
-        ...['kubectl', 'exec', '-n', 'sleep', 'deployment/sleep', '-c', 'istio-proxy', '--'],
-        ...['pilot-agent', 'request', 'GET', 'config_dump?include_eds']
-    ],
-    'node/addresses.txt': ['docker', 'exec', node, 'ip', 'address'],
-    'node/routes.txt': ['docker', 'exec', node, 'ip', 'route'],
-    'node/routes6.txt': ['docker', 'exec', node, 'ip', '-6', 'route'],
-    'node/iptables.txt': ['docker', 'exec', node, 'iptables-save'],
-    'node/ip6tables.txt': ['docker', 'exec', node, 'ip6tables-save'],
-    'node/kubelet.log': [
-        'docker',
-        'exec',
-        node,
-        'journalctl',
-        '--unit',
-        'kubelet',
-        '--no-pager',
-        '--lines',
-        '500'
-    ]
-});
-/** Each file, in characters. */
-const cap = 400_000;
-/** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
-async function collectDiagnostics(plan, directory, seconds, sh) {
-    const [node = ''] = plan.cluster.nodes;
-    await Promise.all(Object.entries(diagnostics_commands(node)).map(async ([name, command]) => {
-        const { code, stdout, stderr } = await sh(command, { seconds });
-        const text = code === 0 ? stdout : `${stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
-        const file = external_node_path_.join(directory, name);
-        await promises_.mkdir(external_node_path_.dirname(file), { recursive: true, mode: 0o700 });
-        await promises_.writeFile(file, (0,log/* redact */.E$)(text).slice(-cap), { mode: 0o600 });
-    }));
-}
-
-;// CONCATENATED MODULE: ./src/phases/images.ts
-
-
-
-/** Where a node sees `imagesIn(plan)`, read-only. */
-const imagesInNode = '/mnt/dual-stack-images';
-/** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
-const imagesIn = (directory) => external_node_path_.join(directory, 'images');
-/** Those of these images that the local Docker has. */
-async function findLocal(images, sh) {
-    const found = await Promise.all(images.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
-    return new Set(images.filter((_, at) => found[at]?.code === 0));
-}
-const saveCommand = (images, file) => [
-    ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
-];
-/** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
-const usualSnapshotter = 'overlayfs';
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
-// unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
-const importCommand = (node, from = '-', snapshotter = usualSnapshotter) => [
-    ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
-    ...['ctr', '--namespace=k8s.io', 'images', 'import'],
-    ...[snapshotter === usualSnapshotter ? `--snapshotter=${snapshotter}` : '--no-unpack', from]
-];
-/** The snapshotter that the nodes' containerd is configured with: kind's nodes choose it when they start. */
-async function findSnapshotter(node, sh) {
-    const { stdout } = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
-        seconds: 30
+    const include = parsed?.include;
+    if (!Array.isArray(include) || include.length > mostPlanned)
+        throw accepted;
+    return include.map(one => {
+        if (typeof one !== 'object' || one === null || Array.isArray(one))
+            throw accepted;
+        const entries = Object.entries(one).filter(([, value]) => typeof value !== 'object');
+        if (entries.length === 0)
+            throw accepted;
+        return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]));
     });
-    const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
-    return found ?? usualSnapshotter;
 }
-// detached: where the registry does not answer, it is the kubelet that says so
-const pullCommand = (node, image) => [
-    ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
-];
-/** Writes local images to an archive, each layer once. */
-async function saveImages(images, file, sh) {
-    if (images.length === 0)
-        return;
-    const command = saveCommand(images, file);
-    const { code, stderr } = await sh(command, { seconds: 600 });
-    if (code !== 0)
-        throw lost(images, 'be saved', stderr, command);
+function classes(value) {
+    const leaveOut = value.startsWith('!');
+    const names = value.replace(/^!/, '').split(',');
+    if (value === 'all')
+        return [...cellClasses];
+    if (value === 'none')
+        return [];
+    const known = cellClasses;
+    const strange = names.map(name => name.trim()).find(name => !known.includes(name));
+    if (strange !== undefined)
+        throw new Error(`accepted is \`all\`, \`none\`, or of ${cellClasses.join(', ')} those that fail the step, with commas between; after a \`!\`, those that do not`);
+    const named = names.map(name => name.trim());
+    return cellClasses.filter(one => named.includes(one) !== leaveOut);
 }
-/** Has every node import the archive of these images, and deletes it. */
-async function importImages(images, file, nodes, snapshotter, sh) {
-    if (images.length === 0)
-        return;
-    await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
-    await promises_.rm(file, { force: true });
+
+// EXTERNAL MODULE: ./src/base/group.ts
+var group = __nccwpck_require__(7642);
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ./src/inputs/inputs.ts
+var inputs = __nccwpck_require__(8028);
+// EXTERNAL MODULE: ./src/results/results.ts
+var results_results = __nccwpck_require__(9820);
+// EXTERNAL MODULE: ./src/reports/findings.ts
+var findings = __nccwpck_require__(4897);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
+;// CONCATENATED MODULE: ./src/reports/merged-cells.ts
+
+
+
+
+
+
+/** Every cell, planned or found, the newest Istio first. */
+function cellsOf(found, planned, failOn) {
+    const { pairs, rest } = matched(found, planned.map(byInputs));
+    const cells = [
+        ...pairs.map(([plan, one]) => (one === null ? missingCell(plan) : cellOf(one, plan))),
+        ...rest.map(one => cellOf(one, {}))
+    ].map(cell => ({ ...cell, counts: cell.class !== null && failOn.includes(cell.class) }));
+    return named(cells.sort(byVersions));
 }
-async function importInto(node, file, images, snapshotter, sh) {
-    const inNode = external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file));
-    const mounted = importCommand(node, inNode, snapshotter);
-    const { code, stderr } = await sh(mounted, { seconds: 600 });
-    if (code === 0)
-        return;
-    const output = /no such file|permission denied/i.test(stderr)
-        ? await sh(['cat', file], { into: importCommand(node, '-', snapshotter), seconds: 600 }) // the engine is on another machine, or maps users
-        : null;
-    if (output?.code === 0)
-        return;
-    throw lost(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);
+// ---- What belongs to what ----
+/** Each planned cell with what was found of it, and what belongs to none. */
+function matched(found, planned) {
+    const left = new Set(found.toSorted(byStart));
+    const find = finder([...left]);
+    const pairs = planned.toSorted(byPrecision).map((plan) => {
+        const own = find(plan).filter(one => left.has(one));
+        const taken = own.find(({ results }) => results !== null) ?? own[0] ?? null;
+        for (const one of own)
+            if (one === taken || isEarlierAttempt(one, taken))
+                left.delete(one);
+        return [plan, taken];
+    });
+    return { pairs, rest: [...left] };
 }
 /**
- * Has every node pull images before there is a pod that asks for them: the kubelet finds it done, or under way.
- * Where the registry is as near as the local Docker this takes half the time of an archive (measured: 3 s instead of 8);
- * but what the local Docker has is what is asked for, and may be nowhere else.
+ * Finds what belongs to a planned cell: by the inputs that it was run with; what tells none of
+ * them, by the name that its directory ends with. One index for each set of inputs, so that a
+ * thousand cells are not compared with a thousand.
  */
-async function pullImages(images, nodes, sh) {
-    await Promise.all(nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), { seconds: 30 }))));
-}
-const lost = (images, what, said, command) => new base_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
-    class: 'infrastructure',
-    layer: 'node',
-    hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
-    reproduce: command.join(' ')
-});
-
-;// CONCATENATED MODULE: ./src/plan/environment.ts
-
-
-/** Never asked through a proxy: the node itself, from inside it. kind adds its nodes, its subnets and `.svc`, and forgets this. */
-const noProxyAtAll = ['localhost', '127.0.0.1', '::1'];
-/** Throws a Fault of class `input` for what kind would half use. */
-function refuseEnvironment(env) {
-    const provider = env.KIND_EXPERIMENTAL_PROVIDER ?? '';
-    if (provider !== '' && provider !== 'docker')
-        throw (0,base_fault/* badInput */.AN)(`KIND_EXPERIMENTAL_PROVIDER: found "${provider}" in the environment; accepted is \`docker\`, or none: images, nodes and checks go by Docker`);
-}
-/**
- * What our programs get instead; undefined: nothing. Helm is our own, with no plugins, context, driver or namespace of the
- * user's; kubectl takes nobody's preferences; the node is not asked through a proxy. `dockerConfig` is the text of Docker's
- * config.json, whose proxies kind and Docker hand to containers too.
- */
-function ownEnvironment(env, dockerConfig, directory) {
-    const helm = Object.keys(env).filter(name => name.startsWith('HELM_'));
-    return {
-        ...Object.fromEntries(helm.map(name => [name, undefined])),
-        ...Object.fromEntries(['CACHE', 'CONFIG', 'DATA'].map(kind => [`HELM_${kind}_HOME`, external_node_path_.join(directory, 'helm')])),
-        KUBECACHEDIR: external_node_path_.join(directory, 'kubectl'),
-        KUBERC: 'off',
-        ...noProxy(env, dockerConfig)
+function finder(found) {
+    const told = new Set(found.flatMap(({ results }) => Object.keys(results?.inputs ?? {})));
+    const unread = found.filter(({ results }) => results === null);
+    const indices = new Map();
+    return ({ name = '', ...plan }) => {
+        const byName = (all) => name === '' ? [] : all.filter(one => `-${one.directory}`.endsWith(`-${name}`));
+        const keys = Object.keys(plan).filter(key => told.has(key) || isInput(key));
+        if (keys.length === 0)
+            return byName(found);
+        const index = indices.get(keys.join()) ??
+            (0,group/* groupBy */.$)(found, ({ results }) => results && valuesOf(keys, key => given(results, key)));
+        indices.set(keys.join(), index);
+        return [...(index.get(valuesOf(keys, key => plan[key] ?? '')) ?? []), ...byName(unread)];
     };
 }
-/** Sets what has a value, and removes what has none. */
-function takeEnvironment(changes) {
-    for (const [name, value] of Object.entries(changes))
-        if (value === undefined)
-            delete process.env[name];
-        else
-            process.env[name] = value;
+const valuesOf = (keys, value) => JSON.stringify(keys.map(key => bare(value(key))));
+/** What says more of its cell chooses first: `very-old` ends with `old`, too. */
+const byPrecision = (one, other) => Object.keys(other).length - Object.keys(one).length ||
+    (other.name ?? '').length - (one.name ?? '').length;
+/** A job that was run again leaves two results; any other second one is a cell of its own. */
+function isEarlierAttempt(one, taken) {
+    const [run, last] = [one.results?.run, taken?.results?.run];
+    return Boolean(run?.id && run.id === last?.id && Number(run.attempt) < Number(last.attempt));
 }
-function noProxy(env, dockerConfig) {
-    const of = (name) => env[name] || env[name.toLowerCase()] || '';
-    const docker = dockerProxies(dockerConfig);
-    const used = [of('HTTP_PROXY'), of('HTTPS_PROXY'), ...docker.map(({ proxy }) => proxy)];
-    if (!used.some(Boolean))
-        return {};
-    const given = [of('NO_PROXY'), ...docker.map(({ except }) => except)].flatMap(list => list.split(',').map(name => name.trim()));
-    const all = [...new Set([...given, ...noProxyAtAll])].filter(Boolean).join(',');
-    return { NO_PROXY: all, no_proxy: all };
+const byStart = (one, other) => (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
+    one.directory.localeCompare(other.directory);
+/** The matrix action's short words for two inputs. Its operator is the same in all cells, and may come from a chart. */
+const shortWords = new Map([
+    ['istio', 'istio-version'],
+    ['kubernetes', 'kubernetes-version']
+]);
+const byInputs = (plan) => Object.fromEntries(Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value]));
+/** What decides a cell; more of them may be in a matrix. */
+const isInput = (key) => [
+    'istio-version',
+    'kubernetes-version',
+    'node-image',
+    'operator-version',
+    'dataplane-mode'
+].includes(key) || Object.hasOwn(inputs/* defaults */.NT, key);
+/** What was given, or the default of what was not. */
+const given = (results, key) => (Object.hasOwn(results.inputs, key) ? results.inputs[key] : standard(key)) ?? '';
+const standard = (key) => key === 'dataplane-mode' ? 'sidecar' : inputs/* defaults */.NT[key];
+const bare = (version) => version.trim().replace(/^v(?=\d)/, '');
+// ---- One cell ----
+const nothing = {
+    name: '',
+    outcome: 'missing',
+    class: 'missing',
+    layer: null,
+    check: null,
+    message: '',
+    hint: '',
+    reproduce: null,
+    counts: false,
+    families: { ipv4: null, ipv6: null },
+    layers: {},
+    seconds: null,
+    rehearsal: false,
+    change: null,
+    results: null
+};
+const missingCell = (plan) => ({
+    ...nothing,
+    ...dimensions(plan, null),
+    directory: null,
+    message: 'The matrix has this cell, and there are no results of it.',
+    hint: 'Look at its job: it was cancelled, or ended before the results were uploaded (upload them with `if: always()`).'
+});
+function cellOf({ directory, results, problem }, plan) {
+    const cell = { ...nothing, ...dimensions(plan, results), directory };
+    if (results === null)
+        return {
+            ...cell,
+            message: `${(0,words/* line */.n8)(directory, 100) || 'results.json'} cannot be read: ${(0,words/* line */.n8)(problem)}.`,
+            hint: 'Use the same release of this Action in the cells and in the report.'
+        };
+    const failed = results.checks.filter(check => check.verdict === 'failed');
+    if (results.result === 'passed' && (failed.length > 0 || results.failure !== null))
+        return {
+            ...cell,
+            message: `${(0,words/* line */.n8)(directory, 100) || 'results.json'} contradicts itself: it says passed, with ${(0,words/* count */.U9)(failed.length, 'failed check')}.`,
+            hint: 'The file was changed after the run.'
+        };
+    return { ...cell, ...whatFailed(results), ...reached(results), outcome: results.result, results };
 }
-/** The proxies of Docker's config.json; none where there is no such file. */
-function dockerProxies(text) {
+function whatFailed({ result, failure }) {
+    if (result === 'passed')
+        return { class: null };
+    return {
+        class: failure?.class ?? 'internal',
+        layer: failure?.layer ?? null,
+        check: failure?.check ?? null,
+        message: failure?.message ?? 'The results do not tell what failed.',
+        hint: failure?.hint ?? '',
+        reproduce: failure?.reproduce ?? null
+    };
+}
+const reached = (results) => ({
+    families: { ipv4: familyResult(results, 'ipv4'), ipv6: familyResult(results, 'ipv6') },
+    layers: layerResults(results),
+    seconds: results.seconds,
+    rehearsal: results.rehearsal !== null
+});
+/** A version is taken only when it is one: names go into outputs, and what is found there may be run. */
+const version = (found) => {
+    const [, number] = /(?:^|[v:])(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-[0-9A-Za-z.-]{1,40})?)(?:$|@)/.exec(found ?? '') ?? [];
+    return number ?? null;
+};
+/** What sets a cell apart from the others: what was found, else what was asked for, else what was planned. */
+function dimensions(plan, results) {
+    const of = (name, ...keys) => {
+        const { found, asked } = results?.versions[name] ?? {};
+        return [found, asked, ...keys.map(key => plan[key])].map(version).find(Boolean) ?? null;
+    };
+    const order = results?.cluster?.ipFamilies.join() ??
+        plan['ip-families'] ??
+        (results ? given(results, 'ip-families') : '');
+    const mode = plan['dataplane-mode'] ?? (results ? given(results, 'dataplane-mode') : 'sidecar');
+    return {
+        istio: of('istio', 'istio-version'),
+        kubernetes: of('kubernetes', 'kubernetes-version', 'node-image'),
+        operator: of('operator', 'operator-version', 'operator'),
+        ipFamilies: (order === 'ipv6,ipv4' ? ['ipv6', 'ipv4'] : ['ipv4', 'ipv6']),
+        dataplane: mode === 'ambient' ? 'ambient' : 'sidecar'
+    };
+}
+// ---- Families and layers ----
+/** Null where the run did not come to what has to do with the family. */
+function familyResult(results, family) {
+    const checks = results.checks.filter(check => check.family === family && check.verdict !== 'skipped');
+    const byId = new Map(results.checks.map(check => [check.id, check]));
+    const cause = (check) => byId.get(check.because ?? '') ?? check;
+    // Without IPv6 nothing takes over when IPv4 is cut: that is IPv6's fault.
+    const [first] = checks
+        .filter(check => check.verdict === 'failed')
+        .map(cause)
+        .filter(check => check.family === family || check.family === null);
+    if (first)
+        return { state: 'failed', layer: first.layer };
+    if (!checks.some(({ layer }) => results_results/* layers */.ZF.indexOf(layer) >= results_results/* layers */.ZF.indexOf('service')))
+        return null;
+    const proven = checks.some(check => check.layer === 'path' && (0,results_results/* holds */.v9)(check));
+    return { state: proven ? 'proven' : 'unproven', layer: null };
+}
+function layerResults(results) {
+    const own = new Set((0,findings/* failures */.e9)(results).own);
+    const broken = (0,findings/* brokenCheck */.IH)(results)?.layer ?? results.failure?.layer;
+    const byLayer = [...(0,group/* groupBy */.$)(results.checks, check => check.layer)].map(([layer, checks]) => [layer, layerResult(checks, own)]);
+    const found = Object.fromEntries(byLayer);
+    if (broken && found[broken]?.state !== 'failed' && results.result !== 'passed')
+        found[broken] = { state: 'failed', family: null };
+    return found;
+}
+function layerResult(checks, own) {
+    const state = (0,findings/* worst */.QZ)(checks);
+    const causes = checks.filter(check => own.has(check));
+    const families = new Set(causes.map(check => check.family));
+    const [family = null] = families.size === 1 ? families : [];
+    return { state: state === 'failed' && causes.length === 0 ? 'follows' : state, family };
+}
+// ---- Order and names ----
+/** Newest versions first; a minor stands where its .0 would; what is not known comes last. */
+function byVersions(one, other) {
+    return (newest(one.istio, other.istio) ||
+        newest(one.kubernetes, other.kubernetes) ||
+        newest(one.operator, other.operator) ||
+        one.ipFamilies.join().localeCompare(other.ipFamilies.join()) ||
+        other.dataplane.localeCompare(one.dataplane) ||
+        (one.directory ?? '').localeCompare(other.directory ?? ''));
+}
+function newest(one, other) {
+    const [first, second] = [one, other].map(text => (0,semver.valid)(/^\d+\.\d+$/.test(text ?? '') ? `${text}.0` : text));
+    if (first && second)
+        return (0,semver.rcompare)(first, second);
+    return Number(!first) - Number(!second);
+}
+const order = ({ ipFamilies: [first = 'ipv4'] }) => `${words/* familyNames */.zO[first]} first`;
+/** The name by versions; of two alike, with the operator's too, and then with the directory's. */
+const baseName = ({ istio, kubernetes, ...cell }) => [
+    istio ? `Istio ${istio}` : 'Istio',
+    ...(kubernetes ? [`Kubernetes ${kubernetes}`] : []),
+    order({ istio, kubernetes, ...cell }),
+    cell.dataplane
+].join(', ');
+function named(cells) {
+    const longer = [
+        baseName,
+        cell => `${baseName(cell)}, operator ${cell.operator ?? 'unknown'}`,
+        cell => `${baseName(cell)}, ${folder(cell)}`
+    ];
+    const taken = new Set();
+    const alike = longer.map(name => (0,group/* groupBy */.$)(cells, name));
+    return cells.map(cell => {
+        const level = longer.findIndex((name, at) => alike[at]?.get(name(cell))?.length === 1);
+        const name = (longer[level] ?? longer[2] ?? baseName)(cell);
+        let unique = name;
+        for (let number = 2; taken.has(unique); number++)
+            unique = `${name}, ${number}`;
+        taken.add(unique);
+        return { ...cell, name: unique };
+    });
+}
+/** A directory's name as it may stand in an output. */
+const folder = ({ directory }) => directory === null
+    ? 'without results'
+    : (0,words/* line */.n8)(directory, 80).replace(/[^\p{L}\p{N} ._/-]+/gu, '_') || 'results.json';
+
+;// CONCATENATED MODULE: ./src/reports/merged.ts
+
+
+
+function merge(cells, failOn, before, run) {
+    const { pairs, gone } = paired(cells, before ?? []);
+    return {
+        schema: mergedSchema,
+        result: resultOf(cells),
+        failOn,
+        run,
+        cells: cells.map(cell => ({
+            ...cell,
+            change: before === null ? null : changeOf(cell, pairs.get(cell))
+        })),
+        gone: gone.map(({ name }) => name)
+    };
+}
+/** What goes into results.json: the checks stay in the cells' own. */
+const written = ({ cells, ...rest }) => ({
+    ...rest,
+    cells: cells.map(({ results: _, ...cell }) => cell)
+});
+/** A failed check weighs more than what could not be checked. No cell at all proves nothing. */
+function resultOf(cells) {
+    const counted = cells.filter(cell => cell.counts);
+    if (counted.some(({ outcome }) => outcome === 'failed'))
+        return 'failed';
+    if (counted.length > 0 || cells.length === 0)
+        return 'error';
+    return cells.every(({ outcome }) => outcome === 'passed') ? 'passed' : 'tolerated';
+}
+/** How many cells ended how. */
+const counts = (cells) => {
+    const of = (outcome) => cells.filter(cell => cell.outcome === outcome).length;
+    return {
+        cells: cells.length,
+        passed: of('passed'),
+        failed: of('failed'),
+        error: of('error'),
+        missing: of('missing'),
+        tolerated: cells.filter(cell => cell.outcome !== 'passed' && !cell.counts).length
+    };
+};
+// ---- The run before ----
+const changeOf = (cell, before) => {
+    if (before === undefined)
+        return 'new';
+    if ((before.outcome === 'passed') === (cell.outcome === 'passed'))
+        return 'same';
+    return cell.outcome === 'passed' ? 'mended' : 'broke';
+};
+/** By name; then without patch versions, so that a new patch follows the one before; then by directory; then without Kubernetes, which a cell that is missing does not tell. */
+const alike = [
+    cell => cell.name,
+    cell => baseName({ ...cell, istio: minor(cell.istio), kubernetes: minor(cell.kubernetes) }),
+    cell => cell.directory || null,
+    cell => baseName({ ...cell, istio: minor(cell.istio), kubernetes: null })
+];
+const minor = (version) => version?.split('.').slice(0, 2).join('.') ?? null;
+/** Each cell with its own of the run before, where there is exactly one on both sides. */
+function paired(cells, before) {
+    const pairs = new Map();
+    const left = new Set(before);
+    for (const key of alike) {
+        const now = (0,group/* groupBy */.$)(cells.filter(cell => !pairs.has(cell)), key);
+        for (const [value, [old, ...more]] of (0,group/* groupBy */.$)([...left], key)) {
+            const [cell, ...others] = now.get(value) ?? [];
+            if (value === null || !cell || !old || more.length + others.length > 0)
+                continue;
+            pairs.set(cell, old);
+            left.delete(old);
+        }
+    }
+    return { pairs, gone: [...left] };
+}
+/** Those that count first, then what is in most cells. */
+function causes(cells) {
+    const red = cells.filter(cell => cell.outcome !== 'passed');
+    const key = (cell) => JSON.stringify([cell.class, cell.layer, cell.check ?? cell.message]);
+    return [...(0,group/* groupBy */.$)(red, key).values()]
+        .flatMap(([first, ...rest]) => first ? [{ counts: first.counts, cells: [first, ...rest], first }] : [])
+        .sort((one, other) => Number(other.counts) - Number(one.counts) || other.cells.length - one.cells.length);
+}
+
+// EXTERNAL MODULE: ./src/reports/annotations.ts
+var annotations = __nccwpck_require__(6993);
+;// CONCATENATED MODULE: ./src/reports/merged-grid.ts
+
+
+
+const merged_grid_dimensions = [
+    { title: 'Istio', of: cell => cell.istio ?? '' },
+    { title: 'Kubernetes', of: cell => cell.kubernetes ?? '' },
+    { title: 'families', of: order },
+    { title: 'data plane', of: cell => cell.dataplane },
+    { title: 'operator', of: cell => cell.operator ?? '' }
+];
+function mergedGrid({ cells }) {
+    const differing = merged_grid_dimensions.filter(({ title, of }) => title === 'Istio' || merged_grid_valuesOf(cells, of).length > 1);
+    const unique = new Set(cells.map(cell => differing.map(({ of }) => of(cell)).join())).size;
+    const shown = results_results/* layers */.ZF.filter(layer => cells.some(cell => cell.layers[layer]?.state === 'failed'));
+    return {
+        dimensions: unique === cells.length ? differing : [{ title: 'cell', of: cell => cell.name }],
+        layers: shown,
+        others: otherLayers(cells, shown),
+        compared: cells.some(cell => cell.change !== null)
+    };
+}
+/** What the cells have in common: `Kubernetes 1.34.4`, `IPv4 first`. */
+const inCommon = ({ cells }) => merged_grid_dimensions.flatMap(({ title, of }) => {
+    const [value, ...more] = merged_grid_valuesOf(cells, of);
+    if (value === undefined || more.length > 0)
+        return [];
+    return [titled(title, value)];
+});
+/** What is known of one dimension, each once. */
+const merged_grid_valuesOf = (cells, of) => [...new Set(cells.map(of))].filter(value => value !== '');
+/** `Kubernetes 1.34.4`; what is no version says itself what it is. */
+const titled = (title, value) => /^\d/.test(value) ? `${title === 'operator' ? 'Sail Operator' : title} ${value}` : value;
+function otherLayers(cells, shown) {
+    const others = results_results/* layers */.ZF.filter(layer => !shown.includes(layer) && cells.some(cell => isReached(cell.layers[layer]?.state)));
+    if (others.length === 0)
+        return '';
+    const follow = others.filter(layer => cells.some(cell => cell.layers[layer]?.state === 'follows'));
+    const reached = cells.filter(({ layers }) => Object.keys(layers).length > 0).length;
+    const where = reached === cells.length ? 'every cell' : `the ${(0,words/* count */.U9)(reached, 'cell')} with results`;
+    return follow.length === 0
+        ? `${(0,words/* upper */.js)((0,words/* count */.U9)(others.length, shown.length > 0 ? 'other layer' : 'layer'))} ${others.length === 1 ? 'holds' : 'hold'} in ${where} that reached ${others.length === 1 ? 'it' : 'them'}: ${others.join(', ')}.`
+        : `No other layer broke by itself: ${others.join(', ')}; what failed in ${follow.join(', ')} only follows.`;
+}
+const isReached = (state) => state !== undefined && state !== 'skipped';
+function familyField(cell, family) {
+    const found = cell.families[family];
+    if (found === null)
+        return { mark: 'none', says: '' };
+    if (found.state === 'proven')
+        return { mark: 'passed', says: '' };
+    return found.state === 'unproven'
+        ? { mark: 'unproven', says: 'not proven' }
+        : { mark: 'failed', says: found.layer ?? '' };
+}
+function layerField(cell, layer) {
+    const found = cell.layers[layer];
+    if (!found)
+        return { mark: 'none', says: '' };
+    const family = found.family ? words/* familyNames */.zO[found.family] : '';
+    return { mark: found.state, says: found.state === 'failed' ? family : sayings[found.state] };
+}
+const sayings = {
+    passed: '',
+    flaky: 'at a later try',
+    skipped: 'skipped',
+    follows: 'follows'
+};
+/** The verdict on a cell in a few words. */
+function cellSays(cell) {
+    if (cell.outcome === 'passed')
+        return 'passed';
+    if (cell.outcome === 'missing')
+        return cell.directory === null ? 'missing' : 'unreadable';
+    const where = cell.layer ? `${cell.class}, layer ${cell.layer}` : `${cell.class}`;
+    return cell.counts ? where : `${where}; not counted`;
+}
+const changeWords = (cell) => {
+    if (cell.change === 'broke' || cell.change === 'mended' || cell.change === 'new')
+        return cell.change;
+    return cell.outcome === 'passed' ? '' : 'red before';
+};
+/** Rows to show, and rows to fold: a longer grid shows those with trouble. */
+const mostRows = 24;
+function foldCells(cells) {
+    if (cells.length <= mostRows)
+        return { shown: cells, folded: [], title: '' };
+    const quiet = (cell) => cell.outcome === 'passed' && cell.change !== 'mended' && !isFlaky(cell);
+    const folded = cells.filter(quiet);
+    const shown = cells.filter(cell => !quiet(cell));
+    const title = `${(0,words/* count */.U9)(folded.length, shown.length > 0 ? 'more cell' : 'cell')} passed`;
+    return { shown, folded, title };
+}
+const isFlaky = (cell) => Object.values(cell.layers).some(({ state }) => state === 'flaky');
+
+;// CONCATENATED MODULE: ./src/reports/merged-verdict.ts
+
+
+
+const icons = {
+    passed: '✅',
+    tolerated: '⚠️',
+    failed: '❌',
+    error: '❌'
+};
+function mergedHeadline(matrix) {
+    const rehearsed = matrix.cells.filter(cell => cell.rehearsal).length;
+    return {
+        icon: icons[matrix.result],
+        words: merged_verdict_words(matrix),
+        facts: [...inCommon(matrix), ...change(matrix), ...took(matrix)],
+        rehearsal: rehearsed === 0
+            ? null
+            : `Rehearsal: recorded answers in ${ofAll(rehearsed, matrix.cells.length)}, no real cluster.`
+    };
+}
+const ofAll = (some, all) => some === all ? (all === 1 ? 'the one cell' : `all ${all} cells`) : `${some} of ${all} cells`;
+function merged_verdict_words(matrix) {
+    const { cells, result } = matrix;
+    const number = counts(cells);
+    if (cells.length === 0)
+        return 'No cell was found, so nothing is proven';
+    if (result === 'passed')
+        return `Dual-stack works in ${ofAll(cells.length, cells.length)}`;
+    const red = causes(cells).filter(cause => cause.counts === (result !== 'tolerated'));
+    const many = red.reduce((sum, cause) => sum + cause.cells.length, 0);
+    const are = many === 1 ? 'is' : 'are';
+    const aside = number.tolerated ?? 0;
+    const of = result === 'tolerated' ? ', of a class that fail-on leaves out' : '';
+    const said = `${ofAll(many, cells.length)} ${are} red${of}: ${whereRed(red)}`;
+    const more = aside > 0 && result !== 'tolerated' ? `; ${aside} more not counted` : '';
+    return `${(0,words/* upper */.js)(said)}${more}`;
+}
+/** `2 at layer path, 1 missing`. */
+function whereRed(red) {
+    const numbers = new Map();
+    for (const { first, cells } of red) {
+        const where = first.layer ? `at layer ${first.layer}` : plainWords(first.class);
+        numbers.set(where, (numbers.get(where) ?? 0) + cells.length);
+    }
+    const sorted = [...numbers].sort(([, one], [, other]) => other - one);
+    const [only] = sorted;
+    if (only && sorted.length === 1)
+        return only[0];
+    const shown = sorted.slice(0, 4).map(([where, number]) => `${number} ${where}`);
+    return [...shown, ...(sorted.length > 4 ? ['others elsewhere'] : [])].join(', ');
+}
+const plainWords = (found) => found === 'missing' ? 'without results' : `class ${found}`;
+function change({ cells, gone }) {
+    const of = (what) => cells.filter(cell => cell.change === what).length;
+    if (cells.every(cell => cell.change === null))
+        return [];
+    const said = [
+        of('broke') > 0 && `${of('broke')} broke`,
+        of('mended') > 0 && `${of('mended')} mended`,
+        of('new') > 0 && `${of('new')} new`,
+        gone.length > 0 && `${gone.length} gone`
+    ].filter(Boolean);
+    return [`${said.length > 0 ? said.join(', ') : 'nothing changed'} since the run before`];
+}
+function took({ cells }) {
+    const times = cells.flatMap(({ seconds }) => seconds ?? []);
+    const checks = cells.reduce((sum, { results }) => sum + (results?.checks.filter(check => check.verdict !== 'skipped').length ?? 0), 0);
+    if (times.length === 0)
+        return [];
+    return [`${(0,words/* count */.U9)(checks, 'check')}`, `the slowest cell ${(0,words/* duration */.p0)(Math.max(...times))}`];
+}
+
+;// CONCATENATED MODULE: ./src/reports/merged-annotations.ts
+
+
+
+
+/** GitHub shows ten of each level for a step; here that is the most of all. */
+const most = 10;
+/** One for each cause: an error where it counts, a warning where it does not. */
+function mergedAnnotations(matrix) {
+    const all = causes(matrix.cells);
+    if (all.length === 0)
+        return matrix.result === 'passed'
+            ? []
+            : [{ level: 'error', title: mergedHeadline(matrix).words, message: 'See the summary.' }];
+    const shown = all.length > most ? all.slice(0, most - 1) : all;
+    const rest = all.slice(shown.length);
+    return [
+        ...shown.map(annotate),
+        ...(rest.length > 0
+            ? [
+                {
+                    level: rest.some(cause => cause.counts) ? 'error' : 'warning',
+                    title: `${rest.length} more causes`,
+                    message: rest.map(({ first }) => first.message).join('\n')
+                }
+            ]
+            : [])
+    ].map(annotations/* clean */.u);
+}
+function annotate({ counts, cells, first }) {
+    const what = first.check ?? (first.layer ? `layer ${first.layer}` : `class ${first.class}`);
+    return {
+        level: counts ? 'error' : 'warning',
+        title: `${(0,words/* count */.U9)(cells.length, 'cell')}: ${what}${counts ? '' : ', not counted'}`,
+        message: [first.message, first.hint, `In: ${cells.map(({ name }) => name).join(' | ')}`].join('\n')
+    };
+}
+
+;// CONCATENATED MODULE: ./schema/report.schema.json
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","proxy","echo","path","mtls","failover","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+// EXTERNAL MODULE: ./src/results/files.ts
+var files = __nccwpck_require__(6689);
+;// CONCATENATED MODULE: ./schema/results.schema.json
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","proxy","echo","path","mtls","failover","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+;// CONCATENATED MODULE: ./src/results/read.ts
+
+
+/** A results file that cannot be read; the message tells why, and may hold foreign text. */
+class Unreadable extends Error {
+}
+/** In bytes. A run's results are some 80 KB; a thousand targets make 4 MB. */
+const mostBytes = 16 * 1024 * 1024;
+/**
+ * The results of a run from a file that anybody may have written: what the schema names is copied,
+ * anything else is left behind. Throws Unreadable, and nothing else.
+ */
+function readResults(json) {
+    const parsed = parseJson(json);
+    const found = parsed?.schema;
+    if (typeof found === 'number' && found > results_results/* schema */.wQ)
+        throw new Unreadable(`it has schema ${found}, and schema ${results_results/* schema */.wQ} is what this release reads; use the release that wrote it, or a newer one`);
+    return readAs(parsed, results_schema_namespaceObject);
+}
+/** Any JSON that this package has a schema for. */
+const readAs = (parsed, shape) => copy(parsed, shape, '', shape);
+function parseJson(json) {
+    if (Buffer.byteLength(json) > mostBytes)
+        throw new Unreadable(`it is longer than ${mostBytes / 1024 / 1024} MiB`);
     try {
-        const { proxies = {} } = JSON.parse(text);
-        return Object.values(proxies).map(({ httpProxy = '', httpsProxy = '', noProxy = '' }) => ({
-            proxy: httpProxy || httpsProxy,
-            except: noProxy
-        }));
+        return JSON.parse(json);
+    }
+    catch {
+        throw new Unreadable('it is not JSON');
+    }
+}
+/** The value as the shape has it. `at` is where it stands, `root` what `$ref` refers to. */
+function copy(value, shape, at, root) {
+    if (shape.$ref)
+        return copy(value, defined(shape.$ref, root), at, root);
+    if (shape.anyOf)
+        return value === null ? null : copy(value, shape.anyOf[0] ?? {}, at, root);
+    if (!fits(value, shape))
+        throw new Unreadable(`${at || 'the whole'} is not ${inWords(shape)}`);
+    if (Array.isArray(value))
+        return value.map((one, index) => copy(one, shape.items ?? {}, `${at}[${index}]`, root));
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return copyObject(value, shape, at, root);
+}
+function copyObject(value, { properties = {}, required = [], additionalProperties }, at, root) {
+    const missing = required.find(name => !Object.hasOwn(value, name));
+    if (missing)
+        throw new Unreadable(`${within(at, missing)} is missing`);
+    const absent = Object.entries(properties).flatMap(([name, { default: value }]) => value === undefined ? [] : [[name, structuredClone(value)]]);
+    const entries = Object.keys(value).flatMap(name => {
+        const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+        return shape ? [[name, copy(value[name], shape, within(at, name), root)]] : [];
+    });
+    return Object.fromEntries([...absent, ...entries]); // makes own properties, also of the name `__proto__`
+}
+const within = (at, name) => `${at}${at && '.'}${name.length > 80 ? `${name.slice(0, 80)}…` : name}`;
+const defined = (reference, root) => root.$defs?.[reference.replace('#/$defs/', '')] ?? {};
+function fits(value, shape) {
+    if (shape.const !== undefined)
+        return value === shape.const;
+    if (shape.enum)
+        return shape.enum.includes(value);
+    if (shape.type && ![shape.type].flat().includes(typeOf(value)))
+        return false;
+    if (typeof value === 'string' && shape.pattern)
+        return new RegExp(shape.pattern).test(value);
+    if (typeof value !== 'number')
+        return true;
+    return value >= (shape.minimum ?? -Infinity) && value <= (shape.maximum ?? Infinity);
+}
+function typeOf(value) {
+    if (value === null)
+        return 'null';
+    return Array.isArray(value) ? 'array' : typeof value;
+}
+function inWords(shape) {
+    if (shape.const !== undefined)
+        return `${shape.const}`;
+    if (shape.enum)
+        return `one of ${shape.enum.join(', ')}`;
+    if (shape.pattern)
+        return 'of the form that the schema tells';
+    const type = [shape.type].flat().join(' or ');
+    const range = shape.maximum === undefined ? '' : ` from ${shape.minimum} to ${shape.maximum}`;
+    return `of type ${type}${range}`;
+}
+
+;// CONCATENATED MODULE: ./src/reports/merged-find.ts
+
+
+
+
+
+/** Reads what artifacts left in a directory. Anybody may have written there: no link is followed, nothing is endless. */
+/** GitHub's matrix has 256 jobs; this is several of them. In all, what a runner's memory holds. */
+const merged_find_most = { depth: 5, entries: 100_000, cells: 4096, bytes: 1024 * 1024 * 1024 };
+/** Every results.json below the directory, in the order of their folders. A directory that is missing holds none. */
+function findResults(directory) {
+    const found = { cells: [], reported: [] };
+    let bytes = 0;
+    for (const folder of foldersOf(directory)) {
+        const name = external_node_path_.relative(directory, folder);
+        try {
+            if (found.cells.length >= merged_find_most.cells)
+                throw new Unreadable(`it is one of more than ${merged_find_most.cells}`);
+            const json = readFile(external_node_path_.join(folder, files/* files */.a.results), merged_find_most.bytes - bytes);
+            bytes += json.length;
+            const parsed = parseJson(json);
+            if (isReport(parsed))
+                found.reported.push(...readAs(parsed, report_schema_namespaceObject).cells);
+            else
+                found.cells.push({ directory: name, results: readResults(json), problem: '' });
+        }
+        catch (error) {
+            found.cells.push({ directory: name, results: null, problem: problemOf(error) });
+        }
+    }
+    return found;
+}
+const isReport = (parsed) => typeof parsed === 'object' && parsed !== null && Array.isArray(parsed.cells);
+function problemOf(error) {
+    if (error instanceof Unreadable)
+        return error.message;
+    const { code } = error;
+    return code === 'ELOOP' ? 'it is a link' : (code ?? String(error));
+}
+/** The folders that hold a results.json. */
+function foldersOf(directory) {
+    const folders = [];
+    let left = merged_find_most.entries;
+    const walk = (folder, depth) => {
+        const entries = listed(folder).sort((one, other) => (one.name < other.name ? -1 : 1));
+        left -= entries.length;
+        if (entries.some(entry => entry.name === files/* files */.a.results && !entry.isDirectory()))
+            folders.push(folder);
+        for (const entry of entries)
+            if (entry.isDirectory() && depth < merged_find_most.depth && left > 0 && entry.name !== files/* files */.a.diagnostics)
+                walk(external_node_path_.join(folder, entry.name), depth + 1);
+    };
+    walk(directory, 0);
+    return folders;
+}
+function listed(folder) {
+    try {
+        return external_node_fs_.readdirSync(folder, { withFileTypes: true });
     }
     catch {
         return [];
     }
 }
-/** Where Docker is, whether DOCKER_HOST, DOCKER_CONTEXT or Docker's configuration says so. */
-const endpointCommand = [
-    ...['docker', 'context', 'inspect', '--format', '{{.Endpoints.docker.Host}}']
-];
-/**
- * Throws a Fault where Docker runs on another machine: kind publishes the API server at that one's 127.0.0.1. `endpoint` is
- * what DOCKER_HOST or the Docker context leads to, such as `unix:///var/run/docker.sock`; a socket is taken for this machine's.
- */
-function refuseElsewhere(endpoint, apiServerAddress) {
-    if (!/^(tcp|ssh|https?):\/\//.test(endpoint) || apiServerAddress !== undefined)
-        return;
-    const { hostname } = new URL(endpoint);
-    if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname))
-        return;
-    throw (0,base_fault/* badInput */.AN)(`DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``);
+/** A plain file as text, of at most so many bytes. */
+function readFile(file, left) {
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = external_node_fs_.constants;
+    const descriptor = external_node_fs_.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // neither a link nor a pipe
+    try {
+        const { size } = external_node_fs_.fstatSync(descriptor);
+        if (!external_node_fs_.fstatSync(descriptor).isFile())
+            throw new Unreadable('it is not a file');
+        if (size > mostBytes)
+            throw new Unreadable(`it is longer than ${mostBytes / 1024 / 1024} MiB`);
+        if (size > left)
+            throw new Unreadable('all results together are too long');
+        return external_node_fs_.readFileSync(descriptor, 'utf8');
+    }
+    finally {
+        external_node_fs_.closeSync(descriptor);
+    }
 }
 
-;// CONCATENATED MODULE: ./src/manifests/strict.ts
+// EXTERNAL MODULE: ./src/reports/markup.ts + 1 modules
+var markup = __nccwpck_require__(6806);
+;// CONCATENATED MODULE: ./src/reports/merged-html.ts
 
-/** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
-const strictYaml = () => (0,dist/* stringify */.As)({
-    apiVersion: 'security.istio.io/v1',
-    kind: 'PeerAuthentication',
-    metadata: { name: 'dual-stack-check', namespace: 'dual-stack' },
-    spec: {
-        selector: { matchLabels: { app: 'tcp-echo' } },
-        portLevelMtls: { '9001': { mode: 'STRICT' } }
+
+
+
+
+
+
+/** report.html of a matrix: the verdict, the grid, each cause once, and every cell. One page that loads nothing. */
+function mergedHtml(matrix) {
+    const all = causes(matrix.cells);
+    return (0,markup/* page */.MY)(mergedHeadline(matrix).words, [
+        verdict(matrix),
+        grid(matrix),
+        ...all.filter(cause => cause.counts).map(causeCard),
+        ...all.filter(cause => !cause.counts).map(causeCard),
+        cells(matrix),
+        gone(matrix)
+    ], (0,markup/* footerOf */.V$)((0,markup/* runFacts */.pI)(matrix.run)));
+}
+const states = { passed: 'passed', tolerated: 'flaky', failed: 'failed', error: 'failed' };
+function verdict(matrix) {
+    const { words, facts, rehearsal } = mergedHeadline(matrix);
+    const state = states[matrix.result];
+    return (0,markup/* markup */.PT) `<header class="verdict ${state}">
+<p class="name">Istio dual-stack check, all cells</p>
+<h1>${(0,markup/* mark */.Gy)(state)}<span>${(0,markup/* inline */.mG)(words)}</span></h1>
+<ul class="facts">${facts.map(fact => (0,markup/* markup */.PT) `<li>${fact}</li>`)}</ul>
+${rehearsal ? (0,markup/* markup */.PT) `<p class="rehearsal">${rehearsal}</p>` : markup/* nothing */.s6}
+</header>`;
+}
+function causeCard({ counts, cells, first }) {
+    const { layer, check, message, hint, reproduce } = first;
+    return (0,markup/* markup */.PT) `<section class="card ${counts ? 'broken' : 'shaky'}">
+<h2>${counts ? 'What broke' : 'Not counted'} in ${(0,words/* count */.U9)(cells.length, 'cell')}</h2>
+<p class="where">${layer ? (0,markup/* markup */.PT) `layer ${(0,markup/* code */.aY)(layer)} · ` : markup/* nothing */.s6}class ${(0,markup/* code */.aY)(first.class ?? '')}${check ? (0,markup/* markup */.PT) ` · check ${(0,markup/* code */.aY)(check)}` : markup/* nothing */.s6}</p>
+<p class="message">${(0,markup/* inline */.mG)(message)}</p>
+${hint ? (0,markup/* markup */.PT) `<p class="hint"><strong>Next:</strong> ${(0,markup/* inline */.mG)(hint)}</p>` : markup/* nothing */.s6}
+${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* nothing */.s6}
+<p class="also">${(0,markup/* codes */.F4)(cells.slice(0, 20).map(({ name }) => name))}${cells.length > 20 ? ` and ${cells.length - 20} more` : ''}</p>
+</section>`;
+}
+// ---- The grid ----
+function grid(matrix) {
+    if (matrix.cells.length === 0)
+        return markup/* nothing */.s6;
+    const shown = mergedGrid(matrix);
+    const { shown: rows, folded, title } = foldCells(matrix.cells);
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Versions, families and layers</h2>
+${rows.length > 0 ? table(rows, shown) : markup/* nothing */.s6}
+${folded.length > 0 ? (0,markup/* markup */.PT) `<details class="rest"><summary><span class="soft">${title}</span></summary>${table(folded, shown)}</details>` : markup/* nothing */.s6}
+${shown.others ? (0,markup/* markup */.PT) `<p class="also soft">${shown.others}</p>` : markup/* nothing */.s6}
+</section>`;
+}
+const columnsOf = ({ layers, compared }) => [
+    ['IPv4', cell => familyField(cell, 'ipv4')],
+    ['IPv6', cell => familyField(cell, 'ipv6')],
+    ...layers.map((layer) => [
+        layer,
+        cell => layerField(cell, layer)
+    ]),
+    ['verdict', cell => ({ mark: 'none', says: cellSays(cell) })],
+    ...(compared
+        ? [['since before', cell => ({ mark: 'none', says: changeWords(cell) })]]
+        : [])
+];
+function table(rows, shown) {
+    const columns = columnsOf(shown);
+    const row = (cell) => (0,markup/* markup */.PT) `<tr><th scope="row">${merged_html_dimensions(cell, shown)}</th>${columns.map(([title, field]) => gridField(title, field(cell)))}</tr>`;
+    return (0,markup/* markup */.PT) `<table class="grid matrix">
+<thead><tr><th scope="col">${(0,words/* upper */.js)(shown.dimensions.map(({ title }) => title).join(', '))}</th>${columns.map(([title]) => (0,markup/* markup */.PT) `<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${rows.map(row)}</tbody>
+</table>`;
+}
+const merged_html_dimensions = (cell, { dimensions }) => {
+    const [first = '', ...rest] = dimensions
+        .map(({ title, of }) => titled(title, of(cell)))
+        .filter(Boolean);
+    return (0,markup/* markup */.PT) `${first}${rest.length > 0 ? (0,markup/* markup */.PT) `<span class="note">${rest.join(' · ')}</span>` : markup/* nothing */.s6}`;
+};
+/** `unproven` and `follows` are said in words; there is no mark for them. */
+function gridField(column, field) {
+    if (field === null || (field.mark === 'none' && field.says === ''))
+        return (0,markup/* markup */.PT) `<td class="empty"></td>`;
+    const marked = field.mark === 'unproven' || field.mark === 'follows' || field.mark === 'none'
+        ? markup/* nothing */.s6
+        : (0,markup/* mark */.Gy)(field.mark);
+    const says = field.says
+        ? (0,markup/* markup */.PT) `<span class="said"><span class="note">${field.says}</span></span>`
+        : markup/* nothing */.s6;
+    return (0,markup/* markup */.PT) `<td class="${field.mark}" data-column="${column}"><div>${marked}${says}</div></td>`;
+}
+// ---- Every cell ----
+function cells(matrix) {
+    if (matrix.cells.length === 0)
+        return markup/* nothing */.s6;
+    return (0,markup/* markup */.PT) `<section class="card layers cells"><h2>${(0,words/* upper */.js)((0,words/* count */.U9)(matrix.cells.length, 'cell'))}</h2>
+${matrix.cells.map(details)}
+</section>`;
+}
+const stateOf = (cell) => cell.outcome === 'passed' ? 'passed' : cell.counts ? 'failed' : 'flaky';
+const details = (cell) => (0,markup/* markup */.PT) `<details><summary>${(0,markup/* mark */.Gy)(stateOf(cell))}<span class="layer">${cell.name}</span><span class="soft">${cellSays(cell)}</span></summary>
+<div class="checks"><dl>${facts(cell)}</dl></div>
+</details>`;
+function facts(cell) {
+    const { own, follow } = cell.results ? (0,findings/* failures */.e9)(cell.results) : { own: [], follow: [] };
+    const states = results_results/* layers */.ZF.flatMap(layer => {
+        const state = cell.layers[layer]?.state;
+        return state && state !== 'passed' ? [`${layer} ${state}`] : [];
+    });
+    const rows = [
+        ['message', cell.message ? (0,markup/* inline */.mG)(cell.message) : null],
+        ['next', cell.hint ? (0,markup/* inline */.mG)(cell.hint) : null],
+        ['results', cell.directory ? (0,markup/* code */.aY)(cell.directory) : null],
+        ['operator', cell.operator ? (0,markup/* code */.aY)(cell.operator) : null],
+        ['took', cell.seconds === null ? null : (0,markup/* markup */.PT) `${(0,words/* duration */.p0)(cell.seconds)}`],
+        ['layers', states.length > 0 ? (0,markup/* markup */.PT) `${states.join(', ')}` : null],
+        ['failed', own.length > 0 ? (0,markup/* codes */.F4)(own.slice(0, 20).map(({ id }) => id)) : null],
+        ['follows', follow.length > 0 ? (0,markup/* codes */.F4)(follow.slice(0, 20).map(({ id }) => id)) : null],
+        ['started', cell.results ? (0,markup/* markup */.PT) `${(0,words/* line */.n8)(cell.results.started, 40)}` : null]
+    ];
+    return rows.flatMap(([name, value]) => value ? [(0,markup/* markup */.PT) `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
+}
+function gone({ gone }) {
+    if (gone.length === 0)
+        return markup/* nothing */.s6;
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Of the run before, not in this one</h2>
+<ul class="gone">${gone.slice(0, 200).map(name => (0,markup/* markup */.PT) `<li>${(0,markup/* code */.aY)(name)}</li>`)}</ul></section>`;
+}
+
+// EXTERNAL MODULE: ./src/reports/junit.ts + 7 modules
+var junit = __nccwpck_require__(3611);
+;// CONCATENATED MODULE: ./src/reports/merged-junit.ts
+
+
+/** A suite for each cell, with all its checks; a cell without results is an error. Pure. */
+function mergedJunit({ cells }) {
+    const starts = cells.flatMap(({ results }) => results?.started ?? []).sort();
+    const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // they ran side by side
+    return (0,junit/* junitXml */.E5)(cells.map(suite), seconds, starts[0] ?? '');
+}
+function suite({ results, ...cell }) {
+    // Dots part packages in readers.
+    const classname = `dual-stack.${cell.name.replaceAll('.', '-')}`;
+    const cases = results
+        ? (0,junit/* suitesOf */.f3)(results, classname).flatMap(one => one.cases)
+        : [missingCase(cell, classname)];
+    return { name: cell.name, started: results?.started ?? '', at: 0, cases };
+}
+const missingCase = ({ message, hint }, classname) => ({
+    outcome: 'error',
+    seconds: 0,
+    element: {
+        '@classname': `${classname}.run`,
+        '@name': 'results',
+        '@time': '0.000',
+        error: {
+            '@message': (0,words/* line */.n8)(message),
+            '@type': 'missing',
+            '#text': (0,words/* plain */.pj)(`${message}\n${hint}`)
+        }
     }
 });
 
-// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
-var istio = __nccwpck_require__(6618);
-// EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
-;// CONCATENATED MODULE: ./src/plan/nodes.ts
+;// CONCATENATED MODULE: ./src/reports/merged-outputs.ts
 
 
 
-
-/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
-function chooseNodes(inputs, kind, istio) {
-    const more = inputs['kind-config'] ?? {};
-    const image = chooseImage(inputs, kind, istio);
-    const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
-    const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
-    (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
-    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image);
-    const ours = runs === image && inputs['node-image'] === null;
+/** Every output of report/action.yml. `directory` is empty when nothing was written. */
+function mergedOutputs(matrix, directory) {
+    const file = (name) => (directory === '' ? '' : external_node_path_.join(directory, name));
+    const names = (change) => JSON.stringify(matrix.cells.filter(cell => cell.change === change).map(({ name }) => name));
     return {
-        image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
-        kubernetes,
-        needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
-        config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
+        result: matrix.result,
+        'failed-cells': JSON.stringify(matrix.cells.filter(({ outcome }) => outcome !== 'passed').map(({ name }) => name)),
+        counts: JSON.stringify(counts(matrix.cells)),
+        broke: names('broke'),
+        mended: names('mended'),
+        'results-dir': directory,
+        results: file(files/* files */.a.results),
+        junit: file(files/* files */.a.junit),
+        report: file(files/* files */.a.report),
+        summary: file(files/* files */.a.summary)
     };
 }
-/** The node image to ask kind for; null: what this kind has by default. */
-function chooseImage(inputs, kind, istio) {
-    const asked = inputs['kubernetes-version'];
-    refuseUnused(inputs);
-    if (inputs['node-image'] !== null)
-        return inputs['node-image'];
-    if (asked !== null)
-        return (0,versions_kubernetes/* nodeImageOf */.VF)((0,versions_kubernetes/* chooseKubernetes */.Qt)(asked));
-    if (kind !== pins/* tools */.Yl.kind.version)
-        return null; // it knows best what it can start
-    const [newest] = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
-    return newest === undefined ? null : (0,versions_kubernetes/* nodeImageOf */.VF)(newest);
+
+// EXTERNAL MODULE: ./src/reports/blocks.ts
+var blocks = __nccwpck_require__(850);
+// EXTERNAL MODULE: ./src/reports/markdown.ts
+var markdown = __nccwpck_require__(8022);
+;// CONCATENATED MODULE: ./src/reports/merged-summary.ts
+
+
+
+
+
+
+
+/** More causes are for the HTML report. */
+const mostCauses = 20;
+const mostNames = 8;
+/** The job summary of a matrix: the verdict, one grid, each cause once. Always below 1 MiB. */
+function mergedSummary(matrix) {
+    const all = causes(matrix.cells);
+    const counted = all.filter(cause => cause.counts);
+    const tolerated = all.filter(cause => !cause.counts);
+    return (0,blocks/* cutToFit */.XL)([
+        merged_summary_verdict(matrix),
+        ...merged_summary_grid(matrix),
+        ...counted.slice(0, mostCauses).map(cause => (0,blocks/* whole */.WQ)((0,blocks/* quote */.hD)(causeSays(cause)))),
+        ...more(counted),
+        ...(tolerated.length === 0
+            ? []
+            : [(0,blocks/* whole */.WQ)(`**Not counted, because ${(0,markdown/* code */.aY)('fail-on')} leaves the class out:**`)]),
+        ...tolerated.slice(0, mostCauses).map(cause => (0,blocks/* whole */.WQ)((0,blocks/* quote */.hD)(causeSays(cause)))),
+        ...more(tolerated),
+        ...merged_summary_gone(matrix)
+    ], blocks/* mostBytes */.j$);
 }
-/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
-function refuseUnused(inputs) {
-    const name = ['node-image', 'kubernetes-version'].find(name => inputs[name] !== null);
-    const nodes = inputs['kind-config']?.nodes;
-    if (name === undefined || !Array.isArray(nodes))
+function merged_summary_verdict(matrix) {
+    const { icon, words, facts, rehearsal } = mergedHeadline(matrix);
+    const first = `## ${icon} ${[words, ...facts].map(part => (0,markdown/* text */.Qq)(part)).join(' · ')}`;
+    return (0,blocks/* whole */.WQ)(rehearsal ? `${first}\n\n> ${(0,markdown/* text */.Qq)(rehearsal)}` : first);
+}
+function causeSays({ cells, first }) {
+    const where = [
+        first.layer && `layer ${(0,markdown/* code */.aY)(first.layer)}`,
+        `class ${(0,markdown/* code */.aY)(first.class ?? '')}`,
+        first.check && `check ${(0,markdown/* code */.aY)(first.check)}`
+    ];
+    const parts = [
+        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)(first.message, 2000)} ${(0,markdown/* text */.Qq)(first.hint, 2000)}`,
+        first.reproduce ? (0,markdown/* fence */.EU)(first.reproduce) : '',
+        `In ${(0,words/* count */.U9)(cells.length, 'cell')}: ${names(cells)}.`
+    ];
+    return parts.filter(Boolean).join('\n\n');
+}
+const names = (cells) => cells
+    .slice(0, mostNames)
+    .map(({ name }) => (0,markdown/* code */.aY)(name))
+    .join(' · ') + (cells.length > mostNames ? ` and ${cells.length - mostNames} more` : '');
+const more = (all) => all.length <= mostCauses
+    ? []
+    : [(0,blocks/* whole */.WQ)(`And ${all.length - mostCauses} more causes, in ${(0,markdown/* code */.aY)(files/* files */.a.report)}.`)];
+function merged_summary_gone({ gone }) {
+    const lines = gone.map(name => `- ${(0,markdown/* code */.aY)(name)}`);
+    return (0,blocks/* folded */.TM)(`Of the run before, not in this one: ${(0,words/* count */.U9)(lines.length, 'cell')}`, lines);
+}
+// ---- The grid ----
+function merged_summary_grid(matrix) {
+    if (matrix.cells.length === 0)
+        return [];
+    const shown = mergedGrid(matrix);
+    const { shown: rows, folded: rest, title } = foldCells(matrix.cells);
+    const head = gridHead(shown);
+    const fold = `<details><summary>${title}</summary>\n\n${head}`;
+    const lines = (cells) => cells.map(cell => gridRow(cell, shown));
+    return [
+        ...(rows.length > 0 ? [{ head, lines: lines(rows), tail: '' }] : []),
+        ...(rest.length > 0 ? [{ head: fold, lines: lines(rest), tail: '\n</details>' }] : []),
+        ...(shown.others ? [(0,blocks/* whole */.WQ)((0,markdown/* text */.Qq)(shown.others, 1000))] : [])
+    ];
+}
+const gridHead = ({ dimensions, layers, compared }) => (0,blocks/* tableHead */.PP)([
+    ...dimensions.map(({ title }) => title),
+    'IPv4',
+    'IPv6',
+    ...layers,
+    'verdict',
+    ...(compared ? ['since before'] : [])
+]);
+const gridRow = (cell, { dimensions, layers, compared }) => (0,markdown/* row */.nM)(...dimensions.map(({ of }) => (0,markdown/* text */.Qq)(of(cell))), field(familyField(cell, 'ipv4')), field(familyField(cell, 'ipv6')), ...layers.map((layer) => field(layerField(cell, layer))), cell.outcome === 'passed' ? 'passed' : `**${cellSays(cell)}**`, ...(compared ? [changeIcon(cell)] : []));
+const merged_summary_icons = {
+    passed: '✅',
+    flaky: '⚠️',
+    failed: '❌',
+    follows: '↳',
+    skipped: '➖',
+    unproven: '❔',
+    none: ''
+};
+const field = ({ mark, says }) => [merged_summary_icons[mark], says].filter(Boolean).join(' ');
+function changeIcon(cell) {
+    const words = changeWords(cell);
+    return cell.change === 'broke' ? `🔻 ${words}` : cell.change === 'mended' ? `🔼 ${words}` : words;
+}
+
+// EXTERNAL MODULE: ./src/run/gather.ts + 1 modules
+var gather = __nccwpck_require__(3199);
+;// CONCATENATED MODULE: ./src/report.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const report_annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
+/** The report action: what is found and what was planned → cells → one result → reports. */
+async function report() {
+    core/* setOutput */.uH('result', 'error'); // stands when we are killed
+    let inputs;
+    try {
+        inputs = readReportInputs();
+    }
+    catch (error) {
+        if (!(error instanceof fault/* Fault */.vC))
+            throw error;
+        core/* setFailed */.C1((0,log/* oneLine */.TN)(error.message.replaceAll('\n', '; ')));
         return;
-    if (!nodes.every(node => node?.image !== undefined))
-        return;
-    throw (0,base_fault/* badInput */.AN)(`${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`);
+    }
+    const matrix = matrixOf(inputs);
+    const directory = inputs['results-dir'] ?? external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-report');
+    const summary = mergedSummary(matrix);
+    const kept = await tried('report', async () => write(matrix, summary, directory));
+    if (process.env.GITHUB_STEP_SUMMARY)
+        await tried('summary', () => core/* summary */.z.addRaw(summary, true).write());
+    for (const [name, value] of Object.entries(mergedOutputs(matrix, kept ? directory : '')))
+        core/* setOutput */.uH(name, value);
+    for (const { level, title, message } of mergedAnnotations(matrix))
+        report_annotate[level]((0,log/* oneLine */.TN)(message), { title: (0,log/* oneLine */.TN)(title) });
+    const { words, facts } = mergedHeadline(matrix);
+    core/* info */.pq((0,log/* oneLine */.TN)([words, ...facts].join(' · ')));
+    if (matrix.result === 'failed' || matrix.result === 'error')
+        process.exitCode = 1; // its annotations are written
+}
+function matrixOf(inputs) {
+    const { cells: found } = findResults(inputs.directory);
+    const before = inputs.previous === null ? null : findResults(inputs.previous);
+    const cells = cellsOf(found, inputs.matrix, inputs['fail-on']);
+    const old = before && [...before.reported, ...cellsOf(before.cells, [], [])];
+    return merge(cells, inputs['fail-on'], old?.length ? old : null, (0,gather/* githubRun */.pV)(process.env));
+}
+function write(matrix, summary, directory) {
+    external_node_fs_.mkdirSync(directory, { recursive: true });
+    const reports = {
+        [files/* files */.a.results]: `${JSON.stringify(written(matrix), null, 2)}\n`,
+        [files/* files */.a.summary]: summary,
+        [files/* files */.a.junit]: mergedJunit(matrix),
+        [files/* files */.a.report]: mergedHtml(matrix)
+    };
+    for (const [name, contents] of Object.entries(reports))
+        external_node_fs_.writeFileSync(external_node_path_.join(directory, name), contents);
+}
+/** What cannot be written turns nothing red or green. */
+async function tried(what, work) {
+    try {
+        await work();
+        return true;
+    }
+    catch (error) {
+        core/* warning */.$e(`The ${what} could not be written: ${(0,log/* oneLine */.TN)(String(error))}`);
+        return false;
+    }
 }
 
-;// CONCATENATED MODULE: ./src/plan/plan.ts
+
+/***/ }),
+
+/***/ 6993:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   h: () => (/* binding */ annotations),
+/* harmony export */   u: () => (/* binding */ clean)
+/* harmony export */ });
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4897);
+/* harmony import */ var _verdict_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2714);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8550);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4062);
 
 
 
 
-
-
-
-
-
-/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
-function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
-    const offer = (0,istio/* chooseIstio */._g)(inputs['istio-version'], chart);
-    const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
-    const cni = inputs['istio-cni'] === 'true';
-    const mesh = {
-        version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
-        values: inputs['istio-values'],
-        cni
-    };
-    const withoutValues = { ...mesh, values: null };
-    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
-    const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
-    const name = inputs['cluster-name'];
-    const common = {
-        'namespaces.yaml': join([
-            namespaceYaml(istioNamespace, null),
-            ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-            ...samples.map(({ namespace }) => namespaceYaml(namespace, inputs['injection-label'])),
-            namespaceYaml(plainNamespace, null),
-            ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels))
-        ]),
-        'services.yaml': join(manifests.early),
-        'plain.yaml': join(manifests.plain),
-        'samples.yaml': join(manifests.meshed),
-        'strict.yaml': strictYaml(),
-        ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
-    };
-    return {
-        directory,
-        cluster: {
-            name,
-            ...nodes,
-            families: inputs['ip-families'],
-            nodes: (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config),
-            context: `kind-${name}`,
-            kubeconfig: external_node_path_.join(directory, 'kubeconfig')
-        },
-        operator: {
-            chart: chart.path,
-            crds: chart.crds,
-            url: chart.url,
-            version: chart.version,
-            image: operatorImage,
-            values: inputs['operator-values'] !== null
-        },
-        operatorImageAsked: inputs['operator-image'],
-        istio: { asked: mesh.version, expected: offer?.version ?? null, cni },
-        images: {
-            operator: unique([operatorImage ?? '']),
-            istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-            samples: unique([offer?.proxy ?? '', ...manifests.images])
-        },
-        files: {
-            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config),
-            ...common,
-            'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
-            ...(inputs['operator-values'] === null
-                ? {}
-                : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
-        },
-        workloads: [...workloads, ...manifests.pods],
-        shown: {
-            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)),
-            ...common,
-            ...(cni ? { 'istio-cni.yaml': istioCniYaml(withoutValues) } : {}),
-            'istio.yaml': istioYaml(withoutValues)
-        },
-        probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
-    };
+/** GitHub shows ten of each level for a step. */
+const mostOfOneLevel = 10;
+/** GitHub's limits are 255 characters for a title and 64 KB for a message. */
+const mostOfTitle = 250;
+const mostOfMessage = 8000;
+/**
+ * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
+ * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
+ */
+const annotations = (results) => [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(clean);
+/** Within GitHub's limits, and without what is not text. */
+const clean = (one) => ({
+    ...one,
+    title: (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(one.title, mostOfTitle),
+    message: (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .clip */ .$Q)((0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .plain */ .pj)(one.message.slice(0, mostOfMessage)), mostOfMessage)
+});
+function verdictLine(results) {
+    const { words, facts, rehearsal } = (0,_verdict_js__WEBPACK_IMPORTED_MODULE_1__/* .headline */ .P)(results);
+    return `${rehearsal ? 'Rehearsal: ' : ''}${[words, ...facts].join(' · ')}`;
 }
-/** The documentation's samples, and our own beside them. */
-function sampleManifests(inputs, given, own, proxy) {
-    const images = {
-        proxy,
-        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
-        client: inputs['client-image'] ?? pins/* clientImage */.BD
-    };
-    const sources = given ?? builtIn(images);
-    const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
-    const documented = samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
-    const ours = own.map(sample => ({
-        sample,
-        split: splitManifests(sample.manifests(images), sample.namespace, null)
-    }));
-    const ownOf = (sidecars) => ours.filter(({ sample }) => sample.sidecars === sidecars).map(({ split }) => split);
-    const meshed = [...documented, ...ownOf(true)];
-    const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
-    const all = [...meshed, ...plain];
-    return {
-        early: all.flatMap(split => split.early),
-        resources: all.flatMap(split => split.resources),
-        plain: plain.flatMap(split => split.workloads),
-        meshed: meshed.flatMap(split => split.workloads),
-        images: all.flatMap(split => split.images),
-        pods: ours.flatMap(({ split }) => split.pods)
-    };
+function failure(results) {
+    if (results.failure === null)
+        return [];
+    const { hint, reproduce } = results.failure;
+    const said = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(results.failure);
+    const { follow } = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .failures */ .e9)(results);
+    const lines = [
+        ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
+        hint,
+        follow.length > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(follow.length, 'failed check')} only because of this.` : '',
+        reproduce
+            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .asksCluster */ .dD)(reproduce) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .rerun */ .nt}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            : ''
+    ];
+    return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
 }
-/** The namespaces that are not the documentation's, once each. */
-function ownNamespaces(own) {
-    const taken = new Set([...samples.map(({ namespace }) => namespace), plainNamespace]);
-    const byName = new Map(own.map(sample => [sample.namespace, sample]));
-    return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
+function otherFailures(results) {
+    const cause = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .brokenCheck */ .IH)(results);
+    const others = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .failures */ .e9)(results).own.filter(check => check !== cause);
+    const room = mostOfOneLevel - (results.failure === null ? 0 : 1);
+    if (others.length <= room)
+        return others.map(annotate);
+    const ids = others.slice(room - 1).map(check => check.id);
+    return [
+        ...others.slice(0, room - 1).map(annotate),
+        { level: 'error', title: `${ids.length} more checks failed`, message: ids.join('\n') }
+    ];
 }
-const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
-const unique = (images) => [...new Set(images.filter(name => name !== ''))];
-const join = (documents) => documents.join('---\n');
+const annotate = (check) => ({
+    level: 'error',
+    title: `${check.id} failed`,
+    message: [
+        `Expected: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.expected)}`,
+        `Observed: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.observed)}`,
+        ...(check.reason ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.reason)] : []),
+        ...(check.hint ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.hint)] : [])
+    ].join('\n')
+});
+const warnings = (results) => results.warnings.map(message => ({ level: 'warning', title: 'Versions', message }));
+function flaky(results) {
+    const checks = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .flakyChecks */ .NL)(results);
+    if (checks.length === 0)
+        return [];
+    const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
+    const title = `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(checks.length, 'check')} needed another try`;
+    return [{ level: 'warning', title, message: lines.join('\n') }];
+}
+/** What was observed before it passed. */
+function wrongTry(check) {
+    const tries = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .triesOf */ .p5)(check);
+    const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
+    return wrong ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(wrong.observed) || 'nothing'} ${(0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .tryWords */ .ng)(wrong)}` : 'no try recorded';
+}
 
-// EXTERNAL MODULE: ./src/plan/state.ts
-var state = __nccwpck_require__(3118);
-// EXTERNAL MODULE: ./src/reports/words.ts
-var reports_words = __nccwpck_require__(4062);
-;// CONCATENATED MODULE: ./src/reports/findings.ts
+
+/***/ }),
+
+/***/ 850:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   PP: () => (/* binding */ tableHead),
+/* harmony export */   Pt: () => (/* binding */ icons),
+/* harmony export */   TM: () => (/* binding */ folded),
+/* harmony export */   WQ: () => (/* binding */ whole),
+/* harmony export */   XL: () => (/* binding */ cutToFit),
+/* harmony export */   hD: () => (/* binding */ quote),
+/* harmony export */   j$: () => (/* binding */ mostBytes)
+/* harmony export */ });
+/* unused harmony export bytes */
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6689);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8022);
+
+
+/** A job summary's pieces, and how they are cut to fit. Pure. */
+/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
+const mostBytes = 1_000_000;
+/** A longer list is for the HTML report. */
+const mostListed = 200;
+/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
+function cutToFit(blocks, most) {
+    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.report)}._\n`;
+    let left = most - bytes(note);
+    const out = [];
+    for (const block of blocks) {
+        left -= bytes(block.head) + bytes(block.tail) + 2;
+        if (left < 0)
+            return out.join('\n\n') + note;
+        const lines = linesThatFit(block.lines, left);
+        left -= lines.reduce((sum, one) => sum + bytes(one) + 1, 0);
+        out.push([block.head, ...lines, block.tail].filter(Boolean).join('\n'));
+        if (lines.length < block.lines.length)
+            return out.join('\n\n') + note;
+    }
+    return `${out.join('\n\n')}\n`;
+}
+function linesThatFit(lines, most) {
+    let used = 0;
+    const end = lines.findIndex(one => {
+        used += bytes(one) + 1;
+        return used > most;
+    });
+    return end === -1 ? lines : lines.slice(0, end);
+}
+const bytes = (markdown) => Buffer.byteLength(markdown);
+/** A block that is shown whole or not at all. */
+const whole = (head) => ({ head, lines: [], tail: '' });
+/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
+function folded(title, lines, titles = [], open = false) {
+    if (lines.length === 0)
+        return [];
+    const shown = lines.slice(0, mostListed);
+    const rest = lines.length - shown.length;
+    const head = `<details${open ? ' open' : ''}><summary>${title}</summary>\n`;
+    return [
+        {
+            head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
+            lines: shown,
+            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.report)}.\n` : ''}\n</details>`
+        }
+    ];
+}
+const tableHead = (titles) => `| ${titles.join(' | ')} |\n|${' --- |'.repeat(titles.length)}`;
+const quote = (markdown) => markdown.replace(/^/gm, '> ').replace(/^> $/gm, '>');
+const icons = {
+    passed: '✅',
+    flaky: '⚠️',
+    failed: '❌',
+    skipped: '➖',
+    none: ''
+};
+
+
+/***/ }),
+
+/***/ 4897:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Au: () => (/* binding */ skippedByReason),
+/* harmony export */   IH: () => (/* binding */ brokenCheck),
+/* harmony export */   NL: () => (/* binding */ flakyChecks),
+/* harmony export */   QZ: () => (/* binding */ worst),
+/* harmony export */   Z9: () => (/* binding */ layerRows),
+/* harmony export */   e9: () => (/* binding */ failures),
+/* harmony export */   hC: () => (/* binding */ sentences),
+/* harmony export */   mu: () => (/* binding */ greenAllTheSame),
+/* harmony export */   ng: () => (/* binding */ tryWords),
+/* harmony export */   p5: () => (/* binding */ triesOf),
+/* harmony export */   yF: () => (/* binding */ layersHold)
+/* harmony export */ });
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9820);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
 
 
 
@@ -35848,9 +36341,9 @@ function greenAllTheSame(results) {
     if (!family || results.result === 'passed')
         return [];
     return results.checks.filter(check => check.layer === 'echo' &&
-        holds(check) &&
+        (0,_results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .holds */ .v9)(check) &&
         check.family === family &&
-        (0,reports_words/* carriedOver */.l9)(check) !== null);
+        (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .carriedOver */ .l9)(check) !== null);
 }
 /** A check's attempts, those in a row that observed the same as one. */
 function triesOf(check) {
@@ -35868,16 +36361,16 @@ function triesOf(check) {
 const tryWords = ({ at, times }) => `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
 /** The layers that have checks, in their order, each with its state. */
 function layerRows(results) {
-    const byLayer = groupBy(results.checks, check => check.layer);
-    return results_layers.flatMap(layer => {
+    const byLayer = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks, check => check.layer);
+    return _results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .layers */ .ZF.flatMap(layer => {
         const checks = byLayer.get(layer);
         if (!checks)
             return [];
-        const held = checks.filter(holds).length;
+        const held = checks.filter(_results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .holds */ .v9).length;
         const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
         const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
         const [why] = reasons.size === 1 ? reasons : [];
-        return [{ layer, state: worst(checks), checks, held, follow, why: (0,reports_words/* line */.n8)(why || '', 100) }];
+        return [{ layer, state: worst(checks), checks, held, follow, why: (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(why || '', 100) }];
     });
 }
 /** `14 of 15 hold`; layers of which every check was skipped are not counted. */
@@ -35888,7 +36381,7 @@ function layersHold(rows) {
 }
 /** Skipped checks by their reason, in the order of their first check. */
 const skippedByReason = (results) => [
-    ...groupBy(results.checks.filter(check => check.verdict === 'skipped'), check => (0,reports_words/* line */.n8)(check.reason ?? 'no reason given'))
+    ...(0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks.filter(check => check.verdict === 'skipped'), check => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(check.reason ?? 'no reason given'))
 ];
 /** The verdict that matters most. */
 function worst(checks) {
@@ -35896,1683 +36389,19 @@ function worst(checks) {
     return ['failed', 'flaky', 'passed'].find(state => found.has(state)) ?? 'skipped';
 }
 
-;// CONCATENATED MODULE: ./src/reports/verdict.ts
+
+/***/ }),
+
+/***/ 3611:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
-/** The verdict as the first line of every report says it. */
-const headline = (results) => ({
-    icon: results.result === 'passed' ? '✅' : '❌',
-    words: words(results),
-    facts: [
-        ...versionFact(results, 'Istio', 'istio'),
-        ...versionFact(results, 'Kubernetes', 'kubernetes'),
-        numbers(results)
-    ],
-    rehearsal: results.rehearsal &&
-        `Rehearsal: recorded answers of "${(0,reports_words/* line */.n8)(results.rehearsal.recording, 100)}", no real cluster.`
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  bA: () => (/* binding */ junit),
+  E5: () => (/* binding */ junitXml),
+  f3: () => (/* binding */ suitesOf)
 });
-function versionFact(results, title, name) {
-    const found = results.versions[name]?.found;
-    return found ? [`${title} ${withV((0,reports_words/* line */.n8)(found, 60))}`] : [];
-}
-const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
-function numbers(results) {
-    const ran = results.checks.filter(check => check.verdict !== 'skipped');
-    const failed = ran.filter(check => check.verdict === 'failed').length;
-    const checks = (0,reports_words/* count */.U9)(ran.length, 'check');
-    const took = (0,reports_words/* duration */.p0)(results.seconds);
-    if (ran.length === 0)
-        return `no check reached in ${took}`;
-    if (results.result === 'error' && failed === 0)
-        return `only ${checks} reached in ${took}`;
-    return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
-}
-function words(results) {
-    if (results.result === 'passed')
-        return 'Dual-stack works';
-    if (results.failure === null)
-        return 'Dual-stack was not proven';
-    return results.result === 'error'
-        ? errorWords(results, results.failure)
-        : brokenWords(results, results.failure);
-}
-/** What could not be done when a phase failed, by the beginning of the phase's name. */
-const couldNot = [
-    ['kind', 'kind could not be provided'],
-    ['kubectl', 'kubectl could not be provided'],
-    ['helm', 'Helm could not be provided'],
-    ['tools', 'Tools could not be provided'],
-    ['chart', 'The chart of the Sail Operator could not be provided'],
-    ['sample files', 'The sample manifests could not be provided'],
-    ['name', 'Cluster could not be made'],
-    ['cluster', 'Cluster could not be made'],
-    ['containerd', 'Cluster did not come up'],
-    ['api', 'Cluster did not come up'],
-    ['images', 'Images could not be transferred'],
-    ['save', 'Images could not be transferred'],
-    ['operator', 'Sail Operator could not be installed'],
-    ['resources', 'Istio resources of the samples could not be applied'],
-    ['strict', 'STRICT mutual TLS could not be asked for'],
-    ['istiod', 'Istio could not be installed'],
-    ['mesh', 'Istio did not become healthy'],
-    ['control', 'Istio could not be installed'],
-    ['namespaces', 'Samples could not be deployed'],
-    ['services', 'Samples could not be deployed'],
-    ['plain samples', 'Samples could not be deployed'],
-    ['samples', 'Samples could not be deployed'],
-    ['look', 'Cluster could not be read'],
-    ['check', 'Checks could not be made']
-];
-function errorWords(results, failure) {
-    const message = `: ${(0,reports_words/* line */.n8)(failure.message, 160).replace(/\.$/, '')}`;
-    const took = (0,reports_words/* duration */.p0)(results.seconds);
-    if (failure.class === 'cancelled')
-        return `Cancelled after ${took}${during(results)}`;
-    if (failure.class === 'timeout')
-        return `Timed out after ${took}${during(results)}${message}`;
-    if (failure.class === 'input')
-        return `Inputs were refused${refused(failure) ?? message}`;
-    if (failure.class === 'internal')
-        return `A bug of this action${message}`;
-    return failure.headline
-        ? (0,reports_words/* line */.n8)(failure.headline, 160)
-        : `${failedPhaseWords(results, failure)}${message}`;
-}
-/** The names of several bad inputs; each sentence begins with one. */
-function refused(failure) {
-    const names = sentences(failure).map(one => (0,reports_words/* line */.n8)(one.split(':')[0] ?? '', 60));
-    return names.length > 1 ? `: ${(0,reports_words/* line */.n8)(names.join(', '), 160)}` : null;
-}
-function failedPhaseWords(results, failure) {
-    // of several that failed, the one that the failure is of
-    const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
-    const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
-    if (phase)
-        return words ?? `Phase ${(0,reports_words/* line */.n8)(phase, 60)} failed`;
-    return 'The checks could not be reached';
-}
-/** What was under way when the run was ended from outside. */
-function during(results) {
-    const names = results.phases
-        .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
-        .map(phase => (0,reports_words/* line */.n8)(phase.name, 60));
-    return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
-}
-function brokenWords(results, failure) {
-    const failed = results.checks.some(check => check.verdict === 'failed');
-    if (!failed)
-        return needed(flakyChecks(results).length);
-    return (0,reports_words/* line */.n8)(failure.headline ?? 'Dual-stack does not work', 160);
-}
-/** Only `fail-on-flaky` fails a run in which every check holds. */
-const needed = (flaky) => flaky === 0
-    ? 'Dual-stack was not proven'
-    : `${(0,reports_words/* count */.U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
-
-// EXTERNAL MODULE: ./src/results/files.ts
-var files = __nccwpck_require__(6689);
-;// CONCATENATED MODULE: ./src/reports/versions.ts
-
-
-/** Versions, and how to run it again. Pure. */
-const versionTitles = {
-    action: 'Action',
-    kubectl: 'kubectl',
-    kubernetes: 'Kubernetes',
-    kind: 'kind',
-    helm: 'Helm',
-    operator: 'Sail Operator',
-    istio: 'Istio'
-};
-/** Every version with its title: what was asked for, and what was found. */
-const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
-    title: versionTitles[name] ?? (0,reports_words/* line */.n8)(name, 60),
-    asked: (0,reports_words/* line */.n8)(asked ?? '', 200),
-    found: (0,reports_words/* line */.n8)(found ?? '', 200)
-}));
-const rerun = `bash ${files/* files */.a.script}`;
-/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
-const asksCluster = (command) => command.startsWith('kubectl ');
-
-;// CONCATENATED MODULE: ./src/reports/annotations.ts
-
-
-
-
-/** GitHub shows ten of each level for a step. */
-const mostOfOneLevel = 10;
-/** GitHub's limits are 255 characters for a title and 64 KB for a message. */
-const mostOfTitle = 250;
-const mostOfMessage = 8000;
-/**
- * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
- * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
- */
-const annotations = (results) => [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(one => ({
-    ...one,
-    title: (0,reports_words/* line */.n8)(one.title, mostOfTitle),
-    message: (0,reports_words/* clip */.$Q)((0,reports_words/* plain */.pj)(one.message.slice(0, mostOfMessage)), mostOfMessage)
-}));
-function verdictLine(results) {
-    const { words, facts, rehearsal } = headline(results);
-    return `${rehearsal ? 'Rehearsal: ' : ''}${[words, ...facts].join(' · ')}`;
-}
-function failure(results) {
-    if (results.failure === null)
-        return [];
-    const { hint, reproduce } = results.failure;
-    const said = sentences(results.failure);
-    const { follow } = failures(results);
-    const lines = [
-        ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
-        hint,
-        follow.length > 0 ? `${(0,reports_words/* count */.U9)(follow.length, 'failed check')} only because of this.` : '',
-        reproduce
-            ? `To see it by hand${asksCluster(reproduce) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
-            : ''
-    ];
-    return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
-}
-function otherFailures(results) {
-    const cause = brokenCheck(results);
-    const others = failures(results).own.filter(check => check !== cause);
-    const room = mostOfOneLevel - (results.failure === null ? 0 : 1);
-    if (others.length <= room)
-        return others.map(annotate);
-    const ids = others.slice(room - 1).map(check => check.id);
-    return [
-        ...others.slice(0, room - 1).map(annotate),
-        { level: 'error', title: `${ids.length} more checks failed`, message: ids.join('\n') }
-    ];
-}
-const annotate = (check) => ({
-    level: 'error',
-    title: `${check.id} failed`,
-    message: [
-        `Expected: ${(0,reports_words/* line */.n8)(check.expected)}`,
-        `Observed: ${(0,reports_words/* line */.n8)(check.observed)}`,
-        ...(check.reason ? [(0,reports_words/* line */.n8)(check.reason)] : []),
-        ...(check.hint ? [(0,reports_words/* line */.n8)(check.hint)] : [])
-    ].join('\n')
-});
-const warnings = (results) => results.warnings.map(message => ({ level: 'warning', title: 'Versions', message }));
-function flaky(results) {
-    const checks = flakyChecks(results);
-    if (checks.length === 0)
-        return [];
-    const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
-    const title = `${(0,reports_words/* count */.U9)(checks.length, 'check')} needed another try`;
-    return [{ level: 'warning', title, message: lines.join('\n') }];
-}
-/** What was observed before it passed. */
-function wrongTry(check) {
-    const tries = triesOf(check);
-    const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
-    return wrong ? `${(0,reports_words/* line */.n8)(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
-}
-
-;// CONCATENATED MODULE: ./src/reports/log.ts
-
-
-
-
-
-
-/** The end of the log. Pure. */
-/** Foreign text, as a part of a line that begins with a word of ours. */
-const foreign = (text, most = 1000) => (0,log/* oneLine */.TN)((0,reports_words/* line */.n8)(text, most));
-/**
- * The last lines of the log: the verdict as the summary has it, each layer, what broke and what to do, and where
- * the results are. No line begins with foreign text, so that the runner can take none for a command.
- */
-const logEnd = (results, directory) => [
-    '',
-    verdict(results),
-    '',
-    ...layerRows(results).map(log_layer),
-    ...(results.failure === null ? [] : ['', ...whatBroke(results, results.failure)]),
-    '',
-    directory === ''
-        ? 'Results: none, they could not be written'
-        : `Results: ${foreign(directory, 4000)}`
-];
-function verdict(results) {
-    const { icon, words, facts, rehearsal } = headline(results);
-    const said = [words, ...facts, ...(rehearsal ? [rehearsal] : [])];
-    return `${icon} ${said.map(part => foreign(part)).join(' · ')}`;
-}
-const marks = {
-    passed: '√',
-    flaky: '√',
-    failed: '×',
-    skipped: '–',
-    none: '–'
-};
-const log_layer = (row) => `${marks[row.state]} ${row.layer.padEnd(14)} ${layerSays(row)}`;
-function layerSays({ state, checks, follow, why }) {
-    const all = (0,reports_words/* count */.U9)(checks.length, 'check');
-    if (state === 'skipped')
-        return `${all} skipped${why && `: ${foreign(why, 100)}`}`;
-    const of = (verdict) => checks.filter(check => check.verdict === verdict).length;
-    const [failed, flaky, skipped] = [of('failed'), of('flaky'), of('skipped')];
-    const said = [
-        failed > 0 ? `${failed} of ${all} failed` : (0,reports_words/* count */.U9)(checks.filter(holds).length, 'check'),
-        follow > 0 && `${follow === failed ? '' : `${follow} `}as a consequence`,
-        flaky > 0 && `${flaky} of them at a later try`,
-        skipped > 0 && `${skipped} skipped`
-    ];
-    return said.filter(Boolean).join(', ');
-}
-function whatBroke(results, failure) {
-    const { hint, reproduce } = failure;
-    const [first = '', ...more] = sentences(failure);
-    const happened = results.result === 'failed' ? 'What broke' : 'What happened';
-    const { follow } = failures(results);
-    return [
-        ...(more.length === 0
-            ? [`${happened}: ${foreign(first, 2000)}`]
-            : [`${happened}:`, ...[first, ...more].map(one => `• ${foreign(one, 2000)}`)]),
-        ...(follow.length > 0 ? [`Follows from it: ${(0,reports_words/* count */.U9)(follow.length, 'failed check')}`] : []),
-        `Next: ${foreign(hint, 2000)}`,
-        ...byHand(results, reproduce === rerun ? null : (reproduce ?? null))
-    ];
-}
-/** The script first: the cluster of the run is gone when this is read. */
-function byHand({ cluster, failure }, reproduce) {
-    const shown = reproduce === null ? [] : [`See it: ${foreign(reproduce, 4000)}`];
-    if (cluster === null || failure?.class === 'input')
-        return shown;
-    const ends = reproduce === null ? '' : ', and ends with what failed';
-    return [...shown, `Again: ${rerun}, in the results, makes the same run${ends}`];
-}
-
-;// CONCATENATED MODULE: ./src/reports/outputs.ts
-
-
-/** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
-function outputs(results, plan, directory) {
-    const { result, failure, cluster, versions, checks, seconds } = results;
-    const file = (name) => (directory === '' ? '' : external_node_path_.join(directory, name));
-    return {
-        result,
-        'failure-class': failure?.class ?? '',
-        'failed-layer': failure?.layer ?? '',
-        'failed-checks': JSON.stringify(checks.filter(({ verdict }) => verdict === 'failed').map(({ id }) => id)),
-        'cluster-name': cluster?.name ?? '',
-        kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
-        context: cluster?.context ?? '',
-        'kubernetes-version': versions.kubernetes?.found ?? '',
-        'operator-version': versions.operator?.found ?? '',
-        'istio-version': versions.istio?.found ?? '',
-        'results-dir': directory,
-        results: file(files/* files */.a.results),
-        junit: file(files/* files */.a.junit),
-        report: file(files/* files */.a.report),
-        seconds: seconds.toFixed(1)
-    };
-}
-
-;// CONCATENATED MODULE: ./node_modules/shlex/shlex.js
-
-
-/*
-  Port of a subset of the features of CPython's shlex module, which provides a
-  shell-like lexer. Original code by Eric S. Raymond and other contributors.
-*/
-
-class Shlexer {
-  constructor (string) {
-    this.i = 0
-    this.string = string
-
-    /**
-     * Characters that will be considered whitespace and skipped. Whitespace
-     * bounds tokens. By default, includes space, tab, linefeed and carriage
-     * return.
-     */
-    this.whitespace = ' \t\r\n'
-
-    /**
-     * Characters that will be considered string quotes. The token accumulates
-     * until the same quote is encountered again (thus, different quote types
-     * protect each other as in the shell.) By default, includes ASCII single
-     * and double quotes.
-     */
-    this.quotes = `'"`
-
-    /**
-     * Characters that will be considered as escape. Just `\` by default.
-     */
-    this.escapes = '\\'
-
-    /**
-     * The subset of quote types that allow escaped characters. Just `"` by default.
-     */
-    this.escapedQuotes = '"'
-
-    /**
-     * Whether to support ANSI C-style $'' quotes
-     * https://www.gnu.org/software/bash/manual/html_node/ANSI_002dC-Quoting.html
-     */
-    this.ansiCQuotes = true
-
-    /**
-     * Whether to support localized $"" quotes
-     * https://www.gnu.org/software/bash/manual/html_node/Locale-Translation.html
-     *
-     * The behavior is as if the current locale is set to C or POSIX, i.e., the
-     * contents are not translated.
-     */
-    this.localeQuotes = true
-
-    this.debug = false
-  }
-
-  readChar () {
-    return this.string.charAt(this.i++)
-  }
-
-  processEscapes (string, quote, isAnsiCQuote) {
-    if (!isAnsiCQuote && !this.escapedQuotes.includes(quote)) {
-      // This quote type doesn't support escape sequences
-      return string
-    }
-
-    // We need to form a regex that matches any of the escape characters,
-    // without interpreting any of the characters as a regex special character.
-    const anyEscape = '[' + this.escapes.replace(/(.)/g, '\\$1') + ']'
-
-    // In regular quoted strings, we can only escape an escape character, and
-    // the quote character itself.
-    if (!isAnsiCQuote && this.escapedQuotes.includes(quote)) {
-      const re = new RegExp(
-        anyEscape + '(' + anyEscape + '|\\' + quote + ')', 'g')
-      return string.replace(re, '$1')
-    }
-
-    // ANSI C quoted strings support a wide variety of escape sequences
-    if (isAnsiCQuote) {
-      const patterns = {
-        // Literal characters
-        '([\\\\\'"?])': (x) => x,
-
-        // Non-printable ASCII characters
-        'a': () => '\x07',
-        'b': () => '\x08',
-        'e|E': () => '\x1b',
-        'f': () => '\x0c',
-        'n': () => '\x0a',
-        'r': () => '\x0d',
-        't': () => '\x09',
-        'v': () => '\x0b',
-
-        // Octal bytes
-        '([0-7]{1,3})': (x) => String.fromCharCode(parseInt(x, 8)),
-
-        // Hexadecimal bytes
-        'x([0-9a-fA-F]{1,2})': (x) => String.fromCharCode(parseInt(x, 16)),
-
-        // Unicode code units
-        'u([0-9a-fA-F]{1,4})': (x) => String.fromCharCode(parseInt(x, 16)),
-        'U([0-9a-fA-F]{1,8})': (x) => String.fromCharCode(parseInt(x, 16)),
-
-        // Control characters
-        // https://en.wikipedia.org/wiki/Control_character#How_control_characters_map_to_keyboards
-        'c(.)': (x) => {
-          if (x === '?') {
-            return '\x7f'
-          } else if (x === '@') {
-            return '\x00'
-          } else {
-            return String.fromCharCode(x.charCodeAt(0) & 31)
-          }
-        }
-      }
-
-      // Construct an uber-RegEx that catches all of the above pattern
-      const re = new RegExp(
-        anyEscape + '(' + Object.keys(patterns).join('|') + ')', 'g')
-
-      // For each match, figure out which subpattern matched, and apply the
-      // corresponding function
-      return string.replace(re, function (m, p1) {
-        for (const matched in patterns) {
-          const mm = new RegExp('^' + matched + '$').exec(p1)
-          if (mm === null) {
-            continue
-          }
-
-          return patterns[matched].apply(null, mm.slice(1))
-        }
-      })
-    }
-
-    // Should not get here
-    return undefined
-  }
-
-  * [Symbol.iterator] () {
-    let inQuote = false
-    let inDollarQuote = false
-    let escaped = false
-    let lastDollar = -2 // position of last dollar sign we saw
-    let token
-
-    if (this.debug) {
-      console.log('full input:', '>' + this.string + '<')
-    }
-
-    while (true) {
-      const pos = this.i
-      const char = this.readChar()
-
-      if (this.debug) {
-        console.log(
-          'position:', pos,
-          'input:', '>' + char + '<',
-          'accumulated:', token,
-          'inQuote:', inQuote,
-          'inDollarQuote:', inDollarQuote,
-          'lastDollar:', lastDollar,
-          'escaped:', escaped
-        )
-      }
-
-      // Ran out of characters, we're done
-      if (char === '') {
-        if (inQuote) { throw new Error('Got EOF while in a quoted string') }
-        if (escaped) { throw new Error('Got EOF while in an escape sequence') }
-        if (token !== undefined) { yield token }
-        return
-      }
-
-      // We were in an escape sequence, complete it
-      if (escaped) {
-        if (char === '\n') {
-          // An escaped newline just means to continue the command on the next
-          // line. We just need to ignore it.
-        } else if (inQuote) {
-          // If we are in a quote, just accumulate the whole escape sequence,
-          // as we will interpret escape sequences later.
-          token = (token || '') + escaped + char
-        } else {
-          // Just use the literal character
-          token = (token || '') + char
-        }
-
-        escaped = false
-        continue
-      }
-
-      if (this.escapes.includes(char)) {
-        if (!inQuote || inDollarQuote !== false || this.escapedQuotes.includes(inQuote)) {
-          // We encountered an escape character, which is going to affect how
-          // we treat the next character.
-          escaped = char
-          continue
-        } else {
-          // This string type doesn't use escape characters. Ignore for now.
-        }
-      }
-
-      // We were in a string
-      if (inQuote !== false) {
-        // String is finished. Don't grab the quote character.
-        if (char === inQuote) {
-          token = this.processEscapes(token, inQuote, inDollarQuote === '\'')
-          inQuote = false
-          inDollarQuote = false
-          continue
-        }
-
-        // String isn't finished yet, accumulate the character
-        token = (token || '') + char
-        continue
-      }
-
-      // This is the start of a new string, don't accumulate the quotation mark
-      if (this.quotes.includes(char)) {
-        inQuote = char
-        if (lastDollar === pos - 1) {
-          if (char === '\'' && !this.ansiCQuotes) {
-            // Feature not enabled
-          } else if (char === '"' && !this.localeQuotes) {
-            // Feature not enabled
-          } else {
-            inDollarQuote = char
-          }
-        }
-
-        token = (token || '') // fixes blank string
-
-        if (inDollarQuote !== false) {
-          // Drop the opening $ we captured before
-          token = token.slice(0, -1)
-        }
-
-        continue
-      }
-
-      // This is a dollar sign, record that we saw it in case it's the start of
-      // an ANSI C or localized string
-      if (inQuote === false && char === '$') {
-        lastDollar = pos
-      }
-
-      // This is whitespace, so yield the token if we have one
-      if (this.whitespace.includes(char)) {
-        if (token !== undefined) { yield token }
-        token = undefined
-        continue
-      }
-
-      // Otherwise, accumulate the character
-      token = (token || '') + char
-    }
-  }
-}
-
-
-/**
- * Splits a given string using shell-like syntax. This function is the inverse
- * of shlex.join().
- *
- * @param {String} s String to split.
- * @returns {String[]}
- */
-function split (s) {
-  return Array.from(new Shlexer(s))
-}
-
-/**
- * Escapes a potentially shell-unsafe string using quotes.
- *
- * @param {String} s String to quote
- * @returns {String}
- */
-function quote (s) {
-  if (s === '') { return '\'\'' }
-
-  const unsafeRe = /[^\w@%\-+=:,./]/
-  if (!unsafeRe.test(s)) { return s }
-
-  return ('\'' + s.replace(/('+)/g, '\'"$1"\'') + '\'').replace(/^''|''$/g, '')
-}
-
-
-/**
- * Concatenate the tokens of the list args and return a string. This function
- * is the inverse of shlex.split().
- *
- * The returned value is shell-escaped to protect against injection
- * vulnerabilities (see shlex.quote()).
- *
- * @param {String[]} args List of args to join
- * @returns {String}
- */
-function shlex_join (args) {
-  if (!Array.isArray(args)) {
-    throw new TypeError("args should be an array")
-  }
-  return args.map(quote).join(" ")
-}
-
-// EXTERNAL MODULE: ./src/phases/cluster.ts
-var phases_cluster = __nccwpck_require__(7538);
-;// CONCATENATED MODULE: ./src/phases/mesh.ts
-
-
-
-
-
-const applyCommand = ({ directory }, file) => [
-    'kubectl',
-    'apply',
-    '--server-side',
-    '-f',
-    external_node_path_.join(directory, file)
-];
-const removeCommand = ({ directory }, file) => [
-    ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
-];
-const istiodAvailable = [
-    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
-    '--for=condition=Available'
-];
-const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
-const who = { class: 'istio', layer: 'control-plane' };
-const seeIstio = 'kubectl get istio default -o yaml';
-/** Waits until istiod is available, so that its webhook serves. */
-async function untilIstiod(work, sh) {
-    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
-}
-/** Applies a custom resource whose CRD was created a moment ago. */
-async function applyOnceServed(plan, file, work, sh) {
-    await (0,wait/* until */.T)(work, async () => {
-        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
-        if (code === 0)
-            return { is: 'done', value: undefined };
-        if (/no matches for kind|could not find the requested resource/.test(stderr))
-            return { is: 'waiting', for: 'the CRD to be served' };
-        const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
-            ...who,
-            class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
-            hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
-            reproduce: seeIstio
-        });
-        return { is: 'lost', fault };
-    });
-}
-/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
-async function untilHealthy(work, sh) {
-    return (0,wait/* until */.T)(work, async () => {
-        await waited(sh, istioHealthy);
-        const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
-        const { state, observedGeneration, conditions } = istio?.status ?? {};
-        const current = observedGeneration === istio?.metadata.generation;
-        if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
-            return { is: 'done', value: istio?.spec.version ?? '' };
-        return (lookAtConditions(istio) ?? {
-            is: 'waiting',
-            for: `Istio to be Healthy, it is ${state ?? 'new'}`
-        });
-    });
-}
-async function lookAtIstiod(sh) {
-    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
-    const istiod = things
-        .filter(thing => thing.kind === 'Deployment')
-        .find(({ metadata }) => metadata.name.startsWith('istiod'));
-    if ((istiod?.status.availableReplicas ?? 0) > 0)
-        return { is: 'done', value: undefined };
-    return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-        lookAtTrouble(things.filter(thing => thing.kind === 'Pod'), who) ?? {
-        is: 'waiting',
-        for: istiod ? 'istiod to be available' : 'the operator to make istiod'
-    });
-}
-// what the operator says and will go on saying, measured with 1.30.3
-const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
-/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
-function lookAtConditions(istio) {
-    const reconciled = condition('Reconciled', istio?.status?.conditions);
-    if (reconciled?.status !== 'False')
-        return null;
-    const { reason = '', message = '' } = reconciled;
-    const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
-        ...who,
-        class: /end-of-life|unsupported version/.test(message)
-            ? 'input'
-            : /dual-stack/.test(message)
-                ? 'infrastructure'
-                : 'istio',
-        layer: /dual-stack/.test(message) ? 'node' : who.layer,
-        hint: /end-of-life|unsupported version/.test(message)
-            ? 'Ask for a version that this operator can install by `istio-version`.'
-            : /dual-stack/.test(message)
-                ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
-                : "See the operator's log in diagnostics/.",
-        reproduce: seeIstio
-    });
-    return mesh_final.test(message) ? { is: 'lost', fault } : { is: 'bad', for: `Istio: ${reason}`, fault };
-}
-
-;// CONCATENATED MODULE: ./src/phases/operator.ts
-
-
-
-
-const installCommand = ({ operator, operatorImageAsked, directory }) => [
-    ...['helm', 'install', 'sail-operator', operator.chart],
-    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
-    ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
-    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
-];
-/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
-const crdsCommand = ({ operator }) => [
-    'kubectl',
-    'create',
-    '-f',
-    operator.crds
-];
-/** Creates the CRDs. */
-async function createCrds(plan, sh) {
-    const output = await sh(crdsCommand(plan), { seconds: 180 });
-    if (output.code !== 0)
-        throw operator_refused(output, crdsCommand(plan));
-}
-/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
-const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
-    const output = await sh(installCommand(plan), { seconds: 180 });
-    if (output.code === 0)
-        return { is: 'done', value: undefined };
-    const fault = operator_refused(output, installCommand(plan));
-    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
-        ? { is: 'bad', for: "the chart's CRDs", fault }
-        : { is: 'lost', fault };
-});
-const operator_refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
-    class: 'operator',
-    layer: 'operator',
-    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-    reproduce: command.join(' ')
-});
-
-;// CONCATENATED MODULE: ./src/reports/script.ts
-
-
-
-
-
-
-
-
-
-
-
-/**
- * The same run as a shell script, one step after the other, and at its end the command of the check that
- * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
- */
-function script_script(plan, results) {
-    const here = relocated(plan);
-    const given = givenYaml(results.inputs);
-    const { name } = plan.cluster;
-    const lines = [
-        '#!/usr/bin/env bash',
-        `# The run of the dual-stack Action by hand: Sail Operator ${(0,reports_words/* line */.n8)(plan.operator.version, 60)}, Istio ${(0,reports_words/* line */.n8)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
-        `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
-        ...settings(plan, given),
-        '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
-        '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
-        '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
-        'set -uo pipefail',
-        ...runtime(name),
-        "cat <<'END'",
-        'Left out here:',
-        ...leftOut(plan, results, given).map(what => `- ${what}`),
-        'END',
-        ...given.flatMap(checkGiven),
-        '',
-        ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
-        ...given.flatMap(({ file, variable }) => file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []),
-        '',
-        '# the cluster',
-        'cluster() {',
-        `  ${command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
-        '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
-        '}',
-        `step 'the cluster' cluster`,
-        ...script_images(plan),
-        '',
-        '# the Sail Operator',
-        `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
-        ...script_operator(plan, here, given),
-        '',
-        '# Istio',
-        ...script_istio(plan, here, given),
-        `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
-        `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
-        ...(plan.shown['resources.yaml'] === undefined
-            ? []
-            : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
-        "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
-        ...(plan.istio.cni
-            ? [
-                "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
-            ]
-            : []),
-        '',
-        '# the samples',
-        `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
-        `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
-        ...plan.workloads.map(({ namespace, kind, name }) => `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
-        "step 'the mesh has 5 s to settle' sleep 5",
-        '',
-        '# the documented validations',
-        "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
-        ...['dualstack', 'ipv4', 'ipv6'].map(script_echo),
-        ...broken(plan, results),
-        '',
-        'exit "$failed"',
-        ''
-    ];
-    return lines.join('\n');
-}
-const variables = [
-    { input: 'kind-config', variable: 'KIND_CONFIG', file: 'kind.yaml' },
-    { input: 'operator-values', variable: 'OPERATOR_VALUES', file: 'operator-values.yaml' },
-    { input: 'istio-values', variable: 'ISTIO_VALUES', file: 'istio-values.yaml' }
-];
-const givenYaml = (inputs) => variables.flatMap(one => {
-    const shown = inputs[one.input];
-    const [, digest = null] = /^sha256:([0-9a-f]{16})$/.exec(shown ?? '') ?? [];
-    return shown === undefined
-        ? []
-        : [{ ...one, digest: one.input === 'kind-config' ? null : digest }];
-});
-/** What the caller of the script may or must say, as comments. */
-const settings = (plan, given) => [
-    ...given.map(({ input, variable }) => input === 'kind-config'
-        ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
-        : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`),
-    ...(plan.operator.url === null
-        ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
-        : [])
-];
-/** Ends the script before it makes anything when a file is not the one of the run. */
-const checkGiven = ({ input, variable, digest }) => input === 'kind-config'
-    ? [`${variable}=\${${variable}:-}`]
-    : [`given ${input} ${variable} ${digest ?? "''"}`];
-// ---- What the script says and does about its steps ----
-/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
-const runtime = (name) => [
-    'work=$(mktemp -d)',
-    'export KUBECONFIG=$work/kubeconfig',
-    "failed=0 broken='' made=''",
-    'leave() {',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-    '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-    `  [ -z "$made" ] || ${command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
-    '  rm -rf "$work"',
-    '}',
-    'trap leave EXIT',
-    '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
-    'step() {',
-    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
-    '  check "$@" || broken=1',
-    '}',
-    '# the same for what need not hold for the next one',
-    'check() {',
-    '  local name=$1 start=$SECONDS',
-    '  shift',
-    '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
-    '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
-    '    return',
-    '  fi',
-    '  failed=1',
-    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
-    '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
-    '  sed \'s/^/    /\' "$work/said"',
-    '  return 1',
-    '}',
-    '# the command says just that',
-    'says() {',
-    '  local expected=$1 said',
-    '  shift',
-    '  said=$("$@")',
-    '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
-    '}',
-    '# the file in a variable is what the run was given as an input',
-    'given() {',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-    '  local file=${!2:-} sum',
-    '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
-    '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
-    '  [ "$sum" = "$3" ] && return',
-    '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
-    '  exit 1',
-    '}'
-];
-const toolsUsed = ({ versions }) => {
-    const used = ['kind', 'kubectl', 'helm'].flatMap(name => {
-        const found = versions[name]?.found;
-        return found ? [`${name} ${(0,reports_words/* line */.n8)(found, 60)}`] : [];
-    });
-    return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
-};
-/** What the run did and the script does not, a line each. */
-const leftOut = (plan, results, given) => [
-    `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
-    'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
-    'diagnostics',
-    ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
-    ...(results.inputs.mirror === undefined
-        ? []
-        : ['the mirror: downloads come from where they are published']),
-    ...(plan.operator.url === null ? [] : ["the chart's checksum"])
-];
-// ---- Steps ----
-/** The plan with its files under `$work`. */
-function relocated(plan) {
-    const { cluster, operator } = plan;
-    return {
-        ...plan,
-        directory: '$work',
-        cluster: { ...cluster, kubeconfig: '$work/kubeconfig' },
-        operator: {
-            ...operator,
-            chart: operator.url === null ? '$chart' : `$work/${chartFile(operator.url)}`
-        }
-    };
-}
-const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
-const command = (words) => words.map(argument).join(' ');
-function argument(word) {
-    if (word.startsWith('$work/'))
-        return `"$work"/${quote(word.slice('$work/'.length))}`;
-    return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : quote(word);
-}
-function heredoc(name, text) {
-    let end = 'EOF';
-    while (text.split('\n').includes(end))
-        end += '_';
-    return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
-}
-/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
-const forNodes = (name, ...lines) => [
-    `  for node in $(kind get nodes --name ${name}); do`,
-    ...lines.map(text => `    ${text} || return`),
-    '  done'
-];
-/** Each image that the local Docker has goes into every node. */
-function script_images({ cluster, images }) {
-    const all = Object.values(images).flat();
-    if (all.length === 0)
-        return [];
-    const imported = command(importCommand('$node'));
-    return [
-        '# an image into every node, where the local Docker has it',
-        'image() {',
-        '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
-        ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
-        '}',
-        ...all.map(image => `step ${quote(`image ${image}`)} image ${quote(image)}`)
-    ];
-}
-/** The CRDs, then the chart without them, as the run does it. */
-function script_operator({ operator }, here, given) {
-    const values = given.some(({ file }) => file === 'operator-values.yaml');
-    const install = command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
-    return [
-        ...(operator.url === null
-            ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-                ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${quote(operator.chart)}`]
-            : [`step 'the chart' helm pull ${quote((0,log/* redact */.E$)(operator.url))} --destination "$work"`]),
-        'crds() {',
-        // Helm 3 puts nothing between two files of CRDs
-        `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
-        '    kubectl create -f "$work/crds.yaml"',
-        '}',
-        `step 'the CRDs' crds`,
-        `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
-    ];
-}
-/** The Istio resource, with the user's values merged in by kubectl. */
-function script_istio({ istio }, here, given) {
-    const merged = given.some(({ file }) => file === 'istio-values.yaml');
-    return [
-        ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
-        ...(merged
-            ? [
-                'values() {',
-                "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
-                '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
-                '    mv "$work/merged.yaml" "$work/istio.yaml"',
-                '}',
-                `step 'ISTIO_VALUES over the dual-stack values' values`
-            ]
-            : []),
-        `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
-    ];
-}
-function script_echo(word) {
-    const target = word === 'dualstack' ? 'dual-stack' : word;
-    const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
-    return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
-}
-// ---- The check that failed ----
-/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
-function broken(plan, results) {
-    const check = brokenCheck(results);
-    const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
-    const command = shown === null ? null : rerunnable(shown, plan);
-    if (results.failure === null)
-        return [];
-    return [
-        '',
-        '# what failed in the run',
-        `printf '\\nIn the run failed: %s\\n' ${quote((0,reports_words/* line */.n8)(check?.id ?? results.failure.message, 500))}`,
-        ...(check
-            ? [
-                `printf '  %s\\n' ${quote((0,reports_words/* line */.n8)(`expected ${check.expected}; found ${check.observed}`, 500))}`
-            ]
-            : []),
-        ...(command === null
-            ? [`echo '  there is no command that shows it by itself: see the steps above'`]
-            : again(plan, check, command))
-    ];
-}
-/**
- * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
- * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
- * which an address is looked up.
- */
-function rerunnable(shown, plan) {
-    const words = wordsIn(shown);
-    if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
-        return null;
-    const read = words.map(lookedUp);
-    return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
-}
-const isOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
-/** A word quoted; what a `kubectl get` prints stays a substitution. */
-function lookedUp(word) {
-    const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
-    const words = wordsIn(inner);
-    return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${command(words)})"`;
-}
-function wordsIn(text) {
-    try {
-        return split(text);
-    }
-    catch {
-        return []; // an answer in it has a quote that does not end
-    }
-}
-/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
-function again(plan, check, text) {
-    const expected = check && answerOf(check);
-    const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
-    return [
-        "broken=''",
-        ...(cut?.before ?? []),
-        expected === null
-            ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
-            : `check ${quote((0,reports_words/* line */.n8)(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
-        ...(cut?.after ?? [])
-    ];
-}
-/** What the check's probe must print; null where it is no probe. */
-function answerOf({ id, layer, address, expected }) {
-    if (address === null)
-        return null;
-    if (layer === 'failover')
-        return `hello ${id}`;
-    if (expected === 'no answer')
-        return '';
-    return expected.startsWith('hello ') ? expected : null;
-}
-/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
-function cutLines({ cluster }, { family }) {
-    const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
-    const rule = (verb) => command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
-    return {
-        before: [
-            `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
-            'cut() {',
-            ...forNodes(cluster.name, rule('-I')),
-            '}',
-            'mend() {',
-            ...forNodes(cluster.name, rule('-D')),
-            '}',
-            `check '${family} to the dual-stack pod is cut' cut`
-        ],
-        after: [`check '${family} is there again' mend`]
-    };
-}
-
-;// CONCATENATED MODULE: ./src/reports/grid.ts
-
-
-
-
-const columns = [
-    { column: 'ipv4', title: 'IPv4' },
-    { column: 'ipv6', title: 'IPv6' },
-    { column: 'name', title: 'by name' }
-];
-/** What the grid's first column holds; of two grids, which one it is. */
-const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
-/** Targets × families, one grid for each stage in which something was connected to. */
-const grids = (results) => [...groupBy(results.checks, check => check.stage)]
-    .map(([stage, checks]) => ({ stage, rows: gridRows(checks, brokenCheck(results)) }))
-    .filter(grid => grid.rows.some(reached));
-const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
-function gridRows(checks, cause) {
-    const absences = groupBy(checks.filter(asksForNone), check => check.target);
-    const byTitle = groupBy(checks.filter(({ grid }) => grid !== undefined), ({ grid }) => grid?.title ?? '');
-    return inOrder([...byTitle]).flatMap(([title, shown]) => {
-        const targets = groupBy(shown, check => check.target);
-        return [...targets].map(([target, own]) => ({
-            title: (0,reports_words/* line */.n8)(title, 80),
-            target: isNamed(shown) || targets.size > 1 ? (0,reports_words/* line */.n8)(target, 80) : '',
-            cells: cellsOf(own, own[0]?.layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
-        }));
-    });
-}
-const isNamed = (checks) => checks[0]?.grid?.named ?? false;
-/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
-function inOrder(rows) {
-    const height = ([, [check]]) => results_layers.indexOf(check?.layer ?? 'runner');
-    const sorted = rows.toSorted((one, other) => height(one) - height(other));
-    return [
-        ...sorted.filter(([, checks]) => isNamed(checks)),
-        ...sorted.filter(([, checks]) => !isNamed(checks)).reverse()
-    ];
-}
-/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
-const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
-    check.family !== null &&
-    check.expected === 'none';
-function cellsOf(own, absences, cause) {
-    const cell = (column) => {
-        const checks = own.filter(check => (check.family ?? 'name') === column);
-        const absent = absences.filter(check => check.family === column);
-        if (checks.length > 0)
-            return cellOf(checks, cause);
-        return absent.length > 0 ? absenceCell(absent, cause) : null;
-    };
-    return { ipv4: cell('ipv4'), ipv6: cell('ipv6'), name: cell('name') };
-}
-function absenceCell(checks, cause) {
-    const shown = cellOf(checks, cause);
-    if (shown.state !== 'passed' && shown.state !== 'flaky')
-        return shown;
-    return { state: 'none', value: '', note: 'none, as it should be', cause: false };
-}
-/** One cell shows the worst of its checks, and the others as a number. */
-function cellOf(checks, cause) {
-    const state = worst(checks);
-    const alike = checks.filter(check => check.verdict === state);
-    const shown = alike.find(check => check === cause) ?? alike[0];
-    if (!shown)
-        return { state, value: '', note: '', cause: false };
-    const others = `${alike.length} of ${checks.length}`;
-    const { value, note } = shownBy(shown);
-    return {
-        state,
-        value,
-        note: [note, checks.length > 1 && state !== 'skipped' ? others : ''].filter(Boolean).join(', '),
-        cause: cause !== null && alike.includes(cause)
-    };
-}
-function shownBy(check) {
-    if (check.verdict === 'skipped')
-        return { value: '', note: 'skipped' };
-    if (check.verdict === 'failed')
-        return { value: '', note: (0,reports_words/* line */.n8)(check.observed || 'failed', 80) };
-    const carried = (0,reports_words/* carriedOver */.l9)(check);
-    const note = [
-        carried && `carried over ${reports_words/* familyNames */.zO[carried]}`,
-        check.verdict === 'flaky' && 'at a later try'
-    ].filter(Boolean);
-    if (check.address === null || check.observed !== check.expected)
-        return { value: '', note: [(0,reports_words/* line */.n8)(check.observed, 80), ...note].join(', ') };
-    // By name the answer is of interest; of a literal address, which one it was.
-    const value = check.family === null ? check.observed : check.address;
-    return { value: (0,reports_words/* line */.n8)(value, 80), note: note.join(', ') };
-}
-/** A longer grid shows the rows with trouble, and folds the others. */
-const mostRows = 24;
-/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
-const foldRows = (rows) => {
-    if (rows.length <= mostRows)
-        return { shown: rows, folded: [], title: '' };
-    const shown = rows.filter(troubled);
-    const folded = rows.filter(row => !troubled(row));
-    const title = `${(0,reports_words/* count */.U9)(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
-    return { shown, folded, title };
-};
-const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
-
-;// CONCATENATED MODULE: ./src/reports/styles.ts
-/** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
-const styles = `
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #fff; --sunk: #f1f3f6; --ink: #1b2129; --soft: #5c6672; --rule: #e2e6eb;
-  --good: #18794e; --good-wash: #e4f4ec; --bad: #c02b3c; --bad-wash: #fdecee;
-  --warn: #8a5a00; --warn-wash: #fdf2d8; --critical: #3e5bd1; --beside: #b4bfcc;
-  --mono: ui-monospace, SFMono-Regular, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #0e1216; --card: #151a20; --sunk: #1c232b; --ink: #e3e8ed; --soft: #96a2af; --rule: #28313b;
-    --good: #54c08a; --good-wash: #14302a; --bad: #ff7a85; --bad-wash: #37191f;
-    --warn: #e5b454; --warn-wash: #33280f; --critical: #7f9bff; --beside: #475463;
-  }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 0; }
-h1, h2, p, ul, ol, dl, dd, pre { margin: 0; }
-h2 { font-size: .95rem; font-weight: 650; margin-bottom: .75rem; }
-code, pre { font: .86em/1.55 var(--mono); }
-code { background: var(--sunk); border-radius: 4px; padding: .1em .35em; }
-pre { background: var(--sunk); border-radius: 8px; padding: .75rem .9rem; white-space: pre-wrap; user-select: all; }
-pre code { background: none; padding: 0; font-size: 1em; }
-a { color: var(--critical); }
-:focus-visible { outline: 2px solid var(--critical); outline-offset: 2px; border-radius: 6px; }
-.soft, .label, .where { color: var(--soft); }
-.label { font-size: .82rem; margin: 1rem 0 .35rem; }
-.card > p + pre { margin-top: .5rem; }
-.card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 1.25rem 1.4rem; margin-bottom: 1rem; }
-.card dl + h2, .card h2 ~ h2 { margin-top: 1.5rem; }
-
-.verdict { margin-bottom: 1.75rem; }
-.name { color: var(--soft); font-size: .82rem; letter-spacing: .01em; margin-bottom: .5rem; }
-h1 { display: flex; gap: .75rem; align-items: flex-start; font-size: clamp(1.35rem, 4.5vw, 2rem); line-height: 1.2; font-weight: 680; letter-spacing: -.015em; text-wrap: balance; }
-h1 > span:last-child { min-width: 0; }
-h1 .mark { flex: none; width: 1.2em; height: 1.2em; font-size: 1em; }
-h1 .mark.passed { background: var(--good); color: var(--card); }
-h1 .mark.failed { background: var(--bad); color: var(--card); }
-h1 .mark::first-line { font-size: .7em; }
-.facts { display: flex; flex-wrap: wrap; gap: .4rem; list-style: none; padding: 0; margin-top: 1rem; }
-.facts li { background: var(--card); border: 1px solid var(--rule); border-radius: 99px; padding: .15rem .75rem; font-size: .87rem; font-variant-numeric: tabular-nums; }
-.rehearsal { margin-top: 1rem; padding: .55rem .9rem; border-radius: 8px; background: var(--warn-wash); color: var(--warn); font-size: .9rem; }
-
-.mark { display: inline-grid; place-items: center; flex: none; width: 1.3rem; height: 1.3rem; border-radius: 50%; font-size: .76rem; line-height: 1; font-weight: 700; }
-.mark.passed { background: var(--good-wash); color: var(--good); }
-.mark.failed { background: var(--bad-wash); color: var(--bad); }
-.mark.flaky { background: var(--warn-wash); color: var(--warn); }
-.mark.skipped { background: var(--sunk); color: var(--soft); }
-
-.broken { border-color: color-mix(in srgb, var(--bad) 45%, var(--rule)); box-shadow: inset 4px 0 0 var(--bad); }
-.shaky { border-color: color-mix(in srgb, var(--warn) 40%, var(--rule)); box-shadow: inset 4px 0 0 var(--warn); }
-.where { font-size: .87rem; margin-bottom: .6rem; }
-.message { font-size: 1.05rem; }
-.hint, .also { margin-top: .6rem; }
-.also { font-size: .9rem; }
-.also:first-of-type { margin-top: 1rem; }
-.shaky ul { padding: 0; list-style: none; }
-.shaky li + li { margin-top: .4rem; }
-.tries { padding: 0; list-style: none; font-size: .92em; }
-.tries li + li { margin-top: .15rem; }
-
-.grid { width: 100%; border-collapse: collapse; table-layout: fixed; }
-.grid thead th:nth-child(1) { width: 23%; }
-.grid thead th:nth-child(2) { width: 23%; }
-.grid thead th:nth-child(3) { width: 27%; }
-.grid th, .grid td { text-align: left; vertical-align: top; padding: .6rem .75rem; border-top: 1px solid var(--rule); }
-.grid thead th { border: 0; padding-top: 0; color: var(--soft); font-size: .82rem; font-weight: 500; }
-.grid th:first-child { padding-left: 0; }
-.grid td:last-child { padding-right: 0; }
-.grid tbody th { font-weight: 500; }
-.grid td > div { display: flex; gap: .5rem; align-items: flex-start; }
-.grid .said { min-width: 0; display: flex; flex-direction: column; align-items: flex-start; }
-.grid .note { color: var(--soft); font-size: .87rem; }
-.grid td .note:only-child { font-size: inherit; }
-.grid td.failed .note { color: var(--bad); }
-.grid td.cause .note { font-weight: 650; }
-.grid td.none .note { color: var(--soft); font-size: .87rem; }
-
-.timeline { list-style: none; padding: 0; }
-.timeline { display: grid; grid-template-columns: fit-content(10rem) minmax(0, 1fr) max-content; column-gap: .9rem; }
-.timeline li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; padding: .22rem 0; }
-.track { position: relative; height: .8rem; border-radius: 4px; background: var(--sunk); }
-.bar { position: absolute; inset: 0 auto 0 0; min-width: 3px; border-radius: 4px; background: var(--beside); }
-.critical .bar { background: var(--critical); }
-.timeline .failed .bar { background: var(--bad); }
-.timeline .cancelled .bar { background: repeating-linear-gradient(135deg, var(--beside) 0 5px, transparent 5px 9px); }
-.took { font-size: .87rem; font-variant-numeric: tabular-nums; color: var(--soft); }
-li.axis .track { grid-column: 2; height: 1.2rem; background: none; }
-.axis .track span { position: absolute; transform: translateX(-50%); font-size: .75rem; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }
-.axis .track span:first-child { transform: none; }
-.legend { font-size: .82rem; margin-top: .4rem; }
-.swatch { display: inline-block; width: .8rem; height: .55rem; border-radius: 3px; background: var(--beside); margin: 0 .35rem 0 .75rem; }
-.swatch.critical { background: var(--critical); }
-.swatch:first-child { margin-left: 0; }
-.waits { padding-left: 1.1rem; font-size: .92rem; }
-.waits .soft { white-space: nowrap; }
-
-details > summary { cursor: pointer; list-style: none; }
-details > summary::-webkit-details-marker { display: none; }
-.layers > details { border-top: 1px solid var(--rule); }
-.layers > details > summary { display: flex; gap: .65rem; align-items: center; padding: .55rem 0; }
-.rest > summary { padding-top: .5rem; }
-.rest > summary::after { content: " ›"; color: var(--soft); }
-.rest[open] > summary { padding-bottom: 1rem; }
-.layers > details > summary::after, .check > summary::after { content: "›"; color: var(--soft); margin-left: auto; padding-left: .5rem; transition: rotate .12s; }
-details[open]:not(.rest) > summary::after { rotate: 90deg; }
-.layer { font-weight: 550; flex: none; }
-.checks { padding: 0 0 .75rem 1.95rem; }
-.check { border-radius: 8px; }
-.check[open] { background: var(--page); padding-bottom: .75rem; margin: .25rem 0; }
-.check > summary { display: grid; grid-template-columns: auto minmax(0, 1fr) minmax(0, 16rem) auto; gap: .65rem; padding: .4rem .6rem; align-items: start; border-radius: 8px; }
-.check > summary:hover { background: var(--page); }
-.check .id { display: block; font: .78rem/1.5 var(--mono); color: var(--soft); }
-.observed { font-size: .87rem; color: var(--soft); text-align: right; }
-.check > dl, .check > .label, .check > pre { margin-left: 2.55rem; margin-right: .75rem; }
-.check > pre { background: var(--card); }
-dl > div { display: grid; grid-template-columns: 8rem minmax(0, 1fr); gap: .75rem; padding: .15rem 0; }
-.check dl { font-size: .92rem; }
-.check dl > div { grid-template-columns: 6rem minmax(0, 1fr); }
-dt { color: var(--soft); }
-
-footer { max-width: 64rem; margin: 0 auto; padding: .5rem 1.25rem 3rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .82rem; color: var(--soft); }
-
-@media (max-width: 44rem) {
-  main { padding: 1.5rem .9rem 0; }
-  footer { padding: .25rem .9rem 2rem; }
-  .card { padding: 1rem; border-radius: 10px; }
-  .grid, .grid tbody, .grid tr, .grid th, .grid td { display: block; padding: 0; border: 0; }
-  .grid thead, .grid .empty { display: none; }
-  .grid tr { padding: .7rem 0; border-top: 1px solid var(--rule); }
-  .grid tr:first-child { border: 0; padding-top: 0; }
-  .grid tbody th { margin-bottom: .3rem; font-weight: 600; }
-  .grid td { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr); padding: .15rem 0; }
-  .grid td::before { content: attr(data-column); color: var(--soft); font-size: .87rem; }
-  .timeline { grid-template-columns: fit-content(6.5rem) minmax(0, 1fr) max-content; column-gap: .6rem; font-size: .87rem; }
-  .axis .track span:nth-child(even) { display: none; }
-  .timeline .ended { display: block; }
-  .timeline .comma { display: none; }
-  .checks { padding-left: 0; }
-  .check > summary { grid-template-columns: auto minmax(0, 1fr) auto; padding: .4rem 0; }
-  .observed { grid-column: 2; grid-row: 2; text-align: left; }
-  .check[open] { padding: .25rem .6rem .75rem; }
-  .check > dl, .check > .label, .check > pre { margin-left: 0; margin-right: 0; }
-  .check dl > div, dl > div { grid-template-columns: 5.5rem minmax(0, 1fr); gap: .5rem; }
-}
-@media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
-@media print { body { background: none; } .card { break-inside: avoid; } }
-`;
-
-;// CONCATENATED MODULE: ./src/reports/timeline.ts
-
-/** The phases that were started, by their start, those that made the run as long as it was marked. */
-function timeline(results) {
-    const critical = new Set(criticalPath(results.phases));
-    return started(results.phases)
-        .map(({ name, status, at, seconds }) => ({
-        name: (0,reports_words/* line */.n8)(name, 60),
-        status,
-        at,
-        seconds,
-        critical: critical.has(name)
-    }))
-        .sort((one, other) => one.at - other.at);
-}
-/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
-function criticalPath(phases) {
-    const byName = new Map(started(phases).map(phase => [phase.name, phase]));
-    const path = new Set();
-    let phase = endedLast([...byName.values()]);
-    while (phase && !path.has(phase.name)) {
-        path.add(phase.name);
-        phase = endedLast(phase.needs.flatMap(name => byName.get(name) ?? []));
-    }
-    return [...path].reverse();
-}
-const started = (phases) => phases.filter((phase) => phase.at !== null);
-const endedLast = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
-/** What was waited for longest, at most so many. */
-const longestWaits = (results, most = 5) => results.phases
-    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: (0,reports_words/* line */.n8)(name, 60), ...wait })))
-    .sort((one, other) => other.seconds - one.seconds)
-    .slice(0, most);
-
-;// CONCATENATED MODULE: ./src/reports/html.ts
-
-
-
-
-
-
-
-/** HTML that may be put into a page as it is. */
-class Markup {
-    source;
-    constructor(source) {
-        this.source = source;
-    }
-}
-/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
-const markup = (strings, ...values) => new Markup(strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next));
-function source(content) {
-    if (content instanceof Markup)
-        return content.source;
-    if (Array.isArray(content))
-        return content.map(one => one.source).join('\n');
-    return (0,reports_words/* plain */.pj)(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
-}
-const nothing = markup ``;
-/**
- * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
- * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
- */
-const html = (results) => markup `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${(0,reports_words/* line */.n8)(headline(results).words)}</title>
-<style>${new Markup(styles)}</style>
-</head>
-<body>
-<main>
-${html_verdict(results)}
-${html_failure(results)}
-${html_warnings(results)}
-${html_flaky(results)}
-${gridTables(grids(results))}
-${phases(results)}
-${html_layers(results)}
-${versions(results)}
-</main>
-${footer(results)}
-</body>
-</html>
-`.source;
-// ---- Small parts ----
-/** Words of others, with what stands between backticks as code. */
-const prose = (words, most = 2000) => (0,reports_words/* spans */.iV)((0,reports_words/* line */.n8)(words, most)).map(span => span.code ? markup `<code>${span.text}</code>` : markup `${span.text}`);
-const inline = (words, most = 2000) => new Markup(prose(words, most)
-    .map(part => part.source)
-    .join(''));
-const code = (text, most = 300) => markup `<code>${(0,reports_words/* line */.n8)(text, most)}</code>`;
-const codes = (texts) => new Markup(texts.map(text => code(text).source).join(', '));
-const html_command = (text) => markup `<pre tabindex="0"><code>${(0,reports_words/* plain */.pj)(text.slice(0, 4000))}</code></pre>`;
-const stateWords = {
-    passed: 'passed',
-    flaky: 'flaky',
-    failed: 'failed',
-    skipped: 'skipped',
-    none: 'none'
-};
-const html_marks = { passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: '' };
-/** A state as a mark for the eye and a word for who listens. */
-const mark = (state) => state === 'none'
-    ? nothing
-    : markup `<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${html_marks[state]}</span>`;
-// ---- The verdict, and what broke ----
-function html_verdict(results) {
-    const { words, facts, rehearsal } = headline(results);
-    const state = results.result === 'passed' ? 'passed' : 'failed';
-    return markup `<header class="verdict ${state}">
-<p class="name">Istio dual-stack check</p>
-<h1>${mark(state)}<span>${inline(words)}</span></h1>
-<ul class="facts">${facts.map(fact => markup `<li>${fact}</li>`)}</ul>
-${rehearsal ? markup `<p class="rehearsal">${rehearsal}</p>` : nothing}
-</header>`;
-}
-function html_failure(results) {
-    if (results.failure === null)
-        return nothing;
-    const { layer, hint, reproduce } = results.failure;
-    const check = brokenCheck(results);
-    return markup `<section class="card broken" aria-labelledby="broken">
-<h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
-<p class="where">${layer ? markup `layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup ` · check ${code(check.id)}` : nothing}</p>
-${happened(sentences(results.failure))}
-<p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup `<p class="label">To see it by hand${asksCluster(reproduce) ? markup `, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${html_command(reproduce)}` : nothing}
-${also(results)}
-</section>`;
-}
-const happened = ([first = '', ...more]) => more.length === 0
-    ? markup `<p class="message">${inline(first)}</p>`
-    : markup `<ul class="message">${[first, ...more].map(one => markup `<li>${inline(one)}</li>`)}</ul>`;
-function also(results) {
-    const { follow } = failures(results);
-    const green = greenAllTheSame(results);
-    const family = brokenCheck(results)?.family === 'ipv4' ? 'ipv6' : 'ipv4';
-    return [
-        follow.length > 0
-            ? markup `<p class="also"><strong>Follows from it:</strong> ${html_ids(follow)}</p>`
-            : nothing,
-        green.length > 0
-            ? markup `<p class="also"><strong>Green all the same,</strong> because ${reports_words/* familyNames */.zO[family]} carried it: ${html_ids(green)}</p>`
-            : nothing
-    ];
-}
-const html_ids = (checks) => markup `${codes(checks.slice(0, 8).map(check => check.id))}${checks.length > 8 ? ` and ${checks.length - 8} more` : ''}`;
-function html_flaky(results) {
-    const checks = flakyChecks(results);
-    if (checks.length === 0)
-        return nothing;
-    const items = checks
-        .slice(0, 20)
-        .map(check => markup `<li>${code(check.id)} ${tries(check)}</li>`);
-    return markup `<section class="card shaky" aria-labelledby="shaky">
-<h2 id="shaky">${(0,reports_words/* count */.U9)(checks.length, 'check')} needed another try, and passed</h2>
-<ul>${items}</ul>
-${checks.length > 20 ? markup `<p class="soft">And ${checks.length - 20} more, below.</p>` : nothing}
-</section>`;
-}
-const tries = (check) => markup `<ol class="tries">${triesOf(check).map(one => markup `<li><span class="soft">${tryWords(one)}:</span> ${one.observed === '' ? markup `<em>nothing</em>` : code(one.observed)}</li>`)}</ol>`;
-// ---- The grid ----
-const gridTables = (all) => all.map(grid => {
-    const first = gridTitle(grid, all.length > 1);
-    const { shown, folded, title } = foldRows(grid.rows);
-    return markup `<section class="card"><h2>Targets and families</h2>
-${shown.length > 0 ? gridTable(first, shown) : nothing}
-${folded.length > 0 ? markup `<details class="rest"><summary><span class="soft">${title}</span></summary>${gridTable(first, folded)}</details>` : nothing}
-</section>`;
-});
-const gridTable = (first, rows) => markup `<table class="grid">
-<thead><tr><th scope="col">${first}</th>${columns.map(column => markup `<th scope="col">${column.title}</th>`)}</tr></thead>
-<tbody>${rows.map(gridRow)}</tbody>
-</table>`;
-const gridRow = ({ title, target, cells }) => markup `<tr><th scope="row">${title}${target ? markup ` ${code(target)}` : nothing}</th>${columns.map(({ column, title: name }) => gridCell(name, cells[column]))}</tr>`;
-function gridCell(column, cell) {
-    if (cell === null)
-        return markup `<td class="empty"></td>`;
-    const value = cell.value ? code(cell.value) : nothing;
-    const note = cell.note ? markup `<span class="note">${cell.note}</span>` : nothing;
-    const classes = `${cell.state}${cell.cause ? ' cause' : ''}`;
-    return markup `<td class="${classes}" data-column="${column}"><div>${mark(cell.state)}<span class="said">${value}${note}</span></div></td>`;
-}
-// ---- The timeline ----
-function phases(results) {
-    const bars = timeline(results);
-    if (bars.length === 0)
-        return nothing;
-    const end = Math.max(results.seconds, ...bars.map(bar => bar.at + bar.seconds), 0.001);
-    const waits = longestWaits(results).map(wait => markup `<li>${wait.phase} for ${(0,reports_words/* line */.n8)(wait.for, 100)} <span class="soft">${(0,reports_words/* duration */.p0)(wait.seconds)}</span></li>`);
-    return markup `<section class="card"><h2>Where the ${(0,reports_words/* duration */.p0)(results.seconds)} went</h2>
-<ol class="timeline">${bars.map(bar => timelineBar(bar, end))}
-<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => markup `<span style="left:${percent(tick, end)}">${(0,reports_words/* duration */.p0)(tick)}</span>`)}</span></li></ol>
-<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
-${waits.length > 0 ? markup `<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : nothing}
-</section>`;
-}
-function timelineBar({ name, status, at, seconds, critical }, end) {
-    const classes = `${critical ? 'critical ' : ''}${status}`;
-    const ended = status === 'passed'
-        ? nothing
-        : markup `<span class="ended"><span class="comma">, </span>${status}</span>`;
-    return markup `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${(0,reports_words/* duration */.p0)(seconds)}${ended}</span></li>`;
-}
-const percent = (seconds, end) => `${((100 * seconds) / end).toFixed(2)}%`;
-/** Round numbers of seconds along the axis, at most six. */
-function ticks(end) {
-    const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
-    const step = steps.find(one => end / one < 6) ?? end;
-    return Array.from({ length: Math.floor(end / step) + 1 }, (_, index) => index * step);
-}
-// ---- Every check, by layer ----
-function html_layers(results) {
-    const rows = layerRows(results);
-    if (rows.length === 0)
-        return nothing;
-    return markup `<section class="card layers"><h2>Layers: ${layersHold(rows)}</h2>
-${rows.map(html_layer)}
-</section>`;
-}
-/** What follows from another check stays folded. */
-const ownFailure = (one) => one.verdict === 'failed' && one.because === null;
-function html_layer(row) {
-    const open = row.checks.some(ownFailure) ? markup ` open` : nothing;
-    return markup `<details${open}><summary>${mark(row.state)}<span class="layer">${row.layer}</span><span class="soft">${html_layerSays(row)}</span></summary>
-<div class="checks">${row.checks.map(check)}</div>
-</details>`;
-}
-function html_layerSays({ state, checks, held, follow, why }) {
-    if (state === 'skipped' && why)
-        return `skipped: ${why} · ${(0,reports_words/* count */.U9)(checks.length, 'check')}`;
-    const failed = checks.filter(one => one.verdict === 'failed').length;
-    const skipped = checks.length - held - failed;
-    const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
-    const said = [
-        failed > 0 && `${failed} failed${follow > 0 ? also : ''}`,
-        skipped > 0 && `${skipped} skipped`,
-        (0,reports_words/* count */.U9)(checks.length, 'check')
-    ];
-    return said.filter(Boolean).join(' · ');
-}
-function check(one) {
-    const open = ownFailure(one) ? markup ` open` : nothing;
-    const says = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
-    return markup `<details class="check"${open}><summary>${mark(one.verdict)}<span class="what">${inline(one.title, 300)}<span class="id">${(0,reports_words/* line */.n8)(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${(0,reports_words/* line */.n8)(says, 120)}</span></summary>
-<dl>${facts(one)}</dl>
-${one.reproduce ? markup `<p class="label">By hand</p>${html_command(one.reproduce)}` : nothing}
-</details>`;
-}
-function facts(one) {
-    const rows = [
-        ['expected', inline(one.expected)],
-        ['observed', inline(one.observed)],
-        ['reason', one.reason ? inline(one.reason) : null],
-        ['because of', one.because ? code(one.because) : null],
-        ['from', one.from && html_place(one.from)],
-        ['to', one.to && html_place(one.to)],
-        ['address', one.address ? code(one.address) : null],
-        ['really took', one.upstream ? code(one.upstream) : null],
-        ['tries', one.attempts.length > 0 ? tries(one) : null]
-    ];
-    return rows.flatMap(([name, value]) => value ? [markup `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
-}
-const html_place = ({ kind, namespace, name }) => markup `${(0,reports_words/* line */.n8)(kind)} ${code(`${namespace}/${name}`)}`;
-// ---- Versions, and how to run it again ----
-/** What does not fit together. */
-const html_warnings = (results) => results.warnings.map(one => markup `<p class="rehearsal">${(0,reports_words/* line */.n8)(one, 500)}</p>`);
-function versions(results) {
-    const rows = versionRows(results).map(({ title, asked, found }) => markup `<div><dt>${title}</dt><dd>${found ? code(found) : markup `<em>not found out</em>`}${asked && asked !== found ? markup ` <span class="soft">asked for ${code(asked)}</span>` : nothing}</dd></div>`);
-    const inputs = Object.entries(results.inputs).map(([name, value]) => markup `<div><dt>${(0,reports_words/* line */.n8)(name)}</dt><dd>${code(value)}</dd></div>`);
-    return markup `<section class="card"><h2>Versions</h2>
-<dl>${rows}</dl>
-${inputs.length > 0 ? markup `<h2>Inputs given</h2><dl>${inputs}</dl>` : nothing}
-<h2>Run it yourself</h2>
-<p>The same run by hand, with these versions; the script lies beside this report.</p>
-${html_command(rerun)}
-</section>`;
-}
-function footer(results) {
-    const { url, id, attempt, sha } = results.run;
-    const name = `Run ${(0,reports_words/* line */.n8)(id ?? '', 60)}${attempt ? `, attempt ${(0,reports_words/* line */.n8)(attempt, 20)}` : ''}`;
-    const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
-    const parts = [
-        id === null
-            ? null
-            : known
-                ? markup `<a href="${url}" rel="noreferrer">${name}</a>`
-                : markup `${name}`,
-        sha === null ? null : markup `commit ${code(sha.slice(0, 12))}`,
-        markup `started ${(0,reports_words/* line */.n8)(results.started, 60)
-            .replace('T', ' ')
-            .replace(/(\.\d+)?Z$/, ' UTC')}`,
-        results.cluster &&
-            markup `cluster ${code(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => reports_words/* familyNames */.zO[family]).join(' then ')}`
-    ];
-    return markup `<footer>${parts.flatMap(part => (part ? [markup `<span>${part}</span>`] : []))}</footer>`;
-}
 
 ;// CONCATENATED MODULE: ./node_modules/path-expression-matcher/src/Expression.js
 /**
@@ -39870,6 +38699,10 @@ function isAttribute(name /*, options*/) {
     return false;
   }
 }
+// EXTERNAL MODULE: ./src/reports/verdict.ts
+var verdict = __nccwpck_require__(2714);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
 ;// CONCATENATED MODULE: ./src/reports/junit.ts
 
 
@@ -39886,19 +38719,28 @@ const builder = new Builder({
  * The run as JUnit XML: a suite for each layer, a test case for each check; where the checks were
  * not reached, a suite `run` with the error. Text is clean: nothing in it is illegal in XML 1.0.
  */
-function junit(results) {
-    const suites = [...errorSuites(results), ...layerSuites(results)];
+const junit = (results) => junitXml(suitesOf(results, 'dual-stack'), results.seconds, results.started);
+/** The suites of a run, their test cases of this class. */
+const suitesOf = (results, classname) => [...errorSuites(results), ...layerSuites(results)].map(suite => ({
+    ...suite,
+    cases: suite.cases.map(one => ({
+        ...one,
+        element: { '@classname': `${classname}.${suite.name}`, ...one.element }
+    }))
+}));
+/** Suites as a file. `seconds` is how long it all took. */
+function junitXml(suites, seconds, started) {
     const root = {
         '@name': 'dual-stack',
         ...totals(suites.flatMap(suite => suite.cases)),
-        '@time': time(results.seconds),
-        ...timestamp(results.started, 0),
-        testsuite: suites.map(suite => suiteElement(suite, results.started))
+        '@time': time(seconds),
+        ...timestamp(started, 0),
+        testsuite: suites.map(suiteElement)
     };
     return `<?xml version="1.0" encoding="UTF-8"?>\n${builder.build({ testsuites: root })}`;
 }
-const suiteElement = ({ name, at, cases }, started) => ({
-    '@name': name,
+const suiteElement = ({ name, started, at, cases }) => ({
+    '@name': (0,words/* line */.n8)(name),
     ...totals(cases),
     '@time': time(cases.reduce((sum, one) => sum + one.seconds, 0)),
     ...timestamp(started, at ?? 0),
@@ -39922,7 +38764,7 @@ function layerSuites(results) {
     const suites = new Map();
     for (const check of results.checks) {
         const name = suiteName(check);
-        const suite = suites.get(name) ?? { name, at: null, cases: [] };
+        const suite = suites.get(name) ?? { name, started: results.started, at: null, cases: [] };
         const starts = check.attempts.map(({ at }) => at).concat(suite.at ?? []);
         suite.at = starts.length > 0 ? Math.min(...starts) : null;
         suite.cases.push(caseOf(check));
@@ -39935,8 +38777,7 @@ const suiteName = ({ stage, layer }) => stage === 'upgrade' ? `upgrade.${layer}`
 function caseOf(check) {
     const seconds = check.attempts.reduce((sum, attempt) => sum + attempt.seconds, 0);
     const element = {
-        '@classname': `dual-stack.${suiteName(check)}`,
-        '@name': (0,reports_words/* line */.n8)(check.id),
+        '@name': (0,words/* line */.n8)(check.id),
         '@time': time(seconds),
         ...outcomeElement(check)
     };
@@ -39947,20 +38788,20 @@ function outcomeElement(check) {
     if (check.verdict === 'failed')
         return { failure: failureElement(check) };
     if (check.verdict === 'skipped')
-        return { skipped: { '@message': (0,reports_words/* line */.n8)(check.reason ?? '') } };
+        return { skipped: { '@message': (0,words/* line */.n8)(check.reason ?? '') } };
     if (check.verdict === 'passed')
         return {};
     return {
         properties: { property: [{ '@name': 'flaky', '@value': 'true' }] },
-        'system-out': { '#text': (0,reports_words/* plain */.pj)(`Passed at a later try.\n${junit_tries(check.attempts)}`) }
+        'system-out': { '#text': (0,words/* plain */.pj)(`Passed at a later try.\n${tries(check.attempts)}`) }
     };
 }
 function failureElement(check) {
     const why = check.because ? `follows from ${check.because}` : check.reason;
     return {
-        '@message': (0,reports_words/* line */.n8)([check.observed || 'no answer', why].filter(Boolean).join(': ')),
+        '@message': (0,words/* line */.n8)([check.observed || 'no answer', why].filter(Boolean).join(': ')),
         '@type': check.because ? 'consequence' : check.layer,
-        '#text': (0,reports_words/* plain */.pj)(body(check))
+        '#text': (0,words/* plain */.pj)(body(check))
     };
 }
 const body = (check) => [
@@ -39969,11 +38810,11 @@ const body = (check) => [
     `Observed: ${check.observed}`,
     ...(check.reason ? [`Reason: ${check.reason}`] : []),
     ...(check.because ? [`Because of: ${check.because}`] : []),
-    junit_tries(check.attempts),
+    tries(check.attempts),
     ...(check.reproduce ? ['By hand:', check.reproduce] : [])
 ].join('\n');
-const junit_tries = (attempts) => attempts
-    .map(({ at, seconds, observed }, index) => `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${(0,reports_words/* line */.n8)(observed) || '(nothing)'}`)
+const tries = (attempts) => attempts
+    .map(({ at, seconds, observed }, index) => `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${(0,words/* line */.n8)(observed) || '(nothing)'}`)
     .join('\n');
 // ---- Where the checks were not reached ----
 /** The phases as test cases, so that the error stands where it happened. */
@@ -39984,12 +38825,12 @@ function errorSuites(results) {
     const broke = ran.filter(phase => phase.status === 'failed');
     const failed = broke.find(({ name }) => name === results.failure?.phase) ?? broke[0];
     const cases = ran.map(phase => phaseCase(phase, phase === failed ? results : null));
-    return [{ name: 'run', at: 0, cases: failed ? cases : [...cases, runCase(results)] }];
+    const { started } = results;
+    return [{ name: 'run', started, at: 0, cases: failed ? cases : [...cases, runCase(results)] }];
 }
 function phaseCase(phase, results) {
     const element = {
-        '@classname': 'dual-stack.run',
-        '@name': (0,reports_words/* line */.n8)(phase.name),
+        '@name': (0,words/* line */.n8)(phase.name),
         '@time': time(phase.seconds)
     };
     const { seconds } = phase;
@@ -40007,7 +38848,6 @@ const runCase = (results) => ({
     outcome: 'error',
     seconds: 0,
     element: {
-        '@classname': 'dual-stack.run',
         '@name': 'run',
         '@time': time(0),
         ...errorElement(results)
@@ -40017,13 +38857,3958 @@ function errorElement(results) {
     const { failure } = results;
     return {
         error: {
-            '@message': (0,reports_words/* line */.n8)(headline(results).words),
+            '@message': (0,words/* line */.n8)((0,verdict/* headline */.P)(results).words),
             '@type': failure?.class ?? 'internal',
-            '#text': (0,reports_words/* plain */.pj)([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
+            '#text': (0,words/* plain */.pj)([failure?.message, failure?.hint, failure?.reproduce].filter(Boolean).join('\n'))
         }
     };
 }
 
+
+/***/ }),
+
+/***/ 8022:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   EU: () => (/* binding */ fence),
+/* harmony export */   Qq: () => (/* binding */ text),
+/* harmony export */   aY: () => (/* binding */ code),
+/* harmony export */   nM: () => (/* binding */ row)
+/* harmony export */ });
+/* unused harmony export cell */
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
+
+/**
+ * Foreign text as markdown that says the same and does nothing: every word that is more than
+ * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
+ * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
+ */
+const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .spans */ .iV)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most))
+    .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
+    .reduce((before, next) => before + (touch(before, next) ? ' ' : '') + next, '');
+/** Foreign text as a code span, one line. */
+function code(foreign, most = 200) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(foreign, most);
+    if (content === '')
+        return '(empty)';
+    const mark = '`'.repeat(longestRun(content) + 1);
+    const space = /^`|`$/.test(content) ? ' ' : '';
+    return `${mark}${space}${content}${space}${mark}`;
+}
+/** Foreign text as a code block, its lines kept. */
+function fence(foreign, most = 4000) {
+    const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .plain */ .pj)(foreign.slice(0, most)).trimEnd();
+    const cut = foreign.length > most ? '\n…' : '';
+    const mark = '`'.repeat(Math.max(3, longestRun(content) + 1));
+    return `${mark}\n${content}${cut}\n${mark}`;
+}
+/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
+const cell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
+/** A table's row. */
+const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
+/** Letters, a number, a version, a mark between words: what can never be markup. */
+const harmless = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
+/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
+const parts = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
+const prose = (words) => words
+    .split(' ')
+    .map(word => {
+    const [, before = '', inner = '', after = ''] = parts.exec(word) ?? [];
+    return inner === '' || harmless.test(inner) ? word : `${before}${code(inner)}${after}`;
+})
+    .join(' ');
+/** Two code spans side by side would be read as one longer mark. */
+const touch = (before, next) => before.endsWith('`') && next.startsWith('`');
+const longestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
+
+
+/***/ }),
+
+/***/ 6806:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  aY: () => (/* binding */ code),
+  F4: () => (/* binding */ codes),
+  G5: () => (/* binding */ command),
+  V$: () => (/* binding */ footerOf),
+  mG: () => (/* binding */ inline),
+  Gy: () => (/* binding */ mark),
+  PT: () => (/* binding */ markup),
+  s6: () => (/* binding */ nothing),
+  MY: () => (/* binding */ page),
+  pI: () => (/* binding */ runFacts)
+});
+
+// UNUSED EXPORTS: Markup, prose
+
+;// CONCATENATED MODULE: ./src/reports/styles.ts
+/** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
+const styles = `
+:root {
+  color-scheme: light dark;
+  --page: #f6f7f9; --card: #fff; --sunk: #f1f3f6; --ink: #1b2129; --soft: #5c6672; --rule: #e2e6eb;
+  --good: #18794e; --good-wash: #e4f4ec; --bad: #c02b3c; --bad-wash: #fdecee;
+  --warn: #8a5a00; --warn-wash: #fdf2d8; --critical: #3e5bd1; --beside: #b4bfcc;
+  --mono: ui-monospace, SFMono-Regular, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #0e1216; --card: #151a20; --sunk: #1c232b; --ink: #e3e8ed; --soft: #96a2af; --rule: #28313b;
+    --good: #54c08a; --good-wash: #14302a; --bad: #ff7a85; --bad-wash: #37191f;
+    --warn: #e5b454; --warn-wash: #33280f; --critical: #7f9bff; --beside: #475463;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
+  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 0; }
+h1, h2, p, ul, ol, dl, dd, pre { margin: 0; }
+h2 { font-size: .95rem; font-weight: 650; margin-bottom: .75rem; }
+code, pre { font: .86em/1.55 var(--mono); }
+code { background: var(--sunk); border-radius: 4px; padding: .1em .35em; }
+pre { background: var(--sunk); border-radius: 8px; padding: .75rem .9rem; white-space: pre-wrap; user-select: all; }
+pre code { background: none; padding: 0; font-size: 1em; }
+a { color: var(--critical); }
+:focus-visible { outline: 2px solid var(--critical); outline-offset: 2px; border-radius: 6px; }
+.soft, .label, .where { color: var(--soft); }
+.label { font-size: .82rem; margin: 1rem 0 .35rem; }
+.card > p + pre { margin-top: .5rem; }
+.card { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 1.25rem 1.4rem; margin-bottom: 1rem; }
+.card dl + h2, .card h2 ~ h2 { margin-top: 1.5rem; }
+
+.verdict { margin-bottom: 1.75rem; }
+.name { color: var(--soft); font-size: .82rem; letter-spacing: .01em; margin-bottom: .5rem; }
+h1 { display: flex; gap: .75rem; align-items: flex-start; font-size: clamp(1.35rem, 4.5vw, 2rem); line-height: 1.2; font-weight: 680; letter-spacing: -.015em; text-wrap: balance; }
+h1 > span:last-child { min-width: 0; }
+h1 .mark { flex: none; width: 1.2em; height: 1.2em; font-size: 1em; }
+h1 .mark.passed { background: var(--good); color: var(--card); }
+h1 .mark.failed { background: var(--bad); color: var(--card); }
+h1 .mark::first-line { font-size: .7em; }
+.facts { display: flex; flex-wrap: wrap; gap: .4rem; list-style: none; padding: 0; margin-top: 1rem; }
+.facts li { background: var(--card); border: 1px solid var(--rule); border-radius: 99px; padding: .15rem .75rem; font-size: .87rem; font-variant-numeric: tabular-nums; }
+.rehearsal { margin-top: 1rem; padding: .55rem .9rem; border-radius: 8px; background: var(--warn-wash); color: var(--warn); font-size: .9rem; }
+
+.mark { display: inline-grid; place-items: center; flex: none; width: 1.3rem; height: 1.3rem; border-radius: 50%; font-size: .76rem; line-height: 1; font-weight: 700; }
+.mark.passed { background: var(--good-wash); color: var(--good); }
+.mark.failed { background: var(--bad-wash); color: var(--bad); }
+.mark.flaky { background: var(--warn-wash); color: var(--warn); }
+.mark.skipped { background: var(--sunk); color: var(--soft); }
+
+.broken { border-color: color-mix(in srgb, var(--bad) 45%, var(--rule)); box-shadow: inset 4px 0 0 var(--bad); }
+.shaky { border-color: color-mix(in srgb, var(--warn) 40%, var(--rule)); box-shadow: inset 4px 0 0 var(--warn); }
+.where { font-size: .87rem; margin-bottom: .6rem; }
+.message { font-size: 1.05rem; }
+.hint, .also { margin-top: .6rem; }
+.also { font-size: .9rem; }
+.also:first-of-type { margin-top: 1rem; }
+.shaky ul { padding: 0; list-style: none; }
+.shaky li + li { margin-top: .4rem; }
+.tries { padding: 0; list-style: none; font-size: .92em; }
+.tries li + li { margin-top: .15rem; }
+
+.grid { width: 100%; border-collapse: collapse; table-layout: fixed; }
+.grid thead th:nth-child(1) { width: 23%; }
+.grid thead th:nth-child(2) { width: 23%; }
+.grid thead th:nth-child(3) { width: 27%; }
+.grid th, .grid td { text-align: left; vertical-align: top; padding: .6rem .75rem; border-top: 1px solid var(--rule); }
+.grid thead th { border: 0; padding-top: 0; color: var(--soft); font-size: .82rem; font-weight: 500; }
+.grid th:first-child { padding-left: 0; }
+.grid td:last-child { padding-right: 0; }
+.grid tbody th { font-weight: 500; }
+.grid td > div { display: flex; gap: .5rem; align-items: flex-start; }
+.grid .said { min-width: 0; display: flex; flex-direction: column; align-items: flex-start; }
+.grid .note { color: var(--soft); font-size: .87rem; }
+.grid td .note:only-child { font-size: inherit; }
+.grid td.failed .note { color: var(--bad); }
+.grid td.cause .note { font-weight: 650; }
+.grid td.none .note { color: var(--soft); font-size: .87rem; }
+
+.matrix { table-layout: auto; }
+.matrix thead th:nth-child(n) { width: auto; }
+.matrix th .note { display: block; font-weight: 400; }
+.gone { padding-left: 1.1rem; }
+
+.timeline { list-style: none; padding: 0; }
+.timeline { display: grid; grid-template-columns: fit-content(10rem) minmax(0, 1fr) max-content; column-gap: .9rem; }
+.timeline li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; padding: .22rem 0; }
+.track { position: relative; height: .8rem; border-radius: 4px; background: var(--sunk); }
+.bar { position: absolute; inset: 0 auto 0 0; min-width: 3px; border-radius: 4px; background: var(--beside); }
+.critical .bar { background: var(--critical); }
+.timeline .failed .bar { background: var(--bad); }
+.timeline .cancelled .bar { background: repeating-linear-gradient(135deg, var(--beside) 0 5px, transparent 5px 9px); }
+.took { font-size: .87rem; font-variant-numeric: tabular-nums; color: var(--soft); }
+li.axis .track { grid-column: 2; height: 1.2rem; background: none; }
+.axis .track span { position: absolute; transform: translateX(-50%); font-size: .75rem; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }
+.axis .track span:first-child { transform: none; }
+.legend { font-size: .82rem; margin-top: .4rem; }
+.swatch { display: inline-block; width: .8rem; height: .55rem; border-radius: 3px; background: var(--beside); margin: 0 .35rem 0 .75rem; }
+.swatch.critical { background: var(--critical); }
+.swatch:first-child { margin-left: 0; }
+.waits { padding-left: 1.1rem; font-size: .92rem; }
+.waits .soft { white-space: nowrap; }
+
+details > summary { cursor: pointer; list-style: none; }
+details > summary::-webkit-details-marker { display: none; }
+.layers > details { border-top: 1px solid var(--rule); }
+.layers > details > summary { display: flex; gap: .65rem; align-items: center; padding: .55rem 0; }
+.rest > summary { padding-top: .5rem; }
+.rest > summary::after { content: " ›"; color: var(--soft); }
+.rest[open] > summary { padding-bottom: 1rem; }
+.layers > details > summary::after, .check > summary::after { content: "›"; color: var(--soft); margin-left: auto; padding-left: .5rem; transition: rotate .12s; }
+details[open]:not(.rest) > summary::after { rotate: 90deg; }
+.layer { font-weight: 550; flex: none; }
+.cells .layer { flex: 0 1 auto; min-width: 0; }
+.cells .soft { min-width: 0; }
+.checks { padding: 0 0 .75rem 1.95rem; }
+.check { border-radius: 8px; }
+.check[open] { background: var(--page); padding-bottom: .75rem; margin: .25rem 0; }
+.check > summary { display: grid; grid-template-columns: auto minmax(0, 1fr) minmax(0, 16rem) auto; gap: .65rem; padding: .4rem .6rem; align-items: start; border-radius: 8px; }
+.check > summary:hover { background: var(--page); }
+.check .id { display: block; font: .78rem/1.5 var(--mono); color: var(--soft); }
+.observed { font-size: .87rem; color: var(--soft); text-align: right; }
+.check > dl, .check > .label, .check > pre { margin-left: 2.55rem; margin-right: .75rem; }
+.check > pre { background: var(--card); }
+dl > div { display: grid; grid-template-columns: 8rem minmax(0, 1fr); gap: .75rem; padding: .15rem 0; }
+.check dl { font-size: .92rem; }
+.check dl > div { grid-template-columns: 6rem minmax(0, 1fr); }
+dt { color: var(--soft); }
+
+footer { max-width: 64rem; margin: 0 auto; padding: .5rem 1.25rem 3rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .82rem; color: var(--soft); }
+
+@media (max-width: 44rem) {
+  main { padding: 1.5rem .9rem 0; }
+  footer { padding: .25rem .9rem 2rem; }
+  .card { padding: 1rem; border-radius: 10px; }
+  .grid, .grid tbody, .grid tr, .grid th, .grid td { display: block; padding: 0; border: 0; }
+  .grid thead, .grid .empty { display: none; }
+  .grid tr { padding: .7rem 0; border-top: 1px solid var(--rule); }
+  .grid tr:first-child { border: 0; padding-top: 0; }
+  .grid tbody th { margin-bottom: .3rem; font-weight: 600; }
+  .grid td { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr); padding: .15rem 0; }
+  .grid td::before { content: attr(data-column); color: var(--soft); font-size: .87rem; }
+  .timeline { grid-template-columns: fit-content(6.5rem) minmax(0, 1fr) max-content; column-gap: .6rem; font-size: .87rem; }
+  .axis .track span:nth-child(even) { display: none; }
+  .timeline .ended { display: block; }
+  .timeline .comma { display: none; }
+  .checks { padding-left: 0; }
+  .check > summary { grid-template-columns: auto minmax(0, 1fr) auto; padding: .4rem 0; }
+  .observed { grid-column: 2; grid-row: 2; text-align: left; }
+  .check[open] { padding: .25rem .6rem .75rem; }
+  .check > dl, .check > .label, .check > pre { margin-left: 0; margin-right: 0; }
+  .check dl > div, dl > div { grid-template-columns: 5.5rem minmax(0, 1fr); gap: .5rem; }
+}
+@media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
+@media print { body { background: none; } .card { break-inside: avoid; } }
+`;
+
+// EXTERNAL MODULE: ./src/reports/words.ts
+var reports_words = __nccwpck_require__(4062);
+;// CONCATENATED MODULE: ./src/reports/markup.ts
+
+
+/** HTML that cannot be broken by what others wrote, and the parts that the reports share. Pure. */
+/** HTML that may be put into a page as it is. */
+class Markup {
+    source;
+    constructor(source) {
+        this.source = source;
+    }
+}
+/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
+const markup = (strings, ...values) => new Markup(strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next));
+function source(content) {
+    if (content instanceof Markup)
+        return content.source;
+    if (Array.isArray(content))
+        return content.map(one => one.source).join('\n');
+    return (0,reports_words/* plain */.pj)(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
+}
+const nothing = markup ``;
+/** A page that loads nothing and runs nothing. */
+const page = (title, sections, footer) => markup `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+<style>${new Markup(styles)}</style>
+</head>
+<body>
+<main>
+${sections}
+</main>
+${footer}
+</body>
+</html>
+`.source;
+/** Words of others, with what stands between backticks as code. */
+const prose = (words, most = 2000) => (0,reports_words/* spans */.iV)((0,reports_words/* line */.n8)(words, most)).map(span => span.code ? markup `<code>${span.text}</code>` : markup `${span.text}`);
+const inline = (words, most = 2000) => new Markup(prose(words, most)
+    .map(part => part.source)
+    .join(''));
+const code = (text, most = 300) => markup `<code>${(0,reports_words/* line */.n8)(text, most)}</code>`;
+const codes = (texts) => new Markup(texts.map(text => code(text).source).join(', '));
+const command = (text) => markup `<pre tabindex="0"><code>${(0,reports_words/* plain */.pj)(text.slice(0, 4000))}</code></pre>`;
+const stateWords = {
+    passed: 'passed',
+    flaky: 'flaky',
+    failed: 'failed',
+    skipped: 'skipped',
+    none: 'none'
+};
+const marks = { passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: '' };
+/** A state as a mark for the eye and a word for who listens. */
+const mark = (state) => state === 'none'
+    ? nothing
+    : markup `<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${marks[state]}</span>`;
+/** The workflow run and its commit; a link only where it can be nothing else. */
+function runFacts({ url, id, attempt, sha }) {
+    const name = `Run ${(0,reports_words/* line */.n8)(id ?? '', 60)}${attempt ? `, attempt ${(0,reports_words/* line */.n8)(attempt, 20)}` : ''}`;
+    const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
+    const run = known ? markup `<a href="${url}" rel="noreferrer">${name}</a>` : markup `${name}`;
+    return [id === null ? null : run, sha === null ? null : markup `commit ${code(sha.slice(0, 12))}`];
+}
+const footerOf = (parts) => markup `<footer>${parts.flatMap(part => (part ? [markup `<span>${part}</span>`] : []))}</footer>`;
+
+
+/***/ }),
+
+/***/ 2714:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   P: () => (/* binding */ headline)
+/* harmony export */ });
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4897);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
+
+
+/** The verdict as the first line of every report says it. */
+const headline = (results) => ({
+    icon: results.result === 'passed' ? '✅' : '❌',
+    words: words(results),
+    facts: [
+        ...versionFact(results, 'Istio', 'istio'),
+        ...versionFact(results, 'Kubernetes', 'kubernetes'),
+        numbers(results)
+    ],
+    rehearsal: results.rehearsal &&
+        `Rehearsal: recorded answers of "${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(results.rehearsal.recording, 100)}", no real cluster.`
+});
+function versionFact(results, title, name) {
+    const found = results.versions[name]?.found;
+    return found ? [`${title} ${withV((0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(found, 60))}`] : [];
+}
+const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
+function numbers(results) {
+    const ran = results.checks.filter(check => check.verdict !== 'skipped');
+    const failed = ran.filter(check => check.verdict === 'failed').length;
+    const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(ran.length, 'check');
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .duration */ .p0)(results.seconds);
+    if (ran.length === 0)
+        return `no check reached in ${took}`;
+    if (results.result === 'error' && failed === 0)
+        return `only ${checks} reached in ${took}`;
+    return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
+}
+function words(results) {
+    if (results.result === 'passed')
+        return 'Dual-stack works';
+    if (results.failure === null)
+        return 'Dual-stack was not proven';
+    return results.result === 'error'
+        ? errorWords(results, results.failure)
+        : brokenWords(results, results.failure);
+}
+/** What could not be done when a phase failed, by the beginning of the phase's name. */
+const couldNot = [
+    ['kind', 'kind could not be provided'],
+    ['kubectl', 'kubectl could not be provided'],
+    ['helm', 'Helm could not be provided'],
+    ['tools', 'Tools could not be provided'],
+    ['chart', 'The chart of the Sail Operator could not be provided'],
+    ['sample files', 'The sample manifests could not be provided'],
+    ['name', 'Cluster could not be made'],
+    ['cluster', 'Cluster could not be made'],
+    ['containerd', 'Cluster did not come up'],
+    ['api', 'Cluster did not come up'],
+    ['images', 'Images could not be transferred'],
+    ['save', 'Images could not be transferred'],
+    ['operator', 'Sail Operator could not be installed'],
+    ['resources', 'Istio resources of the samples could not be applied'],
+    ['strict', 'STRICT mutual TLS could not be asked for'],
+    ['istiod', 'Istio could not be installed'],
+    ['mesh', 'Istio did not become healthy'],
+    ['control', 'Istio could not be installed'],
+    ['namespaces', 'Samples could not be deployed'],
+    ['services', 'Samples could not be deployed'],
+    ['plain samples', 'Samples could not be deployed'],
+    ['samples', 'Samples could not be deployed'],
+    ['look', 'Cluster could not be read'],
+    ['check', 'Checks could not be made']
+];
+function errorWords(results, failure) {
+    const message = `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.message, 160).replace(/\.$/, '')}`;
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .duration */ .p0)(results.seconds);
+    if (failure.class === 'cancelled')
+        return `Cancelled after ${took}${during(results)}`;
+    if (failure.class === 'timeout')
+        return `Timed out after ${took}${during(results)}${message}`;
+    if (failure.class === 'input')
+        return `Inputs were refused${refused(failure) ?? message}`;
+    if (failure.class === 'internal')
+        return `A bug of this action${message}`;
+    return failure.headline
+        ? (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.headline, 160)
+        : `${failedPhaseWords(results, failure)}${message}`;
+}
+/** The names of several bad inputs; each sentence begins with one. */
+function refused(failure) {
+    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(one.split(':')[0] ?? '', 60));
+    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(names.join(', '), 160)}` : null;
+}
+function failedPhaseWords(results, failure) {
+    // of several that failed, the one that the failure is of
+    const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
+    const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
+    if (phase)
+        return words ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(phase, 60)} failed`;
+    return 'The checks could not be reached';
+}
+/** What was under way when the run was ended from outside. */
+function during(results) {
+    const names = results.phases
+        .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
+        .map(phase => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(phase.name, 60));
+    return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
+}
+function brokenWords(results, failure) {
+    const failed = results.checks.some(check => check.verdict === 'failed');
+    if (!failed)
+        return needed((0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .flakyChecks */ .NL)(results).length);
+    return (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.headline ?? 'Dual-stack does not work', 160);
+}
+/** Only `fail-on-flaky` fails a run in which every check holds. */
+const needed = (flaky) => flaky === 0
+    ? 'Dual-stack was not proven'
+    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+
+
+/***/ }),
+
+/***/ 8550:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   QI: () => (/* binding */ versionRows),
+/* harmony export */   dD: () => (/* binding */ asksCluster),
+/* harmony export */   nt: () => (/* binding */ rerun)
+/* harmony export */ });
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6689);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
+
+
+/** Versions, and how to run it again. Pure. */
+const versionTitles = new Map([
+    ['action', 'Action'],
+    ['kubectl', 'kubectl'],
+    ['kubernetes', 'Kubernetes'],
+    ['kind', 'kind'],
+    ['helm', 'Helm'],
+    ['operator', 'Sail Operator'],
+    ['istio', 'Istio']
+]);
+/** Every version with its title: what was asked for, and what was found. */
+const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
+    title: versionTitles.get(name) ?? (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(name, 60),
+    asked: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(asked ?? '', 200),
+    found: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(found ?? '', 200)
+}));
+const rerun = `bash ${_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.script}`;
+/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
+const asksCluster = (command) => command.startsWith('kubectl ');
+
+
+/***/ }),
+
+/***/ 4062:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $Q: () => (/* binding */ clip),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   iV: () => (/* binding */ spans),
+/* harmony export */   js: () => (/* binding */ upper),
+/* harmony export */   l9: () => (/* binding */ carriedOver),
+/* harmony export */   n8: () => (/* binding */ line),
+/* harmony export */   p0: () => (/* binding */ duration),
+/* harmony export */   pj: () => (/* binding */ plain),
+/* harmony export */   zO: () => (/* binding */ familyNames)
+/* harmony export */ });
+/* unused harmony export familyOf */
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
+
+/** Foreign text, numbers and addresses in words that people read. Pure. */
+/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
+const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
+/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
+const plain = (foreign) => (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .plainText */ .wh)(foreign.replace(/\r\n?/g, '\n'))
+    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .replace(unwanted, '')
+    .replace(/\p{Cs}/gu, '\ufffd');
+/** Foreign text as one line of at most so many characters. */
+const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
+    .replace(/\s+/g, ' ')
+    .trim(), most);
+/** The text's beginning, with … where more was left out. Never half a character. */
+const clip = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
+/** What people write between backticks is code; the rest is prose. */
+const spans = (text) => text
+    .split(/`([^`]+)`/)
+    .map((part, index) => ({ code: index % 2 === 1, text: part }))
+    .filter(span => span.text !== '');
+/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
+function duration(seconds) {
+    if (seconds > 0 && seconds < 0.0995)
+        return `${Math.round(1000 * seconds)} ms`;
+    if (seconds < 1)
+        return `${Number(seconds.toFixed(2))} s`;
+    if (seconds < 9.95)
+        return `${Number(seconds.toFixed(1))} s`;
+    const whole = Math.round(seconds);
+    if (whole < 100)
+        return `${whole} s`;
+    const rest = whole % 60;
+    return rest === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${rest} s`;
+}
+/** `1 check`, `2 checks`. */
+const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const upper = (words) => words.replace(/^./, first => first.toUpperCase());
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
+function familyOf(address) {
+    const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
+    if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
+        return 'ipv4';
+    return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
+}
+/** The family that really carried an answer, where it is not the one that was asked. */
+function carriedOver(check) {
+    const asked = familyOf(check.address) ?? check.family;
+    const took = (check.upstream ?? '').split(', ').map(familyOf);
+    const [carried = null] = took;
+    const alike = took.every(family => family === carried);
+    return asked !== null && alike && asked !== carried ? carried : null;
+}
+
+
+/***/ }),
+
+/***/ 6689:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   J: () => (/* binding */ ownFiles),
+/* harmony export */   a: () => (/* binding */ files)
+/* harmony export */ });
+/** What a results directory holds, and nothing else. */
+const files = {
+    results: 'results.json',
+    junit: 'junit.xml',
+    summary: 'summary.md',
+    report: 'report.html',
+    script: 'reproduce.sh',
+    diagnostics: 'diagnostics'
+};
+const ownFiles = Object.values(files);
+
+
+/***/ }),
+
+/***/ 9820:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   ZF: () => (/* binding */ layers),
+/* harmony export */   v9: () => (/* binding */ holds),
+/* harmony export */   wQ: () => (/* binding */ schema)
+/* harmony export */ });
+/* unused harmony export failureClasses */
+/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
+const schema = 1;
+/** From the ground up. The first layer that does not hold is the broken one. */
+const layers = [
+    'runner',
+    'network',
+    'node',
+    'operator',
+    'control-plane',
+    'workload',
+    'service',
+    'endpoints',
+    'dns',
+    'cluster',
+    'proxy',
+    'echo',
+    'path',
+    'mtls',
+    'failover',
+    'uninstall'
+];
+const failureClasses = (/* unused pure expression or super */ null && ([
+    'input',
+    'infrastructure',
+    'operator',
+    'istio',
+    'connectivity',
+    'timeout',
+    'cancelled',
+    'internal'
+]));
+/** True when the check holds, at the first try or a later one. */
+const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
+
+
+/***/ }),
+
+/***/ 3199:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  kg: () => (/* binding */ gather),
+  pV: () => (/* binding */ githubRun),
+  o5: () => (/* binding */ rehearsal)
+});
+
+;// CONCATENATED MODULE: ./package.json
+const package_namespaceObject = {"rE":"1.0.0"};
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/inputs/inputs.ts
+var inputs_inputs = __nccwpck_require__(8028);
+// EXTERNAL MODULE: ./src/reports/versions.ts
+var versions = __nccwpck_require__(8550);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
+// EXTERNAL MODULE: ./src/results/results.ts
+var results = __nccwpck_require__(9820);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
+;// CONCATENATED MODULE: ./src/run/gather.ts
+
+
+
+
+
+
+
+/** What the run knows, and its diagnosis, as results.json has it. */
+function gather(run, { result, failure, checks }) {
+    const { inputs, plan } = run;
+    return cleaned({
+        schema: results/* schema */.wQ,
+        result,
+        failure: failure && withoutPrivate(failure, run),
+        run: githubRun(process.env),
+        rehearsal: rehearsal(),
+        versions: {
+            action: { asked: null, found: `v${package_namespaceObject.rE}` },
+            kind: tool(run, 'kind'),
+            kubernetes: {
+                asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
+                found: run.kubernetes ?? null
+            },
+            kubectl: tool(run, 'kubectl'),
+            helm: tool(run, 'helm'),
+            operator: {
+                asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
+                found: run.chart?.version ?? null
+            },
+            istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
+        },
+        warnings: warnings(run),
+        inputs: (0,inputs_inputs/* givenInputs */.PC)(),
+        cluster: plan
+            ? {
+                kind: 'kind',
+                name: plan.cluster.name,
+                context: plan.cluster.context,
+                ipFamilies: plan.cluster.families
+            }
+            : null,
+        started: run.started.toISOString(),
+        seconds: rounded(run.clock()),
+        phases: run.schedule.phases.map(phase => ({
+            ...phase,
+            at: phase.at === null ? null : rounded(phase.at),
+            seconds: rounded(phase.seconds),
+            waits: phase.waits.map(wait => ({ ...wait, seconds: rounded(wait.seconds) }))
+        })),
+        checks: checks.map(check => ({
+            ...withoutPrivate(check, run),
+            attempts: check.attempts.map(attempt => ({
+                ...attempt,
+                at: rounded(attempt.at),
+                seconds: rounded(attempt.seconds)
+            }))
+        }))
+    });
+}
+/** The longest text of one field, in characters. */
+const longest = 8000;
+/** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
+function cleaned(value) {
+    if (typeof value === 'string')
+        return (0,words/* clip */.$Q)((0,log/* redact */.E$)(value), longest);
+    if (Array.isArray(value))
+        return value.map(cleaned);
+    if (typeof value !== 'object' || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, cleaned(field)]));
+}
+/** What was found, or else what was planned, and does not fit together. */
+function warnings({ plan, istio, kubernetes }) {
+    const told = (0,versions_kubernetes/* unsupported */.qO)(istio ?? plan?.istio.expected ?? null, kubernetes ?? plan?.cluster.kubernetes ?? null);
+    return told === null ? [] : [told];
+}
+/**
+ * The same without a command that names files of the private directory, and without that directory in sentences:
+ * it is deleted before anybody reads this. The script makes files of those names anew.
+ */
+function withoutPrivate(told, { directory, plan }) {
+    if (directory === undefined)
+        return told;
+    const bare = (text) => text.replaceAll(`${directory}/`, '').replaceAll(directory, '.');
+    const { message, headline, reason, observed, reproduce } = told;
+    return {
+        ...told,
+        ...(message && { message: bare(message) }),
+        ...(headline && { headline: bare(headline) }),
+        ...(reason && { reason: bare(reason) }),
+        ...(observed && { observed: bare(observed) }),
+        ...(reproduce?.includes(directory) && { reproduce: plan ? versions/* rerun */.nt : null })
+    };
+}
+/** The recording that is played; null on a real run. */
+const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
+/** The workflow run that this is part of. */
+function githubRun(env) {
+    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
+    return {
+        id: id || null,
+        attempt: env.GITHUB_RUN_ATTEMPT || null,
+        url: server && repository && id ? `${server}/${repository}/actions/runs/${id}` : null,
+        sha: env.GITHUB_SHA || null
+    };
+}
+const tool = ({ inputs, tools }, name) => ({
+    asked: inputs?.[`${name}-version`] ?? null,
+    found: tools[name]?.version ?? null
+});
+/** To the millisecond. */
+const rounded = (seconds) => Number(seconds.toFixed(3));
+
+
+/***/ }),
+
+/***/ 8749:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ run)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
+var bounded = __nccwpck_require__(8361);
+// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
+var download = __nccwpck_require__(5233);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/base/log.ts
+var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/own.ts
+var own = __nccwpck_require__(5105);
+// EXTERNAL MODULE: ./src/results/results.ts
+var results = __nccwpck_require__(9820);
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
+;// CONCATENATED MODULE: ./src/base/kube.ts
+
+
+/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
+async function get(sh, kinds, ...scope) {
+    const text = await (0,base_sh/* must */.sb)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
+    const found = JSON.parse(text);
+    return found.items ?? [found];
+}
+/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
+/** Those of one kind, and of one namespace where it is given. */
+const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
+const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
+const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
+const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
+/** The first address of a family. */
+const ofFamily = (addresses, wanted) => addresses.find(address => family(address) === wanted);
+const addressFamily = family;
+const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+// what a registry, or the kubelet, says when another try will say the same
+const finalMessage = /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+/**
+ * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
+ * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ */
+function troubles(pods) {
+    return pods
+        .filter(pod => !isReady(pod))
+        .flatMap(pod => {
+        const { name, namespace } = pod.metadata;
+        const { containers, initContainers = [] } = pod.spec;
+        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
+        const waiting = [...initContainerStatuses, ...containerStatuses]
+            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
+            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
+        const scheduled = condition('PodScheduled', conditions);
+        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
+        if (!found)
+            return [];
+        const { reason = '', message = '' } = found;
+        return [
+            {
+                pod: name,
+                namespace,
+                reason,
+                message,
+                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
+                    null,
+                final: pullFailed.test(reason) && finalMessage.test(message)
+            }
+        ];
+    });
+}
+// the registry did not answer, or would not: nobody's mistake in this run
+const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
+/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
+function troubleFault({ pod, namespace, reason, message, image, final }, who) {
+    const pull = pullFailed.test(reason);
+    const registry = pull && !final && registryDown.test(message);
+    const unschedulable = reason === 'Unschedulable';
+    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
+        class: registry || unschedulable ? 'infrastructure' : who.class,
+        layer: who.layer,
+        hint: pull
+            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
+            : unschedulable
+                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
+                : 'See the logs of that container in diagnostics/.',
+        headline: pull
+            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
+            : unschedulable
+                ? `There is no room for the pods of ${namespace}`
+                : `A pod of ${namespace} does not start: ${reason}`,
+        reproduce: `kubectl describe pods -n ${namespace}`
+    });
+}
+/** Turns trouble into what a wait does about it. */
+function lookAtTrouble(pods, who) {
+    const found = troubles(pods);
+    const worst = found.find(({ final }) => final) ?? found[0];
+    if (!worst)
+        return null;
+    const fault = troubleFault(worst, who);
+    return worst.final
+        ? { is: 'lost', fault }
+        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
+}
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
+;// CONCATENATED MODULE: ./src/manifests/samples.ts
+
+
+
+const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
+const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
+    namespace,
+    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
+    app: 'tcp-echo'
+}));
+/** The documentation's four samples. */
+const samples = [...servers, client];
+/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
+const plainNamespace = 'plain';
+/** Namespace and app of every workload that the checks use. */
+const workloads = [
+    ...samples,
+    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
+].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
+/** Our own counterparts of the documentation's files, by their names there. */
+const builtIn = (images) => ({
+    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
+    'sleep/sleep.yaml': sleep(images.client)
+});
+/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+const namespaceYaml = (name, label, more = {}) => {
+    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
+    return (0,dist/* stringify */.As)({
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
+    });
+};
+/** The dual-stack pods once more, by one family alone: only so is each family proven. */
+const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+/** Client and server without sidecars. */
+const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
+/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
+function splitManifests(text, namespace, image) {
+    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
+    for (const document of documentsOf(text, namespace)) {
+        if (!(0,dist/* isMap */.jh)(document.contents))
+            continue; // nothing between two separators
+        if (document.has('metadata') && !(0,dist/* isMap */.jh)(document.get('metadata')))
+            throw odd(namespace, 'has a `metadata` that is no mapping');
+        document.setIn(['metadata', 'namespace'], namespace);
+        const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
+        for (const container of (0,dist/* isSeq */.oP)(containers) ? containers.items : []) {
+            if (!(0,dist/* isMap */.jh)(container))
+                throw odd(namespace, 'has a container that is no mapping');
+            if (image !== null)
+                container.set('image', image);
+            const name = container.get('image');
+            if (typeof name !== 'string')
+                throw odd(namespace, 'has a container without an image');
+            split.images.push(name);
+        }
+        if ((0,dist/* isSeq */.oP)(containers))
+            split.pods.push(workloadOf(document, namespace));
+        const into = (0,dist/* isSeq */.oP)(containers)
+            ? split.workloads
+            : ofCrd.test(String(document.get('apiVersion')))
+                ? split.resources
+                : split.early;
+        into.push(document.toString({ directives: false }));
+    }
+    return split;
+}
+/** API groups whose CRDs come with the operator, or before the run. */
+const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+function workloadOf({ contents }, namespace) {
+    const text = (...path) => String(within(contents, ...path) ?? '');
+    return {
+        namespace,
+        kind: text('kind'),
+        name: text('metadata', 'name'),
+        app: text('spec', 'template', 'metadata', 'labels', 'app'),
+        pods: Number(within(contents, 'spec', 'replicas') ?? 1)
+    };
+}
+/** A field of a manifest; undefined where what is above it is no mapping. */
+const within = (contents, ...path) => path.reduce((node, key) => ((0,dist/* isMap */.jh)(node) ? node.get(key) : undefined), contents);
+const odd = (namespace, what) => (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`);
+function documentsOf(text, namespace) {
+    try {
+        return (0,yaml/* readDocuments */.r9)(text);
+    }
+    catch (error) {
+        if (!(error instanceof yaml/* YamlError */.Iz))
+            throw error;
+        throw odd(namespace, `is no YAML (${error.message})`);
+    }
+}
+const service = (name, policy, families) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, labels: { app: 'tcp-echo', service: name } },
+    spec: {
+        ipFamilyPolicy: policy,
+        ipFamilies: families,
+        ports: [
+            { name: 'tcp', port: 9000 },
+            { name: 'tcp-other', port: 9001 }
+        ],
+        selector: { app: 'tcp-echo' }
+    }
+});
+const echo = (policy, families, image) => [
+    service('tcp-echo', policy, families),
+    deployment('tcp-echo', { version: 'v1' }, {
+        containers: [
+            {
+                name: 'tcp-echo',
+                image,
+                imagePullPolicy: 'IfNotPresent',
+                args: ['9000,9001,9002', 'hello'],
+                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
+            }
+        ]
+    })
+].join('---\n');
+const sleep = (image) => deployment('sleep', {}, {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+        {
+            name: 'sleep',
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            command: ['/bin/sleep', 'infinity']
+        }
+    ]
+});
+const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: app },
+    spec: {
+        replicas: 1,
+        selector: { matchLabels: { app, ...labels } },
+        template: { metadata: { labels: { app, ...labels } }, spec: pod }
+    }
+});
+
+// EXTERNAL MODULE: ./src/base/group.ts
+var group = __nccwpck_require__(7642);
+;// CONCATENATED MODULE: ./src/checks/probe.ts
+
+
+// Standard input is held until the answer is there: an early half-close loses plaintext answers,
+// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
+// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
+// A probe that fails once has failed: its other turns are not taken.
+const script = `
+limit=$1 times=$2 row=0; shift 2
+file=$(mktemp); trap 'rm -f $file $file.*' EXIT
+while [ $# -gt 0 ]; do
+  word=$1 address=$2 port=$3 n=0; shift 3
+  while [ $n -lt $times ]; do
+    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
+    read -r start _ </proc/uptime
+    { echo "$word"
+      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
+      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
+    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
+    read -r end _ </proc/uptime
+    answer=$(head -n 1 $file | cut -c 1-200)
+    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
+    [ "$answer" = "hello $word" ] || break
+  done
+  row=$((row + 1))
+done`;
+/** Has no sidecar. */
+const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
+/** Has one. */
+const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
+/** Runs a shell script, given next, in a client. */
+const inClient = ({ namespace, deployment, container }) => [
+    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
+    ...['--container', container, '--', 'sh', '-c']
+];
+/**
+ * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
+ * Throws CommandError when that cannot run.
+ */
+async function ask({ sh, work }, client, probes, times, seconds) {
+    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
+    const limit = Math.max(1, Math.ceil(seconds));
+    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
+    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
+    const answers = parseAnswers(output.stdout, work.clock());
+    const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
+    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
+    const whole = byProbe.every((taken, row) => taken.length === times ||
+        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
+    if (!whole)
+        throw new base_sh/* CommandError */.Qd(command, output); // cut off
+    return byProbe;
+}
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+function parseAnswers(text, now) {
+    const lines = text.split('\n').filter(line => line !== '');
+    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+    const last = Number(found.at(-1)?.[3]);
+    return found.map(([, row, start, end, peers = '', text = '']) => ({
+        row: Number(row),
+        text: text.trim(),
+        at: Number((now - (last - Number(start))).toFixed(2)),
+        seconds: Number((Number(end) - Number(start)).toFixed(2)),
+        peers: peers
+            .split(',')
+            .filter(peer => peer !== '')
+            .map(parsePeer)
+    }));
+}
+/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
+function parsePeer(text) {
+    const [hex = ''] = text.split(':');
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
+    if (bytes.length === 4)
+        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
+    const groups = bytes
+        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
+        .filter(group => group !== '');
+    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
+    if (mapped)
+        return bytes
+            .slice(12)
+            .map(byte => Number.parseInt(byte, 16))
+            .join('.');
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
+}
+/** Answers as the attempts of a check. */
+const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
+/** The command that shows a probe by hand. */
+function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
+    const asked = lookUp === undefined ? address : '"$0"';
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
+}
+
+;// CONCATENATED MODULE: ./src/checks/prove.ts
+
+
+/** How often an address must answer, each time. */
+const times = 5;
+/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
+const settling = 5;
+/**
+ * Proves that every probe is answered each time; those to the same pods go one after the other.
+ * `retries` are for who comes first, while the mesh settles.
+ */
+async function prove(client, proofs, checking, retries = 0) {
+    const lanes = (0,group/* groupBy */.$)(proofs, ({ pods }) => pods.join());
+    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
+}
+async function proveLane(client, lane, checking, retries) {
+    const { plan, tell } = checking;
+    const past = new Map();
+    let open = lane;
+    for (let retry = 0; open.length > 0; retry++) {
+        const probes = open.map(({ probe }) => probe);
+        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
+        for (const [at, proof] of open.entries())
+            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
+        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
+        const mayRetry = retry < retries && spent < settling;
+        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
+        open = open.filter((proof, at) => {
+            const finding = findings[at];
+            if (finding?.verdict === 'failed' && mayRetry)
+                return true;
+            if (finding)
+                tell(proof.row.id, finding);
+            return false;
+        });
+    }
+}
+function judge({ row, probe, pods }, client, answers, attempts) {
+    const wrong = answers.filter(({ text }) => text !== row.expected);
+    const upstreams = [
+        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
+    ];
+    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
+    const passed = wrong.length === 0;
+    return {
+        observed,
+        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
+        reason: passed
+            ? null
+            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
+        address: probe.address,
+        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
+        attempts,
+        reproduce: reproduceProbe(client, probe)
+    };
+}
+const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
+const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
+
+;// CONCATENATED MODULE: ./src/checks/row.ts
+/** A row with what most rows share. */
+function row(layer, id, title, expected, more = {}) {
+    const [, target = ''] = id.split('/');
+    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
+}
+/** Passed where the two are the same, else failed. */
+function compare(expected, observed, more = {}) {
+    const passed = expected === observed;
+    return {
+        observed,
+        verdict: passed ? 'passed' : 'failed',
+        reason: passed ? null : `${observed} instead of ${expected}`,
+        ...more
+    };
+}
+const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
+
+;// CONCATENATED MODULE: ./src/checks/echo.ts
+
+
+
+
+
+const families = ['ipv4', 'ipv6'];
+const word = (target) => target.replace('-', ''); // as the documentation spells it
+const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
+const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
+/** The documented echoes by name, then each ClusterIP by its literal address. */
+const echo_echo = {
+    layer: 'echo',
+    grid: { title: 'Service', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+        headline: family => `Services do not answer${family && ` over ${family}`}`,
+        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+    },
+    rows: servers.flatMap(({ namespace: target }) => [
+        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
+        ...families
+            .filter(family => target === 'dual-stack' || target === family)
+            .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
+    ]),
+    look: async (checking, asked) => {
+        const proofs = [];
+        for (const row of asked) {
+            const pods = podIps(checking, row.target);
+            const address = row.family === null
+                ? `tcp-echo.${row.target}`
+                : clusterIp(checking, row.target, 'tcp-echo', row.family);
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.expected.replace('hello ', ''),
+                        address,
+                        port: 9000,
+                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
+                    },
+                    pods
+                });
+        }
+        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
+    }
+};
+/** A Service's ClusterIP of one family. */
+function clusterIp({ things }, namespace, name, family) {
+    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    return ofFamily(service?.spec.clusterIPs ?? [], family);
+}
+/** An address that should be there and is not. */
+const absent = ({ to, family }) => ({
+    observed: 'no ClusterIP',
+    verdict: 'failed',
+    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
+    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
+});
+/** All addresses of the echo pods of a namespace, in the pods' order. */
+const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
+    .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
+    .flatMap(({ status }) => status.podIPs ?? [])
+    .map(({ ip }) => ip);
+/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+function lookUp({ things }, to, address) {
+    const { kind, namespace = '', name } = to ?? {};
+    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    const at = kind === 'Pod'
+        ? podIps({ things }, namespace).indexOf(address)
+        : (service?.spec.clusterIPs ?? []).indexOf(address);
+    return kind === 'Pod'
+        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+}
+/** Something else than the echo server, or another word than was sent. */
+const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
+    ? null
+    : {
+        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
+        headline: 'A Service answers wrongly'
+    };
+/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
+function deadWithoutSidecar(failed, all) {
+    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
+    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
+    if (!controls.every(control => control?.observed === 'no answer'))
+        return {};
+    return {
+        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+    };
+}
+
+;// CONCATENATED MODULE: ./src/checks/cluster.ts
+
+
+
+
+
+
+const cluster_families = ['ipv4', 'ipv6'];
+const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sleep' };
+/** Client and server without sidecars: only these two together tell what is below Istio. */
+const cluster = {
+    layer: 'cluster',
+    grid: { title: 'without any sidecar', named: false },
+    blame: {
+        class: 'infrastructure',
+        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+        headline: family => `${family || 'Traffic'} between pods is dead`
+    },
+    rows: cluster_families.flatMap(family => [
+        row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
+            family,
+            from: cluster_from,
+            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' }
+        }),
+        row('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
+            family,
+            from: cluster_from,
+            to: { kind: 'Service', namespace: plainNamespace, name: 'tcp-echo' }
+        })
+    ]),
+    look: async (checking, asked) => {
+        const pods = podIps(checking, plainNamespace);
+        const proofs = [];
+        for (const row of asked) {
+            const family = row.family ?? 'ipv4';
+            const address = row.to?.kind === 'Pod'
+                ? pods.find(ip => addressFamily(ip) === family)
+                : clusterIp(checking, plainNamespace, 'tcp-echo', family);
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.id,
+                        address,
+                        port: 9000,
+                        lookUp: lookUp(checking, row.to, address)
+                    },
+                    pods
+                });
+        }
+        await prove(plainClient, proofs, checking);
+    }
+};
+
+// EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
+var manifests_kind = __nccwpck_require__(3183);
+;// CONCATENATED MODULE: ./src/manifests/istio.ts
+
+
+const operatorNamespace = 'sail-operator';
+const istioNamespace = 'istio-system';
+const cniNamespace = 'istio-cni';
+/** The dual-stack values of the documentation. */
+const dualStack = {
+    meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
+    pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
+};
+const apiVersion = 'sailoperator.io/v1';
+/** The Istio resource as documented, with a version and more values merged in. */
+function istioYaml({ version, values, cni }) {
+    const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
+    return (0,dist/* stringify */.As)({
+        apiVersion,
+        kind: 'Istio',
+        metadata: { name: 'default' },
+        spec: {
+            ...(version === null ? {} : { version }),
+            values: (0,manifests_kind/* merge */.h1)(dualStack, withCni, values ?? {}),
+            namespace: istioNamespace
+        }
+    });
+}
+/** The IstioCNI resource as documented. */
+function istioCniYaml({ version }) {
+    return (0,dist/* stringify */.As)({
+        apiVersion,
+        kind: 'IstioCNI',
+        metadata: { name: 'default' },
+        spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
+    });
+}
+
+;// CONCATENATED MODULE: ./src/checks/control-plane.ts
+
+
+
+// istiod's monitoring port, by way of the API server: no program is needed in its image
+const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
+const place = (kind, name, namespace = istioNamespace) => ({
+    kind,
+    namespace,
+    name
+});
+const aspects = [
+    {
+        id: 'control-plane/istio/healthy',
+        title: 'The Istio resource is Healthy',
+        expected: 'Healthy',
+        to: place('Istio', 'default', ''),
+        observe: ({ istio }) => istio?.status?.state ?? 'none',
+        reproduce: 'kubectl get istio default -o yaml',
+        blame: {
+            hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
+            headline: 'The Istio resource is not Healthy'
+        }
+    },
+    {
+        id: 'control-plane/istiod/available',
+        title: 'istiod is available',
+        expected: 'available',
+        to: place('Deployment', 'istiod'),
+        observe: ({ deployment }) => deployment?.status.availableReplicas ? 'available' : 'no replica is available',
+        reproduce: `kubectl get pods -n ${istioNamespace}`,
+        blame: {
+            hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
+            headline: 'istiod is not available'
+        }
+    },
+    {
+        id: 'control-plane/istiod/dual-stack',
+        title: 'istiod has ISTIO_DUAL_STACK',
+        expected: 'ISTIO_DUAL_STACK=true',
+        to: place('Deployment', 'istiod'),
+        observe: ({ deployment }) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
+        reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
+        blame: {
+            hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
+            headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
+        }
+    },
+    {
+        id: 'control-plane/istiod/service',
+        title: 'The Service istiod is RequireDualStack with a ClusterIP of each family',
+        expected: 'RequireDualStack, ipv4, ipv6',
+        to: place('Service', 'istiod'),
+        observe: ({ service }) => [
+            service?.spec.ipFamilyPolicy,
+            ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
+        ].join(', '),
+        reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
+        blame: {
+            hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
+            headline: 'The Service of istiod is not dual-stack'
+        }
+    }
+];
+const version = 'control-plane/istiod/version';
+const cni = 'control-plane/istio-cni/ready';
+/** The Istio resource and what the operator made of it. */
+const controlPlane = {
+    layer: 'control-plane',
+    blame: {
+        class: 'istio',
+        hint: 'See the Istio resource and the log of istiod in diagnostics/.',
+        headline: () => 'Istio’s control plane is not as it should be'
+    },
+    rows: [
+        ...aspects.map(({ id, title, expected, to, blame }) => row('control-plane', id, title, expected, { to, blame })),
+        row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
+            to: place('Deployment', 'istiod'),
+            blame: {
+                hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
+                headline: 'istiod has another version than was asked for'
+            }
+        }),
+        row('control-plane', cni, 'IstioCNI is ready', 'ready', {
+            to: place('IstioCNI', 'default', cniNamespace),
+            blame: {
+                hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
+                headline: 'IstioCNI is not ready'
+            }
+        })
+    ],
+    look: async ({ plan, sh, things, tell }) => {
+        const [[istio], said] = await Promise.all([
+            get(sh, 'istios.sailoperator.io', 'default'),
+            sh(['kubectl', 'get', '--raw', versionPath], { seconds: 20 })
+        ]);
+        const seen = {
+            istio,
+            deployment: ofKind(things, 'Deployment', istioNamespace).find(isIstiod),
+            service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
+            version: (said.code === 0 ? said.stdout : said.stderr).trim()
+        };
+        for (const { id, expected, observe, reproduce } of aspects) {
+            const observed = observe(seen);
+            const reason = observed.startsWith('no ') ? { reason: observed } : {};
+            tell(id, compare(expected, observed, { reproduce, ...(observed !== expected && reason) }));
+        }
+        const asked = plan.istio.expected ?? istio?.spec.version ?? '';
+        tell(version, compare(asked, versionOf(seen.version, asked), {
+            reproduce: `kubectl get --raw ${versionPath}`
+        }));
+        tell(cni, plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true'));
+    }
+};
+const isIstiod = ({ metadata }) => metadata.name.startsWith('istiod');
+const dualStackOf = (deployment) => deployment?.spec.template.spec.containers
+    .flatMap(({ env = [] }) => env)
+    .find(({ name }) => name === 'ISTIO_DUAL_STACK')?.value;
+/** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
+function versionOf(said, asked) {
+    const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
+    if (found === undefined)
+        return said;
+    const build = /-alpha\.[0-9a-f]{8,}$/.test(asked) && `v${found}`.startsWith(asked);
+    return build ? asked : `v${found}`;
+}
+async function lookAtCni(sh) {
+    const [found] = await get(sh, 'istiocnis.sailoperator.io', 'default');
+    const ready = condition('Ready', found?.status?.conditions);
+    return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
+        reproduce: 'kubectl get istiocni default -o yaml'
+    });
+}
+
+;// CONCATENATED MODULE: ./src/checks/dns.ts
+
+
+
+
+
+const records = [
+    { type: 'a', family: 'ipv4' },
+    { type: 'aaaa', family: 'ipv6' }
+];
+const has = (target, family) => target === 'dual-stack' || target === family;
+const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
+// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
+const dns_script = `
+while [ $# -gt 0 ]; do
+  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    echo "$1 $2 $address"; } &
+  shift 2
+done
+wait`;
+/** The cluster's DNS, asked from a client without a sidecar. */
+const dns = {
+    layer: 'dns',
+    blame: {
+        class: 'infrastructure',
+        hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
+        headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
+    },
+    rows: servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
+        family,
+        from: {
+            kind: 'Deployment',
+            namespace: plainClient.namespace,
+            name: plainClient.deployment
+        },
+        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
+    }))),
+    look: async (checking, asked) => {
+        const questions = asked.map(({ id, target }) => ({
+            type: id.split('/')[2] ?? '',
+            name: nameOf(target)
+        }));
+        const command = [
+            ...inClient(plainClient),
+            dns_script,
+            'dns',
+            ...questions.flatMap(({ type, name }) => [type, name])
+        ];
+        const output = await checking.sh(command, { seconds: 30 });
+        if (output.code !== 0)
+            throw new base_sh/* CommandError */.Qd(command, output);
+        const answers = output.stdout.split('\n');
+        for (const [at, { id, target, family, expected }] of asked.entries()) {
+            const { type, name } = questions[at] ?? { type: '', name: '' };
+            const address = answers
+                .find(line => line.startsWith(`${type} ${name}`))
+                ?.slice(`${type} ${name}`.length)
+                .trim();
+            const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
+            const observed = address === undefined
+                ? 'no answer'
+                : address === ''
+                    ? 'none'
+                    : address === ip
+                        ? 'its ClusterIP'
+                        : address;
+            checking.tell(id, compare(expected, observed, {
+                reproduce: `kubectl exec -n ${plainClient.namespace} deploy/${plainClient.deployment} -- busybox nslookup -type=${type} ${name}`
+            }));
+        }
+    }
+};
+
+;// CONCATENATED MODULE: ./src/checks/endpoints.ts
+
+
+
+const endpoints_families = ['ipv4', 'ipv6'];
+const endpoints_has = (target, family) => target === 'dual-stack' || target === family;
+const exactly = 'exactly the ready pods';
+/** What kube-controller-manager made of Services and pods. */
+const endpoints = {
+    layer: 'endpoints',
+    blame: {
+        class: 'infrastructure',
+        hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
+        headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
+    },
+    rows: servers.flatMap(({ namespace: target }) => endpoints_families.map(family => row('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
+        ? `EndpointSlices with the pods' ${family} addresses`
+        : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
+        family,
+        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
+    }))),
+    look: async ({ things, tell }, asked) => {
+        for (const { id, target, family, expected } of asked) {
+            const slices = ofKind(things, 'EndpointSlice', target).filter(({ metadata, addressType }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo' &&
+                addressType.toLowerCase() === family);
+            const listed = slices
+                .flatMap(({ endpoints }) => endpoints ?? [])
+                .filter(({ conditions }) => conditions?.ready !== false)
+                .flatMap(({ addresses }) => addresses);
+            const pods = ofKind(things, 'Pod', target)
+                .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+                .flatMap(({ status }) => status.podIPs ?? [])
+                .map(({ ip }) => ip)
+                .filter(ip => addressFamily(ip) === family);
+            const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
+            const observed = same
+                ? exactly
+                : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
+            tell(id, compare(expected, observed, {
+                reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
+            }));
+        }
+    }
+};
+
+;// CONCATENATED MODULE: ./src/checks/failover.ts
+
+
+
+
+
+
+const failover_families = ['ipv4', 'ipv6'];
+/** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
+const limit = 1;
+/** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
+const failover = {
+    layer: 'failover',
+    grid: { title: 'one family cut', named: false },
+    blame: {
+        class: 'istio',
+        hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
+        headline: family => `With ${family || 'a family'} cut, the other does not take over`
+    },
+    rows: failover_families.map(family => row('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
+        family,
+        from: { kind: 'Deployment', namespace: client.namespace, name: client.app },
+        to: { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' }
+    })),
+    look: async (checking, asked) => {
+        for (const row of asked)
+            checking.tell(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
+    }
+};
+async function withCut(checking, row) {
+    const family = row.family ?? 'ipv4';
+    const pod = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === family);
+    // Envoy listens on each ClusterIP; the pod's address is what is cut
+    const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
+    if (pod === undefined || address === undefined)
+        return absent(row);
+    const rules = checking.plan.cluster.nodes.map(node => (verb) => cutCommand(node, verb, pod));
+    checking.undo(rules.map(rule => rule('-D')));
+    try {
+        for (const rule of rules)
+            await (0,base_sh/* must */.sb)(checking.sh, rule('-I'), { seconds: 20 });
+        return await answered(checking, row, address);
+    }
+    finally {
+        const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), { seconds: 20 })));
+        if (mended.every(({ code }) => code === 0))
+            checking.undo([]);
+    }
+}
+/** In the node: drops what goes to a pod, from wherever. */
+const cutCommand = (node, verb, pod) => [
+    ...[
+        'docker',
+        'exec',
+        node,
+        addressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
+        '--wait',
+        verb,
+        'FORWARD'
+    ],
+    ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
+];
+async function answered(checking, row, address) {
+    const { plan } = checking;
+    const probe = { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) };
+    const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
+    const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
+    const pods = podIps(checking, 'dual-stack');
+    const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
+    const slowest = Math.max(...answers.map(({ seconds }) => seconds));
+    return {
+        observed: slow === undefined
+            ? `an answer after ${slowest} s`
+            : slow.text === `hello ${row.id}`
+                ? `an answer after ${slow.seconds} s`
+                : slow.text || 'no answer',
+        verdict: slow ? 'failed' : 'passed',
+        reason: slow
+            ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
+            : null,
+        address,
+        upstream: peers.at(-1) ?? null,
+        attempts: attemptsOf(answers),
+        reproduce: reproduceProbe(meshClient, probe)
+    };
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./src/checks/mtls.ts
+
+
+
+
+
+
+
+
+const mtls_families = ['ipv4', 'ipv6'];
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
+const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
+const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+const plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+const mtls_settling = 10;
+/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
+const mtls = {
+    layer: 'mtls',
+    grid: { title: 'under STRICT mutual TLS', named: false },
+    blame: {
+        class: 'istio',
+        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
+        headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
+    },
+    rows: mtls_families.flatMap(family => [
+        row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to: mtls_to }),
+        row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
+            family,
+            from: plain,
+            to: pod,
+            blame: {
+                hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
+                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+            }
+        }),
+        row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
+    ]),
+    look: async (checking, asked) => {
+        const [refused, answered] = [
+            asked.filter(({ id }) => id.endsWith('-refused')),
+            asked.filter(({ id }) => !id.endsWith('-refused'))
+        ];
+        await Promise.all(refused.map(row => untilRefused(checking, row)));
+        const proofs = answered.flatMap(row => proofOf(checking, row));
+        await Promise.all([
+            prove(meshClient, proofs.filter(({ row }) => row.from === mesh), checking),
+            prove(plainClient, proofs.filter(({ row }) => row.from === plain), checking)
+        ]);
+    }
+};
+function proofOf(checking, row) {
+    const pods = podIps(checking, 'dual-stack');
+    const control = row.from === plain;
+    const address = control
+        ? pods.find(ip => addressFamily(ip) === row.family)
+        : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
+    if (address !== undefined)
+        return [
+            {
+                row,
+                probe: {
+                    word: row.id,
+                    address,
+                    port: control ? 9000 : 9001,
+                    lookUp: lookUp(checking, row.to, address)
+                },
+                pods
+            }
+        ];
+    checking.tell(row.id, absent(row));
+    return [];
+}
+/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
+async function untilRefused(checking, row) {
+    const { work, tell } = checking;
+    const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
+    if (address === undefined)
+        return tell(row.id, absent(row));
+    const probe = { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) };
+    const end = work.clock() + mtls_settling;
+    for (;;) {
+        const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
+        const text = answers[0]?.text ?? '';
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        if (text !== '' && !over)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+        else
+            return tell(row.id, {
+                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
+                verdict: text === '' ? 'passed' : 'failed',
+                reason: text === ''
+                    ? null
+                    : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${mtls_settling} s ago`,
+                address,
+                attempts: attemptsOf(answers),
+                reproduce: reproduceProbe(plainClient, probe)
+            });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/network.ts
+
+
+
+const id = 'network/kind/families';
+/** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
+const network = {
+    layer: 'network',
+    blame: {
+        class: 'infrastructure',
+        hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
+        headline: () => 'Docker’s network `kind` lacks a family'
+    },
+    rows: [
+        row('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
+    ],
+    look: async ({ sh, tell }) => {
+        const command = (0,manifests_kind/* networkCommand */.eZ)();
+        const { code, stdout } = await sh(command, { seconds: 20 });
+        const reproduce = command.join(' ');
+        if (code !== 0) {
+            tell(id, { observed: 'absent', verdict: 'passed', reproduce });
+            return;
+        }
+        const subnets = (0,manifests_kind/* subnetsOf */.i_)(stdout);
+        const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
+        const observed = subnets.join(', ') || 'no subnet';
+        tell(id, {
+            observed,
+            verdict: dual ? 'passed' : 'failed',
+            reason: dual ? null : `the network \`${(0,manifests_kind/* networkName */.uv)()}\` has only ${observed}`,
+            reproduce
+        });
+    }
+};
+
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+;// CONCATENATED MODULE: ./src/checks/node.ts
+
+
+
+
+const ready = 'node/all/ready';
+const cidrs = 'node/all/pod-cidrs';
+const ip6tables = 'node/all/ip6tables';
+// kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
+const table = ['ip6tables', '--table', 'nat', '--list-rules'];
+/** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
+const patience = 60;
+/** The cluster itself, before Istio. */
+const node = {
+    layer: 'node',
+    blame: {
+        class: 'infrastructure',
+        hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
+        headline: family => `The nodes do not carry ${family || 'both families'}`
+    },
+    rows: [
+        row('node', ready, 'Every node is Ready', 'Ready', {
+            blame: {
+                hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
+                headline: 'A node is not Ready'
+            }
+        }),
+        row('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families', {
+            blame: {
+                hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
+                headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
+            }
+        }),
+        row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
+            family: 'ipv6',
+            blame: {
+                hint: `Load what the runner's kernel lacks: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`.`,
+                headline: 'A node has no ip6tables: nothing translates IPv6 there'
+            }
+        })
+    ],
+    look: async ({ plan, sh, work, tell }, asked) => {
+        if (asked.some(({ id }) => id === ip6tables))
+            tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
+        const start = work.clock();
+        const nodes = await (0,wait/* until */.T)(work, async () => {
+            const nodes = await get(sh, 'nodes');
+            const waiting = nodes.filter(node => !node_isReady(node) || node.spec.podCIDRs === undefined);
+            if (waiting.length === 0 || work.clock() - start > patience)
+                return { is: 'done', value: nodes };
+            return {
+                is: 'waiting',
+                for: `${waiting.map(({ metadata }) => metadata.name).join(', ')} to be Ready`
+            };
+        });
+        const unready = nodes.filter(node => !node_isReady(node)).map(({ metadata }) => metadata.name);
+        tell(ready, compare('Ready', unready.length > 0
+            ? `not Ready: ${unready.join(', ')}`
+            : nodes.length > 0
+                ? 'Ready'
+                : 'no node', {
+            reproduce: 'kubectl get nodes'
+        }));
+        const wanted = plan.cluster.families.join();
+        const wrong = nodes.find(({ spec }) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted);
+        tell(cidrs, {
+            observed: nodes.map(({ spec }) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
+            verdict: wrong ? 'failed' : 'passed',
+            reason: wrong
+                ? `${wrong.metadata.name} has the pod CIDRs ${wrong.spec.podCIDRs?.join(', ') ?? 'none'}; asked for was ${wanted}`
+                : null,
+            reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
+        });
+    }
+};
+async function lookAtTables(nodes, sh) {
+    const command = (node) => ['docker', 'exec', node, ...table];
+    const outputs = await Promise.all(nodes.map(node => sh(command(node), { seconds: 20 })));
+    const bad = outputs.findIndex(({ code }) => code !== 0);
+    const [said = ''] = (outputs[bad]?.stderr.trim() ?? '').split('\n');
+    return {
+        observed: bad < 0 ? 'a nat table' : said,
+        verdict: bad < 0 ? 'passed' : 'failed',
+        reason: bad < 0
+            ? null
+            : `${nodes[bad]}: ${said} (the runner's kernel may lack modules: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`)`,
+        reproduce: command(nodes[Math.max(bad, 0)] ?? '').join(' ')
+    };
+}
+const node_isReady = ({ status }) => condition('Ready', status.conditions)?.status === 'True';
+
+;// CONCATENATED MODULE: ./src/checks/operator.ts
+
+
+
+
+const available = 'operator/sail-operator/available';
+const operator_image = 'operator/sail-operator/image';
+const operator_to = { to: { kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator' } };
+const availableSoon = [
+    ...['deployments/sail-operator', '--namespace', operatorNamespace],
+    '--for=condition=Available'
+];
+const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
+/** The Sail Operator: nothing waits for it but this check. */
+const operator = {
+    layer: 'operator',
+    blame: {
+        class: 'operator',
+        hint: "See the operator's Deployment and its log in diagnostics/.",
+        headline: () => 'The Sail Operator does not run as it should'
+    },
+    rows: [
+        row('operator', available, "The operator's Deployment is available", 'available', operator_to),
+        row('operator', operator_image, 'It runs the image asked for', 'the image asked for', {
+            ...operator_to,
+            blame: {
+                hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
+                headline: 'The Sail Operator runs another image than was asked for'
+            }
+        })
+    ],
+    look: async ({ plan, sh, work, tell }) => {
+        const deployment = await (0,wait/* until */.T)(work, async () => {
+            await waited(sh, availableSoon);
+            const things = await get(sh, 'deployments,pods', '-n', operatorNamespace);
+            const [deployment] = ofKind(things, 'Deployment');
+            if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
+                return { is: 'done', value: deployment };
+            const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
+                class: 'operator',
+                layer: 'operator'
+            });
+            return trouble ?? { is: 'waiting', for: 'the operator to be available' };
+        });
+        tell(available, compare('available', 'available', { reproduce }));
+        const wanted = plan.operator.image;
+        const running = deployment.spec.template.spec.containers.map(container => container.image);
+        tell(operator_image, wanted === null
+            ? skip('the chart does not name an image')
+            : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
+    }
+};
+
+;// CONCATENATED MODULE: ./src/checks/path.ts
+
+
+
+
+
+const path_families = ['ipv4', 'ipv6'];
+const path_from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
+/** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
+const path = {
+    layer: 'path',
+    grid: { title: 'Pods of', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
+        headline: family => `${family || 'Traffic'} between sidecars is dead`,
+        evidence: (failed, all) => {
+            const { hint } = deadWithoutSidecar(failed, all);
+            return hint === undefined
+                ? {}
+                : {
+                    hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
+                };
+        }
+    },
+    samples: [
+        {
+            namespace: 'dual-stack',
+            sidecars: true,
+            manifests: () => path_families.map(pathServiceYaml).join('---\n')
+        }
+    ],
+    rows: path_families.map(family => row('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
+        family,
+        from: path_from,
+        to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
+    })),
+    look: async (checking, asked) => {
+        const proofs = [];
+        for (const row of asked) {
+            const pods = podIps(checking, 'dual-stack');
+            const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) },
+                    pods
+                });
+        }
+        await prove(meshClient, proofs, checking);
+    }
+};
+
+;// CONCATENATED MODULE: ./src/checks/proxy.ts
+
+
+
+
+const wildcards = [15001, 15006, 15021].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound and health on 0.0.0.0 and ::';
+const envoy = (namespace, app, query) => [
+    ...[
+        'kubectl',
+        'exec',
+        '--namespace',
+        namespace,
+        `deployment/${app}`,
+        '--container',
+        'istio-proxy',
+        '--'
+    ],
+    ...['pilot-agent', 'request', 'GET', query]
+];
+const listenerQuery = 'listeners?format=json';
+const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+const proxy = {
+    layer: 'proxy',
+    blame: {
+        class: 'istio',
+        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+        headline: family => `The proxies are not set up for ${family || 'both families'}`
+    },
+    rows: [
+        ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+            to: { kind: 'Deployment', namespace, name: app },
+            blame: {
+                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            }
+        })),
+        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } }))
+    ],
+    look: async (checking, asked) => {
+        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
+        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
+        const [listeners, endpoints] = await Promise.all([
+            ofClient ? dump(checking, client.namespace, client.app, listenerQuery) : {},
+            ofClient ? dump(checking, client.namespace, client.app, endpointQuery) : {}
+        ]);
+        for (const { id, target } of wanted('/cluster-ips'))
+            checking.tell(id, clusterIps(checking, target, listeners));
+        for (const { id, target } of wanted('/endpoints'))
+            checking.tell(id, readyPods(checking, target, endpoints));
+        await Promise.all(wanted('/listeners').map(async ({ id, to }) => {
+            const { namespace = '', name = '' } = to ?? {};
+            checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
+        }));
+    }
+};
+async function dump({ sh }, namespace, app, query) {
+    return JSON.parse(await (0,base_sh/* must */.sb)(sh, envoy(namespace, app, query), { seconds: 20 }));
+}
+const written = ({ socket_address: socket }) => socket === undefined
+    ? ''
+    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
+const addressesOf = ({ listener_statuses = [] }) => listener_statuses
+    .flatMap(({ local_address, additional_local_addresses = [] }) => [
+    local_address,
+    ...additional_local_addresses
+])
+    .map(written);
+function wildcardListeners(listeners, command) {
+    const addresses = addressesOf(listeners);
+    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
+    return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+        reproduce: command.join(' ')
+    });
+}
+function clusterIps({ things }, target, listeners) {
+    const service = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const others = ofKind(things, 'Service')
+        .filter(other => other !== service)
+        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+    const missing = wanted.filter(address => !found.includes(address));
+    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
+    const said = [
+        ...missing.map(address => `no listener on ${address}`),
+        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+    ];
+    return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+        reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
+    });
+}
+/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+function readyPods({ things }, target, dumped) {
+    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
+    const wanted = ofKind(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+        .map(pod => endpointOf(pod, families));
+    const found = (dumped.configs ?? [])
+        .map(config => config.endpoint_config)
+        .filter(config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`)
+        .flatMap(config => config?.endpoints ?? [])
+        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
+        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
+        .map(({ socket_address }) => socket_address?.address)
+        .join('+'));
+    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+    const observed = found.join(', ') || 'none';
+    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+        reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
+    });
+}
+const endpointOf = ({ status }, families) => (status.podIPs ?? [])
+    .map(({ ip }) => ip)
+    .filter(ip => families.includes(addressFamily(ip)))
+    .join('+');
+
+;// CONCATENATED MODULE: ./src/checks/runner.ts
+
+const commands = {
+    docker: ['docker', 'info', '--format', '{{json .}}'],
+    kernel: ['sysctl', '-n', 'net.ipv6.conf.all.disable_ipv6'],
+    watches: ['sysctl', '-n', 'fs.inotify.max_user_watches'],
+    instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
+};
+// Below these, kind's nodes fail in odd ways. Measured: 27 instances and 257 watches of a control plane, 14 and 133 of a
+// worker, so that the kernel's defaults do for a few nodes; all users of one number on the machine share them
+const leastWatches = (nodes) => Math.max(8192, 2048 * nodes);
+const leastInstances = (nodes) => Math.max(128, 32 * nodes);
+// a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
+const leastMemory = 3;
+const leastDisk = 4;
+const gibibyte = 1024 ** 3;
+const ids = {
+    docker: 'runner/docker/answers',
+    memory: 'runner/docker/memory',
+    disk: 'runner/docker/disk',
+    ipv6: 'runner/kernel/ipv6',
+    inotify: 'runner/inotify/limits'
+};
+/** The machine that the cluster will run on. */
+const runner = {
+    layer: 'runner',
+    blame: {
+        class: 'infrastructure',
+        hint: 'The machine lacks something that kind needs.',
+        headline: family => `The runner is not fit for ${family || 'dual-stack'}`
+    },
+    rows: [
+        row('runner', ids.docker, 'Docker answers', 'a server version', {
+            blame: {
+                hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
+                headline: 'Docker does not answer'
+            }
+        }),
+        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+            blame: {
+                hint: 'Take a larger runner, or give Docker more memory.',
+                headline: 'Docker has too little memory'
+            }
+        }),
+        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+            blame: {
+                hint: 'Make room where Docker keeps its data (`docker system df`).',
+                headline: 'Docker has too little disk'
+            }
+        }),
+        row('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
+            family: 'ipv6',
+            blame: {
+                hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
+                headline: 'The runner’s kernel has no IPv6'
+            }
+        }),
+        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
+            blame: {
+                hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
+                headline: 'The runner’s inotify limits are too low'
+            }
+        })
+    ],
+    look: async ({ sh, tell, nodes }) => {
+        const [docker, kernel, watches, instances] = await Promise.all([
+            sh(commands.docker, { seconds: 20 }),
+            sh(commands.kernel, { seconds: 5 }),
+            sh(commands.watches, { seconds: 5 }),
+            sh(commands.instances, { seconds: 5 })
+        ]);
+        const info = readInfo(docker.stdout);
+        const said = info.ServerVersion
+            ? `version ${info.ServerVersion}`
+            : `no answer: ${docker.stderr.trim()}`;
+        tell(ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
+        if (info.ServerVersion) {
+            tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
+            const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
+            const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
+            tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
+        }
+        const unasked = kernel.code === 127
+            ? 'there is no sysctl on PATH to ask'
+            : [kernel, watches, instances].some(({ late }) => late)
+                ? 'sysctl did not answer in time' // which says nothing of what it was asked
+                : null;
+        if (unasked !== null) {
+            for (const id of [ids.ipv6, ids.inotify])
+                tell(id, skip(unasked));
+            return;
+        }
+        // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
+        // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
+        tell(ids.ipv6, runner_judge(kernel.code !== 0
+            ? 'not in the kernel'
+            : kernel.stdout.trim() === '0'
+                ? 'enabled'
+                : 'in the kernel, off by default', kernel.code === 0, commands.kernel.join(' ')));
+        const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
+        const enough = w >= leastWatches(nodes) && i >= leastInstances(nodes);
+        const limits = `${w} watches, ${i} instances`;
+        tell(ids.inotify, {
+            ...runner_judge(limits, enough, 'sysctl fs.inotify'),
+            reason: enough
+                ? null
+                : `${limits}; ${nodes} node${nodes === 1 ? ' needs' : 's need'} ${leastWatches(nodes)} and ${leastInstances(nodes)}`
+        });
+    }
+};
+/** Docker's client prints what it knows of itself even when no server answers. */
+function readInfo(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return {};
+    }
+}
+const runner_judge = (observed, passed, reproduce) => ({
+    observed,
+    verdict: passed ? 'passed' : 'failed',
+    reason: passed ? null : observed,
+    reproduce
+});
+const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`, Number.isNaN(found) || found >= least, reproduce);
+
+;// CONCATENATED MODULE: ./src/checks/service.ts
+
+
+const service_to = (namespace) => ({ to: { kind: 'Service', namespace, name: 'tcp-echo' } });
+const policies = [
+    {
+        target: 'dual-stack',
+        policy: 'RequireDualStack',
+        title: "As documented, the Service's ipFamilyPolicy is"
+    },
+    { target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" },
+    { target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" }
+];
+const service_families = { 'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6' };
+/** The samples' Services as the API server has them. */
+const service_service = {
+    layer: 'service',
+    blame: {
+        class: 'connectivity',
+        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
+        headline: family => `Services do not have ${family || 'the IP families'} as they should`
+    },
+    rows: [
+        ...policies.map(({ target, policy, title }) => row('service', `service/${target}/policy`, `${title} ${policy}`, policy, service_to(target))),
+        ...Object.entries(service_families).map(([target, expected]) => row('service', `service/${target}/families`, 'ClusterIPs of exactly its families', expected, service_to(target)))
+    ],
+    look: async ({ things, tell }, asked) => {
+        for (const { id, target, expected } of asked) {
+            const found = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+            const observed = found
+                ? id.endsWith('/policy')
+                    ? policyOf(found)
+                    : familiesOf(found)
+                : 'no such Service';
+            tell(id, compare(expected, observed, {
+                reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
+            }));
+        }
+    }
+};
+const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
+const familiesOf = ({ spec }) => (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';
+
+;// CONCATENATED MODULE: ./src/checks/uninstall.ts
+
+
+
+
+const uninstall_id = 'uninstall/istio/namespace';
+const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
+const kinds = 'deployments,pods,services,serviceaccounts';
+/** How long the namespace may take to be empty once the resource is gone, in seconds. */
+const uninstall_patience = 60;
+/** Only on request, and last: nothing works afterwards. */
+const uninstall = {
+    layer: 'uninstall',
+    blame: {
+        class: 'operator',
+        hint: "See the operator's log for what it could not delete.",
+        headline: () => 'Istio does not uninstall cleanly'
+    },
+    rows: [
+        row('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
+            to: { kind: 'Istio', namespace: '', name: 'default' }
+        })
+    ],
+    look: async ({ sh, work, tell }) => {
+        const { code, stderr } = await sh(deletion, { seconds: 90 });
+        const end = work.clock() + uninstall_patience;
+        const left = await (0,wait/* until */.T)(work, async () => {
+            const things = await get(sh, kinds, '-n', istioNamespace);
+            // Kubernetes' own
+            const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
+            return left.length === 0 || code !== 0 || work.clock() > end
+                ? { is: 'done', value: left }
+                : { is: 'waiting', for: `${left.length} objects to go` };
+        }, { every: 1 });
+        const names = left.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ');
+        tell(uninstall_id, compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
+            reproduce: deletion.join(' ')
+        }));
+    }
+};
+
+;// CONCATENATED MODULE: ./src/checks/workload.ts
+
+
+
+const targetOf = ({ namespace, app }) => namespace === plainNamespace ? `${namespace}-${app}` : namespace;
+const workload_to = ({ namespace, app }) => ({
+    to: { kind: 'Deployment', namespace, name: app }
+});
+const notInjected = {
+    hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
+    headline: 'Pods have no sidecar: their namespace lacks the injection label'
+};
+const injected = {
+    hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
+    headline: 'Pods have a sidecar that must have none'
+};
+/** The pods of the samples. */
+const workload = {
+    layer: 'workload',
+    blame: {
+        class: 'istio',
+        hint: 'See the pods and their events in diagnostics/.',
+        headline: family => `The sample pods are not ready${family && ` with ${family}`}`
+    },
+    rows: workloads.flatMap(place => [
+        row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
+        row('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+            ...workload_to(place),
+            blame: {
+                class: 'infrastructure',
+                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+                headline: 'Pods do not have an address of each family'
+            }
+        }),
+        row('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === plainNamespace ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === plainNamespace ? injected : notInjected })
+    ]),
+    look: async ({ things, tell }, asked) => {
+        for (const { id, to, expected } of asked) {
+            const pods = ofKind(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
+            const observe = id.endsWith('/ready')
+                ? readiness
+                : id.endsWith('/sidecar')
+                    ? sidecar
+                    : addresses;
+            const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
+            tell(id, compare(expected, observed, {
+                reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
+            }));
+        }
+    }
+};
+const readiness = (pod) => (isReady(pod) ? 'Ready' : pod.status.phase);
+const addresses = ({ status }) => (status.podIPs ?? [])
+    .map(({ ip }) => addressFamily(ip))
+    .sort()
+    .join(', ') || 'none';
+/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
+function sidecar({ spec }) {
+    const restarted = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+    return ([...restarted, ...spec.containers].find(({ name }) => name === 'istio-proxy')?.name ?? 'none');
+}
+
+;// CONCATENATED MODULE: ./src/checks/catalogue.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Made before the cluster is; a failure ends the run. */
+const preflights = [runner, network];
+/** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
+const standing = [
+    { checks: node, needs: ['cluster', 'api'], fatal: true },
+    { checks: operator, needs: ['uncordon'], fatal: false }
+];
+/** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
+const meshChecks = [
+    { checks: workload, after: [] },
+    { checks: service_service, after: [] },
+    { checks: endpoints, after: [] },
+    { checks: echo_echo, after: [] },
+    { checks: controlPlane, after: ['mesh', 'check echo'] }, // what the documentation asks is answered first
+    { checks: dns, after: ['check echo'] },
+    { checks: cluster, after: ['check echo'] },
+    { checks: proxy, after: ['check echo'] },
+    { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
+    { checks: path, after: ['check mtls'] },
+    {
+        checks: failover,
+        after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+    },
+    { checks: uninstall, after: ['check failover'] }
+];
+const catalogue_all = [
+    ...preflights,
+    ...standing.map(({ checks }) => checks),
+    ...meshChecks.map(({ checks }) => checks)
+];
+/** Every check, from the ground up. */
+const catalogue = catalogue_all
+    .flatMap(({ rows, grid }) => rows.map(row => ({ ...row, ...(grid && { grid }) })))
+    .sort((one, other) => results/* layers */.ZF.indexOf(one.layer) - results/* layers */.ZF.indexOf(other.layer));
+/** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
+function rowsOf(pattern) {
+    const asked = ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+    const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
+    return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
+}
+/** What is told when a layer does not hold. */
+const blames = Object.fromEntries(catalogue_all.map(({ layer, blame }) => [layer, blame]));
+/** What these checks need in the cluster beside the documentation's samples. */
+const samplesOf = (rows) => catalogue_all
+    .filter(({ layer }) => rows.some(row => row.layer === layer))
+    .flatMap(({ samples = [] }) => samples);
+
+// EXTERNAL MODULE: ./src/inputs/inputs.ts
+var inputs_inputs = __nccwpck_require__(8028);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
+;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
+
+
+
+
+
+/** File → the command whose output it holds. */
+const diagnostics_commands = (node) => ({
+    'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
+    'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
+    'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
+    'describe-pods.txt': ['kubectl', 'describe', 'pods', '-A'],
+    'istio.yaml': [
+        'kubectl',
+        'get',
+        'istios.sailoperator.io,istiorevisions.sailoperator.io',
+        '-o',
+        'yaml'
+    ],
+    'operator.log': [
+        'kubectl',
+        'logs',
+        '-n',
+        'sail-operator',
+        'deployment/sail-operator',
+        '--tail=2000'
+    ],
+    'istiod.log': ['kubectl', 'logs', '-n', 'istio-system', '-l', 'app=istiod', '--tail=2000'],
+    ...Object.fromEntries(['sleep', 'dual-stack', 'ipv4', 'ipv6'].map(namespace => [
+        `proxies/${namespace}.log`,
+        [
+            'kubectl',
+            'logs',
+            '-n',
+            namespace,
+            '-l',
+            'app in (sleep,tcp-echo)',
+            '-c',
+            'istio-proxy',
+            '--tail=1000'
+        ]
+    ])),
+    'envoy-client.json': [
+        ...['kubectl', 'exec', '-n', 'sleep', 'deployment/sleep', '-c', 'istio-proxy', '--'],
+        ...['pilot-agent', 'request', 'GET', 'config_dump?include_eds']
+    ],
+    'node/addresses.txt': ['docker', 'exec', node, 'ip', 'address'],
+    'node/routes.txt': ['docker', 'exec', node, 'ip', 'route'],
+    'node/routes6.txt': ['docker', 'exec', node, 'ip', '-6', 'route'],
+    'node/iptables.txt': ['docker', 'exec', node, 'iptables-save'],
+    'node/ip6tables.txt': ['docker', 'exec', node, 'ip6tables-save'],
+    'node/kubelet.log': [
+        'docker',
+        'exec',
+        node,
+        'journalctl',
+        '--unit',
+        'kubelet',
+        '--no-pager',
+        '--lines',
+        '500'
+    ]
+});
+/** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
+function withoutValues(text) {
+    const { items } = (0,yaml/* readYaml */.gM)(text);
+    if (!Array.isArray(items))
+        throw new yaml/* YamlError */.Iz('it is no list');
+    return (0,dist/* stringify */.As)({ items: items.map(withoutItsValues) });
+}
+function withoutItsValues(item) {
+    const { apiVersion, kind, metadata, spec, status } = item ?? {};
+    const { managedFields: _, annotations: __, ...about } = metadata ?? {};
+    return {
+        apiVersion,
+        kind,
+        metadata: about,
+        spec: { ...spec, ...(spec?.values === undefined ? {} : { values: '[removed]' }) },
+        status
+    };
+}
+/** What is left of a file's text when what nobody is to read is left out. */
+function readable(name, text) {
+    if (name !== 'istio.yaml')
+        return text;
+    try {
+        return withoutValues(text);
+    }
+    catch {
+        return 'kubectl gave what cannot be read as YAML, so that it cannot be shown without its values\n';
+    }
+}
+/** Each file, in characters. */
+const cap = 400_000;
+/** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
+async function collectDiagnostics(plan, directory, seconds, sh) {
+    const [node = ''] = plan.cluster.nodes;
+    await (0,own/* ownDirectory */.cy)(directory, 0o700);
+    await Promise.all(Object.entries(diagnostics_commands(node)).map(async ([name, command]) => {
+        const { code, stdout, stderr } = await sh(command, { seconds });
+        const text = code === 0
+            ? readable(name, stdout)
+            : `${name === 'istio.yaml' ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
+        const file = external_node_path_.join(directory, name);
+        await (0,own/* ownDirectory */.cy)(external_node_path_.dirname(file), 0o700);
+        await (0,own/* writeAnew */.Zd)(file, (0,log/* redact */.E$)(text).slice(-cap), 0o600);
+    }));
+}
+
+;// CONCATENATED MODULE: ./src/phases/images.ts
+
+
+
+/** Where a node sees `imagesIn(plan)`, read-only. */
+const imagesInNode = '/mnt/dual-stack-images';
+/** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
+const imagesIn = (directory) => external_node_path_.join(directory, 'images');
+/** Those of these images that the local Docker has. */
+async function findLocal(images, sh) {
+    const found = await Promise.all(images.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
+    return new Set(images.filter((_, at) => found[at]?.code === 0));
+}
+const saveCommand = (images, file) => [
+    ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
+];
+/** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
+const usualSnapshotter = 'overlayfs';
+// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
+// unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
+const importCommand = (node, from = '-', snapshotter = usualSnapshotter) => [
+    ...['docker', 'exec', ...(from === '-' ? ['--interactive'] : []), node],
+    ...['ctr', '--namespace=k8s.io', 'images', 'import'],
+    ...[snapshotter === usualSnapshotter ? `--snapshotter=${snapshotter}` : '--no-unpack', from]
+];
+/** The snapshotter that the nodes' containerd is configured with: kind's nodes choose it when they start. */
+async function findSnapshotter(node, sh) {
+    const { stdout } = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
+        seconds: 30
+    });
+    const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+    return found ?? usualSnapshotter;
+}
+// detached: where the registry does not answer, it is the kubelet that says so
+const pullCommand = (node, image) => [
+    ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
+];
+/** Writes local images to an archive, each layer once. */
+async function saveImages(images, file, sh) {
+    if (images.length === 0)
+        return;
+    const command = saveCommand(images, file);
+    const { code, stderr } = await sh(command, { seconds: 600 });
+    if (code !== 0)
+        throw lost(images, 'be saved', stderr, command);
+}
+/** Has every node import the archive of these images, and deletes it. */
+async function importImages(images, file, nodes, snapshotter, sh) {
+    if (images.length === 0)
+        return;
+    await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
+    await promises_.rm(file, { force: true });
+}
+async function importInto(node, file, images, snapshotter, sh) {
+    const inNode = external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file));
+    const mounted = importCommand(node, inNode, snapshotter);
+    const { code, stderr } = await sh(mounted, { seconds: 600 });
+    if (code === 0)
+        return;
+    const output = /no such file|permission denied/i.test(stderr)
+        ? await sh(['cat', file], { into: importCommand(node, '-', snapshotter), seconds: 600 }) // the engine is on another machine, or maps users
+        : null;
+    if (output?.code === 0)
+        return;
+    throw lost(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);
+}
+/**
+ * Has every node pull images before there is a pod that asks for them: the kubelet finds it done, or under way.
+ * Where the registry is as near as the local Docker this takes half the time of an archive (measured: 3 s instead of 8);
+ * but what the local Docker has is what is asked for, and may be nowhere else.
+ */
+async function pullImages(images, nodes, sh) {
+    await Promise.all(nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), { seconds: 30 }))));
+}
+const lost = (images, what, said, command) => new base_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
+    reproduce: command.join(' ')
+});
+
+;// CONCATENATED MODULE: ./src/plan/environment.ts
+
+
+/** Never asked through a proxy: the node itself, from inside it. kind adds its nodes, its subnets and `.svc`, and forgets this. */
+const noProxyAtAll = ['localhost', '127.0.0.1', '::1'];
+/** Throws a Fault of class `input` for what kind would half use. */
+function refuseEnvironment(env) {
+    const provider = env.KIND_EXPERIMENTAL_PROVIDER ?? '';
+    if (provider !== '' && provider !== 'docker')
+        throw (0,base_fault/* badInput */.AN)(`KIND_EXPERIMENTAL_PROVIDER: found "${provider}" in the environment; accepted is \`docker\`, or none: images, nodes and checks go by Docker`);
+}
+/**
+ * What our programs get instead; undefined: nothing. Helm is our own, with no plugins, context, driver or namespace of the
+ * user's; kubectl takes nobody's preferences; the node is not asked through a proxy. `dockerConfig` is the text of Docker's
+ * config.json, whose proxies kind and Docker hand to containers too.
+ */
+function ownEnvironment(env, dockerConfig, directory) {
+    const helm = Object.keys(env).filter(name => name.startsWith('HELM_'));
+    return {
+        ...Object.fromEntries(helm.map(name => [name, undefined])),
+        ...Object.fromEntries(['CACHE', 'CONFIG', 'DATA'].map(kind => [`HELM_${kind}_HOME`, external_node_path_.join(directory, 'helm')])),
+        KUBECACHEDIR: external_node_path_.join(directory, 'kubectl'),
+        KUBERC: 'off',
+        ...noProxy(env, dockerConfig)
+    };
+}
+/** Sets what has a value, and removes what has none. */
+function takeEnvironment(changes) {
+    for (const [name, value] of Object.entries(changes))
+        if (value === undefined)
+            delete process.env[name];
+        else
+            process.env[name] = value;
+}
+function noProxy(env, dockerConfig) {
+    const of = (name) => env[name] || env[name.toLowerCase()] || '';
+    const docker = dockerProxies(dockerConfig);
+    const used = [of('HTTP_PROXY'), of('HTTPS_PROXY'), ...docker.map(({ proxy }) => proxy)];
+    if (!used.some(Boolean))
+        return {};
+    const given = [of('NO_PROXY'), ...docker.map(({ except }) => except)].flatMap(list => list.split(',').map(name => name.trim()));
+    const all = [...new Set([...given, ...noProxyAtAll])].filter(Boolean).join(',');
+    return { NO_PROXY: all, no_proxy: all };
+}
+/** The proxies of Docker's config.json; none where there is no such file. */
+function dockerProxies(text) {
+    try {
+        const { proxies = {} } = JSON.parse(text);
+        return Object.values(proxies).map(({ httpProxy = '', httpsProxy = '', noProxy = '' }) => ({
+            proxy: httpProxy || httpsProxy,
+            except: noProxy
+        }));
+    }
+    catch {
+        return [];
+    }
+}
+/** Where Docker is, whether DOCKER_HOST, DOCKER_CONTEXT or Docker's configuration says so. */
+const endpointCommand = [
+    ...['docker', 'context', 'inspect', '--format', '{{.Endpoints.docker.Host}}']
+];
+/**
+ * Throws a Fault where Docker runs on another machine: kind publishes the API server at that one's 127.0.0.1. `endpoint` is
+ * what DOCKER_HOST or the Docker context leads to, such as `unix:///var/run/docker.sock`; a socket is taken for this machine's.
+ */
+function refuseElsewhere(endpoint, apiServerAddress) {
+    if (!/^(tcp|ssh|https?):\/\//.test(endpoint) || apiServerAddress !== undefined)
+        return;
+    const { hostname } = new URL(endpoint);
+    if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``);
+}
+
+;// CONCATENATED MODULE: ./src/manifests/strict.ts
+
+/** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
+const strictYaml = () => (0,dist/* stringify */.As)({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check', namespace: 'dual-stack' },
+    spec: {
+        selector: { matchLabels: { app: 'tcp-echo' } },
+        portLevelMtls: { '9001': { mode: 'STRICT' } }
+    }
+});
+
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
+;// CONCATENATED MODULE: ./src/plan/nodes.ts
+
+
+
+
+/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
+function chooseNodes(inputs, kind, istio) {
+    const more = inputs['kind-config'] ?? {};
+    const image = chooseImage(inputs, kind, istio);
+    const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
+    const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
+    (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
+    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image);
+    const ours = runs === image && inputs['node-image'] === null;
+    return {
+        image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
+        kubernetes,
+        needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
+        config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
+    };
+}
+/** The node image to ask kind for; null: what this kind has by default. */
+function chooseImage(inputs, kind, istio) {
+    const asked = inputs['kubernetes-version'];
+    refuseUnused(inputs);
+    if (inputs['node-image'] !== null)
+        return inputs['node-image'];
+    if (asked !== null)
+        return (0,versions_kubernetes/* nodeImageOf */.VF)((0,versions_kubernetes/* chooseKubernetes */.Qt)(asked));
+    if (kind !== pins/* tools */.Yl.kind.version)
+        return null; // it knows best what it can start
+    const [newest] = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
+    return newest === undefined ? null : (0,versions_kubernetes/* nodeImageOf */.VF)(newest);
+}
+/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
+function refuseUnused(inputs) {
+    const name = ['node-image', 'kubernetes-version'].find(name => inputs[name] !== null);
+    const nodes = inputs['kind-config']?.nodes;
+    if (name === undefined || !Array.isArray(nodes))
+        return;
+    if (!nodes.every(node => node?.image !== undefined))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`);
+}
+
+;// CONCATENATED MODULE: ./src/plan/plan.ts
+
+
+
+
+
+
+
+
+
+/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
+function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
+    const offer = (0,istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
+    const cni = inputs['istio-cni'] === 'true';
+    const mesh = {
+        version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
+        values: inputs['istio-values'],
+        cni
+    };
+    const withoutValues = { ...mesh, values: null };
+    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
+    const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
+    const name = inputs['cluster-name'];
+    const common = {
+        'namespaces.yaml': join([
+            namespaceYaml(istioNamespace, null),
+            ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
+            ...samples.map(({ namespace }) => namespaceYaml(namespace, inputs['injection-label'])),
+            namespaceYaml(plainNamespace, null),
+            ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels))
+        ]),
+        'services.yaml': join(manifests.early),
+        'plain.yaml': join(manifests.plain),
+        'samples.yaml': join(manifests.meshed),
+        'strict.yaml': strictYaml(),
+        ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
+    };
+    return {
+        directory,
+        cluster: {
+            name,
+            ...nodes,
+            families: inputs['ip-families'],
+            nodes: (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config),
+            context: `kind-${name}`,
+            kubeconfig: external_node_path_.join(directory, 'kubeconfig')
+        },
+        operator: {
+            chart: chart.path,
+            crds: chart.crds,
+            url: chart.url,
+            version: chart.version,
+            image: operatorImage,
+            values: inputs['operator-values'] !== null
+        },
+        operatorImageAsked: inputs['operator-image'],
+        istio: { asked: mesh.version, expected: offer?.version ?? null, cni },
+        images: {
+            operator: unique([operatorImage ?? '']),
+            istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+            samples: unique([offer?.proxy ?? '', ...manifests.images])
+        },
+        files: {
+            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config),
+            ...common,
+            'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
+            ...(inputs['operator-values'] === null
+                ? {}
+                : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
+        },
+        workloads: [...workloads, ...manifests.pods],
+        shown: {
+            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)),
+            ...common,
+            ...(cni ? { 'istio-cni.yaml': istioCniYaml(withoutValues) } : {}),
+            'istio.yaml': istioYaml(withoutValues)
+        },
+        probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
+    };
+}
+/** The documentation's samples, and our own beside them. */
+function sampleManifests(inputs, given, own, proxy) {
+    const images = {
+        proxy,
+        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
+        client: inputs['client-image'] ?? pins/* clientImage */.BD
+    };
+    const sources = given ?? builtIn(images);
+    const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
+    const documented = samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
+    const ours = own.map(sample => ({
+        sample,
+        split: splitManifests(sample.manifests(images), sample.namespace, null)
+    }));
+    const ownOf = (sidecars) => ours.filter(({ sample }) => sample.sidecars === sidecars).map(({ split }) => split);
+    const meshed = [...documented, ...ownOf(true)];
+    const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
+    const all = [...meshed, ...plain];
+    return {
+        early: all.flatMap(split => split.early),
+        resources: all.flatMap(split => split.resources),
+        plain: plain.flatMap(split => split.workloads),
+        meshed: meshed.flatMap(split => split.workloads),
+        images: all.flatMap(split => split.images),
+        pods: ours.flatMap(({ split }) => split.pods)
+    };
+}
+/** The namespaces that are not the documentation's, once each. */
+function ownNamespaces(own) {
+    const taken = new Set([...samples.map(({ namespace }) => namespace), plainNamespace]);
+    const byName = new Map(own.map(sample => [sample.namespace, sample]));
+    return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
+}
+const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
+const unique = (images) => [...new Set(images.filter(name => name !== ''))];
+const join = (documents) => documents.join('---\n');
+
+// EXTERNAL MODULE: ./src/plan/state.ts
+var state = __nccwpck_require__(3118);
+// EXTERNAL MODULE: ./src/reports/annotations.ts
+var annotations = __nccwpck_require__(6993);
+// EXTERNAL MODULE: ./src/reports/findings.ts
+var findings = __nccwpck_require__(4897);
+// EXTERNAL MODULE: ./src/reports/verdict.ts
+var verdict = __nccwpck_require__(2714);
+// EXTERNAL MODULE: ./src/reports/versions.ts
+var versions = __nccwpck_require__(8550);
+// EXTERNAL MODULE: ./src/reports/words.ts
+var words = __nccwpck_require__(4062);
+;// CONCATENATED MODULE: ./src/reports/log.ts
+
+
+
+
+
+
+/** The end of the log. Pure. */
+/** Foreign text, as a part of a line that begins with a word of ours. */
+const foreign = (text, most = 1000) => (0,log/* oneLine */.TN)((0,words/* line */.n8)(text, most));
+/**
+ * The last lines of the log: the verdict as the summary has it, each layer, what broke and what to do, and where
+ * the results are. No line begins with foreign text, so that the runner can take none for a command.
+ */
+const logEnd = (results, directory) => [
+    '',
+    log_verdict(results),
+    '',
+    ...(0,findings/* layerRows */.Z9)(results).map(log_layer),
+    ...(results.failure === null ? [] : ['', ...whatBroke(results, results.failure)]),
+    '',
+    directory === ''
+        ? 'Results: none, they could not be written'
+        : `Results: ${foreign(directory, 4000)}`
+];
+function log_verdict(results) {
+    const { icon, words, facts, rehearsal } = (0,verdict/* headline */.P)(results);
+    const said = [words, ...facts, ...(rehearsal ? [rehearsal] : [])];
+    return `${icon} ${said.map(part => foreign(part)).join(' · ')}`;
+}
+const marks = {
+    passed: '√',
+    flaky: '√',
+    failed: '×',
+    skipped: '–',
+    none: '–'
+};
+const log_layer = (row) => `${marks[row.state]} ${row.layer.padEnd(14)} ${layerSays(row)}`;
+function layerSays({ state, checks, follow, why }) {
+    const all = (0,words/* count */.U9)(checks.length, 'check');
+    if (state === 'skipped')
+        return `${all} skipped${why && `: ${foreign(why, 100)}`}`;
+    const of = (verdict) => checks.filter(check => check.verdict === verdict).length;
+    const [failed, flaky, skipped] = [of('failed'), of('flaky'), of('skipped')];
+    const said = [
+        failed > 0 ? `${failed} of ${all} failed` : (0,words/* count */.U9)(checks.filter(results/* holds */.v9).length, 'check'),
+        follow > 0 && `${follow === failed ? '' : `${follow} `}as a consequence`,
+        flaky > 0 && `${flaky} of them at a later try`,
+        skipped > 0 && `${skipped} skipped`
+    ];
+    return said.filter(Boolean).join(', ');
+}
+function whatBroke(results, failure) {
+    const { hint, reproduce } = failure;
+    const [first = '', ...more] = (0,findings/* sentences */.hC)(failure);
+    const happened = results.result === 'failed' ? 'What broke' : 'What happened';
+    const { follow } = (0,findings/* failures */.e9)(results);
+    return [
+        ...(more.length === 0
+            ? [`${happened}: ${foreign(first, 2000)}`]
+            : [`${happened}:`, ...[first, ...more].map(one => `• ${foreign(one, 2000)}`)]),
+        ...(follow.length > 0 ? [`Follows from it: ${(0,words/* count */.U9)(follow.length, 'failed check')}`] : []),
+        `Next: ${foreign(hint, 2000)}`,
+        ...byHand(results, reproduce === versions/* rerun */.nt ? null : (reproduce ?? null))
+    ];
+}
+/** The script first: the cluster of the run is gone when this is read. */
+function byHand({ cluster, failure }, reproduce) {
+    const shown = reproduce === null ? [] : [`See it: ${foreign(reproduce, 4000)}`];
+    if (cluster === null || failure?.class === 'input')
+        return shown;
+    const ends = reproduce === null ? '' : ', and ends with what failed';
+    return [...shown, `Again: ${versions/* rerun */.nt}, in the results, makes the same run${ends}`];
+}
+
+// EXTERNAL MODULE: ./src/results/files.ts
+var files = __nccwpck_require__(6689);
+;// CONCATENATED MODULE: ./src/reports/outputs.ts
+
+
+/** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
+function outputs(results, plan, directory) {
+    const { result, failure, cluster, versions, checks, seconds } = results;
+    const file = (name) => (directory === '' ? '' : external_node_path_.join(directory, name));
+    return {
+        result,
+        'failure-class': failure?.class ?? '',
+        'failed-layer': failure?.layer ?? '',
+        'failed-checks': JSON.stringify(checks.filter(({ verdict }) => verdict === 'failed').map(({ id }) => id)),
+        'cluster-name': cluster?.name ?? '',
+        kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
+        context: cluster?.context ?? '',
+        'kubernetes-version': versions.kubernetes?.found ?? '',
+        'operator-version': versions.operator?.found ?? '',
+        'istio-version': versions.istio?.found ?? '',
+        'results-dir': directory,
+        results: file(files/* files */.a.results),
+        junit: file(files/* files */.a.junit),
+        report: file(files/* files */.a.report),
+        seconds: seconds.toFixed(1)
+    };
+}
+
+// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ./src/phases/cluster.ts
+var phases_cluster = __nccwpck_require__(7538);
+;// CONCATENATED MODULE: ./src/phases/mesh.ts
+
+
+
+
+
+const applyCommand = ({ directory }, file) => [
+    'kubectl',
+    'apply',
+    '--server-side',
+    '-f',
+    external_node_path_.join(directory, file)
+];
+const removeCommand = ({ directory }, file) => [
+    ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
+];
+const istiodAvailable = [
+    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+    '--for=condition=Available'
+];
+const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
+const who = { class: 'istio', layer: 'control-plane' };
+const seeIstio = 'kubectl get istio default -o yaml';
+/** Waits until istiod is available, so that its webhook serves. */
+async function untilIstiod(work, sh) {
+    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
+}
+/** Applies a custom resource whose CRD was created a moment ago. */
+async function applyOnceServed(plan, file, work, sh) {
+    await (0,wait/* until */.T)(work, async () => {
+        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
+        if (code === 0)
+            return { is: 'done', value: undefined };
+        if (/no matches for kind|could not find the requested resource/.test(stderr))
+            return { is: 'waiting', for: 'the CRD to be served' };
+        const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
+            ...who,
+            class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
+            hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+            reproduce: seeIstio
+        });
+        return { is: 'lost', fault };
+    });
+}
+/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
+async function untilHealthy(work, sh) {
+    return (0,wait/* until */.T)(work, async () => {
+        await waited(sh, istioHealthy);
+        const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
+        const { state, observedGeneration, conditions } = istio?.status ?? {};
+        const current = observedGeneration === istio?.metadata.generation;
+        if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+            return { is: 'done', value: istio?.spec.version ?? '' };
+        return (lookAtConditions(istio) ?? {
+            is: 'waiting',
+            for: `Istio to be Healthy, it is ${state ?? 'new'}`
+        });
+    });
+}
+async function lookAtIstiod(sh) {
+    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
+    const istiod = things
+        .filter(thing => thing.kind === 'Deployment')
+        .find(({ metadata }) => metadata.name.startsWith('istiod'));
+    if ((istiod?.status.availableReplicas ?? 0) > 0)
+        return { is: 'done', value: undefined };
+    return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+        lookAtTrouble(things.filter(thing => thing.kind === 'Pod'), who) ?? {
+        is: 'waiting',
+        for: istiod ? 'istiod to be available' : 'the operator to make istiod'
+    });
+}
+// what the operator says and will go on saying, measured with 1.30.3
+const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
+/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
+function lookAtConditions(istio) {
+    const reconciled = condition('Reconciled', istio?.status?.conditions);
+    if (reconciled?.status !== 'False')
+        return null;
+    const { reason = '', message = '' } = reconciled;
+    const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
+        ...who,
+        class: /end-of-life|unsupported version/.test(message)
+            ? 'input'
+            : /dual-stack/.test(message)
+                ? 'infrastructure'
+                : 'istio',
+        layer: /dual-stack/.test(message) ? 'node' : who.layer,
+        hint: /end-of-life|unsupported version/.test(message)
+            ? 'Ask for a version that this operator can install by `istio-version`.'
+            : /dual-stack/.test(message)
+                ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
+                : "See the operator's log in diagnostics/.",
+        reproduce: seeIstio
+    });
+    return mesh_final.test(message) ? { is: 'lost', fault } : { is: 'bad', for: `Istio: ${reason}`, fault };
+}
+
+;// CONCATENATED MODULE: ./src/phases/operator.ts
+
+
+
+
+const installCommand = ({ operator, operatorImageAsked, directory }) => [
+    ...['helm', 'install', 'sail-operator', operator.chart],
+    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
+    ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
+    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
+];
+/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
+const crdsCommand = ({ operator }) => [
+    'kubectl',
+    'create',
+    '-f',
+    operator.crds
+];
+/** Creates the CRDs. */
+async function createCrds(plan, sh) {
+    const output = await sh(crdsCommand(plan), { seconds: 180 });
+    if (output.code !== 0)
+        throw refused(output, crdsCommand(plan));
+}
+/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
+const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
+    const output = await sh(installCommand(plan), { seconds: 180 });
+    if (output.code === 0)
+        return { is: 'done', value: undefined };
+    const fault = refused(output, installCommand(plan));
+    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
+        ? { is: 'bad', for: "the chart's CRDs", fault }
+        : { is: 'lost', fault };
+});
+const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+    class: 'operator',
+    layer: 'operator',
+    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+    reproduce: command.join(' ')
+});
+
+;// CONCATENATED MODULE: ./src/reports/script.ts
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * The same run as a shell script, one step after the other, and at its end the command of the check that
+ * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
+ */
+function script_script(plan, results) {
+    const here = relocated(plan);
+    const given = givenYaml(results.inputs);
+    const { name } = plan.cluster;
+    const lines = [
+        '#!/usr/bin/env bash',
+        `# The run of the dual-stack Action by hand: Sail Operator ${(0,words/* line */.n8)(plan.operator.version, 60)}, Istio ${(0,words/* line */.n8)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+        `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
+        ...settings(plan, given),
+        '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
+        '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
+        '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
+        'set -uo pipefail',
+        ...runtime(name),
+        "cat <<'END'",
+        'Left out here:',
+        ...leftOut(plan, results, given).map(what => `- ${what}`),
+        'END',
+        ...given.flatMap(checkGiven),
+        '',
+        ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
+        ...given.flatMap(({ file, variable }) => file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []),
+        '',
+        '# the cluster',
+        'cluster() {',
+        `  ${command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+        '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+        '}',
+        `step 'the cluster' cluster`,
+        ...script_images(plan),
+        '',
+        '# the Sail Operator',
+        `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
+        ...script_operator(plan, here, given),
+        '',
+        '# Istio',
+        ...script_istio(plan, here, given),
+        `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
+        `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
+        ...(plan.shown['resources.yaml'] === undefined
+            ? []
+            : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
+        "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+        ...(plan.istio.cni
+            ? [
+                "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
+            ]
+            : []),
+        '',
+        '# the samples',
+        `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
+        `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
+        ...plan.workloads.map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
+        "step 'the mesh has 5 s to settle' sleep 5",
+        '',
+        '# the documented validations',
+        "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
+        ...['dualstack', 'ipv4', 'ipv6'].map(script_echo),
+        ...broken(plan, results),
+        '',
+        'exit "$failed"',
+        ''
+    ];
+    return lines.join('\n');
+}
+const variables = [
+    { input: 'kind-config', variable: 'KIND_CONFIG', file: 'kind.yaml' },
+    { input: 'operator-values', variable: 'OPERATOR_VALUES', file: 'operator-values.yaml' },
+    { input: 'istio-values', variable: 'ISTIO_VALUES', file: 'istio-values.yaml' }
+];
+const givenYaml = (inputs) => variables.flatMap(one => {
+    const shown = inputs[one.input];
+    const [, digest = null] = /^sha256:([0-9a-f]{16})$/.exec(shown ?? '') ?? [];
+    return shown === undefined
+        ? []
+        : [{ ...one, digest: one.input === 'kind-config' ? null : digest }];
+});
+/** What the caller of the script may or must say, as comments. */
+const settings = (plan, given) => [
+    ...given.map(({ input, variable }) => input === 'kind-config'
+        ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
+        : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`),
+    ...(plan.operator.url === null
+        ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
+        : [])
+];
+/** Ends the script before it makes anything when a file is not the one of the run. */
+const checkGiven = ({ input, variable, digest }) => input === 'kind-config'
+    ? [`${variable}=\${${variable}:-}`]
+    : [`given ${input} ${variable} ${digest ?? "''"}`];
+// ---- What the script says and does about its steps ----
+/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
+const runtime = (name) => [
+    'work=$(mktemp -d)',
+    'export KUBECONFIG=$work/kubeconfig',
+    "failed=0 broken='' made=''",
+    'leave() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+    `  [ -z "$made" ] || ${command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
+    '  rm -rf "$work"',
+    '}',
+    'trap leave EXIT',
+    '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
+    'step() {',
+    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
+    '  check "$@" || broken=1',
+    '}',
+    '# the same for what need not hold for the next one',
+    'check() {',
+    '  local name=$1 start=$SECONDS',
+    '  shift',
+    '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
+    '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+    '    return',
+    '  fi',
+    '  failed=1',
+    '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
+    '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
+    '  sed \'s/^/    /\' "$work/said"',
+    '  return 1',
+    '}',
+    '# the command says just that',
+    'says() {',
+    '  local expected=$1 said',
+    '  shift',
+    '  said=$("$@")',
+    '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
+    '}',
+    '# the file in a variable is what the run was given as an input',
+    'given() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    '  local file=${!2:-} sum',
+    '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
+    '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
+    '  [ "$sum" = "$3" ] && return',
+    '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
+    '  exit 1',
+    '}'
+];
+const toolsUsed = ({ versions }) => {
+    const used = ['kind', 'kubectl', 'helm'].flatMap(name => {
+        const found = versions[name]?.found;
+        return found ? [`${name} ${(0,words/* line */.n8)(found, 60)}`] : [];
+    });
+    return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
+};
+/** What the run did and the script does not, a line each. */
+const leftOut = (plan, results, given) => [
+    `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+    'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
+    'diagnostics',
+    ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
+    ...(results.inputs.mirror === undefined
+        ? []
+        : ['the mirror: downloads come from where they are published']),
+    ...(plan.operator.url === null ? [] : ["the chart's checksum"])
+];
+// ---- Steps ----
+/** The plan with its files under `$work`. */
+function relocated(plan) {
+    const { cluster, operator } = plan;
+    return {
+        ...plan,
+        directory: '$work',
+        cluster: { ...cluster, kubeconfig: '$work/kubeconfig' },
+        operator: {
+            ...operator,
+            chart: operator.url === null ? '$chart' : `$work/${chartFile(operator.url)}`
+        }
+    };
+}
+const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
+const command = (words) => words.map(argument).join(' ');
+function argument(word) {
+    if (word.startsWith('$work/'))
+        return `"$work"/${(0,shlex/* quote */.hD)(word.slice('$work/'.length))}`;
+    return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : (0,shlex/* quote */.hD)(word);
+}
+function heredoc(name, text) {
+    let end = 'EOF';
+    while (text.split('\n').includes(end))
+        end += '_';
+    return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
+}
+/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
+const forNodes = (name, ...lines) => [
+    `  for node in $(kind get nodes --name ${name}); do`,
+    ...lines.map(text => `    ${text} || return`),
+    '  done'
+];
+/** Each image that the local Docker has goes into every node. */
+function script_images({ cluster, images }) {
+    const all = Object.values(images).flat();
+    if (all.length === 0)
+        return [];
+    const imported = command(importCommand('$node'));
+    return [
+        '# an image into every node, where the local Docker has it',
+        'image() {',
+        '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
+        ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
+        '}',
+        ...all.map(image => `step ${(0,shlex/* quote */.hD)(`image ${image}`)} image ${(0,shlex/* quote */.hD)(image)}`)
+    ];
+}
+/** The CRDs, then the chart without them, as the run does it. */
+function script_operator({ operator }, here, given) {
+    const values = given.some(({ file }) => file === 'operator-values.yaml');
+    const install = command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
+    return [
+        ...(operator.url === null
+            ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+                ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${(0,shlex/* quote */.hD)(operator.chart)}`]
+            : [`step 'the chart' helm pull ${(0,shlex/* quote */.hD)((0,log/* redact */.E$)(operator.url))} --destination "$work"`]),
+        'crds() {',
+        // Helm 3 puts nothing between two files of CRDs
+        `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
+        '    kubectl create -f "$work/crds.yaml"',
+        '}',
+        `step 'the CRDs' crds`,
+        `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
+    ];
+}
+/** The Istio resource, with the user's values merged in by kubectl. */
+function script_istio({ istio }, here, given) {
+    const merged = given.some(({ file }) => file === 'istio-values.yaml');
+    return [
+        ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+        ...(merged
+            ? [
+                'values() {',
+                "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
+                '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
+                '    mv "$work/merged.yaml" "$work/istio.yaml"',
+                '}',
+                `step 'ISTIO_VALUES over the dual-stack values' values`
+            ]
+            : []),
+        `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
+    ];
+}
+function script_echo(word) {
+    const target = word === 'dualstack' ? 'dual-stack' : word;
+    const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
+    return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
+}
+// ---- The check that failed ----
+/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
+function broken(plan, results) {
+    const check = (0,findings/* brokenCheck */.IH)(results);
+    const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
+    const command = shown === null ? null : rerunnable(shown, plan);
+    if (results.failure === null)
+        return [];
+    return [
+        '',
+        '# what failed in the run',
+        `printf '\\nIn the run failed: %s\\n' ${(0,shlex/* quote */.hD)((0,words/* line */.n8)(check?.id ?? results.failure.message, 500))}`,
+        ...(check
+            ? [
+                `printf '  %s\\n' ${(0,shlex/* quote */.hD)((0,words/* line */.n8)(`expected ${check.expected}; found ${check.observed}`, 500))}`
+            ]
+            : []),
+        ...(command === null
+            ? [`echo '  there is no command that shows it by itself: see the steps above'`]
+            : again(plan, check, command))
+    ];
+}
+/**
+ * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
+ * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
+ * which an address is looked up.
+ */
+function rerunnable(shown, plan) {
+    const words = wordsIn(shown);
+    if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
+        return null;
+    const read = words.map(lookedUp);
+    return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
+}
+const isOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
+/** A word quoted; what a `kubectl get` prints stays a substitution. */
+function lookedUp(word) {
+    const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
+    const words = wordsIn(inner);
+    return words.length === 0 || words.some(isOperator) ? (0,shlex/* quote */.hD)(word) : `"$(${command(words)})"`;
+}
+function wordsIn(text) {
+    try {
+        return (0,shlex/* split */.lD)(text);
+    }
+    catch {
+        return []; // an answer in it has a quote that does not end
+    }
+}
+/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
+function again(plan, check, text) {
+    const expected = check && answerOf(check);
+    const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
+    return [
+        "broken=''",
+        ...(cut?.before ?? []),
+        expected === null
+            ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
+            : `check ${(0,shlex/* quote */.hD)((0,words/* line */.n8)(check?.title ?? '', 200))} says ${(0,shlex/* quote */.hD)(expected)} ${text}`,
+        ...(cut?.after ?? [])
+    ];
+}
+/** What the check's probe must print; null where it is no probe. */
+function answerOf({ id, layer, address, expected }) {
+    if (address === null)
+        return null;
+    if (layer === 'failover')
+        return `hello ${id}`;
+    if (expected === 'no answer')
+        return '';
+    return expected.startsWith('hello ') ? expected : null;
+}
+/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
+function cutLines({ cluster }, { family }) {
+    const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
+    const rule = (verb) => command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
+    return {
+        before: [
+            `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
+            'cut() {',
+            ...forNodes(cluster.name, rule('-I')),
+            '}',
+            'mend() {',
+            ...forNodes(cluster.name, rule('-D')),
+            '}',
+            `check '${family} to the dual-stack pod is cut' cut`
+        ],
+        after: [`check '${family} is there again' mend`]
+    };
+}
+
+;// CONCATENATED MODULE: ./src/reports/grid.ts
+
+
+
+
+const columns = [
+    { column: 'ipv4', title: 'IPv4' },
+    { column: 'ipv6', title: 'IPv6' },
+    { column: 'name', title: 'by name' }
+];
+/** What the grid's first column holds; of two grids, which one it is. */
+const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
+/** Targets × families, one grid for each stage in which something was connected to. */
+const grids = (results) => [...(0,group/* groupBy */.$)(results.checks, check => check.stage)]
+    .map(([stage, checks]) => ({ stage, rows: gridRows(checks, (0,findings/* brokenCheck */.IH)(results)) }))
+    .filter(grid => grid.rows.some(reached));
+const reached = (row) => Object.values(row.cells).some(cell => cell && cell.state !== 'skipped' && cell.state !== 'none');
+function gridRows(checks, cause) {
+    const absences = (0,group/* groupBy */.$)(checks.filter(asksForNone), check => check.target);
+    const byTitle = (0,group/* groupBy */.$)(checks.filter(({ grid }) => grid !== undefined), ({ grid }) => grid?.title ?? '');
+    return inOrder([...byTitle]).flatMap(([title, shown]) => {
+        const targets = (0,group/* groupBy */.$)(shown, check => check.target);
+        return [...targets].map(([target, own]) => ({
+            title: (0,words/* line */.n8)(title, 80),
+            target: isNamed(shown) || targets.size > 1 ? (0,words/* line */.n8)(target, 80) : '',
+            cells: cellsOf(own, own[0]?.layer === 'echo' ? (absences.get(target) ?? []) : [], cause)
+        }));
+    });
+}
+const isNamed = (checks) => checks[0]?.grid?.named ?? false;
+/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
+function inOrder(rows) {
+    const height = ([, [check]]) => results/* layers */.ZF.indexOf(check?.layer ?? 'runner');
+    const sorted = rows.toSorted((one, other) => height(one) - height(other));
+    return [
+        ...sorted.filter(([, checks]) => isNamed(checks)),
+        ...sorted.filter(([, checks]) => !isNamed(checks)).reverse()
+    ];
+}
+/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
+const asksForNone = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
+    check.family !== null &&
+    check.expected === 'none';
+function cellsOf(own, absences, cause) {
+    const cell = (column) => {
+        const checks = own.filter(check => (check.family ?? 'name') === column);
+        const absent = absences.filter(check => check.family === column);
+        if (checks.length > 0)
+            return cellOf(checks, cause);
+        return absent.length > 0 ? absenceCell(absent, cause) : null;
+    };
+    return { ipv4: cell('ipv4'), ipv6: cell('ipv6'), name: cell('name') };
+}
+function absenceCell(checks, cause) {
+    const shown = cellOf(checks, cause);
+    if (shown.state !== 'passed' && shown.state !== 'flaky')
+        return shown;
+    return { state: 'none', value: '', note: 'none, as it should be', cause: false };
+}
+/** One cell shows the worst of its checks, and the others as a number. */
+function cellOf(checks, cause) {
+    const state = (0,findings/* worst */.QZ)(checks);
+    const alike = checks.filter(check => check.verdict === state);
+    const shown = alike.find(check => check === cause) ?? alike[0];
+    if (!shown)
+        return { state, value: '', note: '', cause: false };
+    const others = `${alike.length} of ${checks.length}`;
+    const { value, note } = shownBy(shown);
+    return {
+        state,
+        value,
+        note: [note, checks.length > 1 && state !== 'skipped' ? others : ''].filter(Boolean).join(', '),
+        cause: cause !== null && alike.includes(cause)
+    };
+}
+function shownBy(check) {
+    if (check.verdict === 'skipped')
+        return { value: '', note: 'skipped' };
+    if (check.verdict === 'failed')
+        return { value: '', note: (0,words/* line */.n8)(check.observed || 'failed', 80) };
+    const carried = (0,words/* carriedOver */.l9)(check);
+    const note = [
+        carried && `carried over ${words/* familyNames */.zO[carried]}`,
+        check.verdict === 'flaky' && 'at a later try'
+    ].filter(Boolean);
+    if (check.address === null || check.observed !== check.expected)
+        return { value: '', note: [(0,words/* line */.n8)(check.observed, 80), ...note].join(', ') };
+    // By name the answer is of interest; of a literal address, which one it was.
+    const value = check.family === null ? check.observed : check.address;
+    return { value: (0,words/* line */.n8)(value, 80), note: note.join(', ') };
+}
+/** A longer grid shows the rows with trouble, and folds the others. */
+const mostRows = 24;
+/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
+const foldRows = (rows) => {
+    if (rows.length <= mostRows)
+        return { shown: rows, folded: [], title: '' };
+    const shown = rows.filter(troubled);
+    const folded = rows.filter(row => !troubled(row));
+    const title = `${(0,words/* count */.U9)(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+    return { shown, folded, title };
+};
+const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
+
+// EXTERNAL MODULE: ./src/reports/markup.ts + 1 modules
+var markup = __nccwpck_require__(6806);
+;// CONCATENATED MODULE: ./src/reports/timeline.ts
+
+/** The phases that were started, by their start, those that made the run as long as it was marked. */
+function timeline(results) {
+    const critical = new Set(criticalPath(results.phases));
+    return started(results.phases)
+        .map(({ name, status, at, seconds }) => ({
+        name: (0,words/* line */.n8)(name, 60),
+        status,
+        at,
+        seconds,
+        critical: critical.has(name)
+    }))
+        .sort((one, other) => one.at - other.at);
+}
+/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
+function criticalPath(phases) {
+    const byName = new Map(started(phases).map(phase => [phase.name, phase]));
+    const path = new Set();
+    let phase = endedLast([...byName.values()]);
+    while (phase && !path.has(phase.name)) {
+        path.add(phase.name);
+        phase = endedLast(phase.needs.flatMap(name => byName.get(name) ?? []));
+    }
+    return [...path].reverse();
+}
+const started = (phases) => phases.filter((phase) => phase.at !== null);
+const endedLast = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
+/** What was waited for longest, at most so many. */
+const longestWaits = (results, most = 5) => results.phases
+    .flatMap(({ name, waits }) => waits.map(wait => ({ phase: (0,words/* line */.n8)(name, 60), ...wait })))
+    .sort((one, other) => other.seconds - one.seconds)
+    .slice(0, most);
+
+;// CONCATENATED MODULE: ./src/reports/html.ts
+
+
+
+
+
+
+
+/**
+ * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
+ * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
+ */
+const html = (results) => (0,markup/* page */.MY)((0,words/* line */.n8)((0,verdict/* headline */.P)(results).words), [
+    html_verdict(results),
+    failure(results),
+    ...warnings(results),
+    flaky(results),
+    ...gridTables(grids(results)),
+    phases(results),
+    html_layers(results),
+    html_versions(results)
+], footer(results));
+// ---- The verdict, and what broke ----
+function html_verdict(results) {
+    const { words, facts, rehearsal } = (0,verdict/* headline */.P)(results);
+    const state = results.result === 'passed' ? 'passed' : 'failed';
+    return (0,markup/* markup */.PT) `<header class="verdict ${state}">
+<p class="name">Istio dual-stack check</p>
+<h1>${(0,markup/* mark */.Gy)(state)}<span>${(0,markup/* inline */.mG)(words)}</span></h1>
+<ul class="facts">${facts.map(fact => (0,markup/* markup */.PT) `<li>${fact}</li>`)}</ul>
+${rehearsal ? (0,markup/* markup */.PT) `<p class="rehearsal">${rehearsal}</p>` : markup/* nothing */.s6}
+</header>`;
+}
+function failure(results) {
+    if (results.failure === null)
+        return markup/* nothing */.s6;
+    const { layer, hint, reproduce } = results.failure;
+    const check = (0,findings/* brokenCheck */.IH)(results);
+    return (0,markup/* markup */.PT) `<section class="card broken" aria-labelledby="broken">
+<h2 id="broken">${results.result === 'failed' ? 'What broke' : 'What happened'}</h2>
+<p class="where">${layer ? (0,markup/* markup */.PT) `layer ${(0,markup/* code */.aY)(layer)} · ` : markup/* nothing */.s6}class ${(0,markup/* code */.aY)(results.failure.class)}${check ? (0,markup/* markup */.PT) ` · check ${(0,markup/* code */.aY)(check.id)}` : markup/* nothing */.s6}</p>
+${happened((0,findings/* sentences */.hC)(results.failure))}
+<p class="hint"><strong>Next:</strong> ${(0,markup/* inline */.mG)(hint)}</p>
+${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand${(0,versions/* asksCluster */.dD)(reproduce) ? (0,markup/* markup */.PT) `, on a cluster made by ${(0,markup/* code */.aY)(versions/* rerun */.nt)} (${(0,markup/* code */.aY)('KEEP=1')} keeps it)` : markup/* nothing */.s6}</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* nothing */.s6}
+${also(results)}
+</section>`;
+}
+const happened = ([first = '', ...more]) => more.length === 0
+    ? (0,markup/* markup */.PT) `<p class="message">${(0,markup/* inline */.mG)(first)}</p>`
+    : (0,markup/* markup */.PT) `<ul class="message">${[first, ...more].map(one => (0,markup/* markup */.PT) `<li>${(0,markup/* inline */.mG)(one)}</li>`)}</ul>`;
+function also(results) {
+    const { follow } = (0,findings/* failures */.e9)(results);
+    const green = (0,findings/* greenAllTheSame */.mu)(results);
+    const family = (0,findings/* brokenCheck */.IH)(results)?.family === 'ipv4' ? 'ipv6' : 'ipv4';
+    return [
+        follow.length > 0
+            ? (0,markup/* markup */.PT) `<p class="also"><strong>Follows from it:</strong> ${html_ids(follow)}</p>`
+            : markup/* nothing */.s6,
+        green.length > 0
+            ? (0,markup/* markup */.PT) `<p class="also"><strong>Green all the same,</strong> because ${words/* familyNames */.zO[family]} carried it: ${html_ids(green)}</p>`
+            : markup/* nothing */.s6
+    ];
+}
+const html_ids = (checks) => (0,markup/* markup */.PT) `${(0,markup/* codes */.F4)(checks.slice(0, 8).map(check => check.id))}${checks.length > 8 ? ` and ${checks.length - 8} more` : ''}`;
+function flaky(results) {
+    const checks = (0,findings/* flakyChecks */.NL)(results);
+    if (checks.length === 0)
+        return markup/* nothing */.s6;
+    const items = checks
+        .slice(0, 20)
+        .map(check => (0,markup/* markup */.PT) `<li>${(0,markup/* code */.aY)(check.id)} ${tries(check)}</li>`);
+    return (0,markup/* markup */.PT) `<section class="card shaky" aria-labelledby="shaky">
+<h2 id="shaky">${(0,words/* count */.U9)(checks.length, 'check')} needed another try, and passed</h2>
+<ul>${items}</ul>
+${checks.length > 20 ? (0,markup/* markup */.PT) `<p class="soft">And ${checks.length - 20} more, below.</p>` : markup/* nothing */.s6}
+</section>`;
+}
+const tries = (check) => (0,markup/* markup */.PT) `<ol class="tries">${(0,findings/* triesOf */.p5)(check).map(one => (0,markup/* markup */.PT) `<li><span class="soft">${(0,findings/* tryWords */.ng)(one)}:</span> ${one.observed === '' ? (0,markup/* markup */.PT) `<em>nothing</em>` : (0,markup/* code */.aY)(one.observed)}</li>`)}</ol>`;
+// ---- The grid ----
+const gridTables = (all) => all.map(grid => {
+    const first = gridTitle(grid, all.length > 1);
+    const { shown, folded, title } = foldRows(grid.rows);
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Targets and families</h2>
+${shown.length > 0 ? gridTable(first, shown) : markup/* nothing */.s6}
+${folded.length > 0 ? (0,markup/* markup */.PT) `<details class="rest"><summary><span class="soft">${title}</span></summary>${gridTable(first, folded)}</details>` : markup/* nothing */.s6}
+</section>`;
+});
+const gridTable = (first, rows) => (0,markup/* markup */.PT) `<table class="grid">
+<thead><tr><th scope="col">${first}</th>${columns.map(column => (0,markup/* markup */.PT) `<th scope="col">${column.title}</th>`)}</tr></thead>
+<tbody>${rows.map(gridRow)}</tbody>
+</table>`;
+const gridRow = ({ title, target, cells }) => (0,markup/* markup */.PT) `<tr><th scope="row">${title}${target ? (0,markup/* markup */.PT) ` ${(0,markup/* code */.aY)(target)}` : markup/* nothing */.s6}</th>${columns.map(({ column, title: name }) => gridCell(name, cells[column]))}</tr>`;
+function gridCell(column, cell) {
+    if (cell === null)
+        return (0,markup/* markup */.PT) `<td class="empty"></td>`;
+    const value = cell.value ? (0,markup/* code */.aY)(cell.value) : markup/* nothing */.s6;
+    const note = cell.note ? (0,markup/* markup */.PT) `<span class="note">${cell.note}</span>` : markup/* nothing */.s6;
+    const classes = `${cell.state}${cell.cause ? ' cause' : ''}`;
+    return (0,markup/* markup */.PT) `<td class="${classes}" data-column="${column}"><div>${(0,markup/* mark */.Gy)(cell.state)}<span class="said">${value}${note}</span></div></td>`;
+}
+// ---- The timeline ----
+function phases(results) {
+    const bars = timeline(results);
+    if (bars.length === 0)
+        return markup/* nothing */.s6;
+    const end = Math.max(results.seconds, ...bars.map(bar => bar.at + bar.seconds), 0.001);
+    const waits = longestWaits(results).map(wait => (0,markup/* markup */.PT) `<li>${wait.phase} for ${(0,words/* line */.n8)(wait.for, 100)} <span class="soft">${(0,words/* duration */.p0)(wait.seconds)}</span></li>`);
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Where the ${(0,words/* duration */.p0)(results.seconds)} went</h2>
+<ol class="timeline">${bars.map(bar => timelineBar(bar, end))}
+<li class="axis" aria-hidden="true"><span class="track">${ticks(end).map(tick => (0,markup/* markup */.PT) `<span style="left:${percent(tick, end)}">${(0,words/* duration */.p0)(tick)}</span>`)}</span></li></ol>
+<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
+${waits.length > 0 ? (0,markup/* markup */.PT) `<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : markup/* nothing */.s6}
+</section>`;
+}
+function timelineBar({ name, status, at, seconds, critical }, end) {
+    const classes = `${critical ? 'critical ' : ''}${status}`;
+    const ended = status === 'passed'
+        ? markup/* nothing */.s6
+        : (0,markup/* markup */.PT) `<span class="ended"><span class="comma">, </span>${status}</span>`;
+    return (0,markup/* markup */.PT) `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${percent(at, end)};width:${percent(seconds, end)}"></span></span><span class="took">${(0,words/* duration */.p0)(seconds)}${ended}</span></li>`;
+}
+const percent = (seconds, end) => `${((100 * seconds) / end).toFixed(2)}%`;
+/** Round numbers of seconds along the axis, at most six. */
+function ticks(end) {
+    const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
+    const step = steps.find(one => end / one < 6) ?? end;
+    return Array.from({ length: Math.floor(end / step) + 1 }, (_, index) => index * step);
+}
+// ---- Every check, by layer ----
+function html_layers(results) {
+    const rows = (0,findings/* layerRows */.Z9)(results);
+    if (rows.length === 0)
+        return markup/* nothing */.s6;
+    return (0,markup/* markup */.PT) `<section class="card layers"><h2>Layers: ${(0,findings/* layersHold */.yF)(rows)}</h2>
+${rows.map(html_layer)}
+</section>`;
+}
+/** What follows from another check stays folded. */
+const ownFailure = (one) => one.verdict === 'failed' && one.because === null;
+function html_layer(row) {
+    const open = row.checks.some(ownFailure) ? (0,markup/* markup */.PT) ` open` : markup/* nothing */.s6;
+    return (0,markup/* markup */.PT) `<details${open}><summary>${(0,markup/* mark */.Gy)(row.state)}<span class="layer">${row.layer}</span><span class="soft">${html_layerSays(row)}</span></summary>
+<div class="checks">${row.checks.map(check)}</div>
+</details>`;
+}
+function html_layerSays({ state, checks, held, follow, why }) {
+    if (state === 'skipped' && why)
+        return `skipped: ${why} · ${(0,words/* count */.U9)(checks.length, 'check')}`;
+    const failed = checks.filter(one => one.verdict === 'failed').length;
+    const skipped = checks.length - held - failed;
+    const also = follow === failed ? ' as a consequence' : `, ${follow} as a consequence`;
+    const said = [
+        failed > 0 && `${failed} failed${follow > 0 ? also : ''}`,
+        skipped > 0 && `${skipped} skipped`,
+        (0,words/* count */.U9)(checks.length, 'check')
+    ];
+    return said.filter(Boolean).join(' · ');
+}
+function check(one) {
+    const open = ownFailure(one) ? (0,markup/* markup */.PT) ` open` : markup/* nothing */.s6;
+    const says = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
+    return (0,markup/* markup */.PT) `<details class="check"${open}><summary>${(0,markup/* mark */.Gy)(one.verdict)}<span class="what">${(0,markup/* inline */.mG)(one.title, 300)}<span class="id">${(0,words/* line */.n8)(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${(0,words/* line */.n8)(says, 120)}</span></summary>
+<dl>${facts(one)}</dl>
+${one.reproduce ? (0,markup/* markup */.PT) `<p class="label">By hand</p>${(0,markup/* command */.G5)(one.reproduce)}` : markup/* nothing */.s6}
+</details>`;
+}
+function facts(one) {
+    const rows = [
+        ['expected', (0,markup/* inline */.mG)(one.expected)],
+        ['observed', (0,markup/* inline */.mG)(one.observed)],
+        ['reason', one.reason ? (0,markup/* inline */.mG)(one.reason) : null],
+        ['because of', one.because ? (0,markup/* code */.aY)(one.because) : null],
+        ['from', one.from && html_place(one.from)],
+        ['to', one.to && html_place(one.to)],
+        ['address', one.address ? (0,markup/* code */.aY)(one.address) : null],
+        ['really took', one.upstream ? (0,markup/* code */.aY)(one.upstream) : null],
+        ['tries', one.attempts.length > 0 ? tries(one) : null]
+    ];
+    return rows.flatMap(([name, value]) => value ? [(0,markup/* markup */.PT) `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
+}
+const html_place = ({ kind, namespace, name }) => (0,markup/* markup */.PT) `${(0,words/* line */.n8)(kind)} ${(0,markup/* code */.aY)(`${namespace}/${name}`)}`;
+// ---- Versions, and how to run it again ----
+/** What does not fit together. */
+const warnings = (results) => results.warnings.map(one => (0,markup/* markup */.PT) `<p class="rehearsal">${(0,words/* line */.n8)(one, 500)}</p>`);
+function html_versions(results) {
+    const rows = (0,versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markup/* markup */.PT) `<div><dt>${title}</dt><dd>${found ? (0,markup/* code */.aY)(found) : (0,markup/* markup */.PT) `<em>not found out</em>`}${asked && asked !== found ? (0,markup/* markup */.PT) ` <span class="soft">asked for ${(0,markup/* code */.aY)(asked)}</span>` : markup/* nothing */.s6}</dd></div>`);
+    const inputs = Object.entries(results.inputs).map(([name, value]) => (0,markup/* markup */.PT) `<div><dt>${(0,words/* line */.n8)(name)}</dt><dd>${(0,markup/* code */.aY)(value)}</dd></div>`);
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Versions</h2>
+<dl>${rows}</dl>
+${inputs.length > 0 ? (0,markup/* markup */.PT) `<h2>Inputs given</h2><dl>${inputs}</dl>` : markup/* nothing */.s6}
+<h2>Run it yourself</h2>
+<p>The same run by hand, with these versions; the script lies beside this report.</p>
+${(0,markup/* command */.G5)(versions/* rerun */.nt)}
+</section>`;
+}
+function footer(results) {
+    const parts = [
+        ...(0,markup/* runFacts */.pI)(results.run),
+        (0,markup/* markup */.PT) `started ${(0,words/* line */.n8)(results.started, 60)
+            .replace('T', ' ')
+            .replace(/(\.\d+)?Z$/, ' UTC')}`,
+        results.cluster &&
+            (0,markup/* markup */.PT) `cluster ${(0,markup/* code */.aY)(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => words/* familyNames */.zO[family]).join(' then ')}`
+    ];
+    return (0,markup/* footerOf */.V$)(parts);
+}
+
+// EXTERNAL MODULE: ./src/reports/junit.ts + 7 modules
+var junit = __nccwpck_require__(3611);
+// EXTERNAL MODULE: ./src/reports/blocks.ts
+var blocks = __nccwpck_require__(850);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
 var markdown = __nccwpck_require__(8022);
 ;// CONCATENATED MODULE: ./src/reports/summary.ts
@@ -40035,15 +42820,12 @@ var markdown = __nccwpck_require__(8022);
 
 
 
-/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
-const mostBytes = 1_000_000;
-/** A longer list is for the HTML report. */
-const mostListed = 200;
+
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
  * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
  */
-const summary = (results) => cutToFit([
+const summary = (results) => (0,blocks/* cutToFit */.XL)([
     summary_verdict(results),
     ...summary_failure(results),
     ...summary_warnings(results),
@@ -40054,95 +42836,49 @@ const summary = (results) => cutToFit([
     ...summary_phases(results),
     ...layerTable(results),
     summary_versions(results)
-], mostBytes);
-/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
-function cutToFit(blocks, most) {
-    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${(0,markdown/* code */.aY)(files/* files */.a.report)}._\n`;
-    let left = most - bytes(note);
-    const out = [];
-    for (const block of blocks) {
-        left -= bytes(block.head) + bytes(block.tail) + 2;
-        if (left < 0)
-            return out.join('\n\n') + note;
-        const lines = linesThatFit(block.lines, left);
-        left -= lines.reduce((sum, one) => sum + bytes(one) + 1, 0);
-        out.push([block.head, ...lines, block.tail].filter(Boolean).join('\n'));
-        if (lines.length < block.lines.length)
-            return out.join('\n\n') + note;
-    }
-    return `${out.join('\n\n')}\n`;
-}
-function linesThatFit(lines, most) {
-    let used = 0;
-    const end = lines.findIndex(one => {
-        used += bytes(one) + 1;
-        return used > most;
-    });
-    return end === -1 ? lines : lines.slice(0, end);
-}
-const bytes = (markdown) => Buffer.byteLength(markdown);
-/** A block that is shown whole or not at all. */
-const whole = (head) => ({ head, lines: [], tail: '' });
-/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
-function folded(title, lines, titles = [], open = false) {
-    if (lines.length === 0)
-        return [];
-    const shown = lines.slice(0, mostListed);
-    const rest = lines.length - shown.length;
-    const head = `<details${open ? ' open' : ''}><summary>${title}</summary>\n`;
-    return [
-        {
-            head: titles.length > 0 ? `${head}\n${tableHead(titles)}` : head,
-            lines: shown,
-            tail: `${rest > 0 ? `\nAnd ${rest} more, in ${(0,markdown/* code */.aY)(files/* files */.a.report)}.\n` : ''}\n</details>`
-        }
-    ];
-}
-const tableHead = (titles) => `| ${titles.join(' | ')} |\n|${' --- |'.repeat(titles.length)}`;
-const summary_quote = (markdown) => markdown.replace(/^/gm, '> ').replace(/^> $/gm, '>');
+], blocks/* mostBytes */.j$);
 // ---- The verdict, and what broke ----
 function summary_verdict(results) {
-    const { icon, words, facts, rehearsal } = headline(results);
+    const { icon, words, facts, rehearsal } = (0,verdict/* headline */.P)(results);
     const first = `## ${icon} ${[words, ...facts].map(part => (0,markdown/* text */.Qq)(part)).join(' · ')}`;
-    return whole(rehearsal ? `${first}\n\n> ${(0,markdown/* text */.Qq)(rehearsal)}` : first);
+    return (0,blocks/* whole */.WQ)(rehearsal ? `${first}\n\n> ${(0,markdown/* text */.Qq)(rehearsal)}` : first);
 }
 /** What does not fit together; it may be what broke, so it is told above the grid. */
-const summary_warnings = (results) => results.warnings.map(one => whole(`> ⚠️ ${(0,markdown/* text */.Qq)(one, 500)}`));
+const summary_warnings = (results) => results.warnings.map(one => (0,blocks/* whole */.WQ)(`> ⚠️ ${(0,markdown/* text */.Qq)(one, 500)}`));
 function summary_failure(results) {
     if (results.failure === null)
         return [];
     const { layer, hint, reproduce } = results.failure;
-    const [first = '', ...more] = sentences(results.failure);
+    const [first = '', ...more] = (0,findings/* sentences */.hC)(results.failure);
     const where = [layer && `Layer ${(0,markdown/* code */.aY)(layer)}`, `class ${(0,markdown/* code */.aY)(results.failure.class)}`];
     const parts = [
-        `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)(ended(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
+        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)(ended(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
         more.length > 0 ? [first, ...more].map(one => `- ${(0,markdown/* text */.Qq)(one, 2000)}`).join('\n') : '',
         reproduce ? `${summary_byHand(reproduce)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         consequences(results),
         greenLine(results)
     ];
-    return [whole(summary_quote(parts.filter(Boolean).join('\n\n')))];
+    return [(0,blocks/* whole */.WQ)((0,blocks/* quote */.hD)(parts.filter(Boolean).join('\n\n')))];
 }
 /** As a sentence, for another one follows. */
 const ended = (message) => message.replace(/[^.?!…]$/, '$&.');
-const summary_byHand = (reproduce) => asksCluster(reproduce)
-    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(rerun)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
+const summary_byHand = (reproduce) => (0,versions/* asksCluster */.dD)(reproduce)
+    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(versions/* rerun */.nt)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
     : 'To see it by hand:';
-const upper = (words) => words.replace(/^./, first => first.toUpperCase());
 function consequences(results) {
-    const { follow } = failures(results);
+    const { follow } = (0,findings/* failures */.e9)(results);
     if (follow.length === 0)
         return '';
     const shown = follow.slice(0, 8).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-    return `What follows from it (${(0,reports_words/* count */.U9)(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+    return `What follows from it (${(0,words/* count */.U9)(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 function greenLine(results) {
-    const green = greenAllTheSame(results);
-    const family = brokenCheck(results)?.family;
+    const green = (0,findings/* greenAllTheSame */.mu)(results);
+    const family = (0,findings/* brokenCheck */.IH)(results)?.family;
     if (green.length === 0 || !family)
         return '';
-    const other = reports_words/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
+    const other = words/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
     const shown = green.slice(0, 4).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
     return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
@@ -40163,53 +42899,46 @@ function summary_gridRow({ title, target, cells }) {
     const name = target === '' ? `**${title}**` : `${title} ${(0,markdown/* code */.aY)(target)}`;
     return (0,markdown/* row */.nM)(name, ...columns.map(({ column }) => summary_gridCell(cells[column])));
 }
-const icons = {
-    passed: '✅',
-    flaky: '⚠️',
-    failed: '❌',
-    skipped: '➖',
-    none: ''
-};
 function summary_gridCell(shown) {
     if (shown === null)
         return '';
     const value = shown.value && (0,markdown/* code */.aY)(shown.value);
     const note = shown.note && (0,markdown/* text */.Qq)(shown.note);
     const said = [value, note].filter(Boolean).join(', ');
-    return [icons[shown.state], shown.cause ? `**${said}**` : said].filter(Boolean).join(' ');
+    return [blocks/* icons */.Pt[shown.state], shown.cause ? `**${said}**` : said].filter(Boolean).join(' ');
 }
 // ---- Checks ----
 function summary_flaky(results) {
-    const lines = flakyChecks(results).map(check => `- ${(0,markdown/* code */.aY)(check.id)}: ${summary_tries(check)}`);
-    const title = `${(0,reports_words/* count */.U9)(lines.length, 'check')} needed another try, and passed`;
+    const lines = (0,findings/* flakyChecks */.NL)(results).map(check => `- ${(0,markdown/* code */.aY)(check.id)}: ${summary_tries(check)}`);
+    const title = `${(0,words/* count */.U9)(lines.length, 'check')} needed another try, and passed`;
     if (lines.length > 3)
-        return folded(`⚠️ ${title}`, lines);
+        return (0,blocks/* folded */.TM)(`⚠️ ${title}`, lines);
     return lines.length === 0 ? [] : [{ head: `⚠️ ${title}:\n`, lines, tail: '' }];
 }
 /** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function summary_tries(check) {
-    const all = triesOf(check);
-    const said = all.slice(0, 5).map(one => `${(0,markdown/* code */.aY)(one.observed, 100)} ${tryWords(one)}`);
+    const all = (0,findings/* triesOf */.p5)(check);
+    const said = all.slice(0, 5).map(one => `${(0,markdown/* code */.aY)(one.observed, 100)} ${(0,findings/* tryWords */.ng)(one)}`);
     return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 function failed(results) {
-    const { own, follow } = failures(results);
+    const { own, follow } = (0,findings/* failures */.e9)(results);
     const lines = own.map(check => (0,markdown/* row */.nM)(`${(0,markdown/* code */.aY)(check.id)} ${upgraded(check)}`.trim(), (0,markdown/* text */.Qq)(check.expected), `${(0,markdown/* text */.Qq)(check.observed)}${check.reason ? `<br>${(0,markdown/* text */.Qq)(check.reason)}` : ''}`, summary_tries(check)));
     const titles = ['check', 'expected', 'observed', 'tries'];
     return [
-        ...folded(`Failed: ${(0,reports_words/* count */.U9)(own.length, 'check')}`, lines, titles, true),
-        ...folded(`Follows from that: ${(0,reports_words/* count */.U9)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'because of'])
+        ...(0,blocks/* folded */.TM)(`Failed: ${(0,words/* count */.U9)(own.length, 'check')}`, lines, titles, true),
+        ...(0,blocks/* folded */.TM)(`Follows from that: ${(0,words/* count */.U9)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'because of'])
     ];
 }
 const upgraded = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
 function skipped(results) {
-    const reasons = skippedByReason(results);
+    const reasons = (0,findings/* skippedByReason */.Au)(results);
     const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
-    const lines = reasons.map(([reason, checks]) => `- ${(0,reports_words/* count */.U9)(checks.length, 'check')} (${checks
+    const lines = reasons.map(([reason, checks]) => `- ${(0,words/* count */.U9)(checks.length, 'check')} (${checks
         .slice(0, 5)
         .map(check => (0,markdown/* code */.aY)(check.id))
         .join(', ')}${checks.length > 5 ? ', …' : ''}): ${(0,markdown/* text */.Qq)(reason)}`);
-    return folded(`Skipped: ${(0,reports_words/* count */.U9)(total, 'check')}`, lines);
+    return (0,blocks/* folded */.TM)(`Skipped: ${(0,words/* count */.U9)(total, 'check')}`, lines);
 }
 // ---- The timeline ----
 function summary_phases(results) {
@@ -40217,15 +42946,15 @@ function summary_phases(results) {
     if (bars.length === 0)
         return [];
     const path = criticalPath(results.phases).map(name => (0,markdown/* text */.Qq)(name, 60));
-    const waits = longestWaits(results).map(wait => `${(0,markdown/* text */.Qq)(wait.phase)} for ${(0,markdown/* text */.Qq)(wait.for, 100)} (${(0,reports_words/* duration */.p0)(wait.seconds)})`);
+    const waits = longestWaits(results).map(wait => `${(0,markdown/* text */.Qq)(wait.phase)} for ${(0,markdown/* text */.Qq)(wait.for, 100)} (${(0,words/* duration */.p0)(wait.seconds)})`);
     const parts = [
-        `<details><summary>Where the ${(0,reports_words/* duration */.p0)(results.seconds)} went</summary>`,
+        `<details><summary>Where the ${(0,words/* duration */.p0)(results.seconds)} went</summary>`,
         gantt(bars),
         `Critical path: ${path.join(' → ')}.`,
         waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
         '</details>'
     ];
-    return [whole(parts.filter(Boolean).join('\n\n'))];
+    return [(0,blocks/* whole */.WQ)(parts.filter(Boolean).join('\n\n'))];
 }
 /** In milliseconds: Mermaid reads whole seconds (`X`) as milliseconds in some versions. */
 const gantt = (bars) => [
@@ -40247,8 +42976,8 @@ function task({ name, status, at, seconds, critical }) {
 }
 // ---- Layers and versions ----
 function layerTable(results) {
-    const rows = layerRows(results);
-    return folded(`Layers: ${layersHold(rows)}`, rows.map(one => (0,markdown/* row */.nM)(one.layer, String(one.checks.length), `${icons[one.state]} ${summary_layerSays(one)}`.trim())), ['layer', 'checks', '']);
+    const rows = (0,findings/* layerRows */.Z9)(results);
+    return (0,blocks/* folded */.TM)(`Layers: ${(0,findings/* layersHold */.yF)(rows)}`, rows.map(one => (0,markdown/* row */.nM)(one.layer, String(one.checks.length), `${blocks/* icons */.Pt[one.state]} ${summary_layerSays(one)}`.trim())), ['layer', 'checks', '']);
 }
 function summary_layerSays({ state, checks, held, follow, why }) {
     if (state === 'skipped')
@@ -40259,16 +42988,16 @@ function summary_layerSays({ state, checks, held, follow, why }) {
     return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;
 }
 function summary_versions(results) {
-    const rows = versionRows(results).map(({ title, asked, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', asked ? (0,markdown/* code */.aY)(asked) : ''));
+    const rows = (0,versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', asked ? (0,markdown/* code */.aY)(asked) : ''));
     const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${(0,markdown/* code */.aY)(name)}: ${(0,markdown/* code */.aY)(value)}`);
     const parts = [
-        `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-        `By hand, with these versions: ${(0,markdown/* code */.aY)(rerun)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
+        `${(0,blocks/* tableHead */.PP)(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
+        `By hand, with these versions: ${(0,markdown/* code */.aY)(versions/* rerun */.nt)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
         inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
     const head = '<details><summary>Versions, and how to run this yourself</summary>';
-    return whole([head, ...parts.filter(Boolean)].join('\n\n'));
+    return (0,blocks/* whole */.WQ)([head, ...parts.filter(Boolean)].join('\n\n'));
 }
 
 ;// CONCATENATED MODULE: ./src/reports/write.ts
@@ -40282,19 +43011,17 @@ function summary_versions(results) {
 
 /** Writes all reports, and the job summary where the runner takes one. */
 async function writeReports(results, plan, directory) {
-    await promises_.mkdir(directory, { recursive: true });
+    await (0,own/* ownDirectory */.cy)(directory);
     const text = summary(results);
     const reports = {
         [files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
         [files/* files */.a.summary]: text,
-        [files/* files */.a.junit]: junit(results),
+        [files/* files */.a.junit]: (0,junit/* junit */.bA)(results),
         [files/* files */.a.report]: html(results),
         ...(plan ? { [files/* files */.a.script]: script_script(plan, results) } : {})
     };
     for (const [name, contents] of Object.entries(reports))
-        await promises_.writeFile(external_node_path_.join(directory, name), contents, {
-            mode: name === files/* files */.a.script ? 0o755 : 0o644
-        });
+        await (0,own/* writeAnew */.Zd)(external_node_path_.join(directory, name), contents, name === files/* files */.a.script ? 0o755 : 0o644);
     if (process.env.GITHUB_STEP_SUMMARY)
         await core/* summary */.z.addRaw(text, true).write();
 }
@@ -40334,7 +43061,7 @@ const layerOfPhase = (phase) => {
     };
     if (/^(save|images): /.test(phase))
         return 'node';
-    return table[phase] ?? results_layers.find(layer => phase === `check ${layer}`) ?? null;
+    return table[phase] ?? results/* layers */.ZF.find(layer => phase === `check ${layer}`) ?? null;
 };
 /** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
 function diagnose(evidence) {
@@ -40356,7 +43083,7 @@ function causeBelow(evidence, first) {
     const failure = first && fault ? ofError(fault, evidence) : null;
     if (!first || !failure?.layer)
         return null;
-    return results_layers.indexOf(failure.layer) < results_layers.indexOf(first.layer) ? failure : null;
+    return results/* layers */.ZF.indexOf(failure.layer) < results/* layers */.ZF.indexOf(first.layer) ? failure : null;
 }
 /** A check that nobody made although nothing went wrong: green would be a lie. */
 function ofUnmade(checks) {
@@ -40391,13 +43118,13 @@ const diagnose_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 function brokenChecks({ checks, failOnFlaky }) {
     return checks
         .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
-        .sort((one, other) => results_layers.indexOf(one.layer) - results_layers.indexOf(other.layer));
+        .sort((one, other) => results/* layers */.ZF.indexOf(one.layer) - results/* layers */.ZF.indexOf(other.layer));
 }
 /** What fails in a layer further up follows from the first broken one. */
 function causeOf(check, first) {
     const follows = check.verdict === 'failed' &&
         first &&
-        results_layers.indexOf(check.layer) > results_layers.indexOf(first.layer);
+        results/* layers */.ZF.indexOf(check.layer) > results/* layers */.ZF.indexOf(first.layer);
     return follows ? first.id : null;
 }
 function ofCheck(check, evidence) {
@@ -40486,7 +43213,7 @@ function withoutRepeats(text) {
     const isNew = (line, at) => !lines.slice(0, at).some(before => before.endsWith(line));
     return lines.filter((line, at) => at === 0 || isNew(line, at)).join('\n');
 }
-const nodeGone = /the connection to the server .* was refused|Unable to connect to the server|cluster unreachable|container \S+ is not running|No such container|error dialing backend/i;
+const nodeGone = /the connection to the server .{0,500} was refused|Unable to connect to the server|cluster unreachable|container \S{1,200} is not running|No such container|error dialing backend/i;
 function ofBug(bug) {
     return {
         class: 'internal',
@@ -40498,115 +43225,16 @@ function ofBug(bug) {
     };
 }
 
-;// CONCATENATED MODULE: ./package.json
-const package_namespaceObject = {"rE":"1.0.0"};
-;// CONCATENATED MODULE: ./src/run/gather.ts
-
-
-
-
-
-/** What the run knows, and its diagnosis, as results.json has it. */
-function gather(run, { result, failure, checks }) {
-    const { inputs, plan } = run;
-    return {
-        schema: schema,
-        result,
-        failure: failure && withoutPrivate(failure, run),
-        run: githubRun(process.env),
-        rehearsal: rehearsal(),
-        versions: {
-            action: { asked: null, found: `v${package_namespaceObject.rE}` },
-            kind: tool(run, 'kind'),
-            kubernetes: {
-                asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
-                found: run.kubernetes ?? null
-            },
-            kubectl: tool(run, 'kubectl'),
-            helm: tool(run, 'helm'),
-            operator: {
-                asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
-                found: run.chart?.version ?? null
-            },
-            istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
-        },
-        warnings: gather_warnings(run),
-        inputs: givenInputs(),
-        cluster: plan
-            ? {
-                kind: 'kind',
-                name: plan.cluster.name,
-                context: plan.cluster.context,
-                ipFamilies: plan.cluster.families
-            }
-            : null,
-        started: run.started.toISOString(),
-        seconds: rounded(run.clock()),
-        phases: run.schedule.phases.map(phase => ({
-            ...phase,
-            at: phase.at === null ? null : rounded(phase.at),
-            seconds: rounded(phase.seconds),
-            waits: phase.waits.map(wait => ({ ...wait, seconds: rounded(wait.seconds) }))
-        })),
-        checks: checks.map(check => ({
-            ...withoutPrivate(check, run),
-            attempts: check.attempts.map(attempt => ({
-                ...attempt,
-                at: rounded(attempt.at),
-                seconds: rounded(attempt.seconds)
-            }))
-        }))
-    };
-}
-/** What was found, or else what was planned, and does not fit together. */
-function gather_warnings({ plan, istio, kubernetes }) {
-    const told = (0,versions_kubernetes/* unsupported */.qO)(istio ?? plan?.istio.expected ?? null, kubernetes ?? plan?.cluster.kubernetes ?? null);
-    return told === null ? [] : [told];
-}
-/**
- * The same without a command that names files of the private directory, and without that directory in sentences:
- * it is deleted before anybody reads this. The script makes files of those names anew.
- */
-function withoutPrivate(told, { directory, plan }) {
-    if (directory === undefined)
-        return told;
-    const bare = (text) => text.replaceAll(`${directory}/`, '').replaceAll(directory, '.');
-    const { message, headline, reason, observed, reproduce } = told;
-    return {
-        ...told,
-        ...(message && { message: bare(message) }),
-        ...(headline && { headline: bare(headline) }),
-        ...(reason && { reason: bare(reason) }),
-        ...(observed && { observed: bare(observed) }),
-        ...(reproduce?.includes(directory) && { reproduce: plan ? rerun : null })
-    };
-}
-/** The recording that is played; null on a real run. */
-const rehearsal = () => process.env.DUAL_STACK_REHEARSAL ? { recording: process.env.DUAL_STACK_REHEARSAL } : null;
-function githubRun(env) {
-    const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id } = env;
-    return {
-        id: id || null,
-        attempt: env.GITHUB_RUN_ATTEMPT || null,
-        url: server && repository && id ? `${server}/${repository}/actions/runs/${id}` : null,
-        sha: env.GITHUB_SHA || null
-    };
-}
-const tool = ({ inputs, tools }, name) => ({
-    asked: inputs?.[`${name}-version`] ?? null,
-    found: tools[name]?.version ?? null
-});
-/** To the millisecond. */
-const rounded = (seconds) => Number(seconds.toFixed(3));
-
+// EXTERNAL MODULE: ./src/run/gather.ts + 1 modules
+var gather = __nccwpck_require__(3199);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
 var chart = __nccwpck_require__(6188);
 // EXTERNAL MODULE: ./src/phases/claim.ts
 var phases_claim = __nccwpck_require__(1780);
 // EXTERNAL MODULE: ./src/phases/node.ts
 var phases_node = __nccwpck_require__(1130);
-// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var download = __nccwpck_require__(1959);
 ;// CONCATENATED MODULE: ./src/phases/samples.ts
 
 
@@ -40626,16 +43254,16 @@ async function readSamples({ samples: from, mirror }) {
         return null;
     const read = from.includes('://')
         ? (file) => (0,download/* downloadText */.mR)((0,download/* mirrored */.VV)(`${from}/${file}`, mirror))
-        : (file) => readSample(external_node_path_.join(from, file), from);
+        : async (file) => readSample(external_node_path_.join(from, file), from);
     return Object.fromEntries(await Promise.all(samples.map(async ({ file }) => [file, await read(file)])));
 }
-async function readSample(file, directory) {
+function readSample(file, directory) {
+    const names = samples.map(sample => sample.file).join(', ');
     try {
-        return await promises_.readFile(file, 'utf8');
+        return (0,readers/* readText */.yR)(file, `a directory with ${names}`);
     }
-    catch {
-        const names = samples.map(sample => sample.file).join(', ');
-        throw (0,base_fault/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; accepted is a directory with ${names}`);
+    catch (error) {
+        throw (0,base_fault/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; ${error.message}`);
     }
 }
 /** Applies the workloads, and waits until a pod of each is ready. */
@@ -40684,8 +43312,8 @@ async function lookAtDeployments(sh) {
     };
 }
 
-// EXTERNAL MODULE: ./src/phases/tools.ts
-var tools = __nccwpck_require__(9187);
+// EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
+var tools = __nccwpck_require__(6945);
 ;// CONCATENATED MODULE: ./src/base/schedule.ts
 
 
@@ -41180,9 +43808,13 @@ async function apply({ sh }, plan, file) {
 
 
 
+
+
+
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
-    const recording = rehearsal();
+    const recording = (0,gather/* rehearsal */.o5)();
     if (recording)
         core/* info */.pq(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
     const run = startKnowing(sh, (0,state/* openState */.G)());
@@ -41208,7 +43840,7 @@ async function run(sh) {
 async function work(run) {
     const over = new AbortController();
     try {
-        run.inputs = readInputs();
+        run.inputs = (0,inputs_inputs/* readInputs */.Ko)();
         return await Promise.race([job(run), overdue(run.inputs.timeout, over.signal)]);
     }
     catch (error) {
@@ -41221,10 +43853,13 @@ async function work(run) {
 }
 async function job(run) {
     const inputs = known(run.inputs, 'inputs');
-    run.ledger.asked = rowsOf(inputs.checks);
+    run.ledger.asked = askedRows(inputs);
     if (run.ledger.asked.length === 0)
-        throw (0,base_fault/* badInput */.AN)(`checks: found "${core/* getInput */.V4('checks')}", which leaves no check; accepted is what leaves at least one`);
+        throw (0,base_fault/* badInput */.AN)(`checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which leaves no check; accepted is what leaves at least one`);
     refuseEnvironment(process.env);
+    const words = (0,download/* mirrorWords */.hb)(inputs.mirror);
+    if (words)
+        (0,log/* say */.cv)(run.clock(), 'mirror', words);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     await run.schedule.run(preparations(run));
     if (run.schedule.failed)
@@ -41236,6 +43871,7 @@ async function job(run) {
     tellVersions(run, plan);
     if (inputs['dry-run'])
         return 'done';
+    await (0,own/* ownDirectory */.cy)(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
     await writeFiles(plan);
     core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
     await run.schedule.run(graph_phases(run, plan));
@@ -41244,7 +43880,7 @@ async function job(run) {
 /** What a dry run is for. */
 function tellPlan(run, plan) {
     (0,log/* group */.Os)('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
-    const nothing = gather(run, { result: 'passed', failure: null, checks: [] });
+    const nothing = (0,gather/* gather */.kg)(run, { result: 'passed', failure: null, checks: [] });
     (0,log/* group */.Os)('The same by hand', script_script(plan, nothing));
 }
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
@@ -41254,6 +43890,17 @@ const shownPlan = ({ ledger }, { cluster: { config, ...cluster }, shown, ...plan
     files: Object.keys(plan.files),
     checks: ledger.asked.map(({ id }) => id)
 });
+/** The rows that `checks` asks for; an expression that explodes would never end. */
+function askedRows({ checks }) {
+    try {
+        return (0,bounded/* bounded */.M)(() => rowsOf(checks));
+    }
+    catch (error) {
+        if (!(error instanceof bounded/* TooSlow */.y))
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which takes too long; accepted is a regular expression without repetitions in repetitions`);
+    }
+}
 /** Says beforehand what does not fit together. */
 function tellVersions({ clock, tools }, { istio, cluster }) {
     for (const told of [
@@ -41267,7 +43914,10 @@ function tellVersions({ clock, tools }, { istio, cluster }) {
 async function privateDirectory(run, name) {
     const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
     run.save({ work: directory, cleanup: run.inputs?.cleanup });
-    await promises_.mkdir(directory, { recursive: true, mode: 0o700 });
+    await (0,own/* makePrivate */.ux)(directory).catch(error => {
+        run.save({ work: null }); // it is somebody else's
+        throw error;
+    });
     takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
     return directory;
 }
@@ -41278,12 +43928,12 @@ async function writeFiles(plan) {
     await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
     const mounted = (0,manifests_kind/* withMount */.W3)(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
     for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) }))
-        await promises_.writeFile(external_node_path_.join(plan.directory, name), text, { mode: 0o600 });
+        await (0,own/* writeAnew */.Zd)(external_node_path_.join(plan.directory, name), text, 0o600);
 }
-const run_annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
+const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run, ending) {
-    const results = gather(run, diagnose({
+    const results = (0,gather/* gather */.kg)(run, diagnose({
         ending,
         errors: [...run.errors, ...run.schedule.errors],
         phases: run.schedule.phases,
@@ -41291,19 +43941,20 @@ async function report(run, ending) {
         blames: blames,
         failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
     }));
-    const directory = (run.inputs ? run.inputs['results-dir'] : readResultsDir()) ??
-        external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${run.inputs?.['cluster-name'] ?? 'results'}`);
+    const directory = resultsDirectory(run);
     run.save({ result: results.result });
     const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
     for (const [name, value] of Object.entries(outputs(results, run.plan ?? null, kept ? directory : '')))
         core/* setOutput */.uH(name, value);
-    for (const { level, title, message } of annotations(results))
-        run_annotate[level](message.split('\n').map(log/* oneLine */.TN).join('\n'), { title });
+    for (const { level, title, message } of (0,annotations/* annotations */.h)(results))
+        annotate[level](message.split('\n').map(log/* oneLine */.TN).join('\n'), { title });
     await tried('diagnostics', () => diagnostics(run, ending, results, directory));
     for (const text of logEnd(results, kept ? directory : ''))
         core/* info */.pq(text);
     return results;
 }
+const resultsDirectory = ({ inputs }) => (inputs ? inputs['results-dir'] : (0,inputs_inputs/* readResultsDir */.Uv)()) ??
+    external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${inputs?.['cluster-name'] ?? 'results'}`);
 async function diagnostics(run, ending, results, directory) {
     const wanted = run.inputs?.diagnostics === 'always' ||
         (run.inputs?.diagnostics === 'on-failure' && results.failure !== null);
@@ -41563,7 +44214,7 @@ function skewed(kubectl, kubernetes) {
 /* harmony export */   b$: () => (/* binding */ readCheckout),
 /* harmony export */   lF: () => (/* binding */ isVersion)
 /* harmony export */ });
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5958);
 
 /** Anything else in a list of versions is no name, and is left out: a checkout may be anybody's. */
 const isName = (name) => /^[\w.+-]{1,100}$/.test(name);
@@ -41580,33 +44231,42 @@ function readCrd(text, installable) {
     const { enum: names, default: first, description } = versionSchema(crd);
     if (!Array.isArray(names))
         return { entries: null, default: null, served };
-    const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(description?.trim() ?? '') ?? [];
+    const words = typeof description === 'string' ? description.trim().slice(0, 10_000) : '';
+    const [, told] = /Must be one of: ([^\n]+?)\.?$/.exec(words) ?? [];
     const living = new Set(installable ?? told?.split(', ') ?? names);
-    const entries = names.filter(isName).map((name, at, names) => {
+    const entries = names
+        .map(String)
+        .filter(isName)
+        .map((name, at, names) => {
         const ref = isVersion(name) ? null : (names.slice(at).find(isVersion) ?? null);
         return { name, ref, eol: !living.has(ref ?? name) };
     });
-    return { entries, default: first ?? null, served };
+    return { entries, default: typeof first === 'string' ? first : null, served };
 }
 /** The schema of `spec.version`: of the fields of that name the one with an enum. */
 function versionSchema(crd) {
-    for (const { 1: indent = '', index } of crd.matchAll(/^( +)version:$/gm)) {
+    const found = [...crd.matchAll(/^( {1,100})version:$/gm)].slice(0, 100); // a CRD of ours has three
+    for (const { 1: indent = '', index } of found) {
         const [, ...lines] = crd.slice(index).split('\n', 1000);
         const end = lines.findIndex(line => !line.startsWith(`${indent} `));
         const block = lines.slice(0, end < 0 ? undefined : end).join('\n');
         if (/^ +enum:$/m.test(block))
-            return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parse */ .qg)(block);
+            return ((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_0__/* .readYaml */ .gM)(block) ?? {});
     }
     return {};
 }
 /** A checkout's `pkg/istioversion/versions.yaml`; null for anything else. */
 function readCheckout(text) {
-    const { versions } = (text === '' ? {} : ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parse */ .qg)(text) ?? {}));
+    const { versions } = (text === '' ? {} : ((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_0__/* .readYaml */ .gM)(text) ?? {}));
     if (!Array.isArray(versions) || versions.length === 0)
         return null;
     return versions
-        .map(({ name = '', ref = null, eol = false }) => ({ name: `${name}`, ref, eol }))
-        .filter(({ name, ref }) => isName(name) && (ref === null || isName(`${ref}`)));
+        .map(entry => ({
+        name: `${entry?.name ?? ''}`,
+        ref: entry?.ref ?? null,
+        eol: entry?.eol === true
+    }))
+        .filter(({ name, ref }) => isName(name) && (ref === null || (typeof ref === 'string' && isName(ref))));
 }
 
 
@@ -44604,7 +47264,7 @@ __webpack_unused_export__ = identity.isDocument;
 exports.jh = identity.isMap;
 __webpack_unused_export__ = identity.isNode;
 __webpack_unused_export__ = identity.isPair;
-__webpack_unused_export__ = identity.isScalar;
+exports.jn = identity.isScalar;
 exports.oP = identity.isSeq;
 __webpack_unused_export__ = Pair.Pair;
 __webpack_unused_export__ = Scalar.Scalar;
@@ -44614,11 +47274,11 @@ __webpack_unused_export__ = cst;
 __webpack_unused_export__ = lexer.Lexer;
 __webpack_unused_export__ = lineCounter.LineCounter;
 __webpack_unused_export__ = parser.Parser;
-exports.qg = publicApi.parse;
+__webpack_unused_export__ = publicApi.parse;
 exports.hR = publicApi.parseAllDocuments;
-__webpack_unused_export__ = publicApi.parseDocument;
+exports.Tp = publicApi.parseDocument;
 exports.As = publicApi.stringify;
-__webpack_unused_export__ = visit.visit;
+exports.YR = visit.visit;
 __webpack_unused_export__ = visit.visitAsync;
 
 
@@ -50551,12 +53211,13 @@ __nccwpck_require__.d(__webpack_exports__, {
   LZ: () => (/* binding */ saveState),
   C1: () => (/* binding */ setFailed),
   uH: () => (/* binding */ setOutput),
+  Pq: () => (/* binding */ core_setSecret),
   Oh: () => (/* binding */ startGroup),
   z: () => (/* reexport */ summary),
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, getBooleanInput, getIDToken, getMultilineInput, group, markdownSummary, platform, setCommandEcho, setSecret, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, getBooleanInput, getIDToken, getMultilineInput, group, markdownSummary, platform, setCommandEcho, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
@@ -50632,12 +53293,12 @@ function toCommandProperties(annotationProperties) {
  * This is an internal utility function that powers the public API functions
  * such as setSecret, warning, error, and exportVariable.
  */
-function command_issueCommand(command, properties, message) {
+function issueCommand(command, properties, message) {
     const cmd = new Command(command, properties, message);
     process.stdout.write(cmd.toString() + external_os_.EOL);
 }
 function command_issue(name, message = '') {
-    command_issueCommand(name, {}, message);
+    issueCommand(name, {}, message);
 }
 const CMD_STRING = '::';
 class Command {
@@ -51309,7 +53970,7 @@ function exportVariable(name, val) {
     if (filePath) {
         return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
     }
-    command_issueCommand('set-env', { name }, convertedVal);
+    issueCommand('set-env', { name }, convertedVal);
 }
 /**
  * Registers a secret which will get masked from logs
@@ -51353,7 +54014,7 @@ function addPath(inputPath) {
         issueFileCommand('PATH', inputPath);
     }
     else {
-        command_issueCommand('add-path', {}, inputPath);
+        issueCommand('add-path', {}, inputPath);
     }
     process.env['PATH'] = `${inputPath}${external_path_.delimiter}${process.env['PATH']}`;
 }
@@ -51427,7 +54088,7 @@ function setOutput(name, value) {
         return issueFileCommand('OUTPUT', prepareKeyValueMessage(name, value));
     }
     process.stdout.write(external_os_.EOL);
-    command_issueCommand('set-output', { name }, toCommandValue(value));
+    issueCommand('set-output', { name }, toCommandValue(value));
 }
 /**
  * Enables or disables the echoing of commands into stdout for the rest of the step.
@@ -51463,7 +54124,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    command_issueCommand('debug', {}, message);
+    issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -51471,7 +54132,7 @@ function core_debug(message) {
  * @param properties optional properties to add to the annotation.
  */
 function error(message, properties = {}) {
-    command_issueCommand('error', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    issueCommand('error', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a warning issue
@@ -51479,7 +54140,7 @@ function error(message, properties = {}) {
  * @param properties optional properties to add to the annotation.
  */
 function warning(message, properties = {}) {
-    command_issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    issueCommand('warning', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Adds a notice issue
@@ -51487,7 +54148,7 @@ function warning(message, properties = {}) {
  * @param properties optional properties to add to the annotation.
  */
 function notice(message, properties = {}) {
-    command_issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
 }
 /**
  * Writes info to log with console.log.
@@ -51548,7 +54209,7 @@ function saveState(name, value) {
     if (filePath) {
         return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
     }
-    command_issueCommand('save-state', { name }, toCommandValue(value));
+    issueCommand('save-state', { name }, toCommandValue(value));
 }
 /**
  * Gets the value of an state set by this action's main execution.
@@ -51590,9 +54251,10 @@ function getIDToken(aud) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  m: () => (/* binding */ exec),
-  H: () => (/* binding */ getExecOutput)
+  m: () => (/* binding */ exec)
 });
+
+// UNUSED EXPORTS: getExecOutput
 
 // EXTERNAL MODULE: external "string_decoder"
 var external_string_decoder_ = __nccwpck_require__(3193);
@@ -52249,8 +54911,8 @@ function getExecOutput(commandLine, args, options) {
         let stdout = '';
         let stderr = '';
         //Using string decoder covers the case where a mult-byte character is split
-        const stdoutDecoder = new external_string_decoder_.StringDecoder('utf8');
-        const stderrDecoder = new external_string_decoder_.StringDecoder('utf8');
+        const stdoutDecoder = new StringDecoder('utf8');
+        const stderrDecoder = new StringDecoder('utf8');
         const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
         const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
         const stdErrListener = (data) => {
@@ -53584,840 +56246,318 @@ function copyFile(srcFile, destFile, force) {
 
 /***/ }),
 
-/***/ 3002:
+/***/ 5637:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  NJ: () => (/* binding */ cacheFile),
-  bq: () => (/* binding */ downloadTool),
-  nN: () => (/* binding */ extractTar),
-  I6: () => (/* binding */ find)
-});
-
-// UNUSED EXPORTS: HTTPError, cacheDir, evaluateVersions, extract7z, extractXar, extractZip, findAllVersions, findFromManifest, getManifestFromRepo, isExplicitVersion
-
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var lib_core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var lib_io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: external "crypto"
-var external_crypto_ = __nccwpck_require__(6982);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var node_modules_semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: external "os"
-var external_os_ = __nccwpck_require__(857);
-// EXTERNAL MODULE: external "child_process"
-var external_child_process_ = __nccwpck_require__(5317);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   hD: () => (/* binding */ quote),
+/* harmony export */   lD: () => (/* binding */ split)
+/* harmony export */ });
+/* unused harmony export join */
 
 
+/*
+  Port of a subset of the features of CPython's shlex module, which provides a
+  shell-like lexer. Original code by Eric S. Raymond and other contributors.
+*/
 
+class Shlexer {
+  constructor (string) {
+    this.i = 0
+    this.string = string
 
+    /**
+     * Characters that will be considered whitespace and skipped. Whitespace
+     * bounds tokens. By default, includes space, tab, linefeed and carriage
+     * return.
+     */
+    this.whitespace = ' \t\r\n'
 
-// Internal object for testability (allows mocking in ESM)
-const _internal = {
-    readLinuxVersionFile() {
-        const lsbReleaseFile = '/etc/lsb-release';
-        const osReleaseFile = '/etc/os-release';
-        let contents = '';
-        if (external_fs_.existsSync(lsbReleaseFile)) {
-            contents = external_fs_.readFileSync(lsbReleaseFile).toString();
-        }
-        else if (external_fs_.existsSync(osReleaseFile)) {
-            contents = external_fs_.readFileSync(osReleaseFile).toString();
-        }
-        return contents;
+    /**
+     * Characters that will be considered string quotes. The token accumulates
+     * until the same quote is encountered again (thus, different quote types
+     * protect each other as in the shell.) By default, includes ASCII single
+     * and double quotes.
+     */
+    this.quotes = `'"`
+
+    /**
+     * Characters that will be considered as escape. Just `\` by default.
+     */
+    this.escapes = '\\'
+
+    /**
+     * The subset of quote types that allow escaped characters. Just `"` by default.
+     */
+    this.escapedQuotes = '"'
+
+    /**
+     * Whether to support ANSI C-style $'' quotes
+     * https://www.gnu.org/software/bash/manual/html_node/ANSI_002dC-Quoting.html
+     */
+    this.ansiCQuotes = true
+
+    /**
+     * Whether to support localized $"" quotes
+     * https://www.gnu.org/software/bash/manual/html_node/Locale-Translation.html
+     *
+     * The behavior is as if the current locale is set to C or POSIX, i.e., the
+     * contents are not translated.
+     */
+    this.localeQuotes = true
+
+    this.debug = false
+  }
+
+  readChar () {
+    return this.string.charAt(this.i++)
+  }
+
+  processEscapes (string, quote, isAnsiCQuote) {
+    if (!isAnsiCQuote && !this.escapedQuotes.includes(quote)) {
+      // This quote type doesn't support escape sequences
+      return string
     }
-};
-function _findMatch(versionSpec, stable, candidates, archFilter) {
-    return __awaiter(this, void 0, void 0, function* () {
-        const platFilter = os.platform();
-        let result;
-        let match;
-        let file;
-        for (const candidate of candidates) {
-            const version = candidate.version;
-            debug(`check ${version} satisfies ${versionSpec}`);
-            if (semver.satisfies(version, versionSpec) &&
-                (!stable || candidate.stable === stable)) {
-                file = candidate.files.find(item => {
-                    debug(`${item.arch}===${archFilter} && ${item.platform}===${platFilter}`);
-                    let chk = item.arch === archFilter && item.platform === platFilter;
-                    if (chk && item.platform_version) {
-                        const osVersion = _getOsVersion();
-                        if (osVersion === item.platform_version) {
-                            chk = true;
-                        }
-                        else {
-                            chk = semver.satisfies(osVersion, item.platform_version);
-                        }
-                    }
-                    return chk;
-                });
-                if (file) {
-                    debug(`matched ${candidate.version}`);
-                    match = candidate;
-                    break;
-                }
-            }
-        }
-        if (match && file) {
-            // clone since we're mutating the file list to be only the file that matches
-            result = Object.assign({}, match);
-            result.files = [file];
-        }
-        return result;
-    });
-}
-function _getOsVersion() {
-    // TODO: add windows and other linux, arm variants
-    // right now filtering on version is only an ubuntu and macos scenario for tools we build for hosted (python)
-    const plat = os.platform();
-    let version = '';
-    if (plat === 'darwin') {
-        version = cp.execSync('sw_vers -productVersion').toString();
+
+    // We need to form a regex that matches any of the escape characters,
+    // without interpreting any of the characters as a regex special character.
+    const anyEscape = '[' + this.escapes.replace(/(.)/g, '\\$1') + ']'
+
+    // In regular quoted strings, we can only escape an escape character, and
+    // the quote character itself.
+    if (!isAnsiCQuote && this.escapedQuotes.includes(quote)) {
+      const re = new RegExp(
+        anyEscape + '(' + anyEscape + '|\\' + quote + ')', 'g')
+      return string.replace(re, '$1')
     }
-    else if (plat === 'linux') {
-        // lsb_release process not in some containers, readfile
-        // Run cat /etc/lsb-release
-        // DISTRIB_ID=Ubuntu
-        // DISTRIB_RELEASE=18.04
-        // DISTRIB_CODENAME=bionic
-        // DISTRIB_DESCRIPTION="Ubuntu 18.04.4 LTS"
-        const lsbContents = _internal.readLinuxVersionFile();
-        if (lsbContents) {
-            const lines = lsbContents.split('\n');
-            for (const line of lines) {
-                const parts = line.split('=');
-                if (parts.length === 2 &&
-                    (parts[0].trim() === 'VERSION_ID' ||
-                        parts[0].trim() === 'DISTRIB_RELEASE')) {
-                    version = parts[1].trim().replace(/^"/, '').replace(/"$/, '');
-                    break;
-                }
-            }
+
+    // ANSI C quoted strings support a wide variety of escape sequences
+    if (isAnsiCQuote) {
+      const patterns = {
+        // Literal characters
+        '([\\\\\'"?])': (x) => x,
+
+        // Non-printable ASCII characters
+        'a': () => '\x07',
+        'b': () => '\x08',
+        'e|E': () => '\x1b',
+        'f': () => '\x0c',
+        'n': () => '\x0a',
+        'r': () => '\x0d',
+        't': () => '\x09',
+        'v': () => '\x0b',
+
+        // Octal bytes
+        '([0-7]{1,3})': (x) => String.fromCharCode(parseInt(x, 8)),
+
+        // Hexadecimal bytes
+        'x([0-9a-fA-F]{1,2})': (x) => String.fromCharCode(parseInt(x, 16)),
+
+        // Unicode code units
+        'u([0-9a-fA-F]{1,4})': (x) => String.fromCharCode(parseInt(x, 16)),
+        'U([0-9a-fA-F]{1,8})': (x) => String.fromCharCode(parseInt(x, 16)),
+
+        // Control characters
+        // https://en.wikipedia.org/wiki/Control_character#How_control_characters_map_to_keyboards
+        'c(.)': (x) => {
+          if (x === '?') {
+            return '\x7f'
+          } else if (x === '@') {
+            return '\x00'
+          } else {
+            return String.fromCharCode(x.charCodeAt(0) & 31)
+          }
         }
+      }
+
+      // Construct an uber-RegEx that catches all of the above pattern
+      const re = new RegExp(
+        anyEscape + '(' + Object.keys(patterns).join('|') + ')', 'g')
+
+      // For each match, figure out which subpattern matched, and apply the
+      // corresponding function
+      return string.replace(re, function (m, p1) {
+        for (const matched in patterns) {
+          const mm = new RegExp('^' + matched + '$').exec(p1)
+          if (mm === null) {
+            continue
+          }
+
+          return patterns[matched].apply(null, mm.slice(1))
+        }
+      })
     }
-    return version;
+
+    // Should not get here
+    return undefined
+  }
+
+  * [Symbol.iterator] () {
+    let inQuote = false
+    let inDollarQuote = false
+    let escaped = false
+    let lastDollar = -2 // position of last dollar sign we saw
+    let token
+
+    if (this.debug) {
+      console.log('full input:', '>' + this.string + '<')
+    }
+
+    while (true) {
+      const pos = this.i
+      const char = this.readChar()
+
+      if (this.debug) {
+        console.log(
+          'position:', pos,
+          'input:', '>' + char + '<',
+          'accumulated:', token,
+          'inQuote:', inQuote,
+          'inDollarQuote:', inDollarQuote,
+          'lastDollar:', lastDollar,
+          'escaped:', escaped
+        )
+      }
+
+      // Ran out of characters, we're done
+      if (char === '') {
+        if (inQuote) { throw new Error('Got EOF while in a quoted string') }
+        if (escaped) { throw new Error('Got EOF while in an escape sequence') }
+        if (token !== undefined) { yield token }
+        return
+      }
+
+      // We were in an escape sequence, complete it
+      if (escaped) {
+        if (char === '\n') {
+          // An escaped newline just means to continue the command on the next
+          // line. We just need to ignore it.
+        } else if (inQuote) {
+          // If we are in a quote, just accumulate the whole escape sequence,
+          // as we will interpret escape sequences later.
+          token = (token || '') + escaped + char
+        } else {
+          // Just use the literal character
+          token = (token || '') + char
+        }
+
+        escaped = false
+        continue
+      }
+
+      if (this.escapes.includes(char)) {
+        if (!inQuote || inDollarQuote !== false || this.escapedQuotes.includes(inQuote)) {
+          // We encountered an escape character, which is going to affect how
+          // we treat the next character.
+          escaped = char
+          continue
+        } else {
+          // This string type doesn't use escape characters. Ignore for now.
+        }
+      }
+
+      // We were in a string
+      if (inQuote !== false) {
+        // String is finished. Don't grab the quote character.
+        if (char === inQuote) {
+          token = this.processEscapes(token, inQuote, inDollarQuote === '\'')
+          inQuote = false
+          inDollarQuote = false
+          continue
+        }
+
+        // String isn't finished yet, accumulate the character
+        token = (token || '') + char
+        continue
+      }
+
+      // This is the start of a new string, don't accumulate the quotation mark
+      if (this.quotes.includes(char)) {
+        inQuote = char
+        if (lastDollar === pos - 1) {
+          if (char === '\'' && !this.ansiCQuotes) {
+            // Feature not enabled
+          } else if (char === '"' && !this.localeQuotes) {
+            // Feature not enabled
+          } else {
+            inDollarQuote = char
+          }
+        }
+
+        token = (token || '') // fixes blank string
+
+        if (inDollarQuote !== false) {
+          // Drop the opening $ we captured before
+          token = token.slice(0, -1)
+        }
+
+        continue
+      }
+
+      // This is a dollar sign, record that we saw it in case it's the start of
+      // an ANSI C or localized string
+      if (inQuote === false && char === '$') {
+        lastDollar = pos
+      }
+
+      // This is whitespace, so yield the token if we have one
+      if (this.whitespace.includes(char)) {
+        if (token !== undefined) { yield token }
+        token = undefined
+        continue
+      }
+
+      // Otherwise, accumulate the character
+      token = (token || '') + char
+    }
+  }
 }
-// Alias for backwards compatibility
-function _readLinuxVersionFile() {
-    return _internal.readLinuxVersionFile();
-}
-//# sourceMappingURL=manifest.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
-;// CONCATENATED MODULE: external "stream"
-const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
-// EXTERNAL MODULE: external "util"
-var external_util_ = __nccwpck_require__(9023);
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var lib_exec = __nccwpck_require__(5260);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
-var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
+
 
 /**
- * Internal class for retries
- */
-class RetryHelper {
-    constructor(maxAttempts, minSeconds, maxSeconds) {
-        if (maxAttempts < 1) {
-            throw new Error('max attempts should be greater than or equal to 1');
-        }
-        this.maxAttempts = maxAttempts;
-        this.minSeconds = Math.floor(minSeconds);
-        this.maxSeconds = Math.floor(maxSeconds);
-        if (this.minSeconds > this.maxSeconds) {
-            throw new Error('min seconds should be less than or equal to max seconds');
-        }
-    }
-    execute(action, isRetryable) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            let attempt = 1;
-            while (attempt < this.maxAttempts) {
-                // Try
-                try {
-                    return yield action();
-                }
-                catch (err) {
-                    if (isRetryable && !isRetryable(err)) {
-                        throw err;
-                    }
-                    lib_core/* info */.pq(err.message);
-                }
-                // Sleep
-                const seconds = this.getSleepAmount();
-                lib_core/* info */.pq(`Waiting ${seconds} seconds before trying again`);
-                yield this.sleep(seconds);
-                attempt++;
-            }
-            // Last attempt
-            return yield action();
-        });
-    }
-    getSleepAmount() {
-        return (Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) +
-            this.minSeconds);
-    }
-    sleep(seconds) {
-        return retry_helper_awaiter(this, void 0, void 0, function* () {
-            return new Promise(resolve => setTimeout(resolve, seconds * 1000));
-        });
-    }
-}
-//# sourceMappingURL=retry-helper.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
-var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-class HTTPError extends Error {
-    constructor(httpStatusCode) {
-        super(`Unexpected HTTP response: ${httpStatusCode}`);
-        this.httpStatusCode = httpStatusCode;
-        Object.setPrototypeOf(this, new.target.prototype);
-    }
-}
-const IS_WINDOWS = process.platform === 'win32';
-const IS_MAC = process.platform === 'darwin';
-const userAgent = 'actions/tool-cache';
-/**
- * Download a tool from an url and stream it into a file
+ * Splits a given string using shell-like syntax. This function is the inverse
+ * of shlex.join().
  *
- * @param url       url of tool to download
- * @param dest      path to download tool
- * @param auth      authorization header
- * @param headers   other headers
- * @returns         path to downloaded tool
+ * @param {String} s String to split.
+ * @returns {String[]}
  */
-function downloadTool(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        dest = dest || external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        yield lib_io/* mkdirP */.U$(external_path_.dirname(dest));
-        lib_core/* debug */.Yz(`Downloading ${url}`);
-        lib_core/* debug */.Yz(`Destination ${dest}`);
-        const maxAttempts = 3;
-        const minSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS', 10);
-        const maxSeconds = _getGlobal('TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS', 20);
-        const retryHelper = new RetryHelper(maxAttempts, minSeconds, maxSeconds);
-        return yield retryHelper.execute(() => tool_cache_awaiter(this, void 0, void 0, function* () {
-            return yield downloadToolAttempt(url, dest || '', auth, headers);
-        }), (err) => {
-            if (err instanceof HTTPError && err.httpStatusCode) {
-                // Don't retry anything less than 500, except 408 Request Timeout and 429 Too Many Requests
-                if (err.httpStatusCode < 500 &&
-                    err.httpStatusCode !== 408 &&
-                    err.httpStatusCode !== 429) {
-                    return false;
-                }
-            }
-            // Otherwise retry
-            return true;
-        });
-    });
+function split (s) {
+  return Array.from(new Shlexer(s))
 }
-function downloadToolAttempt(url, dest, auth, headers) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (external_fs_.existsSync(dest)) {
-            throw new Error(`Destination file path ${dest} already exists`);
-        }
-        // Get the response headers
-        const http = new lib/* HttpClient */.Qq(userAgent, [], {
-            allowRetries: false
-        });
-        if (auth) {
-            lib_core/* debug */.Yz('set auth');
-            if (headers === undefined) {
-                headers = {};
-            }
-            headers.authorization = auth;
-        }
-        const response = yield http.get(url, headers);
-        if (response.message.statusCode !== 200) {
-            const err = new HTTPError(response.message.statusCode);
-            lib_core/* debug */.Yz(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
-            throw err;
-        }
-        // Download the response body
-        const pipeline = external_util_.promisify(external_stream_namespaceObject.pipeline);
-        const responseMessageFactory = _getGlobal('TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY', () => response.message);
-        const readStream = responseMessageFactory();
-        let succeeded = false;
-        try {
-            yield pipeline(readStream, external_fs_.createWriteStream(dest));
-            lib_core/* debug */.Yz('download complete');
-            succeeded = true;
-            return dest;
-        }
-        finally {
-            // Error, delete dest before retry
-            if (!succeeded) {
-                lib_core/* debug */.Yz('download failed');
-                try {
-                    yield lib_io/* rmRF */.Yz(dest);
-                }
-                catch (err) {
-                    lib_core/* debug */.Yz(`Failed to delete '${dest}'. ${err.message}`);
-                }
-            }
-        }
-    });
-}
+
 /**
- * Extract a .7z file
+ * Escapes a potentially shell-unsafe string using quotes.
  *
- * @param file     path to the .7z file
- * @param dest     destination directory. Optional.
- * @param _7zPath  path to 7zr.exe. Optional, for long path support. Most .7z archives do not have this
- * problem. If your .7z archive contains very long paths, you can pass the path to 7zr.exe which will
- * gracefully handle long paths. By default 7zdec.exe is used because it is a very small program and is
- * bundled with the tool lib. However it does not support long paths. 7zr.exe is the reduced command line
- * interface, it is smaller than the full command line interface, and it does support long paths. At the
- * time of this writing, it is freely available from the LZMA SDK that is available on the 7zip website.
- * Be sure to check the current license agreement. If 7zr.exe is bundled with your action, then the path
- * to 7zr.exe can be pass to this function.
- * @returns        path to the destination directory
+ * @param {String} s String to quote
+ * @returns {String}
  */
-function extract7z(file, dest, _7zPath) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        ok(IS_WINDOWS, 'extract7z() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        const originalCwd = process.cwd();
-        process.chdir(dest);
-        if (_7zPath) {
-            try {
-                const logLevel = core.isDebug() ? '-bb1' : '-bb0';
-                const args = [
-                    'x', // eXtract files with full paths
-                    logLevel, // -bb[0-3] : set output log level
-                    '-bd', // disable progress indicator
-                    '-sccUTF-8', // set charset for for console input/output
-                    file
-                ];
-                const options = {
-                    silent: true
-                };
-                yield exec(`"${_7zPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        else {
-            const escapedScript = path
-                .join(__dirname, '..', 'scripts', 'Invoke-7zdec.ps1')
-                .replace(/'/g, "''")
-                .replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-            const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const escapedTarget = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-            const command = `& '${escapedScript}' -Source '${escapedFile}' -Target '${escapedTarget}'`;
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                command
-            ];
-            const options = {
-                silent: true
-            };
-            try {
-                const powershellPath = yield io.which('powershell', true);
-                yield exec(`"${powershellPath}"`, args, options);
-            }
-            finally {
-                process.chdir(originalCwd);
-            }
-        }
-        return dest;
-    });
+function quote (s) {
+  if (s === '') { return '\'\'' }
+
+  const unsafeRe = /[^\w@%\-+=:,./]/
+  if (!unsafeRe.test(s)) { return s }
+
+  return ('\'' + s.replace(/('+)/g, '\'"$1"\'') + '\'').replace(/^''|''$/g, '')
 }
+
+
 /**
- * Extract a compressed tar archive
+ * Concatenate the tokens of the list args and return a string. This function
+ * is the inverse of shlex.split().
  *
- * @param file     path to the tar
- * @param dest     destination directory. Optional.
- * @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
- * @returns        path to the destination directory
- */
-function extractTar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = 'xz') {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        // Create dest
-        dest = yield _createExtractFolder(dest);
-        // Determine whether GNU tar
-        lib_core/* debug */.Yz('Checking tar --version');
-        let versionOutput = '';
-        yield (0,lib_exec/* exec */.m)('tar --version', [], {
-            ignoreReturnCode: true,
-            silent: true,
-            listeners: {
-                stdout: (data) => (versionOutput += data.toString()),
-                stderr: (data) => (versionOutput += data.toString())
-            }
-        });
-        lib_core/* debug */.Yz(versionOutput.trim());
-        const isGnuTar = versionOutput.toUpperCase().includes('GNU TAR');
-        // Initialize args
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        if (lib_core/* isDebug */._o() && !flags.includes('v')) {
-            args.push('-v');
-        }
-        let destArg = dest;
-        let fileArg = file;
-        if (IS_WINDOWS && isGnuTar) {
-            args.push('--force-local');
-            destArg = dest.replace(/\\/g, '/');
-            // Technically only the dest needs to have `/` but for aesthetic consistency
-            // convert slashes in the file arg too.
-            fileArg = file.replace(/\\/g, '/');
-        }
-        if (isGnuTar) {
-            // Suppress warnings when using GNU tar to extract archives created by BSD tar
-            args.push('--warning=no-unknown-keyword');
-            args.push('--overwrite');
-        }
-        args.push('-C', destArg, '-f', fileArg);
-        yield (0,lib_exec/* exec */.m)(`tar`, args);
-        return dest;
-    });
-}
-/**
- * Extract a xar compatible archive
+ * The returned value is shell-escaped to protect against injection
+ * vulnerabilities (see shlex.quote()).
  *
- * @param file     path to the archive
- * @param dest     destination directory. Optional.
- * @param flags    flags for the xar. Optional.
- * @returns        path to the destination directory
+ * @param {String[]} args List of args to join
+ * @returns {String}
  */
-function extractXar(file_1, dest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (file, dest, flags = []) {
-        ok(IS_MAC, 'extractXar() not supported on current OS');
-        ok(file, 'parameter "file" is required');
-        dest = yield _createExtractFolder(dest);
-        let args;
-        if (flags instanceof Array) {
-            args = flags;
-        }
-        else {
-            args = [flags];
-        }
-        args.push('-x', '-C', dest, '-f', file);
-        if (core.isDebug()) {
-            args.push('-v');
-        }
-        const xarPath = yield io.which('xar', true);
-        yield exec(`"${xarPath}"`, _unique(args));
-        return dest;
-    });
+function join (args) {
+  if (!Array.isArray(args)) {
+    throw new TypeError("args should be an array")
+  }
+  return args.map(quote).join(" ")
 }
-/**
- * Extract a zip
- *
- * @param file     path to the zip
- * @param dest     destination directory. Optional.
- * @returns        path to the destination directory
- */
-function extractZip(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!file) {
-            throw new Error("parameter 'file' is required");
-        }
-        dest = yield _createExtractFolder(dest);
-        if (IS_WINDOWS) {
-            yield extractZipWin(file, dest);
-        }
-        else {
-            yield extractZipNix(file, dest);
-        }
-        return dest;
-    });
-}
-function extractZipWin(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        // build the powershell command
-        const escapedFile = file.replace(/'/g, "''").replace(/"|\n|\r/g, ''); // double-up single quotes, remove double quotes and newlines
-        const escapedDest = dest.replace(/'/g, "''").replace(/"|\n|\r/g, '');
-        const pwshPath = yield io.which('pwsh', false);
-        //To match the file overwrite behavior on nix systems, we use the overwrite = true flag for ExtractToDirectory
-        //and the -Force flag for Expand-Archive as a fallback
-        if (pwshPath) {
-            //attempt to use pwsh with ExtractToDirectory, if this fails attempt Expand-Archive
-            const pwshCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.ZipFile } catch { } ;`,
-                `try { [System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`,
-                `catch { if (($_.Exception.GetType().FullName -eq 'System.Management.Automation.MethodException') -or ($_.Exception.GetType().FullName -eq 'System.Management.Automation.RuntimeException') ){ Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force } else { throw $_ } } ;`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                pwshCommand
-            ];
-            core.debug(`Using pwsh at path: ${pwshPath}`);
-            yield exec(`"${pwshPath}"`, args);
-        }
-        else {
-            const powershellCommand = [
-                `$ErrorActionPreference = 'Stop' ;`,
-                `try { Add-Type -AssemblyName System.IO.Compression.FileSystem } catch { } ;`,
-                `if ((Get-Command -Name Expand-Archive -Module Microsoft.PowerShell.Archive -ErrorAction Ignore)) { Expand-Archive -LiteralPath '${escapedFile}' -DestinationPath '${escapedDest}' -Force }`,
-                `else {[System.IO.Compression.ZipFile]::ExtractToDirectory('${escapedFile}', '${escapedDest}', $true) }`
-            ].join(' ');
-            const args = [
-                '-NoLogo',
-                '-Sta',
-                '-NoProfile',
-                '-NonInteractive',
-                '-ExecutionPolicy',
-                'Unrestricted',
-                '-Command',
-                powershellCommand
-            ];
-            const powershellPath = yield io.which('powershell', true);
-            core.debug(`Using powershell at path: ${powershellPath}`);
-            yield exec(`"${powershellPath}"`, args);
-        }
-    });
-}
-function extractZipNix(file, dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const unzipPath = yield io.which('unzip', true);
-        const args = [file];
-        if (!core.isDebug()) {
-            args.unshift('-q');
-        }
-        args.unshift('-o'); //overwrite with -o, otherwise a prompt is shown which freezes the run
-        yield exec(`"${unzipPath}"`, args, { cwd: dest });
-    });
-}
-/**
- * Caches a directory and installs it into the tool cacheDir
- *
- * @param sourceDir    the directory to cache into tools
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheDir(sourceDir, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = semver.clean(version) || version;
-        arch = arch || os.arch();
-        core.debug(`Caching tool ${tool} ${version} ${arch}`);
-        core.debug(`source dir: ${sourceDir}`);
-        if (!fs.statSync(sourceDir).isDirectory()) {
-            throw new Error('sourceDir is not a directory');
-        }
-        // Create the tool dir
-        const destPath = yield _createToolPath(tool, version, arch);
-        // copy each child item. do not move. move can fail on Windows
-        // due to anti-virus software having an open handle on a file.
-        for (const itemName of fs.readdirSync(sourceDir)) {
-            const s = path.join(sourceDir, itemName);
-            yield io.cp(s, destPath, { recursive: true });
-        }
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destPath;
-    });
-}
-/**
- * Caches a downloaded file (GUID) and installs it
- * into the tool cache with a given targetName
- *
- * @param sourceFile    the file to cache into tools.  Typically a result of downloadTool which is a guid.
- * @param targetFile    the name of the file name in the tools directory
- * @param tool          tool name
- * @param version       version of the tool.  semver format
- * @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
- */
-function cacheFile(sourceFile, targetFile, tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = node_modules_semver.clean(version) || version;
-        arch = arch || external_os_.arch();
-        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
-        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
-        if (!external_fs_.statSync(sourceFile).isFile()) {
-            throw new Error('sourceFile is not a file');
-        }
-        // create the tool dir
-        const destFolder = yield _createToolPath(tool, version, arch);
-        // copy instead of move. move can fail on Windows due to
-        // anti-virus software having an open handle on a file.
-        const destPath = external_path_.join(destFolder, targetFile);
-        lib_core/* debug */.Yz(`destination file ${destPath}`);
-        yield lib_io.cp(sourceFile, destPath);
-        // write .complete
-        _completeToolPath(tool, version, arch);
-        return destFolder;
-    });
-}
-/**
- * Finds the path to a tool version in the local installed tool cache
- *
- * @param toolName      name of the tool
- * @param versionSpec   version of the tool
- * @param arch          optional arch.  defaults to arch of computer
- */
-function find(toolName, versionSpec, arch) {
-    if (!toolName) {
-        throw new Error('toolName parameter is required');
-    }
-    if (!versionSpec) {
-        throw new Error('versionSpec parameter is required');
-    }
-    arch = arch || external_os_.arch();
-    // attempt to resolve an explicit version
-    if (!isExplicitVersion(versionSpec)) {
-        const localVersions = findAllVersions(toolName, arch);
-        const match = evaluateVersions(localVersions, versionSpec);
-        versionSpec = match;
-    }
-    // check for the explicit version in the cache
-    let toolPath = '';
-    if (versionSpec) {
-        versionSpec = node_modules_semver.clean(versionSpec) || '';
-        const cachePath = external_path_.join(_getCacheDirectory(), toolName, versionSpec, arch);
-        lib_core/* debug */.Yz(`checking cache: ${cachePath}`);
-        if (external_fs_.existsSync(cachePath) && external_fs_.existsSync(`${cachePath}.complete`)) {
-            lib_core/* debug */.Yz(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
-            toolPath = cachePath;
-        }
-        else {
-            lib_core/* debug */.Yz('not found');
-        }
-    }
-    return toolPath;
-}
-/**
- * Finds the paths to all versions of a tool that are installed in the local tool cache
- *
- * @param toolName  name of the tool
- * @param arch      optional arch.  defaults to arch of computer
- */
-function findAllVersions(toolName, arch) {
-    const versions = [];
-    arch = arch || external_os_.arch();
-    const toolPath = external_path_.join(_getCacheDirectory(), toolName);
-    if (external_fs_.existsSync(toolPath)) {
-        const children = external_fs_.readdirSync(toolPath);
-        for (const child of children) {
-            if (isExplicitVersion(child)) {
-                const fullPath = external_path_.join(toolPath, child, arch || '');
-                if (external_fs_.existsSync(fullPath) && external_fs_.existsSync(`${fullPath}.complete`)) {
-                    versions.push(child);
-                }
-            }
-        }
-    }
-    return versions;
-}
-function getManifestFromRepo(owner_1, repo_1, auth_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (owner, repo, auth, branch = 'master') {
-        let releases = [];
-        const treeUrl = `https://api.github.com/repos/${owner}/${repo}/git/trees/${branch}`;
-        const http = new httpm.HttpClient('tool-cache');
-        const headers = {};
-        if (auth) {
-            core.debug('set auth');
-            headers.authorization = auth;
-        }
-        const response = yield http.getJson(treeUrl, headers);
-        if (!response.result) {
-            return releases;
-        }
-        let manifestUrl = '';
-        for (const item of response.result.tree) {
-            if (item.path === 'versions-manifest.json') {
-                manifestUrl = item.url;
-                break;
-            }
-        }
-        headers['accept'] = 'application/vnd.github.VERSION.raw';
-        let versionsRaw = yield (yield http.get(manifestUrl, headers)).readBody();
-        if (versionsRaw) {
-            // shouldn't be needed but protects against invalid json saved with BOM
-            versionsRaw = versionsRaw.replace(/^\uFEFF/, '');
-            try {
-                releases = JSON.parse(versionsRaw);
-            }
-            catch (_a) {
-                core.debug('Invalid json');
-            }
-        }
-        return releases;
-    });
-}
-function findFromManifest(versionSpec_1, stable_1, manifest_1) {
-    return tool_cache_awaiter(this, arguments, void 0, function* (versionSpec, stable, manifest, archFilter = os.arch()) {
-        // wrap the internal impl
-        const match = yield mm._findMatch(versionSpec, stable, manifest, archFilter);
-        return match;
-    });
-}
-function _createExtractFolder(dest) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        if (!dest) {
-            // create a temp dir
-            dest = external_path_.join(_getTempDirectory(), external_crypto_.randomUUID());
-        }
-        yield lib_io/* mkdirP */.U$(dest);
-        return dest;
-    });
-}
-function _createToolPath(tool, version, arch) {
-    return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-        lib_core/* debug */.Yz(`destination ${folderPath}`);
-        const markerPath = `${folderPath}.complete`;
-        yield lib_io/* rmRF */.Yz(folderPath);
-        yield lib_io/* rmRF */.Yz(markerPath);
-        yield lib_io/* mkdirP */.U$(folderPath);
-        return folderPath;
-    });
-}
-function _completeToolPath(tool, version, arch) {
-    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-    const markerPath = `${folderPath}.complete`;
-    external_fs_.writeFileSync(markerPath, '');
-    lib_core/* debug */.Yz('finished caching tool');
-}
-/**
- * Check if version string is explicit
- *
- * @param versionSpec      version string to check
- */
-function isExplicitVersion(versionSpec) {
-    const c = node_modules_semver.clean(versionSpec) || '';
-    lib_core/* debug */.Yz(`isExplicit: ${c}`);
-    const valid = node_modules_semver.valid(c) != null;
-    lib_core/* debug */.Yz(`explicit? ${valid}`);
-    return valid;
-}
-/**
- * Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
- *
- * @param versions        array of versions to evaluate
- * @param versionSpec     semantic version spec to satisfy
- */
-function evaluateVersions(versions, versionSpec) {
-    let version = '';
-    lib_core/* debug */.Yz(`evaluating ${versions.length} versions`);
-    versions = versions.sort((a, b) => {
-        if (node_modules_semver.gt(a, b)) {
-            return 1;
-        }
-        return -1;
-    });
-    for (let i = versions.length - 1; i >= 0; i--) {
-        const potential = versions[i];
-        const satisfied = node_modules_semver.satisfies(potential, versionSpec);
-        if (satisfied) {
-            version = potential;
-            break;
-        }
-    }
-    if (version) {
-        lib_core/* debug */.Yz(`matched: ${version}`);
-    }
-    else {
-        lib_core/* debug */.Yz('match not found');
-    }
-    return version;
-}
-/**
- * Gets RUNNER_TOOL_CACHE
- */
-function _getCacheDirectory() {
-    const cacheDirectory = process.env['RUNNER_TOOL_CACHE'] || '';
-    (0,external_assert_.ok)(cacheDirectory, 'Expected RUNNER_TOOL_CACHE to be defined');
-    return cacheDirectory;
-}
-/**
- * Gets RUNNER_TEMP
- */
-function _getTempDirectory() {
-    const tempDirectory = process.env['RUNNER_TEMP'] || '';
-    (0,external_assert_.ok)(tempDirectory, 'Expected RUNNER_TEMP to be defined');
-    return tempDirectory;
-}
-/**
- * Gets a global variable
- */
-function _getGlobal(key, defaultValue) {
-    /* eslint-disable @typescript-eslint/no-explicit-any */
-    const value = global[key];
-    /* eslint-enable @typescript-eslint/no-explicit-any */
-    return value !== undefined ? value : defaultValue;
-}
-/**
- * Returns an array of unique values.
- * @param values Values to make unique.
- */
-function _unique(values) {
-    return Array.from(new Set(values));
-}
-//# sourceMappingURL=tool-cache.js.map
+
 
 /***/ })
 
