@@ -40,6 +40,14 @@ export const network: Checks<Preflight> = {
 };
 
 function subnetsOf(text: string): string[] {
-  const networks = JSON.parse(text) as {IPAM?: {Config?: {Subnet: string}[]}}[];
-  return networks.flatMap(({IPAM}) => IPAM?.Config ?? []).map(({Subnet}) => Subnet);
+  let networks: unknown;
+  try {
+    networks = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  const configs = (Array.isArray(networks) ? networks : []).flatMap(
+    network => network?.IPAM?.Config ?? []
+  );
+  return configs.map(config => `${config?.Subnet}`);
 }
