@@ -829,7 +829,9 @@ describe('the bundle, rehearsed with an older recording', () => {
     const results = JSON.parse(
       fs.readFileSync(path.join(here, 'results', 'rehearsal', 'results.json'), 'utf8')
     );
-    expect(stdout).toContain('Left out: 2 checks that are newer than this recording (failover).\n');
+    expect(stdout).toMatch(
+      /^Left out: \d+ checks that are newer than this recording \(.*failover.*\)\.$/m
+    );
     expect(code).toBe(0);
     expect(results.checks.map(({id}: CheckResult) => id)).toEqual(old);
     expect(results.inputs.checks).toBe('!^(failover/)');
