@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {
-  skipDetection,
+  hurryNetwork,
   unpackImages,
   untilApi,
   untilContainerd,
@@ -85,7 +85,7 @@ describe('the scripts that run in a node', () => {
     let script = '';
     await run(
       fakeSh(command => {
-        script = command.at(-1) ?? '';
+        script = command[5] ?? '';
         return '';
       })
     );
@@ -115,7 +115,7 @@ describe('the scripts that run in a node', () => {
 
   const skipping = () =>
     scriptOf(
-      sh => skipDetection(planOf().cluster, fakeWork(), sh),
+      sh => hurryNetwork({...planOf().cluster, nodes: ['a', 'b']}, fakeWork(), sh),
       ['/etc/cni/net.d', '/opt/cni/bin']
     );
   const kindnet = {
@@ -149,6 +149,57 @@ describe('the scripts that run in a node', () => {
     }
     const switches = ['all', 'default'].map(of => `/proc/sys/net/ipv6/conf/${of}/accept_dad`);
     expect(read('entered')).toBe(`--net=/run/netns/pod tee ${switches.join(' ')} 0\n`);
+  });
+
+  withJq(
+    'the pods of a single node have their network as soon as its pod CIDRs are known',
+    async () => {
+      const script = await scriptOf(
+        sh => hurryNetwork(planOf().cluster, fakeWork(), sh),
+        ['/etc/cni/net.d', '/opt/cni/bin', '/sys/class/net/eth0']
+      );
+      fs.writeFileSync(path.join(runner.directory, 'mtu'), '1400\n');
+      const run = programs({
+        kubectl: [
+          `echo "$@" >>${runner.directory}/asked`,
+          `[ $(wc -l <${runner.directory}/asked) -lt 3 ] || echo fd00:10:244::/64 10.244.0.0/24`
+        ],
+        sleep: ['exit 0']
+      });
+      expect(run(script, {HOSTNAME: 'node-1'})).toMatchObject({status: 0, stderr: ''});
+      expect(read('asked').split('\n')[2]).toContain(' get node node-1 ');
+      expect(JSON.parse(read('00-dual-stack.conflist'))).toEqual({
+        cniVersion: '0.3.1',
+        name: 'kindnet',
+        plugins: [
+          {type: 'skip-dad'},
+          {
+            type: 'ptp',
+            ipMasq: false,
+            mtu: 1400,
+            ipam: {
+              type: 'host-local',
+              dataDir: '/run/cni-ipam-state',
+              routes: [{dst: '0.0.0.0/0'}, {dst: '::/0'}],
+              ranges: [[{subnet: 'fd00:10:244::/64'}], [{subnet: '10.244.0.0/24'}]]
+            }
+          },
+          {type: 'portmap', capabilities: {portMappings: true}}
+        ]
+      });
+    }
+  );
+
+  withJq('where the pod CIDRs do not come, kindnetd’s configuration is waited for', async () => {
+    const script = await scriptOf(
+      sh => hurryNetwork(planOf().cluster, fakeWork(), sh),
+      ['/etc/cni/net.d', '/opt/cni/bin']
+    );
+    fs.writeFileSync(path.join(runner.directory, '10-kindnet.conflist'), JSON.stringify(kindnet));
+    const run = programs({kubectl: ['exit 1'], sleep: ['exit 0']});
+    expect(run(script).status).toBe(0);
+    expect(JSON.parse(read('10-kindnet.conflist')).plugins[0]).toEqual({type: 'skip-dad'});
+    expect(fs.existsSync(path.join(runner.directory, '00-dual-stack.conflist'))).toBe(false);
   });
 
   test('without a network of kind’s it is left as it is', async () => {
@@ -200,7 +251,7 @@ describe('the scripts that run in a node', () => {
   });
 });
 
-const unpackUsual: typeof skipDetection = (cluster, work, sh) =>
+const unpackUsual: typeof hurryNetwork = (cluster, work, sh) =>
   unpackImages(cluster, 'overlayfs', work, sh);
 
 test('images are unpacked into what the node keeps them in', async () => {
@@ -209,7 +260,7 @@ test('images are unpacked into what the node keeps them in', async () => {
   expect(sh.calls.join()).toContain('images mount --snapshotter=native "$1"');
 });
 
-test.each([unpackUsual, skipDetection])(
+test.each([unpackUsual, hurryNetwork])(
   '%p is done in every node, and can be done without',
   async hurry => {
     const sh = fakeSh(([, , node]) =>
@@ -217,6 +268,6 @@ test.each([unpackUsual, skipDetection])(
     );
     await hurry({...planOf().cluster, nodes: ['a', 'b']}, fakeWork(), sh);
     expect(sh.calls.map(line => line.split(' ')[2])).toEqual(['a', 'b']);
-    expect(runner.log()).toMatch(/later|wait for IPv6.*: bash: jq: not found/);
+    expect(runner.log()).toMatch(/later|IPv6's.*: bash: jq: not found/);
   }
 );

@@ -54,9 +54,7 @@ const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager',
 // pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
 // pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
 // libcni writes what a plugin reads without spaces.
-const skipDad = [
-  'set -e; shopt -s failglob; cd /etc/cni/net.d',
-  "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+const plugin = [
   "cat >/opt/cni/bin/skip-dad <<'END'",
   '#!/bin/bash',
   "read -rd '' config",
@@ -66,19 +64,62 @@ const skipDad = [
   '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
   'echo "{$BASH_REMATCH}"',
   'END',
-  'chmod 755 /opt/cni/bin/skip-dad',
+  'chmod 755 /opt/cni/bin/skip-dad'
+];
+
+// kindnetd writes its configuration 10 s after it starts, and until then no pod has a network; what it will say is known
+// as soon as the node has its pod CIDRs (the template of kind 0.20 to 0.33, kindnetd's cni.go). containerd goes by the
+// first file of the directory, so kindnetd's own, which it writes all the same, changes nothing. Where there are
+// other nodes, their pods are reached by routes that kindnetd makes at that time: there it is waited for.
+const networkAtOnce = [
+  'at_once() {',
+  '  local cidrs turn',
+  '  for turn in {1..100}; do',
+  '    cidrs=$(kubectl --kubeconfig /etc/kubernetes/admin.conf get node "$HOSTNAME" --output \'jsonpath={.spec.podCIDRs[*]}\') || true',
+  '    [ -z "$cidrs" ] || break',
+  '    sleep 0.2',
+  '  done',
+  '  [ -n "$cidrs" ] &&',
+  '  jq --null-input --argjson mtu "$(cat /sys/class/net/eth0/mtu)" \'{',
+  '    cniVersion: "0.3.1", name: "kindnet",',
+  '    plugins: [',
+  '      {type: "skip-dad"},',
+  '      {type: "ptp", ipMasq: false, mtu: $mtu, ipam: {',
+  '        type: "host-local", dataDir: "/run/cni-ipam-state",',
+  '        routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}],',
+  '        ranges: [$ARGS.positional[] | [{subnet: .}]]',
+  '      }},',
+  '      {type: "portmap", capabilities: {portMappings: true}}',
+  "    ]}' --args $cidrs >00-dual-stack.new &&",
+  '  mv 00-dual-stack.new 00-dual-stack.conflist',
+  '}',
+  'if at_once; then exit; fi',
+  'rm -f 00-dual-stack.new'
+];
+
+const patchNetwork = [
+  "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
   'for file in *.conflist; do',
   '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
   '  mv "$file.new" "$file"',
   'done'
-].join('\n');
+];
+
+const network = (single: boolean): string =>
+  [
+    'set -e; shopt -s failglob; cd /etc/cni/net.d',
+    ...plugin,
+    ...(single ? networkAtOnce : []),
+    ...patchNetwork
+  ].join('\n');
 
 export const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
 
 const runsControlPlane = (node: string): boolean => /-control-plane\d*$/.test(node);
 
-const inNode = (node: string, script: string): string[] => [
-  ...['docker', 'exec', node, 'bash', '-c', script]
+/** By its name, its $0, a script is known to a recording that was made before it was worded anew. */
+const inNode = (node: string, name: string, script: string): string[] => [
+  ...['docker', 'exec', node, 'bash', '-c', script, name]
 ];
 
 /** Runs a command until it succeeds. Its standard output. */
@@ -94,22 +135,29 @@ export const untilSucceeds = (
   });
 
 /** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-const untilInNode = (node: string, script: string, what: string, work: Work, sh: Sh) =>
-  untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+const untilInNode = (
+  node: string,
+  name: string,
+  script: string,
+  what: string,
+  work: Work,
+  sh: Sh
+) => untilSucceeds(inNode(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
 
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
-  for (const node of nodes) await untilInNode(node, containerdUp, 'containerd', work, sh);
+  for (const node of nodes)
+    await untilInNode(node, 'containerd', containerdUp, 'containerd', work, sh);
 }
 
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
 export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<string> {
   const node = controlPlane(cluster);
-  await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
+  await untilInNode(node, 'kubeconfig', kubeconfigs, 'the kubeconfig', work, sh);
   const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
   const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
   await writeAnew(cluster.kubeconfig, kubeconfig, 0o600);
-  const version = await untilInNode(node, letIn, 'the API server', work, sh);
+  const version = await untilInNode(node, 'api', letIn, 'the API server', work, sh);
   return versionIn(version);
 }
 
@@ -126,7 +174,7 @@ function versionIn(answer: string): string {
 
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
 export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
-  await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+  await untilInNode(controlPlane(cluster), 'services', serve, "the API server's Service", work, sh);
 }
 
 /** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
@@ -138,6 +186,7 @@ export const unpackImages = (
 ): Promise<void> =>
   hurry(
     cluster,
+    'unpack',
     node =>
       unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter),
     "Kubernetes' images are unpacked later",
@@ -145,20 +194,28 @@ export const unpackImages = (
     sh
   );
 
-/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
-export const skipDetection = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
-  hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+/** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
+export const hurryNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  hurry(
+    cluster,
+    'pod-network',
+    () => network(cluster.nodes.length === 1),
+    "pods wait for kindnetd, and for IPv6's duplicate address detection",
+    work,
+    sh
+  );
 
 /** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
 async function hurry(
   {nodes}: Cluster,
+  name: string,
   script: (node: string) => string,
   otherwise: string,
   work: Work,
   sh: Sh
 ): Promise<void> {
   const outputs = await Promise.all(
-    nodes.map(node => sh(inNode(node, script(node)), {seconds: 120}))
+    nodes.map(node => sh(inNode(node, name, script(node)), {seconds: 120}))
   );
   const failed: Output | undefined = outputs.find(({code}) => code !== 0);
   if (failed)

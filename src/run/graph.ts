@@ -35,7 +35,7 @@ import {
   untilIstiod
 } from '../phases/mesh.ts';
 import {
-  skipDetection,
+  hurryNetwork,
   unpackImages,
   untilApi,
   untilContainerd,
@@ -155,7 +155,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     ...images(run, plan, 'operator', ['unpack'], []),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
-    {name: 'pod network', needs: ['api'], run: work => skipDetection(plan.cluster, work, sh)},
+    {name: 'pod network', needs: ['api'], run: work => hurryNetwork(plan.cluster, work, sh)},
     {name: 'kube-proxy', needs: ['api'], run: work => untilServices(plan.cluster, work, sh)},
     // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
     // or the API server's Service are there, it would crash, and be held back for 10 s
