@@ -4,7 +4,8 @@ import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {provideChart} from '../src/phases/chart.ts';
+import {parseAllDocuments} from 'yaml';
+import {provideChart, separated} from '../src/phases/chart.ts';
 import {readChart} from '../src/versions/chart.ts';
 import {chartIndex, charts, chartUrl, operatorVersion} from '../src/versions/pins.ts';
 import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
@@ -382,4 +383,13 @@ describe('a minor of the operator, by a mirror', () => {
 test.each(Object.entries(charts))('the digest of chart %s is whole', (version, digest) => {
   expect(version).toMatch(/^\d+\.\d+\.\d+$/);
   expect(digest).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test.each([
+  ['nothing', 'apiVersion: v1\nkind: A\napiVersion: v1\nkind: B\n'],
+  ['a separator', '---\napiVersion: v1\nkind: A\n---\napiVersion: v1\nkind: B\n'],
+  ['one here and there', 'apiVersion: v1\nkind: A\n\n---\napiVersion: v1\nkind: B\n']
+])('CRDs that Helm shows with %s between them are all there', (_, shown) => {
+  const kinds = parseAllDocuments(separated(shown)).map(document => document.get('kind'));
+  expect(kinds).toEqual(['A', 'B']);
 });

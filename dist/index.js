@@ -31521,6 +31521,7 @@ const foreign = (directory, what) => new _fault_js__WEBPACK_IMPORTED_MODULE_2__/
 __nccwpck_require__.d(__webpack_exports__, {
   Qd: () => (/* binding */ CommandError),
   sb: () => (/* binding */ must),
+  _N: () => (/* binding */ mustJson),
   sh: () => (/* binding */ sh)
 });
 
@@ -31606,6 +31607,17 @@ class Kept {
         return this.#bytes > mostOutput;
     }
     text = () => Buffer.concat(this.#chunks).toString();
+}
+/** What a command that must succeed writes as JSON. Throws CommandError. */
+async function mustJson(sh, command, options) {
+    const text = await must(sh, command, options);
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        const stderr = `what it wrote is no JSON: ${text.slice(0, 200)}`;
+        throw new CommandError(command, { code: 0, stdout: '', stderr, late: false });
+    }
 }
 /** The standard output of a command that must succeed. Throws CommandError. */
 async function must(sh, command, options) {
@@ -31713,6 +31725,8 @@ const deepest = 200;
 // without a word on standard error, which the runner reads for commands too; keys are compared by us, for
 // the library compares each with each
 const options = { logLevel: 'error', uniqueKeys: false };
+// who merges mappings takes one with such a key for something else, and loses what is beside it
+const reserved = ['__proto__', 'constructor', 'prototype'];
 /** The value of a YAML document. Throws YamlError. */
 const readYaml = (text) => reading(text, () => {
     const document = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseDocument */ .Tp)(text, options);
@@ -31750,8 +31764,10 @@ function refuse(document) {
     }
     let aliases = 0;
     (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .visit */ .YR)(document, {
-        Alias: () => {
+        Alias: (_, alias) => {
             aliases++;
+            if (alias.resolve(document) === undefined)
+                throw new YamlError('an alias leads nowhere');
             if (aliases > mostAliases)
                 throw new YamlError(`it has more than ${mostAliases} aliases`);
         },
@@ -31759,6 +31775,8 @@ function refuse(document) {
         Map: (_, map, path) => {
             tooDeep(path);
             const keys = map.items.map(({ key }) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isScalar */ .jn)(key) ? `${typeof key.value} ${key.value}` : key);
+            if (map.items.some(({ key }) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isScalar */ .jn)(key) && reserved.includes(`${key.value}`)))
+                throw new YamlError('a mapping has a key that is called as what every object has');
             if (new Set(keys).size < keys.length)
                 throw new YamlError('a mapping has a key twice');
         }
@@ -31797,7 +31815,8 @@ function tooDeep(path) {
 
 
 
-const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, 'at most 48 lower-case letters, digits, dots and dashes');
+const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // with that end it would be a directory of ours
+'at most 48 lower-case letters, digits, dots and dashes, and not `.private` at the end');
 /** A name that no other run on this Docker host has. */
 const nameOfItsOwn = () => `istio-ds-${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomBytes)(4).toString('hex')}`;
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
@@ -31945,6 +31964,7 @@ function shown(name, value) {
 /* harmony export */   uf: () => (/* binding */ isPath),
 /* harmony export */   ve: () => (/* binding */ inWorkspace),
 /* harmony export */   wC: () => (/* binding */ matching),
+/* harmony export */   wu: () => (/* binding */ isImage),
 /* harmony export */   yL: () => (/* binding */ oneOf),
 /* harmony export */   yR: () => (/* binding */ readText),
 /* harmony export */   zM: () => (/* binding */ boolean),
@@ -31987,10 +32007,12 @@ function matching(shape, what) {
 function boolean(value) {
     return oneOf('true', 'false')(value) === 'true';
 }
+/** Whether it has the form of a reference, [HOST[:PORT]/]NAME[:TAG][@DIGEST]. */
+const isImage = (value) => /^[a-z0-9][A-Za-z0-9._:/-]{0,300}(@sha256:[0-9a-f]{64})?$/.test(value);
 function image(value) {
-    // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
-    const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
-    return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
+    if (!isImage(value))
+        throw accepts('an image reference such as `quay.io/org/name:tag`');
+    return value;
 }
 function families(value) {
     return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
@@ -32921,8 +32943,15 @@ const networkCommand = () => ['docker', 'network', 'inspect', networkName()];
 const ip6tablesModules = 'ip6_tables ip6table_nat ip6table_filter ip6table_mangle';
 /** The subnets in what `networkCommand` says. */
 function subnetsOf(text) {
-    const networks = JSON.parse(text);
-    return networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).map(({ Subnet }) => Subnet);
+    let networks;
+    try {
+        networks = JSON.parse(text);
+    }
+    catch {
+        return [];
+    }
+    const configs = (Array.isArray(networks) ? networks : []).flatMap(network => network?.IPAM?.Config ?? []);
+    return configs.map(config => `${config?.Subnet}`);
 }
 /** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
 function kindConfig([first], more, image) {
@@ -33260,7 +33289,7 @@ async function operatorOf(inputs, sh) {
     return { operator: chart.version, installable: chart.offers.map(({ version }) => version) };
 }
 async function chartOf(inputs, sh) {
-    const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
+    const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack.matrix.private');
     await (0,own/* makePrivate */.ux)(directory);
     const start = performance.now();
     const clock = () => (performance.now() - start) / 1000;
@@ -33731,9 +33760,9 @@ const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInp
 async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
     if (!needsCgroup2)
         return;
-    const said = await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['docker', 'info', '--format', '{{json .}}'], { seconds: 20 });
-    const { CgroupVersion: version } = JSON.parse(said);
-    if (version !== '1')
+    const command = ['docker', 'info', '--format', '{{json .}}'];
+    const info = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
+    if (info?.CgroupVersion !== '1')
         return;
     throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
 }
@@ -33821,17 +33850,19 @@ async function uncordon(cluster, sh) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $5: () => (/* binding */ hurryNetwork),
 /* harmony export */   Fg: () => (/* binding */ unpackImages),
-/* harmony export */   J2: () => (/* binding */ skipDetection),
 /* harmony export */   P4: () => (/* binding */ untilServices),
 /* harmony export */   Vq: () => (/* binding */ untilApi),
 /* harmony export */   eZ: () => (/* binding */ untilSucceeds),
 /* harmony export */   mM: () => (/* binding */ controlPlane),
 /* harmony export */   mt: () => (/* binding */ untilContainerd)
 /* harmony export */ });
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5105);
-/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6184);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5105);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6184);
+
 
 
 
@@ -33874,9 +33905,7 @@ const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager',
 // pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
 // pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
 // libcni writes what a plugin reads without spaces.
-const skipDad = [
-    'set -e; shopt -s failglob; cd /etc/cni/net.d',
-    "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+const plugin = [
     "cat >/opt/cni/bin/skip-dad <<'END'",
     '#!/bin/bash',
     "read -rd '' config",
@@ -33886,53 +33915,103 @@ const skipDad = [
     '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
     'echo "{$BASH_REMATCH}"',
     'END',
-    'chmod 755 /opt/cni/bin/skip-dad',
+    'chmod 755 /opt/cni/bin/skip-dad'
+];
+// kindnetd writes its configuration 10 s after it starts, and until then no pod has a network; what it will say is known
+// as soon as the node has its pod CIDRs (the template of kind 0.20 to 0.33, kindnetd's cni.go). containerd goes by the
+// first file of the directory, so kindnetd's own, which it writes all the same, changes nothing. Where there are
+// other nodes, their pods are reached by routes that kindnetd makes at that time: there it is waited for.
+const networkAtOnce = [
+    'at_once() {',
+    '  local cidrs turn',
+    '  for turn in {1..100}; do',
+    '    cidrs=$(kubectl --kubeconfig /etc/kubernetes/admin.conf get node "$HOSTNAME" --output \'jsonpath={.spec.podCIDRs[*]}\') || true',
+    '    [ -z "$cidrs" ] || break',
+    '    sleep 0.2',
+    '  done',
+    '  [ -n "$cidrs" ] &&',
+    '  jq --null-input --argjson mtu "$(cat /sys/class/net/eth0/mtu)" \'{',
+    '    cniVersion: "0.3.1", name: "kindnet",',
+    '    plugins: [',
+    '      {type: "skip-dad"},',
+    '      {type: "ptp", ipMasq: false, mtu: $mtu, ipam: {',
+    '        type: "host-local", dataDir: "/run/cni-ipam-state",',
+    '        routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}],',
+    '        ranges: [$ARGS.positional[] | [{subnet: .}]]',
+    '      }},',
+    '      {type: "portmap", capabilities: {portMappings: true}}',
+    "    ]}' --args $cidrs >00-dual-stack.new &&",
+    '  mv 00-dual-stack.new 00-dual-stack.conflist',
+    '}',
+    'if at_once; then exit; fi',
+    'rm -f 00-dual-stack.new'
+];
+const patchNetwork = [
+    "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
     'for file in *.conflist; do',
     '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
     '  mv "$file.new" "$file"',
     'done'
+];
+const network = (single) => [
+    'set -e; shopt -s failglob; cd /etc/cni/net.d',
+    ...plugin,
+    ...(single ? networkAtOnce : []),
+    ...patchNetwork
 ].join('\n');
 const controlPlane = ({ name }) => `${name}-control-plane`;
 const runsControlPlane = (node) => /-control-plane\d*$/.test(node);
-const inNode = (node, script) => [
-    ...['docker', 'exec', node, 'bash', '-c', script]
+/** By its name, its $0, a script is known to a recording that was made before it was worded anew. */
+const inNode = (node, name, script) => [
+    ...['docker', 'exec', node, 'bash', '-c', script, name]
 ];
 /** Runs a command until it succeeds. Its standard output. */
-const untilSucceeds = (command, what, work, sh) => (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_2__/* .until */ .T)(work, async () => {
+const untilSucceeds = (command, what, work, sh) => (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_3__/* .until */ .T)(work, async () => {
     const { code, stdout } = await sh(command, { seconds: 20 });
     return code === 0 ? { is: 'done', value: stdout } : { is: 'waiting', for: what };
 });
 /** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-const untilInNode = (node, script, what, work, sh) => untilSucceeds(inNode(node, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+const untilInNode = (node, name, script, what, work, sh) => untilSucceeds(inNode(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
 async function untilContainerd({ nodes }, work, sh) {
     for (const node of nodes)
-        await untilInNode(node, containerdUp, 'containerd', work, sh);
+        await untilInNode(node, 'containerd', containerdUp, 'containerd', work, sh);
 }
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
 async function untilApi(cluster, work, sh) {
     const node = controlPlane(cluster);
-    await untilInNode(node, kubeconfigs, 'the kubeconfig', work, sh);
+    await untilInNode(node, 'kubeconfig', kubeconfigs, 'the kubeconfig', work, sh);
     const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
     const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
-    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_1__/* .writeAnew */ .Zd)(cluster.kubeconfig, kubeconfig, 0o600);
-    const version = await untilInNode(node, letIn, 'the API server', work, sh);
-    return JSON.parse(version).gitVersion;
+    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_2__/* .writeAnew */ .Zd)(cluster.kubeconfig, kubeconfig, 0o600);
+    const version = await untilInNode(node, 'api', letIn, 'the API server', work, sh);
+    return versionIn(version);
+}
+/** The version in the answer of an API server, which goes into names, outputs and commands. */
+function versionIn(answer) {
+    const [, version] = /"gitVersion": ?"(v\d+\.\d+\.\d+[\w.+-]{0,100})"/.exec(answer) ?? [];
+    if (version !== undefined)
+        return version;
+    throw new _base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .Fault */ .vC(`the API server tells no version: ${answer.slice(0, 200)}`, {
+        class: 'infrastructure',
+        layer: 'node',
+        hint: 'See `node-image`: is it a node image of kind?'
+    });
 }
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
 async function untilServices(cluster, work, sh) {
-    await untilInNode(controlPlane(cluster), serve, "the API server's Service", work, sh);
+    await untilInNode(controlPlane(cluster), 'services', serve, "the API server's Service", work, sh);
 }
 /** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
-const unpackImages = (cluster, snapshotter, work, sh) => hurry(cluster, node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter), "Kubernetes' images are unpacked later", work, sh);
-/** Spares the pods IPv6's duplicate address detection, once the nodes have a network for them. */
-const skipDetection = (cluster, work, sh) => hurry(cluster, () => skipDad, "pods wait for IPv6's duplicate address detection", work, sh);
+const unpackImages = (cluster, snapshotter, work, sh) => hurry(cluster, 'unpack', node => unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter), "Kubernetes' images are unpacked later", work, sh);
+/** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
+const hurryNetwork = (cluster, work, sh) => hurry(cluster, 'pod-network', () => network(cluster.nodes.length === 1), "pods wait for kindnetd, and for IPv6's duplicate address detection", work, sh);
 /** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
-async function hurry({ nodes }, script, otherwise, work, sh) {
-    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, script(node)), { seconds: 120 })));
+async function hurry({ nodes }, name, script, otherwise, work, sh) {
+    const outputs = await Promise.all(nodes.map(node => sh(inNode(node, name, script(node)), { seconds: 120 })));
     const failed = outputs.find(({ code }) => code !== 0);
     if (failed)
-        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
 }
 
 
@@ -39648,16 +39727,20 @@ var log = __nccwpck_require__(3179);
 var own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results = __nccwpck_require__(9820);
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
 var base_sh = __nccwpck_require__(6402);
 ;// CONCATENATED MODULE: ./src/base/kube.ts
 
 
+
 /** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
 async function get(sh, kinds, ...scope) {
-    const text = await (0,base_sh/* must */.sb)(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], { seconds: 20 });
-    const found = JSON.parse(text);
-    return found.items ?? [found];
+    const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
+    const found = (await (0,base_sh/* mustJson */._N)(sh, command, { seconds: 20 }));
+    const objects = Array.isArray(found?.items) ? found.items : [found];
+    return objects.filter(object => typeof object?.metadata?.name === 'string');
 }
 /** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
 const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
@@ -39666,8 +39749,8 @@ const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind ==
 const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
 const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
 const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
-/** The first address of a family. */
-const ofFamily = (addresses, wanted) => addresses.find(address => family(address) === wanted);
+/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
+const ofFamily = (addresses, wanted) => addresses.find(address => (0,external_node_net_.isIP)(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6));
 const addressFamily = family;
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
@@ -39975,7 +40058,8 @@ function parsePeer(text) {
             .slice(12)
             .map(byte => Number.parseInt(byte, 16))
             .join('.');
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
+    const url = `http://[${groups.join(':')}]`;
+    return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // shortened as everybody writes it
 }
 /** Answers as the attempts of a check. */
 const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
@@ -40995,7 +41079,7 @@ const proxy = {
     }
 };
 async function dump({ sh }, namespace, app, query) {
-    return JSON.parse(await (0,base_sh/* must */.sb)(sh, envoy(namespace, app, query), { seconds: 20 }));
+    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
 }
 const written = ({ socket_address: socket }) => socket === undefined
     ? ''
@@ -41737,6 +41821,8 @@ function refuseUnused(inputs) {
 
 
 
+
+
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
 function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
     const offer = (0,istio/* chooseIstio */._g)(inputs['istio-version'], chart);
@@ -41750,6 +41836,12 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
     const withoutValues = { ...mesh, values: null };
     const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
     const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
+    const images = {
+        operator: unique([operatorImage ?? '']),
+        istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+        samples: unique([offer?.proxy ?? '', ...manifests.images])
+    };
+    refuseOddImages(Object.values(images).flat());
     const name = inputs['cluster-name'];
     const common = {
         'namespaces.yaml': join([
@@ -41785,11 +41877,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
         },
         operatorImageAsked: inputs['operator-image'],
         istio: { asked: mesh.version, expected: offer?.version ?? null, cni },
-        images: {
-            operator: unique([operatorImage ?? '']),
-            istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-            samples: unique([offer?.proxy ?? '', ...manifests.images])
-        },
+        images,
         files: {
             'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config),
             ...common,
@@ -41842,6 +41930,13 @@ function ownNamespaces(own) {
     return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
 }
 const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
+/** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
+function refuseOddImages(images) {
+    const odd = images.find(name => !(0,readers/* isImage */.wu)(name));
+    if (odd === undefined)
+        return;
+    throw (0,base_fault/* badInput */.AN)(`operator-chart, operator-values or samples: found the image ${(0,readers/* quoted */.TL)(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``);
+}
 const unique = (images) => [...new Set(images.filter(name => name !== ''))];
 const join = (documents) => documents.join('---\n');
 
@@ -41949,9 +42044,9 @@ function outputs(results, plan, directory) {
         'cluster-name': cluster?.name ?? '',
         kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
         context: cluster?.context ?? '',
-        'kubernetes-version': versions.kubernetes?.found ?? '',
-        'operator-version': versions.operator?.found ?? '',
-        'istio-version': versions.istio?.found ?? '',
+        'kubernetes-version': named(versions.kubernetes),
+        'operator-version': named(versions.operator),
+        'istio-version': named(versions.istio),
         'results-dir': directory,
         results: file(files/* files */.a.results),
         junit: file(files/* files */.a.junit),
@@ -41959,6 +42054,8 @@ function outputs(results, plan, directory) {
         seconds: seconds.toFixed(1)
     };
 }
+/** A version where it is nothing else: an output is often put into a script as it is. */
+const named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';
 
 // EXTERNAL MODULE: ./node_modules/shlex/shlex.js
 var shlex = __nccwpck_require__(5637);
@@ -42896,7 +42993,7 @@ function gridBlock({ rows }, first) {
     ].filter(block => block.lines.length > 0);
 }
 function summary_gridRow({ title, target, cells }) {
-    const name = target === '' ? `**${title}**` : `${title} ${(0,markdown/* code */.aY)(target)}`;
+    const name = target === '' ? `**${(0,markdown/* text */.Qq)(title)}**` : `${(0,markdown/* text */.Qq)(title)} ${(0,markdown/* code */.aY)(target)}`;
     return (0,markdown/* row */.nM)(name, ...columns.map(({ column }) => summary_gridCell(cells[column])));
 }
 function summary_gridCell(shown) {
@@ -43610,7 +43707,7 @@ function graph_phases(run, plan) {
         ...graph_images(run, plan, 'operator', ['unpack'], []),
         { name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml') },
         { name: 'crds', needs: ['api'], run: () => createCrds(plan, sh) },
-        { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* skipDetection */.J2)(plan.cluster, work, sh) },
+        { name: 'pod network', needs: ['api'], run: work => (0,phases_node/* hurryNetwork */.$5)(plan.cluster, work, sh) },
         { name: 'kube-proxy', needs: ['api'], run: work => (0,phases_node/* untilServices */.P4)(plan.cluster, work, sh) },
         // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
         // or the API server's Service are there, it would crash, and be held back for 10 s
@@ -44157,7 +44254,7 @@ const digests = {
 const kubernetesVersions = Object.keys(digests).sort(semver__WEBPACK_IMPORTED_MODULE_0__.rcompare);
 const nodeImageOf = (kubernetes) => `kindest/node:v${kubernetes}@sha256:${digests[kubernetes]}`;
 /** The Kubernetes version that an image's tag tells; null where it tells none. */
-const kubernetesIn = (image) => /:v?(\d+\.\d+\.\d+)/.exec(image ?? '')?.[1] ?? null;
+const kubernetesIn = (image) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(/:v?(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(image ?? '')?.[1]);
 /** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
 function supports(istio, kubernetes) {
     const range = ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)];

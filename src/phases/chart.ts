@@ -26,9 +26,10 @@ export async function provideChart(
 ): Promise<Chart> {
   const {file, url} = await locate(inputs, directory, work, sh);
   try {
-    const [about = '', values = '', crds = ''] = await Promise.all(
+    const [about = '', values = '', shown = ''] = await Promise.all(
       ['chart', 'values', 'crds'].map(what => must(sh, ['helm', 'show', what, file], {seconds: 60}))
     );
+    const crds = separated(shown);
     const chart = readChart(about, values, crds, url === null ? versionsBeside(file) : '');
     return {path: file, url, crds: await keepCrds(crds, directory), ...chart};
   } catch (error) {
@@ -64,6 +65,10 @@ async function keepCrds(crds: string, directory: string): Promise<string> {
   await writeAnew(path.join(own, 'crds.yaml'), crds, 0o600);
   return own;
 }
+
+/** Helm 3 writes a chart's CRD files one after the other, with nothing between them: 20 CRDs read as 6 documents. */
+export const separated = (crds: string): string =>
+  crds.replace(/^(?:---\n)?(?=apiVersion:)/gm, '---\n');
 
 async function locate(inputs: ChartInputs, directory: string, work: Work, sh: Sh) {
   const given = inputs['operator-chart'];
