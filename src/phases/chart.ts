@@ -68,7 +68,7 @@ async function keepCrds(crds: string, directory: string): Promise<string> {
 
 /** Helm 3 writes a chart's CRD files one after the other, with nothing between them: 20 CRDs read as 6 documents. */
 export const separated = (crds: string): string =>
-  crds.replace(/^(?:---\n)?(?=apiVersion:)/gm, '---\n');
+  crds.replace(/^(?:---\n)?apiVersion:/gm, '---\napiVersion:');
 
 async function locate(inputs: ChartInputs, directory: string, work: Work, sh: Sh) {
   const given = inputs['operator-chart'];
