@@ -1,13 +1,17 @@
+import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
-import {createServer, type Server} from 'node:http';
+import {createServer, type Server, type ServerResponse} from 'node:http';
+import {createServer as createSecureServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
+import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {
   download,
   downloadText,
   downloadVerified,
   mirrored,
+  mirrorWords,
   parseChecksum
 } from '../src/base/download.ts';
 import {eachOnRunner} from './fake.ts';
@@ -22,17 +26,55 @@ const refused = {
 let server: Server;
 let base: string;
 let asked: string[];
+/** What is served under a path: a turn's answer, and of several the last one stands. */
+let answers: Record<string, Answer[]>;
+type Answer = (response: ServerResponse) => void;
+
+const whole: Answer = response => void response.end('the file\n');
+const status =
+  (code: number): Answer =>
+  response =>
+    void response.writeHead(code).end('no');
+const truncated: Answer = response => {
+  response.writeHead(200, {'content-length': '1000'});
+  response.write('the fi');
+  setTimeout(() => response.destroy(), 20);
+};
+const reset: Answer = response => void response.socket?.resetAndDestroy();
+const hanging: Answer = () => {};
+const stalled: Answer = response => void response.write('the fi');
+const slow: Answer = response => {
+  const timer = setInterval(() => response.write('x'), 20);
+  response.on('close', () => clearInterval(timer));
+};
+const endless: Answer = response => {
+  const more = () => {
+    while (!response.destroyed && response.write('x'.repeat(10_000)));
+  };
+  response.on('drain', more);
+  more();
+};
+const to =
+  (location: string): Answer =>
+  response =>
+    void response.writeHead(302, {location}).end();
+
 beforeEach(async () => {
   asked = [];
+  answers = {'/file': [whole], '/missing': [status(404)]};
   server = createServer(({url = ''}, response) => {
+    const turn = asked.filter(one => one === url).length;
     asked.push(url);
-    if (url === '/missing') response.writeHead(404);
-    response.end('the file\n');
+    const known = answers[url] ?? [status(404)];
+    known[Math.min(turn, known.length - 1)]?.(response);
   });
   await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening));
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
-afterEach(() => new Promise(closed => server.close(closed)));
+afterEach(() => {
+  server.closeAllConnections();
+  return new Promise(closed => server.close(closed));
+});
 
 /** What is left under RUNNER_TEMP beside the runner's own files. */
 const left = () => fs.readdirSync(runner.directory).filter(name => !/^[A-Z_]+$/.test(name));
@@ -54,6 +96,50 @@ describe('mirrored', () => {
 });
 
 describe('download', () => {
+  test('https is never left for http', async () => {
+    const key = path.join(runner.directory, 'key.pem');
+    const certificate = path.join(runner.directory, 'cert.pem');
+    const {status} = spawnSync('openssl', [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        '1'
+      ],
+      ...[
+        '-subj',
+        '/CN=localhost',
+        '-addext',
+        'subjectAltName=IP:127.0.0.1',
+        '-keyout',
+        key,
+        '-out',
+        certificate
+      ]
+    ]);
+    if (status !== 0) return; // no openssl here
+    const secure = createSecureServer(
+      {key: fs.readFileSync(key), cert: fs.readFileSync(certificate)},
+      (_, response) => {
+        response.writeHead(302, {location: `${base}/file`}).end();
+      }
+    );
+    await new Promise<void>(listening => secure.listen(0, '127.0.0.1', listening));
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+    const url = `https://127.0.0.1:${(secure.address() as AddressInfo).port}/x`;
+    await expect(download(url, {pauses: []})).rejects.toThrow(
+      /redirected from https:\/\/ to http:\/\//
+    );
+    secure.closeAllConnections();
+    await new Promise(closed => secure.close(closed));
+    expect(asked).toEqual([]);
+  });
+
   test('fetches a file into RUNNER_TEMP', async () => {
     const file = await download(`${base}/file`);
     expect(file.startsWith(runner.directory)).toBe(true);
@@ -73,6 +159,93 @@ describe('download', () => {
   test('reads a text, and leaves nothing behind', async () => {
     expect(await downloadText(`${base}/file`)).toBe('the file\n');
     expect(left()).toEqual([]);
+  });
+});
+
+describe('a download that goes wrong', () => {
+  const limits = {seconds: 0.5, most: 10_000, pauses: [0.01, 0.02]};
+
+  test.each([
+    ['is cut off', truncated],
+    ['is reset', reset],
+    ['is too much for the server', status(429)],
+    ['breaks the server', status(500)],
+    ['is for later', status(503)],
+    ['hangs', hanging],
+    ['stalls', stalled]
+  ])('and %s comes by another try', async (_, answer) => {
+    answers['/file'] = [answer, whole];
+    const file = await download(`${base}/file`, limits);
+    expect(fs.readFileSync(file, 'utf8')).toBe('the file\n');
+    expect(asked).toEqual(['/file', '/file']);
+    expect(left()).toEqual([path.basename(file)]);
+  });
+
+  test.each([
+    ['cut off', truncated, 3, /aborted|ended after 6 of 1000 bytes|Premature|reset/i],
+    ['reset', reset, 3, /hang up|ECONNRESET/],
+    ['500', status(500), 3, /Unexpected HTTP response: 500/],
+    ['429', status(429), 3, /Unexpected HTTP response: 429/],
+    ['hanging', hanging, 3, /longer than 0.5 s|timeout/],
+    ['stalled', stalled, 3, /longer than 0.5 s|timeout|aborted/],
+    ['slow', slow, 3, /longer than 0.5 s/],
+    ['endless', endless, 1, /more than 10000 bytes/],
+    ['404', status(404), 1, /Unexpected HTTP response: 404/],
+    ['403', status(403), 1, /Unexpected HTTP response: 403/],
+    ['redirected for ever', to('/bad'), 1, /redirected again and again/],
+    ['redirected to a file', to('file:///etc/passwd'), 1, /redirected from http:\/\/ to file:/],
+    ['redirected to nothing', to('http://'), 1, /redirected to what is no URL/]
+  ])(
+    '%s ends soon, after as many tries as can help, names the URL, and leaves nothing',
+    async (_, answer, tries, message) => {
+      answers['/bad'] = [answer];
+      const start = performance.now();
+      const error = await download(`${base}/bad`, limits).catch(error => error);
+      expect(error).toMatchObject(refused);
+      expect(error.message).toMatch(message);
+      expect(error.message.startsWith(`${base}/bad could not be downloaded: `)).toBe(true);
+      expect(asked.filter(url => url === '/bad').length).toBeGreaterThanOrEqual(tries);
+      expect(asked.length).toBeLessThanOrEqual(5);
+      expect(performance.now() - start).toBeLessThan(10_000);
+      expect(left()).toEqual([]);
+    },
+    20_000
+  );
+
+  test('a size that is told beforehand is not waited for', async () => {
+    answers['/big'] = [
+      response => void response.writeHead(200, {'content-length': '20000'}).write('x')
+    ];
+    await expect(download(`${base}/big`, limits)).rejects.toThrow(/20000 bytes, more than 10000/);
+    expect(asked).toEqual(['/big']);
+  });
+
+  test('a redirect is followed', async () => {
+    answers['/away'] = [to('/file')];
+    expect(fs.readFileSync(await download(`${base}/away`, limits), 'utf8')).toBe('the file\n');
+  });
+
+  test('what may be secret in a URL is not told', async () => {
+    const url = `${base.replace('://', '://me:hunter2@')}/missing?token=hunter2`;
+    const error = await download(url, limits).catch(error => error);
+    expect(JSON.stringify([error.message, error.because])).not.toContain('hunter2');
+  });
+
+  test('nothing is written raw to the log', async () => {
+    answers['/bad'] = [reset];
+    await download(`${base}/bad`, limits).catch(() => {});
+    expect(runner.log()).toBe('');
+  });
+
+  test('a mirror by plain http, and one that is believed its own checksums, is told', () => {
+    expect(mirrorWords(null)).toBeNull();
+    expect(mirrorWords('https://mirror.example')).toBeNull();
+    expect(mirrorWords('http://mirror.example')).toMatch(
+      /^http:\/\/mirror.example\/ is asked by plain http/
+    );
+    expect(mirrorWords('https://mirror.example#own-checksums')).toMatch(
+      /believed its own checksums/
+    );
   });
 });
 

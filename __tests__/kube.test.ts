@@ -23,10 +23,11 @@ const troubled = (reason: string, message?: string, restarts = 2): Pod =>
   });
 
 describe('get', () => {
+  const [one, two] = ['a', 'b'].map(name => ({metadata: {name}}));
   test.each([
-    ['a list', '{"kind": "List", "items": [{"a": 1}, {"a": 2}]}', [{a: 1}, {a: 2}]],
-    ['an empty list', '{"kind": "List", "items": []}', []],
-    ['one object', '{"kind": "Istio", "a": 1}', [{kind: 'Istio', a: 1}]]
+    ['a list', JSON.stringify({items: [one, two]}), [one, two]],
+    ['one object', JSON.stringify(one), [one]],
+    ['what is no object as none', JSON.stringify({items: [null, 5, one, {metadata: 5}]}), [one]]
   ])('reads %s', async (_, text, expected) => {
     expect(await get(fakeSh({'kubectl get pods -A -o json': text}), 'pods', '-A')).toEqual(
       expected

@@ -89,3 +89,17 @@ describe('outputs', () => {
     expect(runner.written('OUTPUT')).toEqual(set);
   });
 });
+
+test.each(['1.30.3$(id)', 'v1.30.3"; id', 'v1.30.3\n::error::x', '`id`'])(
+  'a version that is more than one goes into no output: %j',
+  found => {
+    const results = passed();
+    for (const name of ['kubernetes', 'operator', 'istio'])
+      results.versions[name] = {asked: null, found};
+    expect(outputs(results, null, '')).toMatchObject({
+      'kubernetes-version': '',
+      'operator-version': '',
+      'istio-version': ''
+    });
+  }
+);

@@ -278,3 +278,18 @@ describe('makePlan', () => {
     expect(plan).toThrow(message);
   });
 });
+
+test.each([
+  ['of the chart', {}, {image: '--help'}],
+  ['of operator-values', {'operator-values': 'image: "--privileged"'}, {}],
+  ['with a NUL', {'operator-values': 'image: "a\\0b"'}, {}],
+  ['of an Istio version', {}, {offers: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: ''}]}]
+])('an image %s that Docker would take for a flag is refused', (_, given, more) => {
+  expect(() => planOf(given, more)).toThrow(/found the image .*; accepted is a reference/);
+});
+
+test('a node image whose tag is no version is no bug', () => {
+  expect(planOf({'node-image': 'kindest/node:v1.34.04'}).cluster.image).toBe(
+    'kindest/node:v1.34.04'
+  );
+});

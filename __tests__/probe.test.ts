@@ -181,3 +181,8 @@ test('the command to see it by hand holds standard input open', () => {
     "kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo echo/ipv6/name; sleep 1) | timeout 3 nc fd00:10:96::8 9000'"
   );
 });
+
+test.each(['zzzzzzzz:0', 'a', ':', 'xyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxy:1'])(
+  'what is no peer is text, and no bug: %s',
+  text => expect(typeof parsePeer(text)).toBe('string')
+);

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {bounded, CommandError, canEndWithUs, must, sh} from '../src/base/sh.ts';
+import {bounded, CommandError, canEndWithUs, must, mustJson, sh} from '../src/base/sh.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
 eachOnRunner();
@@ -170,5 +170,20 @@ describe('must', () => {
     const error = await must(sh, ['x']).catch((error: Error) => error.message);
     expect(error).toMatch(/a{1000}end$/);
     expect(error.length).toBeLessThan(2100);
+  });
+});
+
+describe('mustJson', () => {
+  test('gives what it says', async () => {
+    expect(await mustJson(fakeSh({'docker info': '{"a": 1}'}), ['docker', 'info'])).toEqual({a: 1});
+  });
+
+  test.each(['', '<html>Sign in</html>', '{"a": 1'])('%j is none', async text => {
+    await expect(mustJson(fakeSh({'docker info': text}), ['docker', 'info'])).rejects.toMatchObject(
+      {
+        name: 'CommandError',
+        message: expect.stringContaining(`is no JSON: ${text}`.trim())
+      }
+    );
   });
 });

@@ -34,7 +34,7 @@ describe('readYaml', () => {
     ['text', 'text'],
     ['a: &x {b: 1}\nc: *x', {a: {b: 1}, c: {b: 1}}],
     ['1: a\n"1x": b', {1: 'a', '1x': 'b'}],
-    ['constructor: 1', {constructor: 1}]
+    ['toString: 1', {toString: 1}]
   ])('%j', (text, value) => expect(readYaml(text)).toEqual(value));
 
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh']
@@ -42,7 +42,7 @@ describe('readYaml', () => {
     .join('\n')}`;
   test.each([
     ['an unfinished text', 'hunter2: [', /at line 1, column/],
-    ['an alias to nothing', 'a: *hunter2', /aliases/],
+    ['an alias to nothing', 'a: *hunter2', /alias leads nowhere/],
     ['a key twice', 'hunter2: 1\nb: 2\nhunter2: 3', /a key twice/],
     ['a tag that is none', '!<hunter2 x', /at line/],
     ['a bomb of aliases', bomb, /aliases/],
@@ -77,14 +77,21 @@ describe('readYaml', () => {
     30_000
   );
 
+  test('nor is a document with such an alias read to be written again', () => {
+    expect(() => readDocuments('a: 1\n---\n<<: *b')).toThrow(YamlError);
+  });
+
   test('a long and honest text is read in time', () => {
     const text = Array.from({length: 20_000}, (_, at) => `key${at}: value`).join('\n');
     expect(Object.keys(readYaml(text) as object)).toHaveLength(20_000);
   });
 
-  test('no prototype is touched', () => {
-    const value = readYaml('__proto__: {polluted: 1}\nconstructor: {prototype: {polluted: 1}}');
-    expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+  test.each([
+    '__proto__: {polluted: 1}',
+    'a: {constructor: {prototype: {polluted: 1}}}',
+    '[{prototype: 1}]'
+  ])('no prototype is touched, nor what is merged lost: %s', text => {
+    expect(() => readYaml(text)).toThrow(/what every object has/);
     expect(({} as {polluted?: number}).polluted).toBeUndefined();
   });
 });

@@ -51,7 +51,7 @@ async function operatorOf(inputs: MatrixInputs, sh: Sh) {
 }
 
 async function chartOf(inputs: MatrixInputs, sh: Sh) {
-  const directory = path.join(process.env.RUNNER_TEMP || '.', 'dual-stack-matrix.private');
+  const directory = path.join(process.env.RUNNER_TEMP || '.', 'dual-stack.matrix.private');
   await makePrivate(directory);
   const start = performance.now();
   const clock = () => (performance.now() - start) / 1000;

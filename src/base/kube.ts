@@ -1,6 +1,7 @@
+import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
 import {Fault} from './fault.ts';
-import {must, type Sh} from './sh.ts';
+import {mustJson, type Sh} from './sh.ts';
 import type {Look} from './wait.ts';
 
 /** The fields of Kubernetes' objects that we look at. */
@@ -88,9 +89,10 @@ export type Thing = Pod | Deployment | Service | EndpointSlice | Node;
 
 /** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
 export async function get<T>(sh: Sh, kinds: string, ...scope: string[]): Promise<T[]> {
-  const text = await must(sh, ['kubectl', 'get', kinds, ...scope, '-o', 'json'], {seconds: 20});
-  const found = JSON.parse(text) as {items?: T[]};
-  return found.items ?? [found as T];
+  const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
+  const found = (await mustJson(sh, command, {seconds: 20})) as {items?: unknown} | null;
+  const objects = Array.isArray(found?.items) ? found.items : [found];
+  return objects.filter(object => typeof object?.metadata?.name === 'string');
 }
 
 /** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
@@ -116,9 +118,11 @@ export const isReady = (pod: Pod): boolean =>
 
 const family = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
 
-/** The first address of a family. */
+/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
 export const ofFamily = (addresses: string[], wanted: 'ipv4' | 'ipv6'): string | undefined =>
-  addresses.find(address => family(address) === wanted);
+  addresses.find(
+    address => isIP(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6)
+  );
 
 export const addressFamily = family;
 

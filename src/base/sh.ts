@@ -114,6 +114,17 @@ class Kept {
   text = (): string => Buffer.concat(this.#chunks).toString();
 }
 
+/** What a command that must succeed writes as JSON. Throws CommandError. */
+export async function mustJson(sh: Sh, command: string[], options?: Options): Promise<unknown> {
+  const text = await must(sh, command, options);
+  try {
+    return JSON.parse(text);
+  } catch {
+    const stderr = `what it wrote is no JSON: ${text.slice(0, 200)}`;
+    throw new CommandError(command, {code: 0, stdout: '', stderr, late: false});
+  }
+}
+
 /** The standard output of a command that must succeed. Throws CommandError. */
 export async function must(sh: Sh, command: string[], options?: Options): Promise<string> {
   const output = await sh(command, options);

@@ -24,6 +24,9 @@ const deepest = 200;
 // the library compares each with each
 const options = {logLevel: 'error', uniqueKeys: false} as const;
 
+// who merges mappings takes one with such a key for something else, and loses what is beside it
+const reserved = ['__proto__', 'constructor', 'prototype'];
+
 /** The value of a YAML document. Throws YamlError. */
 export const readYaml = (text: string): unknown =>
   reading(text, () => {
@@ -61,8 +64,9 @@ function refuse(document: Document.Parsed): void {
   }
   let aliases = 0;
   visit(document, {
-    Alias: () => {
+    Alias: (_, alias) => {
       aliases++;
+      if (alias.resolve(document) === undefined) throw new YamlError('an alias leads nowhere');
       if (aliases > mostAliases) throw new YamlError(`it has more than ${mostAliases} aliases`);
     },
     Seq: (_, __, path) => tooDeep(path),
@@ -71,6 +75,8 @@ function refuse(document: Document.Parsed): void {
       const keys = map.items.map(({key}) =>
         isScalar(key) ? `${typeof key.value} ${key.value}` : key
       );
+      if (map.items.some(({key}) => isScalar(key) && reserved.includes(`${key.value}`)))
+        throw new YamlError('a mapping has a key that is called as what every object has');
       if (new Set(keys).size < keys.length) throw new YamlError('a mapping has a key twice');
     }
   });

@@ -125,7 +125,8 @@ export function parsePeer(text: string): string {
       .slice(12)
       .map(byte => Number.parseInt(byte, 16))
       .join('.');
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1); // shortened as everybody writes it
+  const url = `http://[${groups.join(':')}]`;
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // shortened as everybody writes it
 }
 
 /** Answers as the attempts of a check. */

@@ -1,5 +1,5 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
+import {mustJson} from '../base/sh.ts';
 import {client, samples, servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
 import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
@@ -106,7 +106,7 @@ export const proxy: Checks<Checking> = {
 };
 
 async function dump<T>({sh}: Checking, namespace: string, app: string, query: string): Promise<T> {
-  return JSON.parse(await must(sh, envoy(namespace, app, query), {seconds: 20})) as T;
+  return (await mustJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
 }
 
 const written = ({socket_address: socket}: SocketAddress): string =>

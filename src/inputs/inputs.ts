@@ -29,8 +29,8 @@ import {
 } from './readers.ts';
 
 const clusterName = matching(
-  /^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/,
-  'at most 48 lower-case letters, digits, dots and dashes'
+  /^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // with that end it would be a directory of ours
+  'at most 48 lower-case letters, digits, dots and dashes, and not `.private` at the end'
 );
 
 /** A name that no other run on this Docker host has. */

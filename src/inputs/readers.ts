@@ -38,10 +38,13 @@ export function boolean(value: string): boolean {
   return oneOf('true', 'false')(value) === 'true';
 }
 
+/** Whether it has the form of a reference, [HOST[:PORT]/]NAME[:TAG][@DIGEST]. */
+export const isImage = (value: string): boolean =>
+  /^[a-z0-9][A-Za-z0-9._:/-]{0,300}(@sha256:[0-9a-f]{64})?$/.test(value);
+
 export function image(value: string): string {
-  // the form of a reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST]
-  const shape = /^[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$/;
-  return matching(shape, 'an image reference such as `quay.io/org/name:tag`')(value);
+  if (!isImage(value)) throw accepts('an image reference such as `quay.io/org/name:tag`');
+  return value;
 }
 
 export function families(value: string): [Family, Family] {

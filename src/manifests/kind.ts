@@ -66,8 +66,16 @@ export const ip6tablesModules = 'ip6_tables ip6table_nat ip6table_filter ip6tabl
 
 /** The subnets in what `networkCommand` says. */
 export function subnetsOf(text: string): string[] {
-  const networks = JSON.parse(text) as {IPAM?: {Config?: {Subnet: string}[]}}[];
-  return networks.flatMap(({IPAM}) => IPAM?.Config ?? []).map(({Subnet}) => Subnet);
+  let networks: unknown;
+  try {
+    networks = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  const configs = (Array.isArray(networks) ? networks : []).flatMap(
+    network => network?.IPAM?.Config ?? []
+  );
+  return configs.map(config => `${config?.Subnet}`);
 }
 
 /** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */

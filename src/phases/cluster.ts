@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {badInput, Fault} from '../base/fault.ts';
 import {say} from '../base/log.ts';
 import type {Work} from '../base/schedule.ts';
-import {must, type Output, type Sh} from '../base/sh.ts';
+import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
 import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
 import {controlPlane, untilSucceeds} from './node.ts';
@@ -54,9 +54,9 @@ const taken = (name: string): Fault =>
 /** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
 export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh): Promise<void> {
   if (!needsCgroup2) return;
-  const said = await must(sh, ['docker', 'info', '--format', '{{json .}}'], {seconds: 20});
-  const {CgroupVersion: version} = JSON.parse(said) as {CgroupVersion?: string};
-  if (version !== '1') return;
+  const command = ['docker', 'info', '--format', '{{json .}}'];
+  const info = (await mustJson(sh, command, {seconds: 20})) as {CgroupVersion?: string} | null;
+  if (info?.CgroupVersion !== '1') return;
   throw badInput(
     `kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
   );

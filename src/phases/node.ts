@@ -1,3 +1,4 @@
+import {Fault} from '../base/fault.ts';
 import {oneLine, say} from '../base/log.ts';
 import {writeAnew} from '../base/own.ts';
 import type {Work} from '../base/schedule.ts';
@@ -109,7 +110,18 @@ export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<st
   const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
   await writeAnew(cluster.kubeconfig, kubeconfig, 0o600);
   const version = await untilInNode(node, letIn, 'the API server', work, sh);
-  return (JSON.parse(version) as {gitVersion: string}).gitVersion;
+  return versionIn(version);
+}
+
+/** The version in the answer of an API server, which goes into names, outputs and commands. */
+function versionIn(answer: string): string {
+  const [, version] = /"gitVersion": ?"(v\d+\.\d+\.\d+[\w.+-]{0,100})"/.exec(answer) ?? [];
+  if (version !== undefined) return version;
+  throw new Fault(`the API server tells no version: ${answer.slice(0, 200)}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'See `node-image`: is it a node image of kind?'
+  });
 }
 
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */

@@ -1,7 +1,8 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
+import {badInput} from '../base/fault.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import type {Values} from '../inputs/readers.ts';
+import {isImage, quoted, type Values} from '../inputs/readers.ts';
 import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
@@ -89,6 +90,12 @@ export function makePlan(
   const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
+  const images = {
+    operator: unique([operatorImage ?? '']),
+    istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+    samples: unique([offer?.proxy ?? '', ...manifests.images])
+  };
+  refuseOddImages(Object.values(images).flat());
   const name = inputs['cluster-name'];
   const common = {
     'namespaces.yaml': join([
@@ -126,11 +133,7 @@ export function makePlan(
     },
     operatorImageAsked: inputs['operator-image'],
     istio: {asked: mesh.version, expected: offer?.version ?? null, cni},
-    images: {
-      operator: unique([operatorImage ?? '']),
-      istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-      samples: unique([offer?.proxy ?? '', ...manifests.images])
-    },
+    images,
     files: {
       'kind.yaml': kindYaml(nodes.config),
       ...common,
@@ -195,6 +198,15 @@ function ownNamespaces(own: OwnSample[]): OwnSample[] {
 
 const imageIn = (values: Values | null): string | null =>
   typeof values?.image === 'string' ? values.image : null;
+
+/** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
+function refuseOddImages(images: string[]): void {
+  const odd = images.find(name => !isImage(name));
+  if (odd === undefined) return;
+  throw badInput(
+    `operator-chart, operator-values or samples: found the image ${quoted(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``
+  );
+}
 
 const unique = (images: string[]): string[] => [...new Set(images.filter(name => name !== ''))];
 

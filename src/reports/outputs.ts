@@ -21,9 +21,9 @@ export function outputs(
     'cluster-name': cluster?.name ?? '',
     kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
     context: cluster?.context ?? '',
-    'kubernetes-version': versions.kubernetes?.found ?? '',
-    'operator-version': versions.operator?.found ?? '',
-    'istio-version': versions.istio?.found ?? '',
+    'kubernetes-version': named(versions.kubernetes),
+    'operator-version': named(versions.operator),
+    'istio-version': named(versions.istio),
     'results-dir': directory,
     results: file(files.results),
     junit: file(files.junit),
@@ -31,3 +31,7 @@ export function outputs(
     seconds: seconds.toFixed(1)
   };
 }
+
+/** A version where it is nothing else: an output is often put into a script as it is. */
+const named = (version: Results['versions'][string] | undefined): string =>
+  /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';

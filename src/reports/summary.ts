@@ -112,7 +112,7 @@ function gridBlock({rows}: Grid, first: string): Block[] {
 }
 
 function gridRow({title, target, cells}: Row): string {
-  const name = target === '' ? `**${title}**` : `${title} ${code(target)}`;
+  const name = target === '' ? `**${text(title)}**` : `${text(title)} ${code(target)}`;
   return row(name, ...columns.map(({column}) => gridCell(cells[column])));
 }
 

@@ -1,4 +1,4 @@
-import {coerce, gte, lt, rcompare, satisfies} from 'semver';
+import {coerce, gte, lt, rcompare, satisfies, valid} from 'semver';
 import {badInput} from '../base/fault.ts';
 import {minorOf} from './istio.ts';
 import {tools} from './pins.ts';
@@ -39,7 +39,7 @@ export const nodeImageOf = (kubernetes: string): string =>
 
 /** The Kubernetes version that an image's tag tells; null where it tells none. */
 export const kubernetesIn = (image: string | null): string | null =>
-  /:v?(\d+\.\d+\.\d+)/.exec(image ?? '')?.[1] ?? null;
+  valid(/:v?(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(image ?? '')?.[1]);
 
 /** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
 export function supports(istio: string, kubernetes: string): boolean | null {
