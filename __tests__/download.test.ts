@@ -1,8 +1,6 @@
-import {spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import {createServer, type Server, type ServerResponse} from 'node:http';
-import {createServer as createSecureServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
@@ -12,7 +10,8 @@ import {
   downloadVerified,
   mirrored,
   mirrorWords,
-  parseChecksum
+  parseChecksum,
+  redirected
 } from '../src/base/download.ts';
 import {eachOnRunner} from './fake.ts';
 
@@ -96,49 +95,14 @@ describe('mirrored', () => {
 });
 
 describe('download', () => {
-  test('https is never left for http', async () => {
-    const key = path.join(runner.directory, 'key.pem');
-    const certificate = path.join(runner.directory, 'cert.pem');
-    const {status} = spawnSync('openssl', [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '1'
-      ],
-      ...[
-        '-subj',
-        '/CN=localhost',
-        '-addext',
-        'subjectAltName=IP:127.0.0.1',
-        '-keyout',
-        key,
-        '-out',
-        certificate
-      ]
-    ]);
-    if (status !== 0) return; // no openssl here
-    const secure = createSecureServer(
-      {key: fs.readFileSync(key), cert: fs.readFileSync(certificate)},
-      (_, response) => {
-        response.writeHead(302, {location: `${base}/file`}).end();
-      }
-    );
-    await new Promise<void>(listening => secure.listen(0, '127.0.0.1', listening));
-    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
-    const url = `https://127.0.0.1:${(secure.address() as AddressInfo).port}/x`;
-    await expect(download(url, {pauses: []})).rejects.toThrow(
-      /redirected from https:\/\/ to http:\/\//
-    );
-    secure.closeAllConnections();
-    await new Promise(closed => secure.close(closed));
-    expect(asked).toEqual([]);
-  });
+  test.each(['http://host.example/x', 'file:///etc/passwd', 'ftp://host.example/x'])(
+    'https is never left for %s',
+    location => {
+      const from = new URL('https://host.example/y');
+      expect(() => redirected(from, location)).toThrow(/redirected from https:\/\/ to/);
+      expect(redirected(from, '/z').href).toBe('https://host.example/z');
+    }
+  );
 
   test('fetches a file into RUNNER_TEMP', async () => {
     const file = await download(`${base}/file`);

@@ -137,13 +137,18 @@ async function ask(url: string, seconds: number): Promise<IncomingMessage> {
     const {location} = message.headers;
     if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location) return message;
     message.destroy();
-    if (!URL.canParse(location, at.href)) throw new Refused('it is redirected to what is no URL');
-    const next = new URL(location, at.href);
-    if (!['https:', at.protocol].includes(next.protocol))
-      throw new Refused(`it is redirected from ${at.protocol}// to ${next.protocol}//`);
-    at = next;
+    at = redirected(at, location);
   }
   throw new Refused('it is redirected again and again');
+}
+
+/** Where a redirect leads. Throws where that is no URL, or from https to something else. */
+export function redirected(from: URL, location: string): URL {
+  if (!URL.canParse(location, from.href)) throw new Refused('it is redirected to what is no URL');
+  const to = new URL(location, from.href);
+  if (!['https:', from.protocol].includes(to.protocol))
+    throw new Refused(`it is redirected from ${from.protocol}// to ${to.protocol}//`);
+  return to;
 }
 
 /** Downloads a small text file. */
