@@ -129,7 +129,9 @@ describe('the phases', () => {
     const {after} = planned();
     expect(ancestors(after, 'check failover')).toEqual(
       expect.arrayContaining(
-        ['cluster', 'proxy', 'echo', 'path', 'mtls', 'health'].map(layer => `check ${layer}`)
+        ['cluster', 'proxy', 'echo', 'path', 'mtls', 'health', 'headless'].map(
+          layer => `check ${layer}`
+        )
       )
     );
     const later = after.filter(({needs}) => needs.includes('check failover'));

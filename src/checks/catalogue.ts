@@ -52,10 +52,10 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
     checks: failover,
     after: [
       ...['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane'],
-      'check health' // asks the pods whose family is cut
+      ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
     ]
   },
-  {checks: xds, after: ['check failover', 'check http', 'check headless']}, // of all that the proxies were told
+  {checks: xds, after: ['check failover', 'check http', 'check headless']}, // when the proxies were told of everything
   {checks: uninstall, after: ['check xds']}
 ];
 

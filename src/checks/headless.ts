@@ -133,7 +133,7 @@ export const headless: Checks<Checking> = {
         pods,
         before.filter(({from, id}) => from === mesh && id !== ids.listeners)
       ),
-      ...refused.map(row => untilRefused(checking, pods, row)),
+      untilRefused(checking, pods, refused),
       prove(plainClient, proofs(checking, pods, controls), checking),
       ...before
         .filter(({id}) => id === ids.listeners)
@@ -191,31 +191,32 @@ const absent = (row: Row): Finding => ({
 });
 
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking: Checking, pods: Pod[], row: Row): Promise<void> {
+async function untilRefused(checking: Checking, pods: Pod[], rows: Row[]): Promise<void> {
   const {work, tell} = checking;
-  const [proof] = proofs(checking, pods, [row]);
-  if (!proof) return;
-  const probe = {...proof.probe, port: statefulPorts.strict};
   const end = work.clock() + settling;
-  for (;;) {
-    const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
-    const text = answers[0]?.text ?? '';
+  let open = proofs(checking, pods, rows).map(({row, probe}) => ({
+    row,
+    probe: {...probe, port: statefulPorts.strict}
+  }));
+  while (open.length > 0) {
+    const probes = open.map(({probe}) => probe);
+    const said = await ask(checking, plainClient, probes, 1, 1);
     if (work.signal.aborted) throw new Stopped();
-    if (text !== '' && work.clock() <= end) {
-      await sleep(300);
-      continue;
-    }
-    const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
-      address: probe.address,
-      attempts: attemptsOf(answers),
-      reproduce: reproduceProbe(plainClient, probe)
+    const over = work.clock() > end;
+    open = open.filter(({row, probe}, at) => {
+      const answers = said[at] ?? [];
+      const text = answers[0]?.text ?? '';
+      if (text !== '' && !over) return true;
+      const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
+        address: probe.address,
+        attempts: attemptsOf(answers),
+        reproduce: reproduceProbe(plainClient, probe)
+      });
+      const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`;
+      tell(row.id, {...finding, ...(finding.reason && {reason})});
+      return false;
     });
-    return tell(row.id, {
-      ...finding,
-      ...(finding.reason && {
-        reason: `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`
-      })
-    });
+    if (open.length > 0) await sleep(300);
   }
 }
 
