@@ -8,6 +8,7 @@ import {
   samplesOf,
   standing
 } from '../src/checks/catalogue.ts';
+import {pattern} from '../src/inputs/readers.ts';
 import {layers} from '../src/results/results.ts';
 
 describe('the catalogue', () => {
@@ -69,6 +70,28 @@ describe('what takes the mesh away', () => {
   });
 });
 
+describe('the named sets', () => {
+  const made = (name: string) => rowsOf(pattern(name)).map(({id}) => id);
+
+  test('documented: the validations of the page, and no other', () => {
+    expect(made('documented').sort()).toEqual([
+      'echo/dual-stack/name',
+      'echo/ipv4/name',
+      'echo/ipv6/name',
+      'service/dual-stack/policy'
+    ]);
+  });
+
+  test('default: as without an input', () => {
+    expect(made('default')).toEqual(rowsOf(null).map(({id}) => id));
+  });
+
+  test('all: every check there is', () => {
+    expect(made('all')).toEqual(catalogue.map(({id}) => id));
+    expect(made('all').length).toBeGreaterThan(made('default').length);
+  });
+});
+
 describe('what belongs to the checks', () => {
   test.each(layers)('%s says whose fault it is, what to do, and what is broken', layer => {
     const {hint, headline} = blames[layer];
@@ -88,5 +111,10 @@ describe('what belongs to the checks', () => {
     const path = catalogue.filter(({layer}) => layer === 'path');
     expect(samplesOf(path).map(({namespace}) => namespace)).toEqual(['dual-stack']);
     expect(samplesOf(catalogue.filter(({layer}) => layer === 'echo'))).toEqual([]);
+  });
+
+  test('a sample that two layers share is deployed once', () => {
+    const both = catalogue.filter(({layer}) => layer === 'health' || layer === 'http');
+    expect(samplesOf(both).map(({namespace}) => namespace)).toEqual(['http']);
   });
 });

@@ -30,7 +30,8 @@ describe('the phases', () => {
     ['one layer', {checks: '^path/'}],
     ['without failover', {checks: '!^failover/'}],
     ['without mtls', {checks: '!^mtls/'}],
-    ['only the documented', {checks: '^(service/dual-stack/policy|echo/.*/name)$'}],
+    ['only the documented', {checks: 'documented'}],
+    ['what takes the mesh away too', {checks: 'all'}],
     ['IstioCNI', {'istio-cni': 'true'}],
     ['a dry run', {'dry-run': 'true'}]
   ])('each need is declared before, and each name once: %s', (_, given) => {
@@ -128,10 +129,24 @@ describe('the phases', () => {
     const {after} = planned();
     expect(ancestors(after, 'check failover')).toEqual(
       expect.arrayContaining(
-        ['cluster', 'proxy', 'echo', 'path', 'mtls'].map(layer => `check ${layer}`)
+        ['cluster', 'proxy', 'echo', 'path', 'mtls', 'health', 'headless'].map(
+          layer => `check ${layer}`
+        )
       )
     );
-    expect(after.filter(({needs}) => needs.includes('check failover'))).toEqual([]);
+    const later = after.filter(({needs}) => needs.includes('check failover'));
+    expect(names(later)).toEqual(['check xds']);
+  });
+
+  test('what was rejected is asked for when the proxies have been told of everything', () => {
+    const {after} = planned();
+    expect(ancestors(after, 'check xds')).toEqual(
+      expect.arrayContaining(
+        ['proxy', 'path', 'mtls', 'failover', 'health', 'http', 'headless'].map(
+          layer => `check ${layer}`
+        )
+      )
+    );
   });
 
   test('uninstall is made only when it is named, and after all others', () => {

@@ -97,6 +97,8 @@ describe('readInputs', () => {
     ['fail-on-flaky', 'true', true],
     ['checks', '^echo/', {matches: /^echo\//, leaveOut: false}],
     ['checks', '!^failover/', {matches: /^failover\//, leaveOut: true}],
+    ['checks', 'default', null],
+    ['checks', '!default', {matches: /default/, leaveOut: true}],
     ['injection-label', 'istio.io/rev=canary-1', 'istio.io/rev=canary-1'],
     ['mirror', 'https://mirror.example/base//', 'https://mirror.example/base'],
     ['operator-chart', 'https://charts.example/x.tgz', 'https://charts.example/x.tgz'],

@@ -17,7 +17,8 @@ const listener = (first: string, ...others: string[]) => ({
 const wildcards = [
   listener('0.0.0.0:15001', '[::]:15001'),
   listener('0.0.0.0:15006', '[::]:15006'),
-  listener('0.0.0.0:15021', '[::]:15021')
+  listener('0.0.0.0:15021', '[::]:15021'),
+  listener('0.0.0.0:15090', '[::]:15090')
 ];
 const outbound = [
   listener('10.96.0.6:9000', '[fd00:10:96::6]:9000'),
@@ -89,13 +90,28 @@ describe('proxy', () => {
   test.each<[string, Envoy, Record<string, string>]>([
     [
       'a proxy without ISTIO_DUAL_STACK lacks :: on its health port',
-      {server: [...wildcards.slice(0, 2), listener('0.0.0.0:15021')]},
+      {
+        server: [
+          ...wildcards.filter(({name}) => name !== '0.0.0.0:15021'),
+          listener('0.0.0.0:15021')
+        ]
+      },
       {'proxy/ipv6/listeners': 'not on [::]:15021'}
     ],
     [
       'a proxy of one family',
-      {server: ['0.0.0.0:15001', '0.0.0.0:15006', '0.0.0.0:15021'].map(name => listener(name))},
-      {'proxy/ipv6/listeners': 'not on [::]:15001, [::]:15006, [::]:15021'}
+      {server: wildcards.map(({name}) => listener(name))},
+      {'proxy/ipv6/listeners': 'not on [::]:15001, [::]:15006, [::]:15021, [::]:15090'}
+    ],
+    [
+      'metrics on one family only',
+      {
+        server: [
+          ...wildcards.filter(({name}) => name !== '0.0.0.0:15090'),
+          listener('0.0.0.0:15090')
+        ]
+      },
+      {'proxy/ipv6/listeners': 'not on [::]:15090'}
     ],
     [
       'a proxy that knows nothing',

@@ -32,6 +32,8 @@ export interface Container {
   image: string;
   restartPolicy?: string;
   env?: {name: string; value?: string}[];
+  readinessProbe?: {httpGet?: {path?: string}};
+  livenessProbe?: {httpGet?: {path?: string}};
 }
 export interface Pod {
   kind: 'Pod';

@@ -6,6 +6,9 @@ import {dns} from './dns.ts';
 import {echo} from './echo.ts';
 import {endpoints} from './endpoints.ts';
 import {failover} from './failover.ts';
+import {headless} from './headless.ts';
+import {health} from './health.ts';
+import {http} from './http.ts';
 import {mtls} from './mtls.ts';
 import {network} from './network.ts';
 import {node} from './node.ts';
@@ -17,6 +20,7 @@ import {runner} from './runner.ts';
 import {service} from './service.ts';
 import {uninstall} from './uninstall.ts';
 import {workload} from './workload.ts';
+import {xds} from './xds.ts';
 
 export type {Row} from './row.ts';
 
@@ -41,11 +45,18 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: proxy, after: ['check echo']},
   {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
   {checks: path, after: ['check mtls']},
+  {checks: health, after: ['check echo']},
+  {checks: http, after: ['check echo']},
+  {checks: headless, after: ['check echo']},
   {
     checks: failover,
-    after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+    after: [
+      ...['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane'],
+      ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
+    ]
   },
-  {checks: uninstall, after: ['check failover']}
+  {checks: xds, after: ['check failover', 'check http', 'check headless']}, // when the proxies were told of everything
+  {checks: uninstall, after: ['check xds']}
 ];
 
 const all: Omit<Checks<never>, 'look'>[] = [
@@ -73,7 +84,7 @@ export const blames = Object.fromEntries(all.map(({layer, blame}) => [layer, bla
 >;
 
 /** What these checks need in the cluster beside the documentation's samples. */
-export const samplesOf = (rows: Row[]): OwnSample[] =>
-  all
-    .filter(({layer}) => rows.some(row => row.layer === layer))
-    .flatMap(({samples = []}) => samples);
+export const samplesOf = (rows: Row[]): OwnSample[] => {
+  const asked = all.filter(({layer}) => rows.some(row => row.layer === layer));
+  return [...new Set(asked.flatMap(({samples = []}) => samples))]; // some layers share one
+};

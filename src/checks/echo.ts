@@ -1,6 +1,6 @@
 import {ofFamily, ofKind} from '../base/kube.ts';
 import {client, servers} from '../manifests/samples.ts';
-import type {CheckResult, Family, Place} from '../results/results.ts';
+import type {CheckResult, Family, Layer, Place} from '../results/results.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, type Finding, type Row, row, type Told} from './row.ts';
@@ -84,10 +84,14 @@ export const absent = ({to, family}: Row): Finding => ({
   reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
 });
 
-/** All addresses of the echo pods of a namespace, in the pods' order. */
-export const podIps = ({things}: Pick<Checking, 'things'>, namespace: string): string[] =>
+/** All addresses of the pods of an app in a namespace, in the pods' order. */
+export const podIps = (
+  {things}: Pick<Checking, 'things'>,
+  namespace: string,
+  app = 'tcp-echo'
+): string[] =>
   ofKind(things, 'Pod', namespace)
-    .filter(({metadata}) => metadata.labels?.app === 'tcp-echo')
+    .filter(({metadata}) => metadata.labels?.app === app)
     .flatMap(({status}) => status.podIPs ?? [])
     .map(({ip}) => ip);
 
@@ -97,7 +101,7 @@ export function lookUp({things}: Checking, to: Place | null, address: string): s
   const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
   const at =
     kind === 'Pod'
-      ? podIps({things}, namespace).indexOf(address)
+      ? podIps({things}, namespace, name).indexOf(address)
       : (service?.spec.clusterIPs ?? []).indexOf(address);
   return kind === 'Pod'
     ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
@@ -113,11 +117,15 @@ export const wrongAnswer = ({observed, expected}: CheckResult): Partial<Told> | 
         headline: 'A Service answers wrongly'
       };
 
-/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
-export function deadWithoutSidecar(failed: CheckResult, all: CheckResult[]): Partial<Told> {
+/** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
+export function deadWithoutSidecar(
+  failed: CheckResult,
+  all: CheckResult[],
+  layer: Layer = 'mtls'
+): Partial<Told> {
   const families: Family[] = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
   const controls = families.map(family =>
-    all.find(({id}) => id === `mtls/${failed.target}/${family}-control`)
+    all.find(({id}) => id === `${layer}/${failed.target}/${family}-control`)
   );
   if (!controls.every(control => control?.observed === 'no answer')) return {};
   return {

@@ -8,7 +8,7 @@ import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
 interface SocketAddress {
   socket_address?: {address: string; port_value: number};
 }
-interface Listeners {
+export interface Listeners {
   listener_statuses?: {
     name: string;
     local_address: SocketAddress;
@@ -24,8 +24,8 @@ interface LbEndpoint {
   endpoint: {address: SocketAddress; additional_addresses?: {address: SocketAddress}[]};
 }
 
-const wildcards = [15001, 15006, 15021].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound and health on 0.0.0.0 and ::';
+const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
 const envoy = (namespace: string, app: string, query: string): string[] => [
   ...[
     'kubectl',
@@ -40,6 +40,10 @@ const envoy = (namespace: string, app: string, query: string): string[] => [
   ...['pilot-agent', 'request', 'GET', query]
 ];
 const listenerQuery = 'listeners?format=json';
+
+/** The command that prints a proxy's listeners. */
+export const listenersOf = (namespace: string, app: string): string[] =>
+  envoy(namespace, app, listenerQuery);
 const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 
@@ -114,7 +118,8 @@ const written = ({socket_address: socket}: SocketAddress): string =>
     ? ''
     : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
 
-const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
+/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
+export const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
   listener_statuses
     .flatMap(({local_address, additional_local_addresses = []}) => [
       local_address,

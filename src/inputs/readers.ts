@@ -172,13 +172,24 @@ export function chart(value: string): string {
   return place;
 }
 
-/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
-export function pattern(value: string): {matches: RegExp; leaveOut: boolean} {
+/** A named set: the page's own validations; what is made without an input (null); that, and what is made on request only. */
+const namedSets: Record<string, RegExp | null> = {
+  documented: /^(service\/dual-stack\/policy|echo\/[^/]+\/name)$/,
+  default: null,
+  all: /.|^uninstall\//
+};
+
+/** A named set, or written as `/one|two/` without the slashes; a leading `!` leaves out what matches. Null: what is made without an input. */
+export function pattern(value: string): {matches: RegExp; leaveOut: boolean} | null {
+  const set = namedSets[value];
+  if (set !== undefined) return set && {matches: set, leaveOut: false};
   const leaveOut = value.startsWith('!');
   try {
     return {matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut};
   } catch {
-    throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
+    throw accepts(
+      '`documented`, `default`, `all`, or a regular expression over check ids, such as `^echo/` or `!^failover/`'
+    );
   }
 }
 

@@ -15,11 +15,15 @@ export const layers = [
   'endpoints',
   'dns',
   'cluster',
+  'xds',
   'proxy',
   'echo',
   'path',
   'mtls',
   'failover',
+  'health',
+  'http',
+  'headless',
   'uninstall'
 ] as const;
 export type Layer = (typeof layers)[number];

@@ -1,0 +1,274 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {Stopped} from '../base/fault.ts';
+import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import {client} from '../manifests/samples.ts';
+import {
+  replicas,
+  statefulApp,
+  statefulNamespace,
+  statefulPorts,
+  statefulSample
+} from '../manifests/stateful.ts';
+import type {Family} from '../results/results.ts';
+import {deadWithoutSidecar} from './echo.ts';
+import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {addressesOf, type Listeners, listenersOf} from './proxy.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const ordinals = [...Array(replicas).keys()];
+const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp};
+const everyPodIp = 'exactly the pod IPs';
+
+/** Which pod is replaced. */
+const replaced = `${statefulApp}-0`;
+
+/** How long STRICT may take until it is in force, and the client until it knows of a new pod, in seconds. */
+const settling = 10;
+
+/** How long a pod may take from its deletion until its successor is ready, in seconds. */
+const replacing = 90;
+
+const ids = {
+  listeners: `headless/${statefulApp}/listeners`,
+  replacedListeners: `headless/${statefulApp}/replaced-listeners`
+};
+
+const known = (id: string, title: string, family: Family | null): Row =>
+  row('headless', id, title, `hello ${id}`, {family, from: mesh, to});
+
+/** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
+export const headless: Checks<Checking> = {
+  layer: 'headless',
+  grid: {title: 'headless', named: false},
+  blame: {
+    class: 'istio',
+    hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
+    headline: family =>
+      `The pods of a headless Service do not answer${family && ` over ${family}`}`,
+    evidence: (failed, all) =>
+      failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
+  },
+  samples: [statefulSample],
+  rows: [
+    ...ordinals.flatMap(ordinal => [
+      known(
+        `headless/${statefulApp}/pod-${ordinal}-name`,
+        `Pod ${ordinal} of a StatefulSet answers by its name, under STRICT mutual TLS`,
+        null
+      ),
+      ...families.map(family =>
+        known(
+          `headless/${statefulApp}/pod-${ordinal}-${family}`,
+          `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`,
+          family
+        )
+      )
+    ]),
+    ...families.flatMap(family => [
+      row(
+        'headless',
+        `headless/${statefulApp}/${family}-refused`,
+        `Without a sidecar, the STRICT port is refused over ${family}`,
+        'no answer',
+        {
+          family,
+          from: plain,
+          to,
+          blame: {
+            hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
+            headline: 'Plaintext passes to a headless Service although STRICT was asked for'
+          }
+        }
+      ),
+      row(
+        'headless',
+        `headless/${statefulApp}/${family}-control`,
+        `Without a sidecar, the other port answers over ${family}`,
+        `hello headless/${statefulApp}/${family}-control`,
+        {family, from: plain, to}
+      )
+    ]),
+    row(
+      'headless',
+      ids.listeners,
+      'The client has a listener on exactly the pod IPs of a headless Service',
+      everyPodIp,
+      {from: mesh, to}
+    ),
+    row(
+      'headless',
+      ids.replacedListeners,
+      `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settling} s`,
+      everyPodIp,
+      {from: mesh, to}
+    ),
+    known(
+      `headless/${statefulApp}/replaced-name`,
+      'A pod that replaced another answers by its name',
+      null
+    ),
+    ...families.map(family =>
+      known(
+        `headless/${statefulApp}/replaced-${family}`,
+        `A pod that replaced another answers on its ${family} address`,
+        family
+      )
+    )
+  ],
+  look: async (checking, asked) => {
+    const after = asked.filter(({id}) => id.includes('/replaced-'));
+    const before = asked.filter(row => !after.includes(row));
+    const pods = ofKind(checking.things, 'Pod', statefulNamespace);
+    const refused = before.filter(({id}) => id.endsWith('-refused'));
+    const controls = before.filter(({id}) => id.endsWith('-control'));
+    await Promise.all([
+      proveAll(
+        checking,
+        pods,
+        before.filter(({from, id}) => from === mesh && id !== ids.listeners)
+      ),
+      untilRefused(checking, pods, refused),
+      prove(plainClient, proofs(checking, pods, controls), checking),
+      ...before
+        .filter(({id}) => id === ids.listeners)
+        .map(async ({id}) => checking.tell(id, await listening(checking, pods)))
+    ]);
+    if (after.length > 0) await replace(checking, after);
+  }
+};
+
+const proveAll = (checking: Checking, pods: Pod[], rows: Row[]): Promise<void> =>
+  prove(meshClient, proofs(checking, pods, rows), checking);
+
+const named = (pods: Pod[], name: string): Pod | undefined =>
+  pods.find(({metadata}) => metadata.name === name);
+
+const ipsOf = (pods: Pod[]): string[] =>
+  pods.flatMap(({status}) => status.podIPs ?? []).map(({ip}) => ip);
+
+/** The pod that a row is about: by its number, else the first. */
+const podOf = ({id}: Row): string => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
+
+/** Those of rows whose addresses are there; the others are told. */
+function proofs(checking: Checking, pods: Pod[], rows: Row[]): Proof[] {
+  return rows.flatMap(row => {
+    const name = podOf(row);
+    const ips = ipsOf([named(pods, name) ?? []].flat());
+    const address =
+      row.family === null
+        ? `${name}.${statefulApp}.${statefulNamespace}`
+        : ips.find(ip => addressFamily(ip) === row.family);
+    if (address === undefined) {
+      checking.tell(row.id, absent(row));
+      return [];
+    }
+    const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
+    const lookUp = lookUpOf(name, ips, address);
+    return [
+      {
+        row,
+        probe: {word: row.id, address, port, ...(row.family !== null && {lookUp})},
+        pods: ipsOf(pods)
+      }
+    ];
+  });
+}
+
+const lookUpOf = (name: string, ips: string[], address: string): string =>
+  `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
+
+const absent = (row: Row): Finding => ({
+  observed: 'no pod IP',
+  verdict: 'failed',
+  reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
+  reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
+});
+
+/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
+async function untilRefused(checking: Checking, pods: Pod[], rows: Row[]): Promise<void> {
+  const {work, tell} = checking;
+  const end = work.clock() + settling;
+  let open = proofs(checking, pods, rows).map(({row, probe}) => ({
+    row,
+    probe: {...probe, port: statefulPorts.strict}
+  }));
+  while (open.length > 0) {
+    const probes = open.map(({probe}) => probe);
+    const said = await ask(checking, plainClient, probes, 1, 1);
+    if (work.signal.aborted) throw new Stopped();
+    const over = work.clock() > end;
+    open = open.filter(({row, probe}, at) => {
+      const answers = said[at] ?? [];
+      const text = answers[0]?.text ?? '';
+      if (text !== '' && !over) return true;
+      const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
+        address: probe.address,
+        attempts: attemptsOf(answers),
+        reproduce: reproduceProbe(plainClient, probe)
+      });
+      const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`;
+      tell(row.id, {...finding, ...(finding.reason && {reason})});
+      return false;
+    });
+    if (open.length > 0) await sleep(300);
+  }
+}
+
+/** What the client's proxy listens on, against the pods that there are. */
+async function listening(checking: Checking, pods: Pod[]): Promise<Finding> {
+  const command = listenersOf(client.namespace, client.app);
+  const text = await must(checking.sh, command, {seconds: 20});
+  // ClusterIPs of other Services have listeners on this port too
+  const others = ofKind(checking.things, 'Service').flatMap(({spec}) => spec.clusterIPs ?? []);
+  const found = addressesOf(JSON.parse(text) as Listeners)
+    .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
+    .filter(([, ip = '', port]) => Number(port) === statefulPorts.strict && !others.includes(ip))
+    .map(([, ip = '']) => ip);
+  const wanted = ipsOf(pods);
+  const said = [
+    ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
+    ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+  ];
+  const complete = wanted.length === replicas * families.length;
+  const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
+  return compare(everyPodIp, observed, {reproduce: command.join(' ')});
+}
+
+/** Replaces a pod, and sees that the mesh follows. */
+async function replace(checking: Checking, asked: Row[]): Promise<void> {
+  const {sh, work, tell} = checking;
+  const place = ['--namespace', statefulNamespace];
+  await must(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], {seconds: 70});
+  const end = work.clock() + replacing;
+  const pods = await until(work, async () => {
+    await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
+    const found = await get<Pod>(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
+    const next = named(found, replaced);
+    const there = next !== undefined && isReady(next);
+    return there || work.clock() > end
+      ? {is: 'done', value: found.filter(isReady)}
+      : {is: 'waiting', for: `${statefulNamespace}/${replaced} to be replaced`};
+  });
+  const told = work.clock() + settling;
+  for (;;) {
+    const finding = await listening(checking, pods);
+    if (work.signal.aborted) throw new Stopped();
+    if (finding.verdict === 'failed' && work.clock() < told) {
+      await sleep(500);
+      continue;
+    }
+    if (asked.some(({id}) => id === ids.replacedListeners)) tell(ids.replacedListeners, finding);
+    break;
+  }
+  await proveAll(
+    checking,
+    pods,
+    asked.filter(({id}) => id !== ids.replacedListeners)
+  );
+}

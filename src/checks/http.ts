@@ -1,0 +1,270 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {Stopped} from '../base/fault.ts';
+import {addressFamily, ofKind} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
+import {client} from '../manifests/samples.ts';
+import {
+  openPort,
+  paths,
+  webApp,
+  webHeaders,
+  webNamespace,
+  webPort,
+  webSample
+} from '../manifests/web.ts';
+import type {Family} from '../results/results.ts';
+import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
+import {noWeb} from './health.ts';
+import {type Client, meshClient, plainClient} from './probe.ts';
+import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
+const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const to = {kind: 'Service', namespace: webNamespace, name: webApp};
+const pod = {kind: 'Pod', namespace: webNamespace, name: webApp};
+
+/** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
+const known = `200, asked by ${client.namespace}`;
+const unknown = '200, asked by nobody known';
+
+/** How often each address must answer. */
+const times = 5;
+
+/** How long the policies may take until they are in force, in seconds. */
+const settling = 10;
+
+const domainsId = `http/${webApp}/domains`;
+const allDomains = 'its ClusterIPs';
+const routes = [
+  ...['kubectl', 'exec', '--namespace', client.namespace, `deployment/${client.app}`],
+  ...['--container', 'istio-proxy', '--', 'pilot-agent', 'request', 'GET'],
+  `config_dump?resource=dynamic_route_configs&name_regex=^${webPort}$`
+];
+
+/** The parts of Envoy's dump of its routes that we look at. */
+interface Routes {
+  configs?: {route_config?: {virtual_hosts?: {name: string; domains: string[]}[]}}[];
+}
+
+/** HTTP goes by routes, and what no route has by a passthrough that has no mutual TLS. */
+export const http: Checks<Checking> = {
+  layer: 'http',
+  grid: {title: 'HTTP', named: false},
+  blame: {
+    class: 'istio',
+    hint: `See the route ${webPort} of the client's proxy in diagnostics/: what is not among its domains is passed through, without mutual TLS, and refused.`,
+    headline: family => `HTTP is not routed${family && ` over ${family}`}`,
+    evidence: (failed, all) =>
+      failed.id.endsWith('-refused') || failed.id === domainsId
+        ? {}
+        : deadWithoutSidecar(failed, all, 'http')
+  },
+  samples: [webSample],
+  rows: [
+    row('http', `http/${webApp}/name`, 'An HTTP Service answers by name, by its route', known, {
+      from: mesh,
+      to
+    }),
+    ...families.flatMap(family => [
+      row(
+        'http',
+        `http/${webApp}/${family}`,
+        `An HTTP Service answers by its ${family} ClusterIP, by its route`,
+        known,
+        {family, from: mesh, to}
+      ),
+      row(
+        'http',
+        `http/${webApp}/${family}-denied`,
+        `A policy denies over ${family} what only another namespace may ask`,
+        '403',
+        {
+          family,
+          from: mesh,
+          to,
+          blame: {
+            hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
+            headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
+          }
+        }
+      ),
+      row(
+        'http',
+        `http/${webApp}/${family}-refused`,
+        `Without a sidecar, the STRICT port is refused over ${family}`,
+        'no answer',
+        {
+          family,
+          from: plain,
+          to: pod,
+          blame: {
+            hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
+            headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
+          }
+        }
+      ),
+      row(
+        'http',
+        `http/${webApp}/${family}-control`,
+        `Without a sidecar, the open port still answers over ${family}`,
+        unknown,
+        {family, from: plain, to: pod}
+      )
+    ]),
+    row(
+      'http',
+      domainsId,
+      'The route of the client has the ClusterIPs of both families',
+      allDomains,
+      {from: mesh, to}
+    )
+  ],
+  look: async (checking, asked) => {
+    if (ofKind(checking.things, 'Service', webNamespace).length === 0) {
+      for (const {id} of asked) checking.tell(id, skip(noWeb));
+      return;
+    }
+    const questions = asked.flatMap(row => questionOf(checking, row));
+    // until the policies are in force, an answer says nothing
+    await Promise.all([
+      untilHeld(checking, meshClient, questions.filter(ends('-denied'))),
+      untilHeld(checking, plainClient, questions.filter(ends('-refused')))
+    ]);
+    const rest = questions.filter(one => !ends('-denied')(one) && !ends('-refused')(one));
+    await Promise.all([
+      answered(
+        checking,
+        meshClient,
+        rest.filter(({row}) => row.from === mesh)
+      ),
+      answered(
+        checking,
+        plainClient,
+        rest.filter(({row}) => row.from === plain)
+      ),
+      ...asked.filter(({id}) => id === domainsId).map(row => domains(checking, row))
+    ]);
+  }
+};
+
+interface Question {
+  row: Row;
+  url: string;
+  address: string | null;
+}
+
+const ends =
+  (aspect: string) =>
+  ({row}: Question): boolean =>
+    row.id.endsWith(aspect);
+
+function questionOf(checking: Checking, row: Row): Question[] {
+  if (row.id === domainsId) return [];
+  const {family, id} = row;
+  if (family === null)
+    return [{row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}];
+  const address =
+    row.from === plain
+      ? podIps(checking, webNamespace, webApp).find(ip => addressFamily(ip) === family)
+      : clusterIp(checking, webNamespace, webApp, family);
+  if (address === undefined) {
+    checking.tell(id, absent(row));
+    return [];
+  }
+  const port = id.endsWith('-control') ? openPort : webPort;
+  const path = id.endsWith('-denied') ? paths.othersOnly : paths.allowed;
+  return [{row, url: urlOf(address, port, path), address}];
+}
+
+/** A policy takes a moment to be in force: asked until it is. */
+async function untilHeld(checking: Checking, asker: Client, all: Question[]): Promise<void> {
+  const {work} = checking;
+  const end = work.clock() + settling;
+  for (let open = all; open.length > 0; ) {
+    const urls = open.map(({url}) => url);
+    const said = await request(checking, asker, urls, 1, 1);
+    if (work.signal.aborted) throw new Stopped();
+    const over = work.clock() > end;
+    open = open.filter((question, at) => {
+      const finding = judge(checking, asker, question, said[at] ?? []);
+      if (finding.verdict === 'failed' && !over) return true;
+      checking.tell(question.row.id, finding);
+      return false;
+    });
+    if (open.length > 0) await sleep(300);
+  }
+}
+
+async function answered(checking: Checking, asker: Client, questions: Question[]): Promise<void> {
+  if (questions.length === 0) return;
+  const urls = questions.map(({url}) => url);
+  const said = await request(checking, asker, urls, times, checking.plan.probes.seconds);
+  for (const [at, question] of questions.entries())
+    checking.tell(question.row.id, judge(checking, asker, question, said[at] ?? []));
+}
+
+function judge(
+  checking: Checking,
+  asker: Client,
+  {row, url, address}: Question,
+  responses: Response[]
+): Finding {
+  const said = responses.map(answerOf);
+  const observed = said.find(text => text !== row.expected) ?? row.expected;
+  const upstreams = [
+    ...new Set(responses.flatMap(({headers}) => headers[webHeaders.address] ?? []))
+  ];
+  const passed = observed === row.expected;
+  return {
+    observed,
+    verdict: passed ? 'passed' : 'failed',
+    reason: passed ? null : `${url} gave ${observed}, expected ${row.expected}`,
+    address,
+    upstream: upstreams.join(', ') || null,
+    attempts: attemptsOf(responses, answerOf),
+    reproduce: reproduceRequest(
+      asker,
+      url,
+      address,
+      address === null ? '' : lookUp(checking, row.to, address)
+    )
+  };
+}
+
+function answerOf({status, headers}: Response): string {
+  if (status === null) return 'no answer';
+  if (status !== 200) return `${status}`;
+  const [, namespace] =
+    /URI=spiffe:\/\/[^/;]+\/ns\/([^/;]+)\//.exec(headers[webHeaders.client] ?? '') ?? [];
+  return namespace === undefined ? unknown : `200, asked by ${namespace}`;
+}
+
+async function domains(checking: Checking, row: Row): Promise<void> {
+  const text = await must(checking.sh, routes, {seconds: 20});
+  const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
+  const found = ((JSON.parse(text) as Routes).configs ?? [])
+    .flatMap(({route_config}) => route_config?.virtual_hosts ?? [])
+    .find(({name}) => name === host);
+  const wanted = families.flatMap(family => {
+    const address = clusterIp(checking, webNamespace, webApp, family);
+    return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
+  });
+  const missing = wanted.filter(address => !found?.domains.includes(address));
+  const observed =
+    found === undefined
+      ? `no route for ${host}`
+      : wanted.length < families.length
+        ? 'no ClusterIP of one family'
+        : missing.length > 0
+          ? `not for ${missing.join(', ')}`
+          : allDomains;
+  checking.tell(
+    row.id,
+    compare(allDomains, observed, {
+      reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')
+    })
+  );
+}

@@ -1,0 +1,104 @@
+import {groupBy} from '../base/group.ts';
+import type {Work} from '../base/schedule.ts';
+import {CommandError, type Sh} from '../base/sh.ts';
+import type {Attempt} from '../results/results.ts';
+import {type Client, inClient} from './probe.ts';
+
+/** What a web server said. */
+export interface Response {
+  /** HTTP's; null: no answer. */
+  status: number | null;
+  /** By their names in lower case. */
+  headers: Record<string, string>;
+  /** How many lines of its body tell of Envoy, as Prometheus reads them. */
+  metrics: number;
+  /** When it was asked, in seconds of the run. */
+  at: number;
+  seconds: number;
+}
+
+// one line for each answer; URLs all at once, and each one's turns one after the other. After a turn without an answer the others are not taken.
+const script = `
+limit=$1 times=$2 row=0; shift 2
+directory=$(mktemp -d); trap 'rm -rf "$directory"' EXIT
+for url in "$@"; do
+  { turn=0
+    while [ $turn -lt $times ]; do
+      turn=$((turn + 1)); : >$directory/$row.body
+      read -r start _ </proc/uptime
+      head=$(curl --silent --globoff --max-time $limit --dump-header - --output $directory/$row.body "$url" | tr -d '\\r' | tr '\\n' '|')
+      read -r end _ </proc/uptime
+      echo "$row $start $end $(grep -c '^envoy_' $directory/$row.body) $head"
+      [ "$head" ] || break
+    done; } &
+  row=$((row + 1))
+done
+wait`;
+
+/**
+ * Asks each URL up to `times` times in one client; after no answer no more.
+ * Throws CommandError when that cannot run.
+ */
+export async function request(
+  {sh, work}: {sh: Sh; work: Pick<Work, 'clock'>},
+  client: Client,
+  urls: string[],
+  times: number,
+  seconds: number
+): Promise<Response[][]> {
+  const limit = Math.max(1, Math.ceil(seconds));
+  const command = [...inClient(client), script, 'request', `${limit}`, `${times}`, ...urls];
+  const output = await sh(command, {seconds: times * (limit + 1) + 20});
+  const byRow = groupBy(parseResponses(output.stdout, work.clock()), ({row}) => row);
+  const found = urls.map((_, row) => byRow.get(row) ?? []);
+  if (found.some(responses => responses.length === 0)) throw new CommandError(command, output); // cut off
+  return found;
+}
+
+/** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
+export function parseResponses(text: string, now: number): (Response & {row: number})[] {
+  const found = text.split('\n').flatMap(line => {
+    const match = /^(\d+) (\S+) (\S+) (\d+) ?(.*)$/.exec(line);
+    return match ? [match] : [];
+  });
+  const last = Math.max(...found.map(([, , , end]) => Number(end)));
+  return found.map(([, row, start, end, metrics, head = '']) => {
+    const [first = '', ...lines] = head.split('|');
+    const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
+    const headers = lines.flatMap(line => {
+      const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(line) ?? [];
+      return name === '' ? [] : [[name.toLowerCase(), value]];
+    });
+    return {
+      row: Number(row),
+      status: status === undefined ? null : Number(status),
+      headers: Object.fromEntries(headers),
+      metrics: Number(metrics),
+      at: Number((now - (last - Number(start))).toFixed(2)),
+      seconds: Number((Number(end) - Number(start)).toFixed(2))
+    };
+  });
+}
+
+/** Responses as the attempts of a check. */
+export const attemptsOf = (
+  responses: Response[],
+  said: (response: Response) => string
+): Attempt[] => responses.map(one => ({at: one.at, seconds: one.seconds, observed: said(one)}));
+
+/** `http://HOST:PORT/PATH`, with brackets where the host is an IPv6 address. */
+export const urlOf = (host: string, port: number, path = '/'): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
+
+/** The command that shows a request by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+export function reproduceRequest(
+  {namespace, deployment, container}: Client,
+  url: string,
+  address: string | null = null,
+  lookUp = ''
+): string {
+  const curl = (shown: string) => `curl -gsi -m 3 ${shown}`;
+  const asked = address === null ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const found = address === null ? '' : ` "$(${lookUp})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}

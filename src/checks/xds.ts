@@ -1,0 +1,111 @@
+import {ofKind, type Pod} from '../base/kube.ts';
+import {must, type Sh} from '../base/sh.ts';
+import {samples} from '../manifests/samples.ts';
+import {type Checking, type Checks, type Finding, row} from './row.ts';
+
+/** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
+const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];
+const query = 'stats?filter=update_rejected';
+const ids = {others: 'xds/others/rejected', istiod: 'xds/istiod/rejects'};
+const nothing = 'nothing rejected';
+
+const metrics = [
+  ...['kubectl', 'get', '--raw'],
+  '/api/v1/namespaces/istio-system/services/istiod:15014/proxy/metrics'
+];
+
+/** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
+export const xds: Checks<Checking> = {
+  layer: 'xds',
+  blame: {
+    class: 'istio',
+    hint: 'Istiod made a configuration that Envoy cannot take: the log of that proxy, and of istiod, has the reason after `ACK ERROR` or `rejected` (diagnostics/).',
+    headline: () => 'A proxy rejects what istiod tells it'
+  },
+  rows: [
+    ...samples.map(({namespace, app}) =>
+      row(
+        'xds',
+        `xds/${namespace}/rejected`,
+        'The proxy has rejected nothing that istiod told it',
+        nothing,
+        {
+          to: {kind: 'Deployment', namespace, name: app}
+        }
+      )
+    ),
+    row('xds', ids.others, 'No other proxy of the checks has rejected anything', nothing),
+    row('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
+      to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
+    })
+  ],
+  look: async ({sh, things, tell}, asked) => {
+    const others = othersIn(ofKind(things, 'Pod'));
+    await Promise.all(
+      asked.map(async ({id, to}) => {
+        if (id === ids.istiod) return tell(id, rejects(await must(sh, metrics, {seconds: 20})));
+        const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
+        const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
+        const wrong = said.filter(text => text !== nothing);
+        const at = said.findIndex(text => text !== nothing);
+        return tell(id, judge(wrong.join('; '), command(proxies[Math.max(at, 0)] ?? [])));
+      })
+    );
+  }
+};
+
+const ofDeployment = (namespace = '', app = ''): string[] => [
+  '--namespace',
+  namespace,
+  `deployment/${app}`
+];
+
+/** The pods with a sidecar that are not the documentation's samples. */
+function othersIn(pods: Pod[]): string[][] {
+  return pods
+    .filter(({metadata, spec}) => {
+      const known = samples.some(
+        ({namespace, app}) => namespace === metadata.namespace && app === metadata.labels?.app
+      );
+      const containers = [...(spec.initContainers ?? []), ...spec.containers];
+      return !known && containers.some(({name}) => name === 'istio-proxy');
+    })
+    .map(({metadata}) => ['--namespace', metadata.namespace, `pod/${metadata.name}`]);
+}
+
+const command = (proxy: string[]): string[] => [
+  ...['kubectl', 'exec', ...proxy, '--container', 'istio-proxy', '--'],
+  ...['pilot-agent', 'request', 'GET', query]
+];
+
+/** What one proxy has rejected, with its name. */
+async function rejected(sh: Sh, proxy: string[]): Promise<string> {
+  const text = await must(sh, command(proxy), {seconds: 20});
+  const counts = new Map(
+    [...text.matchAll(/^(\S+update_rejected): (\d+)$/gm)].map(([, name = '', count]) => [
+      name,
+      Number(count)
+    ])
+  );
+  const said = [
+    ...counters.filter(name => !counts.has(name)).map(name => `${name} is not counted`), // silence is no proof
+    ...[...counts].filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`)
+  ];
+  return said.length === 0 ? nothing : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
+}
+
+/** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
+function rejects(text: string): Finding {
+  const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
+    .filter(([, , count]) => Number(count) > 0)
+    .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
+  const silent = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
+  return judge(silent ? 'no counts of istiod' : counts.join(', '), metrics);
+}
+
+const judge = (wrong: string, shown: string[]): Finding => ({
+  observed: wrong || nothing,
+  verdict: wrong === '' ? 'passed' : 'failed',
+  reason: wrong || null,
+  reproduce: shown.map(word => (word === query ? `'${word}'` : word)).join(' ')
+});
