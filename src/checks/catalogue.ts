@@ -3,9 +3,12 @@ import {type Layer, layers} from '../results/results.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
+import {dnsProxy} from './dns-proxy.ts';
 import {echo} from './echo.ts';
+import {egress} from './egress.ts';
 import {endpoints} from './endpoints.ts';
 import {failover} from './failover.ts';
+import {gateway} from './gateway.ts';
 import {mtls} from './mtls.ts';
 import {network} from './network.ts';
 import {node} from './node.ts';
@@ -41,11 +44,21 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: proxy, after: ['check echo']},
   {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
   {checks: path, after: ['check mtls']},
+  {checks: egress, after: ['check echo']},
+  {checks: gateway, after: ['check mtls']}, // which has waited until STRICT is in force
+  {checks: dnsProxy, after: ['check echo']},
   {
     checks: failover,
-    after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+    after: [
+      'check cluster',
+      'check proxy',
+      'check path',
+      'check gateway',
+      'check dns',
+      'check control-plane'
+    ]
   },
-  {checks: uninstall, after: ['check failover']}
+  {checks: uninstall, after: ['check failover', 'check egress', 'check dns-proxy']}
 ];
 
 const all: Omit<Checks<never>, 'look'>[] = [

@@ -84,10 +84,14 @@ export const absent = ({to, family}: Row): Finding => ({
   reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
 });
 
-/** All addresses of the echo pods of a namespace, in the pods' order. */
-export const podIps = ({things}: Pick<Checking, 'things'>, namespace: string): string[] =>
+/** All addresses of the echo pods, or those of another app, of a namespace, in the pods' order. */
+export const podIps = (
+  {things}: Pick<Checking, 'things'>,
+  namespace: string,
+  app = 'tcp-echo'
+): string[] =>
   ofKind(things, 'Pod', namespace)
-    .filter(({metadata}) => metadata.labels?.app === 'tcp-echo')
+    .filter(({metadata}) => metadata.labels?.app === app)
     .flatMap(({status}) => status.podIPs ?? [])
     .map(({ip}) => ip);
 
@@ -97,7 +101,7 @@ export function lookUp({things}: Checking, to: Place | null, address: string): s
   const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
   const at =
     kind === 'Pod'
-      ? podIps({things}, namespace).indexOf(address)
+      ? podIps({things}, namespace, name).indexOf(address)
       : (service?.spec.clusterIPs ?? []).indexOf(address);
   return kind === 'Pod'
     ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`

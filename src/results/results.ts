@@ -20,6 +20,9 @@ export const layers = [
   'path',
   'mtls',
   'failover',
+  'egress',
+  'gateway',
+  'dns-proxy',
   'uninstall'
 ] as const;
 export type Layer = (typeof layers)[number];
