@@ -7,7 +7,7 @@ import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
 import {failures, healthyBut, isOf, look} from './things.ts';
 
-const taken = ['10.96.0.7', '192.0.2.31', 'fd00:10:96::8', '2001:db8::31'];
+const taken = {ipv4: '10.96.0.7', ipv6: 'fd00:10:96::8'};
 const ofTarget = (...targets: string[]) =>
   egress.rows.filter(({target}) => targets.includes(target));
 
@@ -184,13 +184,21 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
     const sh = fakeClients(
       registryOnly,
       fakeSh({
-        [patchCommand(['10.96.0.7', '192.0.2.31', '2001:db8::31']).join(' ')]: ''
+        [patchCommand({ipv4: '10.96.0.7'}).join(' ')]: ''
       })
     );
     expect(failures(await look(egress, {sh, things, asked}))).toEqual({
       'egress/overlap/ipv6-cluster-ip': 'no ClusterIP'
     });
   });
+});
+
+test('the ClusterIPs are taken each beside an address that nobody had', () => {
+  expect(patchCommand(taken)).toEqual([
+    ...['kubectl', 'patch', 'serviceentry', 'overlap', '--namespace', 'plain'],
+    ...['--type', 'merge', '--patch'],
+    '{"spec":{"addresses":["10.96.0.7","192.0.2.31","fd00:10:96::8","2001:db8::31"]}}'
+  ]);
 });
 
 describe('the ServiceEntries', () => {

@@ -83,10 +83,13 @@ describe('askPages', () => {
   });
 
   test('by hand', () => {
-    expect(
-      reproducePage(plainClient, {url: 'https://one.example.test:8443/', via: '192.0.2.1:8443'})
-    ).toBe(
-      "kubectl exec -n plain deploy/sleep -c sleep -- curl -sk -o /dev/null -m 3 -w '%{http_code}\\n' --connect-to ::192.0.2.1:8443 'https://one.example.test:8443/'"
+    const tls = {url: 'https://one.example.test:8443/', via: '192.0.2.1:8443'};
+    expect(reproducePage(plainClient, tls)).toBe(
+      `kubectl exec -n plain deploy/sleep -c sleep -- sh -c 'curl -sk -o /dev/null -m 3 -w "%{http_code}\\n" --connect-to ::192.0.2.1:8443 https://one.example.test:8443/'`
+    );
+    const literal = {url: 'http://[fd00:10:96::6b2b]:8080/'};
+    expect(reproducePage(plainClient, literal, 'fd00:10:96::6b2b', 'kubectl get service')).toBe(
+      `kubectl exec -n plain deploy/sleep -c sleep -- sh -c 'curl -sk -o /dev/null -m 3 -w "%{http_code}\\n" "http://[$0]:8080/"' "$(kubectl get service)"`
     );
   });
 });

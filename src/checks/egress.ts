@@ -256,18 +256,11 @@ function limitation(statuses: string[]): Finding {
 /** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
 async function overlap(checking: Checking, asked: Row[]): Promise<void> {
   if (asked.length === 0) return;
-  const taken = families.flatMap(family => {
-    const address = clusterIp(checking, family, 'tcp-echo', family);
-    return address === undefined ? [] : [{family, address}];
-  });
-  const addresses = families.flatMap(family => [
-    ...taken.filter(one => one.family === family).map(({address}) => address),
-    added[family]
-  ]);
+  const taken = Object.fromEntries(
+    families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)])
+  );
   const proofs = asked.flatMap(row => {
-    const address = row.id.endsWith('-cluster-ip')
-      ? taken.find(({family}) => family === row.family)?.address
-      : added[familyOf(row)];
+    const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
     if (address !== undefined)
       return [
         {
@@ -283,14 +276,18 @@ async function overlap(checking: Checking, asked: Row[]): Promise<void> {
     checking.tell(row.id, absent(row));
     return [];
   });
-  await must(checking.sh, patchCommand(addresses), {seconds: 20});
+  await must(checking.sh, patchCommand(taken), {seconds: 20});
   await untilAnswered(checking, proofs);
 }
 
-export const patchCommand = (addresses: string[]): string[] => [
-  ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
-  ...['--type', 'merge', '--patch', JSON.stringify({spec: {addresses}})]
-];
+/** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
+export function patchCommand(clusterIps: Partial<Record<Family, string>>): string[] {
+  const addresses = families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
+  return [
+    ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
+    ...['--type', 'merge', '--patch', JSON.stringify({spec: {addresses}})]
+  ];
+}
 
 async function untilAnswered(
   checking: Checking,

@@ -167,7 +167,12 @@ async function pages(checking: Checking, reached: Located[]): Promise<void> {
         reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
         address,
         attempts,
-        reproduce: reproducePage(plainClient, asked[at] ?? {url: ''})
+        reproduce: reproducePage(
+          plainClient,
+          asked[at] ?? {url: ''},
+          address,
+          lookUp(checking, row.to, address)
+        )
       })
     );
   }

@@ -64,9 +64,17 @@ export async function askPages(
 export const statusesOf = (attempts: Attempt[]): string =>
   [...new Set(attempts.map(({observed}) => observed))].join(', ') || 'no answer';
 
-/** The command that shows it by hand. */
-export const reproducePage = (
+/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+export function reproducePage(
   {namespace, deployment, container}: Client,
-  {url, via}: Page
-): string =>
-  `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- curl -sk -o /dev/null -m 3 -w '%{http_code}\\n'${via ? ` --connect-to ::${via}` : ''} '${url}'`;
+  {url, via}: Page,
+  address = '',
+  lookUp?: string
+): string {
+  const connect = via ? ` --connect-to ::${via}` : '';
+  const curl = (shown: string) =>
+    `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
+  const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}
