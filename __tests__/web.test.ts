@@ -13,6 +13,7 @@ const checking = (sh: Checking['sh']): Checking => ({
   sh,
   work: fakeWork(() => 12),
   plan: planOf(),
+  nodes: 1,
   things: [],
   tell: () => {},
   undo: () => {}
