@@ -66,6 +66,13 @@ const cut = check('failover/dual-stack/ipv4', {
   expected: 'an answer within 1 s',
   reproduce: `kubectl exec -n sleep deploy/sleep -c sleep -- sh -c '(echo failover/dual-stack/ipv4; sleep 1) | timeout 3 nc "$0" 9000' "$(kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[0]}')"`
 });
+const taken = check('egress/overlap/ipv6', {
+  family: 'ipv6',
+  to: {kind: 'ServiceEntry', namespace: 'plain', name: 'overlap'},
+  address: '2001:db8::31',
+  expected: 'hello egress/overlap/ipv6',
+  reproduce: `kubectl exec -n egress deploy/egress -c sleep -- sh -c '(echo egress/overlap/ipv6; sleep 1) | timeout 3 nc 2001:db8::31 9000'`
+});
 const looked = check('control-plane/istiod/dual-stack', {
   expected: 'ISTIO_DUAL_STACK=true',
   observed: "it's $(touch hacked)",
@@ -76,6 +83,7 @@ const scripts: [string, () => string][] = [
   ['with everything', () => textOf(everything)],
   ['of a probe that failed', () => textOfFailed(probe, everything)],
   ['of a failover that failed', () => textOfFailed(cut)],
+  ['of a ServiceEntry that overlaps others', () => textOfFailed(taken)],
   ['of a look that failed', () => textOfFailed(looked)]
 ];
 // shellcheck is not on every machine; CI installs it
@@ -312,6 +320,16 @@ describe('what failed in the run', () => {
     });
     expect(last(textOfFailed(refused), 'nc "\\$0" 9001 10.244.0.7').status).toBe(0);
     expect(last(textOfFailed(refused)).status).toBe(1);
+  });
+
+  test('a ServiceEntry takes the ClusterIPs of this cluster before it is asked', () => {
+    const {status, calls} = last(textOfFailed(taken));
+    const patched = calls.findIndex(call => call.includes('patch serviceentry overlap'));
+    expect(calls[patched]).toMatch(
+      /\{"spec":\{"addresses":\["[^"$]+","192\.0\.2\.31","[^"$]+","2001:db8::31"\]\}\}/
+    );
+    expect(patched).toBeLessThan(calls.findIndex(call => call.includes('nc 2001:db8::31 9000')));
+    expect(status).toBe(0);
   });
 
   test('a failover has its cut, on every node, and it is taken back', () => {

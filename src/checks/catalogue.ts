@@ -3,9 +3,12 @@ import {type Layer, layers} from '../results/results.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
+import {dnsProxy} from './dns-proxy.ts';
 import {echo} from './echo.ts';
+import {egress} from './egress.ts';
 import {endpoints} from './endpoints.ts';
 import {failover} from './failover.ts';
+import {gateway} from './gateway.ts';
 import {headless} from './headless.ts';
 import {health} from './health.ts';
 import {http} from './http.ts';
@@ -48,14 +51,34 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: health, after: ['check echo']},
   {checks: http, after: ['check echo']},
   {checks: headless, after: ['check echo']},
+  {checks: egress, after: ['check echo']},
+  {checks: gateway, after: ['check mtls']}, // which has waited until STRICT is in force
+  {checks: dnsProxy, after: ['check echo']},
   {
     checks: failover,
     after: [
-      ...['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane'],
+      ...[
+        'check cluster',
+        'check proxy',
+        'check path',
+        'check gateway',
+        'check dns',
+        'check control-plane'
+      ],
       ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
     ]
   },
-  {checks: xds, after: ['check failover', 'check http', 'check headless']}, // when the proxies were told of everything
+  {
+    checks: xds, // when the proxies were told of everything
+    after: [
+      'check failover',
+      'check http',
+      'check headless',
+      'check egress',
+      'check gateway',
+      'check dns-proxy'
+    ]
+  },
   {checks: uninstall, after: ['check xds']}
 ];
 

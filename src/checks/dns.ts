@@ -1,17 +1,25 @@
 import {CommandError} from '../base/sh.ts';
 import {servers} from '../manifests/samples.ts';
 import {clusterIp} from './echo.ts';
-import {inClient, plainClient} from './probe.ts';
+import {type Client, inClient, plainClient} from './probe.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
-const records = [
+/** The types of record, and the family of each. */
+export const records = [
   {type: 'a', family: 'ipv4'},
   {type: 'aaaa', family: 'ipv6'}
 ] as const;
 
-const has = (target: string, family: string): boolean =>
+/** A question to DNS; the name ends in a dot. */
+export interface Question {
+  type: string;
+  name: string;
+}
+
+/** Whether a sample's Service has a family. */
+export const has = (target: string, family: string): boolean =>
   target === 'dual-stack' || target === family;
-const nameOf = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
+export const nameOf = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
 
 // all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
 const script = `
@@ -54,21 +62,9 @@ export const dns: Checks<Checking> = {
       type: id.split('/')[2] ?? '',
       name: nameOf(target)
     }));
-    const command = [
-      ...inClient(plainClient),
-      script,
-      'dns',
-      ...questions.flatMap(({type, name}) => [type, name])
-    ];
-    const output = await checking.sh(command, {seconds: 30});
-    if (output.code !== 0) throw new CommandError(command, output);
-    const answers = output.stdout.split('\n');
+    const answers = await resolve(checking, plainClient, questions);
     for (const [at, {id, target, family, expected}] of asked.entries()) {
-      const {type, name} = questions[at] ?? {type: '', name: ''};
-      const address = answers
-        .find(line => line.startsWith(`${type} ${name}`))
-        ?.slice(`${type} ${name}`.length)
-        .trim();
+      const address = answers[at];
       const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
       const observed =
         address === undefined
@@ -81,9 +77,38 @@ export const dns: Checks<Checking> = {
       checking.tell(
         id,
         compare(expected, observed, {
-          reproduce: `kubectl exec -n ${plainClient.namespace} deploy/${plainClient.deployment} -- busybox nslookup -type=${type} ${name}`
+          reproduce: reproduceQuestion(plainClient, questions[at] ?? {type: 'a', name: ''})
         })
       );
     }
   }
 };
+
+/**
+ * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
+ * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
+ */
+export async function resolve(
+  {sh}: Checking,
+  client: Client,
+  questions: Question[]
+): Promise<(string | undefined)[]> {
+  const words = questions.flatMap(({type, name}) => [type, name]);
+  const command = [...inClient(client), script, 'dns', ...words];
+  const output = await sh(command, {seconds: 30});
+  if (output.code !== 0) throw new CommandError(command, output);
+  const answers = output.stdout.split('\n');
+  return questions.map(({type, name}) =>
+    answers
+      .find(line => line.startsWith(`${type} ${name}`))
+      ?.slice(`${type} ${name}`.length)
+      .trim()
+  );
+}
+
+/** The command that asks by hand. */
+export const reproduceQuestion = (
+  {namespace, deployment, container}: Client,
+  {type, name}: Question
+): string =>
+  `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;

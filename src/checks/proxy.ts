@@ -2,6 +2,7 @@ import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {mustJson} from '../base/sh.ts';
 import {client, samples, servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
+import {iptables, iptablesRows} from './iptables.ts';
 import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
@@ -26,7 +27,7 @@ interface LbEndpoint {
 
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
 const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-const envoy = (namespace: string, app: string, query: string): string[] => [
+export const envoy = (namespace: string, app: string, query: string): string[] => [
   ...[
     'kubectl',
     'exec',
@@ -39,7 +40,7 @@ const envoy = (namespace: string, app: string, query: string): string[] => [
   ],
   ...['pilot-agent', 'request', 'GET', query]
 ];
-const listenerQuery = 'listeners?format=json';
+export const listenerQuery = 'listeners?format=json';
 
 /** The command that prints a proxy's listeners. */
 export const listenersOf = (namespace: string, app: string): string[] =>
@@ -81,7 +82,8 @@ export const proxy: Checks<Checking> = {
         'exactly the ready pods',
         {from, to: {kind: 'Service', namespace, name: 'tcp-echo'}}
       )
-    )
+    ),
+    ...iptablesRows
   ],
   look: async (checking, asked) => {
     const wanted = (aspect: string) => asked.filter(({id}) => id.endsWith(aspect));
@@ -94,8 +96,9 @@ export const proxy: Checks<Checking> = {
       checking.tell(id, clusterIps(checking, target, listeners));
     for (const {id, target} of wanted('/endpoints'))
       checking.tell(id, readyPods(checking, target, endpoints));
-    await Promise.all(
-      wanted('/listeners').map(async ({id, to}) => {
+    await Promise.all([
+      iptables(checking, wanted('/iptables')),
+      ...wanted('/listeners').map(async ({id, to}) => {
         const {namespace = '', name = ''} = to ?? {};
         checking.tell(
           id,
@@ -105,11 +108,17 @@ export const proxy: Checks<Checking> = {
           )
         );
       })
-    );
+    ]);
   }
 };
 
-async function dump<T>({sh}: Checking, namespace: string, app: string, query: string): Promise<T> {
+/** What a proxy says to a query of its admin interface. */
+export async function dump<T>(
+  {sh}: Checking,
+  namespace: string,
+  app: string,
+  query: string
+): Promise<T> {
   return (await mustJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
 }
 

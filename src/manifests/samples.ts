@@ -87,7 +87,7 @@ export function splitManifests(text: string, namespace: string, image: string | 
       if (image !== null) container.set('image', image);
       const name = container.get('image');
       if (typeof name !== 'string') throw odd(namespace, 'has a container without an image');
-      split.images.push(name);
+      if (name !== 'auto') split.images.push(name); // the injection webhook fills that in
     }
     if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
     const into = isSeq(containers)
@@ -168,9 +168,16 @@ const echo = (policy: string, families: string[], image: string): string =>
     )
   ].join('---\n');
 
-const sleep = (image: string): string =>
+const sleep = (image: string): string => clientYaml('sleep', image);
+
+/** A client such as the documentation's, with annotations of its pod. */
+export const clientYaml = (
+  app: string,
+  image: string,
+  annotations: Record<string, string> = {}
+): string =>
   deployment(
-    'sleep',
+    app,
     {},
     {
       terminationGracePeriodSeconds: 0,
@@ -182,10 +189,23 @@ const sleep = (image: string): string =>
           command: ['/bin/sleep', 'infinity']
         }
       ]
-    }
+    },
+    annotations
   );
 
-const deployment = (app: string, labels: Record<string, string>, pod: object): string =>
+/** What a sidecar of our own asks for: with the proxies' default a node of two processors is full after a few more. */
+export const smallSidecar = {
+  'sidecar.istio.io/proxyCPU': '10m',
+  'sidecar.istio.io/proxyMemory': '64Mi'
+};
+
+/** A Deployment of one pod. */
+export const deployment = (
+  app: string,
+  labels: Record<string, string>,
+  pod: object,
+  annotations: Record<string, string> = {}
+): string =>
   stringify({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -193,6 +213,12 @@ const deployment = (app: string, labels: Record<string, string>, pod: object): s
     spec: {
       replicas: 1,
       selector: {matchLabels: {app, ...labels}},
-      template: {metadata: {labels: {app, ...labels}}, spec: pod}
+      template: {
+        metadata: {
+          labels: {app, ...labels},
+          ...(Object.keys(annotations).length > 0 && {annotations})
+        },
+        spec: pod
+      }
     }
   });

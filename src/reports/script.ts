@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import {quote, split} from 'shlex';
 import {redact} from '../base/log.ts';
+import {patchCommand} from '../checks/egress.ts';
 import {cutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
@@ -362,14 +363,19 @@ function wordsIn(text: string): string[] {
 /** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
 function again(plan: Plan, check: CheckResult | null, text: string): string[] {
   const expected = check && answerOf(check);
-  const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
+  const around =
+    check?.layer === 'failover'
+      ? cutLines(plan, check)
+      : check?.id.startsWith('egress/overlap/')
+        ? takenLines()
+        : null;
   return [
     "broken=''",
-    ...(cut?.before ?? []),
+    ...(around?.before ?? []),
     expected === null
       ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
       : `check ${quote(line(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
-    ...(cut?.after ?? [])
+    ...(around?.after ?? [])
   ];
 }
 
@@ -400,5 +406,21 @@ function cutLines({cluster}: Plan, {family}: CheckResult) {
       `check '${family} to the dual-stack pod is cut' cut`
     ],
     after: [`check '${family} is there again' mend`]
+  };
+}
+
+/** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
+function takenLines() {
+  const patch = patchCommand({ipv4: '$ipv4', ipv6: '$ipv6'});
+  const clusterIp = (family: string) =>
+    `${family}=$(kubectl get service tcp-echo -n ${family} -o jsonpath='{.spec.clusterIPs[0]}')`;
+  return {
+    before: [
+      clusterIp('ipv4'),
+      clusterIp('ipv6'),
+      `check 'a ServiceEntry takes the ClusterIPs too' ${command(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
+      'sleep 3 # until it is in force'
+    ],
+    after: []
   };
 }

@@ -24,6 +24,9 @@ export const layers = [
   'health',
   'http',
   'headless',
+  'egress',
+  'gateway',
+  'dns-proxy',
   'uninstall'
 ] as const;
 export type Layer = (typeof layers)[number];

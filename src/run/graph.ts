@@ -238,7 +238,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     ),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
-      needs: ['strict', 'check mtls', 'check path'],
+      needs: ['strict', 'check mtls', 'check path', 'check gateway'],
       run: async () => {
         await sh(removeCommand(plan, 'strict.yaml'), {seconds: 30});
       }

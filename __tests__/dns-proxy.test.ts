@@ -1,0 +1,127 @@
+import {describe, expect, test} from '@jest/globals';
+import {parseAllDocuments} from 'yaml';
+import {dnsProxy} from '../src/checks/dns-proxy.ts';
+import type {Probe} from '../src/checks/probe.ts';
+import {dnsProxyYaml} from '../src/manifests/dns-proxy.ts';
+import {fakeClients, fakeSh} from './fake.ts';
+import {failures, look} from './things.ts';
+
+const name = (target: string) => `tcp-echo.${target}.svc.cluster.local.`;
+const host = 'allocated.example.test.';
+const healthy: Record<string, string> = {
+  [`a ${name('dual-stack')}`]: '10.96.0.6',
+  [`aaaa ${name('dual-stack')}`]: 'fd00:10:96::6',
+  [`a ${name('ipv4')}`]: '10.96.0.7',
+  [`aaaa ${name('ipv6')}`]: 'fd00:10:96::8',
+  [`a ${host}`]: '240.240.0.5',
+  [`aaaa ${host}`]: '2001:2::5'
+};
+const good = ({word}: Probe) => `hello ${word}`;
+
+/** A client whose sidecar answers so; the other one asks the cluster's DNS, which knows no more than `outside`. */
+const world = (
+  answers: Record<string, string> = healthy,
+  answer = good,
+  outside: Record<string, string> = {}
+) => {
+  const dns = fakeSh(command => {
+    const known = command[3] === 'dns-proxy' ? answers : outside;
+    const words = command.slice(command.indexOf('dns') + 1);
+    return words
+      .flatMap((word, at) => (at % 2 === 0 ? [`${word} ${words[at + 1]}`] : []))
+      .map(question => `${question} ${known[question] ?? ''} \n`)
+      .join('');
+  });
+  return Object.assign(fakeClients(answer, dns), {dns});
+};
+
+describe('dns-proxy', () => {
+  test('holds on a healthy mesh, and dials what was answered', async () => {
+    const sh = world();
+    const found = await look(dnsProxy, {sh});
+    expect(failures(found)).toEqual({});
+    expect(Object.keys(found).sort()).toEqual(dnsProxy.rows.map(({id}) => id).sort());
+    expect(found['dns-proxy/allocated/aaaa']).toMatchObject({
+      observed: 'one address',
+      address: '2001:2::5'
+    });
+    expect(found['dns-proxy/ipv4/aaaa']?.observed).toBe('none');
+    const asked = sh.rounds.flatMap(({namespace, probes}) =>
+      probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
+    );
+    expect(asked).toEqual([
+      'dns-proxy/allocated/ipv4 dns-proxy 240.240.0.5 9000',
+      'dns-proxy/allocated/ipv6 dns-proxy 2001:2::5 9000'
+    ]);
+    expect(sh.dns.calls).toHaveLength(2);
+  });
+
+  test.each<[string, Record<string, string>, Record<string, string>]>([
+    [
+      'DNS is not captured: the cluster’s does not know the host',
+      {...healthy, [`a ${host}`]: '', [`aaaa ${host}`]: ''},
+      {
+        'dns-proxy/allocated/a': 'none',
+        'dns-proxy/allocated/aaaa': 'none',
+        'dns-proxy/allocated/ipv4': 'no address',
+        'dns-proxy/allocated/ipv6': 'no address'
+      }
+    ],
+    [
+      'one family of what istiod allocates is missing',
+      {...healthy, [`aaaa ${host}`]: ''},
+      {'dns-proxy/allocated/aaaa': 'none', 'dns-proxy/allocated/ipv6': 'no address'}
+    ],
+    [
+      'a dual-stack Service has one record only (istio/istio#51608)',
+      {...healthy, [`aaaa ${name('dual-stack')}`]: ''},
+      {'dns-proxy/dual-stack/aaaa': 'none'}
+    ],
+    [
+      'a record of a family that the Service has not',
+      {...healthy, [`aaaa ${name('ipv4')}`]: 'fd00:10:96::7'},
+      {'dns-proxy/ipv4/aaaa': 'fd00:10:96::7'}
+    ],
+    [
+      'two addresses where one is due',
+      {...healthy, [`a ${host}`]: '240.240.0.5 240.240.0.6'},
+      {'dns-proxy/allocated/a': '240.240.0.5 240.240.0.6'}
+    ]
+  ])('%s', async (_, answers, expected) => {
+    expect(failures(await look(dnsProxy, {sh: world(answers)}))).toEqual(expected);
+  });
+
+  test('an address that nobody listens on', async () => {
+    const sh = world(healthy, probe => (probe.address === '2001:2::5' ? '' : good(probe)));
+    expect(failures(await look(dnsProxy, {sh}))).toEqual({'dns-proxy/allocated/ipv6': 'no answer'});
+  });
+
+  test('where the cluster’s DNS knows the host, nothing is proven', async () => {
+    const sh = world(healthy, good, {[`a ${host}`]: '198.51.100.7'});
+    expect(failures(await look(dnsProxy, {sh}))).toEqual({
+      'dns-proxy/allocated/uncaptured': '198.51.100.7'
+    });
+  });
+
+  test('only what is asked for is looked at', async () => {
+    const sh = world();
+    const asked = dnsProxy.rows.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
+    expect(failures(await look(dnsProxy, {sh, asked}))).toEqual({});
+    expect(sh.dns.calls).toHaveLength(1);
+    expect(sh.rounds).toHaveLength(1);
+  });
+});
+
+test('its client has DNS capture, and asks for little', () => {
+  const [client, entry] = parseAllDocuments(dnsProxyYaml('mine/curl:1')).map(document =>
+    document.toJS()
+  );
+  expect(client.spec.template.metadata.annotations).toEqual({
+    'sidecar.istio.io/proxyCPU': '10m',
+    'sidecar.istio.io/proxyMemory': '64Mi',
+    'proxy.istio.io/config': 'proxyMetadata:\n  ISTIO_META_DNS_CAPTURE: "true"\n'
+  });
+  expect(client.spec.template.spec.containers[0].image).toBe('mine/curl:1');
+  expect(entry.spec.addresses).toBeUndefined(); // istiod allocates them
+  expect(entry.spec.exportTo).toEqual(['.']);
+});

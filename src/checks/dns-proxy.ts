@@ -1,0 +1,166 @@
+import {ofFamily} from '../base/kube.ts';
+import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy.ts';
+import {plainNamespace, servers} from '../manifests/samples.ts';
+import {has, nameOf, type Question, records, reproduceQuestion, resolve} from './dns.ts';
+import {clusterIp, podIps} from './echo.ts';
+import {type Client, plainClient} from './probe.ts';
+import {prove} from './prove.ts';
+import {type Checking, type Checks, compare, type Row, row} from './row.ts';
+
+const client: Client = {
+  namespace: dnsProxyNamespace,
+  deployment: 'dns-proxy',
+  container: 'sleep'
+};
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.deployment};
+const toHost = {kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'allocated'};
+const host = `${allocated.host}.`;
+const oneOfFamily = 'one address';
+
+/** DNS as a client's sidecar answers it. */
+export const dnsProxy: Checks<Checking> = {
+  layer: 'dns-proxy',
+  blame: {
+    class: 'istio',
+    hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
+    headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
+  },
+  samples: [
+    {namespace: dnsProxyNamespace, sidecars: true, manifests: ({client}) => dnsProxyYaml(client)}
+  ],
+  rows: [
+    ...servers.flatMap(({namespace: target}) =>
+      records.map(({type, family}) =>
+        row(
+          'dns-proxy',
+          `dns-proxy/${target}/${type}`,
+          `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
+          has(target, family) ? 'its ClusterIP' : 'none',
+          {family, from, to: {kind: 'Service', namespace: target, name: 'tcp-echo'}}
+        )
+      )
+    ),
+    ...records.flatMap(({type, family}) => [
+      row(
+        'dns-proxy',
+        `dns-proxy/allocated/${type}`,
+        `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`,
+        oneOfFamily,
+        {
+          family,
+          from,
+          to: toHost,
+          blame: {
+            hint: 'istiod allocates an address of each family: see `status.addresses` (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
+          }
+        }
+      ),
+      row(
+        'dns-proxy',
+        `dns-proxy/allocated/${family}`,
+        `The ${family} address that istiod allocated answers`,
+        `hello dns-proxy/allocated/${family}`,
+        {family, from, to: toHost, grid: {title: 'address that istiod allocated', named: false}}
+      )
+    ]),
+    row(
+      'dns-proxy',
+      'dns-proxy/allocated/uncaptured',
+      'Without a sidecar that host has no address: it is the sidecar that answers',
+      'none',
+      {
+        from: {
+          kind: 'Deployment',
+          namespace: plainClient.namespace,
+          name: plainClient.deployment
+        },
+        to: toHost,
+        blame: {
+          class: 'infrastructure',
+          hint: `The cluster's DNS knows ${allocated.host}, a name that nobody may have (RFC 6761): see what it forwards to.`,
+          headline: 'The cluster’s DNS answers for a name that is not there'
+        }
+      }
+    )
+  ],
+  look: async (checking, asked) => {
+    await Promise.all([captured(checking, asked), uncaptured(checking, asked)]);
+  }
+};
+
+const questionOf = ({id, target}: Row): Question => ({
+  type: id.split('/')[2] ?? '',
+  name: target === 'allocated' ? host : nameOf(target)
+});
+
+/** What the sidecar answers; then what it says of the allocated host is dialled. */
+async function captured(checking: Checking, asked: Row[]): Promise<void> {
+  const dialled = asked.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
+  const told = asked.filter(row => row.from === from && !dialled.includes(row));
+  const questions = [
+    ...told.map(questionOf),
+    ...(dialled.length > 0 ? records.map(({type}) => ({type, name: host})) : [])
+  ];
+  if (questions.length === 0) return;
+  const answers = await resolve(checking, client, questions);
+  for (const [at, row] of told.entries()) {
+    const observed = observe(checking, row, answers[at]);
+    const question = questions[at] ?? {type: '', name: ''};
+    checking.tell(
+      row.id,
+      compare(row.expected, observed, {
+        address: row.target === 'allocated' ? (answers[at] ?? null) : null,
+        reproduce: reproduceQuestion(client, question)
+      })
+    );
+  }
+  const addresses = answers.slice(told.length).flatMap(answer => answer?.split(' ') ?? []);
+  const proofs = dialled.flatMap(row => {
+    const address = ofFamily(
+      addresses.filter(one => one !== ''),
+      row.family ?? 'ipv4'
+    );
+    if (address !== undefined)
+      return [
+        {
+          row,
+          probe: {word: row.id, address, port: allocated.port},
+          pods: podIps(checking, plainNamespace)
+        }
+      ];
+    checking.tell(row.id, {
+      observed: 'no address',
+      verdict: 'failed',
+      reason: `the sidecar answers no ${row.family} address for ${host}`,
+      reproduce: reproduceQuestion(client, {
+        type: row.family === 'ipv6' ? 'aaaa' : 'a',
+        name: host
+      })
+    });
+    return [];
+  });
+  await prove(client, proofs, checking);
+}
+
+function observe(checking: Checking, {target, family}: Row, answer: string | undefined): string {
+  if (answer === undefined) return 'no answer';
+  if (answer === '') return 'none';
+  const addresses = answer.split(' ');
+  const wanted = family ?? 'ipv4';
+  if (target === 'allocated')
+    return addresses.length === 1 && ofFamily(addresses, wanted) ? oneOfFamily : answer;
+  return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+}
+
+async function uncaptured(checking: Checking, asked: Row[]): Promise<void> {
+  const row = asked.find(({id}) => id.endsWith('/uncaptured'));
+  if (row === undefined) return;
+  const question = {type: 'a', name: host};
+  const [answer] = await resolve(checking, plainClient, [question]);
+  checking.tell(
+    row.id,
+    compare('none', answer === undefined ? 'no answer' : answer || 'none', {
+      reproduce: reproduceQuestion(plainClient, question)
+    })
+  );
+}

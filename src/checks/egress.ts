@@ -1,0 +1,331 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {Stopped} from '../base/fault.ts';
+import {addressFamily} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
+import {
+  egressNamespace,
+  egressPorts,
+  egressStaticYaml,
+  egressYaml,
+  httpAddresses,
+  outside,
+  overlapName,
+  overlapPort,
+  staticAddresses,
+  tlsHosts
+} from '../manifests/egress.ts';
+import {plainNamespace} from '../manifests/samples.ts';
+import type {Attempt, Family} from '../results/results.ts';
+import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {refuse, refused} from './refuse.ts';
+import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
+import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const client: Client = {namespace: egressNamespace, deployment: 'egress', container: 'sleep'};
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.deployment};
+const grid = {title: 'ServiceEntry', named: true};
+const entry = (name: string, namespace = egressNamespace) => ({
+  from,
+  to: {kind: 'ServiceEntry', namespace, name}
+});
+
+/** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
+const added = outside(31);
+/** How long the patch may take until it is in force, in seconds; measured was less than 1. */
+const settling = 10;
+/** How often an address must answer, each time. */
+const times = 5;
+
+/** What a name that has records of one family alone is for. */
+const byName = [
+  {target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4'},
+  {target: 'dns-aaaa', port: egressPorts.aaaa, endpoint: 'ipv6'}
+] as const;
+
+const anyStatus = 'an HTTP status';
+const known = 'one address of the two is routed';
+
+/** What is told when a ServiceEntry takes what is another's. */
+const rejected = {
+  hint: `A ServiceEntry's addresses overlap a ClusterIP, and the client does not follow: see \`pilot-agent request GET stats?filter=update_rejected\` in its sidecar, and the log of istiod.`
+};
+
+/** ServiceEntries, asked by a client that may reach what the registry has and nothing else. No outside network is needed. */
+export const egress: Checks<Checking> = {
+  layer: 'egress',
+  blame: {
+    class: 'istio',
+    hint: `See the ServiceEntries (\`kubectl get serviceentries -A -o yaml\`), and the client's listeners (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`,
+    headline: family => `ServiceEntries do not carry ${family || 'both families'}`
+  },
+  samples: [
+    {
+      namespace: egressNamespace,
+      sidecars: true,
+      manifests: ({client}) => egressYaml(client)
+    },
+    {namespace: plainNamespace, sidecars: false, manifests: egressStaticYaml}
+  ],
+  rows: [
+    ...Object.keys(tlsHosts).flatMap(name =>
+      families.map(family =>
+        row(
+          'egress',
+          `egress/tls/${name}-${family}`,
+          `TLS to host ${name} of two is let through over ${family}`,
+          anyStatus,
+          {family, ...entry('tls'), grid}
+        )
+      )
+    ),
+    ...byName.flatMap(({target, endpoint}) =>
+      families.map(family =>
+        row(
+          'egress',
+          `egress/${target}/${family}`,
+          `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`,
+          `hello egress/${target}/${family}`,
+          {
+            family,
+            ...entry(target),
+            grid,
+            blame: {
+              hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
+            }
+          }
+        )
+      )
+    ),
+    ...families.map(family =>
+      row(
+        'egress',
+        `egress/static/${family}`,
+        `TCP to the ${family} one of two addresses goes to the pods that are selected`,
+        `hello egress/static/${family}`,
+        {family, ...entry('static', plainNamespace), grid}
+      )
+    ),
+    row(
+      'egress',
+      'egress/http/addresses',
+      'Known limitation: an HTTP host has two addresses, and one of them is routed',
+      known,
+      {
+        ...entry('http'),
+        blame: {
+          hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
+          headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
+        }
+      }
+    ),
+    ...families.flatMap(family => [
+      row(
+        'egress',
+        `egress/overlap/${family}`,
+        `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`,
+        `hello egress/overlap/${family}`,
+        {family, ...entry(overlapName, plainNamespace), grid, blame: rejected}
+      ),
+      row(
+        'egress',
+        `egress/overlap/${family}-cluster-ip`,
+        `The ${family} ClusterIP that a ServiceEntry has taken too still answers`,
+        `hello egress/overlap/${family}-cluster-ip`,
+        {
+          family,
+          from,
+          to: {kind: 'Service', namespace: family, name: 'tcp-echo'},
+          grid,
+          blame: rejected
+        }
+      )
+    ]),
+    ...families.map(family =>
+      row(
+        'egress',
+        `egress/none/${family}`,
+        `An ${family} address of no ServiceEntry is refused`,
+        refused,
+        {
+          family,
+          from,
+          to: {kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo'},
+          blame: {
+            hint: 'What no ServiceEntry names is let through, so the others prove nothing: see the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`.',
+            headline: 'REGISTRY_ONLY is not in force'
+          }
+        }
+      )
+    )
+  ],
+  look: async (checking, asked) => {
+    const of = (...targets: string[]) => asked.filter(({target}) => targets.includes(target));
+    await Promise.all([
+      prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+      refuse(client, of('none').flatMap(outsider(checking)), checking),
+      pages(checking, of('tls'), of('http')),
+      overlap(checking, of('overlap'))
+    ]);
+  }
+};
+
+const familyOf = ({family}: Row): Family => family ?? 'ipv4';
+
+const proofOf =
+  (checking: Checking) =>
+  (row: Row): Proof => {
+    const name = byName.find(({target}) => target === row.target);
+    return {
+      row,
+      probe: {
+        word: row.id,
+        address: (name ? outside(1) : staticAddresses)[familyOf(row)],
+        port: name?.port ?? egressPorts.static
+      },
+      pods: podIps(checking, plainNamespace)
+    };
+  };
+
+/** The pod without a sidecar, which answers whoever reaches it. */
+const outsider =
+  (checking: Checking) =>
+  (row: Row): {row: Row; probe: Probe}[] => {
+    const address = podIps(checking, plainNamespace).find(ip => addressFamily(ip) === row.family);
+    if (address !== undefined)
+      return [
+        {
+          row,
+          probe: {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)}
+        }
+      ];
+    checking.tell(row.id, absent(row));
+    return [];
+  };
+
+/** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
+async function pages(checking: Checking, tls: Row[], http: Row[]): Promise<void> {
+  const secured = tls.map((row): Page => {
+    const name = row.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
+    return {
+      url: `https://${name}:${egressPorts.tls}/`,
+      via: host(outside(1)[familyOf(row)], egressPorts.tls)
+    };
+  });
+  const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
+  const answers = await askPages(checking, client, [...secured, ...plaintext]);
+  for (const [at, row] of tls.entries())
+    checking.tell(row.id, answered(row, secured[at] ?? {url: ''}, answers[at] ?? []));
+  for (const {id} of http) checking.tell(id, limitation(answers.slice(tls.length).map(statusesOf)));
+}
+
+const httpPage = (address: string): Page => ({url: `http://${host(address, egressPorts.http)}/`});
+
+/** Any HTTP status: a TLS server has answered through the ServiceEntry. */
+function answered(row: Row, page: Page, attempts: Attempt[]): Finding {
+  const observed = statusesOf(attempts);
+  const passed = !observed.includes('no answer');
+  return {
+    observed: passed ? anyStatus : observed,
+    verdict: passed ? 'passed' : 'failed',
+    reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
+    address: outside(1)[familyOf(row)],
+    attempts,
+    reproduce: reproducePage(client, page)
+  };
+}
+
+/** Not supported, as the API reference says; told when it is otherwise. */
+function limitation(statuses: string[]): Finding {
+  const asKnown = statuses.filter(status => status === '200').length === 1; // which one, varies
+  const said = Object.values(httpAddresses)
+    .map((address, at) => `${address}: ${statuses[at]}`)
+    .join('; ');
+  return {
+    observed: asKnown ? known : said,
+    verdict: asKnown ? 'skipped' : 'failed',
+    reason: asKnown
+      ? `Istio does not support two addresses of an HTTP host (istio/istio#56783): ${said}`
+      : `${said}; known is that ${known}`,
+    reproduce: reproducePage(client, httpPage(httpAddresses.ipv4))
+  };
+}
+
+/** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
+async function overlap(checking: Checking, asked: Row[]): Promise<void> {
+  if (asked.length === 0) return;
+  const taken = Object.fromEntries(
+    families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)])
+  );
+  const proofs = asked.flatMap(row => {
+    const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
+    if (address !== undefined)
+      return [
+        {
+          row,
+          probe: {
+            word: row.id,
+            address,
+            port: overlapPort,
+            ...(row.to?.kind === 'Service' && {lookUp: lookUp(checking, row.to, address)})
+          }
+        }
+      ];
+    checking.tell(row.id, absent(row));
+    return [];
+  });
+  await must(checking.sh, patchCommand(taken), {seconds: 20});
+  await untilAnswered(checking, proofs);
+}
+
+/** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
+export function patchCommand(clusterIps: Partial<Record<Family, string>>): string[] {
+  const addresses = families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
+  return [
+    ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
+    ...['--type', 'merge', '--patch', JSON.stringify({spec: {addresses}})]
+  ];
+}
+
+async function untilAnswered(
+  checking: Checking,
+  proofs: {row: Row; probe: Probe}[]
+): Promise<void> {
+  const {work, tell, plan} = checking;
+  const end = work.clock() + settling;
+  for (let open = proofs; open.length > 0; ) {
+    const probes = open.map(({probe}) => probe);
+    const answers = await ask(checking, client, probes, times, plan.probes.seconds);
+    if (work.signal.aborted) throw new Stopped();
+    const over = work.clock() > end;
+    open = open.filter(({row, probe}, at) => {
+      const taken = answers[at] ?? [];
+      const wrong = taken.find(({text}) => text !== row.expected);
+      if (wrong && !over) return true;
+      const observed = wrong ? wrong.text || 'no answer' : row.expected;
+      const finding: Finding = {
+        observed,
+        verdict: wrong ? 'failed' : 'passed',
+        reason: wrong
+          ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+          : null,
+        address: probe.address,
+        upstream: upstream(checking, taken),
+        attempts: attemptsOf(taken),
+        reproduce: reproduceProbe(client, probe)
+      };
+      tell(row.id, finding);
+      return false;
+    });
+    if (open.length > 0) await sleep(300);
+  }
+}
+
+/** The pod that the connections really took. */
+function upstream(checking: Checking, answers: Answer[]): string | null {
+  const pods = podIps(checking, plainNamespace);
+  const taken = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
+  return [...new Set(taken)].join(', ') || null;
+}

@@ -1,0 +1,179 @@
+import {addressFamily} from '../base/kube.ts';
+import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway.ts';
+import type {Family} from '../results/results.ts';
+import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {plainClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
+import {refuse, refused} from './refuse.ts';
+import {type Checking, type Checks, compare, type Row, row} from './row.ts';
+import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const name = 'gateway';
+const grid = {title: 'through a gateway', named: false};
+const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const service = {kind: 'Service', namespace: gatewayNamespace, name};
+const pod = {kind: 'Pod', namespace: gatewayNamespace, name};
+const bound = 'its ports on 0.0.0.0 and ::';
+const wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
+  host('0.0.0.0', port),
+  host('::', port)
+]);
+
+/** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
+export const gateway: Checks<Checking> = {
+  layer: 'gateway',
+  blame: {
+    class: 'istio',
+    hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
+    headline: family => `The ingress gateway does not carry ${family || 'both families'}`
+  },
+  samples: [{namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml}],
+  rows: [
+    row(
+      'gateway',
+      'gateway/classic/listeners',
+      'The gateway listens on both families, on each port of its Gateway',
+      bound,
+      {to: {...pod, kind: 'Deployment'}}
+    ),
+    ...families.flatMap(family => [
+      row(
+        'gateway',
+        `gateway/classic/${family}`,
+        `Through the gateway's ${family} ClusterIP the STRICT port answers`,
+        `hello gateway/classic/${family}`,
+        {family, from, to: service, grid}
+      ),
+      row(
+        'gateway',
+        `gateway/classic/${family}-pod`,
+        `Through the gateway pod's ${family} address the STRICT port answers`,
+        `hello gateway/classic/${family}-pod`,
+        {family, from, to: pod, grid}
+      ),
+      row(
+        'gateway',
+        `gateway/classic/${family}-http`,
+        `The gateway answers HTTP on its ${family} ClusterIP`,
+        '200',
+        {family, from, to: service, grid}
+      ),
+      row(
+        'gateway',
+        `gateway/classic/${family}-ready`,
+        `The gateway pod's readiness answers over ${family}`,
+        '200',
+        {
+          family,
+          from,
+          to: pod,
+          grid,
+          blame: {
+            hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- env\`).`
+          }
+        }
+      ),
+      row(
+        'gateway',
+        `gateway/classic/${family}-closed`,
+        `A port that no Gateway opens is refused on the ${family} ClusterIP`,
+        refused,
+        {
+          family,
+          from,
+          to: service,
+          blame: {
+            hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
+            headline: 'The ingress gateway answers on a port that no Gateway opens'
+          }
+        }
+      )
+    ])
+  ],
+  look: async (checking, asked) => {
+    const reached = asked.flatMap(row => located(checking, row));
+    const of = (...aspects: string[]) => reached.filter(({row}) => aspects.includes(aspectOf(row)));
+    await Promise.all([
+      listeners(checking, asked),
+      prove(plainClient, of('', 'pod').map(proofOf(checking)), checking),
+      refuse(plainClient, of('closed').map(proofOf(checking)), checking),
+      pages(checking, of('http', 'ready'))
+    ]);
+  }
+};
+
+/** `pod` of `gateway/classic/ipv4-pod`. */
+const aspectOf = ({id}: Row): string => id.split('/')[2]?.split('-')[1] ?? '';
+
+interface Located {
+  row: Row;
+  address: string;
+}
+
+/** A row with its address; one that should have one and has none has failed. */
+function located(checking: Checking, row: Row): Located[] {
+  if (row.family === null) return [];
+  const address =
+    row.to?.kind === 'Pod'
+      ? podIps(checking, gatewayNamespace, name).find(ip => addressFamily(ip) === row.family)
+      : clusterIp(checking, gatewayNamespace, name, row.family);
+  if (address !== undefined) return [{row, address}];
+  checking.tell(row.id, absent(row));
+  return [];
+}
+
+const proofOf =
+  (checking: Checking) =>
+  ({row, address}: Located): Proof => ({
+    row,
+    probe: {
+      word: row.id,
+      address,
+      port: aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
+      lookUp: lookUp(checking, row.to, address)
+    },
+    pods: podIps(checking, gatewayNamespace, name)
+  });
+
+async function listeners(checking: Checking, asked: Row[]): Promise<void> {
+  const row = asked.find(({id}) => id.endsWith('/listeners'));
+  if (row === undefined) return;
+  const found = addressesOf(await dump<Listeners>(checking, gatewayNamespace, name, listenerQuery));
+  const missing = wildcards.filter(wildcard => !found.includes(wildcard));
+  checking.tell(
+    row.id,
+    compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+      reproduce: envoy(gatewayNamespace, name, listenerQuery).join(' ')
+    })
+  );
+}
+
+async function pages(checking: Checking, reached: Located[]): Promise<void> {
+  const asked: Page[] = reached.map(({row, address}) => ({
+    url:
+      aspectOf(row) === 'http'
+        ? `http://${host(address, gatewayPorts.http)}/`
+        : `http://${host(address, 15021)}/healthz/ready`
+  }));
+  const answers = await askPages(checking, plainClient, asked);
+  for (const [at, {row, address}] of reached.entries()) {
+    const attempts = answers[at] ?? [];
+    const observed = statusesOf(attempts);
+    checking.tell(
+      row.id,
+      compare(row.expected, observed, {
+        reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
+        address,
+        attempts,
+        reproduce: reproducePage(
+          plainClient,
+          asked[at] ?? {url: ''},
+          address,
+          lookUp(checking, row.to, address)
+        )
+      })
+    );
+  }
+}

@@ -1,0 +1,94 @@
+import {groupBy} from '../base/group.ts';
+import {must} from '../base/sh.ts';
+import {samples} from '../manifests/samples.ts';
+import {type Checking, compare, type Finding, type Row, row} from './row.ts';
+
+const alike = 'the same rules for IPv4 and IPv6';
+const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
+
+/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
+export const iptablesRows: Row[] = samples.map(({namespace, app}) =>
+  row(
+    'proxy',
+    `proxy/${namespace}/iptables`,
+    'The pod redirects both families into its sidecar alike',
+    alike,
+    {
+      to: {kind: 'Deployment', namespace, name: app},
+      blame: {
+        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
+        headline: 'Pods do not redirect both families into their sidecars alike'
+      }
+    }
+  )
+);
+
+// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
+const script = `
+while [ $# -gt 0 ]; do
+  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
+    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+    echo "$1 $sandbox pod"
+    for tool in iptables ip6tables; do
+      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
+      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
+      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
+    done
+  done
+  shift 2
+done`;
+
+/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
+export async function iptables({plan, sh, tell}: Checking, asked: Row[]): Promise<void> {
+  if (asked.length === 0) return;
+  const places = asked.flatMap(({to}) => [to?.namespace ?? '', to?.name ?? '']);
+  const outputs = await Promise.all(
+    plan.cluster.nodes.map(node =>
+      must(sh, ['docker', 'exec', node, 'sh', '-c', script, 'iptables', ...places], {seconds: 60})
+    )
+  );
+  const lines = outputs
+    .flatMap(output => output.split('\n'))
+    .flatMap(line => {
+      const [, namespace = '', sandbox = '', tool = '', rule = ''] =
+        /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
+      return namespace === '' ? [] : [{namespace, sandbox, tool, rule}];
+    });
+  for (const {id, target} of asked) {
+    const pods = groupBy(
+      lines.filter(({namespace}) => namespace === target),
+      ({sandbox}) => sandbox
+    );
+    const findings = [...pods.values()].map(own =>
+      difference(
+        ...(['iptables', 'ip6tables'] as const).map(tool =>
+          own.filter(line => line.tool === tool).map(({rule}) => asIpv4(rule))
+        )
+      )
+    );
+    tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+  }
+}
+
+/** A rule of ip6tables as iptables has it. */
+const asIpv4 = (rule: string): string =>
+  rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
+
+function difference(ipv4: string[] = [], ipv6: string[] = []): string {
+  if (ipv4.length + ipv6.length === 0) return 'no rules of Istio';
+  if (ipv6.length === 0) return `no rules of Istio for ${tools.ip6tables}`;
+  if (ipv4.length === 0) return `no rules of Istio for ${tools.iptables}`;
+  const only = [
+    ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
+    ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
+  ];
+  if (only.length > 0) return only.slice(0, 3).join('; ');
+  return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
+}
+
+function findingOf(differences: string[], node: string): Finding {
+  const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
+  return compare(alike, observed, {
+    reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
+  });
+}

@@ -1,0 +1,80 @@
+import {groupBy} from '../base/group.ts';
+import {CommandError} from '../base/sh.ts';
+import type {Attempt} from '../results/results.ts';
+import {type Client, inClient} from './probe.ts';
+import type {Checking} from './row.ts';
+
+/** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
+export interface Page {
+  url: string;
+  via?: string;
+}
+
+/** How often each page is asked for. */
+const times = 3;
+
+// each page by itself, all of them at once; curl says 000 where nothing was answered
+const script = `
+limit=$1 times=$2 row=0; shift 2
+while [ $# -gt 0 ]; do
+  { n=0
+    while [ $n -lt $times ]; do
+      n=$((n + 1))
+      echo "$row $(curl -sk -o /dev/null -m "$limit" -w '%{http_code} %{time_total}' \${2:+--connect-to "::$2"} "$1")"
+    done; } &
+  row=$((row + 1)); shift 2
+done
+wait`;
+
+/** An address with a port, as URLs have it. */
+export const host = (address: string, port: number): string =>
+  `${address.includes(':') ? `[${address}]` : address}:${port}`;
+
+/**
+ * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
+ * `no answer`. Throws CommandError when that cannot run.
+ */
+export async function askPages(
+  {sh, work, plan}: Checking,
+  client: Client,
+  pages: Page[]
+): Promise<Attempt[][]> {
+  if (pages.length === 0) return [];
+  const {seconds: limit} = plan.probes;
+  const words = pages.flatMap(({url, via = ''}) => [url, via]);
+  const command = [...inClient(client), script, 'pages', `${limit}`, `${times}`, ...words];
+  const output = await sh(command, {seconds: limit * times + 20});
+  if (output.code !== 0) throw new CommandError(command, output);
+  const now = work.clock();
+  const answers = output.stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => line.split(' '))
+    .map(([row, status, seconds]) => ({
+      row: Number(row),
+      at: now,
+      seconds: Number(seconds),
+      observed: status === '000' ? 'no answer' : (status ?? '')
+    }));
+  const byRow = groupBy(answers, ({row}) => row);
+  return pages.map((_, row) => (byRow.get(row) ?? []).map(({row: _, ...attempt}) => attempt));
+}
+
+/** The statuses of a page, once each: `200`, or `200, no answer`. */
+export const statusesOf = (attempts: Attempt[]): string =>
+  [...new Set(attempts.map(({observed}) => observed))].join(', ') || 'no answer';
+
+/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+export function reproducePage(
+  {namespace, deployment, container}: Client,
+  {url, via}: Page,
+  address = '',
+  lookUp?: string
+): string {
+  const connect = via ? ` --connect-to ::${via}` : '';
+  const curl = (shown: string) =>
+    `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
+  const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}
