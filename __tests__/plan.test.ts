@@ -32,6 +32,8 @@ describe('makePlan', () => {
         kubeconfig: path.join('/work', 'kubeconfig')
       },
       operator: {
+        namespace: 'sail-operator',
+        name: 'sail-operator',
         chart: chart.path,
         crds: chart.crds,
         url: chart.url,
@@ -39,7 +41,10 @@ describe('makePlan', () => {
         image: chart.image,
         values: false
       },
-      istio: {asked: null, expected: 'v1.30.3', cni: false},
+      istio: {
+        ...{asked: null, expected: 'v1.30.3', cni: false},
+        ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'}
+      },
       probes: {retries: 1, seconds: 3}
     });
   });

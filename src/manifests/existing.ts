@@ -9,10 +9,13 @@ export const samplesLabel = 'dual-stack-check/samples';
 
 export const labelsOf = (run: string): Record<string, string> => ({[runLabel]: run});
 
-/** So istiod leaves everybody else's namespaces alone: it would put a ConfigMap into each, and never take it away. */
+/** So istiod leaves everybody else's namespaces alone, while it has its configuration. */
 export const onlyOurs = (run: string): Values => ({
   meshConfig: {discoverySelectors: [{matchLabels: labelsOf(run)}]}
 });
+
+/** By this istiod labels the ConfigMaps that it puts into every namespace, and never takes away. */
+export const configMapSelector = 'istio.io/config=true';
 
 /** Asked for by a dry run: the API server says whether it can give out addresses of both families. */
 export const dualStackServiceYaml = (): string =>
@@ -47,6 +50,7 @@ export const rights: Right[] = [
   ...all('create', 'services serviceaccounts deployments.apps pods/exec'),
   ...all('create', 'peerauthentications.security.istio.io'),
   ...all('create delete', 'istios.sailoperator.io', 'istio'),
+  ...all('list delete', 'configmaps', 'istio'),
   ...all('create delete', 'secrets customresourcedefinitions.apiextensions.k8s.io', 'operator'),
   ...all('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
   ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')

@@ -1,8 +1,9 @@
 import * as path from 'node:path';
 import * as core from '@actions/core';
+import {groupBy} from '../base/group.ts';
 import {oneLine} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
-import {runLabel, samplesLabel} from '../manifests/existing.ts';
+import {configMapSelector, runLabel, samplesLabel} from '../manifests/existing.ts';
 import {operatorNamespace} from '../manifests/istio.ts';
 import type {InCluster} from '../plan/state.ts';
 
@@ -18,7 +19,7 @@ const byLabel = (kinds: string, selector: string, ...more: string[]): string[] =
  * What removes all that a run has made, in the order that finalizers need: who uses sidecars, then Istio and all that
  * the operator made of it, then the operator. What is not there is no error.
  */
-export const removalCommands = ({run, operator}: Omit<InCluster, 'tools'>): string[][] => [
+export const removalCommands = ({run, operator}: InCluster): string[][] => [
   byLabel('namespaces', `${runLabel}=${run},${samplesLabel}=true`),
   // in the foreground: the operator is needed until the revisions are gone too
   byLabel('istios.sailoperator.io', `${runLabel}=${run}`, '--cascade=foreground'),
@@ -47,6 +48,7 @@ export async function removeFromCluster(made: InCluster, work: string, sh: Sh): 
     );
     return;
   }
+  if (made.configMaps !== null) await removeConfigMaps(made.configMaps, sh);
   const left = await removeCrds(made.run, sh);
   core.info(`All that the run ${made.run} made is removed.`);
   if (left.length > 0) await tellLeft(left);
@@ -57,6 +59,29 @@ function useCluster({tools}: InCluster, work: string): void {
   process.env.PATH = [...tools, process.env.PATH].join(path.delimiter);
   process.env.KUBECONFIG = path.join(work, 'kubeconfig');
   process.env.KUBECACHEDIR = path.join(work, 'kubectl');
+}
+
+/**
+ * Removes what istiod has put into other namespaces. Without its configuration, which the operator takes away before
+ * its pods have ended, it does so in every namespace.
+ */
+async function removeConfigMaps(before: string[], sh: Sh): Promise<void> {
+  const names = [
+    '-o',
+    'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+  ];
+  const {stdout} = await sh(
+    ['kubectl', 'get', 'configmaps', '-A', '--selector', configMapSelector, ...names],
+    {seconds: 60}
+  );
+  const ours = stdout.split('\n').filter(name => name !== '' && !before.includes(name));
+  const byNamespace = groupBy(ours, name => name.split('/')[0] ?? '');
+  for (const [namespace, names] of byNamespace) {
+    const bare = names.map(name => name.slice(namespace.length + 1));
+    await sh(['kubectl', 'delete', 'configmaps', '--namespace', namespace, ...bare, timeout], {
+      seconds: limit + 60
+    });
+  }
 }
 
 /** Removes the CRDs that the run made and nobody uses. Those that somebody does. */

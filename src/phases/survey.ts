@@ -5,7 +5,12 @@ import {badInput} from '../base/fault.ts';
 import {addressFamily, get} from '../base/kube.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import {dualStackServiceYaml, rights, rightsYaml} from '../manifests/existing.ts';
+import {
+  configMapSelector,
+  dualStackServiceYaml,
+  rights,
+  rightsYaml
+} from '../manifests/existing.ts';
 import type {Found, FoundIstiod, FoundOperator} from '../plan/existing.ts';
 
 /** As the chart labels its Deployment, and OpenShift Service Mesh. */
@@ -65,7 +70,7 @@ export async function survey(
   const denied = await askRights(directory, sh);
   const apis = (await must(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
   const served = (group: string) => apis.some(api => api.startsWith(`${group}/`));
-  const unless = denied.some(({verb}) => verb === 'list'); // refused in a moment, with a list of what is missing
+  const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
   const list = async <T>(kinds: string, ...scope: string[]): Promise<T[]> =>
     unless ? [] : get<T>(sh, kinds, ...scope);
   const resources = served('sailoperator.io')
@@ -78,6 +83,7 @@ export async function survey(
     : [];
   const namespaces = await list<Object>('namespaces');
   const webhooks = await list<Object>('mutatingwebhookconfigurations', '-l', 'istio.io/rev');
+  const configMaps = await list<Object>('configmaps', '-A', '-l', configMapSelector);
   const asking = await list<Object>('pods', '-A', '-l', 'sidecar.istio.io/inject=true');
   return {
     ...where,
@@ -96,12 +102,15 @@ export async function survey(
       revision: labels['istio.io/rev'] ?? '',
       tag: labels['istio.io/tag'] ?? null
     })),
-    asking: asking.map(({metadata}) => `${metadata.namespace}/${metadata.name}`),
+    asking: asking.map(nameOf),
+    configMaps: configMaps.map(nameOf),
     strict: policies
       .filter(({spec}) => spec?.selector === undefined && spec?.mtls?.mode === 'STRICT')
       .map(({metadata}) => metadata.namespace ?? '')
   };
 }
+
+const nameOf = ({metadata}: Object): string => `${metadata.namespace}/${metadata.name}`;
 
 type Policy = Object & {spec?: {selector?: object; mtls?: {mode?: string}}};
 type Deployed = Object & {

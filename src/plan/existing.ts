@@ -32,6 +32,8 @@ export interface Found {
   injectors: {revision: string; tag: string | null}[];
   /** `NAMESPACE/NAME` of pods that ask for a sidecar by themselves. */
   asking: string[];
+  /** `NAMESPACE/NAME` of the ConfigMaps that an istiod has put there. */
+  configMaps: string[];
   /** Namespaces with a PeerAuthentication that is STRICT for all of their workloads. */
   strict: string[];
 }
@@ -65,7 +67,10 @@ export interface Existing {
   cni: boolean;
   /** Why plaintext is refused by pods with sidecars here; null: it is not. */
   strict: string | null;
-  found: Pick<Found, 'context' | 'name' | 'kubernetes' | 'families' | 'refused' | 'openshift'>;
+  found: Pick<
+    Found,
+    'context' | 'name' | 'kubernetes' | 'families' | 'refused' | 'openshift' | 'configMaps'
+  >;
 }
 
 /**
@@ -73,6 +78,7 @@ export interface Existing {
  * done: nothing that is there is ever overwritten.
  */
 export function decide(inputs: Inputs, found: Found): Existing {
+  const {context, name, kubernetes, families, refused, openshift, configMaps} = found;
   const operator = found.operators[0] ?? null;
   const mesh = chooseMesh(inputs['injection-label'], found);
   const installs = {istio: mesh === null, operator: mesh === null && operator === null};
@@ -91,7 +97,7 @@ export function decide(inputs: Inputs, found: Found): Existing {
       strict === null
         ? null
         : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
-    found
+    found: {context, name, kubernetes, families, refused, openshift, configMaps}
   };
 }
 

@@ -28,6 +28,8 @@ export interface InCluster {
   run: string;
   /** The operator's chart is being installed, or is. */
   operator: boolean;
+  /** `NAMESPACE/NAME` of an istiod's ConfigMaps that were there before ours; null: istiod is not ours. */
+  configMaps: string[] | null;
   /** Directories of the kubectl and helm that make it; PATH may have others in post. */
   tools: string[];
 }

@@ -75,6 +75,7 @@ export function phasesInExisting(run: Known, plan: Plan, existing: Existing): Ph
   const made: InCluster = {
     run: existing.run,
     operator: false,
+    configMaps: installs.istio ? existing.found.configMaps : null,
     tools: Object.values(run.tools).map(({directory}) => directory)
   };
   const changed: Record<string, Omit<Phase, 'name'>> = {
