@@ -13,6 +13,7 @@ const untouched: State = {
   claim: null,
   work: null,
   kind: null,
+  existing: null,
   undo: [],
   cleanup: 'always',
   result: 'error'

@@ -24,6 +24,9 @@ function refusal(inputs: Record<string, string>): Fault {
 describe('readInputs', () => {
   test('takes the defaults where nothing is given', () => {
     expect(readInputs()).toEqual({
+      cluster: 'kind',
+      kubeconfig: null,
+      context: null,
       'cluster-name': expect.stringMatching(/^istio-ds-[0-9a-f]{8}$/),
       'kubernetes-version': null,
       'node-image': null,
@@ -209,6 +212,9 @@ describe('what the YAML inputs hold', () => {
 });
 
 const bad: Record<keyof Inputs, string[]> = {
+  cluster: ['Kind', 'gke', 'true'],
+  kubeconfig: ['missing', '.', '--help'],
+  context: ['two words', 'a\n::b'],
   'cluster-name': [
     'Upper',
     '-x',

@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Node} from '../src/base/kube.ts';
+import {askedOf} from '../src/checks/existing.ts';
 import {node as checks} from '../src/checks/node.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -87,7 +88,7 @@ describe('node', () => {
 
   test('the tables are not asked for where nobody asks', async () => {
     const sh = fakeSh({[asks]: list(node('a', [four, six]))});
-    const asked = checks.rows.filter(({id}) => id !== 'node/all/ip6tables');
+    const asked = askedOf('kind', checks.rows).filter(({id}) => id !== 'node/all/ip6tables');
     expect(Object.keys(await look(checks, {sh, asked}))).toEqual(asked.map(({id}) => id));
   });
 

@@ -127,6 +127,31 @@ describe('deploySamples', () => {
     expect(work.waits[0]).toBe('pods of sleep/sleep: FailedCreate');
   });
 
+  test.each([
+    'pods "sleep-1" is forbidden: violates PodSecurity "baseline:latest": non-default capabilities',
+    'admission webhook "warden-validating.common-webhooks.networking.gke.io" denied the request: GKE Warden rejected the request',
+    'unable to validate against any security context constraint'
+  ])('rules of the cluster that refuse a sidecar: %s', async message => {
+    let now = 0;
+    const work = fakeWork(() => (now += 60));
+    const [condition] = failing.status.conditions;
+    const refused = {
+      ...failing,
+      status: {...failing.status, conditions: [{...condition, message}]}
+    };
+    await expect(deploySamples(planOf(), work, api([[]], [refused]))).rejects.toMatchObject({
+      message: `Deployment sleep/sleep makes no pods: ${message}`,
+      because: {class: 'infrastructure', hint: expect.stringContaining('istio-cni: true')}
+    });
+  });
+
+  test('somebody else’s Deployment is not ours to tell of', async () => {
+    const work = fakeWork();
+    const theirs = {...failing, metadata: {...failing.metadata, namespace: 'shop'}};
+    await deploySamples(planOf(), work, api([[], all()], [theirs]));
+    expect(work.waits[0]).toMatch(/ to be ready$/);
+  });
+
   test('a webhook that refuses is told though pods without sidecars are there', async () => {
     let now = 0;
     const work = fakeWork(() => (now += 60));

@@ -32,6 +32,8 @@ describe('makePlan', () => {
         kubeconfig: path.join('/work', 'kubeconfig')
       },
       operator: {
+        namespace: 'sail-operator',
+        name: 'sail-operator',
         chart: chart.path,
         crds: chart.crds,
         url: chart.url,
@@ -39,7 +41,10 @@ describe('makePlan', () => {
         image: chart.image,
         values: false
       },
-      istio: {asked: null, expected: 'v1.30.3', cni: false},
+      istio: {
+        ...{asked: null, expected: 'v1.30.3', cni: false},
+        ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'}
+      },
       probes: {retries: 1, seconds: 3}
     });
   });
@@ -57,7 +62,7 @@ describe('makePlan', () => {
   test('a chart that lists nothing has no images to preload but the samples', () => {
     const plan = planOf({'istio-version': '1.24.6'}, {offers: [], image: null});
     expect(plan.images).toEqual({operator: [], istiod: [], samples: [echoImage, clientImage]});
-    expect(plan.istio).toEqual({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
+    expect(plan.istio).toMatchObject({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
   });
 
   test.each([
@@ -66,7 +71,7 @@ describe('makePlan', () => {
     ['v1.30.0', 'v1.30.0']
   ])('istio-version %s is %s, in the resource too', (asked, version) => {
     const plan = planOf({'istio-version': asked});
-    expect(plan.istio).toEqual({asked: version, expected: version, cni: false});
+    expect(plan.istio).toMatchObject({asked: version, expected: version, cni: false});
     expect(parse(plan.files['istio.yaml'] ?? '').spec.version).toBe(version);
     expect(plan.images.istiod).toContain(`registry.example/pilot:${version.slice(1)}`);
   });

@@ -98,8 +98,9 @@ function dockerAnswers() {
 }
 
 /** Why this is a rehearsal; null when it is not. */
-function rehearsalReason({rehearse, recording, 'dry-run': dryRun}) {
+function rehearsalReason({rehearse, recording, cluster, 'dry-run': dryRun}) {
   if (rehearse || recording) return 'As asked';
+  if (cluster === 'existing') return null; // needs no Docker
   if (process.platform !== 'linux') return 'A cluster needs Linux here';
   if (dryRun === 'true' || process.env.DUAL_STACK_RECORDER || dockerAnswers()) return null;
   return 'No Docker answers here';
@@ -121,7 +122,9 @@ async function choose({rehearse, recording, help: _, ...given}) {
     const dryRun = given['dry-run'] === 'true';
     const title = dryRun
       ? 'A dry run: nothing is made or changed.'
-      : 'Docker answers here: this is a real run, on a real cluster.';
+      : given.cluster === 'existing'
+        ? 'This is a real run, on a cluster that is there already.'
+        : 'Docker answers here: this is a real run, on a real cluster.';
     return {
       title,
       given: {'results-dir': 'results/run', ...given},
@@ -231,7 +234,7 @@ function stageEnvironment({given, bin, env}, temp) {
   for (const [, file] of files) fs.writeFileSync(file, '');
   const values = Object.entries(inputs).map(([name, {default: value = ''}]) => [
     `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`,
-    given[name] ?? standing[name] ?? `${value}`
+    given[name] ?? (given.cluster === 'existing' ? undefined : standing[name]) ?? `${value}`
   ]);
   return {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name))),
@@ -424,7 +427,8 @@ function tellResults(outputs) {
 function isClusterKept({rehearsal, given}, {result, kubeconfig}) {
   const cleanup = given.cleanup ?? inputs.cleanup?.default;
   const kept = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
-  return !rehearsal && kept && fs.existsSync(kubeconfig ?? '');
+  const ours = given.cluster !== 'existing'; // else the end of the log tells how to remove what was made
+  return !rehearsal && kept && ours && fs.existsSync(kubeconfig ?? '');
 }
 
 function tellKept({'cluster-name': name, kubeconfig}) {

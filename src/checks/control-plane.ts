@@ -8,6 +8,7 @@ import {
   type Service
 } from '../base/kube.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
+import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
 import {type Checking, type Checks, compare, row, skip, type Told} from './row.ts';
 
@@ -21,7 +22,8 @@ interface Seen {
 }
 
 // istiod's monitoring port, by way of the API server: no program is needed in its image
-const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
+const versionPath = ({namespace, istiod}: Plan['istio']): string =>
+  `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
 
 const place = (kind: string, name: string, namespace = istioNamespace): Place => ({
   kind,
@@ -35,7 +37,7 @@ const aspects: {
   expected: string;
   to: Place;
   observe: (seen: Seen) => string;
-  reproduce: string;
+  reproduce: (istio: Plan['istio']) => string;
   blame: Partial<Told>;
 }[] = [
   {
@@ -44,7 +46,7 @@ const aspects: {
     expected: 'Healthy',
     to: place('Istio', 'default', ''),
     observe: ({istio}) => istio?.status?.state ?? 'none',
-    reproduce: 'kubectl get istio default -o yaml',
+    reproduce: ({resource}) => `kubectl get istio ${resource} -o yaml`,
     blame: {
       hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
       headline: 'The Istio resource is not Healthy'
@@ -57,7 +59,7 @@ const aspects: {
     to: place('Deployment', 'istiod'),
     observe: ({deployment}) =>
       deployment?.status.availableReplicas ? 'available' : 'no replica is available',
-    reproduce: `kubectl get pods -n ${istioNamespace}`,
+    reproduce: ({namespace}) => `kubectl get pods -n ${namespace}`,
     blame: {
       hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
       headline: 'istiod is not available'
@@ -69,7 +71,7 @@ const aspects: {
     expected: 'ISTIO_DUAL_STACK=true',
     to: place('Deployment', 'istiod'),
     observe: ({deployment}) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
-    reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
+    reproduce: ({namespace, istiod}) => `kubectl get deployment ${istiod} -n ${namespace} -o yaml`,
     blame: {
       hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
       headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
@@ -85,7 +87,7 @@ const aspects: {
         service?.spec.ipFamilyPolicy,
         ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
       ].join(', '),
-    reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
+    reproduce: ({namespace, istiod}) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
     blame: {
       hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
       headline: 'The Service of istiod is not dual-stack'
@@ -124,26 +126,33 @@ export const controlPlane: Checks<Checking> = {
     })
   ],
   look: async ({plan, sh, things, tell}) => {
+    const {namespace, istiod, resource} = plan.istio;
     const [[istio], said] = await Promise.all([
-      get<Istio>(sh, 'istios.sailoperator.io', 'default'),
-      sh(['kubectl', 'get', '--raw', versionPath], {seconds: 20})
+      resource === null ? [] : get<Istio>(sh, 'istios.sailoperator.io', resource),
+      sh(['kubectl', 'get', '--raw', versionPath(plan.istio)], {seconds: 20})
     ]);
     const seen: Seen = {
       istio,
-      deployment: ofKind(things, 'Deployment', istioNamespace).find(isIstiod),
-      service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
+      deployment: named(istiod, ofKind(things, 'Deployment', namespace)),
+      service: named(istiod, ofKind(things, 'Service', namespace)),
       version: (said.code === 0 ? said.stdout : said.stderr).trim()
     };
     for (const {id, expected, observe, reproduce} of aspects) {
       const observed = observe(seen);
       const reason = observed.startsWith('no ') ? {reason: observed} : {};
-      tell(id, compare(expected, observed, {reproduce, ...(observed !== expected && reason)}));
+      tell(
+        id,
+        compare(expected, observed, {
+          reproduce: reproduce(plan.istio),
+          ...(observed !== expected && reason)
+        })
+      );
     }
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
     tell(
       version,
       compare(asked, versionOf(seen.version, asked), {
-        reproduce: `kubectl get --raw ${versionPath}`
+        reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
       })
     );
     tell(
@@ -153,7 +162,10 @@ export const controlPlane: Checks<Checking> = {
   }
 };
 
-const isIstiod = ({metadata}: Deployment | Service): boolean => metadata.name.startsWith('istiod');
+/** The one of that name, or of that name with a revision's version. */
+const named = <One extends Deployment | Service>(wanted: string, things: One[]): One | undefined =>
+  things.find(({metadata}) => metadata.name === wanted) ??
+  things.find(({metadata}) => metadata.name.startsWith(wanted));
 
 const dualStackOf = (deployment: Deployment | undefined): string | undefined =>
   deployment?.spec.template.spec.containers

@@ -1,4 +1,4 @@
-import type {Finding, Made, Row} from './row.ts';
+import {type Finding, type Made, type Row, skip} from './row.ts';
 
 /** Account of what was found of the rows that were asked for. */
 export class Ledger {
@@ -6,12 +6,20 @@ export class Ledger {
   asked: Row[] = [];
 
   tell = (id: string, finding: Finding): void => {
-    this.#findings.set(id, finding);
+    if (!this.#leftOut.has(id)) this.#findings.set(id, finding);
   };
 
-  /** Of one layer. */
+  readonly #leftOut = new Set<string>();
+
+  /** Tells that a check cannot be made here, and why: it is not asked for any more. */
+  leaveOut(id: string, reason: string): void {
+    this.tell(id, skip(reason));
+    this.#leftOut.add(id);
+  }
+
+  /** Of one layer, what is to be made. */
   of(layer: string): Row[] {
-    return this.asked.filter(row => row.layer === layer);
+    return this.asked.filter(row => row.layer === layer && !this.#leftOut.has(row.id));
   }
 
   failedIn(layer: string): Row | undefined {

@@ -2,11 +2,13 @@ import {addressFamily, condition, get, type Node} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {ip6tablesModules} from '../manifests/kind.ts';
+import type {Existing} from '../plan/existing.ts';
 import {type Checks, compare, type Finding, row, type Standing} from './row.ts';
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
 const ip6tables = 'node/all/ip6tables';
+const service = 'node/service/families';
 
 // kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
 const table = ['ip6tables', '--table', 'nat', '--list-rules'];
@@ -41,6 +43,18 @@ export const node: Checks<Standing> = {
         }
       }
     ),
+    row(
+      'node',
+      service,
+      'A Service that must have both families gets an address of each',
+      'both families',
+      {
+        blame: {
+          hint: "The cluster is not dual-stack: its pods and Services need a network of each family, which is decided when a cluster is made (`--service-cluster-ip-range`, the cloud's own setting).",
+          headline: 'The cluster is not dual-stack: it refuses a Service of both families'
+        }
+      }
+    ),
     row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
       family: 'ipv6',
       blame: {
@@ -52,10 +66,13 @@ export const node: Checks<Standing> = {
   look: async ({plan, sh, work, tell}, asked) => {
     if (asked.some(({id}) => id === ip6tables))
       tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
+    if (plan.existing !== null) tell(service, dualStackOf(plan.existing.found));
     const start = work.clock();
     const nodes = await until(work, async () => {
       const nodes = await get<Node>(sh, 'nodes');
-      const waiting = nodes.filter(node => !isReady(node) || node.spec.podCIDRs === undefined);
+      const waiting = nodes.filter(
+        node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined)
+      );
       if (waiting.length === 0 || work.clock() - start > patience)
         return {is: 'done', value: nodes};
       return {
@@ -78,6 +95,7 @@ export const node: Checks<Standing> = {
         }
       )
     );
+    if (plan.existing !== null) return; // clouds give pods addresses by other ways than a node's CIDRs
     const wanted = plan.cluster.families.join();
     const wrong = nodes.find(
       ({spec}) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted
@@ -92,6 +110,18 @@ export const node: Checks<Standing> = {
     });
   }
 };
+
+/** What the API server said to a dry run before anything was made. */
+function dualStackOf({families, refused}: Existing['found']): Finding {
+  const both = families.includes('ipv4') && families.includes('ipv6');
+  return {
+    observed: families.join(', ') || 'refused',
+    verdict: both ? 'passed' : 'failed',
+    reason: both ? null : refused || `the Service got ${families.join(', ')} only`,
+    reproduce:
+      'kubectl create service clusterip dual-stack-check --tcp=9000 --dry-run=client -o json | sed \'s/"spec": {/&"ipFamilyPolicy": "RequireDualStack",/\' | kubectl create --dry-run=server -o yaml -f -'
+  };
+}
 
 async function lookAtTables(nodes: string[], sh: Sh): Promise<Finding> {
   const command = (node: string) => ['docker', 'exec', node, ...table];

@@ -1,16 +1,16 @@
 import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../base/kube.ts';
 import {until} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio.ts';
+import type {Plan} from '../plan/plan.ts';
 import {type Checks, compare, row, type Standing, skip} from './row.ts';
 
 const available = 'operator/sail-operator/available';
 const image = 'operator/sail-operator/image';
 const to = {to: {kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator'}};
-const availableSoon = [
-  ...['deployments/sail-operator', '--namespace', operatorNamespace],
+const availableSoon = ({namespace, name}: Plan['operator']): string[] => [
+  ...[`deployments/${name}`, '--namespace', namespace],
   '--for=condition=Available'
 ];
-const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 
 /** The Sail Operator: nothing waits for it but this check. */
 export const operator: Checks<Standing> = {
@@ -31,10 +31,12 @@ export const operator: Checks<Standing> = {
     })
   ],
   look: async ({plan, sh, work, tell}) => {
+    const {namespace, name} = plan.operator;
+    const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
     const deployment = await until(work, async () => {
-      await waited(sh, availableSoon);
-      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', operatorNamespace);
-      const [deployment] = ofKind(things, 'Deployment');
+      await waited(sh, availableSoon(plan.operator));
+      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', namespace);
+      const deployment = ofKind(things, 'Deployment').find(({metadata}) => metadata.name === name);
       if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
         return {is: 'done', value: deployment};
       const trouble = lookAtTrouble(ofKind(things, 'Pod'), {

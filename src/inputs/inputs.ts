@@ -9,6 +9,7 @@ import {
   chart,
   count,
   duration,
+  existingFile,
   families,
   fileOrUrl,
   image,
@@ -38,6 +39,9 @@ const nameOfItsOwn = (): string => `istio-ds-${randomBytes(4).toString('hex')}`;
 
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
+  cluster: oneOf('kind', 'existing'),
+  kubeconfig: or(null, existingFile),
+  context: or(null, matching(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
   'cluster-name': (value: string) => clusterName(value || nameOfItsOwn()),
   'kubernetes-version': or(null, kubernetesRelease),
   'node-image': or(null, image),
@@ -74,6 +78,7 @@ const readers = {
 
 /** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
 export const defaults: Partial<Record<keyof typeof readers, string>> = {
+  cluster: 'kind',
   'ip-families': 'ipv4,ipv6',
   'istio-cni': 'auto',
   retries: '1',
@@ -105,9 +110,33 @@ export function readInputs(): Inputs {
     }
   }
   hide(yamlInputs.flatMap(name => secretsIn(inputs[name])));
+  if (problems.length === 0) problems.push(...misplaced(inputs as Inputs));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as Inputs;
 }
+
+/** Of the kind cluster that is made, and of the one that is there already. */
+const only: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
+  kind: [
+    ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
+    ...(['kind-version', 'ip-families'] as const)
+  ],
+  existing: ['kubeconfig', 'context']
+};
+
+/** An input that would count for nothing. */
+function misplaced({cluster}: Inputs): string[] {
+  const other = cluster === 'kind' ? 'existing' : 'kind';
+  return only[other]
+    .filter(name => isGiven(name))
+    .map(
+      name =>
+        `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``
+    );
+}
+
+/** Whether an input says something else than its default. */
+export const isGiven = (name: keyof Inputs): boolean => given(name) !== (defaults[name] ?? '');
 
 /** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
 export function readResultsDir(): string | null {
@@ -120,7 +149,7 @@ export function readResultsDir(): string | null {
 
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 export function givenInputs(): Record<string, string> {
-  const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
+  const names = inputNames.filter(isGiven);
   return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
 }
 

@@ -241,6 +241,14 @@ function realOf(file: string): string {
   }
 }
 
+/** The absolute path of a file that exists. */
+export function existingFile(value: string): string {
+  const what = 'the path of a file that exists';
+  const file = existing(value, what);
+  if (!fs.statSync(file).isFile()) throw accepts(what);
+  return file;
+}
+
 export function inWorkspace(value: string): string {
   return path.resolve(process.env.GITHUB_WORKSPACE || '.', value);
 }

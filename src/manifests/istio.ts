@@ -1,5 +1,6 @@
 import {stringify} from 'yaml';
 import type {Values} from '../inputs/readers.ts';
+import {labelsOf, onlyOurs} from './existing.ts';
 import {merge} from './kind.ts';
 
 export const operatorNamespace = 'sail-operator';
@@ -19,29 +20,36 @@ interface Mesh {
   version: string | null;
   values: Values | null;
   cni: boolean;
+  /** In a cluster that is not ours: the label of all that this run makes. */
+  run?: string | undefined;
 }
 
 /** The Istio resource as documented, with a version and more values merged in. */
-export function istioYaml({version, values, cni}: Mesh): string {
+export function istioYaml({version, values, cni, run}: Mesh): string {
   const withCni = cni ? {pilot: {cni: {enabled: true}}} : {}; // off OpenShift pilot does not ask for it
   return stringify({
     apiVersion,
     kind: 'Istio',
-    metadata: {name: 'default'},
+    metadata: metadataOf(run),
     spec: {
       ...(version === null ? {} : {version}),
-      values: merge(dualStack, withCni, values ?? {}),
+      values: merge(dualStack, withCni, run === undefined ? {} : onlyOurs(run), values ?? {}),
       namespace: istioNamespace
     }
   });
 }
 
 /** The IstioCNI resource as documented. */
-export function istioCniYaml({version}: Mesh): string {
+export function istioCniYaml({version, run}: Mesh): string {
   return stringify({
     apiVersion,
     kind: 'IstioCNI',
-    metadata: {name: 'default'},
+    metadata: metadataOf(run),
     spec: {...(version === null ? {} : {version}), namespace: cniNamespace}
   });
 }
+
+const metadataOf = (run?: string) => ({
+  name: 'default',
+  ...(run !== undefined && {labels: labelsOf(run)})
+});

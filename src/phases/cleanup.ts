@@ -7,6 +7,7 @@ import type {Sh} from '../base/sh.ts';
 import type {State} from '../plan/state.ts';
 import {releaseName} from './claim.ts';
 import {containersOf, deleteCommand} from './cluster.ts';
+import {removalCommands, removeFromCluster} from './removal.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
 export async function cleanUp(state: State, sh: Sh): Promise<void> {
@@ -20,6 +21,14 @@ export async function cleanUp(state: State, sh: Sh): Promise<void> {
     );
     return;
   }
+  if (state.existing !== null && keep) {
+    core.info(
+      `What the run ${state.existing.run} made in the cluster is kept (cleanup: ${cleanup}). To remove it:`
+    );
+    for (const command of removalCommands(state.existing)) core.info(command.join(' '));
+    return;
+  }
+  if (state.existing !== null) await removeFromCluster(state.existing, work ?? '', sh);
   if (cluster !== null) await deleteCluster(cluster, state, sh);
   await release(state, sh);
   if (work !== null) await fs.rm(work, {recursive: true, force: true});

@@ -105,10 +105,12 @@ export async function collectDiagnostics(
   seconds: number,
   sh: Sh
 ): Promise<void> {
-  const [node = ''] = plan.cluster.nodes;
+  const [node] = plan.cluster.nodes;
+  const all = Object.entries(commands(node ?? ''));
+  const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
   await ownDirectory(directory, 0o700);
   await Promise.all(
-    Object.entries(commands(node)).map(async ([name, command]) => {
+    ours.map(async ([name, command]) => {
       const {code, stdout, stderr} = await sh(command, {seconds});
       const text =
         code === 0

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import {downloadText, mirrored} from '../base/download.ts';
-import {badInput, Fault} from '../base/fault.ts';
+import {badInput, type Cause, Fault} from '../base/fault.ts';
 import {
   condition,
   type Deployment,
@@ -75,15 +75,29 @@ async function lookAtSamples(
   const podless = missing.some(
     ({namespace}) => !pods.some(pod => pod.metadata.namespace === namespace)
   );
-  const none = podless ? await lookAtDeployments(sh) : null;
+  const none = podless ? await lookAtDeployments(workloads, sh) : null;
   const names = missing.map(({namespace, app}) => `${namespace}/${app}`).join(', ');
   return lookAtTrouble(pods, who) ?? none ?? {is: 'waiting', for: `${names} to be ready`};
 }
 
+/** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
+function admission(message: string): Partial<Cause> {
+  const [who] = /PodSecurity|Autopilot|GKE Warden|security context constraint/i.exec(message) ?? [];
+  if (who === undefined) return {};
+  return {
+    class: 'infrastructure',
+    headline: `The cluster does not admit the pods of the samples: ${who}`,
+    hint: 'The rules of this cluster refuse what a sidecar needs (NET_ADMIN in an init container). With IstioCNI it needs none: `istio-cni: true`, or a mesh of the cluster that has it.'
+  };
+}
+
 /** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
-async function lookAtDeployments(sh: Sh): Promise<Look<never> | null> {
+async function lookAtDeployments(workloads: Workload[], sh: Sh): Promise<Look<never> | null> {
   const deployments = await get<Deployment>(sh, 'deployments', '-A');
-  const failure = deployments
+  const ours = deployments.filter(({metadata}) =>
+    workloads.some(({namespace}) => namespace === metadata.namespace)
+  );
+  const failure = ours
     .map(({metadata, status}) => ({
       metadata,
       failure: condition('ReplicaFailure', status.conditions)
@@ -91,12 +105,14 @@ async function lookAtDeployments(sh: Sh): Promise<Look<never> | null> {
     .find(({failure}) => failure?.status === 'True');
   if (!failure) return null;
   const {namespace, name} = failure.metadata;
+  const message = failure.failure?.message ?? '';
   return {
     is: 'bad',
     for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
-    fault: new Fault(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
+    fault: new Fault(`Deployment ${namespace}/${name} makes no pods: ${message}`, {
       ...who,
       hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
+      ...admission(message),
       reproduce: `kubectl describe replicaset -n ${namespace}`
     })
   };

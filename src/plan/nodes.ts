@@ -23,6 +23,14 @@ export interface Nodes {
   config: Values;
 }
 
+/** Of a cluster that is there already, which is not made by kind for us. */
+export const noNodes = (kubernetes: string): Nodes => ({
+  image: null,
+  kubernetes: kubernetes.replace(/^v/, ''),
+  needsCgroup2: false,
+  config: {}
+});
+
 /** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
 export function chooseNodes(inputs: Inputs, kind: string, istio: string | null): Nodes {
   const more = inputs['kind-config'] ?? {};

@@ -3,7 +3,14 @@ import {stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {isImage, quoted, type Values} from '../inputs/readers.ts';
-import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
+import {labelsOf, samplesLabel} from '../manifests/existing.ts';
+import {
+  cniNamespace,
+  istioCniYaml,
+  istioNamespace,
+  istioYaml,
+  operatorNamespace
+} from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
 import {
@@ -22,7 +29,8 @@ import type {Family} from '../results/results.ts';
 import type {Chart} from '../versions/chart.ts';
 import {chooseIstio} from '../versions/istio.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
-import {chooseNodes, type Nodes} from './nodes.ts';
+import {type Existing, installedNamespaces} from './existing.ts';
+import {chooseNodes, type Nodes, noNodes} from './nodes.ts';
 
 /** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples';
@@ -33,12 +41,18 @@ export interface Plan {
   directory: string;
   cluster: Nodes & {
     name: string;
-    families: [Family, Family];
+    /** The primary one first. Of a cluster that was there: those that it gave a Service that must have both. */
+    families: Family[];
     nodes: string[];
     context: string;
     kubeconfig: string;
   };
+  /** Where the cluster is there already: what is used of it, and what is made in it. Null: it is a kind cluster of ours. */
+  existing: Existing | null;
   operator: {
+    /** Where its Deployment is. */
+    namespace: string;
+    name: string;
     chart: string;
     crds: string;
     url: string | null;
@@ -54,6 +68,11 @@ export interface Plan {
     /** The version that comes of it; null where the chart does not tell. */
     expected: string | null;
     cni: boolean;
+    /** Where istiod is, and its name without a revision's version. */
+    namespace: string;
+    istiod: string;
+    /** The name of the Istio resource; null: the mesh has none. */
+    resource: string | null;
   };
   /** What the pods will run, in the order in which the nodes get it. */
   images: Record<ImageUser, string[]>;
@@ -76,15 +95,23 @@ export function makePlan(
   given: SampleFiles | null,
   directory: string,
   kindVersion: string,
-  own: OwnSample[] = []
+  own: OwnSample[] = [],
+  existing: Existing | null = null
 ): Plan {
   const offer = chooseIstio(inputs['istio-version'], chart);
-  const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
-  const cni = inputs['istio-cni'] === 'true';
+  const nodes =
+    existing === null
+      ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
+      : noNodes(existing.found.kubernetes);
+  const cni =
+    inputs['istio-cni'] === 'auto'
+      ? (existing?.found.openshift ?? false)
+      : inputs['istio-cni'] === 'true';
   const mesh = {
     version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
-    cni
+    cni,
+    run: existing?.run
   };
   const withoutValues = {...mesh, values: null};
   const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
@@ -98,15 +125,7 @@ export function makePlan(
   refuseOddImages(Object.values(images).flat());
   const name = inputs['cluster-name'];
   const common = {
-    'namespaces.yaml': join([
-      namespaceYaml(istioNamespace, null),
-      ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-      ...samples.map(({namespace}) => namespaceYaml(namespace, inputs['injection-label'])),
-      namespaceYaml(plainNamespace, null),
-      ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
-        namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels)
-      )
-    ]),
+    'namespaces.yaml': namespacesYaml(inputs, own, cni, existing),
     'services.yaml': join(manifests.early),
     'plain.yaml': join(manifests.plain),
     'samples.yaml': join(manifests.meshed),
@@ -116,14 +135,17 @@ export function makePlan(
   return {
     directory,
     cluster: {
-      name,
+      name: existing?.found.name ?? name,
       ...nodes,
-      families: inputs['ip-families'],
-      nodes: nodeNames(name, nodes.config),
-      context: `kind-${name}`,
+      families: existing?.found.families ?? inputs['ip-families'],
+      nodes: existing === null ? nodeNames(name, nodes.config) : [],
+      context: existing?.found.context ?? `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
     },
+    existing,
     operator: {
+      namespace: existing?.operator?.namespace ?? operatorNamespace,
+      name: existing?.operator?.name ?? 'sail-operator',
       chart: chart.path,
       crds: chart.crds,
       url: chart.url,
@@ -132,25 +154,59 @@ export function makePlan(
       values: inputs['operator-values'] !== null
     },
     operatorImageAsked: inputs['operator-image'],
-    istio: {asked: mesh.version, expected: offer?.version ?? null, cni},
+    istio: {
+      asked: mesh.version,
+      expected: offer?.version ?? null,
+      cni,
+      namespace: existing?.mesh?.namespace ?? istioNamespace,
+      istiod: existing?.mesh?.name ?? 'istiod',
+      resource: existing?.mesh ? existing.mesh.resource : 'default'
+    },
     images,
     files: {
-      'kind.yaml': kindYaml(nodes.config),
+      ...(existing === null ? {'kind.yaml': kindYaml(nodes.config)} : {}),
       ...common,
-      'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
+      'istio.yaml':
+        cni && !existing?.cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
     workloads: [...workloads, ...manifests.pods],
     shown: {
-      'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image)),
+      ...(existing === null
+        ? {'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image))}
+        : {}),
       ...common,
-      ...(cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
+      ...(cni && !existing?.cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
       'istio.yaml': istioYaml(withoutValues)
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
+}
+
+/** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
+function namespacesYaml(
+  inputs: Inputs,
+  own: OwnSample[],
+  cni: boolean,
+  existing: Existing | null
+): string {
+  const ours = existing === null ? {} : labelsOf(existing.run);
+  const ofSamples = existing === null ? {} : {...ours, [samplesLabel]: 'true'};
+  const installed =
+    existing === null
+      ? [istioNamespace, ...(cni ? [cniNamespace] : [])]
+      : installedNamespaces(existing, cni);
+  const label = inputs['injection-label'];
+  return join([
+    ...installed.map(name => namespaceYaml(name, null, ours)),
+    ...samples.map(({namespace}) => namespaceYaml(namespace, label, ofSamples)),
+    namespaceYaml(plainNamespace, null, ofSamples),
+    ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
+      namespaceYaml(namespace, sidecars ? label : null, {...labels, ...ofSamples})
+    )
+  ]);
 }
 
 /** The documentation's samples, and our own beside them. */

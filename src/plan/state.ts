@@ -14,10 +14,24 @@ export interface State {
   work: string | null;
   /** Directory of the kind that made the cluster; PATH may be another one in post. */
   kind: string | null;
+  /** What this run is making in a cluster that was there before; null: nothing. */
+  existing: InCluster | null;
   /** Commands that take back what a check has changed, while it is changed. */
   undo: string[][];
   cleanup: string;
   result: string;
+}
+
+/** What is made in a cluster that is not ours: all that has the label of this run. */
+export interface InCluster {
+  /** The value of the label. */
+  run: string;
+  /** The operator's chart is being installed, or is. */
+  operator: boolean;
+  /** `NAMESPACE/NAME` of an istiod's ConfigMaps that were there before ours; null: istiod is not ours. */
+  configMaps: string[] | null;
+  /** Directories of the kubectl and helm that make it; PATH may have others in post. */
+  tools: string[];
 }
 
 const none: State = {
@@ -27,6 +41,7 @@ const none: State = {
   claim: null,
   work: null,
   kind: null,
+  existing: null,
   undo: [],
   cleanup: 'always',
   result: 'error'

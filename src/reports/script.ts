@@ -4,10 +4,14 @@ import {redact} from '../base/log.ts';
 import {patchCommand} from '../checks/egress.ts';
 import {cutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
+import {runLabel} from '../manifests/existing.ts';
+import {operatorNamespace} from '../manifests/istio.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
+import {removalCommands} from '../phases/removal.ts';
+import type {Existing} from '../plan/existing.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {CheckResult, Results} from '../results/results.ts';
 import {brokenCheck} from './findings.ts';
@@ -20,17 +24,21 @@ import {line} from './words.ts';
 export function script(plan: Plan, results: Results): string {
   const here = relocated(plan);
   const given = givenYaml(results.inputs);
-  const {name} = plan.cluster;
+  const {existing} = plan;
+  const installs = existing?.installs ?? {operator: true, istio: true};
   const lines = [
     '#!/usr/bin/env bash',
     `# The run of the dual-stack Action by hand: Sail Operator ${line(plan.operator.version, 60)}, Istio ${line(plan.istio.expected ?? 'as the operator has it', 60)}.`,
-    `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
+    existing === null
+      ? `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
+      : `# Needs kubectl and helm on PATH${toolsUsed(results)}, and a kubeconfig whose context is the cluster, ${line(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
     ...settings(plan, given),
     '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
     '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
     '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
     'set -uo pipefail',
-    ...runtime(name),
+    ...(existing === null ? [] : sameContext(existing.found.context)),
+    ...runtime(plan),
     "cat <<'END'",
     'Left out here:',
     ...leftOut(plan, results, given).map(what => `- ${what}`),
@@ -42,27 +50,26 @@ export function script(plan: Plan, results: Results): string {
       file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []
     ),
     '',
-    '# the cluster',
-    'cluster() {',
-    `  ${command(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
-    '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
-    '}',
-    `step 'the cluster' cluster`,
-    ...images(plan),
+    ...(existing === null ? cluster(here) : []),
+    ...(existing === null ? images(plan) : []),
     '',
     '# the Sail Operator',
-    `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
-    ...operator(plan, here, given),
+    `step 'the namespaces' ${command(namespacesCommand(here))}`,
+    ...(installs.operator ? operator(plan, here, given) : []),
     '',
     '# Istio',
-    ...istio(plan, here, given),
+    ...(installs.istio ? istio(plan, here, given) : []),
     `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
     `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
     ...(plan.shown['resources.yaml'] === undefined
       ? []
       : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
-    "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
-    ...(plan.istio.cni
+    ...(installs.istio
+      ? [
+          "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m"
+        ]
+      : []),
+    ...(plan.istio.cni && installs.istio
       ? [
           "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
         ]
@@ -134,9 +141,8 @@ const checkGiven = ({input, variable, digest}: Given): string[] =>
 
 // ---- What the script says and does about its steps ----
 
-/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
-const runtime = (name: string): string[] => [
-  'work=$(mktemp -d)',
+/** Of a kind cluster: its name is one of an input that has been read. */
+const leaveKind = (name: string): string[] => [
   'export KUBECONFIG=$work/kubeconfig',
   "failed=0 broken='' made=''",
   'leave() {',
@@ -144,7 +150,39 @@ const runtime = (name: string): string[] => [
   '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
   `  [ -z "$made" ] || ${command(deleteCommand(name, '$work/kubeconfig'))}`,
   '  rm -rf "$work"',
-  '}',
+  '}'
+];
+
+/** Of a cluster that is there already: what has the label of the run goes. */
+const leaveExisting = ({run, installs, mesh}: Existing): string[] => [
+  "failed=0 broken=''",
+  'leave() {',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+  '  [ -n "${KEEP:-}" ] ||',
+  '    {',
+  ...removalCommands({
+    ...{run, operator: installs.operator, configMaps: mesh === null ? [] : null, tools: []}
+  }).map(words => `      ${ifOurs(words, run)}${command(words)}`),
+  '    }',
+  '  rm -rf "$work"',
+  '}'
+];
+
+/** A release has no label of ours, but its namespace has. */
+const ifOurs = ([program]: string[], run: string): string =>
+  program === 'helm'
+    ? `kubectl get namespaces -l ${runLabel}=${run} -o name | grep -qx namespace/${operatorNamespace} && `
+    : '';
+
+/** Ends the script before it makes anything in another cluster than that of the run. */
+const sameContext = (context: string): string[] => [
+  `[ "$(kubectl config current-context)" = ${quote(context)} ] || { echo ${quote(`the current context is not ${context}`)} >&2; exit 1; }`
+];
+
+/** The functions that the steps use. */
+const runtime = ({cluster, existing}: Plan): string[] => [
+  'work=$(mktemp -d)',
+  ...(existing === null ? leaveKind(cluster.name) : leaveExisting(existing)),
   'trap leave EXIT',
   '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
   'step() {',
@@ -195,6 +233,9 @@ const toolsUsed = ({versions}: Results): string => {
 /** What the run did and the script does not, a line each. */
 const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
   `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+  ...(plan.existing === null
+    ? []
+    : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
   'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
   'diagnostics',
   ...given.flatMap(({input, variable}) =>
@@ -207,6 +248,21 @@ const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
 ];
 
 // ---- Steps ----
+
+const cluster = (here: Plan): string[] => [
+  '# the cluster',
+  'cluster() {',
+  `  ${command(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+  '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+  '}',
+  `step 'the cluster' cluster`
+];
+
+/** In a cluster that is not ours, none that is there is taken. */
+const namespacesCommand = (here: Plan): string[] =>
+  here.existing === null
+    ? applyCommand(here, 'namespaces.yaml')
+    : ['kubectl', 'create', '-f', '$work/namespaces.yaml'];
 
 /** The plan with its files under `$work`. */
 function relocated(plan: Plan): Plan {

@@ -63,6 +63,7 @@ const couldNot: [string, string][] = [
   ['sample files', 'The sample manifests could not be provided'],
   ['name', 'Cluster could not be made'],
   ['cluster', 'Cluster could not be made'],
+  ['survey', 'The cluster could not be looked at'],
   ['containerd', 'Cluster did not come up'],
   ['api', 'Cluster did not come up'],
   ['images', 'Images could not be transferred'],

@@ -20,6 +20,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     chart: 'runner',
     name: 'runner',
     cluster: 'node',
+    survey: 'node',
     containerd: 'node',
     api: 'node',
     version: 'node',

@@ -36,7 +36,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
     inputs: givenInputs(),
     cluster: plan
       ? {
-          kind: 'kind',
+          kind: plan.existing === null ? 'kind' : 'existing',
           name: plan.cluster.name,
           context: plan.cluster.context,
           ipFamilies: plan.cluster.families

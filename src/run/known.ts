@@ -4,6 +4,7 @@ import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Tool} from '../phases/tools.ts';
+import type {Existing, Found} from '../plan/existing.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
 import type {State} from '../plan/state.ts';
 import type {Chart} from '../versions/chart.ts';
@@ -23,6 +24,9 @@ export interface Known {
   /** The private directory of this run. */
   directory?: string;
   inputs?: Inputs;
+  /** What a cluster that was there holds, and what of it is used. */
+  found?: Found;
+  existing?: Existing;
   /** The name that this run holds while it makes its cluster. */
   claim?: NonNullable<State['claim']>;
   chart?: Chart;

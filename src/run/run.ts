@@ -8,6 +8,7 @@ import {group, oneLine, say} from '../base/log.ts';
 import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
+import {askedOf} from '../checks/existing.ts';
 import type {Row} from '../checks/row.ts';
 import {type Inputs, readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {quoted} from '../inputs/readers.ts';
@@ -15,6 +16,7 @@ import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
 import {ownEnvironment, refuseEnvironment, takeEnvironment} from '../plan/environment.ts';
+import {refuseTaken} from '../plan/existing.ts';
 import {makePlan, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
 import {annotations} from '../reports/annotations.ts';
@@ -26,6 +28,7 @@ import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 import {skewed, unsupported} from '../versions/kubernetes.ts';
 import {diagnose, type Ending} from './diagnose.ts';
+import {phasesInExisting, preparationsInExisting} from './existing.ts';
 import {gather, rehearsal} from './gather.ts';
 import {phases, preparations} from './graph.ts';
 import {type Known, known, startKnowing} from './known.ts';
@@ -76,7 +79,9 @@ async function job(run: Known): Promise<Ending> {
   const words = mirrorWords(inputs.mirror);
   if (words) say(run.clock(), 'mirror', words);
   run.directory = await privateDirectory(run, inputs['cluster-name']);
-  await run.schedule.run(preparations(run));
+  await run.schedule.run(
+    inputs.cluster === 'existing' ? preparationsInExisting(run) : preparations(run)
+  );
   if (run.schedule.failed) return 'done';
   const {kind} = run.tools;
   run.save({kind: kind?.directory ?? null});
@@ -85,16 +90,23 @@ async function job(run: Known): Promise<Ending> {
     known(run.chart, 'chart'),
     run.samples ?? null,
     run.directory,
-    known(kind, 'kind').version,
-    samplesOf(run.ledger.asked)
+    kind?.version ?? '',
+    samplesOf(run.ledger.asked),
+    run.existing ?? null
   );
+  const {existing} = plan;
+  if (existing !== null)
+    refuseTaken(plan.files['namespaces.yaml'] ?? '', known(run.found, 'found'));
+  if (existing?.mesh) run.istio = existing.mesh.version;
   run.plan = plan;
   tellVersions(run, plan);
   if (inputs['dry-run']) return 'done';
   await ownDirectory(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
   await writeFiles(plan);
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
-  await run.schedule.run(phases(run, plan));
+  await run.schedule.run(
+    existing === null ? phases(run, plan) : phasesInExisting(run, plan, existing)
+  );
   return 'done';
 }
 
@@ -114,9 +126,9 @@ const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...pl
 });
 
 /** The rows that `checks` asks for; an expression that explodes would never end. */
-function askedRows({checks}: Inputs): Row[] {
+function askedRows({checks, cluster}: Inputs): Row[] {
   try {
-    return bounded(() => rowsOf(checks));
+    return bounded(() => askedOf(cluster, rowsOf(checks)));
   } catch (error) {
     if (!(error instanceof TooSlow)) throw error;
     throw badInput(
@@ -155,7 +167,8 @@ const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<st
 async function writeFiles(plan: Plan): Promise<void> {
   await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
   const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
-  for (const [name, text] of Object.entries({...plan.files, 'kind.yaml': kindYaml(mounted)}))
+  const ofKind = plan.existing === null ? {'kind.yaml': kindYaml(mounted)} : {};
+  for (const [name, text] of Object.entries({...plan.files, ...ofKind}))
     await writeAnew(path.join(plan.directory, name), text, 0o600);
 }
 

@@ -1,0 +1,36 @@
+import type {Existing} from '../plan/existing.ts';
+import type {Row} from './row.ts';
+
+/** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
+const existingOnly = ['node/service/families'];
+
+/** What can be asked of this kind of cluster at all. */
+export const askedOf = (cluster: 'kind' | 'existing', rows: Row[]): Row[] =>
+  cluster === 'existing' ? rows : rows.filter(({id}) => !existingOnly.includes(id));
+
+/** What cannot be made in a cluster that is there already, each with its reason. Pure. */
+export function leftOut(rows: Row[], existing: Existing): {id: string; reason: string}[] {
+  return rows.flatMap(({id, layer}) => {
+    const reason = whyNot(id, layer, existing);
+    return reason === null ? [] : [{id, reason}];
+  });
+}
+
+function whyNot(id: string, layer: string, {mesh, operator, strict}: Existing): string | null {
+  if (layer === 'runner' || layer === 'network')
+    return 'the cluster is there already, and does not run on this machine';
+  if (layer === 'failover')
+    return 'a family is cut in the nodes, which is done in kind clusters only';
+  if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
+    return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+  if (mesh !== null && layer === 'operator' && operator === null)
+    return 'the mesh of this cluster is used, and no Sail Operator is there';
+  if (operator !== null && id === 'operator/sail-operator/image')
+    return 'the operator was there already: no image was asked for';
+  if (mesh !== null && mesh.resource === null && id === 'control-plane/istio/healthy')
+    return 'the mesh of this cluster has no Istio resource';
+  if (mesh !== null && layer === 'uninstall')
+    return 'the mesh of this cluster is used, and is not ours to remove';
+  if (strict !== null && /^mtls\/.*-control$/.test(id)) return strict;
+  return null;
+}

@@ -1,0 +1,77 @@
+import {stringify} from 'yaml';
+import type {Values} from '../inputs/readers.ts';
+
+/** What is made in a cluster that was there before: by this label it is found again, and removed. */
+export const runLabel = 'dual-stack-check/run';
+
+/** Of the namespaces that go before Istio does: their pods have its sidecars. */
+export const samplesLabel = 'dual-stack-check/samples';
+
+export const labelsOf = (run: string): Record<string, string> => ({[runLabel]: run});
+
+/** So istiod leaves everybody else's namespaces alone, while it has its configuration. */
+export const onlyOurs = (run: string): Values => ({
+  meshConfig: {discoverySelectors: [{matchLabels: labelsOf(run)}]}
+});
+
+/** By this istiod labels the ConfigMaps that it puts into every namespace, and never takes away. */
+export const configMapSelector = 'istio.io/config=true';
+
+/** Asked for by a dry run: the API server says whether it can give out addresses of both families. */
+export const dualStackServiceYaml = (): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {name: 'dual-stack-check', namespace: 'default'},
+    spec: {ipFamilyPolicy: 'RequireDualStack', ports: [{port: 9000}]}
+  });
+
+/** Something that this run must be allowed to do. */
+export interface Right {
+  verb: string;
+  /** `RESOURCE.GROUP` or `RESOURCE`; what follows a slash is a subresource. */
+  resource: string;
+  /** Only where that is to be installed. */
+  for?: 'operator' | 'istio';
+}
+
+const all = (verbs: string, resources: string, which?: Right['for']): Right[] =>
+  resources
+    .split(' ')
+    .flatMap(resource =>
+      verbs.split(' ').map(verb => ({verb, resource, ...(which !== undefined && {for: which})}))
+    );
+
+/** In all namespaces: ours are not made yet. */
+export const rights: Right[] = [
+  ...all('list', 'namespaces nodes pods deployments.apps services endpointslices.discovery.k8s.io'),
+  ...all('list', 'mutatingwebhookconfigurations.admissionregistration.k8s.io'),
+  ...all('create delete', 'namespaces'),
+  ...all('create', 'services serviceaccounts deployments.apps pods/exec'),
+  ...all('create', 'peerauthentications.security.istio.io'),
+  ...all('create delete', 'istios.sailoperator.io', 'istio'),
+  ...all('list delete', 'configmaps', 'istio'),
+  ...all('create delete', 'secrets customresourcedefinitions.apiextensions.k8s.io', 'operator'),
+  ...all('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
+  ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
+];
+
+export const rightsYaml = (): string =>
+  rights
+    .map(({verb, resource: what}) => {
+      const [full = '', subresource] = what.split('/');
+      const [resource, ...group] = full.split('.');
+      return stringify({
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: {
+          resourceAttributes: {
+            verb,
+            resource,
+            group: group.join('.'),
+            ...(subresource !== undefined && {subresource})
+          }
+        }
+      });
+    })
+    .join('---\n');
