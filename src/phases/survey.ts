@@ -1,8 +1,8 @@
-import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {parse} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import {addressFamily, get} from '../base/kube.ts';
+import {writeAnew} from '../base/own.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {
@@ -51,7 +51,7 @@ export async function takeKubeconfig(
       `${name}: found ${found}, of which kubectl says: ${stderr.trim()}; accepted is a context that \`kubectl config get-contexts\` lists`
     );
   }
-  await fs.writeFile(file, stdout, {mode: 0o600});
+  await writeAnew(file, stdout, 0o600);
   process.env.KUBECONFIG = file;
   const view = parse(stdout) as {contexts?: {name: string; context: {cluster: string}}[]};
   const [one] = view.contexts ?? [];
@@ -125,7 +125,7 @@ type Deployed = Object & {
 /** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
 async function askRights(directory: string, sh: Sh): Promise<Found['denied']> {
   const file = path.join(directory, 'rights.yaml');
-  await fs.writeFile(file, rightsYaml(), {mode: 0o600});
+  await writeAnew(file, rightsYaml(), 0o600);
   const command = ['kubectl', 'create', '-f', file, '-o', 'jsonpath={.status.allowed}{"\\n"}'];
   const said = (await must(sh, command, {seconds: 60})).trim().split('\n');
   return rights.filter((_, at) => said[at] !== 'true');
@@ -137,7 +137,7 @@ async function askDualStack(
   sh: Sh
 ): Promise<Pick<Found, 'families' | 'refused'>> {
   const file = path.join(directory, 'dual-stack-service.yaml');
-  await fs.writeFile(file, dualStackServiceYaml(), {mode: 0o600});
+  await writeAnew(file, dualStackServiceYaml(), 0o600);
   const command = ['kubectl', 'create', '--dry-run=server', '-f', file, '-o', 'json'];
   const output = await sh(command, {seconds: 30});
   if (output.code !== 0) return {families: [], refused: output.stderr.trim()};
