@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {xds} from '../src/checks/xds.ts';
 import {type Answer, fakeSh} from './fake.ts';
+import {planOf} from './planned.ts';
 import {both, failures, healthy, look, pod} from './things.ts';
 
 const clean = `cluster_manager.cds.update_rejected: 0
@@ -18,7 +19,19 @@ pilot_total_xds_rejects{type="lds"} 1
 pilot_total_xds_rejects{type="rds"} 1
 `;
 
+const workload = (namespace: string, app: string) => ({
+  namespace,
+  kind: 'Deployment',
+  name: app,
+  app,
+  pods: 1
+});
+const plan = {
+  ...planOf(),
+  workloads: [...planOf().workloads, workload('http', 'web'), workload('other', 'gateway')]
+};
 const things = () => [
+  pod('somebody-elses', 'shop', {ips: both('20')}),
   ...healthy(),
   pod('http', 'web', {ips: both('13')}),
   pod('other', 'gateway', {name: 'gateway-1', ips: both('14'), sidecar: 'container'}),
@@ -38,7 +51,7 @@ const mesh = (istiod: Answer = metrics, of = '', counts: Answer = rejectedListen
 describe('xds', () => {
   test('holds where nothing was rejected; every proxy is asked once, and istiod', async () => {
     const sh = mesh();
-    const found = await look(xds, {sh, things: things()});
+    const found = await look(xds, {sh, things: things(), plan});
     expect(failures(found)).toEqual({});
     expect(Object.keys(found).sort()).toEqual(xds.rows.map(({id}) => id).sort());
     const asked = sh.calls.map(line => /--namespace (\S+ \S+)|--raw (\S+)/.exec(line)?.[0]);
@@ -87,11 +100,11 @@ describe('xds', () => {
       {'xds/istiod/rejects': 'no counts of istiod'}
     ]
   ])('%s', async (_, sh, expected) => {
-    expect(failures(await look(xds, {sh, things: things()}))).toEqual(expected);
+    expect(failures(await look(xds, {sh, things: things(), plan}))).toEqual(expected);
   });
 
   test('the command shows the proxy that refused something', async () => {
-    const found = await look(xds, {sh: mesh(metrics, 'other'), things: things()});
+    const found = await look(xds, {sh: mesh(metrics, 'other'), things: things(), plan});
     expect(found['xds/others/rejected']?.reproduce).toBe(
       "kubectl exec --namespace other pod/gateway-1 --container istio-proxy -- pilot-agent request GET 'stats?filter=update_rejected'"
     );

@@ -39,8 +39,11 @@ export const xds: Checks<Checking> = {
       to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
     })
   ],
-  look: async ({sh, things, tell}, asked) => {
-    const others = othersIn(ofKind(things, 'Pod'));
+  look: async ({sh, things, plan, tell}, asked) => {
+    const ours = new Set(plan.workloads.map(({namespace}) => namespace)); // a cluster that was there has others, and many
+    const others = othersIn(
+      ofKind(things, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
+    );
     await Promise.all(
       asked.map(async ({id, to}) => {
         if (id === ids.istiod) return tell(id, rejects(await must(sh, metrics, {seconds: 20})));
