@@ -9,12 +9,14 @@ const versionPath = '/api/v1/namespaces/istio-system/services/istiod:15014/proxy
 const istio = (state: string) =>
   JSON.stringify({
     kind: 'Istio',
+    metadata: {name: 'default'},
     spec: {version: 'v1.30.3'},
     status: {state, observedGeneration: 1}
   });
 const cni = (status: string, reason = 'Healthy') =>
   JSON.stringify({
     kind: 'IstioCNI',
+    metadata: {name: 'default'},
     spec: {},
     status: {state: reason, conditions: [{type: 'Ready', status, reason}]}
   });

@@ -31094,7 +31094,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   ZC: () => (/* binding */ wrongChecksum)
 });
 
-// UNUSED EXPORTS: download
+// UNUSED EXPORTS: download, redirected
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -31236,14 +31236,18 @@ async function ask(url, seconds) {
         if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location)
             return message;
         message.destroy();
-        if (!URL.canParse(location, at.href))
-            throw new Refused('it is redirected to what is no URL');
-        const next = new URL(location, at.href);
-        if (!['https:', at.protocol].includes(next.protocol))
-            throw new Refused(`it is redirected from ${at.protocol}// to ${next.protocol}//`);
-        at = next;
+        at = redirected(at, location);
     }
     throw new Refused('it is redirected again and again');
+}
+/** Where a redirect leads. Throws where that is no URL, or from https to something else. */
+function redirected(from, location) {
+    if (!URL.canParse(location, from.href))
+        throw new Refused('it is redirected to what is no URL');
+    const to = new URL(location, from.href);
+    if (!['https:', from.protocol].includes(to.protocol))
+        throw new Refused(`it is redirected from ${from.protocol}// to ${to.protocol}//`);
+    return to;
 }
 /** Downloads a small text file. */
 async function downloadText(url, limits = {}) {
@@ -31797,7 +31801,8 @@ function tooDeep(path) {
 /* harmony export */   Ko: () => (/* binding */ readInputs),
 /* harmony export */   NT: () => (/* binding */ defaults),
 /* harmony export */   PC: () => (/* binding */ givenInputs),
-/* harmony export */   Uv: () => (/* binding */ readResultsDir)
+/* harmony export */   Uv: () => (/* binding */ readResultsDir),
+/* harmony export */   qR: () => (/* binding */ isGiven)
 /* harmony export */ });
 /* unused harmony exports inputNames, secretsIn */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
@@ -31821,6 +31826,9 @@ const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .
 const nameOfItsOwn = () => `istio-ds-${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomBytes)(4).toString('hex')}`;
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
+    cluster: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('kind', 'existing'),
+    kubeconfig: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .existingFile */ ._h),
+    context: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
     'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
     'kubernetes-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .kubernetesRelease */ .u9),
     'node-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
@@ -31853,6 +31861,7 @@ const readers = {
 };
 /** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
 const defaults = {
+    cluster: 'kind',
     'ip-families': 'ipv4,ipv6',
     'istio-cni': 'auto',
     retries: '1',
@@ -31881,10 +31890,29 @@ function readInputs() {
         }
     }
     (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(yamlInputs.flatMap(name => secretsIn(inputs[name])));
+    if (problems.length === 0)
+        problems.push(...misplaced(inputs));
     if (problems.length > 0)
         throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_3__/* .badInput */ .AN)(problems.join('\n'));
     return inputs;
 }
+/** Of the kind cluster that is made, and of the one that is there already. */
+const only = {
+    kind: [
+        ...['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'],
+        ...['kind-version', 'ip-families']
+    ],
+    existing: ['kubeconfig', 'context']
+};
+/** An input that would count for nothing. */
+function misplaced({ cluster }) {
+    const other = cluster === 'kind' ? 'existing' : 'kind';
+    return only[other]
+        .filter(name => isGiven(name))
+        .map(name => `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``);
+}
+/** Whether an input says something else than its default. */
+const isGiven = (name) => given(name) !== (defaults[name] ?? '');
 /** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
 function readResultsDir() {
     try {
@@ -31896,7 +31924,7 @@ function readResultsDir() {
 }
 /** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
 function givenInputs() {
-    const names = inputNames.filter(name => given(name) !== (defaults[name] ?? ''));
+    const names = inputNames.filter(isGiven);
     return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
 }
 const given = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || (defaults[name] ?? '');
@@ -31952,6 +31980,7 @@ function shown(name, value) {
 /* harmony export */   TL: () => (/* binding */ quoted),
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   Vl: () => (/* binding */ fileOrUrl),
+/* harmony export */   _h: () => (/* binding */ existingFile),
 /* harmony export */   _r: () => (/* binding */ release),
 /* harmony export */   bW: () => (/* binding */ chart),
 /* harmony export */   fX: () => (/* binding */ toolVersion),
@@ -32129,14 +32158,23 @@ function chart(value) {
                 staysInside(node_path__WEBPACK_IMPORTED_MODULE_1__.join(entry.parentPath, entry.name), what);
     return place;
 }
-/** Written as `/one|two/` without the slashes; a leading `!` leaves out what matches. */
+/** A named set: the page's own validations; what is made without an input (null); that, and what is made on request only. */
+const namedSets = {
+    documented: /^(service\/dual-stack\/policy|echo\/[^/]+\/name)$/,
+    default: null,
+    all: /.|^uninstall\//
+};
+/** A named set, or written as `/one|two/` without the slashes; a leading `!` leaves out what matches. Null: what is made without an input. */
 function pattern(value) {
+    const set = namedSets[value];
+    if (set !== undefined)
+        return set && { matches: set, leaveOut: false };
     const leaveOut = value.startsWith('!');
     try {
         return { matches: new RegExp(leaveOut ? value.slice(1) : value), leaveOut };
     }
     catch {
-        throw accepts('a regular expression over check ids, such as `^echo/` or `!^failover/`');
+        throw accepts('`documented`, `default`, `all`, or a regular expression over check ids, such as `^echo/` or `!^failover/`');
     }
 }
 function resultsDir(value) {
@@ -32187,6 +32225,14 @@ function realOf(file) {
             : node_path__WEBPACK_IMPORTED_MODULE_1__.join(realOf(node_path__WEBPACK_IMPORTED_MODULE_1__.dirname(file)), node_path__WEBPACK_IMPORTED_MODULE_1__.basename(file));
     }
 }
+/** The absolute path of a file that exists. */
+function existingFile(value) {
+    const what = 'the path of a file that exists';
+    const file = existing(value, what);
+    if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(file).isFile())
+        throw accepts(what);
+    return file;
+}
 function inWorkspace(value) {
     return node_path__WEBPACK_IMPORTED_MODULE_1__.resolve(process.env.GITHUB_WORKSPACE || '.', value);
 }
@@ -32206,7 +32252,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8749);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3458);
 
 
 
@@ -32240,6 +32286,133 @@ catch (error) {
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 8773:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Az: () => (/* binding */ runLabel),
+/* harmony export */   GI: () => (/* binding */ onlyOurs),
+/* harmony export */   Lm: () => (/* binding */ dualStackServiceYaml),
+/* harmony export */   Od: () => (/* binding */ configMapSelector),
+/* harmony export */   PC: () => (/* binding */ labelsOf),
+/* harmony export */   av: () => (/* binding */ samplesLabel),
+/* harmony export */   jh: () => (/* binding */ rightsYaml),
+/* harmony export */   uZ: () => (/* binding */ rights)
+/* harmony export */ });
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+
+/** What is made in a cluster that was there before: by this label it is found again, and removed. */
+const runLabel = 'dual-stack-check/run';
+/** Of the namespaces that go before Istio does: their pods have its sidecars. */
+const samplesLabel = 'dual-stack-check/samples';
+const labelsOf = (run) => ({ [runLabel]: run });
+/** So istiod leaves everybody else's namespaces alone, while it has its configuration. */
+const onlyOurs = (run) => ({
+    meshConfig: { discoverySelectors: [{ matchLabels: labelsOf(run) }] }
+});
+/** By this istiod labels the ConfigMaps that it puts into every namespace, and never takes away. */
+const configMapSelector = 'istio.io/config=true';
+/** Asked for by a dry run: the API server says whether it can give out addresses of both families. */
+const dualStackServiceYaml = () => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'dual-stack-check', namespace: 'default' },
+    spec: { ipFamilyPolicy: 'RequireDualStack', ports: [{ port: 9000 }] }
+});
+const all = (verbs, resources, which) => resources
+    .split(' ')
+    .flatMap(resource => verbs.split(' ').map(verb => ({ verb, resource, ...(which !== undefined && { for: which }) })));
+/** In all namespaces: ours are not made yet. */
+const rights = [
+    ...all('list', 'namespaces nodes pods deployments.apps services endpointslices.discovery.k8s.io'),
+    ...all('list', 'mutatingwebhookconfigurations.admissionregistration.k8s.io'),
+    ...all('create delete', 'namespaces'),
+    ...all('create', 'services serviceaccounts deployments.apps pods/exec'),
+    ...all('create', 'peerauthentications.security.istio.io'),
+    ...all('create delete', 'istios.sailoperator.io', 'istio'),
+    ...all('list delete', 'configmaps', 'istio'),
+    ...all('create delete', 'secrets customresourcedefinitions.apiextensions.k8s.io', 'operator'),
+    ...all('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
+    ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
+];
+const rightsYaml = () => rights
+    .map(({ verb, resource: what }) => {
+    const [full = '', subresource] = what.split('/');
+    const [resource, ...group] = full.split('.');
+    return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: {
+            resourceAttributes: {
+                verb,
+                resource,
+                group: group.join('.'),
+                ...(subresource !== undefined && { subresource })
+            }
+        }
+    });
+})
+    .join('---\n');
+
+
+/***/ }),
+
+/***/ 4386:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Gp: () => (/* binding */ istioNamespace),
+/* harmony export */   I2: () => (/* binding */ istioCniYaml),
+/* harmony export */   Ke: () => (/* binding */ istioYaml),
+/* harmony export */   aC: () => (/* binding */ operatorNamespace),
+/* harmony export */   qf: () => (/* binding */ cniNamespace)
+/* harmony export */ });
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+/* harmony import */ var _existing_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8773);
+/* harmony import */ var _kind_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3183);
+
+
+
+const operatorNamespace = 'sail-operator';
+const istioNamespace = 'istio-system';
+const cniNamespace = 'istio-cni';
+/** The dual-stack values of the documentation. */
+const dualStack = {
+    meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
+    pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
+};
+const apiVersion = 'sailoperator.io/v1';
+/** The Istio resource as documented, with a version and more values merged in. */
+function istioYaml({ version, values, cni, run }) {
+    const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
+    return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+        apiVersion,
+        kind: 'Istio',
+        metadata: metadataOf(run),
+        spec: {
+            ...(version === null ? {} : { version }),
+            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, withCni, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), values ?? {}),
+            namespace: istioNamespace
+        }
+    });
+}
+/** The IstioCNI resource as documented. */
+function istioCniYaml({ version, run }) {
+    return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+        apiVersion,
+        kind: 'IstioCNI',
+        metadata: metadataOf(run),
+        spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
+    });
+}
+const metadataOf = (run) => ({
+    name: 'default',
+    ...(run !== undefined && { labels: (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .labelsOf */ .PC)(run) })
+});
+
 
 /***/ }),
 
@@ -33207,8 +33380,8 @@ function atMost(value) {
     return number;
 }
 
-// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
-var chart = __nccwpck_require__(6188);
+// EXTERNAL MODULE: ./src/phases/chart.ts + 1 modules
+var chart = __nccwpck_require__(9268);
 // EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
 var tools = __nccwpck_require__(6945);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
@@ -33309,7 +33482,7 @@ async function chartOf(inputs, sh) {
 
 /***/ }),
 
-/***/ 6188:
+/***/ 9268:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -33317,6 +33490,8 @@ async function chartOf(inputs, sh) {
 __nccwpck_require__.d(__webpack_exports__, {
   I: () => (/* binding */ provideChart)
 });
+
+// UNUSED EXPORTS: separated
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
@@ -33340,75 +33515,8 @@ var wait = __nccwpck_require__(6184);
 var yaml = __nccwpck_require__(5958);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
 var readers = __nccwpck_require__(8961);
-// EXTERNAL MODULE: ./src/versions/lists.ts
-var lists = __nccwpck_require__(3696);
-;// CONCATENATED MODULE: ./src/versions/chart.ts
-
-
-
-
-/**
- * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
- * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
- */
-function readChart(about, values, crds = '', checkout = '') {
-    const { name, version } = fields((0,yaml/* readYaml */.gM)(about));
-    if (!isText(name) || !isText(version) || (0,semver.valid)(version) === null)
-        throw new OddChart('a name and a semantic version');
-    const { image, deployment } = fields((0,yaml/* readYaml */.gM)(values));
-    if (!(image === undefined || image === null || isText(image)))
-        throw new OddChart('an image that is text');
-    const annotated = readOffers(fields(fields(deployment).annotations));
-    const api = (0,lists/* readCrd */._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
-    if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver.lt)(version, '1.0.0'))
-        throw old(version);
-    const entries = (0,lists/* readCheckout */.b$)(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
-    const offers = entries
-        .filter(({ ref, eol }) => ref === null && !eol)
-        .map(({ name }) => annotated.get(name) ?? unnamed(name));
-    return {
-        name,
-        version,
-        image: image ?? null,
-        offers: defaultFirst(offers, api.default),
-        aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
-        endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
-    };
-}
-/** A chart that Helm reads, and that lacks what a chart of the Sail Operator has. */
-class OddChart extends Error {
-    constructor(lacks) {
-        super(`it lacks ${lacks}`);
-        this.name = 'OddChart';
-    }
-}
-const isText = (value) => typeof value === 'string' && value.length < 500;
-/** What is no mapping has no fields. */
-const fields = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? value
-    : {};
-const plain = (name) => ({ name, ref: null, eol: false });
-const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
-/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
-function defaultFirst(offers, name) {
-    const first = offers.filter(({ version }) => version === name);
-    return [...first, ...offers.filter(({ version }) => version !== name)];
-}
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations) {
-    const offers = new Map();
-    for (const [key, image] of Object.entries(annotations)) {
-        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
-        if (tag === undefined || !(0,lists/* isName */.Eo)(tag) || !isText(image))
-            continue;
-        const version = tag.replaceAll('_', '.');
-        offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
-    }
-    return offers;
-}
-// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
-const old = (version) => (0,base_fault/* badInput */.AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
-
+// EXTERNAL MODULE: ./src/versions/chart.ts
+var versions_chart = __nccwpck_require__(5025);
 ;// CONCATENATED MODULE: ./src/versions/operator.ts
 
 
@@ -33445,8 +33553,9 @@ var pins = __nccwpck_require__(8685);
 async function provideChart(inputs, directory, work, sh) {
     const { file, url } = await locate(inputs, directory, work, sh);
     try {
-        const [about = '', values = '', crds = ''] = await Promise.all(['chart', 'values', 'crds'].map(what => (0,base_sh/* must */.sb)(sh, ['helm', 'show', what, file], { seconds: 60 })));
-        const chart = readChart(about, values, crds, url === null ? versionsBeside(file) : '');
+        const [about = '', values = '', shown = ''] = await Promise.all(['chart', 'values', 'crds'].map(what => (0,base_sh/* must */.sb)(sh, ['helm', 'show', what, file], { seconds: 60 })));
+        const crds = separated(shown);
+        const chart = (0,versions_chart/* readChart */.V)(about, values, crds, url === null ? versionsBeside(file) : '');
         return { path: file, url, crds: await keepCrds(crds, directory), ...chart };
     }
     catch (error) {
@@ -33467,7 +33576,7 @@ function versionsBeside(chart) {
         return '';
     }
 }
-const isUnreadable = (error) => [base_sh/* CommandError */.Qd, OddChart, yaml/* YamlError */.Iz].some(kind => error instanceof kind);
+const isUnreadable = (error) => [base_sh/* CommandError */.Qd, versions_chart/* OddChart */.c, yaml/* YamlError */.Iz].some(kind => error instanceof kind);
 /**
  * The directory with the CRDs, as Helm shows them: an archive is never unpacked here, for its members may be links
  * that lead anywhere, or more than the disk holds.
@@ -33479,6 +33588,8 @@ async function keepCrds(crds, directory) {
     await (0,base_own/* writeAnew */.Zd)(external_node_path_.join(own, 'crds.yaml'), crds, 0o600);
     return own;
 }
+/** Helm 3 writes a chart's CRD files one after the other, with nothing between them: 20 CRDs read as 6 documents. */
+const separated = (crds) => crds.replace(/^(?:---\n)?apiVersion:/gm, '---\napiVersion:');
 async function locate(inputs, directory, work, sh) {
     const given = inputs['operator-chart'];
     if (given !== null && !given.includes('://'))
@@ -33635,6 +33746,8 @@ const claimed = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .badI
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
 /* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1780);
 /* harmony import */ var _cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7538);
+/* harmony import */ var _removal_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3172);
+
 
 
 
@@ -33653,6 +33766,14 @@ async function cleanUp(state, sh) {
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`);
         return;
     }
+    if (state.existing !== null && keep) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`What the run ${state.existing.run} made in the cluster is kept (cleanup: ${cleanup}). To remove it:`);
+        for (const command of (0,_removal_js__WEBPACK_IMPORTED_MODULE_7__/* .removalCommands */ .V)(state.existing))
+            _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(command.join(' '));
+        return;
+    }
+    if (state.existing !== null)
+        await (0,_removal_js__WEBPACK_IMPORTED_MODULE_7__/* .removeFromCluster */ .n)(state.existing, work ?? '', sh);
     if (cluster !== null)
         await deleteCluster(cluster, state, sh);
     await release(state, sh);
@@ -33809,14 +33930,7 @@ async function networkFault(said, sh) {
     });
 }
 const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .ip6tablesModules */ .c3}\` loads.`;
-function subnets(said) {
-    try {
-        return (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
-    }
-    catch {
-        return 'what Docker does not tell';
-    }
-}
+const subnets = (said) => said.trim() === '' ? 'what Docker does not tell' : (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
 const errorOf = (said) => said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
 function createFault(said, name) {
     // what docker exec says of a container that has ended
@@ -34012,6 +34126,116 @@ async function hurry({ nodes }, name, script, otherwise, work, sh) {
     const failed = outputs.find(({ code }) => code !== 0);
     if (failed)
         (0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .say */ .cv)(work.clock(), 'node', `${otherwise}: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_1__/* .oneLine */ .TN)(failed.stderr.trim().slice(-200))}`);
+}
+
+
+/***/ }),
+
+/***/ 3172:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ removalCommands),
+/* harmony export */   n: () => (/* binding */ removeFromCluster)
+/* harmony export */ });
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7642);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3179);
+/* harmony import */ var _manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8773);
+/* harmony import */ var _manifests_istio_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4386);
+
+
+
+
+
+
+/** Of each step, in seconds: a pod's grace period, and an operator that has only just started. */
+const limit = 240;
+const timeout = `--timeout=${limit}s`;
+const byLabel = (kinds, selector, ...more) => [
+    ...['kubectl', 'delete', kinds, '--selector', selector, ...more, timeout]
+];
+/**
+ * What removes all that a run has made, in the order that finalizers need: who uses sidecars, then Istio and all that
+ * the operator made of it, then the operator. What is not there is no error.
+ */
+const removalCommands = ({ run, operator }) => [
+    byLabel('namespaces', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run},${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .samplesLabel */ .av}=true`),
+    // in the foreground: the operator is needed until the revisions are gone too
+    byLabel('istios.sailoperator.io', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run}`, '--cascade=foreground'),
+    byLabel('istiocnis.sailoperator.io', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run}`, '--cascade=foreground'),
+    ...(operator
+        ? [['helm', 'uninstall', 'sail-operator', '--namespace', _manifests_istio_js__WEBPACK_IMPORTED_MODULE_4__/* .operatorNamespace */ .aC, '--wait']]
+        : []),
+    byLabel('namespaces', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run}`)
+];
+// nothing to remove: no CRD, no release
+const nothingThere = /the server doesn't have a resource type|release: not found/;
+/** Removes all that a run has made in a cluster. Ends at the first step that fails, since what follows needs it. */
+async function removeFromCluster(made, work, sh) {
+    useCluster(made, work);
+    for (const command of removalCommands(made)) {
+        const { code, stderr } = await sh(command, { seconds: limit + 60 });
+        if (code === 0 || nothingThere.test(stderr))
+            continue;
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(`What the run ${made.run} made could not be removed: \`${command.join(' ')}\` said: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_2__/* .oneLine */ .TN)(stderr)}. By hand: ${removalCommands(made)
+            .map(words => words.join(' '))
+            .join('; ')}`);
+        return;
+    }
+    if (made.configMaps !== null)
+        await removeConfigMaps(made.configMaps, sh);
+    const left = await removeCrds(made.run, sh);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`All that the run ${made.run} made is removed.`);
+    if (left.length > 0)
+        await tellLeft(left);
+}
+/** The same cluster, kubectl and helm as in main. */
+function useCluster({ tools }, work) {
+    process.env.PATH = [...tools, process.env.PATH].join(node_path__WEBPACK_IMPORTED_MODULE_0__.delimiter);
+    process.env.KUBECONFIG = node_path__WEBPACK_IMPORTED_MODULE_0__.join(work, 'kubeconfig');
+    process.env.KUBECACHEDIR = node_path__WEBPACK_IMPORTED_MODULE_0__.join(work, 'kubectl');
+}
+/**
+ * Removes what istiod has put into other namespaces. Without its configuration, which the operator takes away before
+ * its pods have ended, it does so in every namespace.
+ */
+async function removeConfigMaps(before, sh) {
+    const names = [
+        '-o',
+        'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+    ];
+    const { stdout } = await sh(['kubectl', 'get', 'configmaps', '-A', '--selector', _manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .configMapSelector */ .Od, ...names], { seconds: 60 });
+    const ours = stdout.split('\n').filter(name => name !== '' && !before.includes(name));
+    const byNamespace = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_5__/* .groupBy */ .$)(ours, name => name.split('/')[0] ?? '');
+    for (const [namespace, names] of byNamespace) {
+        const bare = names.map(name => name.slice(namespace.length + 1));
+        await sh(['kubectl', 'delete', 'configmaps', '--namespace', namespace, ...bare, timeout], {
+            seconds: limit + 60
+        });
+    }
+}
+/** Removes the CRDs that the run made and nobody uses. Those that somebody does. */
+async function removeCrds(run, sh) {
+    const made = await sh(['kubectl', 'get', 'crds', '--selector', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run}`, '-o', 'name'], { seconds: 60 });
+    const names = made.stdout.split('\n').flatMap(line => line.split('/')[1] ?? []);
+    const used = await Promise.all(names.map(async (name) => {
+        const { code, stdout } = await sh(['kubectl', 'get', name, '-A', '-o', 'name'], { seconds: 60 });
+        return code !== 0 || stdout.trim() !== '';
+    }));
+    const free = names.filter((_, at) => !used[at]);
+    const { code } = free.length === 0
+        ? { code: 0 }
+        : await sh(['kubectl', 'delete', 'crds', ...free, timeout], { seconds: limit + 60 });
+    return code === 0 ? names.filter((_, at) => used[at]) : names;
+}
+async function tellLeft(names) {
+    const text = `CRDs that this run made are left, for there are objects of theirs: ${names.join(', ')}`;
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e((0,_base_log_js__WEBPACK_IMPORTED_MODULE_2__/* .oneLine */ .TN)(text));
+    if (process.env.GITHUB_STEP_SUMMARY)
+        await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .summary */ .z.addRaw(text, true).write();
 }
 
 
@@ -34948,6 +35172,7 @@ const none = {
     claim: null,
     work: null,
     kind: null,
+    existing: null,
     undo: [],
     cleanup: 'always',
     result: 'error'
@@ -35655,11 +35880,11 @@ function annotate({ counts, cells, first }) {
 }
 
 ;// CONCATENATED MODULE: ./schema/report.schema.json
-const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","proxy","echo","path","mtls","failover","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
 // EXTERNAL MODULE: ./src/results/files.ts
 var files = __nccwpck_require__(6689);
 ;// CONCATENATED MODULE: ./schema/results.schema.json
-const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","proxy","echo","path","mtls","failover","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
 ;// CONCATENATED MODULE: ./src/results/read.ts
 
 
@@ -39317,6 +39542,7 @@ const couldNot = [
     ['sample files', 'The sample manifests could not be provided'],
     ['name', 'Cluster could not be made'],
     ['cluster', 'Cluster could not be made'],
+    ['survey', 'The cluster could not be looked at'],
     ['containerd', 'Cluster did not come up'],
     ['api', 'Cluster did not come up'],
     ['images', 'Images could not be transferred'],
@@ -39535,11 +39761,18 @@ const layers = [
     'endpoints',
     'dns',
     'cluster',
+    'xds',
     'proxy',
     'echo',
     'path',
     'mtls',
     'failover',
+    'health',
+    'http',
+    'headless',
+    'egress',
+    'gateway',
+    'dns-proxy',
     'uninstall'
 ];
 const failureClasses = (/* unused pure expression or super */ null && ([
@@ -39619,7 +39852,7 @@ function gather(run, { result, failure, checks }) {
         inputs: (0,inputs_inputs/* givenInputs */.PC)(),
         cluster: plan
             ? {
-                kind: 'kind',
+                kind: plan.existing === null ? 'kind' : 'existing',
                 name: plan.cluster.name,
                 context: plan.cluster.context,
                 ipFamilies: plan.cluster.families
@@ -39700,7 +39933,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 8749:
+/***/ 3458:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39884,7 +40117,8 @@ function splitManifests(text, namespace, image) {
             const name = container.get('image');
             if (typeof name !== 'string')
                 throw odd(namespace, 'has a container without an image');
-            split.images.push(name);
+            if (name !== 'auto')
+                split.images.push(name); // the injection webhook fills that in
         }
         if ((0,dist/* isSeq */.oP)(containers))
             split.pods.push(workloadOf(document, namespace));
@@ -39950,7 +40184,9 @@ const echo = (policy, families, image) => [
         ]
     })
 ].join('---\n');
-const sleep = (image) => deployment('sleep', {}, {
+const sleep = (image) => clientYaml('sleep', image);
+/** A client such as the documentation's, with annotations of its pod. */
+const clientYaml = (app, image, annotations = {}) => deployment(app, {}, {
     terminationGracePeriodSeconds: 0,
     containers: [
         {
@@ -39960,15 +40196,27 @@ const sleep = (image) => deployment('sleep', {}, {
             command: ['/bin/sleep', 'infinity']
         }
     ]
-});
-const deployment = (app, labels, pod) => (0,dist/* stringify */.As)({
+}, annotations);
+/** What a sidecar of our own asks for: with the proxies' default a node of two processors is full after a few more. */
+const smallSidecar = {
+    'sidecar.istio.io/proxyCPU': '10m',
+    'sidecar.istio.io/proxyMemory': '64Mi'
+};
+/** A Deployment of one pod. */
+const deployment = (app, labels, pod, annotations = {}) => (0,dist/* stringify */.As)({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: app },
     spec: {
         replicas: 1,
         selector: { matchLabels: { app, ...labels } },
-        template: { metadata: { labels: { app, ...labels } }, spec: pod }
+        template: {
+            metadata: {
+                labels: { app, ...labels },
+                ...(Object.keys(annotations).length > 0 && { annotations })
+            },
+            spec: pod
+        }
     }
 });
 
@@ -40209,9 +40457,9 @@ const absent = ({ to, family }) => ({
     reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
     reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
 });
-/** All addresses of the echo pods of a namespace, in the pods' order. */
-const podIps = ({ things }, namespace) => ofKind(things, 'Pod', namespace)
-    .filter(({ metadata }) => metadata.labels?.app === 'tcp-echo')
+/** All addresses of the pods of an app in a namespace, in the pods' order. */
+const podIps = ({ things }, namespace, app = 'tcp-echo') => ofKind(things, 'Pod', namespace)
+    .filter(({ metadata }) => metadata.labels?.app === app)
     .flatMap(({ status }) => status.podIPs ?? [])
     .map(({ ip }) => ip);
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
@@ -40219,7 +40467,7 @@ function lookUp({ things }, to, address) {
     const { kind, namespace = '', name } = to ?? {};
     const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
     const at = kind === 'Pod'
-        ? podIps({ things }, namespace).indexOf(address)
+        ? podIps({ things }, namespace, name).indexOf(address)
         : (service?.spec.clusterIPs ?? []).indexOf(address);
     return kind === 'Pod'
         ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
@@ -40232,10 +40480,10 @@ const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || ob
         hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
         headline: 'A Service answers wrongly'
     };
-/** The client without a sidecar asks the dual-stack pod itself, by each family: where that fails too, no proxy of the client is at fault. */
-function deadWithoutSidecar(failed, all) {
+/** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
+function deadWithoutSidecar(failed, all, layer = 'mtls') {
     const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-    const controls = families.map(family => all.find(({ id }) => id === `mtls/${failed.target}/${family}-control`));
+    const controls = families.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
     if (!controls.every(control => control?.observed === 'no answer'))
         return {};
     return {
@@ -40299,51 +40547,15 @@ const cluster = {
     }
 };
 
-// EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
-var manifests_kind = __nccwpck_require__(3183);
-;// CONCATENATED MODULE: ./src/manifests/istio.ts
-
-
-const operatorNamespace = 'sail-operator';
-const istioNamespace = 'istio-system';
-const cniNamespace = 'istio-cni';
-/** The dual-stack values of the documentation. */
-const dualStack = {
-    meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
-    pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
-};
-const apiVersion = 'sailoperator.io/v1';
-/** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ version, values, cni }) {
-    const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
-    return (0,dist/* stringify */.As)({
-        apiVersion,
-        kind: 'Istio',
-        metadata: { name: 'default' },
-        spec: {
-            ...(version === null ? {} : { version }),
-            values: (0,manifests_kind/* merge */.h1)(dualStack, withCni, values ?? {}),
-            namespace: istioNamespace
-        }
-    });
-}
-/** The IstioCNI resource as documented. */
-function istioCniYaml({ version }) {
-    return (0,dist/* stringify */.As)({
-        apiVersion,
-        kind: 'IstioCNI',
-        metadata: { name: 'default' },
-        spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
-    });
-}
-
+// EXTERNAL MODULE: ./src/manifests/istio.ts
+var istio = __nccwpck_require__(4386);
 ;// CONCATENATED MODULE: ./src/checks/control-plane.ts
 
 
 
 // istiod's monitoring port, by way of the API server: no program is needed in its image
-const versionPath = `/api/v1/namespaces/${istioNamespace}/services/istiod:15014/proxy/version`;
-const place = (kind, name, namespace = istioNamespace) => ({
+const versionPath = ({ namespace, istiod }) => `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
+const place = (kind, name, namespace = istio/* istioNamespace */.Gp) => ({
     kind,
     namespace,
     name
@@ -40355,7 +40567,7 @@ const aspects = [
         expected: 'Healthy',
         to: place('Istio', 'default', ''),
         observe: ({ istio }) => istio?.status?.state ?? 'none',
-        reproduce: 'kubectl get istio default -o yaml',
+        reproduce: ({ resource }) => `kubectl get istio ${resource} -o yaml`,
         blame: {
             hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
             headline: 'The Istio resource is not Healthy'
@@ -40367,7 +40579,7 @@ const aspects = [
         expected: 'available',
         to: place('Deployment', 'istiod'),
         observe: ({ deployment }) => deployment?.status.availableReplicas ? 'available' : 'no replica is available',
-        reproduce: `kubectl get pods -n ${istioNamespace}`,
+        reproduce: ({ namespace }) => `kubectl get pods -n ${namespace}`,
         blame: {
             hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
             headline: 'istiod is not available'
@@ -40379,7 +40591,7 @@ const aspects = [
         expected: 'ISTIO_DUAL_STACK=true',
         to: place('Deployment', 'istiod'),
         observe: ({ deployment }) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
-        reproduce: `kubectl get deployment istiod -n ${istioNamespace} -o yaml`,
+        reproduce: ({ namespace, istiod }) => `kubectl get deployment ${istiod} -n ${namespace} -o yaml`,
         blame: {
             hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
             headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
@@ -40394,7 +40606,7 @@ const aspects = [
             service?.spec.ipFamilyPolicy,
             ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
         ].join(', '),
-        reproduce: `kubectl get service istiod -n ${istioNamespace} -o yaml`,
+        reproduce: ({ namespace, istiod }) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
         blame: {
             hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
             headline: 'The Service of istiod is not dual-stack'
@@ -40421,7 +40633,7 @@ const controlPlane = {
             }
         }),
         row('control-plane', cni, 'IstioCNI is ready', 'ready', {
-            to: place('IstioCNI', 'default', cniNamespace),
+            to: place('IstioCNI', 'default', istio/* cniNamespace */.qf),
             blame: {
                 hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
                 headline: 'IstioCNI is not ready'
@@ -40429,29 +40641,35 @@ const controlPlane = {
         })
     ],
     look: async ({ plan, sh, things, tell }) => {
+        const { namespace, istiod, resource } = plan.istio;
         const [[istio], said] = await Promise.all([
-            get(sh, 'istios.sailoperator.io', 'default'),
-            sh(['kubectl', 'get', '--raw', versionPath], { seconds: 20 })
+            resource === null ? [] : get(sh, 'istios.sailoperator.io', resource),
+            sh(['kubectl', 'get', '--raw', versionPath(plan.istio)], { seconds: 20 })
         ]);
         const seen = {
             istio,
-            deployment: ofKind(things, 'Deployment', istioNamespace).find(isIstiod),
-            service: ofKind(things, 'Service', istioNamespace).find(isIstiod),
+            deployment: named(istiod, ofKind(things, 'Deployment', namespace)),
+            service: named(istiod, ofKind(things, 'Service', namespace)),
             version: (said.code === 0 ? said.stdout : said.stderr).trim()
         };
         for (const { id, expected, observe, reproduce } of aspects) {
             const observed = observe(seen);
             const reason = observed.startsWith('no ') ? { reason: observed } : {};
-            tell(id, compare(expected, observed, { reproduce, ...(observed !== expected && reason) }));
+            tell(id, compare(expected, observed, {
+                reproduce: reproduce(plan.istio),
+                ...(observed !== expected && reason)
+            }));
         }
         const asked = plan.istio.expected ?? istio?.spec.version ?? '';
         tell(version, compare(asked, versionOf(seen.version, asked), {
-            reproduce: `kubectl get --raw ${versionPath}`
+            reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
         }));
         tell(cni, plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
-const isIstiod = ({ metadata }) => metadata.name.startsWith('istiod');
+/** The one of that name, or of that name with a revision's version. */
+const named = (wanted, things) => things.find(({ metadata }) => metadata.name === wanted) ??
+    things.find(({ metadata }) => metadata.name.startsWith(wanted));
 const dualStackOf = (deployment) => deployment?.spec.template.spec.containers
     .flatMap(({ env = [] }) => env)
     .find(({ name }) => name === 'ISTIO_DUAL_STACK')?.value;
@@ -40477,10 +40695,12 @@ async function lookAtCni(sh) {
 
 
 
+/** The types of record, and the family of each. */
 const records = [
     { type: 'a', family: 'ipv4' },
     { type: 'aaaa', family: 'ipv6' }
 ];
+/** Whether a sample's Service has a family. */
 const has = (target, family) => target === 'dual-stack' || target === family;
 const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
 // all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
@@ -40513,22 +40733,9 @@ const dns = {
             type: id.split('/')[2] ?? '',
             name: nameOf(target)
         }));
-        const command = [
-            ...inClient(plainClient),
-            dns_script,
-            'dns',
-            ...questions.flatMap(({ type, name }) => [type, name])
-        ];
-        const output = await checking.sh(command, { seconds: 30 });
-        if (output.code !== 0)
-            throw new base_sh/* CommandError */.Qd(command, output);
-        const answers = output.stdout.split('\n');
+        const answers = await resolve(checking, plainClient, questions);
         for (const [at, { id, target, family, expected }] of asked.entries()) {
-            const { type, name } = questions[at] ?? { type: '', name: '' };
-            const address = answers
-                .find(line => line.startsWith(`${type} ${name}`))
-                ?.slice(`${type} ${name}`.length)
-                .trim();
+            const address = answers[at];
             const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
             const observed = address === undefined
                 ? 'no answer'
@@ -40538,11 +40745,582 @@ const dns = {
                         ? 'its ClusterIP'
                         : address;
             checking.tell(id, compare(expected, observed, {
-                reproduce: `kubectl exec -n ${plainClient.namespace} deploy/${plainClient.deployment} -- busybox nslookup -type=${type} ${name}`
+                reproduce: reproduceQuestion(plainClient, questions[at] ?? { type: 'a', name: '' })
             }));
         }
     }
 };
+/**
+ * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
+ * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
+ */
+async function resolve({ sh }, client, questions) {
+    const words = questions.flatMap(({ type, name }) => [type, name]);
+    const command = [...inClient(client), dns_script, 'dns', ...words];
+    const output = await sh(command, { seconds: 30 });
+    if (output.code !== 0)
+        throw new base_sh/* CommandError */.Qd(command, output);
+    const answers = output.stdout.split('\n');
+    return questions.map(({ type, name }) => answers
+        .find(line => line.startsWith(`${type} ${name}`))
+        ?.slice(`${type} ${name}`.length)
+        .trim());
+}
+/** The command that asks by hand. */
+const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
+
+;// CONCATENATED MODULE: ./src/manifests/dns-proxy.ts
+
+
+const dnsProxyNamespace = 'dns-proxy';
+/** A host that the cluster's DNS does not know: istiod allocates its addresses. */
+const allocated = { host: 'allocated.example.test', port: 9000 };
+/** A client whose sidecar answers its DNS queries, and a ServiceEntry without addresses. */
+const dnsProxyYaml = (image) => [
+    clientYaml('dns-proxy', image, {
+        ...smallSidecar,
+        'proxy.istio.io/config': (0,dist/* stringify */.As)({ proxyMetadata: { ISTIO_META_DNS_CAPTURE: 'true' } })
+    }),
+    (0,dist/* stringify */.As)({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'ServiceEntry',
+        metadata: { name: 'allocated' },
+        spec: {
+            hosts: [allocated.host],
+            ports: [{ number: allocated.port, name: 'tcp', protocol: 'TCP' }],
+            resolution: 'DNS',
+            endpoints: [{ address: `tcp-echo.${plainNamespace}.svc.cluster.local` }],
+            location: 'MESH_EXTERNAL',
+            exportTo: ['.']
+        }
+    })
+].join('---\n');
+
+;// CONCATENATED MODULE: ./src/checks/dns-proxy.ts
+
+
+
+
+
+
+
+
+const dns_proxy_client = {
+    namespace: dnsProxyNamespace,
+    deployment: 'dns-proxy',
+    container: 'sleep'
+};
+const dns_proxy_from = { kind: 'Deployment', namespace: dns_proxy_client.namespace, name: dns_proxy_client.deployment };
+const toHost = { kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'allocated' };
+const host = `${allocated.host}.`;
+const oneOfFamily = 'one address';
+/** DNS as a client's sidecar answers it. */
+const dnsProxy = {
+    layer: 'dns-proxy',
+    blame: {
+        class: 'istio',
+        hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${dns_proxy_client.namespace} deploy/${dns_proxy_client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
+        headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
+    },
+    samples: [
+        { namespace: dnsProxyNamespace, sidecars: true, manifests: ({ client }) => dnsProxyYaml(client) }
+    ],
+    rows: [
+        ...servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns-proxy', `dns-proxy/${target}/${type}`, `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', { family, from: dns_proxy_from, to: { kind: 'Service', namespace: target, name: 'tcp-echo' } }))),
+        ...records.flatMap(({ type, family }) => [
+            row('dns-proxy', `dns-proxy/allocated/${type}`, `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`, oneOfFamily, {
+                family,
+                from: dns_proxy_from,
+                to: toHost,
+                blame: {
+                    hint: 'istiod allocates an address of each family: see `status.addresses` (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
+                }
+            }),
+            row('dns-proxy', `dns-proxy/allocated/${family}`, `The ${family} address that istiod allocated answers`, `hello dns-proxy/allocated/${family}`, { family, from: dns_proxy_from, to: toHost, grid: { title: 'address that istiod allocated', named: false } })
+        ]),
+        row('dns-proxy', 'dns-proxy/allocated/uncaptured', 'Without a sidecar that host has no address: it is the sidecar that answers', 'none', {
+            from: {
+                kind: 'Deployment',
+                namespace: plainClient.namespace,
+                name: plainClient.deployment
+            },
+            to: toHost,
+            blame: {
+                class: 'infrastructure',
+                hint: `The cluster's DNS knows ${allocated.host}, a name that nobody may have (RFC 6761): see what it forwards to.`,
+                headline: 'The cluster’s DNS answers for a name that is not there'
+            }
+        })
+    ],
+    look: async (checking, asked) => {
+        await Promise.all([captured(checking, asked), uncaptured(checking, asked)]);
+    }
+};
+const questionOf = ({ id, target }) => ({
+    type: id.split('/')[2] ?? '',
+    name: target === 'allocated' ? host : nameOf(target)
+});
+/** What the sidecar answers; then what it says of the allocated host is dialled. */
+async function captured(checking, asked) {
+    const dialled = asked.filter(({ id }) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
+    const told = asked.filter(row => row.from === dns_proxy_from && !dialled.includes(row));
+    const questions = [
+        ...told.map(questionOf),
+        ...(dialled.length > 0 ? records.map(({ type }) => ({ type, name: host })) : [])
+    ];
+    if (questions.length === 0)
+        return;
+    const answers = await resolve(checking, dns_proxy_client, questions);
+    for (const [at, row] of told.entries()) {
+        const observed = observe(checking, row, answers[at]);
+        const question = questions[at] ?? { type: '', name: '' };
+        checking.tell(row.id, compare(row.expected, observed, {
+            address: row.target === 'allocated' ? (answers[at] ?? null) : null,
+            reproduce: reproduceQuestion(dns_proxy_client, question)
+        }));
+    }
+    const addresses = answers.slice(told.length).flatMap(answer => answer?.split(' ') ?? []);
+    const proofs = dialled.flatMap(row => {
+        const address = ofFamily(addresses.filter(one => one !== ''), row.family ?? 'ipv4');
+        if (address !== undefined)
+            return [
+                {
+                    row,
+                    probe: { word: row.id, address, port: allocated.port },
+                    pods: podIps(checking, plainNamespace)
+                }
+            ];
+        checking.tell(row.id, {
+            observed: 'no address',
+            verdict: 'failed',
+            reason: `the sidecar answers no ${row.family} address for ${host}`,
+            reproduce: reproduceQuestion(dns_proxy_client, {
+                type: row.family === 'ipv6' ? 'aaaa' : 'a',
+                name: host
+            })
+        });
+        return [];
+    });
+    await prove(dns_proxy_client, proofs, checking);
+}
+function observe(checking, { target, family }, answer) {
+    if (answer === undefined)
+        return 'no answer';
+    if (answer === '')
+        return 'none';
+    const addresses = answer.split(' ');
+    const wanted = family ?? 'ipv4';
+    if (target === 'allocated')
+        return addresses.length === 1 && ofFamily(addresses, wanted) ? oneOfFamily : answer;
+    return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+}
+async function uncaptured(checking, asked) {
+    const row = asked.find(({ id }) => id.endsWith('/uncaptured'));
+    if (row === undefined)
+        return;
+    const question = { type: 'a', name: host };
+    const [answer] = await resolve(checking, plainClient, [question]);
+    checking.tell(row.id, compare('none', answer === undefined ? 'no answer' : answer || 'none', {
+        reproduce: reproduceQuestion(plainClient, question)
+    }));
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./src/manifests/egress.ts
+
+
+const egressNamespace = 'egress';
+/** Addresses of the documentation's ranges (RFC 5737, RFC 3849): nothing answers there but what a ServiceEntry says. */
+const outside = (host) => ({
+    ipv4: `192.0.2.${host}`,
+    ipv6: `2001:db8::${host}`
+});
+/** The ServiceEntries' ports; where it is the pods' own, the client sees which of them a connection took. */
+const egressPorts = { tls: 8443, a: 9011, aaaa: 9012, static: 9002, http: 9014 };
+const tlsHosts = { one: 'one.example.test', two: 'two.example.test' };
+const staticAddresses = outside(10);
+const httpAddresses = outside(20);
+const overlapAddresses = outside(30);
+const overlapName = 'overlap';
+/** The port of the Service whose ClusterIPs the ServiceEntry takes too. */
+const overlapPort = 9000;
+/** A client that may reach what the registry has, and nothing else. */
+const egressYaml = (image) => [
+    clientYaml('egress', image, smallSidecar),
+    egress_istio('Sidecar', 'default', { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }),
+    // any TLS server does: the API server is there anyway
+    byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
+    byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
+    byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
+    egress_istio('ServiceEntry', 'http', {
+        hosts: ['http.example.test'],
+        addresses: Object.values(httpAddresses),
+        ports: [{ number: egressPorts.http, name: 'http', protocol: 'HTTP' }],
+        resolution: 'STATIC',
+        endpoints: [{ address: outside(21).ipv4 }], // the route answers by itself
+        ...external
+    }),
+    egress_istio('VirtualService', 'http', {
+        hosts: ['http.example.test'],
+        exportTo: ['.'],
+        http: [{ directResponse: { status: 200, body: { string: 'hello' } } }]
+    })
+].join('---\n');
+/** What selects the pods without sidecars, which it can do only in their namespace; seen by our client alone. */
+const egressStaticYaml = () => [
+    toPlainPods('static', Object.values(staticAddresses), egressPorts.static),
+    toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
+].join('---\n');
+const external = { location: 'MESH_EXTERNAL', exportTo: ['.'] };
+const egress_istio = (kind, name, spec) => (0,dist/* stringify */.As)({ apiVersion: 'networking.istio.io/v1', kind, metadata: { name }, spec });
+/** Has no addresses: whatever is dialled on its port goes to `service`. */
+const byName = (name, hosts, protocol, number, service, port) => egress_istio('ServiceEntry', name, {
+    hosts,
+    ports: [{ number, name: protocol.toLowerCase(), protocol }],
+    resolution: 'DNS',
+    endpoints: [{ address: `${service}.svc.cluster.local`, ports: { [protocol.toLowerCase()]: port } }],
+    ...external
+});
+const toPlainPods = (name, addresses, number) => egress_istio('ServiceEntry', name, {
+    hosts: [`${name}.example.test`],
+    addresses,
+    ports: [{ number, name: 'tcp', protocol: 'TCP' }],
+    resolution: 'STATIC',
+    workloadSelector: { labels: { app: 'tcp-echo' } },
+    ...external,
+    exportTo: [egressNamespace]
+});
+
+;// CONCATENATED MODULE: ./src/checks/refuse.ts
+
+/** What a row expects that nothing answers. */
+const refused = 'no answer';
+/** Sees that nothing answers at an address; how long a probe waits for that, in seconds. */
+const patience = 1;
+/** Proves that nothing answers these probes. */
+async function refuse(client, proofs, checking) {
+    if (proofs.length === 0)
+        return;
+    const answers = await ask(checking, client, proofs.map(({ probe }) => probe), 1, patience);
+    for (const [at, { row, probe }] of proofs.entries()) {
+        const text = answers[at]?.[0]?.text ?? '';
+        checking.tell(row.id, {
+            observed: text || refused,
+            verdict: text === '' ? 'passed' : 'failed',
+            reason: text === ''
+                ? null
+                : `${probe.address} port ${probe.port} answered "${text}", expected none`,
+            address: probe.address,
+            attempts: attemptsOf(answers[at] ?? []),
+            reproduce: reproduceProbe(client, probe)
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/web.ts
+
+
+
+/** How often each page is asked for. */
+const web_times = 3;
+// each page by itself, all of them at once; curl says 000 where nothing was answered
+const web_script = `
+limit=$1 times=$2 row=0; shift 2
+while [ $# -gt 0 ]; do
+  { n=0
+    while [ $n -lt $times ]; do
+      n=$((n + 1))
+      echo "$row $(curl -sk -o /dev/null -m "$limit" -w '%{http_code} %{time_total}' \${2:+--connect-to "::$2"} "$1")"
+    done; } &
+  row=$((row + 1)); shift 2
+done
+wait`;
+/** An address with a port, as URLs have it. */
+const web_host = (address, port) => `${address.includes(':') ? `[${address}]` : address}:${port}`;
+/**
+ * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
+ * `no answer`. Throws CommandError when that cannot run.
+ */
+async function askPages({ sh, work, plan }, client, pages) {
+    if (pages.length === 0)
+        return [];
+    const { seconds: limit } = plan.probes;
+    const words = pages.flatMap(({ url, via = '' }) => [url, via]);
+    const command = [...inClient(client), web_script, 'pages', `${limit}`, `${web_times}`, ...words];
+    const output = await sh(command, { seconds: limit * web_times + 20 });
+    if (output.code !== 0)
+        throw new base_sh/* CommandError */.Qd(command, output);
+    const now = work.clock();
+    const answers = output.stdout
+        .split('\n')
+        .filter(line => line !== '')
+        .map(line => line.split(' '))
+        .map(([row, status, seconds]) => ({
+        row: Number(row),
+        at: now,
+        seconds: Number(seconds),
+        observed: status === '000' ? 'no answer' : (status ?? '')
+    }));
+    const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
+    return pages.map((_, row) => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
+}
+/** The statuses of a page, once each: `200`, or `200, no answer`. */
+const statusesOf = (attempts) => [...new Set(attempts.map(({ observed }) => observed))].join(', ') || 'no answer';
+/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+function reproducePage({ namespace, deployment, container }, { url, via }, address = '', lookUp) {
+    const connect = via ? ` --connect-to ::${via}` : '';
+    const curl = (shown) => `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
+    const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}
+
+;// CONCATENATED MODULE: ./src/checks/egress.ts
+
+
+
+
+
+
+
+
+
+
+
+
+const egress_families = ['ipv4', 'ipv6'];
+const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
+const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
+const grid = { title: 'ServiceEntry', named: true };
+const entry = (name, namespace = egressNamespace) => ({
+    from: egress_from,
+    to: { kind: 'ServiceEntry', namespace, name }
+});
+/** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
+const added = outside(31);
+/** How long the patch may take until it is in force, in seconds; measured was less than 1. */
+const egress_settling = 10;
+/** How often an address must answer, each time. */
+const egress_times = 5;
+/** What a name that has records of one family alone is for. */
+const egress_byName = [
+    { target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4' },
+    { target: 'dns-aaaa', port: egressPorts.aaaa, endpoint: 'ipv6' }
+];
+const anyStatus = 'an HTTP status';
+const known = 'one address of the two is routed';
+/** What is told when a ServiceEntry takes what is another's. */
+const rejected = {
+    hint: `A ServiceEntry's addresses overlap a ClusterIP, and the client does not follow: see \`pilot-agent request GET stats?filter=update_rejected\` in its sidecar, and the log of istiod.`
+};
+/** ServiceEntries, asked by a client that may reach what the registry has and nothing else. No outside network is needed. */
+const egress = {
+    layer: 'egress',
+    blame: {
+        class: 'istio',
+        hint: `See the ServiceEntries (\`kubectl get serviceentries -A -o yaml\`), and the client's listeners (\`kubectl exec -n ${egress_client.namespace} deploy/${egress_client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`,
+        headline: family => `ServiceEntries do not carry ${family || 'both families'}`
+    },
+    samples: [
+        {
+            namespace: egressNamespace,
+            sidecars: true,
+            manifests: ({ client }) => egressYaml(client)
+        },
+        { namespace: plainNamespace, sidecars: false, manifests: egressStaticYaml }
+    ],
+    rows: [
+        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => row('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid }))),
+        ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => row('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
+            family,
+            ...entry(target),
+            grid,
+            blame: {
+                hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
+            }
+        }))),
+        ...egress_families.map(family => row('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', plainNamespace), grid })),
+        row('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', known, {
+            ...entry('http'),
+            blame: {
+                hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
+                headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
+            }
+        }),
+        ...egress_families.flatMap(family => [
+            row('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, plainNamespace), grid, blame: rejected }),
+            row('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
+                family,
+                from: egress_from,
+                to: { kind: 'Service', namespace: family, name: 'tcp-echo' },
+                grid,
+                blame: rejected
+            })
+        ]),
+        ...egress_families.map(family => row('egress', `egress/none/${family}`, `An ${family} address of no ServiceEntry is refused`, refused, {
+            family,
+            from: egress_from,
+            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' },
+            blame: {
+                hint: 'What no ServiceEntry names is let through, so the others prove nothing: see the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`.',
+                headline: 'REGISTRY_ONLY is not in force'
+            }
+        }))
+    ],
+    look: async (checking, asked) => {
+        const of = (...targets) => asked.filter(({ target }) => targets.includes(target));
+        await Promise.all([
+            prove(egress_client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+            refuse(egress_client, of('none').flatMap(outsider(checking)), checking),
+            pages(checking, of('tls'), of('http')),
+            overlap(checking, of('overlap'))
+        ]);
+    }
+};
+const familyOf = ({ family }) => family ?? 'ipv4';
+const proofOf = (checking) => (row) => {
+    const name = egress_byName.find(({ target }) => target === row.target);
+    return {
+        row,
+        probe: {
+            word: row.id,
+            address: (name ? outside(1) : staticAddresses)[familyOf(row)],
+            port: name?.port ?? egressPorts.static
+        },
+        pods: podIps(checking, plainNamespace)
+    };
+};
+/** The pod without a sidecar, which answers whoever reaches it. */
+const outsider = (checking) => (row) => {
+    const address = podIps(checking, plainNamespace).find(ip => addressFamily(ip) === row.family);
+    if (address !== undefined)
+        return [
+            {
+                row,
+                probe: { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) }
+            }
+        ];
+    checking.tell(row.id, absent(row));
+    return [];
+};
+/** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
+async function pages(checking, tls, http) {
+    const secured = tls.map((row) => {
+        const name = row.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
+        return {
+            url: `https://${name}:${egressPorts.tls}/`,
+            via: web_host(outside(1)[familyOf(row)], egressPorts.tls)
+        };
+    });
+    const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
+    const answers = await askPages(checking, egress_client, [...secured, ...plaintext]);
+    for (const [at, row] of tls.entries())
+        checking.tell(row.id, answered(row, secured[at] ?? { url: '' }, answers[at] ?? []));
+    for (const { id } of http)
+        checking.tell(id, limitation(answers.slice(tls.length).map(statusesOf)));
+}
+const httpPage = (address) => ({ url: `http://${web_host(address, egressPorts.http)}/` });
+/** Any HTTP status: a TLS server has answered through the ServiceEntry. */
+function answered(row, page, attempts) {
+    const observed = statusesOf(attempts);
+    const passed = !observed.includes('no answer');
+    return {
+        observed: passed ? anyStatus : observed,
+        verdict: passed ? 'passed' : 'failed',
+        reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
+        address: outside(1)[familyOf(row)],
+        attempts,
+        reproduce: reproducePage(egress_client, page)
+    };
+}
+/** Not supported, as the API reference says; told when it is otherwise. */
+function limitation(statuses) {
+    const asKnown = statuses.filter(status => status === '200').length === 1; // which one, varies
+    const said = Object.values(httpAddresses)
+        .map((address, at) => `${address}: ${statuses[at]}`)
+        .join('; ');
+    return {
+        observed: asKnown ? known : said,
+        verdict: asKnown ? 'skipped' : 'failed',
+        reason: asKnown
+            ? `Istio does not support two addresses of an HTTP host (istio/istio#56783): ${said}`
+            : `${said}; known is that ${known}`,
+        reproduce: reproducePage(egress_client, httpPage(httpAddresses.ipv4))
+    };
+}
+/** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
+async function overlap(checking, asked) {
+    if (asked.length === 0)
+        return;
+    const taken = Object.fromEntries(egress_families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)]));
+    const proofs = asked.flatMap(row => {
+        const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
+        if (address !== undefined)
+            return [
+                {
+                    row,
+                    probe: {
+                        word: row.id,
+                        address,
+                        port: overlapPort,
+                        ...(row.to?.kind === 'Service' && { lookUp: lookUp(checking, row.to, address) })
+                    }
+                }
+            ];
+        checking.tell(row.id, absent(row));
+        return [];
+    });
+    await (0,base_sh/* must */.sb)(checking.sh, patchCommand(taken), { seconds: 20 });
+    await untilAnswered(checking, proofs);
+}
+/** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
+function patchCommand(clusterIps) {
+    const addresses = egress_families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
+    return [
+        ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
+        ...['--type', 'merge', '--patch', JSON.stringify({ spec: { addresses } })]
+    ];
+}
+async function untilAnswered(checking, proofs) {
+    const { work, tell, plan } = checking;
+    const end = work.clock() + egress_settling;
+    for (let open = proofs; open.length > 0;) {
+        const probes = open.map(({ probe }) => probe);
+        const answers = await ask(checking, egress_client, probes, egress_times, plan.probes.seconds);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        open = open.filter(({ row, probe }, at) => {
+            const taken = answers[at] ?? [];
+            const wrong = taken.find(({ text }) => text !== row.expected);
+            if (wrong && !over)
+                return true;
+            const observed = wrong ? wrong.text || 'no answer' : row.expected;
+            const finding = {
+                observed,
+                verdict: wrong ? 'failed' : 'passed',
+                reason: wrong
+                    ? `${probe.address} port ${probe.port} gave ${observed} ${egress_settling} s after the ServiceEntry took it`
+                    : null,
+                address: probe.address,
+                upstream: upstream(checking, taken),
+                attempts: attemptsOf(taken),
+                reproduce: reproduceProbe(egress_client, probe)
+            };
+            tell(row.id, finding);
+            return false;
+        });
+        if (open.length > 0)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+    }
+}
+/** The pod that the connections really took. */
+function upstream(checking, answers) {
+    const pods = podIps(checking, plainNamespace);
+    const taken = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
+    return [...new Set(taken)].join(', ') || null;
+}
 
 ;// CONCATENATED MODULE: ./src/checks/endpoints.ts
 
@@ -40630,7 +41408,7 @@ async function withCut(checking, row) {
     try {
         for (const rule of rules)
             await (0,base_sh/* must */.sb)(checking.sh, rule('-I'), { seconds: 20 });
-        return await answered(checking, row, address);
+        return await failover_answered(checking, row, address);
     }
     finally {
         const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), { seconds: 20 })));
@@ -40651,7 +41429,7 @@ const cutCommand = (node, verb, pod) => [
     ],
     ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
 ];
-async function answered(checking, row, address) {
+async function failover_answered(checking, row, address) {
     const { plan } = checking;
     const probe = { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) };
     const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
@@ -40676,8 +41454,1243 @@ async function answered(checking, row, address) {
     };
 }
 
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
+;// CONCATENATED MODULE: ./src/manifests/gateway.ts
+
+
+const gatewayNamespace = 'gateway';
+const app = 'gateway';
+const labels = { istio: 'dual-stack-gateway' };
+/** What the gateway's Service offers: 9000 goes to a STRICT port, 8080 is answered by the gateway itself, 9002 no Gateway opens. */
+const gatewayPorts = { tcp: 9000, http: 8080, closed: 9002 };
+/** An ingress gateway by the injection template, which needs no CRD of the Gateway API, with its Service. */
+const gatewayYaml = () => [
+    (0,dist/* stringify */.As)({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: app },
+        spec: {
+            ipFamilyPolicy: 'RequireDualStack',
+            ports: Object.entries(gatewayPorts).map(([name, port]) => ({
+                name: name === 'closed' ? 'tcp-closed' : name,
+                port
+            })),
+            selector: { app }
+        }
+    }),
+    deployment(app, labels, {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+            {
+                name: 'istio-proxy',
+                image: 'auto',
+                resources: { requests: { cpu: '10m', memory: '64Mi' } }
+            }
+        ]
+    }, { 'inject.istio.io/templates': 'gateway' }),
+    (0,dist/* stringify */.As)({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'Gateway',
+        metadata: { name: app },
+        spec: {
+            selector: labels,
+            servers: [
+                { port: { number: gatewayPorts.tcp, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
+                { port: { number: gatewayPorts.http, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }
+            ]
+        }
+    }),
+    (0,dist/* stringify */.As)({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name: app },
+        spec: {
+            hosts: ['*'],
+            gateways: [app],
+            tcp: [
+                {
+                    match: [{ port: gatewayPorts.tcp }],
+                    route: [
+                        {
+                            destination: {
+                                host: 'tcp-echo.dual-stack.svc.cluster.local',
+                                port: { number: 9001 }
+                            }
+                        }
+                    ]
+                }
+            ],
+            http: [{ directResponse: { status: 200, body: { string: 'hello' } } }]
+        }
+    })
+].join('---\n');
+
+;// CONCATENATED MODULE: ./src/checks/iptables.ts
+
+
+
+
+const alike = 'the same rules for IPv4 and IPv6';
+const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
+/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
+const iptablesRows = samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
+    to: { kind: 'Deployment', namespace, name: app },
+    blame: {
+        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
+        headline: 'Pods do not redirect both families into their sidecars alike'
+    }
+}));
+// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
+const iptables_script = `
+while [ $# -gt 0 ]; do
+  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
+    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+    echo "$1 $sandbox pod"
+    for tool in iptables ip6tables; do
+      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
+      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
+      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
+    done
+  done
+  shift 2
+done`;
+/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
+async function iptables({ plan, sh, tell }, asked) {
+    if (asked.length === 0)
+        return;
+    const places = asked.flatMap(({ to }) => [to?.namespace ?? '', to?.name ?? '']);
+    const outputs = await Promise.all(plan.cluster.nodes.map(node => (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', iptables_script, 'iptables', ...places], { seconds: 60 })));
+    const lines = outputs
+        .flatMap(output => output.split('\n'))
+        .flatMap(line => {
+        const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
+        return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
+    });
+    for (const { id, target } of asked) {
+        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
+        const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
+        tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+    }
+}
+/** A rule of ip6tables as iptables has it. */
+const asIpv4 = (rule) => rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
+function difference(ipv4 = [], ipv6 = []) {
+    if (ipv4.length + ipv6.length === 0)
+        return 'no rules of Istio';
+    if (ipv6.length === 0)
+        return `no rules of Istio for ${tools.ip6tables}`;
+    if (ipv4.length === 0)
+        return `no rules of Istio for ${tools.iptables}`;
+    const only = [
+        ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
+        ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
+    ];
+    if (only.length > 0)
+        return only.slice(0, 3).join('; ');
+    return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
+}
+function findingOf(differences, node) {
+    const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
+    return compare(alike, observed, {
+        reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
+    });
+}
+
+;// CONCATENATED MODULE: ./src/checks/proxy.ts
+
+
+
+
+
+const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
+const envoy = (namespace, app, query) => [
+    ...[
+        'kubectl',
+        'exec',
+        '--namespace',
+        namespace,
+        `deployment/${app}`,
+        '--container',
+        'istio-proxy',
+        '--'
+    ],
+    ...['pilot-agent', 'request', 'GET', query]
+];
+const listenerQuery = 'listeners?format=json';
+/** The command that prints a proxy's listeners. */
+const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
+const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+const proxy = {
+    layer: 'proxy',
+    blame: {
+        class: 'istio',
+        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+        headline: family => `The proxies are not set up for ${family || 'both families'}`
+    },
+    rows: [
+        ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+            to: { kind: 'Deployment', namespace, name: app },
+            blame: {
+                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            }
+        })),
+        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...iptablesRows
+    ],
+    look: async (checking, asked) => {
+        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
+        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
+        const [listeners, endpoints] = await Promise.all([
+            ofClient ? dump(checking, client.namespace, client.app, listenerQuery) : {},
+            ofClient ? dump(checking, client.namespace, client.app, endpointQuery) : {}
+        ]);
+        for (const { id, target } of wanted('/cluster-ips'))
+            checking.tell(id, clusterIps(checking, target, listeners));
+        for (const { id, target } of wanted('/endpoints'))
+            checking.tell(id, readyPods(checking, target, endpoints));
+        await Promise.all([
+            iptables(checking, wanted('/iptables')),
+            ...wanted('/listeners').map(async ({ id, to }) => {
+                const { namespace = '', name = '' } = to ?? {};
+                checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
+            })
+        ]);
+    }
+};
+/** What a proxy says to a query of its admin interface. */
+async function dump({ sh }, namespace, app, query) {
+    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
+}
+const written = ({ socket_address: socket }) => socket === undefined
+    ? ''
+    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
+/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
+const addressesOf = ({ listener_statuses = [] }) => listener_statuses
+    .flatMap(({ local_address, additional_local_addresses = [] }) => [
+    local_address,
+    ...additional_local_addresses
+])
+    .map(written);
+function wildcardListeners(listeners, command) {
+    const addresses = addressesOf(listeners);
+    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
+    return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+        reproduce: command.join(' ')
+    });
+}
+function clusterIps({ things }, target, listeners) {
+    const service = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const others = ofKind(things, 'Service')
+        .filter(other => other !== service)
+        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+    const missing = wanted.filter(address => !found.includes(address));
+    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
+    const said = [
+        ...missing.map(address => `no listener on ${address}`),
+        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+    ];
+    return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+        reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
+    });
+}
+/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+function readyPods({ things }, target, dumped) {
+    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
+    const wanted = ofKind(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+        .map(pod => endpointOf(pod, families));
+    const found = (dumped.configs ?? [])
+        .map(config => config.endpoint_config)
+        .filter(config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`)
+        .flatMap(config => config?.endpoints ?? [])
+        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
+        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
+        .map(({ socket_address }) => socket_address?.address)
+        .join('+'));
+    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+    const observed = found.join(', ') || 'none';
+    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+        reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
+    });
+}
+const endpointOf = ({ status }, families) => (status.podIPs ?? [])
+    .map(({ ip }) => ip)
+    .filter(ip => families.includes(addressFamily(ip)))
+    .join('+');
+
+;// CONCATENATED MODULE: ./src/checks/gateway.ts
+
+
+
+
+
+
+
+
+
+const gateway_families = ['ipv4', 'ipv6'];
+const gateway_name = 'gateway';
+const gateway_grid = { title: 'through a gateway', named: false };
+const gateway_from = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const gateway_service = { kind: 'Service', namespace: gatewayNamespace, name: gateway_name };
+const pod = { kind: 'Pod', namespace: gatewayNamespace, name: gateway_name };
+const gateway_bound = 'its ports on 0.0.0.0 and ::';
+const gateway_wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
+    web_host('0.0.0.0', port),
+    web_host('::', port)
+]);
+/** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
+const gateway = {
+    layer: 'gateway',
+    blame: {
+        class: 'istio',
+        hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${gateway_name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
+        headline: family => `The ingress gateway does not carry ${family || 'both families'}`
+    },
+    samples: [{ namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml }],
+    rows: [
+        row('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...pod, kind: 'Deployment' } }),
+        ...gateway_families.flatMap(family => [
+            row('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
+            row('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: pod, grid: gateway_grid }),
+            row('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
+            row('gateway', `gateway/classic/${family}-ready`, `The gateway pod's readiness answers over ${family}`, '200', {
+                family,
+                from: gateway_from,
+                to: pod,
+                grid: gateway_grid,
+                blame: {
+                    hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${gateway_name} -- env\`).`
+                }
+            }),
+            row('gateway', `gateway/classic/${family}-closed`, `A port that no Gateway opens is refused on the ${family} ClusterIP`, refused, {
+                family,
+                from: gateway_from,
+                to: gateway_service,
+                blame: {
+                    hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
+                    headline: 'The ingress gateway answers on a port that no Gateway opens'
+                }
+            })
+        ])
+    ],
+    look: async (checking, asked) => {
+        const reached = asked.flatMap(row => located(checking, row));
+        const of = (...aspects) => reached.filter(({ row }) => aspects.includes(aspectOf(row)));
+        await Promise.all([
+            listeners(checking, asked),
+            prove(plainClient, of('', 'pod').map(gateway_proofOf(checking)), checking),
+            refuse(plainClient, of('closed').map(gateway_proofOf(checking)), checking),
+            gateway_pages(checking, of('http', 'ready'))
+        ]);
+    }
+};
+/** `pod` of `gateway/classic/ipv4-pod`. */
+const aspectOf = ({ id }) => id.split('/')[2]?.split('-')[1] ?? '';
+/** A row with its address; one that should have one and has none has failed. */
+function located(checking, row) {
+    if (row.family === null)
+        return [];
+    const address = row.to?.kind === 'Pod'
+        ? podIps(checking, gatewayNamespace, gateway_name).find(ip => addressFamily(ip) === row.family)
+        : clusterIp(checking, gatewayNamespace, gateway_name, row.family);
+    if (address !== undefined)
+        return [{ row, address }];
+    checking.tell(row.id, absent(row));
+    return [];
+}
+const gateway_proofOf = (checking) => ({ row, address }) => ({
+    row,
+    probe: {
+        word: row.id,
+        address,
+        port: aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
+        lookUp: lookUp(checking, row.to, address)
+    },
+    pods: podIps(checking, gatewayNamespace, gateway_name)
+});
+async function listeners(checking, asked) {
+    const row = asked.find(({ id }) => id.endsWith('/listeners'));
+    if (row === undefined)
+        return;
+    const found = addressesOf(await dump(checking, gatewayNamespace, gateway_name, listenerQuery));
+    const missing = gateway_wildcards.filter(wildcard => !found.includes(wildcard));
+    checking.tell(row.id, compare(gateway_bound, missing.length === 0 ? gateway_bound : `not on ${missing.join(', ')}`, {
+        reproduce: envoy(gatewayNamespace, gateway_name, listenerQuery).join(' ')
+    }));
+}
+async function gateway_pages(checking, reached) {
+    const asked = reached.map(({ row, address }) => ({
+        url: aspectOf(row) === 'http'
+            ? `http://${web_host(address, gatewayPorts.http)}/`
+            : `http://${web_host(address, 15021)}/healthz/ready`
+    }));
+    const answers = await askPages(checking, plainClient, asked);
+    for (const [at, { row, address }] of reached.entries()) {
+        const attempts = answers[at] ?? [];
+        const observed = statusesOf(attempts);
+        checking.tell(row.id, compare(row.expected, observed, {
+            reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
+            address,
+            attempts,
+            reproduce: reproducePage(plainClient, asked[at] ?? { url: '' }, address, lookUp(checking, row.to, address))
+        }));
+    }
+}
+
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+;// CONCATENATED MODULE: ./src/manifests/stateful.ts
+
+/** The namespace, and the name of StatefulSet, Service and label `app`. */
+const statefulNamespace = 'headless';
+const statefulApp = 'echo';
+/** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
+const statefulPorts = { strict: 9001, open: 9000 };
+const replicas = 2;
+const stateful_service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: statefulApp, labels: { app: statefulApp } },
+    spec: {
+        clusterIP: 'None',
+        ipFamilyPolicy: 'RequireDualStack',
+        ports: [{ name: 'tcp', port: statefulPorts.strict }],
+        selector: { app: statefulApp }
+    }
+};
+const statefulSet = (image) => ({
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: statefulApp },
+    spec: {
+        replicas,
+        serviceName: statefulApp,
+        podManagementPolicy: 'Parallel',
+        selector: { matchLabels: { app: statefulApp } },
+        template: {
+            metadata: {
+                labels: { app: statefulApp },
+                annotations: { 'sidecar.istio.io/proxyCPU': '10m' } // a node of a runner has two processors
+            },
+            spec: {
+                terminationGracePeriodSeconds: 1, // it is replaced in the run
+                containers: [
+                    {
+                        name: statefulApp,
+                        image,
+                        imagePullPolicy: 'IfNotPresent',
+                        args: [Object.values(statefulPorts).join(','), 'hello'],
+                        ports: Object.values(statefulPorts).map(containerPort => ({ containerPort }))
+                    }
+                ]
+            }
+        }
+    }
+});
+const strict = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: statefulApp } },
+        portLevelMtls: { [statefulPorts.strict]: { mode: 'STRICT' } }
+    }
+};
+const statefulSample = {
+    namespace: statefulNamespace,
+    sidecars: true,
+    manifests: ({ echo }) => [stateful_service, statefulSet(echo), strict].map(document => (0,dist/* stringify */.As)(document)).join('---\n')
+};
+
+;// CONCATENATED MODULE: ./src/checks/headless.ts
+
+
+
+
+
+
+
+
+
+
+
+
+const headless_families = ['ipv4', 'ipv6'];
+const ordinals = [...Array(replicas).keys()];
+const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+const plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
+const everyPodIp = 'exactly the pod IPs';
+/** Which pod is replaced. */
+const replaced = `${statefulApp}-0`;
+/** How long STRICT may take until it is in force, and the client until it knows of a new pod, in seconds. */
+const headless_settling = 10;
+/** How long a pod may take from its deletion until its successor is ready, in seconds. */
+const replacing = 90;
+const ids = {
+    listeners: `headless/${statefulApp}/listeners`,
+    replacedListeners: `headless/${statefulApp}/replaced-listeners`
+};
+const headless_known = (id, title, family) => row('headless', id, title, `hello ${id}`, { family, from: mesh, to: headless_to });
+/** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
+const headless = {
+    layer: 'headless',
+    grid: { title: 'headless', named: false },
+    blame: {
+        class: 'istio',
+        hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
+        headline: family => `The pods of a headless Service do not answer${family && ` over ${family}`}`,
+        evidence: (failed, all) => failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
+    },
+    samples: [statefulSample],
+    rows: [
+        ...ordinals.flatMap(ordinal => [
+            headless_known(`headless/${statefulApp}/pod-${ordinal}-name`, `Pod ${ordinal} of a StatefulSet answers by its name, under STRICT mutual TLS`, null),
+            ...headless_families.map(family => headless_known(`headless/${statefulApp}/pod-${ordinal}-${family}`, `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`, family))
+        ]),
+        ...headless_families.flatMap(family => [
+            row('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
+                family,
+                from: plain,
+                to: headless_to,
+                blame: {
+                    hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
+                    headline: 'Plaintext passes to a headless Service although STRICT was asked for'
+                }
+            }),
+            row('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to: headless_to })
+        ]),
+        row('headless', ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to: headless_to }),
+        row('headless', ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to: headless_to }),
+        headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
+        ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family))
+    ],
+    look: async (checking, asked) => {
+        const after = asked.filter(({ id }) => id.includes('/replaced-'));
+        const before = asked.filter(row => !after.includes(row));
+        const pods = ofKind(checking.things, 'Pod', statefulNamespace);
+        const refused = before.filter(({ id }) => id.endsWith('-refused'));
+        const controls = before.filter(({ id }) => id.endsWith('-control'));
+        await Promise.all([
+            proveAll(checking, pods, before.filter(({ from, id }) => from === mesh && id !== ids.listeners)),
+            untilRefused(checking, pods, refused),
+            prove(plainClient, proofs(checking, pods, controls), checking),
+            ...before
+                .filter(({ id }) => id === ids.listeners)
+                .map(async ({ id }) => checking.tell(id, await listening(checking, pods)))
+        ]);
+        if (after.length > 0)
+            await replace(checking, after);
+    }
+};
+const proveAll = (checking, pods, rows) => prove(meshClient, proofs(checking, pods, rows), checking);
+const headless_named = (pods, name) => pods.find(({ metadata }) => metadata.name === name);
+const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
+/** The pod that a row is about: by its number, else the first. */
+const podOf = ({ id }) => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
+/** Those of rows whose addresses are there; the others are told. */
+function proofs(checking, pods, rows) {
+    return rows.flatMap(row => {
+        const name = podOf(row);
+        const ips = ipsOf([headless_named(pods, name) ?? []].flat());
+        const address = row.family === null
+            ? `${name}.${statefulApp}.${statefulNamespace}`
+            : ips.find(ip => addressFamily(ip) === row.family);
+        if (address === undefined) {
+            checking.tell(row.id, headless_absent(row));
+            return [];
+        }
+        const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
+        const lookUp = lookUpOf(name, ips, address);
+        return [
+            {
+                row,
+                probe: { word: row.id, address, port, ...(row.family !== null && { lookUp }) },
+                pods: ipsOf(pods)
+            }
+        ];
+    });
+}
+const lookUpOf = (name, ips, address) => `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
+const headless_absent = (row) => ({
+    observed: 'no pod IP',
+    verdict: 'failed',
+    reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
+    reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
+});
+/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
+async function untilRefused(checking, pods, rows) {
+    const { work, tell } = checking;
+    const end = work.clock() + headless_settling;
+    let open = proofs(checking, pods, rows).map(({ row, probe }) => ({
+        row,
+        probe: { ...probe, port: statefulPorts.strict }
+    }));
+    while (open.length > 0) {
+        const probes = open.map(({ probe }) => probe);
+        const said = await ask(checking, plainClient, probes, 1, 1);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        open = open.filter(({ row, probe }, at) => {
+            const answers = said[at] ?? [];
+            const text = answers[0]?.text ?? '';
+            if (text !== '' && !over)
+                return true;
+            const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
+                address: probe.address,
+                attempts: attemptsOf(answers),
+                reproduce: reproduceProbe(plainClient, probe)
+            });
+            const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${headless_settling} s ago`;
+            tell(row.id, { ...finding, ...(finding.reason && { reason }) });
+            return false;
+        });
+        if (open.length > 0)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+    }
+}
+/** What the client's proxy listens on, against the pods that there are. */
+async function listening(checking, pods) {
+    const command = listenersOf(client.namespace, client.app);
+    const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
+    // ClusterIPs of other Services have listeners on this port too
+    const others = ofKind(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
+    const found = addressesOf(JSON.parse(text))
+        .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
+        .filter(([, ip = '', port]) => Number(port) === statefulPorts.strict && !others.includes(ip))
+        .map(([, ip = '']) => ip);
+    const wanted = ipsOf(pods);
+    const said = [
+        ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
+        ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+    ];
+    const complete = wanted.length === replicas * headless_families.length;
+    const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
+    return compare(everyPodIp, observed, { reproduce: command.join(' ') });
+}
+/** Replaces a pod, and sees that the mesh follows. */
+async function replace(checking, asked) {
+    const { sh, work, tell } = checking;
+    const place = ['--namespace', statefulNamespace];
+    await (0,base_sh/* must */.sb)(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], { seconds: 70 });
+    const end = work.clock() + replacing;
+    const pods = await (0,wait/* until */.T)(work, async () => {
+        await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
+        const found = await get(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
+        const next = headless_named(found, replaced);
+        const there = next !== undefined && isReady(next);
+        return there || work.clock() > end
+            ? { is: 'done', value: found.filter(isReady) }
+            : { is: 'waiting', for: `${statefulNamespace}/${replaced} to be replaced` };
+    });
+    const told = work.clock() + headless_settling;
+    for (;;) {
+        const finding = await listening(checking, pods);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        if (finding.verdict === 'failed' && work.clock() < told) {
+            await (0,external_node_timers_promises_.setTimeout)(500);
+            continue;
+        }
+        if (asked.some(({ id }) => id === ids.replacedListeners))
+            tell(ids.replacedListeners, finding);
+        break;
+    }
+    await proveAll(checking, pods, asked.filter(({ id }) => id !== ids.replacedListeners));
+}
+
+;// CONCATENATED MODULE: ./src/manifests/web.ts
+
+
+/** Where the web server is, and the label of its pod. */
+const webNamespace = 'http';
+const webApp = 'web';
+/** STRICT, and with a policy; of the Service. */
+const webPort = 8080;
+/** As plaintext finds it, and open to everybody: not of the Service. */
+const openPort = 8081;
+/** The paths that the policy allows: the client of the mesh one, and another namespace the other. */
+const paths = { allowed: '/', othersOnly: '/others' };
+/** Headers of its answers: the address that the connection came to, and who the server's sidecar says is asking. */
+const webHeaders = { address: 'x-local-address', client: 'x-client' };
+const envoyType = (name) => `type.googleapis.com/envoy.${name}`;
+const manager = 'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+const listener = (port) => ({
+    address: { socket_address: { address: '::', port_value: port, ipv4_compat: true } },
+    filter_chains: [
+        {
+            filters: [
+                {
+                    name: 'http',
+                    typed_config: {
+                        '@type': envoyType(manager),
+                        stat_prefix: 'web',
+                        forward_client_cert_details: 'ALWAYS_FORWARD_ONLY', // else it forgets what the sidecar said
+                        http_filters: [
+                            {
+                                name: 'router',
+                                typed_config: { '@type': envoyType('extensions.filters.http.router.v3.Router') }
+                            }
+                        ],
+                        route_config: {
+                            virtual_hosts: [
+                                {
+                                    name: 'web',
+                                    domains: ['*'],
+                                    routes: [
+                                        {
+                                            match: { prefix: '/' },
+                                            direct_response: { status: 200, body: { inline_string: 'hello web\n' } }
+                                        }
+                                    ],
+                                    response_headers_to_add: [
+                                        header(webHeaders.address, '%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%'),
+                                        header(webHeaders.client, '%REQ(X-FORWARDED-CLIENT-CERT)%')
+                                    ]
+                                }
+                            ]
+                        }
+                    }
+                }
+            ]
+        }
+    ]
+});
+const header = (key, value) => ({ header: { key, value } });
+const probeOf = (kind) => ({ ...kind, periodSeconds: 2, failureThreshold: 15 });
+/** An Envoy that answers by itself, from the image that is there for the sidecars anyway, and an echo server beside it. */
+const web_deployment = (images) => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: webApp },
+    spec: {
+        replicas: 1,
+        selector: { matchLabels: { app: webApp } },
+        template: {
+            metadata: {
+                labels: { app: webApp },
+                annotations: { 'sidecar.istio.io/proxyCPU': '10m' } // a node of a runner has two processors
+            },
+            spec: {
+                terminationGracePeriodSeconds: 1,
+                containers: [
+                    {
+                        name: webApp,
+                        image: images.proxy,
+                        imagePullPolicy: 'IfNotPresent',
+                        // hot restart would take the sidecar for its parent: they share the network namespace
+                        command: [
+                            'envoy',
+                            '--disable-hot-restart',
+                            '--concurrency',
+                            '1',
+                            '--log-level',
+                            'error'
+                        ],
+                        args: [
+                            '--config-yaml',
+                            JSON.stringify({ static_resources: { listeners: [webPort, openPort].map(listener) } })
+                        ],
+                        securityContext: { runAsUser: 1000 }, // the sidecar's own user goes round the sidecar
+                        ports: [{ containerPort: webPort }, { containerPort: openPort }],
+                        readinessProbe: probeOf({ httpGet: { path: '/', port: openPort } }),
+                        livenessProbe: probeOf({ httpGet: { path: '/', port: openPort } })
+                    },
+                    {
+                        name: 'tcp-echo',
+                        image: images.echo,
+                        imagePullPolicy: 'IfNotPresent',
+                        args: ['9000', 'hello'],
+                        ports: [{ containerPort: 9000 }],
+                        readinessProbe: probeOf({ tcpSocket: { port: 9000 } })
+                    }
+                ]
+            }
+        }
+    }
+});
+const web_service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: webApp, labels: { app: webApp } },
+    spec: {
+        ipFamilyPolicy: 'RequireDualStack',
+        ports: [{ name: 'http', port: webPort }],
+        selector: { app: webApp }
+    }
+};
+const web_strict = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: webApp } },
+        portLevelMtls: { [webPort]: { mode: 'STRICT' } }
+    }
+};
+/** By the namespace of who asks, which only mutual TLS tells. */
+const policy = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: webApp } },
+        action: 'ALLOW',
+        rules: [
+            {
+                from: [{ source: { namespaces: [client.namespace] } }],
+                to: [{ operation: { ports: [`${webPort}`], paths: [paths.allowed] } }]
+            },
+            {
+                from: [{ source: { namespaces: [webNamespace] } }],
+                to: [{ operation: { ports: [`${webPort}`], paths: [paths.othersOnly] } }]
+            },
+            { to: [{ operation: { ports: [`${openPort}`] } }] }
+        ]
+    }
+};
+/** Without the proxy's image there is no web server. */
+const webSample = {
+    namespace: webNamespace,
+    sidecars: true,
+    manifests: ({ echo, proxy }) => proxy === null
+        ? ''
+        : [web_service, web_deployment({ echo, proxy }), web_strict, policy]
+            .map(document => (0,dist/* stringify */.As)(document))
+            .join('---\n')
+};
+
+;// CONCATENATED MODULE: ./src/checks/request.ts
+
+
+
+// one line for each answer; URLs all at once, and each one's turns one after the other. After a turn without an answer the others are not taken.
+const request_script = `
+limit=$1 times=$2 row=0; shift 2
+directory=$(mktemp -d); trap 'rm -rf "$directory"' EXIT
+for url in "$@"; do
+  { turn=0
+    while [ $turn -lt $times ]; do
+      turn=$((turn + 1)); : >$directory/$row.body
+      read -r start _ </proc/uptime
+      head=$(curl --silent --globoff --max-time $limit --dump-header - --output $directory/$row.body "$url" | tr -d '\\r' | tr '\\n' '|')
+      read -r end _ </proc/uptime
+      echo "$row $start $end $(grep -c '^envoy_' $directory/$row.body) $head"
+      [ "$head" ] || break
+    done; } &
+  row=$((row + 1))
+done
+wait`;
+/**
+ * Asks each URL up to `times` times in one client; after no answer no more.
+ * Throws CommandError when that cannot run.
+ */
+async function request({ sh, work }, client, urls, times, seconds) {
+    const limit = Math.max(1, Math.ceil(seconds));
+    const command = [...inClient(client), request_script, 'request', `${limit}`, `${times}`, ...urls];
+    const output = await sh(command, { seconds: times * (limit + 1) + 20 });
+    const byRow = (0,group/* groupBy */.$)(parseResponses(output.stdout, work.clock()), ({ row }) => row);
+    const found = urls.map((_, row) => byRow.get(row) ?? []);
+    if (found.some(responses => responses.length === 0))
+        throw new base_sh/* CommandError */.Qd(command, output); // cut off
+    return found;
+}
+/** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
+function parseResponses(text, now) {
+    const found = text.split('\n').flatMap(line => {
+        const match = /^(\d+) (\S+) (\S+) (\d+) ?(.*)$/.exec(line);
+        return match ? [match] : [];
+    });
+    const last = Math.max(...found.map(([, , , end]) => Number(end)));
+    return found.map(([, row, start, end, metrics, head = '']) => {
+        const [first = '', ...lines] = head.split('|');
+        const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
+        const headers = lines.flatMap(line => {
+            const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(line) ?? [];
+            return name === '' ? [] : [[name.toLowerCase(), value]];
+        });
+        return {
+            row: Number(row),
+            status: status === undefined ? null : Number(status),
+            headers: Object.fromEntries(headers),
+            metrics: Number(metrics),
+            at: Number((now - (last - Number(start))).toFixed(2)),
+            seconds: Number((Number(end) - Number(start)).toFixed(2))
+        };
+    });
+}
+/** Responses as the attempts of a check. */
+const request_attemptsOf = (responses, said) => responses.map(one => ({ at: one.at, seconds: one.seconds, observed: said(one) }));
+/** `http://HOST:PORT/PATH`, with brackets where the host is an IPv6 address. */
+const urlOf = (host, port, path = '/') => `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
+/** The command that shows a request by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+function reproduceRequest({ namespace, deployment, container }, url, address = null, lookUp = '') {
+    const curl = (shown) => `curl -gsi -m 3 ${shown}`;
+    const asked = address === null ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+    const found = address === null ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}
+
+;// CONCATENATED MODULE: ./src/checks/health.ts
+
+
+
+
+
+
+const health_families = ['ipv4', 'ipv6'];
+const health_from = {
+    kind: 'Deployment',
+    namespace: plainClient.namespace,
+    name: plainClient.deployment
+};
+const health_servers = {
+    'dual-stack': { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' },
+    [webApp]: { kind: 'Pod', namespace: webNamespace, name: webApp }
+};
+const withMetrics = '200 with metrics of Envoy';
+const health_listeners = 'The proxy or its agent listens on one family only there: see `ISTIO_DUAL_STACK` in that proxy, and the listeners in diagnostics/.';
+const probes = "The agent answers an application's probes in its place: see `ISTIO_KUBE_APP_PROBERS` in the sidecar, its log, and whether the agent listens on both families.";
+const questions = [
+    {
+        target: 'dual-stack',
+        aspect: 'merged-metrics',
+        title: 'Port 15020 gives the metrics of agent and proxy',
+        port: 15020,
+        path: '/stats/prometheus',
+        expected: withMetrics,
+        hint: 'The agent merges metrics that it fetches from the proxy on port 15090: see its log, and whether both listen on both families.'
+    },
+    {
+        target: 'dual-stack',
+        aspect: 'ready',
+        title: 'Port 15021 says that the proxy is ready',
+        port: 15021,
+        path: '/healthz/ready',
+        expected: '200',
+        hint: health_listeners
+    },
+    {
+        target: 'dual-stack',
+        aspect: 'metrics',
+        title: 'Port 15090 gives the metrics of the proxy',
+        port: 15090,
+        path: '/stats/prometheus',
+        expected: withMetrics,
+        hint: health_listeners
+    },
+    ...[
+        ['http-readiness', 'An httpGet readiness probe', `${webApp}/readyz`, '200'],
+        ['http-liveness', 'An httpGet liveness probe', `${webApp}/livez`, '200'],
+        ['tcp-readiness', 'A tcpSocket readiness probe', 'tcp-echo/readyz', '200'],
+        ['unknown', 'A probe that no container has', 'tcp-echo/livez', '400']
+    ].map(([aspect, title, path, expected]) => ({
+        target: webApp,
+        aspect,
+        title: expected === '200'
+            ? `${title}, rewritten, is answered by the agent`
+            : `${title} is refused by the agent`,
+        port: 15020,
+        path: `/app-health/${path}`,
+        expected,
+        hint: probes
+    }))
+];
+const rewritten = `health/${webApp}/rewritten`;
+const idOf = ({ target, aspect }, family) => `health/${target}/${family}-${aspect}`;
+/** What kubelet and Prometheus ask for, on each address of a pod; the kubelet itself only ever asks the first. */
+const health = {
+    layer: 'health',
+    blame: {
+        class: 'istio',
+        hint: health_listeners,
+        headline: family => `Health and metrics do not answer${family && ` over ${family}`}`
+    },
+    samples: [webSample],
+    rows: [
+        ...questions.flatMap(question => health_families.map(family => row('health', idOf(question, family), question.title, question.expected, {
+            family,
+            from: health_from,
+            to: health_servers[question.target],
+            blame: { hint: question.hint }
+        }))),
+        row('health', rewritten, 'The probes of an application are rewritten to the agent, and hold', 'Ready by rewritten probes', {
+            to: { kind: 'Deployment', namespace: webNamespace, name: webApp },
+            blame: {
+                hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
+                headline: 'The probes of an application are not rewritten, or do not hold'
+            }
+        })
+    ],
+    look: async (checking, asked) => {
+        const [own] = ofKind(checking.things, 'Pod', webNamespace);
+        const [there, gone] = own
+            ? [asked, []]
+            : [
+                asked.filter(({ target }) => target !== webApp),
+                asked.filter(({ target }) => target === webApp)
+            ];
+        for (const { id } of gone)
+            checking.tell(id, skip(noWeb));
+        if (own && asked.some(({ id }) => id === rewritten))
+            checking.tell(rewritten, compare('Ready by rewritten probes', probesOf(own), { reproduce }));
+        await askEach(checking, there);
+    }
+};
+/** Why the checks of the web server are not made. */
+const noWeb = "the chart does not tell the proxy's image, of which the web server is made";
+const reproduce = `kubectl get pods -n ${webNamespace} -l app=${webApp} -o yaml`;
+function probesOf(pod) {
+    if (!isReady(pod))
+        return pod.status.phase;
+    const left = pod.spec.containers
+        .filter(({ name }) => [webApp, 'tcp-echo'].includes(name))
+        .flatMap(({ name, readinessProbe, livenessProbe }) => [
+        { name, probe: readinessProbe },
+        ...(livenessProbe ? [{ name, probe: livenessProbe }] : [])
+    ])
+        .filter(({ probe }) => !probe?.httpGet?.path?.startsWith('/app-health/'));
+    return left.length === 0
+        ? 'Ready by rewritten probes'
+        : `a probe of ${left.map(({ name }) => name).join(', ')} as it was`;
+}
+/** All at once, by the client without a sidecar. */
+async function askEach(checking, asked) {
+    const addressed = asked.flatMap(row => {
+        const question = questions.find(one => health_families.some(family => idOf(one, family) === row.id));
+        if (!question)
+            return [];
+        const { namespace, name } = health_servers[question.target];
+        const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
+        if (address === undefined)
+            checking.tell(row.id, noPodIp(row));
+        return address === undefined ? [] : [{ row, question, address }];
+    });
+    if (addressed.length === 0)
+        return;
+    const urls = addressed.map(({ question, address }) => urlOf(address, question.port, question.path));
+    const said = await request(checking, plainClient, urls, 1, checking.plan.probes.seconds);
+    for (const [at, { row, address }] of addressed.entries()) {
+        const responses = said[at] ?? [];
+        const observed = responses.map(answerOf).at(-1) ?? 'no answer';
+        const url = urls[at] ?? '';
+        const finding = compare(row.expected, observed, {
+            address,
+            attempts: request_attemptsOf(responses, answerOf),
+            reproduce: reproduceRequest(plainClient, url, address, lookUp(checking, row.to, address))
+        });
+        checking.tell(row.id, {
+            ...finding,
+            ...(finding.reason && { reason: `${url} gave ${finding.reason}` })
+        });
+    }
+}
+const noPodIp = ({ to, family }) => ({
+    observed: 'no pod IP',
+    verdict: 'failed',
+    reason: `no pod of ${to?.namespace}/${to?.name} has an ${family} address`,
+    reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
+});
+const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;
+
+;// CONCATENATED MODULE: ./src/checks/http.ts
+
+
+
+
+
+
+
+
+
+
+
+const http_families = ['ipv4', 'ipv6'];
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const http_mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+const http_plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const http_to = { kind: 'Service', namespace: webNamespace, name: webApp };
+const http_pod = { kind: 'Pod', namespace: webNamespace, name: webApp };
+/** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
+const http_known = `200, asked by ${client.namespace}`;
+const unknown = '200, asked by nobody known';
+/** How often each address must answer. */
+const http_times = 5;
+/** How long the policies may take until they are in force, in seconds. */
+const http_settling = 10;
+const domainsId = `http/${webApp}/domains`;
+const allDomains = 'its ClusterIPs';
+const routes = [
+    ...['kubectl', 'exec', '--namespace', client.namespace, `deployment/${client.app}`],
+    ...['--container', 'istio-proxy', '--', 'pilot-agent', 'request', 'GET'],
+    `config_dump?resource=dynamic_route_configs&name_regex=^${webPort}$`
+];
+/** HTTP goes by routes, and what no route has by a passthrough that has no mutual TLS. */
+const http = {
+    layer: 'http',
+    grid: { title: 'HTTP', named: false },
+    blame: {
+        class: 'istio',
+        hint: `See the route ${webPort} of the client's proxy in diagnostics/: what is not among its domains is passed through, without mutual TLS, and refused.`,
+        headline: family => `HTTP is not routed${family && ` over ${family}`}`,
+        evidence: (failed, all) => failed.id.endsWith('-refused') || failed.id === domainsId
+            ? {}
+            : deadWithoutSidecar(failed, all, 'http')
+    },
+    samples: [webSample],
+    rows: [
+        row('http', `http/${webApp}/name`, 'An HTTP Service answers by name, by its route', http_known, {
+            from: http_mesh,
+            to: http_to
+        }),
+        ...http_families.flatMap(family => [
+            row('http', `http/${webApp}/${family}`, `An HTTP Service answers by its ${family} ClusterIP, by its route`, http_known, { family, from: http_mesh, to: http_to }),
+            row('http', `http/${webApp}/${family}-denied`, `A policy denies over ${family} what only another namespace may ask`, '403', {
+                family,
+                from: http_mesh,
+                to: http_to,
+                blame: {
+                    hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
+                    headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
+                }
+            }),
+            row('http', `http/${webApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
+                family,
+                from: http_plain,
+                to: http_pod,
+                blame: {
+                    hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
+                    headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
+                }
+            }),
+            row('http', `http/${webApp}/${family}-control`, `Without a sidecar, the open port still answers over ${family}`, unknown, { family, from: http_plain, to: http_pod })
+        ]),
+        row('http', domainsId, 'The route of the client has the ClusterIPs of both families', allDomains, { from: http_mesh, to: http_to })
+    ],
+    look: async (checking, asked) => {
+        if (ofKind(checking.things, 'Service', webNamespace).length === 0) {
+            for (const { id } of asked)
+                checking.tell(id, skip(noWeb));
+            return;
+        }
+        const questions = asked.flatMap(row => http_questionOf(checking, row));
+        // until the policies are in force, an answer says nothing
+        await Promise.all([
+            untilHeld(checking, meshClient, questions.filter(ends('-denied'))),
+            untilHeld(checking, plainClient, questions.filter(ends('-refused')))
+        ]);
+        const rest = questions.filter(one => !ends('-denied')(one) && !ends('-refused')(one));
+        await Promise.all([
+            http_answered(checking, meshClient, rest.filter(({ row }) => row.from === http_mesh)),
+            http_answered(checking, plainClient, rest.filter(({ row }) => row.from === http_plain)),
+            ...asked.filter(({ id }) => id === domainsId).map(row => domains(checking, row))
+        ]);
+    }
+};
+const ends = (aspect) => ({ row }) => row.id.endsWith(aspect);
+function http_questionOf(checking, row) {
+    if (row.id === domainsId)
+        return [];
+    const { family, id } = row;
+    if (family === null)
+        return [{ row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null }];
+    const address = row.from === http_plain
+        ? podIps(checking, webNamespace, webApp).find(ip => addressFamily(ip) === family)
+        : clusterIp(checking, webNamespace, webApp, family);
+    if (address === undefined) {
+        checking.tell(id, absent(row));
+        return [];
+    }
+    const port = id.endsWith('-control') ? openPort : webPort;
+    const path = id.endsWith('-denied') ? paths.othersOnly : paths.allowed;
+    return [{ row, url: urlOf(address, port, path), address }];
+}
+/** A policy takes a moment to be in force: asked until it is. */
+async function untilHeld(checking, asker, all) {
+    const { work } = checking;
+    const end = work.clock() + http_settling;
+    for (let open = all; open.length > 0;) {
+        const urls = open.map(({ url }) => url);
+        const said = await request(checking, asker, urls, 1, 1);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        open = open.filter((question, at) => {
+            const finding = http_judge(checking, asker, question, said[at] ?? []);
+            if (finding.verdict === 'failed' && !over)
+                return true;
+            checking.tell(question.row.id, finding);
+            return false;
+        });
+        if (open.length > 0)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+    }
+}
+async function http_answered(checking, asker, questions) {
+    if (questions.length === 0)
+        return;
+    const urls = questions.map(({ url }) => url);
+    const said = await request(checking, asker, urls, http_times, checking.plan.probes.seconds);
+    for (const [at, question] of questions.entries())
+        checking.tell(question.row.id, http_judge(checking, asker, question, said[at] ?? []));
+}
+function http_judge(checking, asker, { row, url, address }, responses) {
+    const said = responses.map(http_answerOf);
+    const observed = said.find(text => text !== row.expected) ?? row.expected;
+    const upstreams = [
+        ...new Set(responses.flatMap(({ headers }) => headers[webHeaders.address] ?? []))
+    ];
+    const passed = observed === row.expected;
+    return {
+        observed,
+        verdict: passed ? 'passed' : 'failed',
+        reason: passed ? null : `${url} gave ${observed}, expected ${row.expected}`,
+        address,
+        upstream: upstreams.join(', ') || null,
+        attempts: request_attemptsOf(responses, http_answerOf),
+        reproduce: reproduceRequest(asker, url, address, address === null ? '' : lookUp(checking, row.to, address))
+    };
+}
+function http_answerOf({ status, headers }) {
+    if (status === null)
+        return 'no answer';
+    if (status !== 200)
+        return `${status}`;
+    const [, namespace] = /URI=spiffe:\/\/[^/;]+\/ns\/([^/;]+)\//.exec(headers[webHeaders.client] ?? '') ?? [];
+    return namespace === undefined ? unknown : `200, asked by ${namespace}`;
+}
+async function domains(checking, row) {
+    const text = await (0,base_sh/* must */.sb)(checking.sh, routes, { seconds: 20 });
+    const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
+    const found = (JSON.parse(text).configs ?? [])
+        .flatMap(({ route_config }) => route_config?.virtual_hosts ?? [])
+        .find(({ name }) => name === host);
+    const wanted = http_families.flatMap(family => {
+        const address = clusterIp(checking, webNamespace, webApp, family);
+        return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
+    });
+    const missing = wanted.filter(address => !found?.domains.includes(address));
+    const observed = found === undefined
+        ? `no route for ${host}`
+        : wanted.length < http_families.length
+            ? 'no ClusterIP of one family'
+            : missing.length > 0
+                ? `not for ${missing.join(', ')}`
+                : allDomains;
+    checking.tell(row.id, compare(allDomains, observed, {
+        reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')
+    }));
+}
+
 ;// CONCATENATED MODULE: ./src/checks/mtls.ts
 
 
@@ -40688,11 +42701,11 @@ var external_node_timers_promises_ = __nccwpck_require__(8500);
 
 
 const mtls_families = ['ipv4', 'ipv6'];
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const mtls_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
-const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
-const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-const plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const mtls_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
+const mtls_mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+const mtls_plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
 /** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
 const mtls_settling = 10;
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
@@ -40706,34 +42719,34 @@ const mtls = {
         evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
     },
     rows: mtls_families.flatMap(family => [
-        row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to: mtls_to }),
+        row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mtls_mesh, to: mtls_to }),
         row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
             family,
-            from: plain,
-            to: pod,
+            from: mtls_plain,
+            to: mtls_pod,
             blame: {
                 hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
-                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+                headline: `Plaintext passes over ${mtls_familyNames[family]} although STRICT was asked for`
             }
         }),
-        row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
+        row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: mtls_plain, to: mtls_pod })
     ]),
     look: async (checking, asked) => {
         const [refused, answered] = [
             asked.filter(({ id }) => id.endsWith('-refused')),
             asked.filter(({ id }) => !id.endsWith('-refused'))
         ];
-        await Promise.all(refused.map(row => untilRefused(checking, row)));
-        const proofs = answered.flatMap(row => proofOf(checking, row));
+        await Promise.all(refused.map(row => mtls_untilRefused(checking, row)));
+        const proofs = answered.flatMap(row => mtls_proofOf(checking, row));
         await Promise.all([
-            prove(meshClient, proofs.filter(({ row }) => row.from === mesh), checking),
-            prove(plainClient, proofs.filter(({ row }) => row.from === plain), checking)
+            prove(meshClient, proofs.filter(({ row }) => row.from === mtls_mesh), checking),
+            prove(plainClient, proofs.filter(({ row }) => row.from === mtls_plain), checking)
         ]);
     }
 };
-function proofOf(checking, row) {
+function mtls_proofOf(checking, row) {
     const pods = podIps(checking, 'dual-stack');
-    const control = row.from === plain;
+    const control = row.from === mtls_plain;
     const address = control
         ? pods.find(ip => addressFamily(ip) === row.family)
         : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
@@ -40754,7 +42767,7 @@ function proofOf(checking, row) {
     return [];
 }
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking, row) {
+async function mtls_untilRefused(checking, row) {
     const { work, tell } = checking;
     const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
     if (address === undefined)
@@ -40783,6 +42796,8 @@ async function untilRefused(checking, row) {
     }
 }
 
+// EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
+var manifests_kind = __nccwpck_require__(3183);
 ;// CONCATENATED MODULE: ./src/checks/network.ts
 
 
@@ -40819,8 +42834,6 @@ const network = {
     }
 };
 
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
 ;// CONCATENATED MODULE: ./src/checks/node.ts
 
 
@@ -40829,10 +42842,11 @@ var wait = __nccwpck_require__(6184);
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
 const ip6tables = 'node/all/ip6tables';
+const node_service = 'node/service/families';
 // kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
 const table = ['ip6tables', '--table', 'nat', '--list-rules'];
 /** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
-const patience = 60;
+const node_patience = 60;
 /** The cluster itself, before Istio. */
 const node = {
     layer: 'node',
@@ -40854,6 +42868,12 @@ const node = {
                 headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
             }
         }),
+        row('node', node_service, 'A Service that must have both families gets an address of each', 'both families', {
+            blame: {
+                hint: "The cluster is not dual-stack: its pods and Services need a network of each family, which is decided when a cluster is made (`--service-cluster-ip-range`, the cloud's own setting).",
+                headline: 'The cluster is not dual-stack: it refuses a Service of both families'
+            }
+        }),
         row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
             family: 'ipv6',
             blame: {
@@ -40865,11 +42885,13 @@ const node = {
     look: async ({ plan, sh, work, tell }, asked) => {
         if (asked.some(({ id }) => id === ip6tables))
             tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
+        if (plan.existing !== null)
+            tell(node_service, node_dualStackOf(plan.existing.found));
         const start = work.clock();
         const nodes = await (0,wait/* until */.T)(work, async () => {
             const nodes = await get(sh, 'nodes');
-            const waiting = nodes.filter(node => !node_isReady(node) || node.spec.podCIDRs === undefined);
-            if (waiting.length === 0 || work.clock() - start > patience)
+            const waiting = nodes.filter(node => !node_isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined));
+            if (waiting.length === 0 || work.clock() - start > node_patience)
                 return { is: 'done', value: nodes };
             return {
                 is: 'waiting',
@@ -40884,6 +42906,8 @@ const node = {
                 : 'no node', {
             reproduce: 'kubectl get nodes'
         }));
+        if (plan.existing !== null)
+            return; // clouds give pods addresses by other ways than a node's CIDRs
         const wanted = plan.cluster.families.join();
         const wrong = nodes.find(({ spec }) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted);
         tell(cidrs, {
@@ -40896,6 +42920,16 @@ const node = {
         });
     }
 };
+/** What the API server said to a dry run before anything was made. */
+function node_dualStackOf({ families, refused }) {
+    const both = families.includes('ipv4') && families.includes('ipv6');
+    return {
+        observed: families.join(', ') || 'refused',
+        verdict: both ? 'passed' : 'failed',
+        reason: both ? null : refused || `the Service got ${families.join(', ')} only`,
+        reproduce: 'kubectl create service clusterip dual-stack-check --tcp=9000 --dry-run=client -o json | sed \'s/"spec": {/&"ipFamilyPolicy": "RequireDualStack",/\' | kubectl create --dry-run=server -o yaml -f -'
+    };
+}
 async function lookAtTables(nodes, sh) {
     const command = (node) => ['docker', 'exec', node, ...table];
     const outputs = await Promise.all(nodes.map(node => sh(command(node), { seconds: 20 })));
@@ -40919,12 +42953,11 @@ const node_isReady = ({ status }) => condition('Ready', status.conditions)?.stat
 
 const available = 'operator/sail-operator/available';
 const operator_image = 'operator/sail-operator/image';
-const operator_to = { to: { kind: 'Deployment', namespace: operatorNamespace, name: 'sail-operator' } };
-const availableSoon = [
-    ...['deployments/sail-operator', '--namespace', operatorNamespace],
+const operator_to = { to: { kind: 'Deployment', namespace: istio/* operatorNamespace */.aC, name: 'sail-operator' } };
+const availableSoon = ({ namespace, name }) => [
+    ...[`deployments/${name}`, '--namespace', namespace],
     '--for=condition=Available'
 ];
-const reproduce = `kubectl get deployment sail-operator -n ${operatorNamespace} -o yaml`;
 /** The Sail Operator: nothing waits for it but this check. */
 const operator = {
     layer: 'operator',
@@ -40944,10 +42977,12 @@ const operator = {
         })
     ],
     look: async ({ plan, sh, work, tell }) => {
+        const { namespace, name } = plan.operator;
+        const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
         const deployment = await (0,wait/* until */.T)(work, async () => {
-            await waited(sh, availableSoon);
-            const things = await get(sh, 'deployments,pods', '-n', operatorNamespace);
-            const [deployment] = ofKind(things, 'Deployment');
+            await waited(sh, availableSoon(plan.operator));
+            const things = await get(sh, 'deployments,pods', '-n', namespace);
+            const deployment = ofKind(things, 'Deployment').find(({ metadata }) => metadata.name === name);
             if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
                 return { is: 'done', value: deployment };
             const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
@@ -41020,127 +43055,6 @@ const path = {
     }
 };
 
-;// CONCATENATED MODULE: ./src/checks/proxy.ts
-
-
-
-
-const wildcards = [15001, 15006, 15021].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound and health on 0.0.0.0 and ::';
-const envoy = (namespace, app, query) => [
-    ...[
-        'kubectl',
-        'exec',
-        '--namespace',
-        namespace,
-        `deployment/${app}`,
-        '--container',
-        'istio-proxy',
-        '--'
-    ],
-    ...['pilot-agent', 'request', 'GET', query]
-];
-const listenerQuery = 'listeners?format=json';
-const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
-const proxy = {
-    layer: 'proxy',
-    blame: {
-        class: 'istio',
-        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
-        headline: family => `The proxies are not set up for ${family || 'both families'}`
-    },
-    rows: [
-        ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-            to: { kind: 'Deployment', namespace, name: app },
-            blame: {
-                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
-            }
-        })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } }))
-    ],
-    look: async (checking, asked) => {
-        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
-        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
-        const [listeners, endpoints] = await Promise.all([
-            ofClient ? dump(checking, client.namespace, client.app, listenerQuery) : {},
-            ofClient ? dump(checking, client.namespace, client.app, endpointQuery) : {}
-        ]);
-        for (const { id, target } of wanted('/cluster-ips'))
-            checking.tell(id, clusterIps(checking, target, listeners));
-        for (const { id, target } of wanted('/endpoints'))
-            checking.tell(id, readyPods(checking, target, endpoints));
-        await Promise.all(wanted('/listeners').map(async ({ id, to }) => {
-            const { namespace = '', name = '' } = to ?? {};
-            checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
-        }));
-    }
-};
-async function dump({ sh }, namespace, app, query) {
-    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
-}
-const written = ({ socket_address: socket }) => socket === undefined
-    ? ''
-    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
-const addressesOf = ({ listener_statuses = [] }) => listener_statuses
-    .flatMap(({ local_address, additional_local_addresses = [] }) => [
-    local_address,
-    ...additional_local_addresses
-])
-    .map(written);
-function wildcardListeners(listeners, command) {
-    const addresses = addressesOf(listeners);
-    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-    return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
-        reproduce: command.join(' ')
-    });
-}
-function clusterIps({ things }, target, listeners) {
-    const service = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const others = ofKind(things, 'Service')
-        .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? [])
-        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
-    const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
-    const said = [
-        ...missing.map(address => `no listener on ${address}`),
-        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
-    ];
-    return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-        reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
-    });
-}
-/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({ things }, target, dumped) {
-    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
-    const wanted = ofKind(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-        .map(pod => endpointOf(pod, families));
-    const found = (dumped.configs ?? [])
-        .map(config => config.endpoint_config)
-        .filter(config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`)
-        .flatMap(config => config?.endpoints ?? [])
-        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
-        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
-        .map(({ socket_address }) => socket_address?.address)
-        .join('+'));
-    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    const observed = found.join(', ') || 'none';
-    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-        reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
-    });
-}
-const endpointOf = ({ status }, families) => (status.podIPs ?? [])
-    .map(({ ip }) => ip)
-    .filter(ip => families.includes(addressFamily(ip)))
-    .join('+');
-
 ;// CONCATENATED MODULE: ./src/checks/runner.ts
 
 const commands = {
@@ -41157,7 +43071,7 @@ const leastInstances = (nodes) => Math.max(128, 32 * nodes);
 const leastMemory = 3;
 const leastDisk = 4;
 const gibibyte = 1024 ** 3;
-const ids = {
+const runner_ids = {
     docker: 'runner/docker/answers',
     memory: 'runner/docker/memory',
     disk: 'runner/docker/disk',
@@ -41173,32 +43087,32 @@ const runner = {
         headline: family => `The runner is not fit for ${family || 'dual-stack'}`
     },
     rows: [
-        row('runner', ids.docker, 'Docker answers', 'a server version', {
+        row('runner', runner_ids.docker, 'Docker answers', 'a server version', {
             blame: {
                 hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
                 headline: 'Docker does not answer'
             }
         }),
-        row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+        row('runner', runner_ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
             blame: {
                 hint: 'Take a larger runner, or give Docker more memory.',
                 headline: 'Docker has too little memory'
             }
         }),
-        row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+        row('runner', runner_ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
             blame: {
                 hint: 'Make room where Docker keeps its data (`docker system df`).',
                 headline: 'Docker has too little disk'
             }
         }),
-        row('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
+        row('runner', runner_ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
             family: 'ipv6',
             blame: {
                 hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
                 headline: 'The runner’s kernel has no IPv6'
             }
         }),
-        row('runner', ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
+        row('runner', runner_ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
             blame: {
                 hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
                 headline: 'The runner’s inotify limits are too low'
@@ -41216,12 +43130,12 @@ const runner = {
         const said = info.ServerVersion
             ? `version ${info.ServerVersion}`
             : `no answer: ${docker.stderr.trim()}`;
-        tell(ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
+        tell(runner_ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
         if (info.ServerVersion) {
-            tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
+            tell(runner_ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
             const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
             const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
-            tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
+            tell(runner_ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
         }
         const unasked = kernel.code === 127
             ? 'there is no sysctl on PATH to ask'
@@ -41229,13 +43143,13 @@ const runner = {
                 ? 'sysctl did not answer in time' // which says nothing of what it was asked
                 : null;
         if (unasked !== null) {
-            for (const id of [ids.ipv6, ids.inotify])
+            for (const id of [runner_ids.ipv6, runner_ids.inotify])
                 tell(id, skip(unasked));
             return;
         }
         // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
         // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
-        tell(ids.ipv6, runner_judge(kernel.code !== 0
+        tell(runner_ids.ipv6, runner_judge(kernel.code !== 0
             ? 'not in the kernel'
             : kernel.stdout.trim() === '0'
                 ? 'enabled'
@@ -41243,7 +43157,7 @@ const runner = {
         const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
         const enough = w >= leastWatches(nodes) && i >= leastInstances(nodes);
         const limits = `${w} watches, ${i} instances`;
-        tell(ids.inotify, {
+        tell(runner_ids.inotify, {
             ...runner_judge(limits, enough, 'sysctl fs.inotify'),
             reason: enough
                 ? null
@@ -41338,7 +43252,7 @@ const uninstall = {
         const { code, stderr } = await sh(deletion, { seconds: 90 });
         const end = work.clock() + uninstall_patience;
         const left = await (0,wait/* until */.T)(work, async () => {
-            const things = await get(sh, kinds, '-n', istioNamespace);
+            const things = await get(sh, kinds, '-n', istio/* istioNamespace */.Gp);
             // Kubernetes' own
             const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
             return left.length === 0 || code !== 0 || work.clock() > end
@@ -41414,7 +43328,106 @@ function sidecar({ spec }) {
     return ([...restarted, ...spec.containers].find(({ name }) => name === 'istio-proxy')?.name ?? 'none');
 }
 
+;// CONCATENATED MODULE: ./src/checks/xds.ts
+
+
+
+
+/** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
+const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];
+const query = 'stats?filter=update_rejected';
+const xds_ids = { others: 'xds/others/rejected', istiod: 'xds/istiod/rejects' };
+const nothing = 'nothing rejected';
+const metrics = [
+    ...['kubectl', 'get', '--raw'],
+    '/api/v1/namespaces/istio-system/services/istiod:15014/proxy/metrics'
+];
+/** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
+const xds = {
+    layer: 'xds',
+    blame: {
+        class: 'istio',
+        hint: 'Istiod made a configuration that Envoy cannot take: the log of that proxy, and of istiod, has the reason after `ACK ERROR` or `rejected` (diagnostics/).',
+        headline: () => 'A proxy rejects what istiod tells it'
+    },
+    rows: [
+        ...samples.map(({ namespace, app }) => row('xds', `xds/${namespace}/rejected`, 'The proxy has rejected nothing that istiod told it', nothing, {
+            to: { kind: 'Deployment', namespace, name: app }
+        })),
+        row('xds', xds_ids.others, 'No other proxy of the checks has rejected anything', nothing),
+        row('xds', xds_ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
+            to: { kind: 'Deployment', namespace: 'istio-system', name: 'istiod' }
+        })
+    ],
+    look: async ({ sh, things, plan, tell }, asked) => {
+        const ours = new Set(plan.workloads.map(({ namespace }) => namespace)); // a cluster that was there has others, and many
+        const others = othersIn(ofKind(things, 'Pod').filter(({ metadata }) => ours.has(metadata.namespace)));
+        await Promise.all(asked.map(async ({ id, to }) => {
+            if (id === xds_ids.istiod)
+                return tell(id, rejects(await (0,base_sh/* must */.sb)(sh, metrics, { seconds: 20 })));
+            const proxies = id === xds_ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
+            const said = await Promise.all(proxies.map(proxy => xds_rejected(sh, proxy)));
+            const wrong = said.filter(text => text !== nothing);
+            const at = said.findIndex(text => text !== nothing);
+            return tell(id, xds_judge(wrong.join('; '), command(proxies[Math.max(at, 0)] ?? [])));
+        }));
+    }
+};
+const ofDeployment = (namespace = '', app = '') => [
+    '--namespace',
+    namespace,
+    `deployment/${app}`
+];
+/** The pods with a sidecar that are not the documentation's samples. */
+function othersIn(pods) {
+    return pods
+        .filter(({ metadata, spec }) => {
+        const known = samples.some(({ namespace, app }) => namespace === metadata.namespace && app === metadata.labels?.app);
+        const containers = [...(spec.initContainers ?? []), ...spec.containers];
+        return !known && containers.some(({ name }) => name === 'istio-proxy');
+    })
+        .map(({ metadata }) => ['--namespace', metadata.namespace, `pod/${metadata.name}`]);
+}
+const command = (proxy) => [
+    ...['kubectl', 'exec', ...proxy, '--container', 'istio-proxy', '--'],
+    ...['pilot-agent', 'request', 'GET', query]
+];
+/** What one proxy has rejected, with its name. */
+async function xds_rejected(sh, proxy) {
+    const text = await (0,base_sh/* must */.sb)(sh, command(proxy), { seconds: 20 });
+    const counts = new Map([...text.matchAll(/^(\S+update_rejected): (\d+)$/gm)].map(([, name = '', count]) => [
+        name,
+        Number(count)
+    ]));
+    const said = [
+        ...counters.filter(name => !counts.has(name)).map(name => `${name} is not counted`), // silence is no proof
+        ...[...counts].filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`)
+    ];
+    return said.length === 0 ? nothing : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
+}
+/** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
+function rejects(text) {
+    const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
+        .filter(([, , count]) => Number(count) > 0)
+        .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
+    const silent = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
+    return xds_judge(silent ? 'no counts of istiod' : counts.join(', '), metrics);
+}
+const xds_judge = (wrong, shown) => ({
+    observed: wrong || nothing,
+    verdict: wrong === '' ? 'passed' : 'failed',
+    reason: wrong || null,
+    reproduce: shown.map(word => (word === query ? `'${word}'` : word)).join(' ')
+});
+
 ;// CONCATENATED MODULE: ./src/checks/catalogue.ts
+
+
+
+
+
+
+
 
 
 
@@ -41451,11 +43464,38 @@ const meshChecks = [
     { checks: proxy, after: ['check echo'] },
     { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
     { checks: path, after: ['check mtls'] },
+    { checks: health, after: ['check echo'] },
+    { checks: http, after: ['check echo'] },
+    { checks: headless, after: ['check echo'] },
+    { checks: egress, after: ['check echo'] },
+    { checks: gateway, after: ['check mtls'] }, // which has waited until STRICT is in force
+    { checks: dnsProxy, after: ['check echo'] },
     {
         checks: failover,
-        after: ['check cluster', 'check proxy', 'check path', 'check dns', 'check control-plane']
+        after: [
+            ...[
+                'check cluster',
+                'check proxy',
+                'check path',
+                'check gateway',
+                'check dns',
+                'check control-plane'
+            ],
+            ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
+        ]
     },
-    { checks: uninstall, after: ['check failover'] }
+    {
+        checks: xds, // when the proxies were told of everything
+        after: [
+            'check failover',
+            'check http',
+            'check headless',
+            'check egress',
+            'check gateway',
+            'check dns-proxy'
+        ]
+    },
+    { checks: uninstall, after: ['check xds'] }
 ];
 const catalogue_all = [
     ...preflights,
@@ -41475,9 +43515,42 @@ function rowsOf(pattern) {
 /** What is told when a layer does not hold. */
 const blames = Object.fromEntries(catalogue_all.map(({ layer, blame }) => [layer, blame]));
 /** What these checks need in the cluster beside the documentation's samples. */
-const samplesOf = (rows) => catalogue_all
-    .filter(({ layer }) => rows.some(row => row.layer === layer))
-    .flatMap(({ samples = [] }) => samples);
+const samplesOf = (rows) => {
+    const asked = catalogue_all.filter(({ layer }) => rows.some(row => row.layer === layer));
+    return [...new Set(asked.flatMap(({ samples = [] }) => samples))]; // some layers share one
+};
+
+;// CONCATENATED MODULE: ./src/checks/existing.ts
+/** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
+const existingOnly = ['node/service/families'];
+/** What can be asked of this kind of cluster at all. */
+const askedOf = (cluster, rows) => cluster === 'existing' ? rows : rows.filter(({ id }) => !existingOnly.includes(id));
+/** What cannot be made in a cluster that is there already, each with its reason. Pure. */
+function leftOut(rows, existing) {
+    return rows.flatMap(({ id, layer }) => {
+        const reason = whyNot(id, layer, existing);
+        return reason === null ? [] : [{ id, reason }];
+    });
+}
+function whyNot(id, layer, { mesh, operator, strict }) {
+    if (layer === 'runner' || layer === 'network')
+        return 'the cluster is there already, and does not run on this machine';
+    if (layer === 'failover')
+        return 'a family is cut in the nodes, which is done in kind clusters only';
+    if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
+        return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+    if (mesh !== null && layer === 'operator' && operator === null)
+        return 'the mesh of this cluster is used, and no Sail Operator is there';
+    if (operator !== null && id === 'operator/sail-operator/image')
+        return 'the operator was there already: no image was asked for';
+    if (mesh !== null && mesh.resource === null && id === 'control-plane/istio/healthy')
+        return 'the mesh of this cluster has no Istio resource';
+    if (mesh !== null && layer === 'uninstall')
+        return 'the mesh of this cluster is used, and is not ours to remove';
+    if (strict !== null && /^mtls\/.*-control$/.test(id))
+        return strict;
+    return null;
+}
 
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
 var inputs_inputs = __nccwpck_require__(8028);
@@ -41579,9 +43652,11 @@ function readable(name, text) {
 const cap = 400_000;
 /** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
 async function collectDiagnostics(plan, directory, seconds, sh) {
-    const [node = ''] = plan.cluster.nodes;
+    const [node] = plan.cluster.nodes;
+    const all = Object.entries(diagnostics_commands(node ?? ''));
+    const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
     await (0,own/* ownDirectory */.cy)(directory, 0o700);
-    await Promise.all(Object.entries(diagnostics_commands(node)).map(async ([name, command]) => {
+    await Promise.all(ours.map(async ([name, command]) => {
         const { code, stdout, stderr } = await sh(command, { seconds });
         const text = code === 0
             ? readable(name, stdout)
@@ -41747,6 +43822,157 @@ function refuseElsewhere(endpoint, apiServerAddress) {
     throw (0,base_fault/* badInput */.AN)(`DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``);
 }
 
+// EXTERNAL MODULE: ./src/manifests/existing.ts
+var manifests_existing = __nccwpck_require__(8773);
+// EXTERNAL MODULE: ./src/versions/chart.ts
+var chart = __nccwpck_require__(5025);
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var versions_istio = __nccwpck_require__(6618);
+;// CONCATENATED MODULE: ./src/plan/existing.ts
+
+
+
+
+
+
+
+
+/**
+ * What of the mesh there is used, and what is installed. Pure. Throws a Fault of class `input` where neither can be
+ * done: nothing that is there is ever overwritten.
+ */
+function decide(inputs, found) {
+    const { context, name, kubernetes, families, refused, openshift, configMaps } = found;
+    const operator = found.operators[0] ?? null;
+    const mesh = chooseMesh(inputs['injection-label'], found);
+    const installs = { istio: mesh === null, operator: mesh === null && operator === null };
+    refuseDenied(found, installs);
+    if (operator !== null || mesh !== null)
+        refuseOther('operator', operator ?? mesh, installs);
+    if (mesh !== null)
+        refuseVersion(inputs['istio-version'], mesh.version);
+    if (mesh === null)
+        refuseBystanders(found);
+    const strict = mesh && found.strict.includes(mesh.namespace) ? mesh.namespace : null;
+    return {
+        run: inputs['cluster-name'],
+        installs,
+        operator,
+        mesh,
+        cni: found.cni,
+        strict: strict === null
+            ? null
+            : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
+        found: { context, name, kubernetes, families, refused, openshift, configMaps }
+    };
+}
+/** The mesh that injects where this label asks for it; null: there is no mesh at all. */
+function chooseMesh(label, found) {
+    const { istiods, istios, injectors } = found;
+    if (istiods.length === 0 && istios.length > 0)
+        throw (0,base_fault/* badInput */.AN)(`cluster: found the Istio resource ${istios.map(({ name }) => name).join(', ')} without a Deployment of istiod; accepted is a cluster whose mesh runs, or one without any`);
+    if (istiods.length === 0)
+        return null;
+    const [key, value = ''] = label.split('=');
+    const asked = key === 'istio-injection' ? 'default' : value;
+    const revision = injectors.find(({ tag }) => tag === asked)?.revision ??
+        injectors.find(({ revision, tag }) => tag === null && revision === asked)?.revision;
+    const istiod = istiods.find(istiod => istiod.revision === revision);
+    if (revision === undefined || istiod === undefined)
+        throw unanswered(label, found);
+    const resource = istios.find(({ name }) => revision === name || revision.startsWith(`${name}-v`));
+    return {
+        ...istiod,
+        version: existing_versionOf(istiod.image) ?? resource?.version ?? '',
+        resource: resource?.name ?? null
+    };
+}
+function unanswered(label, { injectors }) {
+    const names = injectors.map(({ revision, tag }) => tag ?? revision);
+    const labels = [...new Set(names)].flatMap(name => [
+        ...(name === 'default' ? ['`istio-injection=enabled`'] : []),
+        `\`istio.io/rev=${name}\``
+    ]);
+    return (0,base_fault/* badInput */.AN)(`injection-label: found "${label}", and no mesh in this cluster injects by it; accepted is ${labels.join(', ') || 'nothing here: the istiod that runs has no injection webhook'}`);
+}
+/** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null where the tag is no version. */
+const existing_versionOf = (image) => {
+    const [, version] = /:v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(image) ?? [];
+    return version === undefined ? null : `v${version}`;
+};
+function refuseDenied({ denied }, installs) {
+    const missing = denied.filter(right => right.for === undefined || installs[right.for]);
+    if (missing.length === 0)
+        return;
+    const names = missing.map(({ verb, resource }) => `${verb} ${resource}`).join(', ');
+    throw (0,base_fault/* badInput */.AN)(`kubeconfig: found a user that may not ${names} in all namespaces; accepted is one that may (\`kubectl auth can-i --list\` tells)`);
+}
+/** Inputs that say what is installed, where that is there already. */
+function refuseOther(what, there, installs) {
+    const names = [
+        ...['operator-version', 'operator-chart', 'operator-image', 'operator-values'],
+        ...(installs.istio ? [] : ['istio-values', 'istio-cni'])
+    ].filter(inputs_inputs/* isGiven */.qR);
+    if (names.length === 0)
+        return;
+    throw (0,base_fault/* badInput */.AN)(names
+        .map(name => `${name}: found a value, while ${there?.namespace}/${there?.name} is in this cluster already and is used as it is; accepted is none, or a cluster without ${installs.istio ? `an ${what}` : 'a mesh'}`)
+        .join('\n'));
+}
+function refuseVersion(asked, version) {
+    if (asked === null || [version, version.slice(1), (0,versions_istio/* minorOf */.Hs)(version)].includes(asked))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`istio-version: found "${asked}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`);
+}
+/** A mesh of ours would take everybody who asks for one. */
+function refuseBystanders({ namespaces, asking }) {
+    const others = namespaces
+        .filter(({ labels }) => labels['istio-injection'] === 'enabled' || labels['istio.io/rev'] !== undefined)
+        .map(({ name }) => `Namespace ${name}`);
+    const [first, ...more] = [...others, ...asking.map(pod => `Pod ${pod}`)];
+    if (first === undefined)
+        return;
+    throw (0,base_fault/* badInput */.AN)(`cluster: found no mesh, and ${first}${more.length > 0 ? ` and ${more.length} more` : ''} that ask for a sidecar: a mesh installed here would inject into them; accepted is a cluster where nobody asks, or one with a mesh`);
+}
+/** Throws a Fault of class `input` where a namespace of these manifests is there already. */
+function refuseTaken(manifests, { namespaces }) {
+    const wanted = (0,yaml/* readDocuments */.r9)(manifests).map(one => one.getIn(['metadata', 'name']));
+    const taken = namespaces.filter(({ name }) => wanted.includes(name));
+    if (taken.length === 0)
+        return;
+    const names = taken.map(({ name, labels }) => {
+        const run = labels[manifests_existing/* runLabel */.Az];
+        return run === undefined ? name : `${name} (of the run ${run})`;
+    });
+    throw (0,base_fault/* badInput */.AN)(`cluster: found the namespace${names.length > 1 ? 's' : ''} ${names.join(', ')}, which this run would make and remove; accepted is a cluster without ${names.length > 1 ? 'them' : 'it'}`);
+}
+/** The namespaces of what is installed. */
+const installedNamespaces = ({ installs, cni }, usesCni) => [
+    ...(installs.operator ? [istio/* operatorNamespace */.aC] : []),
+    ...(installs.istio ? [istio/* istioNamespace */.Gp, ...(usesCni && !cni ? [istio/* cniNamespace */.qf] : [])] : [])
+];
+/** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
+function chartOf({ operator, mesh }) {
+    const version = existing_versionOf(operator?.image ?? '')?.slice(1) ?? '';
+    const here = { path: '', crds: '', url: null };
+    if (mesh !== null || operator === null)
+        return {
+            ...here,
+            name: operator?.name ?? '',
+            version,
+            image: operator?.image ?? null,
+            offers: [{ version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: '' }],
+            aliases: {},
+            endOfLife: []
+        };
+    const about = (0,dist/* stringify */.As)({ name: operator.name, version: version || '1.0.0' });
+    const values = (0,dist/* stringify */.As)({
+        image: operator.image,
+        deployment: { annotations: operator.annotations }
+    });
+    return { ...here, ...(0,chart/* readChart */.V)(about, values, operator.crd) };
+}
+
 ;// CONCATENATED MODULE: ./src/manifests/strict.ts
 
 /** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
@@ -41760,8 +43986,6 @@ const strictYaml = () => (0,dist/* stringify */.As)({
     }
 });
 
-// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
-var istio = __nccwpck_require__(6618);
 // EXTERNAL MODULE: ./src/versions/pins.ts
 var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
@@ -41771,6 +43995,13 @@ var versions_kubernetes = __nccwpck_require__(2781);
 
 
 
+/** Of a cluster that is there already, which is not made by kind for us. */
+const noNodes = (kubernetes) => ({
+    image: null,
+    kubernetes: kubernetes.replace(/^v/, ''),
+    needsCgroup2: false,
+    config: {}
+});
 /** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
 function chooseNodes(inputs, kind, istio) {
     const more = inputs['kind-config'] ?? {};
@@ -41823,15 +44054,22 @@ function refuseUnused(inputs) {
 
 
 
+
+
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
-function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
-    const offer = (0,istio/* chooseIstio */._g)(inputs['istio-version'], chart);
-    const nodes = chooseNodes(inputs, kindVersion, offer?.version ?? null);
-    const cni = inputs['istio-cni'] === 'true';
+function makePlan(inputs, chart, given, directory, kindVersion, own = [], existing = null) {
+    const offer = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const nodes = existing === null
+        ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
+        : noNodes(existing.found.kubernetes);
+    const cni = inputs['istio-cni'] === 'auto'
+        ? (existing?.found.openshift ?? false)
+        : inputs['istio-cni'] === 'true';
     const mesh = {
         version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
         values: inputs['istio-values'],
-        cni
+        cni,
+        run: existing?.run
     };
     const withoutValues = { ...mesh, values: null };
     const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
@@ -41844,13 +44082,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
     refuseOddImages(Object.values(images).flat());
     const name = inputs['cluster-name'];
     const common = {
-        'namespaces.yaml': join([
-            namespaceYaml(istioNamespace, null),
-            ...(cni ? [namespaceYaml(cniNamespace, null)] : []),
-            ...samples.map(({ namespace }) => namespaceYaml(namespace, inputs['injection-label'])),
-            namespaceYaml(plainNamespace, null),
-            ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? inputs['injection-label'] : null, labels))
-        ]),
+        'namespaces.yaml': namespacesYaml(inputs, own, cni, existing),
         'services.yaml': join(manifests.early),
         'plain.yaml': join(manifests.plain),
         'samples.yaml': join(manifests.meshed),
@@ -41860,14 +44092,17 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
     return {
         directory,
         cluster: {
-            name,
+            name: existing?.found.name ?? name,
             ...nodes,
-            families: inputs['ip-families'],
-            nodes: (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config),
-            context: `kind-${name}`,
+            families: existing?.found.families ?? inputs['ip-families'],
+            nodes: existing === null ? (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config) : [],
+            context: existing?.found.context ?? `kind-${name}`,
             kubeconfig: external_node_path_.join(directory, 'kubeconfig')
         },
+        existing,
         operator: {
+            namespace: existing?.operator?.namespace ?? istio/* operatorNamespace */.aC,
+            name: existing?.operator?.name ?? 'sail-operator',
             chart: chart.path,
             crds: chart.crds,
             url: chart.url,
@@ -41876,25 +44111,49 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = []) {
             values: inputs['operator-values'] !== null
         },
         operatorImageAsked: inputs['operator-image'],
-        istio: { asked: mesh.version, expected: offer?.version ?? null, cni },
+        istio: {
+            asked: mesh.version,
+            expected: offer?.version ?? null,
+            cni,
+            namespace: existing?.mesh?.namespace ?? istio/* istioNamespace */.Gp,
+            istiod: existing?.mesh?.name ?? 'istiod',
+            resource: existing?.mesh ? existing.mesh.resource : 'default'
+        },
         images,
         files: {
-            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config),
+            ...(existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config) } : {}),
             ...common,
-            'istio.yaml': cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
+            'istio.yaml': cni && !existing?.cni ? join([(0,istio/* istioCniYaml */.I2)(mesh), (0,istio/* istioYaml */.Ke)(mesh)]) : (0,istio/* istioYaml */.Ke)(mesh),
             ...(inputs['operator-values'] === null
                 ? {}
                 : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
         },
         workloads: [...workloads, ...manifests.pods],
         shown: {
-            'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)),
+            ...(existing === null
+                ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)) }
+                : {}),
             ...common,
-            ...(cni ? { 'istio-cni.yaml': istioCniYaml(withoutValues) } : {}),
-            'istio.yaml': istioYaml(withoutValues)
+            ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,istio/* istioCniYaml */.I2)(withoutValues) } : {}),
+            'istio.yaml': (0,istio/* istioYaml */.Ke)(withoutValues)
         },
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
+}
+/** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
+function namespacesYaml(inputs, own, cni, existing) {
+    const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
+    const ofSamples = existing === null ? {} : { ...ours, [manifests_existing/* samplesLabel */.av]: 'true' };
+    const installed = existing === null
+        ? [istio/* istioNamespace */.Gp, ...(cni ? [istio/* cniNamespace */.qf] : [])]
+        : installedNamespaces(existing, cni);
+    const label = inputs['injection-label'];
+    return join([
+        ...installed.map(name => namespaceYaml(name, null, ours)),
+        ...samples.map(({ namespace }) => namespaceYaml(namespace, label, ofSamples)),
+        namespaceYaml(plainNamespace, null, ofSamples),
+        ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? label : null, { ...labels, ...ofSamples }))
+    ]);
 }
 /** The documentation's samples, and our own beside them. */
 function sampleManifests(inputs, given, own, proxy) {
@@ -42044,9 +44303,9 @@ function outputs(results, plan, directory) {
         'cluster-name': cluster?.name ?? '',
         kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
         context: cluster?.context ?? '',
-        'kubernetes-version': named(versions.kubernetes),
-        'operator-version': named(versions.operator),
-        'istio-version': named(versions.istio),
+        'kubernetes-version': outputs_named(versions.kubernetes),
+        'operator-version': outputs_named(versions.operator),
+        'istio-version': outputs_named(versions.istio),
         'results-dir': directory,
         results: file(files/* files */.a.results),
         junit: file(files/* files */.a.junit),
@@ -42055,7 +44314,7 @@ function outputs(results, plan, directory) {
     };
 }
 /** A version where it is nothing else: an output is often put into a script as it is. */
-const named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';
+const outputs_named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';
 
 // EXTERNAL MODULE: ./node_modules/shlex/shlex.js
 var shlex = __nccwpck_require__(5637);
@@ -42078,7 +44337,7 @@ const removeCommand = ({ directory }, file) => [
     ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
 ];
 const istiodAvailable = [
-    ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
+    ...['deployments', '--namespace', istio/* istioNamespace */.Gp, '--selector', 'app=istiod'],
     '--for=condition=Available'
 ];
 const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
@@ -42121,7 +44380,7 @@ async function untilHealthy(work, sh) {
     });
 }
 async function lookAtIstiod(sh) {
-    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istioNamespace);
+    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istio/* istioNamespace */.Gp);
     const istiod = things
         .filter(thing => thing.kind === 'Deployment')
         .find(({ metadata }) => metadata.name.startsWith('istiod'));
@@ -42166,7 +44425,7 @@ function lookAtConditions(istio) {
 
 const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
-    ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
+    ...['--namespace', istio/* operatorNamespace */.aC, '--create-namespace', '--skip-crds'],
     ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
     ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
 ];
@@ -42181,26 +44440,32 @@ const crdsCommand = ({ operator }) => [
 async function createCrds(plan, sh) {
     const output = await sh(crdsCommand(plan), { seconds: 180 });
     if (output.code !== 0)
-        throw refused(output, crdsCommand(plan));
+        throw operator_refused(output, crdsCommand(plan));
 }
 /** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
 const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async () => {
     const output = await sh(installCommand(plan), { seconds: 180 });
     if (output.code === 0)
         return { is: 'done', value: undefined };
-    const fault = refused(output, installCommand(plan));
+    const fault = operator_refused(output, installCommand(plan));
     return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
         ? { is: 'bad', for: "the chart's CRDs", fault }
         : { is: 'lost', fault };
 });
-const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
+const operator_refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
     class: 'operator',
     layer: 'operator',
     hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
     reproduce: command.join(' ')
 });
 
+// EXTERNAL MODULE: ./src/phases/removal.ts
+var removal = __nccwpck_require__(3172);
 ;// CONCATENATED MODULE: ./src/reports/script.ts
+
+
+
+
 
 
 
@@ -42219,56 +44484,59 @@ const refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail 
 function script_script(plan, results) {
     const here = relocated(plan);
     const given = givenYaml(results.inputs);
-    const { name } = plan.cluster;
+    const { existing } = plan;
+    const installs = existing?.installs ?? { operator: true, istio: true };
     const lines = [
         '#!/usr/bin/env bash',
         `# The run of the dual-stack Action by hand: Sail Operator ${(0,words/* line */.n8)(plan.operator.version, 60)}, Istio ${(0,words/* line */.n8)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
-        `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`,
+        existing === null
+            ? `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
+            : `# Needs kubectl and helm on PATH${toolsUsed(results)}, and a kubeconfig whose context is the cluster, ${(0,words/* line */.n8)(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
         ...settings(plan, given),
         '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
         '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
         '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
         'set -uo pipefail',
-        ...runtime(name),
+        ...(existing === null ? [] : sameContext(existing.found.context)),
+        ...runtime(plan),
         "cat <<'END'",
         'Left out here:',
-        ...leftOut(plan, results, given).map(what => `- ${what}`),
+        ...script_leftOut(plan, results, given).map(what => `- ${what}`),
         'END',
         ...given.flatMap(checkGiven),
         '',
         ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
         ...given.flatMap(({ file, variable }) => file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []),
         '',
-        '# the cluster',
-        'cluster() {',
-        `  ${command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
-        '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
-        '}',
-        `step 'the cluster' cluster`,
-        ...script_images(plan),
+        ...(existing === null ? script_cluster(here) : []),
+        ...(existing === null ? script_images(plan) : []),
         '',
         '# the Sail Operator',
-        `step 'the namespaces' ${command(applyCommand(here, 'namespaces.yaml'))}`,
-        ...script_operator(plan, here, given),
+        `step 'the namespaces' ${script_command(namespacesCommand(here))}`,
+        ...(installs.operator ? script_operator(plan, here, given) : []),
         '',
         '# Istio',
-        ...script_istio(plan, here, given),
-        `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
-        `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
+        ...(installs.istio ? script_istio(plan, here, given) : []),
+        `step 'the Services of the samples' ${script_command(applyCommand(here, 'services.yaml'))}`,
+        `step 'STRICT mutual TLS on port 9001' ${script_command(applyCommand(here, 'strict.yaml'))}`,
         ...(plan.shown['resources.yaml'] === undefined
             ? []
-            : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
-        "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
-        ...(plan.istio.cni
+            : [`step 'what the checks ask of Istio' ${script_command(applyCommand(here, 'resources.yaml'))}`]),
+        ...(installs.istio
+            ? [
+                "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m"
+            ]
+            : []),
+        ...(plan.istio.cni && installs.istio
             ? [
                 "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
             ]
             : []),
         '',
         '# the samples',
-        `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
-        `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
-        ...plan.workloads.map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
+        `step 'the samples without sidecars' ${script_command(applyCommand(here, 'plain.yaml'))}`,
+        `step 'the samples' ${script_command(applyCommand(here, 'samples.yaml'))}`,
+        ...plan.workloads.map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
         "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
@@ -42307,17 +44575,43 @@ const checkGiven = ({ input, variable, digest }) => input === 'kind-config'
     ? [`${variable}=\${${variable}:-}`]
     : [`given ${input} ${variable} ${digest ?? "''"}`];
 // ---- What the script says and does about its steps ----
-/** The functions that the steps use. The name of the cluster is one of an input that has been read. */
-const runtime = (name) => [
-    'work=$(mktemp -d)',
+/** Of a kind cluster: its name is one of an input that has been read. */
+const leaveKind = (name) => [
     'export KUBECONFIG=$work/kubeconfig',
     "failed=0 broken='' made=''",
     'leave() {',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
     '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-    `  [ -z "$made" ] || ${command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
+    `  [ -z "$made" ] || ${script_command((0,phases_cluster/* deleteCommand */.x3)(name, '$work/kubeconfig'))}`,
     '  rm -rf "$work"',
-    '}',
+    '}'
+];
+/** Of a cluster that is there already: what has the label of the run goes. */
+const leaveExisting = ({ run, installs, mesh }) => [
+    "failed=0 broken=''",
+    'leave() {',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
+    '  [ -n "${KEEP:-}" ] ||',
+    '    {',
+    ...(0,removal/* removalCommands */.V)({
+        ...{ run, operator: installs.operator, configMaps: mesh === null ? [] : null, tools: [] }
+    }).map(words => `      ${ifOurs(words, run)}${script_command(words)}`),
+    '    }',
+    '  rm -rf "$work"',
+    '}'
+];
+/** A release has no label of ours, but its namespace has. */
+const ifOurs = ([program], run) => program === 'helm'
+    ? `kubectl get namespaces -l ${manifests_existing/* runLabel */.Az}=${run} -o name | grep -qx namespace/${istio/* operatorNamespace */.aC} && `
+    : '';
+/** Ends the script before it makes anything in another cluster than that of the run. */
+const sameContext = (context) => [
+    `[ "$(kubectl config current-context)" = ${(0,shlex/* quote */.hD)(context)} ] || { echo ${(0,shlex/* quote */.hD)(`the current context is not ${context}`)} >&2; exit 1; }`
+];
+/** The functions that the steps use. */
+const runtime = ({ cluster, existing }) => [
+    'work=$(mktemp -d)',
+    ...(existing === null ? leaveKind(cluster.name) : leaveExisting(existing)),
     'trap leave EXIT',
     '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
     'step() {',
@@ -42364,8 +44658,11 @@ const toolsUsed = ({ versions }) => {
     return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
 };
 /** What the run did and the script does not, a line each. */
-const leftOut = (plan, results, given) => [
+const script_leftOut = (plan, results, given) => [
     `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+    ...(plan.existing === null
+        ? []
+        : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
     'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
     'diagnostics',
     ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
@@ -42375,6 +44672,18 @@ const leftOut = (plan, results, given) => [
     ...(plan.operator.url === null ? [] : ["the chart's checksum"])
 ];
 // ---- Steps ----
+const script_cluster = (here) => [
+    '# the cluster',
+    'cluster() {',
+    `  ${script_command((0,phases_cluster/* createCommand */.gu)(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+    '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
+    '}',
+    `step 'the cluster' cluster`
+];
+/** In a cluster that is not ours, none that is there is taken. */
+const namespacesCommand = (here) => here.existing === null
+    ? applyCommand(here, 'namespaces.yaml')
+    : ['kubectl', 'create', '-f', '$work/namespaces.yaml'];
 /** The plan with its files under `$work`. */
 function relocated(plan) {
     const { cluster, operator } = plan;
@@ -42390,7 +44699,7 @@ function relocated(plan) {
 }
 const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
 /** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
-const command = (words) => words.map(argument).join(' ');
+const script_command = (words) => words.map(argument).join(' ');
 function argument(word) {
     if (word.startsWith('$work/'))
         return `"$work"/${(0,shlex/* quote */.hD)(word.slice('$work/'.length))}`;
@@ -42413,12 +44722,12 @@ function script_images({ cluster, images }) {
     const all = Object.values(images).flat();
     if (all.length === 0)
         return [];
-    const imported = command(importCommand('$node'));
+    const imported = script_command(importCommand('$node'));
     return [
         '# an image into every node, where the local Docker has it',
         'image() {',
         '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
-        ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
+        ...forNodes(cluster.name, `${script_command(saveCommand([]))} "$1" | ${imported}`),
         '}',
         ...all.map(image => `step ${(0,shlex/* quote */.hD)(`image ${image}`)} image ${(0,shlex/* quote */.hD)(image)}`)
     ];
@@ -42426,7 +44735,7 @@ function script_images({ cluster, images }) {
 /** The CRDs, then the chart without them, as the run does it. */
 function script_operator({ operator }, here, given) {
     const values = given.some(({ file }) => file === 'operator-values.yaml');
-    const install = command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
+    const install = script_command(installCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
     return [
         ...(operator.url === null
             ? // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
@@ -42445,7 +44754,7 @@ function script_operator({ operator }, here, given) {
 function script_istio({ istio }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
     return [
-        ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+        ...(istio.cni ? [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
         ...(merged
             ? [
                 'values() {',
@@ -42456,7 +44765,7 @@ function script_istio({ istio }, here, given) {
                 `step 'ISTIO_VALUES over the dual-stack values' values`
             ]
             : []),
-        `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
+        `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`
     ];
 }
 function script_echo(word) {
@@ -42503,7 +44812,7 @@ const isOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
 function lookedUp(word) {
     const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
     const words = wordsIn(inner);
-    return words.length === 0 || words.some(isOperator) ? (0,shlex/* quote */.hD)(word) : `"$(${command(words)})"`;
+    return words.length === 0 || words.some(isOperator) ? (0,shlex/* quote */.hD)(word) : `"$(${script_command(words)})"`;
 }
 function wordsIn(text) {
     try {
@@ -42515,19 +44824,23 @@ function wordsIn(text) {
 }
 /** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
 function again(plan, check, text) {
-    const expected = check && answerOf(check);
-    const cut = check?.layer === 'failover' ? cutLines(plan, check) : null;
+    const expected = check && script_answerOf(check);
+    const around = check?.layer === 'failover'
+        ? cutLines(plan, check)
+        : check?.id.startsWith('egress/overlap/')
+            ? takenLines()
+            : null;
     return [
         "broken=''",
-        ...(cut?.before ?? []),
+        ...(around?.before ?? []),
         expected === null
             ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
             : `check ${(0,shlex/* quote */.hD)((0,words/* line */.n8)(check?.title ?? '', 200))} says ${(0,shlex/* quote */.hD)(expected)} ${text}`,
-        ...(cut?.after ?? [])
+        ...(around?.after ?? [])
     ];
 }
 /** What the check's probe must print; null where it is no probe. */
-function answerOf({ id, layer, address, expected }) {
+function script_answerOf({ id, layer, address, expected }) {
     if (address === null)
         return null;
     if (layer === 'failover')
@@ -42539,7 +44852,7 @@ function answerOf({ id, layer, address, expected }) {
 /** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
 function cutLines({ cluster }, { family }) {
     const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
-    const rule = (verb) => command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
+    const rule = (verb) => script_command(cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word)));
     return {
         before: [
             `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
@@ -42552,6 +44865,20 @@ function cutLines({ cluster }, { family }) {
             `check '${family} to the dual-stack pod is cut' cut`
         ],
         after: [`check '${family} is there again' mend`]
+    };
+}
+/** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
+function takenLines() {
+    const patch = patchCommand({ ipv4: '$ipv4', ipv6: '$ipv6' });
+    const clusterIp = (family) => `${family}=$(kubectl get service tcp-echo -n ${family} -o jsonpath='{.spec.clusterIPs[0]}')`;
+    return {
+        before: [
+            clusterIp('ipv4'),
+            clusterIp('ipv6'),
+            `check 'a ServiceEntry takes the ClusterIPs too' ${script_command(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
+            'sleep 3 # until it is in force'
+        ],
+        after: []
     };
 }
 
@@ -43136,6 +45463,7 @@ const layerOfPhase = (phase) => {
         chart: 'runner',
         name: 'runner',
         cluster: 'node',
+        survey: 'node',
         containerd: 'node',
         api: 'node',
         version: 'node',
@@ -43322,16 +45650,44 @@ function ofBug(bug) {
     };
 }
 
-// EXTERNAL MODULE: ./src/run/gather.ts + 1 modules
-var gather = __nccwpck_require__(3199);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./src/phases/chart.ts + 2 modules
-var chart = __nccwpck_require__(6188);
-// EXTERNAL MODULE: ./src/phases/claim.ts
-var phases_claim = __nccwpck_require__(1780);
-// EXTERNAL MODULE: ./src/phases/node.ts
-var phases_node = __nccwpck_require__(1130);
+// EXTERNAL MODULE: ./src/phases/chart.ts + 1 modules
+var phases_chart = __nccwpck_require__(9268);
+;// CONCATENATED MODULE: ./src/phases/in-cluster.ts
+
+
+
+
+
+/** Makes the namespaces, each with the label of this run. Throws a Fault where one has come up since the cluster was looked at. */
+async function createNamespaces({ directory }, sh) {
+    const command = ['kubectl', 'create', '-f', external_node_path_.join(directory, 'namespaces.yaml')];
+    const output = await sh(command, { seconds: 60 });
+    if (output.code === 0)
+        return;
+    if (!/AlreadyExists/.test(output.stderr))
+        throw new base_sh/* CommandError */.Qd(command, output);
+    throw (0,base_fault/* badInput */.AN)(`cluster: found namespaces that this run would make and remove: ${output.stderr.trim()}; accepted is a cluster without them`);
+}
+/** Makes those of the chart's CRDs that are not there yet, with the label of this run. Those that are there stay as they are. */
+async function createMissingCrds(plan, run, sh) {
+    const { crds } = plan.operator;
+    const label = [
+        ...['kubectl', 'label', '--local', '-f', crds, '-o', 'json'],
+        `${manifests_existing/* runLabel */.Az}=${run}`
+    ];
+    const [program = '', verb = ''] = crdsCommand(plan);
+    const { code, stderr } = await sh(label, { into: [program, verb, '-f', '-'], seconds: 180 });
+    const refused = stderr.split('\n').filter(line => line !== '' && !/AlreadyExists/.test(line));
+    if (code === 0 || refused.length === 0)
+        return;
+    throw new base_fault/* Fault */.vC(`the Sail Operator's CRDs could not be made: ${refused.join(' ').slice(-1500)}`, {
+        class: 'operator',
+        layer: 'operator',
+        hint: 'See the message: the API server refuses what the chart brings.',
+        reproduce: `kubectl create --dry-run=server -f ${crds}`
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/phases/samples.ts
 
 
@@ -43382,14 +45738,26 @@ async function lookAtSamples(workloads, selector, sh) {
     if (missing.length === 0)
         return { is: 'done', value: undefined };
     const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
-    const none = podless ? await lookAtDeployments(sh) : null;
+    const none = podless ? await lookAtDeployments(workloads, sh) : null;
     const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
     return lookAtTrouble(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
 }
+/** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
+function admission(message) {
+    const [who] = /PodSecurity|Autopilot|GKE Warden|security context constraint/i.exec(message) ?? [];
+    if (who === undefined)
+        return {};
+    return {
+        class: 'infrastructure',
+        headline: `The cluster does not admit the pods of the samples: ${who}`,
+        hint: 'The rules of this cluster refuse what a sidecar needs (NET_ADMIN in an init container). With IstioCNI it needs none: `istio-cni: true`, or a mesh of the cluster that has it.'
+    };
+}
 /** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
-async function lookAtDeployments(sh) {
+async function lookAtDeployments(workloads, sh) {
     const deployments = await get(sh, 'deployments', '-A');
-    const failure = deployments
+    const ours = deployments.filter(({ metadata }) => workloads.some(({ namespace }) => namespace === metadata.namespace));
+    const failure = ours
         .map(({ metadata, status }) => ({
         metadata,
         failure: condition('ReplicaFailure', status.conditions)
@@ -43398,19 +45766,151 @@ async function lookAtDeployments(sh) {
     if (!failure)
         return null;
     const { namespace, name } = failure.metadata;
+    const message = failure.failure?.message ?? '';
     return {
         is: 'bad',
         for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
-        fault: new base_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${failure.failure?.message}`, {
+        fault: new base_fault/* Fault */.vC(`Deployment ${namespace}/${name} makes no pods: ${message}`, {
             ...samples_who,
             hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
+            ...admission(message),
             reproduce: `kubectl describe replicaset -n ${namespace}`
         })
     };
 }
 
+;// CONCATENATED MODULE: ./src/phases/survey.ts
+
+
+
+
+
+
+
+/** As the chart labels its Deployment, and OpenShift Service Mesh. */
+const operatorSelector = 'control-plane in (sail-operator,servicemesh-operator3)';
+/**
+ * Writes a kubeconfig of our own, with one context of the user's alone, and has what is run from now on use it.
+ * Throws a Fault of class `input` where there is no such context.
+ */
+async function takeKubeconfig({ kubeconfig, context }, file, sh) {
+    const from = kubeconfig === null ? [] : ['--kubeconfig', kubeconfig];
+    const which = context === null ? [] : [`--context=${context}`];
+    const command = [
+        'kubectl',
+        'config',
+        'view',
+        '--minify',
+        '--flatten',
+        '--raw',
+        ...from,
+        ...which
+    ];
+    const { code, stdout, stderr } = await sh(command, { seconds: 20 });
+    if (code !== 0) {
+        const name = context === null ? 'kubeconfig' : 'context';
+        const found = context ?? kubeconfig ?? 'none, and no context by KUBECONFIG';
+        throw (0,base_fault/* badInput */.AN)(`${name}: found ${found}, of which kubectl says: ${stderr.trim()}; accepted is a context that \`kubectl config get-contexts\` lists`);
+    }
+    await (0,own/* writeAnew */.Zd)(file, stdout, 0o600);
+    process.env.KUBECONFIG = file;
+    const view = (0,yaml/* readYaml */.gM)(stdout);
+    const [one] = view.contexts ?? [];
+    return { context: one?.name ?? '', name: one?.context.cluster ?? '' };
+}
+/** Looks at all that decides what can be done in a cluster. Changes nothing. */
+async function survey(where, directory, sh) {
+    const { serverVersion } = JSON.parse(await (0,base_sh/* must */.sb)(sh, ['kubectl', 'version', '-o', 'json'], { seconds: 30 }));
+    const denied = await askRights(directory, sh);
+    const apis = (await (0,base_sh/* must */.sb)(sh, ['kubectl', 'api-versions'], { seconds: 20 })).split('\n');
+    const served = (group) => apis.some(api => api.startsWith(`${group}/`));
+    const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
+    const list = async (kinds, ...scope) => unless ? [] : get(sh, kinds, ...scope);
+    const resources = served('sailoperator.io')
+        ? await list('istios.sailoperator.io,istiocnis.sailoperator.io')
+        : [];
+    const policies = served('security.istio.io')
+        ? await list('peerauthentications.security.istio.io', '-A')
+        : [];
+    const namespaces = await list('namespaces');
+    const webhooks = await list('mutatingwebhookconfigurations', '-l', 'istio.io/rev');
+    const configMaps = await list('configmaps', '-A', '-l', manifests_existing/* configMapSelector */.Od);
+    const asking = await list('pods', '-A', '-l', 'sidecar.istio.io/inject=true');
+    return {
+        ...where,
+        kubernetes: serverVersion.gitVersion,
+        ...(await askDualStack(directory, sh)),
+        denied,
+        openshift: served('config.openshift.io') || served('route.openshift.io'),
+        namespaces: namespaces.map(({ metadata: { name, labels = {} } }) => ({ name, labels })),
+        operators: await operators(await list('deployments', '-A', '-l', operatorSelector), sh),
+        istiods: (await list('deployments', '-A', '-l', 'app=istiod')).map(istiodOf),
+        istios: resources
+            .filter(({ kind }) => kind === 'Istio')
+            .map(({ metadata, spec }) => ({ name: metadata.name, version: spec?.version ?? null })),
+        cni: resources.some(({ kind }) => kind === 'IstioCNI'),
+        injectors: webhooks.map(({ metadata: { labels = {} } }) => ({
+            revision: labels['istio.io/rev'] ?? '',
+            tag: labels['istio.io/tag'] ?? null
+        })),
+        asking: asking.map(survey_nameOf),
+        configMaps: configMaps.map(survey_nameOf),
+        strict: policies
+            .filter(({ spec }) => spec?.selector === undefined && spec?.mtls?.mode === 'STRICT')
+            .map(({ metadata }) => metadata.namespace ?? '')
+    };
+}
+const survey_nameOf = ({ metadata }) => `${metadata.namespace}/${metadata.name}`;
+/** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
+async function askRights(directory, sh) {
+    const file = external_node_path_.join(directory, 'rights.yaml');
+    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* rightsYaml */.jh)(), 0o600);
+    const command = ['kubectl', 'create', '-f', file, '-o', 'jsonpath={.status.allowed}{"\\n"}'];
+    const said = (await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 })).trim().split('\n');
+    return manifests_existing/* rights */.uZ.filter((_, at) => said[at] !== 'true');
+}
+/** A dry run in the API server, which gives the Service addresses and keeps nothing. */
+async function askDualStack(directory, sh) {
+    const file = external_node_path_.join(directory, 'dual-stack-service.yaml');
+    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* dualStackServiceYaml */.Lm)(), 0o600);
+    const command = ['kubectl', 'create', '--dry-run=server', '-f', file, '-o', 'json'];
+    const output = await sh(command, { seconds: 30 });
+    if (output.code !== 0)
+        return { families: [], refused: output.stderr.trim() };
+    const { spec } = JSON.parse(output.stdout);
+    return { families: (spec.clusterIPs ?? []).map(addressFamily), refused: '' };
+}
+async function operators(found, sh) {
+    if (found.length === 0)
+        return [];
+    const command = ['kubectl', 'get', 'crds', 'istios.sailoperator.io', '-o', 'yaml'];
+    const output = await sh(command, { seconds: 30 });
+    if (output.code !== 0 && !/NotFound/.test(output.stderr))
+        throw new base_sh/* CommandError */.Qd(command, output);
+    return found.map(({ metadata, spec: { template } }) => ({
+        namespace: metadata.namespace ?? '',
+        name: metadata.name,
+        image: (template.spec.containers.find(({ name }) => name === metadata.name) ??
+            template.spec.containers[0])?.image ?? '',
+        annotations: template.metadata?.annotations ?? {},
+        crd: output.stdout
+    }));
+}
+const istiodOf = ({ metadata, spec }) => ({
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    revision: metadata.labels?.['istio.io/rev'] ?? 'default',
+    image: spec.template.spec.containers[0]?.image ?? ''
+});
+
 // EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
-var tools = __nccwpck_require__(6945);
+var phases_tools = __nccwpck_require__(6945);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./src/phases/claim.ts
+var phases_claim = __nccwpck_require__(1780);
+// EXTERNAL MODULE: ./src/phases/node.ts
+var phases_node = __nccwpck_require__(1130);
 ;// CONCATENATED MODULE: ./src/base/schedule.ts
 
 
@@ -43525,16 +46025,24 @@ class Waits {
 }
 
 ;// CONCATENATED MODULE: ./src/checks/ledger.ts
+
 /** Account of what was found of the rows that were asked for. */
 class Ledger {
     #findings = new Map();
     asked = [];
     tell = (id, finding) => {
-        this.#findings.set(id, finding);
+        if (!this.#leftOut.has(id))
+            this.#findings.set(id, finding);
     };
-    /** Of one layer. */
+    #leftOut = new Set();
+    /** Tells that a check cannot be made here, and why: it is not asked for any more. */
+    leaveOut(id, reason) {
+        this.tell(id, skip(reason));
+        this.#leftOut.add(id);
+    }
+    /** Of one layer, what is to be made. */
     of(layer) {
-        return this.asked.filter(row => row.layer === layer);
+        return this.asked.filter(row => row.layer === layer && !this.#leftOut.has(row.id));
     }
     failedIn(layer) {
         return this.of(layer).find(({ id }) => this.#findings.get(id)?.verdict === 'failed');
@@ -43578,7 +46086,7 @@ function startKnowing(sh, save) {
     };
 }
 /** What an earlier phase has found out; that it has is what `needs` says. */
-function known(value, what) {
+function known_known(value, what) {
     if (value === undefined)
         throw new Error(`${what} is not known yet: a phase lacks a need`);
     return value;
@@ -43606,7 +46114,7 @@ function known(value, what) {
 
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
-    const inputs = known(run.inputs, 'inputs');
+    const inputs = known_known(run.inputs, 'inputs');
     const gates = inputs['dry-run']
         ? []
         : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
@@ -43614,7 +46122,7 @@ function preparations(run) {
         name,
         needs: [],
         run: async () => {
-            run.tools[name] = await (0,tools/* provideTool */.o)(name, inputs, run.sh);
+            run.tools[name] = await (0,phases_tools/* provideTool */.o)(name, inputs, run.sh);
         }
     });
     return [
@@ -43626,7 +46134,7 @@ function preparations(run) {
             name: 'chart',
             needs: ['helm', ...gates.map(({ name }) => name)],
             run: async (work) => {
-                run.chart = await (0,chart/* provideChart */.I)(inputs, known(run.directory, 'directory'), work, run.sh);
+                run.chart = await (0,phases_chart/* provideChart */.I)(inputs, known_known(run.directory, 'directory'), work, run.sh);
             }
         },
         {
@@ -43693,7 +46201,7 @@ function graph_phases(run, plan) {
             name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
             needs: ['images', 'containerd'],
             run: async () => {
-                const local = known(run.localImages, 'images');
+                const local = known_known(run.localImages, 'images');
                 const missing = wanted.filter(image => !local.has(image));
                 await pullImages(missing, plan.cluster.nodes, sh);
             }
@@ -43701,7 +46209,7 @@ function graph_phases(run, plan) {
         {
             name: 'unpack',
             needs: ['containerd'],
-            run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, known(run.snapshotter, 'snapshotter'), work, sh)
+            run: work => (0,phases_node/* unpackImages */.Fg)(plan.cluster, known_known(run.snapshotter, 'snapshotter'), work, sh)
         },
         // the control plane goes before it: the API server is what everything waits for
         ...graph_images(run, plan, 'operator', ['unpack'], []),
@@ -43788,7 +46296,7 @@ function graph_phases(run, plan) {
         }))),
         {
             name: 'strict off', // leaves no trace where the cluster is kept
-            needs: ['strict', 'check mtls', 'check path'],
+            needs: ['strict', 'check mtls', 'check path', 'check gateway'],
             run: async () => {
                 await sh(removeCommand(plan, 'strict.yaml'), { seconds: 30 });
             }
@@ -43805,7 +46313,7 @@ const basis = ({ sh, ledger, inputs }, work) => ({
 });
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
-    things: known(run.things, 'things'),
+    things: known_known(run.things, 'things'),
     undo: (undo) => run.save({ undo })
 });
 /** Leaves phases out; what needs one of them needs what that one needed. */
@@ -43844,14 +46352,14 @@ async function claim(run, { cluster }) {
     run.save({ cluster: name });
 }
 async function release({ claim, sh, save }) {
-    const { name, token } = known(claim, 'claim');
+    const { name, token } = known_known(claim, 'claim');
     await (0,phases_claim/* releaseName */["do"])(name, token, sh);
     save({ claim: null });
 }
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
 function graph_images(run, plan, user, saved, imported) {
     const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
-    const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
+    const ours = () => plan.images[user].filter(image => known_known(run.localImages, 'images').has(image));
     return [
         {
             name: `save: ${user}`,
@@ -43861,7 +46369,7 @@ function graph_images(run, plan, user, saved, imported) {
         {
             name: `images: ${user}`,
             needs: [`save: ${user}`, ...imported],
-            run: () => importImages(ours(), file, plan.cluster.nodes, known(run.snapshotter, 'snapshotter'), run.sh)
+            run: () => importImages(ours(), file, plan.cluster.nodes, known_known(run.snapshotter, 'snapshotter'), run.sh)
         }
     ];
 }
@@ -43880,7 +46388,106 @@ async function apply({ sh }, plan, file) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/run/existing.ts
+
+
+
+
+
+
+
+
+
+
+
+/** What the plan for a cluster that is there already is made of. Nothing is changed in it. */
+function preparationsInExisting(run) {
+    const inputs = known_known(run.inputs, 'inputs');
+    const directory = known_known(run.directory, 'directory');
+    const tool = (name) => ({
+        name,
+        needs: [],
+        run: async () => {
+            run.tools[name] = await (0,phases_tools/* provideTool */.o)(name, inputs, run.sh);
+        }
+    });
+    return [
+        tool('kubectl'),
+        tool('helm'),
+        {
+            name: 'survey',
+            needs: ['kubectl'],
+            run: async () => {
+                const where = await takeKubeconfig(inputs, external_node_path_.join(directory, 'kubeconfig'), run.sh);
+                run.found = await survey(where, directory, run.sh);
+                run.kubernetes = run.found.kubernetes;
+                run.existing = decide(inputs, run.found);
+                for (const { id, reason } of leftOut(run.ledger.asked, run.existing))
+                    run.ledger.leaveOut(id, reason);
+            }
+        },
+        {
+            name: 'chart',
+            needs: ['helm', 'survey'],
+            run: async (work) => {
+                const existing = known_known(run.existing, 'existing');
+                run.chart = existing.installs.operator
+                    ? await (0,phases_chart/* provideChart */.I)(inputs, directory, work, run.sh)
+                    : chartOf(existing);
+            }
+        },
+        {
+            name: 'sample files',
+            needs: [],
+            run: async () => {
+                run.samples = await readSamples(inputs);
+            }
+        }
+    ];
+}
+/** Of a kind cluster alone: to make it, and to have it fast. */
+const kindOnly = /^(name|cluster|images|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
+/** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
+function phasesInExisting(run, plan, existing) {
+    const { installs } = existing;
+    const unwanted = (name) => kindOnly.test(name) ||
+        (!installs.operator && /^(crds|operator)$/.test(name)) ||
+        (!installs.istio && /^(istio|istiod|mesh)$/.test(name));
+    const here = without(graph_phases(run, plan), ({ name }) => unwanted(name));
+    const gates = here.filter(({ name }) => name === 'check node');
+    const made = {
+        run: existing.run,
+        operator: false,
+        configMaps: installs.istio ? existing.found.configMaps : null,
+        tools: Object.values(run.tools).map(({ directory }) => directory)
+    };
+    const changed = {
+        namespaces: {
+            needs: gates.map(({ name }) => name),
+            run: async () => {
+                run.save({ existing: made });
+                await createNamespaces(plan, run.sh);
+            }
+        },
+        crds: { needs: ['namespaces'], run: () => createMissingCrds(plan, existing.run, run.sh) },
+        operator: {
+            needs: ['crds'],
+            run: async (work) => {
+                run.save({ existing: { ...made, operator: true } });
+                await installOperator(plan, work, run.sh);
+            }
+        }
+    };
+    const rest = here.filter(phase => !gates.includes(phase));
+    return [...gates, ...rest.map(phase => ({ ...phase, ...changed[phase.name] }))];
+}
+
+// EXTERNAL MODULE: ./src/run/gather.ts + 1 modules
+var gather = __nccwpck_require__(3199);
 ;// CONCATENATED MODULE: ./src/run/run.ts
+
+
+
 
 
 
@@ -43949,7 +46556,7 @@ async function work(run) {
     }
 }
 async function job(run) {
-    const inputs = known(run.inputs, 'inputs');
+    const inputs = known_known(run.inputs, 'inputs');
     run.ledger.asked = askedRows(inputs);
     if (run.ledger.asked.length === 0)
         throw (0,base_fault/* badInput */.AN)(`checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which leaves no check; accepted is what leaves at least one`);
@@ -43958,12 +46565,17 @@ async function job(run) {
     if (words)
         (0,log/* say */.cv)(run.clock(), 'mirror', words);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
-    await run.schedule.run(preparations(run));
+    await run.schedule.run(inputs.cluster === 'existing' ? preparationsInExisting(run) : preparations(run));
     if (run.schedule.failed)
         return 'done';
     const { kind } = run.tools;
     run.save({ kind: kind?.directory ?? null });
-    const plan = makePlan(inputs, known(run.chart, 'chart'), run.samples ?? null, run.directory, known(kind, 'kind').version, samplesOf(run.ledger.asked));
+    const plan = makePlan(inputs, known_known(run.chart, 'chart'), run.samples ?? null, run.directory, kind?.version ?? '', samplesOf(run.ledger.asked), run.existing ?? null);
+    const { existing } = plan;
+    if (existing !== null)
+        refuseTaken(plan.files['namespaces.yaml'] ?? '', known_known(run.found, 'found'));
+    if (existing?.mesh)
+        run.istio = existing.mesh.version;
     run.plan = plan;
     tellVersions(run, plan);
     if (inputs['dry-run'])
@@ -43971,7 +46583,7 @@ async function job(run) {
     await (0,own/* ownDirectory */.cy)(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
     await writeFiles(plan);
     core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
-    await run.schedule.run(graph_phases(run, plan));
+    await run.schedule.run(existing === null ? graph_phases(run, plan) : phasesInExisting(run, plan, existing));
     return 'done';
 }
 /** What a dry run is for. */
@@ -43988,9 +46600,9 @@ const shownPlan = ({ ledger }, { cluster: { config, ...cluster }, shown, ...plan
     checks: ledger.asked.map(({ id }) => id)
 });
 /** The rows that `checks` asks for; an expression that explodes would never end. */
-function askedRows({ checks }) {
+function askedRows({ checks, cluster }) {
     try {
-        return (0,bounded/* bounded */.M)(() => rowsOf(checks));
+        return (0,bounded/* bounded */.M)(() => askedOf(cluster, rowsOf(checks)));
     }
     catch (error) {
         if (!(error instanceof bounded/* TooSlow */.y))
@@ -44024,7 +46636,8 @@ const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(extern
 async function writeFiles(plan) {
     await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
     const mounted = (0,manifests_kind/* withMount */.W3)(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
-    for (const [name, text] of Object.entries({ ...plan.files, 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) }))
+    const ofKind = plan.existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) } : {};
+    for (const [name, text] of Object.entries({ ...plan.files, ...ofKind }))
         await (0,own/* writeAnew */.Zd)(external_node_path_.join(plan.directory, name), text, 0o600);
 }
 const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
@@ -44091,6 +46704,87 @@ async function run_broken() {
             process.on(name, (bug) => resolve({ bug }));
     });
 }
+
+
+/***/ }),
+
+/***/ 5025:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ readChart),
+/* harmony export */   c: () => (/* binding */ OddChart)
+/* harmony export */ });
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5958);
+/* harmony import */ var _lists_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3696);
+
+
+
+
+/**
+ * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
+ * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
+ */
+function readChart(about, values, crds = '', checkout = '') {
+    const { name, version } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(about));
+    if (!isText(name) || !isText(version) || (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(version) === null)
+        throw new OddChart('a name and a semantic version');
+    const { image, deployment } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(values));
+    if (!(image === undefined || image === null || isText(image)))
+        throw new OddChart('an image that is text');
+    const annotated = readOffers(fields(fields(deployment).annotations));
+    const api = (0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .readCrd */ ._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
+    if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(version, '1.0.0'))
+        throw old(version);
+    const entries = (0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .readCheckout */ .b$)(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
+    const offers = entries
+        .filter(({ ref, eol }) => ref === null && !eol)
+        .map(({ name }) => annotated.get(name) ?? unnamed(name));
+    return {
+        name,
+        version,
+        image: image ?? null,
+        offers: defaultFirst(offers, api.default),
+        aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
+        endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
+    };
+}
+/** A chart that Helm reads, and that lacks what a chart of the Sail Operator has. */
+class OddChart extends Error {
+    constructor(lacks) {
+        super(`it lacks ${lacks}`);
+        this.name = 'OddChart';
+    }
+}
+const isText = (value) => typeof value === 'string' && value.length < 500;
+/** What is no mapping has no fields. */
+const fields = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? value
+    : {};
+const plain = (name) => ({ name, ref: null, eol: false });
+const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
+/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
+function defaultFirst(offers, name) {
+    const first = offers.filter(({ version }) => version === name);
+    return [...first, ...offers.filter(({ version }) => version !== name)];
+}
+/** The annotations `images.v1_30_3.istiod: …`, in their order. */
+function readOffers(annotations) {
+    const offers = new Map();
+    for (const [key, image] of Object.entries(annotations)) {
+        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+        if (tag === undefined || !(0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .isName */ .Eo)(tag) || !isText(image))
+            continue;
+        const version = tag.replaceAll('_', '.');
+        offers.set(version, { ...(offers.get(version) ?? unnamed(version)), [part ?? '']: image });
+    }
+    return offers;
+}
+// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
+const old = (version) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
 
 
 /***/ }),

@@ -124,13 +124,8 @@ async function networkFault(said: string, sh: Sh): Promise<Fault | null> {
 
 const loadModules = `the kernel may lack modules, which \`modprobe --all ${ip6tablesModules}\` loads.`;
 
-function subnets(said: string): string {
-  try {
-    return subnetsOf(said).join(', ') || 'no subnet';
-  } catch {
-    return 'what Docker does not tell';
-  }
-}
+const subnets = (said: string): string =>
+  said.trim() === '' ? 'what Docker does not tell' : subnetsOf(said).join(', ') || 'no subnet';
 
 const errorOf = (said: string): string =>
   said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);

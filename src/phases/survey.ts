@@ -1,9 +1,9 @@
 import * as path from 'node:path';
-import {parse} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import {addressFamily, get} from '../base/kube.ts';
 import {writeAnew} from '../base/own.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
+import {readYaml} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {
   configMapSelector,
@@ -53,7 +53,7 @@ export async function takeKubeconfig(
   }
   await writeAnew(file, stdout, 0o600);
   process.env.KUBECONFIG = file;
-  const view = parse(stdout) as {contexts?: {name: string; context: {cluster: string}}[]};
+  const view = readYaml(stdout) as {contexts?: {name: string; context: {cluster: string}}[]};
   const [one] = view.contexts ?? [];
   return {context: one?.name ?? '', name: one?.context.cluster ?? ''};
 }

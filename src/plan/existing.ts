@@ -1,5 +1,6 @@
-import {parseAllDocuments, stringify} from 'yaml';
+import {stringify} from 'yaml';
 import {badInput, type Fault} from '../base/fault.ts';
+import {readDocuments} from '../base/yaml.ts';
 import {type Inputs, isGiven} from '../inputs/inputs.ts';
 import {type Right, runLabel} from '../manifests/existing.ts';
 import {cniNamespace, istioNamespace, operatorNamespace} from '../manifests/istio.ts';
@@ -194,7 +195,7 @@ function refuseBystanders({namespaces, asking}: Found): void {
 
 /** Throws a Fault of class `input` where a namespace of these manifests is there already. */
 export function refuseTaken(manifests: string, {namespaces}: Pick<Found, 'namespaces'>): void {
-  const wanted = parseAllDocuments(manifests).map(one => one.getIn(['metadata', 'name']));
+  const wanted = readDocuments(manifests).map(one => one.getIn(['metadata', 'name']));
   const taken = namespaces.filter(({name}) => wanted.includes(name));
   if (taken.length === 0) return;
   const names = taken.map(({name, labels}) => {
