@@ -154,14 +154,16 @@ describe('makePlan', () => {
     });
     const planWith = (...own: OwnSample[]) => planOf({}, {}, null, own);
 
-    test('is applied when it can be: at once, after the webhook, or without it', () => {
+    test('is applied at once, or where it has pods after the documentation’s', () => {
       const {files} = planWith(web(), web({namespace: 'bare', sidecars: false}));
       expect(kinds(files['services.yaml'])).toEqual(
         expect.arrayContaining(['Service http web', 'Service bare web'])
       );
-      expect(kinds(files['samples.yaml'])).toContain('Deployment http web');
-      expect(kinds(files['samples.yaml'])).not.toContain('Deployment bare web');
-      expect(kinds(files['plain.yaml'])).toContain('Deployment bare web');
+      const more = ['Deployment http web', 'Deployment bare web'];
+      expect(kinds(files['more-samples.yaml'])).toEqual(more);
+      for (const name of ['samples.yaml', 'plain.yaml'])
+        expect(kinds(files[name]).filter(kind => more.includes(kind))).toEqual([]);
+      expect(planWith().files).not.toHaveProperty(['more-samples.yaml']);
     });
 
     test('has namespaces of its own, labelled where there are to be sidecars; the documentation’s stay as they are', () => {
@@ -191,7 +193,7 @@ describe('makePlan', () => {
     test('has its images preloaded, and its pods waited for', () => {
       const plan = planWith(web({manifests: () => pods('mine/web:1')}));
       expect(plan.images.samples).toContain('mine/web:1');
-      expect(plan.workloads.at(-1)).toEqual({
+      expect(plan.moreWorkloads.at(-1)).toEqual({
         namespace: 'http',
         kind: 'Deployment',
         name: 'web',

@@ -39556,6 +39556,7 @@ const couldNot = [
     ['namespaces', 'Samples could not be deployed'],
     ['services', 'Samples could not be deployed'],
     ['plain samples', 'Samples could not be deployed'],
+    ['more samples', 'Samples could not be deployed'],
     ['samples', 'Samples could not be deployed'],
     ['look', 'Cluster could not be read'],
     ['check', 'Checks could not be made']
@@ -43360,7 +43361,7 @@ const xds = {
         })
     ],
     look: async ({ sh, things, plan, tell }, asked) => {
-        const ours = new Set(plan.workloads.map(({ namespace }) => namespace)); // a cluster that was there has others, and many
+        const ours = new Set([...plan.workloads, ...plan.moreWorkloads].map(({ namespace }) => namespace)); // a cluster that was there has others, and many
         const others = othersIn(ofKind(things, 'Pod').filter(({ metadata }) => ours.has(metadata.namespace)));
         await Promise.all(asked.map(async ({ id, to }) => {
             if (id === xds_ids.istiod)
@@ -44086,6 +44087,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
         'services.yaml': join(manifests.early),
         'plain.yaml': join(manifests.plain),
         'samples.yaml': join(manifests.meshed),
+        ...(manifests.more.length > 0 ? { 'more-samples.yaml': join(manifests.more) } : {}),
         'strict.yaml': strictYaml(),
         ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
     };
@@ -44128,7 +44130,8 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
                 ? {}
                 : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
         },
-        workloads: [...workloads, ...manifests.pods],
+        workloads: workloads,
+        moreWorkloads: manifests.pods,
         shown: {
             ...(existing === null
                 ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)) }
@@ -44165,21 +44168,17 @@ function sampleManifests(inputs, given, own, proxy) {
     const sources = given ?? builtIn(images);
     const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
     const documented = samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
-    const ours = own.map(sample => ({
-        sample,
-        split: splitManifests(sample.manifests(images), sample.namespace, null)
-    }));
-    const ownOf = (sidecars) => ours.filter(({ sample }) => sample.sidecars === sidecars).map(({ split }) => split);
-    const meshed = [...documented, ...ownOf(true)];
-    const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
-    const all = [...meshed, ...plain];
+    const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace, null));
+    const plain = splitManifests(plainYaml(images), plainNamespace, null);
+    const all = [...documented, plain, ...ours];
     return {
         early: all.flatMap(split => split.early),
         resources: all.flatMap(split => split.resources),
-        plain: plain.flatMap(split => split.workloads),
-        meshed: meshed.flatMap(split => split.workloads),
+        plain: plain.workloads,
+        meshed: documented.flatMap(split => split.workloads),
+        more: ours.flatMap(split => split.workloads),
         images: all.flatMap(split => split.images),
-        pods: ours.flatMap(({ split }) => split.pods)
+        pods: ours.flatMap(split => split.pods)
     };
 }
 /** The namespaces that are not the documentation's, once each. */
@@ -44536,7 +44535,10 @@ function script_script(plan, results) {
         '# the samples',
         `step 'the samples without sidecars' ${script_command(applyCommand(here, 'plain.yaml'))}`,
         `step 'the samples' ${script_command(applyCommand(here, 'samples.yaml'))}`,
-        ...plan.workloads.map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
+        ...(plan.moreWorkloads.length > 0
+            ? [`step 'more samples' ${script_command(applyCommand(here, 'more-samples.yaml'))}`]
+            : []),
+        ...[...plan.workloads, ...plan.moreWorkloads].map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
         "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
@@ -45481,6 +45483,8 @@ const layerOfPhase = (phase) => {
         istiod: 'control-plane',
         mesh: 'control-plane',
         'plain samples': 'workload',
+        'more samples': 'workload',
+        'look again': 'node',
         samples: 'workload',
         look: 'node'
     };
@@ -45719,14 +45723,17 @@ function readSample(file, directory) {
         throw (0,base_fault/* badInput */.AN)(`samples: found ${directory}, which lacks ${external_node_path_.relative(directory, file)}; ${error.message}`);
     }
 }
-/** Applies the workloads, and waits until a pod of each is ready. */
-async function deploySamples(plan, work, sh) {
-    const selector = selectorOf(plan.workloads);
-    await (0,base_sh/* must */.sb)(sh, applyCommand(plan, 'samples.yaml'), { seconds: 60 });
+/** Applies the documentation's workloads, and waits until a pod of each is ready. */
+const deploySamples = (plan, work, sh) => deploy(plan, 'samples.yaml', plan.workloads, work, sh);
+/** The same with those that checks bring along. */
+const deployMore = (plan, work, sh) => deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh);
+async function deploy(plan, file, workloads, work, sh) {
+    const selector = selectorOf(workloads);
+    await (0,base_sh/* must */.sb)(sh, applyCommand(plan, file), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
         await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-        return lookAtSamples(plan.workloads, selector, sh);
+        return lookAtSamples(workloads, selector, sh);
     });
 }
 async function lookAtSamples(workloads, selector, sh) {
@@ -46280,16 +46287,17 @@ function graph_phases(run, plan) {
         {
             name: 'look',
             needs: ['samples', 'plain samples', ...resources.map(({ name }) => name)],
-            run: async (work) => {
-                const kinds = 'nodes,deployments,pods,services,endpointslices';
-                run.things = await (0,wait/* until */.T)(work, async () => ({
-                    is: 'done',
-                    value: await get(sh, kinds, '-A')
-                }));
-            }
+            run: work => look(run, work)
         },
+        // the documentation's samples are there first, and are looked at while the others start
+        ...(plan.moreWorkloads.length === 0
+            ? []
+            : [
+                { name: 'more samples', needs: ['look'], run: (work) => deployMore(plan, work, sh) },
+                { name: 'look again', needs: ['more samples'], run: (work) => look(run, work) }
+            ]),
         ...standingPhases(false),
-        ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, ['look', ...after], false, work => ({
+        ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, [bringsPods(plan, checks) ? 'look again' : 'look', ...after], false, work => ({
             ...basis(run, work),
             ...seen(run),
             plan
@@ -46304,6 +46312,16 @@ function graph_phases(run, plan) {
     ];
     return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
 }
+/** Asks the API server for everything that the checks go by. */
+async function look(run, work) {
+    const kinds = 'nodes,deployments,pods,services,endpointslices';
+    run.things = await (0,wait/* until */.T)(work, async () => ({
+        is: 'done',
+        value: await get(run.sh, kinds, '-A')
+    }));
+}
+/** Whether checks look at pods that come after the documentation's. */
+const bringsPods = ({ moreWorkloads }, { samples = [] }) => samples.some(sample => moreWorkloads.some(({ namespace }) => namespace === sample.namespace));
 /** What all checks work with. */
 const basis = ({ sh, ledger, inputs }, work) => ({
     work,

@@ -40,7 +40,9 @@ export const xds: Checks<Checking> = {
     })
   ],
   look: async ({sh, things, plan, tell}, asked) => {
-    const ours = new Set(plan.workloads.map(({namespace}) => namespace)); // a cluster that was there has others, and many
+    const ours = new Set(
+      [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace)
+    ); // a cluster that was there has others, and many
     const others = othersIn(
       ofKind(things, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
     );

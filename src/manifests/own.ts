@@ -7,9 +7,8 @@ export interface SampleImages {
 
 /**
  * What checks need in the cluster beside the documentation's samples: data, of which the plan makes files.
- * When a manifest is applied is read from it: what has pods comes after its images, and after the injection webhook
- * where there are to be sidecars; Istio's and the Gateway API's resources come as soon as their CRDs are served;
- * the rest comes at once. All pods of its Deployments, StatefulSets and DaemonSets are waited for, by their label `app`.
+ * When a manifest is applied is read from it: what has pods comes once the documentation's samples are ready;
+ * Istio's and the Gateway API's resources come as soon as their CRDs are served; the rest comes at once. All pods of its Deployments, StatefulSets and DaemonSets are waited for, by their label `app`.
  */
 export interface OwnSample {
   /** Its namespace: one of the documentation's, which stays as it is, or one of its own. */

@@ -48,14 +48,21 @@ function readSample(file: string, directory: string): string {
   }
 }
 
-/** Applies the workloads, and waits until a pod of each is ready. */
-export async function deploySamples(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  const selector = selectorOf(plan.workloads);
-  await must(sh, applyCommand(plan, 'samples.yaml'), {seconds: 60});
+/** Applies the documentation's workloads, and waits until a pod of each is ready. */
+export const deploySamples = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
+  deploy(plan, 'samples.yaml', plan.workloads, work, sh);
+
+/** The same with those that checks bring along. */
+export const deployMore = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
+  deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh);
+
+async function deploy(plan: Plan, file: string, workloads: Workload[], work: Work, sh: Sh) {
+  const selector = selectorOf(workloads);
+  await must(sh, applyCommand(plan, file), {seconds: 60});
   await until(work, async () => {
     // true too while some of them are not made
     await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-    return lookAtSamples(plan.workloads, selector, sh);
+    return lookAtSamples(workloads, selector, sh);
   });
 }
 

@@ -80,6 +80,8 @@ export interface Plan {
   files: Record<string, string>;
   /** Whose pods are waited for before anything is checked. */
   workloads: Workload[];
+  /** Those that checks bring along; they come after the documentation's. */
+  moreWorkloads: Workload[];
   /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
   shown: Record<string, string>;
   probes: {retries: number; seconds: number};
@@ -129,6 +131,7 @@ export function makePlan(
     'services.yaml': join(manifests.early),
     'plain.yaml': join(manifests.plain),
     'samples.yaml': join(manifests.meshed),
+    ...(manifests.more.length > 0 ? {'more-samples.yaml': join(manifests.more)} : {}),
     'strict.yaml': strictYaml(),
     ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {})
   };
@@ -172,7 +175,8 @@ export function makePlan(
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
-    workloads: [...workloads, ...manifests.pods],
+    workloads,
+    moreWorkloads: manifests.pods,
     shown: {
       ...(existing === null
         ? {'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image))}
@@ -226,22 +230,17 @@ function sampleManifests(
   const documented = samples.map(sample =>
     splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
   );
-  const ours = own.map(sample => ({
-    sample,
-    split: splitManifests(sample.manifests(images), sample.namespace, null)
-  }));
-  const ownOf = (sidecars: boolean) =>
-    ours.filter(({sample}) => sample.sidecars === sidecars).map(({split}) => split);
-  const meshed = [...documented, ...ownOf(true)];
-  const plain = [splitManifests(plainYaml(images), plainNamespace, null), ...ownOf(false)];
-  const all = [...meshed, ...plain];
+  const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace, null));
+  const plain = splitManifests(plainYaml(images), plainNamespace, null);
+  const all = [...documented, plain, ...ours];
   return {
     early: all.flatMap(split => split.early),
     resources: all.flatMap(split => split.resources),
-    plain: plain.flatMap(split => split.workloads),
-    meshed: meshed.flatMap(split => split.workloads),
+    plain: plain.workloads,
+    meshed: documented.flatMap(split => split.workloads),
+    more: ours.flatMap(split => split.workloads),
     images: all.flatMap(split => split.images),
-    pods: ours.flatMap(({split}) => split.pods)
+    pods: ours.flatMap(split => split.pods)
   };
 }
 

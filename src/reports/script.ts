@@ -78,7 +78,10 @@ export function script(plan: Plan, results: Results): string {
     '# the samples',
     `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
     `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
-    ...plan.workloads.map(
+    ...(plan.moreWorkloads.length > 0
+      ? [`step 'more samples' ${command(applyCommand(here, 'more-samples.yaml'))}`]
+      : []),
+    ...[...plan.workloads, ...plan.moreWorkloads].map(
       ({namespace, kind, name}) =>
         `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
     ),

@@ -77,6 +77,7 @@ const couldNot: [string, string][] = [
   ['namespaces', 'Samples could not be deployed'],
   ['services', 'Samples could not be deployed'],
   ['plain samples', 'Samples could not be deployed'],
+  ['more samples', 'Samples could not be deployed'],
   ['samples', 'Samples could not be deployed'],
   ['look', 'Cluster could not be read'],
   ['check', 'Checks could not be made']

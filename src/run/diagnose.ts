@@ -38,6 +38,8 @@ const layerOfPhase = (phase: string): Layer | null => {
     istiod: 'control-plane',
     mesh: 'control-plane',
     'plain samples': 'workload',
+    'more samples': 'workload',
+    'look again': 'node',
     samples: 'workload',
     look: 'node'
   };

@@ -42,7 +42,7 @@ import {
   untilServices
 } from '../phases/node.ts';
 import {createCrds, installOperator} from '../phases/operator.ts';
-import {deploySamples, readSamples} from '../phases/samples.ts';
+import {deployMore, deploySamples, readSamples} from '../phases/samples.ts';
 import {provideTool} from '../phases/tools.ts';
 import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
 import type {ImageUser, Plan} from '../plan/plan.ts';
@@ -220,21 +220,28 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'look',
       needs: ['samples', 'plain samples', ...resources.map(({name}) => name)],
-      run: async work => {
-        const kinds = 'nodes,deployments,pods,services,endpointslices';
-        run.things = await until(work, async () => ({
-          is: 'done',
-          value: await get<Thing>(sh, kinds, '-A')
-        }));
-      }
+      run: work => look(run, work)
     },
+    // the documentation's samples are there first, and are looked at while the others start
+    ...(plan.moreWorkloads.length === 0
+      ? []
+      : [
+          {name: 'more samples', needs: ['look'], run: (work: Work) => deployMore(plan, work, sh)},
+          {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
+        ]),
     ...standingPhases(false),
     ...meshChecks.map(({checks, after}) =>
-      checkPhase(run, checks, ['look', ...after], false, work => ({
-        ...basis(run, work),
-        ...seen(run),
-        plan
-      }))
+      checkPhase(
+        run,
+        checks,
+        [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
+        false,
+        work => ({
+          ...basis(run, work),
+          ...seen(run),
+          plan
+        })
+      )
     ),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
@@ -249,6 +256,19 @@ export function phases(run: Known, plan: Plan): Phase[] {
     ({name}) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0
   );
 }
+
+/** Asks the API server for everything that the checks go by. */
+async function look(run: Known, work: Work): Promise<void> {
+  const kinds = 'nodes,deployments,pods,services,endpointslices';
+  run.things = await until(work, async () => ({
+    is: 'done',
+    value: await get<Thing>(run.sh, kinds, '-A')
+  }));
+}
+
+/** Whether checks look at pods that come after the documentation's. */
+const bringsPods = ({moreWorkloads}: Plan, {samples = []}: Checks<never>): boolean =>
+  samples.some(sample => moreWorkloads.some(({namespace}) => namespace === sample.namespace));
 
 /** What all checks work with. */
 const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
