@@ -31884,7 +31884,7 @@ function readInputs() {
             inputs[name] = readers[name](value);
         }
         catch (error) {
-            const accepted = error instanceof Error ? error.message : String(error);
+            const accepted = (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(error instanceof Error ? error.message : String(error)).slice(0, 1000);
             const found = holdsYaml(name, value) ? `${value.length} characters` : (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .redact */ .E$)((0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .quoted */ .TL)(value));
             problems.push(`${name}: found ${found}; ${accepted}`);
         }
@@ -36433,10 +36433,12 @@ async function tried(what, work) {
 /* harmony export */   h: () => (/* binding */ annotations),
 /* harmony export */   u: () => (/* binding */ clean)
 /* harmony export */ });
-/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4897);
-/* harmony import */ var _verdict_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2714);
-/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8550);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4062);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4897);
+/* harmony import */ var _verdict_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2714);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8550);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4062);
+
 
 
 
@@ -36454,32 +36456,32 @@ const annotations = (results) => [...failure(results), ...otherFailures(results)
 /** Within GitHub's limits, and without what is not text. */
 const clean = (one) => ({
     ...one,
-    title: (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(one.title, mostOfTitle),
-    message: (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .clip */ .$Q)((0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .plain */ .pj)(one.message.slice(0, mostOfMessage)), mostOfMessage)
+    title: (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .oneLine */ .TN)((0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(one.title, mostOfTitle)),
+    message: (0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .clip */ .$Q)((0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .plain */ .pj)(one.message.slice(0, mostOfMessage)), mostOfMessage)
 });
 function verdictLine(results) {
-    const { words, facts, rehearsal } = (0,_verdict_js__WEBPACK_IMPORTED_MODULE_1__/* .headline */ .P)(results);
+    const { words, facts, rehearsal } = (0,_verdict_js__WEBPACK_IMPORTED_MODULE_2__/* .headline */ .P)(results);
     return `${rehearsal ? 'Rehearsal: ' : ''}${[words, ...facts].join(' · ')}`;
 }
 function failure(results) {
     if (results.failure === null)
         return [];
     const { hint, reproduce } = results.failure;
-    const said = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(results.failure);
-    const { follow } = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .failures */ .e9)(results);
+    const said = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .sentences */ .hC)(results.failure);
+    const { follow } = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .failures */ .e9)(results);
     const lines = [
         ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
         hint,
-        follow.length > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(follow.length, 'failed check')} only because of this.` : '',
+        follow.length > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(follow.length, 'failed check')} only because of this.` : '',
         reproduce
-            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .asksCluster */ .dD)(reproduce) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .rerun */ .nt}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .asksCluster */ .dD)(reproduce) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .rerun */ .nt}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
             : ''
     ];
     return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
 }
 function otherFailures(results) {
-    const cause = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .brokenCheck */ .IH)(results);
-    const others = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .failures */ .e9)(results).own.filter(check => check !== cause);
+    const cause = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .brokenCheck */ .IH)(results);
+    const others = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .failures */ .e9)(results).own.filter(check => check !== cause);
     const room = mostOfOneLevel - (results.failure === null ? 0 : 1);
     if (others.length <= room)
         return others.map(annotate);
@@ -36493,26 +36495,26 @@ const annotate = (check) => ({
     level: 'error',
     title: `${check.id} failed`,
     message: [
-        `Expected: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.expected)}`,
-        `Observed: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.observed)}`,
-        ...(check.reason ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.reason)] : []),
-        ...(check.hint ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(check.hint)] : [])
+        `Expected: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(check.expected)}`,
+        `Observed: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(check.observed)}`,
+        ...(check.reason ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(check.reason)] : []),
+        ...(check.hint ? [(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(check.hint)] : [])
     ].join('\n')
 });
 const warnings = (results) => results.warnings.map(message => ({ level: 'warning', title: 'Versions', message }));
 function flaky(results) {
-    const checks = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .flakyChecks */ .NL)(results);
+    const checks = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .flakyChecks */ .NL)(results);
     if (checks.length === 0)
         return [];
     const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
-    const title = `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(checks.length, 'check')} needed another try`;
+    const title = `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(checks.length, 'check')} needed another try`;
     return [{ level: 'warning', title, message: lines.join('\n') }];
 }
 /** What was observed before it passed. */
 function wrongTry(check) {
-    const tries = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .triesOf */ .p5)(check);
+    const tries = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .triesOf */ .p5)(check);
     const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
-    return wrong ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(wrong.observed) || 'nothing'} ${(0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .tryWords */ .ng)(wrong)}` : 'no try recorded';
+    return wrong ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .line */ .n8)(wrong.observed) || 'nothing'} ${(0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .tryWords */ .ng)(wrong)}` : 'no try recorded';
 }
 
 
@@ -40284,7 +40286,7 @@ function parseAnswers(text, now) {
     return found.map(([, row, start, end, peers = '', text = '']) => ({
         row: Number(row),
         text: text.trim(),
-        at: Number((now - (last - Number(start))).toFixed(2)),
+        at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
         seconds: Number((Number(end) - Number(start)).toFixed(2)),
         peers: peers
             .split(',')
@@ -42324,7 +42326,7 @@ function parseResponses(text, now) {
             status: status === undefined ? null : Number(status),
             headers: Object.fromEntries(headers),
             metrics: Number(metrics),
-            at: Number((now - (last - Number(start))).toFixed(2)),
+            at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
             seconds: Number((Number(end) - Number(start)).toFixed(2))
         };
     });

@@ -102,7 +102,7 @@ export function parseAnswers(text: string, now: number): Answer[] {
   return found.map(([, row, start, end, peers = '', text = '']) => ({
     row: Number(row),
     text: text.trim(),
-    at: Number((now - (last - Number(start))).toFixed(2)),
+    at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
     seconds: Number((Number(end) - Number(start)).toFixed(2)),
     peers: peers
       .split(',')

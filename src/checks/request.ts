@@ -74,7 +74,7 @@ export function parseResponses(text: string, now: number): (Response & {row: num
       status: status === undefined ? null : Number(status),
       headers: Object.fromEntries(headers),
       metrics: Number(metrics),
-      at: Number((now - (last - Number(start))).toFixed(2)),
+      at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
       seconds: Number((Number(end) - Number(start)).toFixed(2))
     };
   });

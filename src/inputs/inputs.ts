@@ -2,7 +2,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import * as core from '@actions/core';
 import {ownChecksums, shownUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {hide, isSecretName, redact} from '../base/log.ts';
+import {hide, isSecretName, oneLine, redact} from '../base/log.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
@@ -104,7 +104,10 @@ export function readInputs(): Inputs {
     try {
       inputs[name] = readers[name](value);
     } catch (error) {
-      const accepted = error instanceof Error ? error.message : String(error);
+      const accepted = oneLine(error instanceof Error ? error.message : String(error)).slice(
+        0,
+        1000
+      );
       const found = holdsYaml(name, value) ? `${value.length} characters` : redact(quoted(value));
       problems.push(`${name}: found ${found}; ${accepted}`);
     }

@@ -1,3 +1,4 @@
+import {oneLine} from '../base/log.ts';
 import type {CheckResult, Results} from '../results/results.ts';
 import {brokenCheck, failures, flakyChecks, sentences, triesOf, tryWords} from './findings.ts';
 import {headline} from './verdict.ts';
@@ -30,7 +31,7 @@ export const annotations = (results: Results): Annotation[] =>
 /** Within GitHub's limits, and without what is not text. */
 export const clean = (one: Annotation): Annotation => ({
   ...one,
-  title: line(one.title, mostOfTitle),
+  title: oneLine(line(one.title, mostOfTitle)),
   message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
 });
 
