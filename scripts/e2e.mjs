@@ -6,6 +6,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
+import {parse} from 'yaml';
 import {lab, mirrorAnswers, missingImages, plainEnvoy} from './lab.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -68,7 +69,21 @@ function standInActions(temp) {
   ]);
 }
 
-function actArguments(isLab, temp) {
+/** What act is asked for, one after the other: a row of the matrix that needs no runner of another kind, or the red job. */
+function rounds() {
+  const {jobs} = parse(fs.readFileSync(path.join(root, '.github/workflows/e2e.yml'), 'utf8'));
+  const rows = jobs.green.strategy.matrix.include.filter(({runner}) => runner === undefined);
+  const all = [
+    ...rows.map(({name}) => ({name, job: ['--job', 'green', '--matrix', `name:${name}`]})),
+    {name: 'red', job: ['--job', 'red']}
+  ];
+  const asked = only === undefined ? all : all.filter(({name}) => name === only);
+  if (asked.length === 0)
+    stop(`--only takes one of ${all.map(({name}) => name).join(', ')}, not ${only}.`, 2);
+  return asked;
+}
+
+function actArguments(isLab, job, temp) {
   const variables = Object.entries({E2E_CLUSTER: cluster, ...(isLab ? labVariables : {})});
   return [
     ...['push', '-W', '.github/workflows/e2e.yml', '-P', 'ubuntu-latest=-self-hosted'],
@@ -79,7 +94,7 @@ function actArguments(isLab, temp) {
       '--action-cache-path',
       path.join(temp, 'act')
     ],
-    ...(only ? ['--job', 'green', '--matrix', `name:${only}`] : []),
+    ...job,
     ...(isLab ? standInActions(temp) : []),
     ...variables.flatMap(([name, value]) => ['--var', `${name}=${value}`])
   ];
@@ -93,12 +108,12 @@ for (const signal of ['SIGINT', 'SIGTERM'])
     running?.kill('SIGTERM');
   });
 
-/** Runs the workflow once; its log goes into the file. */
-async function runOnce(isLab, log) {
+/** Runs a part of the workflow once; its log goes into the file. */
+async function runOnce(isLab, job, log) {
   const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'e2e-'));
   const started = Date.now();
   const output = fs.openSync(log, 'w');
-  const child = spawn('act', actArguments(isLab, temp), {
+  const child = spawn('act', actArguments(isLab, job, temp), {
     cwd: root,
     env: {...env, TMPDIR: temp},
     stdio: ['ignore', output, output]
@@ -150,22 +165,24 @@ console.log(
     ? `In the lab, mirror ${lab.mirror}.`
     : 'No lab answers: everything comes from the internet.'
 );
-console.log('run  result  seconds  log');
+console.log('run  seconds  result');
 let failed = 0;
-for (let run = 1; run <= repeat && !stopped; run++) {
-  const log = path.join(logs, `run-${run}.log`);
-  const {result, seconds, tried} = await runOnce(isLab, log);
-  console.log(`${`${run}`.padEnd(4)} ${result}  ${seconds.padEnd(8)} ${path.relative(root, log)}`);
-  for (const {name, seconds, checks, flaky} of tried)
-    console.log(
-      `     ${name}: ${checks} checks in ${seconds.toFixed(0)} s, flaky: ${flaky.join(', ') || 'none'}`
+for (let run = 1; run <= repeat; run++) {
+  const all = [];
+  for (const {name, job} of rounds()) {
+    if (stopped) break;
+    const log = path.join(logs, `run-${run}-${name.replaceAll(' ', '-')}.log`);
+    const {result, seconds, tried} = await runOnce(isLab, job, log);
+    const told = tried.map(
+      ({checks, seconds, flaky}) =>
+        `, ${checks} checks in ${seconds.toFixed(0)} s, flaky: ${flaky.join(', ') || 'none'}`
     );
-  fs.writeFileSync(
-    path.join(logs, `run-${run}.json`),
-    `${JSON.stringify({kubernetes: lab.kubernetes, result, tried}, null, 2)}\n`
-  );
-  if (result === 'passed') continue;
-  failed++;
-  console.log(complaints(log).join('\n'));
+    console.log(`${`${run}`.padEnd(4)} ${seconds.padEnd(8)} ${result}  ${name}${told.join('')}`);
+    all.push(...tried.map(one => ({...one, result})));
+    if (result === 'passed') continue;
+    failed++;
+    console.log(`     ${path.relative(root, log)}\n${complaints(log).join('\n')}`);
+  }
+  fs.writeFileSync(path.join(logs, `run-${run}.json`), `${JSON.stringify(all, null, 2)}\n`);
 }
 process.exitCode = failed > 0 ? 1 : 0;
