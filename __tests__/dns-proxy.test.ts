@@ -117,7 +117,7 @@ test('its client has DNS capture, and asks for little', () => {
     document.toJS()
   );
   expect(client.spec.template.metadata.annotations).toEqual({
-    'sidecar.istio.io/proxyCPU': '10m',
+    'sidecar.istio.io/proxyCPU': '5m',
     'sidecar.istio.io/proxyMemory': '64Mi',
     'proxy.istio.io/config': 'proxyMetadata:\n  ISTIO_META_DNS_CAPTURE: "true"\n'
   });

@@ -219,7 +219,7 @@ describe('the ServiceEntries', () => {
     const [client, sidecar] = all;
     expect(sidecar.spec).toEqual({outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}});
     expect(client.spec.template.metadata.annotations).toEqual({
-      'sidecar.istio.io/proxyCPU': '10m',
+      'sidecar.istio.io/proxyCPU': '5m',
       'sidecar.istio.io/proxyMemory': '64Mi'
     });
   });

@@ -162,7 +162,7 @@ test('the gateway goes to the STRICT port of the dual-stack pods, and asks for l
     {
       name: 'istio-proxy',
       image: 'auto',
-      resources: {requests: {cpu: '10m', memory: '64Mi'}}
+      resources: {requests: {cpu: '5m', memory: '64Mi'}}
     }
   ]);
   expect(routes.spec.tcp[0].route[0].destination).toEqual({

@@ -33,7 +33,7 @@ export const gatewayYaml = (): string =>
           {
             name: 'istio-proxy',
             image: 'auto',
-            resources: {requests: {cpu: '10m', memory: '64Mi'}}
+            resources: {requests: {cpu: '5m', memory: '64Mi'}}
           }
         ]
       },

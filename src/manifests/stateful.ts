@@ -34,7 +34,7 @@ const statefulSet = (image: string): object => ({
     template: {
       metadata: {
         labels: {app: statefulApp},
-        annotations: {'sidecar.istio.io/proxyCPU': '10m'} // a node of a runner has two processors
+        annotations: {'sidecar.istio.io/proxyCPU': '5m'} // a node of a runner has two processors
       },
       spec: {
         terminationGracePeriodSeconds: 1, // it is replaced in the run

@@ -78,7 +78,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
     template: {
       metadata: {
         labels: {app: webApp},
-        annotations: {'sidecar.istio.io/proxyCPU': '10m'} // a node of a runner has two processors
+        annotations: {'sidecar.istio.io/proxyCPU': '5m'} // a node of a runner has two processors
       },
       spec: {
         terminationGracePeriodSeconds: 1,
