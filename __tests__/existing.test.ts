@@ -280,9 +280,12 @@ describe('the checks', () => {
   test('what needs Docker or the nodes is left out, with its reason', () => {
     const ids = Object.keys(reasons({}));
     expect(new Set(ids.map(id => id.split('/')[0]))).toEqual(
-      new Set(['runner', 'network', 'node', 'failover'])
+      new Set(['runner', 'network', 'node', 'failover', 'proxy'])
     );
     expect(ids).not.toContain('node/all/ready');
+    expect(ids.filter(id => /^proxy/.test(id)).every(id => /\/iptables$/.test(id))).toBe(true);
+    expect(ids).not.toContain('xds/istiod/rejects');
+    expect(Object.keys(reasons(meshed))).toContain('xds/istiod/rejects');
   });
 
   test('of a mesh without an operator, what asks for one', () => {
@@ -296,6 +299,8 @@ describe('the checks', () => {
     const found = {...meshed, strict: ['istio-system', 'shop']};
     expect(reasons(found)['mtls/dual-stack/ipv4-control']).toMatch(/in istio-system is STRICT/);
     expect(reasons(found)).not.toHaveProperty('mtls/dual-stack/ipv4-refused');
+    for (const layer of ['http', 'headless'])
+      expect(Object.keys(reasons(found)).some(id => id.startsWith(`${layer}/`))).toBe(true);
     expect(reasons({...meshed, strict: ['shop']})).not.toHaveProperty(
       'mtls/dual-stack/ipv4-control'
     );

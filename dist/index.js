@@ -43542,6 +43542,10 @@ function whyNot(id, layer, { mesh, operator, strict }) {
         return 'a family is cut in the nodes, which is done in kind clusters only';
     if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
         return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+    if (/^proxy\/.*\/iptables$/.test(id))
+        return "a pod's rules are read in its node, which is done in kind clusters only";
+    if (mesh !== null && id === 'xds/istiod/rejects')
+        return 'istiod counts since it started, and it was there before';
     if (mesh !== null && layer === 'operator' && operator === null)
         return 'the mesh of this cluster is used, and no Sail Operator is there';
     if (operator !== null && id === 'operator/sail-operator/image')
@@ -43550,7 +43554,7 @@ function whyNot(id, layer, { mesh, operator, strict }) {
         return 'the mesh of this cluster has no Istio resource';
     if (mesh !== null && layer === 'uninstall')
         return 'the mesh of this cluster is used, and is not ours to remove';
-    if (strict !== null && /^mtls\/.*-control$/.test(id))
+    if (strict !== null && /^(mtls|http|headless)\/.*-control$/.test(id))
         return strict;
     return null;
 }

@@ -23,6 +23,10 @@ function whyNot(id: string, layer: string, {mesh, operator, strict}: Existing): 
     return 'a family is cut in the nodes, which is done in kind clusters only';
   if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
     return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+  if (/^proxy\/.*\/iptables$/.test(id))
+    return "a pod's rules are read in its node, which is done in kind clusters only";
+  if (mesh !== null && id === 'xds/istiod/rejects')
+    return 'istiod counts since it started, and it was there before';
   if (mesh !== null && layer === 'operator' && operator === null)
     return 'the mesh of this cluster is used, and no Sail Operator is there';
   if (operator !== null && id === 'operator/sail-operator/image')
@@ -31,6 +35,6 @@ function whyNot(id: string, layer: string, {mesh, operator, strict}: Existing): 
     return 'the mesh of this cluster has no Istio resource';
   if (mesh !== null && layer === 'uninstall')
     return 'the mesh of this cluster is used, and is not ours to remove';
-  if (strict !== null && /^mtls\/.*-control$/.test(id)) return strict;
+  if (strict !== null && /^(mtls|http|headless)\/.*-control$/.test(id)) return strict;
   return null;
 }
