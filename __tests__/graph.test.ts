@@ -33,6 +33,7 @@ describe('the phases', () => {
     ['only the documented', {checks: 'documented'}],
     ['what takes the mesh away too', {checks: 'all'}],
     ['IstioCNI', {'istio-cni': 'true'}],
+    ['untuned', {tuned: 'false'}],
     ['a dry run', {'dry-run': 'true'}]
   ])('each need is declared before, and each name once: %s', (_, given) => {
     const {before, after} = planned(given);
@@ -102,6 +103,19 @@ describe('the phases', () => {
     );
     for (const name of ['check operator', 'istiod', 'plain samples'])
       expect(ancestors(after, name)).toContain('uncordon');
+  });
+
+  test('untuned, nothing that only saves time is done, and the operator still finds all that it needs', () => {
+    const {after} = planned({tuned: 'false'});
+    for (const name of ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'])
+      expect(names(after)).not.toContain(name);
+    expect(ancestors(after, 'operator')).toEqual(
+      expect.arrayContaining(['crds', 'kube-proxy', 'images: operator', 'check node'])
+    );
+    for (const name of ['check operator', 'istiod', 'plain samples'])
+      expect(ancestors(after, name)).toContain('operator');
+    const left = (list: Phase[]) => names(list).filter(name => name.startsWith('check '));
+    expect(left(after)).toEqual(left(planned().after));
   });
 
   test('what the local Docker lacks is pulled while the node starts', async () => {

@@ -32,6 +32,7 @@ describe('readInputs', () => {
       'node-image': null,
       'kind-config': null,
       'ip-families': ['ipv4', 'ipv6'],
+      tuned: true,
       'kind-version': tools.kind.version,
       'kubectl-version': tools.kubectl.version,
       'helm-version': tools.helm.version,
@@ -277,6 +278,7 @@ const bad: Record<keyof Inputs, string[]> = {
     '-https://x',
     '//x/y'
   ],
+  tuned: ['yes', '1', 'False '],
   'dry-run': ['maybe', 'TRUE', '0']
 };
 

@@ -6,7 +6,7 @@ import type {Family} from '../src/results/results.ts';
 
 const dual: Family[] = ['ipv4', 'ipv6'];
 const kindConfig = (families: Family[], more: Values | null, image = 'kindest/node:v1.34.4') =>
-  configFor(families, more, image);
+  configFor(families, more, image, true);
 const documented = {
   kind: 'Cluster',
   apiVersion: 'kind.x-k8s.io/v1alpha4',
@@ -22,6 +22,10 @@ const thrown = (run: () => unknown): unknown => {
 };
 
 describe('kindConfig', () => {
+  test('untuned, it is dual-stack, and that is all', () => {
+    expect(parse(kindYaml(configFor(dual, null, null, false)))).toEqual(documented);
+  });
+
   test('is as documented; what makes it quick is in patches that change nothing of that', () => {
     const {kubeadmConfigPatches, ...config} = parse(kindYaml(kindConfig(dual, null)));
     expect(config).toEqual(documented);

@@ -26,7 +26,8 @@ describe('makePlan', () => {
         kubernetes: '1.36.4',
         needsCgroup2: true,
         families: ['ipv4', 'ipv6'],
-        config: kindConfig(['ipv4', 'ipv6'], null, nodeImageOf('1.36.4')),
+        config: kindConfig(['ipv4', 'ipv6'], null, nodeImageOf('1.36.4'), true),
+        tuned: true,
         nodes: ['istio-ds-control-plane'],
         context: 'kind-istio-ds',
         kubeconfig: path.join('/work', 'kubeconfig')

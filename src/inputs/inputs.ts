@@ -47,6 +47,7 @@ const readers = {
   'node-image': or(null, image),
   'kind-config': or(null, yamlOrFile),
   'ip-families': families,
+  tuned: boolean,
   'kind-version': or(tools.kind.version, toolVersion),
   'kubectl-version': or(tools.kubectl.version, toolVersion),
   'helm-version': or(tools.helm.version, toolVersion),
@@ -80,6 +81,7 @@ const readers = {
 export const defaults: Partial<Record<keyof typeof readers, string>> = {
   cluster: 'kind',
   'ip-families': 'ipv4,ipv6',
+  tuned: 'true',
   'istio-cni': 'auto',
   retries: '1',
   'check-timeout': '3s',
@@ -122,7 +124,7 @@ export function readInputs(): Inputs {
 const only: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
   kind: [
     ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
-    ...(['kind-version', 'ip-families'] as const)
+    ...(['kind-version', 'ip-families', 'tuned'] as const)
   ],
   existing: ['kubeconfig', 'context']
 };

@@ -78,8 +78,13 @@ export function subnetsOf(text: string): string[] {
   return configs.map(config => `${config?.Subnet}`);
 }
 
-/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
-export function kindConfig([first]: Family[], more: Values | null, image: string | null): Values {
+/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in; not `tuned`, it is dual-stack, and that is all. */
+export function kindConfig(
+  [first]: Family[],
+  more: Values | null,
+  image: string | null,
+  tuned: boolean
+): Values {
   const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
   if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
     throw badInput(
@@ -91,7 +96,7 @@ export function kindConfig([first]: Family[], more: Values | null, image: string
       kind: 'Cluster',
       apiVersion: 'kind.x-k8s.io/v1alpha4',
       networking: {ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {})},
-      kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image))
+      ...(tuned ? {kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image))} : {})
     },
     more ?? {}
   ) as Values;

@@ -38,7 +38,7 @@ export function chooseNodes(inputs: Inputs, kind: string, istio: string | null):
   const runs = controlPlaneImage(more, image);
   const kubernetes = kubernetesIn(runs);
   refuseOldKind(kind, kubernetes);
-  const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image);
+  const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
   const ours = runs === image && inputs['node-image'] === null;
   return {
     image: hasImages(more) ? null : image,

@@ -44,6 +44,8 @@ export interface Plan {
     /** The primary one first. Of a cluster that was there: those that it gave a Service that must have both. */
     families: Family[];
     nodes: string[];
+    /** With all that only saves time. */
+    tuned: boolean;
     context: string;
     kubeconfig: string;
   };
@@ -142,6 +144,7 @@ export function makePlan(
       ...nodes,
       families: existing?.found.families ?? inputs['ip-families'],
       nodes: existing === null ? nodeNames(name, nodes.config) : [],
+      tuned: inputs.tuned,
       context: existing?.found.context ?? `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
     },
@@ -179,7 +182,11 @@ export function makePlan(
     moreWorkloads: manifests.pods,
     shown: {
       ...(existing === null
-        ? {'kind.yaml': kindYaml(kindConfig(inputs['ip-families'], null, nodes.image))}
+        ? {
+            'kind.yaml': kindYaml(
+              kindConfig(inputs['ip-families'], null, nodes.image, inputs.tuned)
+            )
+          }
         : {}),
       ...common,
       ...(cni && !existing?.cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),

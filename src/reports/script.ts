@@ -239,7 +239,11 @@ const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
   ...(plan.existing === null
     ? []
     : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
-  'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
+  ...(plan.cluster.tuned
+    ? [
+        'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods'
+      ]
+    : []),
   'diagnostics',
   ...given.flatMap(({input, variable}) =>
     input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []

@@ -166,8 +166,9 @@ const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<st
 
 async function writeFiles(plan: Plan): Promise<void> {
   await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
-  const mounted = withMount(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
-  const ofKind = plan.existing === null ? {'kind.yaml': kindYaml(mounted)} : {};
+  const {config, tuned} = plan.cluster;
+  const mounted = withMount(config, imagesIn(plan.directory), imagesInNode);
+  const ofKind = plan.existing === null && tuned ? {'kind.yaml': kindYaml(mounted)} : {};
   for (const [name, text] of Object.entries({...plan.files, ...ofKind}))
     await writeAnew(path.join(plan.directory, name), text, 0o600);
 }
