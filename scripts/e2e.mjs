@@ -7,6 +7,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 import {parse} from 'yaml';
+import {matrixArguments, readMatrix} from './e2e-matrix.mjs';
 import {lab, mirrorAnswers, missingImages, plainEnvoy} from './lab.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -75,7 +76,8 @@ function rounds() {
   const rows = jobs.green.strategy.matrix.include.filter(({runner}) => runner === undefined);
   const all = [
     ...rows.map(({name}) => ({name, job: ['--job', 'green', '--matrix', `name:${name}`]})),
-    {name: 'red', job: ['--job', 'red']}
+    {name: 'red', job: ['--job', 'red']},
+    {name: 'matrix'} // the reusable workflow
   ];
   const asked = only === undefined ? all : all.filter(({name}) => name === only);
   if (asked.length === 0)
@@ -86,17 +88,15 @@ function rounds() {
 function actArguments(isLab, job, temp) {
   const variables = Object.entries({E2E_CLUSTER: cluster, ...(isLab ? labVariables : {})});
   return [
-    ...['push', '-W', '.github/workflows/e2e.yml', '-P', 'ubuntu-latest=-self-hosted'],
-    ...[
-      '--no-cache-server',
-      '--concurrent-jobs',
-      '1',
-      '--action-cache-path',
-      path.join(temp, 'act')
-    ],
-    ...job,
-    ...(isLab ? standInActions(temp) : []),
-    ...variables.flatMap(([name, value]) => ['--var', `${name}=${value}`])
+    ...['-P', 'ubuntu-latest=-self-hosted', '--no-cache-server', '--concurrent-jobs', '1'],
+    ...['--action-cache-path', path.join(temp, 'act')],
+    ...(job === undefined
+      ? matrixArguments(root, temp, isLab)
+      : [
+          ...['push', '-W', '.github/workflows/e2e.yml', ...job],
+          ...(isLab ? standInActions(temp) : []),
+          ...variables.flatMap(([name, value]) => ['--var', `${name}=${value}`])
+        ])
   ];
 }
 
@@ -121,11 +121,19 @@ async function runOnce(isLab, job, log) {
   running = child;
   const [code] = await once(child, 'close');
   fs.closeSync(output);
+  const wrong = code === 0 ? [] : [`act ended with ${code}`];
+  if (job === undefined) {
+    const matrix = await readMatrix(temp, path.join(logs, 'matrix'));
+    wrong.splice(0, 1, ...matrix.wrong); // a red cell makes act's code 1
+    fs.appendFileSync(log, `${matrix.lines.join('\n')}\n`);
+  }
   fs.rmSync(temp, {recursive: true, force: true});
-  const left = clusters();
-  for (const name of left) say('kind', 'delete', 'cluster', '--name', name);
+  for (const name of clusters()) {
+    wrong.push(`left ${name}`);
+    say('kind', 'delete', 'cluster', '--name', name);
+  }
   return {
-    result: code !== 0 ? 'failed' : left.length > 0 ? `left ${left.join(', ')}` : 'passed',
+    result: wrong.length === 0 ? 'passed' : `failed: ${wrong.join(', ')}`,
     seconds: ((Date.now() - started) / 1000).toFixed(0),
     tried: triedIn(fs.readFileSync(log, 'utf8'))
   };

@@ -1,20 +1,10 @@
-import type {FailureClass, Family, Layer, Results} from './results.ts';
+import {type Family, failureClasses, type Layer, type Results} from './results.ts';
 
 /** The results.json of the report action: what the cells of a matrix came to. A later schema only adds. */
 export const mergedSchema = 1;
 
 /** `missing`: there are no results, or none that can be read. */
-export const cellClasses = [
-  'input',
-  'infrastructure',
-  'operator',
-  'istio',
-  'connectivity',
-  'timeout',
-  'cancelled',
-  'internal',
-  'missing'
-] as const satisfies readonly (FailureClass | 'missing')[];
+export const cellClasses = [...failureClasses, 'missing'] as const;
 export type CellClass = (typeof cellClasses)[number];
 
 /** `tolerated`: cells are red, but only of classes that `fail-on` leaves out. */
