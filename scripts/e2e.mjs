@@ -142,6 +142,20 @@ async function runOnce(isLab, job, log) {
 /** What the workflow's jobs print of their results: {name, result, seconds, versions, checks, flaky}. */
 const triedIn = text => [...text.matchAll(/tried: (\{.*\})/g)].map(([, json]) => JSON.parse(json));
 
+/** Writes down what came of a round, for `npm run tried`. */
+function keep(round) {
+  const at = new Date().toISOString();
+  const file = path.join(logs, `${at.replaceAll(':', '')}-${round.name.replaceAll(' ', '-')}.json`);
+  fs.writeFileSync(file, `${JSON.stringify({at, ...machine(), ...round}, null, 2)}\n`);
+}
+
+const machine = () => ({
+  commit: say('git', 'rev-parse', '--short', 'HEAD'),
+  docker: say('docker', 'version', '--format', '{{.Server.Version}}'),
+  cgroup: say('docker', 'info', '--format', '{{.CgroupVersion}}'),
+  lab: isLab
+});
+
 /** The lines of act's log that tell what went wrong. */
 const complaints = log =>
   fs
@@ -176,7 +190,6 @@ console.log(
 console.log('run  seconds  result');
 let failed = 0;
 for (let run = 1; run <= repeat; run++) {
-  const all = [];
   for (const {name, job} of rounds()) {
     if (stopped) break;
     const log = path.join(logs, `run-${run}-${name.replaceAll(' ', '-')}.log`);
@@ -186,11 +199,10 @@ for (let run = 1; run <= repeat; run++) {
         `, ${checks} checks in ${seconds.toFixed(0)} s, flaky: ${flaky.join(', ') || 'none'}`
     );
     console.log(`${`${run}`.padEnd(4)} ${seconds.padEnd(8)} ${result}  ${name}${told.join('')}`);
-    all.push(...tried.map(one => ({...one, result})));
+    keep({name, result, seconds: Number(seconds), tried});
     if (result === 'passed') continue;
     failed++;
     console.log(`     ${path.relative(root, log)}\n${complaints(log).join('\n')}`);
   }
-  fs.writeFileSync(path.join(logs, `run-${run}.json`), `${JSON.stringify(all, null, 2)}\n`);
 }
 process.exitCode = failed > 0 ? 1 : 0;
