@@ -251,6 +251,16 @@ describe('diagnose', () => {
       '`helm install x` ended with exit code 1: no room'
     ],
     [
+      'a command that was not answered in time, on a machine that was too busy',
+      error(
+        'check mtls',
+        new CommandError(['kubectl', 'exec', '-n'], {code: 124, stdout: '', stderr: '', late: true})
+      ),
+      'infrastructure',
+      'mtls',
+      '`kubectl exec -n` did not end in time: it said nothing'
+    ],
+    [
       'a node that is gone',
       error('check dns', command('Unable to connect to the server: EOF', 'kubectl')),
       'infrastructure',

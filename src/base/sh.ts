@@ -21,11 +21,15 @@ export type Sh = (command: string[], options?: Options) => Promise<Output>;
 
 /** A command that ended with another exit code than 0. */
 export class CommandError extends Error {
+  /** It was ended because its time was over. */
+  readonly late: boolean;
+
   constructor(command: string[], output: Output) {
     const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
     const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
     super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
     this.name = 'CommandError';
+    this.late = output.late;
   }
 }
 

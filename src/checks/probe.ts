@@ -81,7 +81,7 @@ export async function ask(
   const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-  const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 10});
+  const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 30}); // to get there takes 10 s where the machine is very busy
   const answers = parseAnswers(output.stdout, work.clock());
   const byRow = groupBy(answers, ({row}) => row);
   const byProbe = probes.map((_, row) => byRow.get(row) ?? []);

@@ -1,5 +1,6 @@
 import {Fault} from '../base/fault.ts';
 import {oneLine, redact} from '../base/log.ts';
+import {CommandError} from '../base/sh.ts';
 import type {Blame, Made, Told} from '../checks/row.ts';
 import {
   type CheckResult,
@@ -187,7 +188,7 @@ function ofError(
   if (!first) return null;
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
-  if (!(error instanceof Fault) && error.name !== 'CommandError') return ofBug(error);
+  if (!(error instanceof Fault) && !(error instanceof CommandError)) return ofBug(error);
   // several bad inputs have a line each
   const lines = phase === 'inputs' ? error.message.split('\n') : [withoutRepeats(error.message)];
   const message = lines.map(oneLine).join('\n');
@@ -217,6 +218,18 @@ function ofError(
     };
   }
   const layer = layerOfPhase(phase);
+  // what is asked of the mesh has a time limit of its own, within the command's
+  if (layer !== null && error instanceof CommandError && error.late)
+    return {
+      class: 'infrastructure',
+      layer,
+      check: null,
+      message,
+      hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
+      headline: 'The cluster answers too late',
+      phase,
+      reproduce: 'uptime; kubectl get --raw /readyz'
+    };
   return layer === null
     ? ofBug(error)
     : {
