@@ -117,7 +117,7 @@ describe('ask', () => {
     expect(command.slice(0, 10)).toEqual(inClient(plainClient));
     expect(command[10]).not.toContain('$(id)');
     expect(command.slice(11)).toEqual(['probe', '3', '2', '$(id)', '; rm -rf /', '9000']);
-    expect(limits).toEqual([18]); // two probes of at most 3 s, and some room
+    expect(limits).toEqual([38]); // two probes of at most 3 s, and some room
   });
 
   test.each([
