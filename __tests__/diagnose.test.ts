@@ -68,7 +68,8 @@ describe('diagnose', () => {
     ['path', 'connectivity'],
     ['mtls', 'istio'],
     ['failover', 'istio'],
-    ['uninstall', 'operator']
+    ['uninstall', 'operator'],
+    ['docs', 'operator']
   ] as const)('when %s does not hold, it is the fault of %s', (layer, failureClass) => {
     const id = `${layer}/x/y`;
     const {result, failure} = diagnose(evidence({checks: [broken(id)]}));
@@ -193,6 +194,30 @@ describe('diagnose', () => {
       evidence({checks: [broken('echo/ipv4/name'), broken('echo/ipv6/name')]})
     );
     expect(checks.map(({because}) => because)).toEqual([null, null]);
+  });
+
+  test('what stands apart follows only from its own kind of the same target', () => {
+    const apart = (id: string) => broken(id, {apart: true});
+    const {failure, checks} = diagnose(
+      evidence({
+        checks: [
+          broken('echo/ipv4/name'),
+          apart('service/shop.cart/policy'),
+          apart('endpoints/shop.cart/ipv6'),
+          apart('endpoints/shop.till/ipv6'),
+          apart('docs/page/steps')
+        ]
+      })
+    );
+    expect(failure?.check).toBe('service/shop.cart/policy');
+    expect(checks.map(({because}) => because)).toEqual([
+      'service/shop.cart/policy',
+      null,
+      'service/shop.cart/policy',
+      null,
+      null
+    ]);
+    for (const check of checks) expect(check).not.toHaveProperty('apart');
   });
 
   test('a retry that was needed fails the run only where it was asked for', () => {

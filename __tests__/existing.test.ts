@@ -271,7 +271,7 @@ describe('the script', () => {
 describe('the checks', () => {
   const reasons = (found: Partial<Found>) =>
     Object.fromEntries(
-      leftOut(askedOf('existing', rowsOf(null)), decided({}, found)).map(({id, reason}) => [
+      leftOut(askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)), decided({}, found)).map(({id, reason}) => [
         id,
         reason
       ])
@@ -307,8 +307,8 @@ describe('the checks', () => {
   });
 
   test('a kind cluster is not asked for what its nodes tell', () => {
-    expect(askedOf('kind', rowsOf(null)).map(({id}) => id)).not.toContain('node/service/families');
-    expect(askedOf('existing', rowsOf(null)).map(({id}) => id)).toContain('node/service/families');
+    expect(askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)).not.toContain('node/service/families');
+    expect(askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)).toContain('node/service/families');
   });
 
   test('what is left out stays so', () => {
@@ -331,7 +331,7 @@ describe('the phases', () => {
     const plan = planned(found);
     const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
     run.inputs = inputsOf({cluster: 'existing'});
-    run.ledger.asked = askedOf('existing', rowsOf(null));
+    run.ledger.asked = askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null));
     const existing = plan.existing as Existing;
     for (const {id, reason} of leftOut(run.ledger.asked, existing)) run.ledger.leaveOut(id, reason);
     const list = phasesInExisting(run, plan, existing);

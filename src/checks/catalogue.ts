@@ -4,6 +4,7 @@ import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
 import {dnsProxy} from './dns-proxy.ts';
+import {docs} from './docs.ts';
 import {echo} from './echo.ts';
 import {egress} from './egress.ts';
 import {endpoints} from './endpoints.ts';
@@ -33,7 +34,8 @@ export const preflights: Checks<Preflight>[] = [runner, network];
 /** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
 export const standing: {checks: Checks<Standing>; needs: string[]; fatal: boolean}[] = [
   {checks: node, needs: ['cluster', 'api'], fatal: true},
-  {checks: operator, needs: ['uncordon'], fatal: false}
+  {checks: operator, needs: ['uncordon'], fatal: false},
+  {checks: docs, needs: ['name'], fatal: false}
 ];
 
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */

@@ -1,12 +1,20 @@
+import type {Inputs} from '../inputs/inputs.ts';
 import type {Existing} from '../plan/existing.ts';
 import type {Row} from './row.ts';
 
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
 const existingOnly = ['node/service/families'];
 
-/** What can be asked of this kind of cluster at all. */
-export const askedOf = (cluster: 'kind' | 'existing', rows: Row[]): Row[] =>
-  cluster === 'existing' ? rows : rows.filter(({id}) => !existingOnly.includes(id));
+/** What can be asked at all of this kind of cluster, and of a chart that comes from elsewhere than a checkout. */
+export const askedOf = (
+  {cluster, 'operator-chart': chart}: Pick<Inputs, 'cluster' | 'operator-chart'>,
+  rows: Row[]
+): Row[] =>
+  rows.filter(
+    ({id, layer}) =>
+      (cluster === 'existing' || !existingOnly.includes(id)) &&
+      (layer !== 'docs' || (chart !== null && !chart.includes('://')))
+  );
 
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
 export function leftOut(rows: Row[], existing: Existing): {id: string; reason: string}[] {

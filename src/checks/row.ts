@@ -16,7 +16,11 @@ export interface Told {
 export type Row = Pick<
   CheckResult,
   'id' | 'layer' | 'title' | 'family' | 'from' | 'to' | 'target' | 'expected' | 'grid'
-> & {blame?: Partial<Told>};
+> & {
+  blame?: Partial<Told>;
+  /** Its failure follows from none but that of another such check of the same target. */
+  apart?: boolean;
+};
 
 /** What a check found. `blame` tells more than the row's, by what was seen. */
 export type Finding = Pick<CheckResult, 'observed' | 'verdict'> &
@@ -26,7 +30,7 @@ export type Finding = Pick<CheckResult, 'observed' | 'verdict'> &
   };
 
 /** A check once it was made, with what its row and its finding tell of a failure. */
-export type Made = CheckResult & {blame?: Partial<Told>};
+export type Made = CheckResult & Pick<Row, 'blame' | 'apart'>;
 
 /** What is told of a layer's failures, where a row or a finding does not tell more. */
 export interface Blame extends Omit<Told, 'headline'> {

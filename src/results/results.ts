@@ -27,7 +27,8 @@ export const layers = [
   'egress',
   'gateway',
   'dns-proxy',
-  'uninstall'
+  'uninstall',
+  'docs'
 ] as const;
 export type Layer = (typeof layers)[number];
 

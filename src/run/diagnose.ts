@@ -103,8 +103,8 @@ function ofUnmade(checks: CheckResult[]): Failure | null {
 
 /** A check as results.json has it. */
 function withBlame(made: Made, first: Made | undefined, evidence: Evidence): CheckResult {
-  const {blame: _, ...check} = made;
-  const because = causeOf(check, first);
+  const {blame: _, apart = false, ...check} = made;
+  const because = causeOf(check, apart ? firstOfTarget(made, evidence) : first);
   if (check.verdict !== 'failed') return {...check, because};
   const {class: failureClass, hint} = toldOf(made, evidence);
   return {...check, because, class: failureClass, hint};
@@ -135,6 +135,10 @@ function brokenChecks({checks, failOnFlaky}: Evidence): Made[] {
     .filter(({verdict}) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
     .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 }
+
+/** Of checks that stand apart, the broken one of the same target. */
+const firstOfTarget = ({target}: Made, evidence: Evidence): Made | undefined =>
+  brokenChecks(evidence).find(one => one.apart && one.target === target);
 
 /** What fails in a layer further up follows from the first broken one. */
 function causeOf(check: CheckResult, first: CheckResult | undefined): string | null {

@@ -1,5 +1,6 @@
 import about from '../../package.json' with {type: 'json'};
 import {redact} from '../base/log.ts';
+import {moved} from '../checks/docs.ts';
 import {givenInputs} from '../inputs/inputs.ts';
 import {rerun} from '../reports/versions.ts';
 import {clip} from '../reports/words.ts';
@@ -32,7 +33,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
       },
       istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
     },
-    warnings: warnings(run),
+    warnings: [...warnings(run), ...moved(checks)],
     inputs: givenInputs(),
     cluster: plan
       ? {

@@ -126,9 +126,9 @@ const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...pl
 });
 
 /** The rows that `checks` asks for; an expression that explodes would never end. */
-function askedRows({checks, cluster}: Inputs): Row[] {
+function askedRows(inputs: Inputs): Row[] {
   try {
-    return bounded(() => askedOf(cluster, rowsOf(checks)));
+    return bounded(() => askedOf(inputs, rowsOf(inputs.checks)));
   } catch (error) {
     if (!(error instanceof TooSlow)) throw error;
     throw badInput(

@@ -1,0 +1,73 @@
+/** Pages of documentation that say which of their commands are run as a test. Foreign text: read, and never run. */
+
+/** Commands of a page, as it has them. */
+export interface Block {
+  /** The step that they belong to, in the page's words. */
+  title: string;
+  text: string;
+  /** They are run as a test; else they are shown to people. */
+  tested: boolean;
+}
+
+/**
+ * The blocks of AsciiDoc as upstream's `tests/documentation_tests` takes them: those with this name, and what stands
+ * between `ifdef::NAME[]` and `endif::[]`; beside them the bash blocks that are only shown.
+ */
+export function blocksOfAsciiDoc(text: string, name: string): Block[] {
+  const lines = text.split(/\r?\n/);
+  const attributes = lines.flatMap(line => {
+    const [, key = '', value = ''] = /^:(\w[\w-]*): *(.*)$/.exec(line) ?? [];
+    return key === '' ? [] : [[`{${key}}`, value.trim()] as const];
+  });
+  const blocks: Block[] = [];
+  let title = '';
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at] ?? '';
+    const named = line.includes(`,name="${name}"]`);
+    if (line.startsWith('.')) title = line.replace(/^\.+ */, '');
+    else if (line.includes(`ifdef::${name}[]`))
+      at = take(at + 1, true, one => one.startsWith('endif::[]'));
+    else if (line.startsWith('[source,') && lines[at + 1]?.trim() === '----') {
+      const wanted = named || /^\[source,(bash|sh|shell)\b/.test(line);
+      at = take(at + 2, named, one => one.trim() === '----', wanted);
+    }
+  }
+  return blocks;
+
+  /** Keeps what stands before the end of a block, and tells where that is. */
+  function take(start: number, tested: boolean, ends: (line: string) => boolean, wanted = true) {
+    const length = lines.slice(start).findIndex(ends);
+    const end = length < 0 ? lines.length : start + length;
+    const raw = lines.slice(start, end).join('\n');
+    const whole = attributes.reduce((text, [key, value]) => text.replaceAll(key, value), raw);
+    if (wanted) blocks.push({title, text: whole, tested});
+    return end;
+  }
+}
+
+/** The same of Markdown, as upstream had it before: fences with `tag=NAME`. */
+export function blocksOfMarkdown(text: string, name: string): Block[] {
+  const lines = text.split(/\r?\n/);
+  const blocks: Block[] = [];
+  let title = '';
+  for (let at = 0; at < lines.length; at++) {
+    const line = (lines[at] ?? '').trim().replace(/^<!-- */, ''); // readers are not to see all that is tested
+    const [, step] = /^\d+\. (.*)$/.exec(line) ?? [];
+    if (step !== undefined) title = step;
+    if (!line.startsWith('```')) continue;
+    const length = lines.slice(at + 1).findIndex(one => one.trim().startsWith('```'));
+    const end = length < 0 ? lines.length : at + 1 + length;
+    const tested = /[{ ]tag=([\w-]+)[ }]/.exec(line)?.[1] === name;
+    if (tested || /^```(bash|sh|shell)\b/.test(line))
+      blocks.push({title, text: outdented(lines.slice(at + 1, end)), tested});
+    at = end;
+  }
+  return blocks;
+}
+
+/** Without the spaces that all of them begin with. */
+function outdented(lines: string[]): string {
+  const indents = lines.filter(line => line.trim() !== '').map(line => line.search(/\S/));
+  const common = Math.min(...indents);
+  return lines.map(line => line.slice(common)).join('\n');
+}

@@ -1,0 +1,363 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {quote} from 'shlex';
+import {bounded, TooSlow} from '../base/bounded.ts';
+import {type Block, blocksOfAsciiDoc, blocksOfMarkdown} from '../base/page.ts';
+import {type Command, commandsIn} from '../base/shell.ts';
+import {readDocuments, readYaml} from '../base/yaml.ts';
+import {readText} from '../inputs/readers.ts';
+import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
+import {client, samples} from '../manifests/samples.ts';
+import {echo} from './echo.ts';
+import {type Checks, type Finding, type Row, row, type Standing, skip} from './row.ts';
+import {service} from './service.ts';
+
+/** The page in a checkout of the operator, newest form first, and the name of its blocks that upstream runs as a test. */
+const pages = [
+  {file: 'docs/dual-stack/dual-stack.adoc', blocks: blocksOfAsciiDoc},
+  {file: 'docs/dual-stack/dual-stack.md', blocks: blocksOfMarkdown} // up to 1.27
+];
+const name = 'dual-stack';
+
+const ids = {
+  steps: 'docs/page/steps',
+  resources: 'docs/page/resources',
+  manifests: 'docs/page/manifests',
+  answers: 'docs/page/answers'
+};
+const aspects = Object.keys(ids) as (keyof typeof ids)[];
+const expected = {
+  steps: 'steps that this Action makes',
+  resources: 'the resources that it applies',
+  manifests: 'the samples that it deploys',
+  answers: 'the answers that it expects'
+};
+
+/** Where the chart is that of a checkout of the operator: whether its page documents what this run does. */
+export const docs: Checks<Standing> = {
+  layer: 'docs',
+  blame: {
+    class: 'operator',
+    hint: "The page of this checkout and this Action differ, which says nothing of the connections. Where the page is meant so, the Action has to follow: until then `checks: '!^docs/'` leaves this out, and an issue at the Action tells of it.",
+    headline: () => 'The documentation has moved: not all of its steps are checked'
+  },
+  rows: [
+    row('docs', ids.steps, 'Every documented step is made', expected.steps, {apart: true}),
+    row('docs', ids.resources, 'The documented resources are those applied', expected.resources, {
+      apart: true
+    }),
+    row('docs', ids.manifests, 'The documented samples are those deployed', expected.manifests, {
+      apart: true
+    }),
+    row('docs', ids.answers, 'The documented answers are those expected', expected.answers, {
+      apart: true
+    })
+  ],
+  look: async ({plan, tell}, asked) => {
+    const page = pageBeside(plan.operator);
+    for (const {id} of asked) tell(id, typeof page === 'string' ? skip(page) : told(id, page));
+  }
+};
+
+function told(id: string, {file, found}: {file: string; found: Compared}): Finding {
+  const aspect = aspects.find(name => ids[name] === id) ?? 'steps';
+  const {red, notes} = found[aspect];
+  return {
+    observed: [...red, ...notes].join('; ') || expected[aspect],
+    verdict: red.length > 0 ? 'failed' : 'passed',
+    reason: red.join('; ') || null,
+    reproduce: `cat ${quote(file)}`
+  };
+}
+
+/** What moved on the page without being red: what a passed check of it observed beside what was expected. */
+export const moved = (
+  checks: Pick<Row & Finding, 'layer' | 'verdict' | 'expected' | 'observed'>[]
+) =>
+  checks
+    .filter(({layer, verdict}) => layer === 'docs' && verdict === 'passed')
+    .filter(one => one.observed !== one.expected)
+    .map(({observed}) => `The documentation of this checkout: ${observed}.`);
+
+// ---- The page ----
+
+/** What of the page has no counterpart; or why it cannot be compared. */
+function pageBeside({
+  chart,
+  url
+}: Standing['plan']['operator']): {file: string; found: Compared} | string {
+  if (url !== null || chart === '') return 'the chart is not of a checkout of the Sail Operator';
+  const root = path.join(chart, '..');
+  const page = pages.find(({file}) => fs.existsSync(path.join(root, file)));
+  if (page === undefined) return `beside the chart there is no ${pages[0]?.file}`;
+  const file = path.join(root, page.file);
+  try {
+    const text = readText(file, '');
+    const found = bounded(() => {
+      const blocks = page.blocks(text, name);
+      return blocks.some(({tested}) => tested) ? compared(blocks) : null;
+    });
+    if (found !== null) return {file, found};
+    return `no block of ${page.file} has the name ${name}, by which upstream tests it`;
+  } catch (error) {
+    if (error instanceof TooSlow) return `${page.file} ${error.message}`;
+    return `${page.file} is larger than 1 MiB, or a link that leads out of the workspace`;
+  }
+}
+
+// ---- What it says ----
+
+/** What a page does, step by step. */
+interface Said {
+  title: string;
+  tested: boolean;
+  command: string;
+  words: string[];
+  input: string | null;
+  /** What its test expects of it; null: it is judged by nothing but its exit code. */
+  answer: string | null;
+}
+
+/** What is documented and has no counterpart: what is red, and what is only worth a note. */
+interface Compared {
+  steps: Told;
+  resources: Told;
+  manifests: Told;
+  answers: Told;
+}
+interface Told {
+  red: string[];
+  notes: string[];
+}
+
+const keywords = new Set(['if', 'elif', 'then', 'else', 'do', 'while', 'until', '!', '{']);
+/** They change nothing in the cluster, and judge nothing. */
+const neutral =
+  /^(fi|done|\}|\w+=.*|true|exit|echo|printf|sleep|set|export|for|cat|mkdir|cd|\[\[?|test)$/;
+
+function saidIn({title, text, tested}: Block): Said[] {
+  const said: Said[] = [];
+  const asked = new Map<string, Said[]>();
+  for (const {words: all, input} of commandsIn(text)) {
+    const [first = all.length] = all.flatMap((word, at) => (keywords.has(word) ? [] : [at]));
+    const words = all.slice(first);
+    const [, variable = '', inner = null] = /^(\w+)=\$\((.*)\)$/s.exec(words[0] ?? '') ?? [];
+    const own = (inner === null ? [{words, input}] : commandsIn(inner)).map(
+      (command): Said => ({...command, title, tested, command: normal(command), answer: null})
+    );
+    if (inner !== null) asked.set(variable, own);
+    const answer = answerIn(words);
+    if (answer !== null)
+      for (const one of asked.get(answer.variable) ?? []) one.answer = answer.expected;
+    said.push(...own.filter(({words: [first]}) => first !== undefined && !neutral.test(first)));
+  }
+  return said;
+}
+
+/** `[ "$response" = "hello" ]` */
+function answerIn([test = '', left = '', equals = '', right = '']: string[]) {
+  const [, variable] = /^\$\{?(\w+)\}?$/.exec(left) ?? [];
+  const judges = /^\[\[?$/.test(test) && /^==?$/.test(equals) && variable !== undefined;
+  return judges ? {variable, expected: right} : null;
+}
+
+const longFlags: Record<string, string> = {
+  '-n': '--namespace',
+  '-l': '--selector',
+  '-f': '--filename',
+  '-o': '--output',
+  '-c': '--container'
+};
+const withValue = /^--(namespace|selector|filename|output|container|for|timeout)$/;
+const nouns: Record<string, string> = {
+  ns: 'namespace',
+  namespaces: 'namespace',
+  pods: 'pod',
+  services: 'service',
+  svc: 'service'
+};
+
+/** A command as kubectl reads it, whatever the order and spelling of its flags; how long it may take is left out. */
+function normal({words}: Pick<Command, 'words'>): string {
+  if (words[0] !== 'kubectl') return words.join(' ');
+  const end = words.indexOf('--');
+  const own = end < 0 ? words : words.slice(0, end);
+  const rest = end < 0 ? [] : words.slice(end);
+  const plain: string[] = [];
+  const flags = new Map<string, string>();
+  for (let at = 0; at < own.length; at++) {
+    const word = own[at] ?? '';
+    if (!/^-./.test(word)) {
+      plain.push(nouns[word] ?? word);
+      continue;
+    }
+    const [short = '', ...value] = word.split('=');
+    const flag = longFlags[short] ?? short;
+    if (value.length > 0) flags.set(flag, value.join('='));
+    else flags.set(flag, withValue.test(flag) ? (own[++at] ?? '') : '');
+  }
+  flags.delete('--timeout');
+  if (plain[1] === 'exec') {
+    plain.length = 2; // how the pod is found
+    flags.delete('--container');
+  }
+  const sorted = [...flags].sort().map(([flag, value]) => (value ? `${flag}=${value}` : flag));
+  return [...plain, ...sorted, ...rest].join(' ');
+}
+
+// ---- What this Action does ----
+
+const normalOf = (...words: string[]): string => normal({words});
+const inNamespace = samples.map(({namespace}) => namespace);
+
+/** In the page's own words, what it does beside resources, manifests and validations. */
+const made = [
+  ...[istioNamespace, ...inNamespace].map(one => normalOf('kubectl', 'create', 'ns', one)),
+  normalOf('kubectl', 'wait', '--for=jsonpath={.status.revisions.ready}=1', 'istios/default'),
+  ...inNamespace.map(one =>
+    normalOf('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')
+  ),
+  ...samples.map(({namespace, app}) =>
+    normalOf('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`)
+  )
+];
+
+/** What it does only on OpenShift, or otherwise. */
+const madeElsewhere = [
+  normalOf('kubectl', 'create', 'ns', cniNamespace),
+  normalOf(
+    ...['kubectl', 'wait', '--for=condition=Ready', 'pod'],
+    ...['-n', cniNamespace, '-l', 'k8s-app=istio-cni-node']
+  )
+];
+
+const rowOf = (rows: Row[], id: string): string => rows.find(row => row.id === id)?.expected ?? '';
+
+/** Command → the answer that is expected of it: the checks that `checks: documented` names. */
+const validations = new Map([
+  [
+    normalOf(
+      ...['kubectl', 'get', 'service', 'tcp-echo', '-n', 'dual-stack'],
+      ...['-o', 'jsonpath={.spec.ipFamilyPolicy}']
+    ),
+    rowOf(service.rows, 'service/dual-stack/policy')
+  ],
+  ...inNamespace
+    .filter(namespace => namespace !== client.namespace)
+    .map((namespace): [string, string] => {
+      const answer = rowOf(echo.rows, `echo/${namespace}/name`);
+      const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
+      return [
+        normalOf('kubectl', 'exec', '-n', client.namespace, 'pod', '--', 'sh', '-c', asks),
+        answer
+      ];
+    })
+]);
+
+const applied = new Map<string, unknown>([
+  ['Istio', readYaml(istioYaml({version: null, values: null, cni: false}))],
+  ['IstioCNI', readYaml(istioCniYaml({version: null, values: null, cni: true}))]
+]);
+
+/** Where the documentation takes the samples from, whatever the release. */
+const samplesFrom =
+  /^https:\/\/raw\.githubusercontent\.com\/istio\/istio\/[^/\s]+\/samples\/(\S+)$/;
+
+const deployed = new Map(samples.map(({namespace, file}) => [`${file} into ${namespace}`, file]));
+
+// ---- The two compared ----
+
+function compared(blocks: Block[]): Compared {
+  const said = blocks.flatMap(saidIn);
+  const found: Compared = {
+    steps: {red: [], notes: []},
+    resources: {red: [], notes: []},
+    manifests: {red: [], notes: []},
+    answers: {red: [], notes: []}
+  };
+  const done = new Set<string>();
+  for (const one of said) {
+    const [, verb] = one.words;
+    const isApply = one.words[0] === 'kubectl' && /^(apply|create)$/.test(verb ?? '');
+    if (isApply && one.input !== null) resources(one, found.resources, done);
+    else if (isApply && /--filename=\S/.test(one.command)) manifest(one, found.manifests, done);
+    else step(one, found, done);
+  }
+  const gone = (all: Iterable<string>) =>
+    [...all].filter(one => !done.has(one)).map(one => `no longer documented: \`${shown(one)}\``);
+  found.steps.notes.push(...gone([...made, ...validations.keys()]));
+  found.manifests.notes.push(...gone(deployed.keys()));
+  if (!done.has('Istio')) found.resources.notes.push('no longer documented: an Istio resource');
+  return found;
+}
+
+/** What people are shown and upstream does not run is worth a note only. */
+const add = (told: Told, {tested, title}: Said, what: string): void => {
+  const text = title === '' ? what : `${what} ("${short(title)}")`;
+  (tested ? told.red : told.notes).push(text);
+};
+
+const short = (text: string): string => (text.length > 200 ? `${text.slice(0, 199)}…` : text);
+const shown = (text: string): string => short(text.replaceAll('`', "'").replace(/\s+/g, ' '));
+
+function step(one: Said, {steps, answers}: Compared, done: Set<string>): void {
+  const {command, answer, tested} = one;
+  if (tested) done.add(command);
+  const wanted = validations.get(command);
+  if (wanted !== undefined && answer !== null && answer !== wanted)
+    add(answers, one, `\`${shown(command)}\` is to answer "${shown(answer)}", here "${wanted}"`);
+  if (wanted !== undefined || [...made, ...madeElsewhere].includes(command)) return;
+  const looks = answer === null && /^kubectl (get|describe|logs)\b/.test(command);
+  const shownOnly = !tested && /^(kind create cluster|kubectl delete)\b/.test(command);
+  if (!looks && !shownOnly) add(steps, one, `not made here: \`${shown(command)}\``);
+}
+
+function manifest(one: Said, told: Told, done: Set<string>): void {
+  const namespace = /--namespace=(\S+)/.exec(one.command)?.[1] ?? 'default';
+  const file = /--filename=(\S+)/.exec(one.command)?.[1] ?? '';
+  const pair = `${samplesFrom.exec(file)?.[1]} into ${namespace}`;
+  if (deployed.has(pair) && one.tested) done.add(pair);
+  if (!deployed.has(pair)) add(told, one, `not deployed here: ${shown(file)} into ${namespace}`);
+}
+
+function resources(one: Said, told: Told, done: Set<string>): void {
+  for (const resource of documentsOf(one.input ?? '')) {
+    const kind = String((resource as {kind?: unknown} | null)?.kind ?? 'something without a kind');
+    if (one.tested) done.add(kind);
+    const ours = applied.get(kind);
+    if (ours === undefined) add(told, one, `not applied here: ${shown(kind)}`);
+    else
+      for (const difference of differences(flat(resource), flat(ours)))
+        add(told, one, `${kind}: ${difference}`);
+  }
+}
+
+function documentsOf(text: string): unknown[] {
+  try {
+    return readDocuments(text).map(document => document.toJS());
+  } catch {
+    return [null]; // no YAML, or aliases that multiply
+  }
+}
+
+/** How deep a documented resource is looked into: an alias may lead back to where it is. */
+const deepest = 20;
+
+/** Path of each field → its value. */
+function flat(value: unknown, at = '', depth = 0): [string, string][] {
+  if (depth > deepest) return [[at, 'something deep']];
+  if (typeof value !== 'object' || value === null) return [[at, JSON.stringify(value) ?? '']];
+  return Object.entries(value).flatMap(([key, field]) =>
+    flat(field, at === '' ? key : `${at}.${key}`, depth + 1)
+  );
+}
+
+function differences(theirs: [string, string][], ours: [string, string][]): string[] {
+  const [documented, here] = [new Map(theirs), new Map(ours)];
+  return [...new Set([...documented.keys(), ...here.keys()])]
+    .filter(field => documented.get(field) !== here.get(field))
+    .map(
+      field =>
+        `${shown(field)} is ${shown(documented.get(field) ?? 'absent')}, here ${here.get(field) ?? 'absent'}`
+    );
+}
