@@ -15,7 +15,7 @@ export const cluster: Checks<Checking> = {
   grid: {title: 'without any sidecar', named: false},
   blame: {
     class: 'infrastructure',
-    hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+    hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
     headline: family => `${family || 'Traffic'} between pods is dead`
   },
   rows: families.flatMap(family => [

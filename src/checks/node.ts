@@ -21,13 +21,13 @@ export const node: Checks<Standing> = {
   layer: 'node',
   blame: {
     class: 'infrastructure',
-    hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
+    hint: 'The cluster itself is at fault: see its nodes (`kubectl describe nodes`); those of kind are containers, with a log (`docker logs NODE`).',
     headline: family => `The nodes do not carry ${family || 'both families'}`
   },
   rows: [
     row('node', ready, 'Every node is Ready', 'Ready', {
       blame: {
-        hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
+        hint: 'See the conditions of the node (`kubectl describe nodes`); one of kind is a container, with a log (`docker logs NODE`).',
         headline: 'A node is not Ready'
       }
     }),

@@ -120,7 +120,7 @@ function lookAtConditions(istio: Istio | undefined): Look<never> | null {
     hint: /end-of-life|unsupported version/.test(message)
       ? 'Ask for a version that this operator can install by `istio-version`.'
       : /dual-stack/.test(message)
-        ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
+        ? 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
         : "See the operator's log in diagnostics/.",
     reproduce: seeIstio
   });
