@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {CheckFailed, Fault} from '../src/base/fault.ts';
+import {badInput, CheckFailed, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {blames} from '../src/checks/catalogue.ts';
 import type {Made} from '../src/checks/row.ts';
@@ -14,6 +14,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   checks: [],
   blames,
   failOnFlaky: false,
+  existing: false,
   ...more
 });
 const broken = (id: string, {blame, ...more}: Partial<Made> = {}): Made => ({
@@ -154,6 +155,20 @@ describe('diagnose', () => {
       headline: 'The cluster does not answer any more',
       reproduce: expect.stringMatching(/^docker ps --all/)
     });
+  });
+
+  test('an API server that is gone is not looked for in Docker where the cluster was there before', () => {
+    const refused = 'Unable to connect to the server: dial tcp: i/o timeout';
+    const {failure} = diagnose(
+      evidence({existing: true, ...error('look', command(refused, 'kubectl', 'get', 'nodes'))})
+    );
+    expect(failure?.hint).not.toMatch(/docker|container/i);
+    expect(failure?.reproduce).toBe('kubectl get --raw /readyz');
+  });
+
+  test('several bad targets have a line each', () => {
+    const {failure} = diagnose(evidence(error('survey', badInput('targets: a\ntargets: b'))));
+    expect(failure?.message).toBe('targets: a\ntargets: b');
   });
 
   test('a failure of a phase names the phase', () => {

@@ -8,6 +8,7 @@ import {chartOf, decide, type Existing, type Found, refuseTaken} from '../src/pl
 import {makePlan, type Plan} from '../src/plan/plan.ts';
 import {script} from '../src/reports/script.ts';
 import {phasesInExisting} from '../src/run/existing.ts';
+import {scopesOf} from '../src/run/graph.ts';
 import {type Known, startKnowing} from '../src/run/known.ts';
 import {eachOnRunner, fakeSh, fakeWork, give} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
@@ -232,6 +233,18 @@ describe('the plan', () => {
     expect(parse(files['istio.yaml'] ?? '').kind).toBe('Istio');
   });
 
+  test('pods of others are not asked for: a large cluster has more than a command may write', () => {
+    const scopes = scopesOf(planned(meshed)).map(scope => scope.join(' '));
+    expect(scopes).toEqual([
+      ...['istio-system', 'dual-stack', 'ipv4', 'ipv6', 'sleep', 'plain'].map(
+        name => `deployments,pods,endpointslices -n ${name}`
+      ),
+      'services -A'
+    ]);
+    const kind = makePlan(inputsOf(), chart, null, '/work', 'v0.33.0');
+    expect(scopesOf(kind)).toEqual([['nodes,deployments,pods,services,endpointslices', '-A']]);
+  });
+
   test('the kind cluster’s manifests have no label of ours', () => {
     const {files} = makePlan(inputsOf(), chart, null, '/work', 'v0.33.0');
     expect(Object.values(files).join()).not.toContain('dual-stack-check/run');
@@ -271,10 +284,10 @@ describe('the script', () => {
 describe('the checks', () => {
   const reasons = (found: Partial<Found>) =>
     Object.fromEntries(
-      leftOut(askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)), decided({}, found)).map(({id, reason}) => [
-        id,
-        reason
-      ])
+      leftOut(
+        askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)),
+        decided({}, found)
+      ).map(({id, reason}) => [id, reason])
     );
 
   test('what needs Docker or the nodes is left out, with its reason', () => {
@@ -307,8 +320,12 @@ describe('the checks', () => {
   });
 
   test('a kind cluster is not asked for what its nodes tell', () => {
-    expect(askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)).not.toContain('node/service/families');
-    expect(askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)).toContain('node/service/families');
+    expect(
+      askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)
+    ).not.toContain('node/service/families');
+    expect(
+      askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)
+    ).toContain('node/service/families');
   });
 
   test('what is left out stays so', () => {

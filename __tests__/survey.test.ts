@@ -67,6 +67,7 @@ describe('the survey', () => {
       if (line.includes('rights.yaml')) return rights.map(() => 'true\n').join('');
       if (line.includes('--dry-run=server'))
         return '{"spec": {"clusterIPs": ["fd00::1", "10.0.0.1"]}}';
+      if (line.includes('jsonpath')) return '';
       return line === 'api-versions' ? 'v1\napps/v1\n' : items();
     });
     return survey({context: 'admin', name: 'prod'}, runner.directory, sh);
@@ -104,6 +105,8 @@ describe('the survey', () => {
 
   test('of a mesh', async () => {
     const found = await look({
+      'get configmaps': 'shop/istio-ca-root-cert\nbank/istio-ca-root-cert\n',
+      'get pods': 'shop/cart-1\n',
       'api-versions': 'sailoperator.io/v1\nsecurity.istio.io/v1\n',
       'control-plane in': items(
         named(
@@ -159,7 +162,9 @@ describe('the survey', () => {
         {revision: 'default', tag: null},
         {revision: 'x', tag: 'stable'}
       ],
-      strict: ['istio-system']
+      strict: ['istio-system'],
+      configMaps: ['shop/istio-ca-root-cert', 'bank/istio-ca-root-cert'],
+      asking: ['shop/cart-1']
     });
   });
 });

@@ -61,7 +61,15 @@ export interface Deployment {
 export interface Service {
   kind: 'Service';
   metadata: Meta;
-  spec: {ipFamilyPolicy?: string; ipFamilies?: string[]; clusterIPs?: string[]};
+  spec: {
+    type?: string;
+    ipFamilyPolicy?: string;
+    ipFamilies?: string[];
+    clusterIPs?: string[];
+    selector?: Record<string, string>;
+    ports?: {port: number; protocol?: string}[];
+    publishNotReadyAddresses?: boolean;
+  };
 }
 export interface EndpointSlice {
   kind: 'EndpointSlice';

@@ -95,9 +95,17 @@ export const catalogue: Row[] = all
   .flatMap(({rows, grid}) => rows.map(row => ({...row, ...(grid && {grid})})))
   .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
+type Pattern = {matches: RegExp; leaveOut: boolean} | null;
+
+/** Whether the `checks` input asks for a row. */
+export const matches =
+  (pattern: Pattern) =>
+  ({id}: Row): boolean =>
+    pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
-export function rowsOf(pattern: {matches: RegExp; leaveOut: boolean} | null): Row[] {
-  const asked = ({id}: Row) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+export function rowsOf(pattern: Pattern): Row[] {
+  const asked = matches(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
   return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }

@@ -1,4 +1,4 @@
-import {addressFamily, isReady, ofKind} from '../base/kube.ts';
+import {addressFamily, type EndpointSlice, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
@@ -6,7 +6,7 @@ import {type Checking, type Checks, compare, row} from './row.ts';
 const families: Family[] = ['ipv4', 'ipv6'];
 const has = (target: string, family: Family): boolean =>
   target === 'dual-stack' || target === family;
-const exactly = 'exactly the ready pods';
+export const exactly = 'exactly the ready pods';
 
 /** What kube-controller-manager made of Services and pods. */
 export const endpoints: Checks<Checking> = {
@@ -35,23 +35,12 @@ export const endpoints: Checks<Checking> = {
   look: async ({things, tell}, asked) => {
     for (const {id, target, family, expected} of asked) {
       const slices = ofKind(things, 'EndpointSlice', target).filter(
-        ({metadata, addressType}) =>
-          metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo' &&
-          addressType.toLowerCase() === family
+        ({metadata}) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo'
       );
-      const listed = slices
-        .flatMap(({endpoints}) => endpoints ?? [])
-        .filter(({conditions}) => conditions?.ready !== false)
-        .flatMap(({addresses}) => addresses);
-      const pods = ofKind(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-        .flatMap(({status}) => status.podIPs ?? [])
-        .map(({ip}) => ip)
-        .filter(ip => addressFamily(ip) === family);
-      const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
-      const observed = same
-        ? exactly
-        : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
+      const pods = ofKind(things, 'Pod', target).filter(
+        pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
+      );
+      const observed = listedIn(slices, pods, family);
       tell(
         id,
         compare(expected, observed, {
@@ -61,3 +50,19 @@ export const endpoints: Checks<Checking> = {
     }
   }
 };
+
+/** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
+export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | null): string {
+  const own = slices.filter(({addressType}) => addressType.toLowerCase() === family);
+  const listed = own
+    .flatMap(({endpoints}) => endpoints ?? [])
+    .filter(({conditions}) => conditions?.ready !== false)
+    .flatMap(({addresses}) => addresses);
+  const wanted = pods
+    .flatMap(({status}) => status.podIPs ?? [])
+    .map(({ip}) => ip)
+    .filter(ip => addressFamily(ip) === family);
+  const same =
+    listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
+  return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
+}

@@ -16,7 +16,7 @@ export interface Listeners {
     additional_local_addresses?: SocketAddress[];
   }[];
 }
-interface Endpoints {
+export interface Endpoints {
   configs?: {
     endpoint_config?: {cluster_name: string; endpoints?: {lb_endpoints?: LbEndpoint[]}[]};
   }[];
@@ -26,26 +26,20 @@ interface LbEndpoint {
 }
 
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-export const envoy = (namespace: string, app: string, query: string): string[] => [
-  ...[
-    'kubectl',
-    'exec',
-    '--namespace',
-    namespace,
-    `deployment/${app}`,
-    '--container',
-    'istio-proxy',
-    '--'
-  ],
+export const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
+/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
+export const envoyOf = (namespace: string, workload: string, query: string): string[] => [
+  ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
   ...['pilot-agent', 'request', 'GET', query]
 ];
+export const envoy = (namespace: string, app: string, query: string): string[] =>
+  envoyOf(namespace, `deployment/${app}`, query);
 export const listenerQuery = 'listeners?format=json';
 
 /** The command that prints a proxy's listeners. */
 export const listenersOf = (namespace: string, app: string): string[] =>
   envoy(namespace, app, listenerQuery);
-const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+export const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
@@ -122,7 +116,7 @@ export async function dump<T>(
   return (await mustJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
 }
 
-const written = ({socket_address: socket}: SocketAddress): string =>
+export const written = ({socket_address: socket}: SocketAddress): string =>
   socket === undefined
     ? ''
     : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
@@ -136,7 +130,7 @@ export const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
     ])
     .map(written);
 
-function wildcardListeners(listeners: Listeners, command: string[]): Finding {
+export function wildcardListeners(listeners: Listeners, command: string[]): Finding {
   const addresses = addressesOf(listeners);
   const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
   return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
@@ -173,18 +167,7 @@ function readyPods({things}: Checking, target: string, dumped: Endpoints): Findi
   const wanted = ofKind(things, 'Pod', target)
     .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
     .map(pod => endpointOf(pod, families));
-  const found = (dumped.configs ?? [])
-    .map(config => config.endpoint_config)
-    .filter(
-      config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`
-    )
-    .flatMap(config => config?.endpoints ?? [])
-    .flatMap(({lb_endpoints = []}) => lb_endpoints)
-    .map(({endpoint}) =>
-      [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({address}) => address)]
-        .map(({socket_address}) => socket_address?.address)
-        .join('+')
-    );
+  const found = endpointsIn(dumped, {namespace: target, name: 'tcp-echo'}, 9000) ?? [];
   const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
   const observed = found.join(', ') || 'none';
   return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
@@ -193,7 +176,30 @@ function readyPods({things}: Checking, target: string, dumped: Endpoints): Findi
   });
 }
 
-const endpointOf = ({status}: Pod, families: Family[]): string =>
+/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
+export function endpointsIn(
+  {configs = []}: Endpoints,
+  {namespace, name}: {namespace: string; name: string},
+  port: number
+): string[] | null {
+  const found = configs
+    .map(config => config.endpoint_config)
+    .filter(config =>
+      config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`)
+    );
+  if (found.length === 0) return null;
+  return found
+    .flatMap(config => config?.endpoints ?? [])
+    .flatMap(({lb_endpoints = []}) => lb_endpoints)
+    .map(({endpoint}) =>
+      [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({address}) => address)]
+        .map(({socket_address}) => socket_address?.address)
+        .join('+')
+    );
+}
+
+/** A pod as a proxy has it: its addresses of these families, in their order. */
+export const endpointOf = ({status}: Pod, families: Family[]): string =>
   (status.podIPs ?? [])
     .map(({ip}) => ip)
     .filter(ip => families.includes(addressFamily(ip)))

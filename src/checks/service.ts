@@ -56,7 +56,16 @@ export const service: Checks<Checking> = {
   }
 };
 
-const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
+export const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
 
-const familiesOf = ({spec}: Service): string =>
-  (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';
+/** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
+export const familiesOf = ({spec}: Service): string => {
+  const addresses = (spec.clusterIPs ?? []).filter(ip => ip !== 'None');
+  const families = isHeadless(spec)
+    ? (spec.ipFamilies ?? []).map(family => family.toLowerCase())
+    : addresses.map(addressFamily);
+  return families.sort().join(', ') || 'none';
+};
+
+export const isHeadless = ({clusterIPs = []}: Service['spec']): boolean =>
+  clusterIPs.includes('None');

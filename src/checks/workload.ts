@@ -73,14 +73,14 @@ export const workload: Checks<Checking> = {
 
 const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
 
-const addresses = ({status}: Pod): string =>
+export const addresses = ({status}: Pod): string =>
   (status.podIPs ?? [])
     .map(({ip}) => addressFamily(ip))
     .sort()
     .join(', ') || 'none';
 
 /** From Istio 1.27 on the sidecar is an init container that is restarted always. */
-function sidecar({spec}: Pod): string {
+export function sidecar({spec}: Pod): string {
   const restarted = (spec.initContainers ?? []).filter(
     ({restartPolicy}) => restartPolicy === 'Always'
   );

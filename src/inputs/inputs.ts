@@ -24,6 +24,7 @@ import {
   quoted,
   release,
   resultsDir,
+  targets,
   toolVersion,
   yaml,
   yamlOrFile
@@ -42,6 +43,7 @@ const readers = {
   cluster: oneOf('kind', 'existing'),
   kubeconfig: or(null, existingFile),
   context: or(null, matching(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
+  targets: or(null, targets),
   'cluster-name': (value: string) => clusterName(value || nameOfItsOwn()),
   'kubernetes-version': or(null, kubernetesRelease),
   'node-image': or(null, image),
@@ -126,18 +128,32 @@ const only: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
     ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
     ...(['kind-version', 'ip-families', 'tuned'] as const)
   ],
-  existing: ['kubeconfig', 'context']
+  existing: ['kubeconfig', 'context', 'targets']
 };
 
+/** All that counts where Services are only looked at: nothing is made then, and nothing asked of a pod. */
+const ofTargets: (keyof typeof readers)[] = [
+  ...(['cluster', 'kubeconfig', 'context', 'targets', 'kubectl-version'] as const),
+  ...(['checks', 'timeout', 'results-dir', 'mirror'] as const)
+];
+
 /** An input that would count for nothing. */
-function misplaced({cluster}: Inputs): string[] {
+function misplaced({cluster, targets}: Inputs): string[] {
   const other = cluster === 'kind' ? 'existing' : 'kind';
-  return only[other]
-    .filter(name => isGiven(name))
-    .map(
+  const elsewhere = only[other].filter(isGiven);
+  const unused = targets === null ? [] : inputNames.filter(name => !ofTargets.includes(name));
+  return [
+    ...elsewhere.map(
       name =>
         `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``
-    );
+    ),
+    ...unused
+      .filter(name => isGiven(name) && !elsewhere.includes(name))
+      .map(
+        name =>
+          `${name}: found a value, and \`targets\`, by which Services are only looked at; accepted is one of the two`
+      )
+  ];
 }
 
 /** Whether an input says something else than its default. */

@@ -85,6 +85,28 @@ export function kubernetesRelease(value: string): string {
   return version;
 }
 
+/** A Service that is looked at; without a name, every one of its namespace. */
+export interface Target {
+  namespace: string;
+  name: string | null;
+}
+
+/** How many Services may be named, and how many may come of them. */
+export const mostTargets = 100;
+
+/** `NAMESPACE/NAME` or `NAMESPACE/*`, several by commas or white space. */
+export function targets(value: string): Target[] {
+  const what = `Services as \`NAMESPACE/NAME\`, or \`NAMESPACE/*\` for all of a namespace, at most ${mostTargets}, with commas or line ends between them`;
+  const names = [...new Set(value.split(/[\s,]+/).filter(name => name !== ''))];
+  if (names.length === 0 || names.length > mostTargets) throw accepts(what);
+  return names.map(text => {
+    const [, namespace, name] = /^([a-z0-9-]{1,63})\/([a-z0-9-]{1,63}|\*)$/.exec(text) ?? [];
+    if (namespace === undefined || name === undefined || /(^|\/)-|-(\/|$)/.test(text))
+      throw new Error(`${accepts(what).message} (${quoted(text)} is none)`);
+    return {namespace, name: name === '*' ? null : name};
+  });
+}
+
 export function count(value: string): number {
   if (!/^\d{1,2}$/.test(value)) throw accepts('a whole number from 0 to 99');
   return Number(value);

@@ -33,6 +33,8 @@ export interface Right {
   resource: string;
   /** Only where that is to be installed. */
   for?: 'operator' | 'istio';
+  /** In that namespace alone; absent: in all. */
+  namespace?: string;
 }
 
 const all = (verbs: string, resources: string, which?: Right['for']): Right[] =>
@@ -56,9 +58,22 @@ export const rights: Right[] = [
   ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
 ];
 
-export const rightsYaml = (): string =>
-  rights
-    .map(({verb, resource: what}) => {
+/** What looking at Services takes in each of their namespaces. */
+export const readRights = (namespaces: string[]): Right[] =>
+  namespaces.flatMap(namespace =>
+    all('list', 'services pods endpointslices.discovery.k8s.io').map(right => ({
+      ...right,
+      namespace
+    }))
+  );
+
+/** With it the proxies can be asked what they were told. */
+export const execRights = (namespaces: string[]): Right[] =>
+  namespaces.flatMap(namespace => all('create', 'pods/exec').map(right => ({...right, namespace})));
+
+export const rightsYaml = (wanted: Right[]): string =>
+  wanted
+    .map(({verb, resource: what, namespace}) => {
       const [full = '', subresource] = what.split('/');
       const [resource, ...group] = full.split('.');
       return stringify({
@@ -69,7 +84,8 @@ export const rightsYaml = (): string =>
             verb,
             resource,
             group: group.join('.'),
-            ...(subresource !== undefined && {subresource})
+            ...(subresource !== undefined && {subresource}),
+            ...(namespace !== undefined && {namespace})
           }
         }
       });

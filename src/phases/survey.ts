@@ -1,17 +1,22 @@
 import * as path from 'node:path';
 import {badInput} from '../base/fault.ts';
-import {addressFamily, get} from '../base/kube.ts';
+import {addressFamily, get, type Service} from '../base/kube.ts';
 import {writeAnew} from '../base/own.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
 import {readYaml} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
+import type {Target} from '../inputs/readers.ts';
 import {
   configMapSelector,
   dualStackServiceYaml,
+  execRights,
+  type Right,
+  readRights,
   rights,
   rightsYaml
 } from '../manifests/existing.ts';
 import type {Found, FoundIstiod, FoundOperator} from '../plan/existing.ts';
+import type {FoundServices} from '../plan/targets.ts';
 
 /** As the chart labels its Deployment, and OpenShift Service Mesh. */
 const operatorSelector = 'control-plane in (sail-operator,servicemesh-operator3)';
@@ -64,10 +69,8 @@ export async function survey(
   directory: string,
   sh: Sh
 ): Promise<Found> {
-  const {serverVersion} = JSON.parse(
-    await must(sh, ['kubectl', 'version', '-o', 'json'], {seconds: 30})
-  ) as {serverVersion: {gitVersion: string}};
-  const denied = await askRights(directory, sh);
+  const kubernetes = await serverVersion(sh);
+  const denied = await askRights(rights, directory, sh);
   const apis = (await must(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
   const served = (group: string) => apis.some(api => api.startsWith(`${group}/`));
   const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
@@ -83,11 +86,11 @@ export async function survey(
     : [];
   const namespaces = await list<Object>('namespaces');
   const webhooks = await list<Object>('mutatingwebhookconfigurations', '-l', 'istio.io/rev');
-  const configMaps = await list<Object>('configmaps', '-A', '-l', configMapSelector);
-  const asking = await list<Object>('pods', '-A', '-l', 'sidecar.istio.io/inject=true');
+  const configMaps = unless ? [] : await namesOf('configmaps', configMapSelector, sh);
+  const asking = unless ? [] : await namesOf('pods', 'sidecar.istio.io/inject=true', sh);
   return {
     ...where,
-    kubernetes: serverVersion.gitVersion,
+    kubernetes,
     ...(await askDualStack(directory, sh)),
     denied,
     openshift: served('config.openshift.io') || served('route.openshift.io'),
@@ -102,15 +105,49 @@ export async function survey(
       revision: labels['istio.io/rev'] ?? '',
       tag: labels['istio.io/tag'] ?? null
     })),
-    asking: asking.map(nameOf),
-    configMaps: configMaps.map(nameOf),
+    asking,
+    configMaps,
     strict: policies
       .filter(({spec}) => spec?.selector === undefined && spec?.mtls?.mode === 'STRICT')
       .map(({metadata}) => metadata.namespace ?? '')
   };
 }
 
-const nameOf = ({metadata}: Object): string => `${metadata.namespace}/${metadata.name}`;
+async function serverVersion(sh: Sh): Promise<string> {
+  const said = await must(sh, ['kubectl', 'version', '-o', 'json'], {seconds: 30});
+  const {serverVersion} = JSON.parse(said) as {serverVersion: {gitVersion: string}};
+  return serverVersion.gitVersion;
+}
+
+/** Looks at the Services that may be targets, and at what else may be read of them. Changes nothing. */
+export async function surveyTargets(
+  targets: Target[],
+  directory: string,
+  sh: Sh
+): Promise<FoundServices> {
+  const kubernetes = await serverVersion(sh);
+  const namespaces = [...new Set(targets.map(({namespace}) => namespace))];
+  const execs = execRights(namespaces);
+  const denied = await askRights([...readRights(namespaces), ...execs], directory, sh);
+  const isExec = ({resource}: Right) => resource === execs[0]?.resource;
+  const found: FoundServices = {
+    kubernetes,
+    denied: denied.filter(right => !isExec(right)),
+    silent: denied.filter(isExec).map(({namespace = ''}) => namespace),
+    services: []
+  };
+  if (found.denied.length === 0)
+    for (const namespace of namespaces)
+      found.services.push(...(await get<Service>(sh, 'services', '-n', namespace)));
+  return found;
+}
+
+/** `NAMESPACE/NAME` of all that has a label, without what else there is of it: a large mesh has more than a command may write. */
+async function namesOf(kind: string, selector: string, sh: Sh): Promise<string[]> {
+  const names = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
+  const command = ['kubectl', 'get', kind, '-A', '-l', selector, '-o', `jsonpath=${names}`];
+  return (await must(sh, command, {seconds: 60})).split('\n').filter(name => name !== '');
+}
 
 type Policy = Object & {spec?: {selector?: object; mtls?: {mode?: string}}};
 type Deployed = Object & {
@@ -123,10 +160,13 @@ type Deployed = Object & {
 };
 
 /** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
-async function askRights(directory: string, sh: Sh): Promise<Found['denied']> {
+async function askRights(rights: Right[], directory: string, sh: Sh): Promise<Right[]> {
   const file = path.join(directory, 'rights.yaml');
-  await writeAnew(file, rightsYaml(), 0o600);
-  const command = ['kubectl', 'create', '-f', file, '-o', 'jsonpath={.status.allowed}{"\\n"}'];
+  await writeAnew(file, rightsYaml(rights), 0o600);
+  const command = [
+    ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
+    ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
+  ];
   const said = (await must(sh, command, {seconds: 60})).trim().split('\n');
   return rights.filter((_, at) => said[at] !== 'true');
 }

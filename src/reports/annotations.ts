@@ -50,7 +50,7 @@ function failure(results: Results): Annotation[] {
     hint,
     follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
     reproduce
-      ? `To see it by hand${asksCluster(reproduce) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+      ? `To see it by hand${asksCluster(reproduce, results) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
       : ''
   ];
   return [{level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n')}];

@@ -1,6 +1,7 @@
 import {groupBy} from '../base/group.ts';
 import {type CheckResult, type Family, layers, type Results} from '../results/results.ts';
 import {brokenCheck, type State, worst} from './findings.ts';
+import {onlyLooks} from './versions.ts';
 import {carriedOver, count, familyNames, line} from './words.ts';
 
 /** Targets and families. Pure. */
@@ -35,8 +36,12 @@ export interface Grid {
 }
 
 /** What the grid's first column holds; of two grids, which one it is. */
-export const gridTitle = ({stage}: Grid, several: boolean): string =>
-  several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
+export const gridTitle = (results: Results, {stage}: Grid, several: boolean): string =>
+  onlyLooks(results)
+    ? 'looked at'
+    : several
+      ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to`
+      : 'from the mesh to';
 
 /** Targets × families, one grid for each stage in which something was connected to. */
 export const grids = (results: Results): Grid[] =>

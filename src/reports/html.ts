@@ -27,7 +27,7 @@ import {
 } from './markup.ts';
 import {type Bar, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
-import {asksCluster, rerun, versionRows} from './versions.ts';
+import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
 import {count, duration, familyNames, line} from './words.ts';
 
 /**
@@ -42,7 +42,7 @@ export const html = (results: Results): string =>
       failure(results),
       ...warnings(results),
       flaky(results),
-      ...gridTables(grids(results)),
+      ...gridTables(results, grids(results)),
       phases(results),
       layers(results),
       versions(results)
@@ -72,7 +72,7 @@ function failure(results: Results): Markup {
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : nothing}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : nothing}</p>
 ${happened(sentences(results.failure))}
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup`<p class="label">To see it by hand${asksCluster(reproduce) ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
+${reproduce ? markup`<p class="label">To see it by hand${asksCluster(reproduce, results) ? markup`, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it)` : nothing}</p>${command(reproduce)}` : nothing}
 ${also(results)}
 </section>`;
 }
@@ -120,9 +120,9 @@ const tries = (check: CheckResult): Markup =>
 
 // ---- The grid ----
 
-const gridTables = (all: Grid[]): Markup[] =>
+const gridTables = (results: Results, all: Grid[]): Markup[] =>
   all.map(grid => {
-    const first = gridTitle(grid, all.length > 1);
+    const first = gridTitle(results, grid, all.length > 1);
     const {shown, folded, title} = foldRows(grid.rows);
     return markup`<section class="card"><h2>Targets and families</h2>
 ${shown.length > 0 ? gridTable(first, shown) : nothing}
@@ -264,9 +264,13 @@ function versions(results: Results): Markup {
   return markup`<section class="card"><h2>Versions</h2>
 <dl>${rows}</dl>
 ${inputs.length > 0 ? markup`<h2>Inputs given</h2><dl>${inputs}</dl>` : nothing}
-<h2>Run it yourself</h2>
+${
+  onlyLooks(results)
+    ? nothing
+    : markup`<h2>Run it yourself</h2>
 <p>The same run by hand, with these versions; the script lies beside this report.</p>
-${command(rerun)}
+${command(rerun)}`
+}
 </section>`;
 }
 

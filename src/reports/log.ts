@@ -2,7 +2,7 @@ import {oneLine} from '../base/log.ts';
 import {type Failure, holds, type Results} from '../results/results.ts';
 import {failures, type LayerRow, layerRows, type State, sentences} from './findings.ts';
 import {headline} from './verdict.ts';
-import {rerun} from './versions.ts';
+import {onlyLooks, rerun} from './versions.ts';
 import {count, line} from './words.ts';
 
 /** The end of the log. Pure. */
@@ -73,9 +73,10 @@ function whatBroke(results: Results, failure: Failure): string[] {
 }
 
 /** The script first: the cluster of the run is gone when this is read. */
-function byHand({cluster, failure}: Results, reproduce: string | null): string[] {
+function byHand(results: Results, reproduce: string | null): string[] {
+  const {cluster, failure} = results;
   const shown = reproduce === null ? [] : [`See it: ${foreign(reproduce, 4000)}`];
-  if (cluster === null || failure?.class === 'input') return shown;
+  if (cluster === null || failure?.class === 'input' || onlyLooks(results)) return shown;
   const ends = reproduce === null ? '' : ', and ends with what failed';
   return [...shown, `Again: ${rerun}, in the results, makes the same run${ends}`];
 }

@@ -18,7 +18,7 @@ import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} fro
 import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
-import {asksCluster, rerun, versionRows} from './versions.ts';
+import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
 import {count, duration, familyNames, upper} from './words.ts';
 
 /**
@@ -31,7 +31,7 @@ export const summary = (results: Results): string =>
       verdict(results),
       ...failure(results),
       ...warnings(results),
-      ...gridBlocks(grids(results)),
+      ...gridBlocks(results, grids(results)),
       ...flaky(results),
       ...failed(results),
       ...skipped(results),
@@ -62,7 +62,7 @@ function failure(results: Results): Block[] {
   const parts = [
     `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(ended(first), 2000)} `}${text(hint, 2000)}`,
     more.length > 0 ? [first, ...more].map(one => `- ${text(one, 2000)}`).join('\n') : '',
-    reproduce ? `${byHand(reproduce)}\n\n${fence(reproduce)}` : '',
+    reproduce ? `${byHand(reproduce, results)}\n\n${fence(reproduce)}` : '',
     consequences(results),
     greenLine(results)
   ];
@@ -72,8 +72,8 @@ function failure(results: Results): Block[] {
 /** As a sentence, for another one follows. */
 const ended = (message: string): string => message.replace(/[^.?!…]$/, '$&.');
 
-const byHand = (reproduce: string): string =>
-  asksCluster(reproduce)
+const byHand = (reproduce: string, results: Results): string =>
+  asksCluster(reproduce, results)
     ? `To see it by hand, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it):`
     : 'To see it by hand:';
 
@@ -97,8 +97,8 @@ function greenLine(results: Results): string {
 
 // ---- The grid ----
 
-const gridBlocks = (all: Grid[]): Block[] =>
-  all.flatMap(grid => gridBlock(grid, gridTitle(grid, all.length > 1)));
+const gridBlocks = (results: Results, all: Grid[]): Block[] =>
+  all.flatMap(grid => gridBlock(grid, gridTitle(results, grid, all.length > 1)));
 
 function gridBlock({rows}: Grid, first: string): Block[] {
   const {shown, folded: rest, title} = foldRows(rows);
@@ -246,7 +246,9 @@ function versions(results: Results): Block {
   );
   const parts = [
     `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-    `By hand, with these versions: ${code(rerun)}, from the results (${code(files.script)}).`,
+    onlyLooks(results)
+      ? ''
+      : `By hand, with these versions: ${code(rerun)}, from the results (${code(files.script)}).`,
     inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
     '</details>'
   ];

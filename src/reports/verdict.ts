@@ -1,5 +1,6 @@
 import type {Failure, Results} from '../results/results.ts';
 import {flakyChecks, sentences} from './findings.ts';
+import {onlyLooks} from './versions.ts';
 import {count, duration, line} from './words.ts';
 
 /** The verdict as the first line of every report says it. Pure. */
@@ -46,7 +47,8 @@ function numbers(results: Results): string {
 }
 
 function words(results: Results): string {
-  if (results.result === 'passed') return 'Dual-stack works';
+  if (results.result === 'passed')
+    return onlyLooks(results) ? 'All targets are dual-stack' : 'Dual-stack works';
   if (results.failure === null) return 'Dual-stack was not proven';
   return results.result === 'error'
     ? errorWords(results, results.failure)
@@ -120,7 +122,19 @@ function during(results: Results): string {
 function brokenWords(results: Results, failure: Failure): string {
   const failed = results.checks.some(check => check.verdict === 'failed');
   if (!failed) return needed(flakyChecks(results).length);
+  const several = onlyLooks(results) ? severalTargets(results) : null;
+  if (several !== null) return line(several, 160);
   return line(failure.headline ?? 'Dual-stack does not work', 160);
+}
+
+/** Of Services that were looked at: which are not dual-stack; null where one is. */
+function severalTargets({checks}: Results): string | null {
+  const of = (some: typeof checks) => [
+    ...new Set(some.map(({to}) => `${to?.namespace}/${to?.name}`))
+  ];
+  const red = of(checks.filter(({verdict}) => verdict === 'failed'));
+  if (red.length < 2) return null;
+  return `${red.length} of ${of(checks).length} targets are not dual-stack: ${red.join(', ')}`;
 }
 
 /** Only `fail-on-flaky` fails a run in which every check holds. */

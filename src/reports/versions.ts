@@ -24,5 +24,9 @@ export const versionRows = (results: Results): {title: string; asked: string; fo
 
 export const rerun = `bash ${files.script}`;
 
+/** Whether Services that were there were looked at, and nothing was made that a script could make again. */
+export const onlyLooks = ({inputs}: Results): boolean => inputs.targets !== undefined;
+
 /** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
-export const asksCluster = (command: string): boolean => command.startsWith('kubectl ');
+export const asksCluster = (command: string, results: Results): boolean =>
+  command.startsWith('kubectl ') && !onlyLooks(results);

@@ -60,6 +60,8 @@ export interface Evidence {
   /** What is told of each layer. */
   blames: Record<Layer, Blame>;
   failOnFlaky: boolean;
+  /** The cluster was there before, and need not run on this machine. */
+  existing: boolean;
 }
 
 export interface Diagnosis {
@@ -187,14 +189,16 @@ function ofEnding({ending, phases}: Evidence): Failure | null {
 
 function ofError(
   first: {phase: string; error: unknown} | undefined,
-  {blames}: Evidence
+  {blames, existing}: Evidence
 ): Failure | null {
   if (!first) return null;
   const {phase, error} = first;
   if (!(error instanceof Error)) return ofBug(error);
   if (!(error instanceof Fault) && !(error instanceof CommandError)) return ofBug(error);
   // several bad inputs have a line each
-  const lines = phase === 'inputs' ? error.message.split('\n') : [withoutRepeats(error.message)];
+  const lines = /^(inputs|survey)$/.test(phase)
+    ? error.message.split('\n')
+    : [withoutRepeats(error.message)];
   const message = lines.map(oneLine).join('\n');
   // the API server or the node is gone, whichever phase asked it
   if (nodeGone.test(message))
@@ -203,10 +207,9 @@ function ofError(
       layer: 'node',
       check: null,
       message,
-      hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+      ...(existing ? unreachable : containerGone),
       headline: 'The cluster does not answer any more',
-      phase,
-      reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+      phase
     };
   if (error instanceof Fault) {
     const {class: failureClass, layer, hint, headline, reproduce} = error.because;
@@ -257,6 +260,15 @@ function withoutRepeats(text: string): string {
 
 const nodeGone =
   /the connection to the server .{0,500} was refused|Unable to connect to the server|cluster unreachable|container \S{1,200} is not running|No such container|error dialing backend/i;
+
+const containerGone = {
+  hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+  reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+};
+const unreachable = {
+  hint: 'The API server of the kubeconfig does not answer from here, or a node of the cluster does not answer it: see whether this runner reaches it, and whether its nodes are Ready.',
+  reproduce: 'kubectl get --raw /readyz'
+};
 
 function ofBug(bug: unknown): Failure {
   return {

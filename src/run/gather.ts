@@ -4,45 +4,29 @@ import {moved} from '../checks/docs.ts';
 import {givenInputs} from '../inputs/inputs.ts';
 import {rerun} from '../reports/versions.ts';
 import {clip} from '../reports/words.ts';
-import {type CheckResult, type Failure, type Results, schema} from '../results/results.ts';
+import {
+  type CheckResult,
+  type Failure,
+  type Family,
+  type Results,
+  schema
+} from '../results/results.ts';
 import {unsupported} from '../versions/kubernetes.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {Known} from './known.ts';
 
 /** What the run knows, and its diagnosis, as results.json has it. */
 export function gather(run: Known, {result, failure, checks}: Diagnosis): Results {
-  const {inputs, plan} = run;
   return cleaned({
     schema,
     result,
     failure: failure && withoutPrivate(failure, run),
     run: githubRun(process.env),
     rehearsal: rehearsal(),
-    versions: {
-      action: {asked: null, found: `v${about.version}`},
-      kind: tool(run, 'kind'),
-      kubernetes: {
-        asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
-        found: run.kubernetes ?? null
-      },
-      kubectl: tool(run, 'kubectl'),
-      helm: tool(run, 'helm'),
-      operator: {
-        asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
-        found: run.chart?.version ?? null
-      },
-      istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
-    },
+    versions: versions(run),
     warnings: [...warnings(run), ...moved(checks)],
     inputs: givenInputs(),
-    cluster: plan
-      ? {
-          kind: plan.existing === null ? 'kind' : 'existing',
-          name: plan.cluster.name,
-          context: plan.cluster.context,
-          ipFamilies: plan.cluster.families
-        }
-      : null,
+    cluster: cluster(run),
     started: run.started.toISOString(),
     seconds: rounded(run.clock()),
     phases: run.schedule.phases.map(phase => ({
@@ -60,6 +44,46 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
       }))
     }))
   });
+}
+
+function versions(run: Known): Results['versions'] {
+  const {inputs} = run;
+  const ours = {
+    action: {asked: null, found: `v${about.version}`},
+    kubernetes: {
+      asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
+      found: run.kubernetes ?? null
+    },
+    kubectl: tool(run, 'kubectl')
+  };
+  if (inputs && inputs.targets !== null) return ours; // nothing else is used
+  return {
+    action: ours.action,
+    kind: tool(run, 'kind'),
+    kubernetes: ours.kubernetes,
+    kubectl: ours.kubectl,
+    helm: tool(run, 'helm'),
+    operator: {
+      asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
+      found: run.chart?.version ?? null
+    },
+    istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
+  };
+}
+
+function cluster({plan, looked}: Known): Results['cluster'] {
+  if (plan)
+    return {
+      kind: plan.existing === null ? 'kind' : 'existing',
+      name: plan.cluster.name,
+      context: plan.cluster.context,
+      ipFamilies: plan.cluster.families
+    };
+  if (!looked) return null;
+  const {context, name, services} = looked;
+  const families = services.flatMap(({spec}) => spec.ipFamilies ?? []);
+  const ipFamilies = [...new Set(families)].map(family => family.toLowerCase() as Family);
+  return {kind: 'existing', name, context, ipFamilies};
 }
 
 /** The longest text of one field, in characters. */

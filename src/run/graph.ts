@@ -273,11 +273,26 @@ const savers = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 
 /** Asks the API server for everything that the checks go by. */
 async function look(run: Known, work: Work): Promise<void> {
-  const kinds = 'nodes,deployments,pods,services,endpointslices';
   run.things = await until(work, async () => ({
     is: 'done',
-    value: await get<Thing>(run.sh, kinds, '-A')
+    value: (
+      await Promise.all(
+        scopesOf(known(run.plan, 'plan')).map(([kinds = '', ...scope]) =>
+          get<Thing>(run.sh, kinds, ...scope)
+        )
+      )
+    ).flat()
   }));
+}
+
+/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for. */
+export function scopesOf({existing, istio, workloads, moreWorkloads}: Plan): string[][] {
+  if (existing === null) return [['nodes,deployments,pods,services,endpointslices', '-A']];
+  const ours = [istio, ...workloads, ...moreWorkloads].map(({namespace}) => namespace);
+  return [
+    ...[...new Set(ours)].map(name => ['deployments,pods,endpointslices', '-n', name]),
+    ['services', '-A']
+  ];
 }
 
 /** Whether checks look at pods that come after the documentation's. */
@@ -285,7 +300,7 @@ const bringsPods = ({moreWorkloads}: Plan, {samples = []}: Checks<never>): boole
   samples.some(sample => moreWorkloads.some(({namespace}) => namespace === sample.namespace));
 
 /** What all checks work with. */
-const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
+export const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
   work,
   sh,
   tell: ledger.tell,
@@ -310,7 +325,7 @@ export function without(phases: Phase[], unwanted: (phase: Phase) => boolean): P
 }
 
 /** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
-function checkPhase<Given>(
+export function checkPhase<Given>(
   {ledger}: Known,
   {layer, look}: Checks<Given>,
   needs: string[],
@@ -381,7 +396,7 @@ async function apply({sh}: Known, plan: Plan, file: string): Promise<void> {
   throw new Fault(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
     class: 'infrastructure',
     layer: 'node',
-    hint: "See the cluster's configuration and the `kind` network: pods and Services need subnets of both families.",
+    hint: 'Pods and Services need a network of each family: of a kind cluster, see `kind-config` and the network `kind`.',
     reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
   });
 }

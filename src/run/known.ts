@@ -1,4 +1,4 @@
-import type {Thing} from '../base/kube.ts';
+import type {Service, Thing} from '../base/kube.ts';
 import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
@@ -27,6 +27,8 @@ export interface Known {
   /** What a cluster that was there holds, and what of it is used. */
   found?: Found;
   existing?: Existing;
+  /** The cluster whose Services are only looked at, and those. */
+  looked?: {context: string; name: string; services: Service[]};
   /** The name that this run holds while it makes its cluster. */
   claim?: NonNullable<State['claim']>;
   chart?: Chart;

@@ -32,6 +32,7 @@ import {phasesInExisting, preparationsInExisting} from './existing.ts';
 import {gather, rehearsal} from './gather.ts';
 import {phases, preparations} from './graph.ts';
 import {type Known, known, startKnowing} from './known.ts';
+import {phasesOfTargets} from './targets.ts';
 
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 export async function run(sh: Sh): Promise<void> {
@@ -70,8 +71,8 @@ async function work(run: Known): Promise<Ending> {
 
 async function job(run: Known): Promise<Ending> {
   const inputs = known(run.inputs, 'inputs');
-  run.ledger.asked = askedRows(inputs);
-  if (run.ledger.asked.length === 0)
+  run.ledger.asked = inputs.targets === null ? askedRows(inputs) : [];
+  if (inputs.targets === null && run.ledger.asked.length === 0)
     throw badInput(
       `checks: found ${quoted(core.getInput('checks'))}, which leaves no check; accepted is what leaves at least one`
     );
@@ -79,6 +80,11 @@ async function job(run: Known): Promise<Ending> {
   const words = mirrorWords(inputs.mirror);
   if (words) say(run.clock(), 'mirror', words);
   run.directory = await privateDirectory(run, inputs['cluster-name']);
+  if (inputs.targets !== null) {
+    await ownDirectory(resultsDirectory(run));
+    await run.schedule.run(phasesOfTargets(run, inputs.targets));
+    return 'done';
+  }
   await run.schedule.run(
     inputs.cluster === 'existing' ? preparationsInExisting(run) : preparations(run)
   );
@@ -185,7 +191,8 @@ async function report(run: Known, ending: Ending): Promise<Results> {
       phases: run.schedule.phases,
       checks: run.ledger.results(),
       blames,
-      failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
+      failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
+      existing: run.inputs?.cluster === 'existing'
     })
   );
   const directory = resultsDirectory(run);

@@ -1,0 +1,584 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import {describe, expect, test} from '@jest/globals';
+import {parseAllDocuments} from 'yaml';
+import type {EndpointSlice, Pod, Service} from '../src/base/kube.ts';
+import {blames} from '../src/checks/catalogue.ts';
+import type {Finding} from '../src/checks/row.ts';
+import {readTarget, type Target, targetChecks} from '../src/checks/targets.ts';
+import {targets} from '../src/inputs/readers.ts';
+import {surveyTargets} from '../src/phases/survey.ts';
+import {chooseTargets} from '../src/plan/targets.ts';
+import {annotations} from '../src/reports/annotations.ts';
+import {html} from '../src/reports/html.ts';
+import {logEnd} from '../src/reports/log.ts';
+import {summary} from '../src/reports/summary.ts';
+import {headline} from '../src/reports/verdict.ts';
+import {layers} from '../src/results/results.ts';
+import {diagnose} from '../src/run/diagnose.ts';
+import {startKnowing} from '../src/run/known.ts';
+import {phasesOfTargets} from '../src/run/targets.ts';
+import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
+import {inputsOf} from './planned.ts';
+import {check, passed} from './results.ts';
+import {both, failures, pod, service, slice} from './things.ts';
+
+const runner = eachOnRunner();
+
+const cart = (spec: Partial<Service['spec']> = {}, name = 'cart'): Service => {
+  const made = service('shop', ['10.96.0.6', 'fd00:10:96::6'], 'PreferDualStack', name);
+  const ports = [{port: 9000}, {port: 8080, protocol: 'TCP'}, {port: 53, protocol: 'UDP'}];
+  return {...made, spec: {...made.spec, selector: {app: name}, ports, ...spec}};
+};
+const pods = [pod('shop', 'cart', {name: 'cart-1', ips: both('6')})];
+const slices = [
+  slice('shop', 'IPv4', ['10.244.0.6'], true, 'cart'),
+  slice('shop', 'IPv6', ['fd00:10:244::6'], true, 'cart')
+];
+
+const at = (address: string, port: number) => ({socket_address: {address, port_value: port}});
+/** What a proxy says of its listeners. */
+const listening = (...addresses: [string, number][]) =>
+  JSON.stringify({
+    listener_statuses: addresses.map(([address, port]) => ({
+      name: `${address}_${port}`,
+      local_address: at(address, port)
+    }))
+  });
+const everywhere = [15001, 15006, 15021, 15090].flatMap((port): [string, number][] => [
+  ['0.0.0.0', port],
+  ['::', port]
+]);
+const served: [string, number][] = [
+  ...everywhere,
+  ['10.96.0.6', 9000],
+  ['fd00:10:96::6', 9000],
+  ['0.0.0.0', 8080],
+  ['::', 8080]
+];
+/** What it says of the endpoints of a port of the Service. */
+const endpoints = (ports: number[], ...addresses: string[][]) =>
+  JSON.stringify({
+    configs: ports.map(port => ({
+      endpoint_config: {
+        cluster_name: `outbound|${port}||cart.shop.svc.example.org`,
+        endpoints: [
+          {
+            lb_endpoints: addresses.map(([first = '', ...more]) => ({
+              endpoint: {
+                address: at(first, port),
+                additional_addresses: more.map(address => ({address: at(address, port)}))
+              }
+            }))
+          }
+        ]
+      }
+    }))
+  });
+const known = endpoints([9000, 8080], both('6'));
+
+interface Given {
+  target?: Partial<Target>;
+  listeners?: Answer;
+  dump?: Answer;
+  silent?: string[];
+  /** What is read of pods and slices when it is looked again. */
+  again?: {pods?: Pod[]; slices?: EndpointSlice[]};
+}
+
+/** All that is told of one Service; each of its rows must be told, and no other. */
+async function look({
+  target = {},
+  listeners = listening(...served),
+  dump = known,
+  silent = [],
+  again = {}
+}: Given = {}) {
+  const found: Record<string, Finding> = {};
+  const one = {service: cart(), pods, slices, ...target};
+  const checks = targetChecks([one.service]);
+  const sh = fakeSh(([, verb, what, ...rest]) =>
+    verb === 'exec'
+      ? rest.some(word => word.startsWith('listeners'))
+        ? listeners
+        : dump
+      : JSON.stringify({items: what === 'pods' ? (again.pods ?? pods) : (again.slices ?? [])})
+  );
+  for (const {look, rows} of checks)
+    await look(
+      {
+        targets: [one],
+        silent,
+        sh,
+        work: fakeWork(),
+        nodes: 1,
+        tell: (id, finding) => {
+          found[id] = finding;
+        }
+      },
+      rows
+    );
+  expect(Object.keys(found).sort()).toEqual(
+    checks.flatMap(({rows}) => rows.map(({id}) => id)).sort()
+  );
+  return {found, calls: sh.calls};
+}
+const skips = (found: Record<string, Finding>) =>
+  Object.entries(found).flatMap(([id, {verdict, reason}]) =>
+    verdict === 'skipped' ? [[id, reason]] : []
+  );
+
+test('a dual-stack Service holds, layer by layer, and nothing but reading is asked for', async () => {
+  const {found, calls} = await look();
+  expect(failures(found)).toEqual({});
+  expect(Object.keys(found).sort()).toEqual([
+    'endpoints/shop.cart/ipv4',
+    'endpoints/shop.cart/ipv6',
+    'proxy/shop.cart/cluster-ips',
+    'proxy/shop.cart/endpoints',
+    'proxy/shop.cart/listeners',
+    'service/shop.cart/families',
+    'service/shop.cart/policy',
+    'workload/shop.cart/addresses',
+    'workload/shop.cart/sidecar'
+  ]);
+  expect(found['service/shop.cart/policy']?.observed).toBe('PreferDualStack');
+  const exec = 'kubectl exec --namespace shop pod/cart-1 --container istio-proxy --';
+  expect(calls.sort()).toEqual([
+    `${exec} pilot-agent request GET config_dump?include_eds&resource=dynamic_endpoint_configs`,
+    `${exec} pilot-agent request GET listeners?format=json`
+  ]);
+});
+
+test('its rows are of known layers, unlike those of any sample, and of sentences', () => {
+  const rows = targetChecks([cart(), cart({}, 'till')]).flatMap(({rows}) => rows);
+  expect(new Set(rows.map(({id}) => id)).size).toBe(rows.length);
+  for (const {id, layer, target, to, apart, blame} of rows) {
+    expect(layers).toContain(layer);
+    expect(id).toBe(`${layer}/${target}/${id.split('/')[2]}`);
+    expect(target).toBe(`shop.${to?.name}`);
+    expect(apart).toBe(true);
+    if (blame?.hint) expect(blame.hint).toMatch(/\.$/);
+  }
+});
+
+describe('what is not dual-stack', () => {
+  test.each<[string, Given, Record<string, string>]>([
+    [
+      'a Service of one family',
+      {
+        target: {
+          service: cart({ipFamilyPolicy: 'SingleStack', clusterIPs: ['10.96.0.6']}),
+          slices: slices.slice(0, 1)
+        },
+        dump: endpoints([9000, 8080], ['10.244.0.6'])
+      },
+      {
+        'service/shop.cart/policy': 'SingleStack',
+        'service/shop.cart/families': 'ipv4',
+        'endpoints/shop.cart/ipv6': 'none',
+        'proxy/shop.cart/endpoints':
+          'port 9000 has no endpoint 10.244.0.6+fd00:10:244::6: 10.244.0.6; port 8080 has no endpoint 10.244.0.6+fd00:10:244::6: 10.244.0.6'
+      }
+    ],
+    [
+      'one that would be, in a cluster that is not',
+      {target: {service: cart({clusterIPs: ['10.96.0.6']})}},
+      {'service/shop.cart/families': 'ipv4'}
+    ],
+    [
+      'a pod with one address',
+      {
+        target: {
+          pods: [...pods, pod('shop', 'cart', {name: 'cart-2', ips: ['10.244.0.7']})],
+          slices: [
+            slice('shop', 'IPv4', ['10.244.0.6', '10.244.0.7'], true, 'cart'),
+            ...slices.slice(1)
+          ]
+        },
+        dump: endpoints([9000], both('6'), ['10.244.0.7'])
+      },
+      {'workload/shop.cart/addresses': 'ipv4; ipv4, ipv6'}
+    ],
+    [
+      'a pod that has no sidecar while others do',
+      {
+        target: {
+          pods: [
+            ...pods,
+            pod('shop', 'cart', {name: 'cart-0', ips: [], sidecar: 'none', ready: false})
+          ]
+        }
+      },
+      {
+        'workload/shop.cart/addresses': 'ipv4, ipv6; none',
+        'workload/shop.cart/sidecar': 'istio-proxy; none'
+      }
+    ],
+    [
+      'a Service without pods',
+      {target: {pods: [], slices: []}},
+      {
+        'workload/shop.cart/addresses': 'no pod',
+        'endpoints/shop.cart/ipv4': 'none',
+        'endpoints/shop.cart/ipv6': 'none'
+      }
+    ],
+    [
+      'a slice that is gone',
+      {target: {slices: slices.slice(0, 1)}},
+      {'endpoints/shop.cart/ipv6': 'none'}
+    ],
+    [
+      'a stale endpoint',
+      {
+        target: {
+          slices: [...slices, slice('shop', 'IPv4', ['10.244.0.99'], true, 'cart')]
+        },
+        again: {slices: [...slices, slice('shop', 'IPv4', ['10.244.0.99'], true, 'cart')]}
+      },
+      {'endpoints/shop.cart/ipv4': '10.244.0.6, 10.244.0.99'}
+    ],
+    [
+      'a proxy that listens on one family',
+      {listeners: listening(...served.filter(([address]) => address !== '::'), ['::', 8080])},
+      {'proxy/shop.cart/listeners': 'not on [::]:15001, [::]:15006, [::]:15021, [::]:15090'}
+    ],
+    [
+      'a ClusterIP that it does not serve',
+      {listeners: listening(...served.filter(([address]) => address !== 'fd00:10:96::6'))},
+      {'proxy/shop.cart/cluster-ips': 'no listener for [fd00:10:96::6]:9000'}
+    ],
+    [
+      'a family of HTTP that it does not serve',
+      {listeners: listening(...served.filter(([, port]) => port !== 8080), ['0.0.0.0', 8080])},
+      {'proxy/shop.cart/cluster-ips': 'no listener for [fd00:10:96::6]:8080'}
+    ]
+  ])('%s', async (_, given, expected) => {
+    expect(failures((await look(given)).found)).toEqual(expected);
+  });
+
+  test('what only changed between two looks holds', async () => {
+    const stale = [...slices, slice('shop', 'IPv4', ['10.244.0.99'], true, 'cart')];
+    const {found} = await look({target: {slices: stale}, again: {slices}});
+    expect(failures(found)).toEqual({});
+  });
+
+  test('the second address may come first, and other clusters’ endpoints beside ours', async () => {
+    const dump = endpoints([9000, 8080], both('6').reverse(), ['192.0.2.1']);
+    expect(failures((await look({dump})).found)).toEqual({});
+  });
+});
+
+describe('what cannot be asked', () => {
+  const proxies = (reason: string) =>
+    ['listeners', 'cluster-ips', 'endpoints'].map(aspect => [`proxy/shop.cart/${aspect}`, reason]);
+
+  test.each<[string, Given, [string, string][]]>([
+    [
+      'pods without a sidecar',
+      {target: {pods: [pod('shop', 'cart', {ips: both('6'), sidecar: 'none'})]}},
+      [
+        ['workload/shop.cart/sidecar', 'its pods have no sidecar'],
+        ...(proxies('its pods have no sidecar') as [string, string][])
+      ]
+    ],
+    [
+      'a namespace in which nobody may exec',
+      {silent: ['shop']},
+      proxies('this kubeconfig may not exec into pods of shop') as [string, string][]
+    ],
+    [
+      'a proxy that does not answer',
+      {listeners: {code: 1, stderr: 'error: denied by a webhook\n'}},
+      proxies('its proxy could not be asked: error: denied by a webhook') as [string, string][]
+    ],
+    [
+      'one that answers something else',
+      {dump: 'hello'},
+      proxies('its proxy could not be asked: what it wrote is no JSON') as [string, string][]
+    ],
+    [
+      'a Service that its own proxy is not told of',
+      {dump: '{}'},
+      ['cluster-ips', 'endpoints'].map(aspect => [
+        `proxy/shop.cart/${aspect}`,
+        'its own proxy is not told of it, by a Sidecar resource or its `exportTo`'
+      ])
+    ]
+  ])('%s is skipped, and says why', async (_, given, expected) => {
+    const {found} = await look(given);
+    expect(failures(found)).toEqual({});
+    expect(skips(found).sort()).toEqual([...expected].sort());
+  });
+
+  test('a headless Service has no ClusterIP that a proxy could serve', async () => {
+    const headless = cart({clusterIPs: ['None'], ipFamilies: ['IPv6', 'IPv4']});
+    const {found} = await look({target: {service: headless}});
+    expect(failures(found)).toEqual({});
+    expect(Object.keys(found)).toContain('proxy/shop.cart/listeners');
+    expect(Object.keys(found)).not.toContain('proxy/shop.cart/endpoints');
+  });
+
+  test('a Service without a selector has the endpoints that somebody gave it', async () => {
+    const {selector: _, ...spec} = cart().spec;
+    const bare = {...cart(), spec};
+    const {found} = await look({target: {service: bare, pods: []}});
+    expect(failures(found)).toEqual({});
+    expect(Object.keys(found).map(id => id.split('/')[0])).not.toContain('workload');
+    const half = await look({target: {service: bare, pods: [], slices: slices.slice(0, 1)}});
+    expect(failures(half.found)).toEqual({'endpoints/shop.cart/ipv6': 'none'});
+  });
+
+  test('pods that are not ready count where the Service publishes them', async () => {
+    const early = [pod('shop', 'cart', {ips: both('6'), ready: false})];
+    const publishing = cart({publishNotReadyAddresses: true});
+    const {found} = await look({target: {service: publishing, pods: early}});
+    expect(failures(found)).toEqual({});
+    expect(skips(found).map(([, reason]) => reason)).toContain('no pod with a sidecar is ready');
+  });
+});
+
+test('a Service is read by its selector, without pods that are over', async () => {
+  const over = {...pod('shop', 'cart', {name: 'job'}), status: {phase: 'Succeeded'}};
+  const leaving = pod('shop', 'cart', {name: 'old', terminating: true});
+  const sh = fakeSh({
+    'kubectl get pods -n shop -l app=cart,tier=web -o json': JSON.stringify({
+      items: [...pods, over, leaving]
+    }),
+    'kubectl get endpointslices.discovery.k8s.io -n shop -l kubernetes.io/service-name=cart -o json':
+      JSON.stringify({items: slices})
+  });
+  expect(await readTarget(cart({selector: {app: 'cart', tier: 'web'}}), sh)).toMatchObject({
+    pods,
+    slices
+  });
+});
+
+describe('the targets', () => {
+  const services = [cart(), cart({}, 'till'), cart({type: 'ExternalName'}, 'bank')];
+  const chosen = (text: string, more = services) =>
+    chooseTargets(targets(text), {denied: [], services: more}).map(({metadata}) => metadata.name);
+
+  test.each([
+    ['shop/cart', ['cart']],
+    ['shop/till,\n shop/cart shop/till', ['till', 'cart']],
+    ['shop/*', ['cart', 'till']],
+    ['shop/till,shop/*', ['till', 'cart']]
+  ])('%j are %j', (text, expected) => expect(chosen(text)).toEqual(expected));
+
+  test.each([
+    [
+      'shop/nope,shop/bank',
+      'targets: found shop/nope, which is not there; accepted is a Service of that namespace (cart, till, bank)\ntargets: found shop/bank, which is an ExternalName, without addresses; accepted is a Service of that namespace (cart, till, bank)'
+    ],
+    [
+      'nowhere/*',
+      'targets: found nowhere/*, and no Service with addresses in that namespace; accepted is a namespace that has one'
+    ],
+    [
+      'nowhere/x',
+      'targets: found nowhere/x, which is not there; accepted is a Service of that namespace (it has none)'
+    ]
+  ])('%s is refused', (text, message) => {
+    expect(() => chosen(text)).toThrow(expect.objectContaining({message}));
+    expect(() => chosen(text)).toThrow(
+      expect.objectContaining({because: expect.objectContaining({class: 'input'})})
+    );
+  });
+
+  test('more than can be told are refused', () => {
+    const many = Array.from({length: 101}, (_, at) => cart({}, `s${at}`));
+    expect(() => chosen('shop/*', many)).toThrow(/^targets: found 101 Services by them/);
+  });
+
+  test('what may not be read is refused, each with its namespace', () => {
+    const denied = [{verb: 'list', resource: 'pods', namespace: 'shop'}];
+    expect(() => chooseTargets(targets('shop/cart'), {denied, services})).toThrow(
+      /^kubeconfig: found a user that may not list pods in shop; accepted/
+    );
+  });
+});
+
+describe('the survey of targets', () => {
+  const surveyed = async (allowed: (resource: string, namespace: string) => boolean) => {
+    const sh = fakeSh(([, verb, what]) => {
+      if (verb === 'version') return '{"serverVersion": {"gitVersion": "v1.34.4"}}';
+      if (verb === 'get' && what === 'services') return JSON.stringify({items: [cart()]});
+      const file = path.join(runner.directory, 'rights.yaml');
+      return parseAllDocuments(fs.readFileSync(file, 'utf8'))
+        .map(one => one.toJS().spec.resourceAttributes)
+        .map(({resource, namespace}) => `${allowed(resource, namespace)}\n`)
+        .join('');
+    });
+    const found = await surveyTargets(targets('shop/cart,shop/till,bank/*'), runner.directory, sh);
+    return {found, calls: sh.calls};
+  };
+
+  test('asks only for what it reads, in those namespaces alone', async () => {
+    const asked: string[] = [];
+    const {found, calls} = await surveyed((resource, namespace) => {
+      asked.push(`${resource} in ${namespace}`);
+      return true;
+    });
+    expect(asked).toEqual(
+      ['services', 'pods', 'endpointslices', 'pods']
+        .flatMap(resource => [`${resource} in shop`, `${resource} in bank`])
+        .sort((one, other) => asked.indexOf(one) - asked.indexOf(other))
+    );
+    expect(fs.readFileSync(path.join(runner.directory, 'rights.yaml'), 'utf8')).not.toMatch(
+      /verb: (create|delete|update|patch)\n(?!.*\n.*\n.*subresource: exec)/
+    );
+    expect(found).toMatchObject({kubernetes: 'v1.34.4', denied: [], silent: []});
+    expect(found.services).toHaveLength(2);
+    expect(calls.filter(call => call.startsWith('kubectl get'))).toEqual([
+      'kubectl get services -n shop -o json',
+      'kubectl get services -n bank -o json'
+    ]);
+  });
+
+  test('reads nothing where something may not be read', async () => {
+    const {found, calls} = await surveyed(
+      (resource, namespace) => resource !== 'services' || namespace !== 'bank'
+    );
+    expect(found.denied).toMatchObject([{verb: 'list', resource: 'services', namespace: 'bank'}]);
+    expect(calls.filter(call => call.startsWith('kubectl get'))).toEqual([]);
+  });
+});
+
+describe('the run', () => {
+  const ran = async (given: Record<string, string>, answers: Answer = '') => {
+    const bin = path.join(runner.directory, 'bin');
+    fs.mkdirSync(bin, {recursive: true});
+    fs.writeFileSync(path.join(bin, 'kubectl'), '', {mode: 0o755});
+    process.env.PATH = `${bin}:${process.env.PATH}`;
+    const sh = fakeSh(([program, verb, what, ...rest]) => {
+      if (program !== 'kubectl' || verb === 'version')
+        return rest.length === 0 && what === '-o'
+          ? '{"serverVersion": {"gitVersion": "v1.34.4"}, "clientVersion": {"gitVersion": "v1.37.0"}}'
+          : '{"serverVersion": {"gitVersion": "v1.34.4"}, "clientVersion": {"gitVersion": "v1.37.0"}}';
+      if (verb === 'config') return 'contexts:\n- name: admin\n  context: {cluster: prod}\n';
+      if (verb === 'create') return 'true\n'.repeat(4);
+      if (verb === 'exec') return rest.join().includes('listeners') ? listening(...served) : known;
+      if (what === 'services') return answers || JSON.stringify({items: [cart()]});
+      return JSON.stringify({items: what === 'pods' ? pods : slices});
+    });
+    const run = startKnowing(sh, () => {});
+    run.inputs = inputsOf({
+      cluster: 'existing',
+      'kubectl-version': 'path',
+      targets: 'shop/cart',
+      ...given
+    });
+    run.directory = runner.directory;
+    await run.schedule.run(phasesOfTargets(run, run.inputs.targets ?? []));
+    return {run, calls: sh.calls};
+  };
+
+  test('tells each row, and no command changes anything', async () => {
+    const {run, calls} = await ran({});
+    expect(run.schedule.errors).toEqual([]);
+    expect(run.ledger.results().map(({verdict}) => verdict)).toEqual(Array(9).fill('passed'));
+    const verbs = new Set(calls.map(call => call.split(' ').slice(0, 3).join(' ')));
+    expect(
+      [...verbs].filter(
+        verb => !/^kubectl (get|exec|version|config view|create --validate=false)/.test(verb)
+      )
+    ).toEqual([]);
+    const made = calls.filter(call => call.includes('create'));
+    expect(made).toHaveLength(1); // questions about rights
+    expect(fs.readFileSync(made[0]?.split(' ')[4] ?? '', 'utf8').match(/^kind: .*/gm)).toEqual(
+      Array(4).fill('kind: SelfSubjectAccessReview')
+    );
+  });
+
+  test('checks leaves out', async () => {
+    const {run} = await ran({checks: '!^proxy/'});
+    expect(new Set(run.ledger.results().map(({layer}) => layer))).toEqual(
+      new Set(['workload', 'service', 'endpoints'])
+    );
+  });
+
+  test('a set that leaves nothing is refused', async () => {
+    const {run} = await ran({checks: '^echo/'});
+    expect(String(run.schedule.errors[0]?.error)).toContain(
+      'checks: found a value that leaves no check'
+    );
+  });
+});
+
+describe('beside targets', () => {
+  test.each([
+    [
+      {targets: 'shop/cart'},
+      /^targets: found a value, and `cluster: kind`; accepted is it with `cluster: existing`/
+    ],
+    [
+      {cluster: 'existing', targets: 'shop/cart', 'istio-version': '1.30', 'dry-run': 'true'},
+      /^istio-version: found a value, and `targets`, .*\ndry-run: found a value, and `targets`/
+    ],
+    [
+      {cluster: 'existing', targets: 'shop/cart', 'kind-version': 'path'},
+      /^kind-version: found a value, and `cluster: existing`; .*`cluster: kind`$/
+    ]
+  ])('%j is refused', (given, message) => {
+    expect(() => inputsOf(given)).toThrow(message);
+  });
+});
+
+describe('the reports', () => {
+  const rows = targetChecks([cart(), cart({}, 'till'), cart({}, 'bank')]).flatMap(({rows}) => rows);
+  /** Results in which the policies of these Services are red. */
+  const reported = (...red: string[]) => {
+    const checks = rows.map(({blame: _, apart: __, ...row}) =>
+      check(row.id, {
+        ...row,
+        ...(row.id.endsWith('/policy') && red.includes(row.target)
+          ? {verdict: 'failed' as const, reason: 'SingleStack', reproduce: 'kubectl get service'}
+          : {})
+      })
+    );
+    const {failure} = diagnose({
+      ending: 'done',
+      errors: [],
+      phases: [],
+      checks: checks.map(one => ({...rows.find(({id}) => id === one.id), ...one})),
+      blames,
+      failOnFlaky: false,
+      existing: true
+    });
+    return passed({
+      checks,
+      failure,
+      result: failure === null ? 'passed' : 'failed',
+      inputs: {cluster: 'existing', targets: 'shop/*'}
+    });
+  };
+
+  test.each([
+    [[], 'All targets are dual-stack'],
+    [['shop.till'], 'The Service shop/till is not dual-stack'],
+    [['shop.till', 'shop.bank'], '2 of 3 targets are not dual-stack: shop/till, shop/bank']
+  ])('red are %j: %s', (red, words) => {
+    expect(headline(reported(...red)).words).toBe(words);
+  });
+
+  test('name no script: there is nothing to make again', () => {
+    const results = reported('shop.till');
+    for (const text of [
+      summary(results),
+      html(results),
+      logEnd(results, '/results').join('\n'),
+      JSON.stringify(annotations(results))
+    ]) {
+      expect(text).toContain('kubectl get service');
+      expect(text).not.toContain('reproduce.sh');
+    }
+  });
+
+  test('show the endpoints of each, as looked at', () => {
+    const text = summary(reported());
+    expect(text).toContain('| looked at | IPv4 | IPv6 |');
+    expect(text).toContain('| Endpoints of `shop.cart` |');
+  });
+});
