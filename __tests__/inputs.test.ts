@@ -51,6 +51,7 @@ describe('readInputs', () => {
       'check-timeout': 3,
       'fail-on-flaky': false,
       'injection-label': 'istio-injection=enabled',
+      targets: null,
       timeout: 900,
       cleanup: 'always',
       diagnostics: 'on-failure',

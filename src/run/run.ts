@@ -1,17 +1,13 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import {bounded, TooSlow} from '../base/bounded.ts';
 import {mirrorWords} from '../base/download.ts';
-import {badInput} from '../base/fault.ts';
 import {group, oneLine, say} from '../base/log.ts';
 import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {askedOf} from '../checks/existing.ts';
-import type {Row} from '../checks/row.ts';
-import {type Inputs, readInputs, readResultsDir} from '../inputs/inputs.ts';
-import {quoted} from '../inputs/readers.ts';
+import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
@@ -27,6 +23,7 @@ import {writeReports} from '../reports/write.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 import {skewed, unsupported} from '../versions/kubernetes.ts';
+import {askedBy} from './asked.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {phasesInExisting, preparationsInExisting} from './existing.ts';
 import {gather, rehearsal} from './gather.ts';
@@ -71,11 +68,8 @@ async function work(run: Known): Promise<Ending> {
 
 async function job(run: Known): Promise<Ending> {
   const inputs = known(run.inputs, 'inputs');
-  run.ledger.asked = inputs.targets === null ? askedRows(inputs) : [];
-  if (inputs.targets === null && run.ledger.asked.length === 0)
-    throw badInput(
-      `checks: found ${quoted(core.getInput('checks'))}, which leaves no check; accepted is what leaves at least one`
-    );
+  if (inputs.targets === null)
+    run.ledger.asked = askedBy(() => askedOf(inputs, rowsOf(inputs.checks)));
   refuseEnvironment(process.env);
   const words = mirrorWords(inputs.mirror);
   if (words) say(run.clock(), 'mirror', words);
@@ -130,18 +124,6 @@ const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...pl
   files: Object.keys(plan.files),
   checks: ledger.asked.map(({id}) => id)
 });
-
-/** The rows that `checks` asks for; an expression that explodes would never end. */
-function askedRows(inputs: Inputs): Row[] {
-  try {
-    return bounded(() => askedOf(inputs, rowsOf(inputs.checks)));
-  } catch (error) {
-    if (!(error instanceof TooSlow)) throw error;
-    throw badInput(
-      `checks: found ${quoted(core.getInput('checks'))}, which takes too long; accepted is a regular expression without repetitions in repetitions`
-    );
-  }
-}
 
 /** Says beforehand what does not fit together. */
 function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {

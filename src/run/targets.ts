@@ -1,5 +1,4 @@
 import * as path from 'node:path';
-import {badInput} from '../base/fault.ts';
 import type {Phase} from '../base/schedule.ts';
 import {matches} from '../checks/catalogue.ts';
 import {readTarget, type Target, targetChecks} from '../checks/targets.ts';
@@ -7,6 +6,7 @@ import type {Target as Asked} from '../inputs/readers.ts';
 import {surveyTargets, takeKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
 import {chooseTargets} from '../plan/targets.ts';
+import {askedBy} from './asked.ts';
 import {basis, checkPhase} from './graph.ts';
 import {type Known, known} from './known.ts';
 
@@ -37,13 +37,8 @@ export function phasesOfTargets(run: Known, asked: Asked[]): Phase[] {
         run.kubernetes = found.kubernetes;
         silent = found.silent;
         run.looked.services = chooseTargets(asked, found);
-        run.ledger.asked = targetChecks(run.looked.services)
-          .flatMap(({rows}) => rows)
-          .filter(matches(inputs.checks));
-        if (run.ledger.asked.length === 0)
-          throw badInput(
-            'checks: found a value that leaves no check of these `targets`; accepted is what leaves at least one'
-          );
+        const rows = targetChecks(run.looked.services).flatMap(({rows}) => rows);
+        run.ledger.asked = askedBy(() => rows.filter(matches(inputs.checks)));
       }
     },
     {
