@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Phase} from '../src/base/schedule.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
+import {staged} from '../src/checks/upgrade.ts';
 import {phases, preparations, without} from '../src/run/graph.ts';
 import {type Known, startKnowing} from '../src/run/known.ts';
 import {type Answer, eachOnRunner, engine, fakeSh, fakeWork} from './fake.ts';
@@ -14,7 +15,9 @@ function planned(given: Record<string, string> = {}, answers: Parameters<typeof 
   const saved: object[] = [];
   const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
   run.inputs = inputsOf(given);
-  run.ledger.asked = rowsOf(run.inputs.checks);
+  const rows = staged(rowsOf(run.inputs.checks), run.inputs['upgrade-from'] !== null);
+  run.ledger.asked = rows.before;
+  run.upgraded.asked = rows.after;
   return {run, saved, before: preparations(run), after: phases(run, planOf(given))};
 }
 const names = (list: Phase[]) => list.map(({name}) => name);
@@ -34,6 +37,15 @@ describe('the phases', () => {
     ['what takes the mesh away too', {checks: 'all'}],
     ['IstioCNI', {'istio-cni': 'true'}],
     ['untuned', {tuned: 'false'}],
+    ['an upgrade', {'upgrade-from': '1.29.6'}],
+    [
+      'an upgrade by revisions, of some checks',
+      {
+        'upgrade-from': '1.29.6',
+        'upgrade-strategy': 'RevisionBased',
+        checks: '^(echo|upgrade|uninstall)/'
+      }
+    ],
     ['a dry run', {'dry-run': 'true'}]
   ])('each need is declared before, and each name once: %s', (_, given) => {
     const {before, after} = planned(given);
@@ -58,10 +70,53 @@ describe('the phases', () => {
 
   test('every layer of the catalogue has its phase', () => {
     const {before, after} = planned({checks: '.|uninstall'}); // what takes the mesh away is made only when it is named
-    const layers = [...new Set(catalogue.map(({layer}) => `check ${layer}`))];
+    const rows = catalogue.filter(({layer}) => layer !== 'upgrade');
+    const layers = [...new Set(rows.map(({layer}) => `check ${layer}`))];
     expect(
       [...names(before), ...names(after)].filter(name => name.startsWith('check ')).sort()
     ).toEqual(layers.sort());
+  });
+
+  test('with an upgrade, each layer of the mesh has another one after it', () => {
+    const {after} = planned({'upgrade-from': '1.29.6', checks: '.|uninstall'});
+    const layers = catalogue
+      .map(({layer}) => layer)
+      .filter(layer => !/^(runner|network|node)$/.test(layer));
+    expect(
+      names(after)
+        .filter(name => / after the upgrade$/.test(name) && name.startsWith('check '))
+        .sort()
+    ).toEqual([...new Set(layers)].map(layer => `check ${layer} after the upgrade`).sort());
+    expect(names(after)).not.toContain('check uninstall');
+    expect(names(after)).not.toContain('check upgrade');
+  });
+
+  test('the mesh is upgraded when all is checked, and STRICT stays until all is checked again', () => {
+    const {after} = planned({'upgrade-from': '1.29.6'});
+    const first = names(after).filter(name => /^check \S+$/.test(name));
+    expect(ancestors(after, 'upgrade')).toEqual(
+      expect.arrayContaining([...first, 'images: upgrade', 'mesh'])
+    );
+    expect(ancestors(after, 'check echo after the upgrade')).toEqual(
+      expect.arrayContaining(['upgrade', 'restart', 'restart of the rest'])
+    );
+    expect(ancestors(after, 'strict off')).toContain('check mtls after the upgrade');
+    expect(ancestors(after, 'check upgrade after the upgrade')).toContain(
+      'check xds after the upgrade'
+    );
+  });
+
+  test('what is broken before is not upgraded', async () => {
+    const {run, after} = planned({'upgrade-from': '1.29.6'});
+    run.ledger.tell('echo/ipv6/name', {observed: '', verdict: 'failed', reason: 'no answer'});
+    const upgrade = after.find(({name}) => name === 'upgrade');
+    await expect(upgrade?.run(fakeWork())).rejects.toMatchObject({name: 'CheckFailed'});
+  });
+
+  test('namespaces that go by a tag are filled once it has its revision', () => {
+    const given = {'upgrade-from': '1.29.6', 'upgrade-strategy': 'RevisionBased'};
+    expect(ancestors(planned(given).after, 'samples')).toContain('revision tag');
+    expect(names(planned({'upgrade-from': '1.29.6'}).after)).not.toContain('revision tag');
   });
 
   test('checks that are not asked for are not made, and nothing waits for them', () => {

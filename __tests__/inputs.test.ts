@@ -271,6 +271,8 @@ const bad: Record<keyof Inputs, string[]> = {
   'istio-version': ['v1', '1.30.3;x', '-v', 'Latest', '1.x', 'v1.30-'],
   'istio-values': ['text', '[1]', '"a"', 'a: *missing'],
   'istio-cni': ['True', 'yes', '--auto'],
+  'upgrade-from': ['v1', '1.29.6;x', '-v', 'none of'],
+  'upgrade-strategy': ['inplace', 'Canary', 'OnDelete'],
   samples: ['no-such-directory', 'ftp://x/y', '-f', 'http://host.example/samples'],
   'echo-image': [':tag', '--rm', 'a\tb'],
   'client-image': ['/x', '-', '`id`'],

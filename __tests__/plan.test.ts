@@ -204,6 +204,78 @@ describe('makePlan', () => {
     });
   });
 
+  describe('of an upgrade', () => {
+    const documents = (text = '') => text.split(/^---$/m).map(one => parse(one));
+    const of = (given: Record<string, string> = {}) => planOf({'upgrade-from': '1.29', ...given});
+
+    test('in place: the older version, the same resource with the newer, and the images of both', () => {
+      const {istio, upgrade, images, files, cluster} = of();
+      expect(istio).toMatchObject({asked: 'v1.29.6', expected: 'v1.29.6', istiod: 'istiod'});
+      expect(upgrade).toMatchObject({
+        strategy: 'InPlace',
+        from: 'v1.29.6',
+        to: 'v1.30.3',
+        revisions: ['default', 'default'],
+        istio: {expected: 'v1.30.3', istiod: 'istiod'}
+      });
+      expect(images.istiod).toEqual(['registry.example/pilot:1.29.6']);
+      expect(images.upgrade).toEqual([
+        'registry.example/pilot:1.30.3',
+        'registry.example/proxyv2:1.30.3'
+      ]);
+      expect(documents(files['istio.yaml'])).toMatchObject([
+        {kind: 'Istio', spec: {version: 'v1.29.6', updateStrategy: {type: 'InPlace'}}}
+      ]);
+      expect(documents(files['upgrade.yaml'])).toMatchObject([
+        {kind: 'Istio', spec: {version: 'v1.30.3', updateStrategy: {type: 'InPlace'}}}
+      ]);
+      expect(cluster.kubernetes).toBe('1.35.8'); // the newest that both support
+    });
+
+    test('by revisions: each has its istiod, and namespaces go by a tag', () => {
+      const {istio, upgrade, files, shown} = of({'upgrade-strategy': 'RevisionBased'});
+      expect(istio.istiod).toBe('istiod-default-v1-29-6');
+      expect(upgrade?.istio.istiod).toBe('istiod-default-v1-30-3');
+      expect(documents(files['istio.yaml'])).toMatchObject([
+        {kind: 'Istio'},
+        {
+          kind: 'IstioRevisionTag',
+          metadata: {name: 'default'},
+          spec: {targetRef: {kind: 'Istio', name: 'default'}}
+        }
+      ]);
+      expect(documents(shown['istio.yaml'])).toHaveLength(1);
+      expect(documents(shown['revision-tag.yaml'])).toHaveLength(1);
+    });
+
+    test('the tag is what injection-label names', () => {
+      const given = {'upgrade-strategy': 'RevisionBased', 'injection-label': 'istio.io/rev=prod'};
+      expect(documents(of(given).files['istio.yaml'])[1].metadata.name).toBe('prod');
+    });
+
+    test('two of everything are to fit on two processors; who knows better says so', () => {
+      const requests = (given = {}) =>
+        documents(of(given).files['istio.yaml'])[0].spec.values.pilot.resources.requests;
+      expect(requests()).toEqual({cpu: '100m', memory: '256Mi'});
+      const values = '{pilot: {resources: {requests: {cpu: 1}}}}';
+      expect(requests({'istio-values': values})).toEqual({cpu: 1, memory: '256Mi'});
+    });
+
+    test('IstioCNI goes with it, after istiod', () => {
+      const kinds = documents(of({'istio-cni': 'true'}).files['upgrade.yaml']).map(
+        ({kind, spec}) => `${kind} ${spec.version}`
+      );
+      expect(kinds).toEqual(['Istio v1.30.3', 'IstioCNI v1.30.3']);
+    });
+
+    test('without one nothing is there of it', () => {
+      const {upgrade, files, images} = planOf();
+      expect({upgrade, images: images.upgrade}).toEqual({upgrade: null, images: []});
+      expect(Object.keys(files)).not.toContain('upgrade.yaml');
+      expect(files['istio.yaml']).not.toContain('updateStrategy');
+    });
+  });
+
   test('with IstioCNI there is its namespace and its resource, which comes first', () => {
     const {files, istio} = planOf({'istio-cni': 'true'});
     expect(istio.cni).toBe(true);

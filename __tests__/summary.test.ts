@@ -234,6 +234,19 @@ test.each([
   expect(markdown).not.toContain('from the mesh');
 });
 
+test('what was counted under load has its table', () => {
+  const load = {connections: 'held' as const, sent: 152, failed: 3, cut: 1, longestGap: 1430};
+  const one = check('upgrade/restart/ipv6-held', {family: 'ipv6', stage: 'upgrade', load});
+  expect(summary(passed({checks: [one]}))).toContain(
+    [
+      '| Traffic during the upgrade |  | probes | failed | cut | longest gap |',
+      '| --- | --- | --- | --- | --- | --- |',
+      '| ✅ server restarted, one that is held | IPv6 | 152 | 3 | 1 | 1430 ms |'
+    ].join('\n')
+  );
+  expect(summary(passed())).not.toContain('Traffic during');
+});
+
 test('both stages of an upgrade have their grid', () => {
   const {checks} = passed();
   const both = [...checks, ...checks.map(one => ({...one, stage: 'upgrade' as const}))];

@@ -71,9 +71,12 @@ function standInActions(temp) {
 }
 
 /** What act is asked for, one after the other: a row of the matrix that needs no runner of another kind, or the red job. */
-function rounds() {
+async function rounds(isLab) {
   const {jobs} = parse(fs.readFileSync(path.join(root, '.github/workflows/e2e.yml'), 'utf8'));
-  const rows = jobs.green.strategy.matrix.include.filter(({runner}) => runner === undefined);
+  const noUpgrade = isLab && (await missingImages(lab.upgradeImages)).length > 0;
+  const rows = jobs.green.strategy.matrix.include.filter(
+    ({runner, 'upgrade-from': from}) => runner === undefined && !(noUpgrade && from !== undefined)
+  );
   const all = [
     ...rows.map(({name}) => ({name, job: ['--job', 'green', '--matrix', `name:${name}`]})),
     {name: 'red', job: ['--job', 'red']},
@@ -190,7 +193,7 @@ console.log(
 console.log('run  seconds  result');
 let failed = 0;
 for (let run = 1; run <= repeat; run++) {
-  for (const {name, job} of rounds()) {
+  for (const {name, job} of await rounds(isLab)) {
     if (stopped) break;
     const log = path.join(logs, `run-${run}-${name.replaceAll(' ', '-')}.log`);
     const {result, seconds, tried} = await runOnce(isLab, job, log);

@@ -20,6 +20,11 @@ export const lab = {
     'quay.io/sail-dev/sail-operator:1.30.3',
     'registry.istio.io/release/pilot:1.30.3',
     'registry.istio.io/release/proxyv2:1.30.3'
+  ],
+  /** What only an upgrade needs beside them. */
+  upgradeImages: [
+    'registry.istio.io/release/pilot:1.29.6',
+    'registry.istio.io/release/proxyv2:1.29.6'
   ]
 };
 lab.nodeImage = `kindest/node:${lab.kubernetes}`;
@@ -33,9 +38,9 @@ export async function registryHas(image) {
 }
 
 /** Those of the lab's images that its registry lacks. */
-export async function missingImages() {
-  const there = await Promise.all(lab.images.map(registryHas));
-  return lab.images.filter((_, at) => !there[at]);
+export async function missingImages(images = lab.images) {
+  const there = await Promise.all(images.map(registryHas));
+  return images.filter((_, at) => !there[at]);
 }
 
 /** The lab's Envoy is the plain one: without Istio's filters, which these settings leave out. */

@@ -53,6 +53,7 @@ export interface Deployment {
   spec: {replicas: number; template: {spec: {containers: Container[]}}};
   status: {
     observedGeneration?: number;
+    replicas?: number;
     availableReplicas?: number;
     updatedReplicas?: number;
     conditions?: Condition[];

@@ -23,6 +23,7 @@ import type {Blame, Checking, Checks, Preflight, Row, Standing} from './row.ts';
 import {runner} from './runner.ts';
 import {service} from './service.ts';
 import {uninstall} from './uninstall.ts';
+import {upgrade} from './upgrade.ts';
 import {workload} from './workload.ts';
 import {xds} from './xds.ts';
 
@@ -81,7 +82,8 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
       'check dns-proxy'
     ]
   },
-  {checks: uninstall, after: ['check xds']}
+  {checks: upgrade, after: ['check xds']}, // the operator removes an old revision some time after the last who used it
+  {checks: uninstall, after: ['check xds', 'check upgrade']}
 ];
 
 const all: Omit<Checks<never>, 'look'>[] = [

@@ -1,9 +1,15 @@
+import type {CheckResult} from '../results/results.ts';
 import {type Finding, type Made, type Row, skip} from './row.ts';
 
 /** Account of what was found of the rows that were asked for. */
 export class Ledger {
   readonly #findings = new Map<string, Finding>();
   asked: Row[] = [];
+  readonly stage: CheckResult['stage'];
+
+  constructor(stage: CheckResult['stage'] = 'install') {
+    this.stage = stage;
+  }
 
   tell = (id: string, finding: Finding): void => {
     if (!this.#leftOut.has(id)) this.#findings.set(id, finding);
@@ -26,6 +32,11 @@ export class Ledger {
     return this.of(layer).find(({id}) => this.#findings.get(id)?.verdict === 'failed');
   }
 
+  /** The first of all that failed. */
+  get failed(): Row | undefined {
+    return this.asked.find(({id}) => this.#findings.get(id)?.verdict === 'failed');
+  }
+
   /** Every row asked for; one that nothing was told of was not reached. */
   results(): Made[] {
     return this.asked.map(row => {
@@ -33,7 +44,7 @@ export class Ledger {
       const finding = this.#findings.get(row.id) ?? unreached;
       return {
         ...row,
-        stage: 'install',
+        stage: this.stage,
         address: null,
         upstream: null,
         reason: null,

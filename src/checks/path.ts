@@ -1,3 +1,4 @@
+import type {OwnSample} from '../manifests/own.ts';
 import {client, pathServiceYaml} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
@@ -7,6 +8,13 @@ import {type Checking, type Checks, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
+
+/** The dual-stack pods by each family alone. */
+export const pathSample: OwnSample = {
+  namespace: 'dual-stack',
+  sidecars: true,
+  manifests: () => families.map(pathServiceYaml).join('---\n')
+};
 
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
 export const path: Checks<Checking> = {
@@ -25,13 +33,7 @@ export const path: Checks<Checking> = {
           };
     }
   },
-  samples: [
-    {
-      namespace: 'dual-stack',
-      sidecars: true,
-      manifests: () => families.map(pathServiceYaml).join('---\n')
-    }
-  ],
+  samples: [pathSample],
   rows: families.map(family =>
     row(
       'path',

@@ -24,7 +24,9 @@ export type Row = Pick<
 
 /** What a check found. `blame` tells more than the row's, by what was seen. */
 export type Finding = Pick<CheckResult, 'observed' | 'verdict'> &
-  Partial<Pick<CheckResult, 'address' | 'upstream' | 'reason' | 'because' | 'reproduce'>> & {
+  Partial<
+    Pick<CheckResult, 'address' | 'upstream' | 'reason' | 'because' | 'reproduce' | 'load'>
+  > & {
     attempts?: Attempt[];
     blame?: Partial<Told>;
   };

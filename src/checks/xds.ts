@@ -1,6 +1,7 @@
 import {ofKind, type Pod} from '../base/kube.ts';
 import {must, type Sh} from '../base/sh.ts';
 import {samples} from '../manifests/samples.ts';
+import type {Plan} from '../plan/plan.ts';
 import {type Checking, type Checks, type Finding, row} from './row.ts';
 
 /** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
@@ -9,9 +10,10 @@ const query = 'stats?filter=update_rejected';
 const ids = {others: 'xds/others/rejected', istiod: 'xds/istiod/rejects'};
 const nothing = 'nothing rejected';
 
-const metrics = [
+/** istiod's own counts, by way of the API server. */
+export const metricsCommand = ({namespace, istiod}: Plan['istio']): string[] => [
   ...['kubectl', 'get', '--raw'],
-  '/api/v1/namespaces/istio-system/services/istiod:15014/proxy/metrics'
+  `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/metrics`
 ];
 
 /** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
@@ -48,7 +50,10 @@ export const xds: Checks<Checking> = {
     );
     await Promise.all(
       asked.map(async ({id, to}) => {
-        if (id === ids.istiod) return tell(id, rejects(await must(sh, metrics, {seconds: 20})));
+        if (id === ids.istiod) {
+          const metrics = metricsCommand(plan.istio);
+          return tell(id, rejects(await must(sh, metrics, {seconds: 20}), metrics));
+        }
         const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
         const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
         const wrong = said.filter(text => text !== nothing);
@@ -100,7 +105,7 @@ async function rejected(sh: Sh, proxy: string[]): Promise<string> {
 }
 
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
-function rejects(text: string): Finding {
+function rejects(text: string, metrics: string[]): Finding {
   const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
     .filter(([, , count]) => Number(count) > 0)
     .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);

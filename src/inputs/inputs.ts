@@ -60,6 +60,8 @@ const readers = {
   'istio-version': or(null, istioRelease),
   'istio-values': or(null, yaml),
   'istio-cni': oneOf('auto', 'true', 'false'),
+  'upgrade-from': or(null, istioRelease),
+  'upgrade-strategy': oneOf('InPlace', 'RevisionBased'),
   samples: or(null, fileOrUrl),
   'echo-image': or(null, image),
   'client-image': or(null, image),
@@ -85,6 +87,7 @@ export const defaults: Partial<Record<keyof typeof readers, string>> = {
   'ip-families': 'ipv4,ipv6',
   tuned: 'true',
   'istio-cni': 'auto',
+  'upgrade-strategy': 'InPlace',
   retries: '1',
   'check-timeout': '3s',
   'fail-on-flaky': 'false',
@@ -126,7 +129,8 @@ export function readInputs(): Inputs {
 const only: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
   kind: [
     ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
-    ...(['kind-version', 'ip-families', 'tuned'] as const)
+    ...(['kind-version', 'ip-families', 'tuned'] as const),
+    ...(['upgrade-from', 'upgrade-strategy'] as const) // the mesh of others is theirs to upgrade
   ],
   existing: ['kubeconfig', 'context', 'targets']
 };
@@ -138,10 +142,11 @@ const ofTargets: (keyof typeof readers)[] = [
 ];
 
 /** An input that would count for nothing. */
-function misplaced({cluster, targets}: Inputs): string[] {
+function misplaced({cluster, targets, 'upgrade-from': from}: Inputs): string[] {
   const other = cluster === 'kind' ? 'existing' : 'kind';
   const elsewhere = only[other].filter(isGiven);
   const unused = targets === null ? [] : inputNames.filter(name => !ofTargets.includes(name));
+  const strategy = from === null && isGiven('upgrade-strategy') && elsewhere.length === 0;
   return [
     ...elsewhere.map(
       name =>
@@ -152,7 +157,10 @@ function misplaced({cluster, targets}: Inputs): string[] {
       .map(
         name =>
           `${name}: found a value, and \`targets\`, by which Services are only looked at; accepted is one of the two`
-      )
+      ),
+    ...(strategy
+      ? ['upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one']
+      : [])
   ];
 }
 

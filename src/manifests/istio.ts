@@ -1,5 +1,6 @@
 import {stringify} from 'yaml';
 import type {Values} from '../inputs/readers.ts';
+import type {Strategy} from '../versions/upgrade.ts';
 import {labelsOf, onlyOurs} from './existing.ts';
 import {merge} from './kind.ts';
 
@@ -13,6 +14,12 @@ const dualStack: Values = {
   pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
 };
 
+/** Two istiods at once, and twice the sidecars while they are restarted, are to fit on a node of two processors. */
+const small: Values = {
+  pilot: {resources: {requests: {cpu: '100m', memory: '256Mi'}}},
+  global: {proxy: {resources: {requests: {cpu: '10m', memory: '64Mi'}}}}
+};
+
 const apiVersion = 'sailoperator.io/v1';
 
 interface Mesh {
@@ -22,10 +29,12 @@ interface Mesh {
   cni: boolean;
   /** In a cluster that is not ours: the label of all that this run makes. */
   run?: string | undefined;
+  /** How it is upgraded, where it is. */
+  strategy?: Strategy | undefined;
 }
 
 /** The Istio resource as documented, with a version and more values merged in. */
-export function istioYaml({version, values, cni, run}: Mesh): string {
+export function istioYaml({version, values, cni, run, strategy}: Mesh): string {
   const withCni = cni ? {pilot: {cni: {enabled: true}}} : {}; // off OpenShift pilot does not ask for it
   return stringify({
     apiVersion,
@@ -33,11 +42,35 @@ export function istioYaml({version, values, cni, run}: Mesh): string {
     metadata: metadataOf(run),
     spec: {
       ...(version === null ? {} : {version}),
-      values: merge(dualStack, withCni, run === undefined ? {} : onlyOurs(run), values ?? {}),
+      ...(strategy === undefined ? {} : {updateStrategy: {type: strategy}}),
+      values: merge(
+        dualStack,
+        withCni,
+        run === undefined ? {} : onlyOurs(run),
+        strategy === undefined ? {} : small,
+        values ?? {}
+      ),
       namespace: istioNamespace
     }
   });
 }
+
+/** What namespaces name instead of a revision, as documented: it follows the Istio resource from one to the next. */
+export const revisionTagYaml = (name: string): string =>
+  stringify({
+    apiVersion,
+    kind: 'IstioRevisionTag',
+    metadata: {name},
+    spec: {targetRef: {kind: 'Istio', name: 'default'}}
+  });
+
+/** The name of the revision that the operator makes of the Istio resource. */
+export const revisionOf = (version: string, strategy: Strategy): string =>
+  strategy === 'InPlace' ? 'default' : `default-${version.replaceAll('.', '-')}`;
+
+/** The name of istiod's Deployment and Service in a revision. */
+export const istiodOf = (revision: string): string =>
+  revision === 'default' ? 'istiod' : `istiod-${revision}`;
 
 /** The IstioCNI resource as documented. */
 export function istioCniYaml({version, run}: Mesh): string {

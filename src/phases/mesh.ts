@@ -105,7 +105,7 @@ async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {
 const final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
-function lookAtConditions(istio: Istio | undefined): Look<never> | null {
+export function lookAtConditions(istio: Istio | undefined): Look<never> | null {
   const reconciled = condition('Reconciled', istio?.status?.conditions);
   if (reconciled?.status !== 'False') return null;
   const {reason = '', message = ''} = reconciled;

@@ -21,7 +21,7 @@ import type {Plan, SampleFiles} from '../plan/plan.ts';
 import {applyCommand} from './mesh.ts';
 
 /** The pods of all of them, by the label `app`. */
-const selectorOf = (workloads: Workload[]): string =>
+export const selectorOf = (workloads: Workload[]): string =>
   `app in (${[...new Set(workloads.map(({app}) => app))].join(',')})`;
 
 const who = {class: 'istio', layer: 'workload'} as const;

@@ -7,9 +7,12 @@ import {labelsOf, samplesLabel} from '../manifests/existing.ts';
 import {
   cniNamespace,
   istioCniYaml,
+  istiodOf,
   istioNamespace,
   istioYaml,
-  operatorNamespace
+  operatorNamespace,
+  revisionOf,
+  revisionTagYaml
 } from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
@@ -29,11 +32,12 @@ import type {Family} from '../results/results.ts';
 import type {Chart} from '../versions/chart.ts';
 import {chooseIstio} from '../versions/istio.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
+import {chooseFrom, type Strategy} from '../versions/upgrade.ts';
 import {type Existing, installedNamespaces} from './existing.ts';
 import {chooseNodes, type Nodes, noNodes} from './nodes.ts';
 
 /** What a phase needs images for. */
-export type ImageUser = 'operator' | 'istiod' | 'samples';
+export type ImageUser = 'operator' | 'istiod' | 'samples' | 'upgrade';
 
 /** Everything that a run is going to do: a value that can be printed, before anything is made. */
 export interface Plan {
@@ -76,6 +80,8 @@ export interface Plan {
     /** The name of the Istio resource; null: the mesh has none. */
     resource: string | null;
   };
+  /** What the mesh becomes under load; null: it stays as it is. `istio` above is what it is before. */
+  upgrade: Upgrade | null;
   /** What the pods will run, in the order in which the nodes get it. */
   images: Record<ImageUser, string[]>;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
@@ -88,6 +94,20 @@ export interface Plan {
   shown: Record<string, string>;
   probes: {retries: number; seconds: number};
 }
+
+export interface Upgrade {
+  strategy: Strategy;
+  /** As whole versions, `v1.29.6`. */
+  from: string;
+  to: string;
+  /** Names of the operator's IstioRevision before and after; in place it is one. */
+  revisions: [before: string, after: string];
+  istio: Plan['istio'];
+}
+
+/** The plan of the same run for what comes after the upgrade. */
+export const afterUpgrade = (plan: Plan): Plan =>
+  plan.upgrade === null ? plan : {...plan, istio: plan.upgrade.istio};
 
 /** The documentation's sample files, by their names there; from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
@@ -102,7 +122,10 @@ export function makePlan(
   own: OwnSample[] = [],
   existing: Existing | null = null
 ): Plan {
-  const offer = chooseIstio(inputs['istio-version'], chart);
+  const target = chooseIstio(inputs['istio-version'], chart);
+  const asked = inputs['upgrade-from'];
+  const offer = asked === null ? target : chooseFrom(asked, target, chart);
+  const strategy = asked === null ? undefined : inputs['upgrade-strategy'];
   const nodes =
     existing === null
       ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
@@ -112,10 +135,11 @@ export function makePlan(
       ? (existing?.found.openshift ?? false)
       : inputs['istio-cni'] === 'true';
   const mesh = {
-    version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
+    version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni,
-    run: existing?.run
+    run: existing?.run,
+    strategy
   };
   const withoutValues = {...mesh, values: null};
   const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
@@ -124,7 +148,11 @@ export function makePlan(
   const images = {
     operator: unique([operatorImage ?? '']),
     istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-    samples: unique([offer?.proxy ?? '', ...manifests.images])
+    samples: unique([offer?.proxy ?? '', ...manifests.images]),
+    upgrade:
+      asked === null
+        ? []
+        : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
   };
   refuseOddImages(Object.values(images).flat());
   const name = inputs['cluster-name'];
@@ -137,6 +165,20 @@ export function makePlan(
     'strict.yaml': strictYaml(),
     ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {})
   };
+  const istio = {
+    asked: mesh.version,
+    expected: offer?.version ?? null,
+    cni,
+    namespace: existing?.mesh?.namespace ?? istioNamespace,
+    istiod: existing?.mesh?.name ?? 'istiod',
+    resource: existing?.mesh ? existing.mesh.resource : 'default'
+  };
+  const upgrade =
+    strategy === undefined || !offer || !target
+      ? null
+      : upgradeOf(istio, offer.version, target.version, strategy);
+  const tag =
+    strategy === 'RevisionBased' ? [revisionTagYaml(tagOf(inputs['injection-label']))] : [];
   return {
     directory,
     cluster: {
@@ -160,20 +202,23 @@ export function makePlan(
       values: inputs['operator-values'] !== null
     },
     operatorImageAsked: inputs['operator-image'],
-    istio: {
-      asked: mesh.version,
-      expected: offer?.version ?? null,
-      cni,
-      namespace: existing?.mesh?.namespace ?? istioNamespace,
-      istiod: existing?.mesh?.name ?? 'istiod',
-      resource: existing?.mesh ? existing.mesh.resource : 'default'
-    },
+    istio: upgrade ? {...istio, istiod: istiodOf(upgrade.revisions[0])} : istio,
+    upgrade,
     images,
     files: {
       ...(existing === null ? {'kind.yaml': kindYaml(nodes.config)} : {}),
       ...common,
-      'istio.yaml':
-        cni && !existing?.cni ? join([istioCniYaml(mesh), istioYaml(mesh)]) : istioYaml(mesh),
+      'istio.yaml': join([
+        ...(cni && !existing?.cni ? [istioCniYaml(mesh)] : []),
+        istioYaml(mesh),
+        ...tag
+      ]),
+      ...(upgrade && {
+        'upgrade.yaml': join([
+          istioYaml({...mesh, version: upgrade.to}), // as documented, istiod first
+          ...(cni ? [istioCniYaml({...mesh, version: upgrade.to})] : [])
+        ])
+      }),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
@@ -190,11 +235,29 @@ export function makePlan(
         : {}),
       ...common,
       ...(cni && !existing?.cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
-      'istio.yaml': istioYaml(withoutValues)
+      'istio.yaml': istioYaml(withoutValues),
+      ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
+      ...(upgrade && {'upgrade.yaml': istioYaml({...withoutValues, version: upgrade.to})}),
+      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml({...mesh, version: upgrade.to})})
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
 }
+
+/** What the mesh becomes. */
+function upgradeOf(istio: Plan['istio'], from: string, to: string, strategy: Strategy): Upgrade {
+  const revisions: Upgrade['revisions'] = [revisionOf(from, strategy), revisionOf(to, strategy)];
+  return {
+    strategy,
+    from,
+    to,
+    revisions,
+    istio: {...istio, asked: to, expected: to, istiod: istiodOf(revisions[1])}
+  };
+}
+
+/** The tag by which namespaces with this label find their revision. */
+const tagOf = (label: string): string => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
 
 /** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
 function namespacesYaml(

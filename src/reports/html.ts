@@ -12,6 +12,7 @@ import {
   tryWords
 } from './findings.ts';
 import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
+import {loadColumns, loadRows, loadTitle} from './load.ts';
 import {
   code,
   codes,
@@ -42,6 +43,7 @@ export const html = (results: Results): string =>
       failure(results),
       ...warnings(results),
       flaky(results),
+      load(results),
       ...gridTables(results, grids(results)),
       phases(results),
       layers(results),
@@ -117,6 +119,28 @@ const tries = (check: CheckResult): Markup =>
     one =>
       markup`<li><span class="soft">${tryWords(one)}:</span> ${one.observed === '' ? markup`<em>nothing</em>` : code(one.observed)}</li>`
   )}</ol>`;
+
+// ---- An upgrade under load ----
+
+function load(results: Results): Markup {
+  const rows = loadRows(results);
+  if (rows.length === 0) return nothing;
+  const titles = ['', 'family', ...loadColumns];
+  return markup`<section class="card"><h2>${loadTitle}</h2>
+<table class="grid">
+<thead><tr>${titles.map(title => markup`<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    ({title, family, verdict, counts}) =>
+      markup`<tr><th scope="row">${mark(verdict)} ${title}</th>${[family, ...counts].map(
+        (value, at) =>
+          value === ''
+            ? markup`<td class="empty"></td>`
+            : markup`<td data-column="${titles[at + 1] ?? ''}"><div><span class="said">${value}</span></div></td>`
+      )}</tr>`
+  )}</tbody>
+</table>
+</section>`;
+}
 
 // ---- The grid ----
 

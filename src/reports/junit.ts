@@ -116,7 +116,8 @@ function caseOf(check: CheckResult): Case {
 function outcomeElement(check: CheckResult): Element {
   if (check.verdict === 'failed') return {failure: failureElement(check)};
   if (check.verdict === 'skipped') return {skipped: {'@message': line(check.reason ?? '')}};
-  if (check.verdict === 'passed') return {};
+  if (check.verdict === 'passed')
+    return check.load === undefined ? {} : {'system-out': {'#text': plain(check.observed)}};
   return {
     properties: {property: [{'@name': 'flaky', '@value': 'true'}]},
     'system-out': {'#text': plain(`Passed at a later try.\n${tries(check.attempts)}`)}

@@ -6,6 +6,7 @@ import {cutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {runLabel} from '../manifests/existing.ts';
 import {operatorNamespace} from '../manifests/istio.ts';
+import {plainNamespace} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
@@ -66,7 +67,8 @@ export function script(plan: Plan, results: Results): string {
       : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
     ...(installs.istio
       ? [
-          "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m"
+          "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+          ...tagged(plan, 0)
         ]
       : []),
     ...(plan.istio.cni && installs.istio
@@ -85,6 +87,7 @@ export function script(plan: Plan, results: Results): string {
       ({namespace, kind, name}) =>
         `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
     ),
+    ...(brokenCheck(results)?.stage === 'install' ? [] : upgraded(plan, here)),
     "step 'the mesh has 5 s to settle' sleep 5",
     '',
     '# the documented validations',
@@ -244,6 +247,7 @@ const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
         'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods'
       ]
     : []),
+  ...(plan.upgrade === null ? [] : ['the load during the upgrade, and the checks before it']),
   'diagnostics',
   ...given.flatMap(({input, variable}) =>
     input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []
@@ -346,7 +350,7 @@ function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
 }
 
 /** The Istio resource, with the user's values merged in by kubectl. */
-function istio({istio}: Plan, here: Plan, given: Given[]): string[] {
+function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): string[] {
   const merged = given.some(({file}) => file === 'istio-values.yaml');
   return [
     ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
@@ -354,13 +358,54 @@ function istio({istio}: Plan, here: Plan, given: Given[]): string[] {
       ? [
           'values() {',
           "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
-          '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
-          '    mv "$work/merged.yaml" "$work/istio.yaml"',
+          ...['istio.yaml', ...(upgrade ? ['upgrade.yaml'] : [])].flatMap((file, at, {length}) => [
+            `    kubectl patch --local -f "$work/${file}" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&`,
+            `    mv "$work/merged.yaml" "$work/${file}"${at < length - 1 ? ' &&' : ''}`
+          ]),
           '}',
           `step 'ISTIO_VALUES over the dual-stack values' values`
         ]
       : []),
-    `step Istio ${command(applyCommand(here, 'istio.yaml'))}`
+    `step Istio ${command(applyCommand(here, 'istio.yaml'))}`,
+    ...(shown['revision-tag.yaml'] === undefined
+      ? []
+      : [`step 'the revision tag' ${command(applyCommand(here, 'revision-tag.yaml'))}`])
+  ];
+}
+
+/** The tag that namespaces name stands for one of the two revisions. */
+const tagged = ({upgrade}: Plan, at: 0 | 1): string[] =>
+  upgrade?.strategy === 'RevisionBased'
+    ? [
+        `step 'the revision tag has its revision' kubectl wait istiorevisiontags.sailoperator.io --all --for=jsonpath='{.status.istioRevision}'=${upgrade.revisions[at]} --timeout=2m`
+      ]
+    : [];
+
+/** The upgrade, and the restart of every workload that has a sidecar or may have one. */
+function upgraded(plan: Plan, here: Plan): string[] {
+  const {upgrade, istio, shown, workloads, moreWorkloads} = plan;
+  if (upgrade === null) return [];
+  const meshed = [...workloads, ...moreWorkloads].filter(
+    ({namespace}) => namespace !== plainNamespace
+  );
+  return [
+    '',
+    `# the upgrade, ${upgrade.strategy}`,
+    `step 'the upgrade to ${upgrade.to}' ${command(applyCommand(here, 'upgrade.yaml'))}`,
+    ...(shown['upgrade-cni.yaml'] === undefined
+      ? []
+      : [`step 'the upgrade of IstioCNI' ${command(applyCommand(here, 'upgrade-cni.yaml'))}`]),
+    "step 'the operator has 10 s to begin' sleep 10",
+    `step 'the revision is ready' kubectl wait istiorevisions.sailoperator.io/${upgrade.revisions[1]} --for=condition=Ready --timeout=3m`,
+    `step 'istiod is rolled out' kubectl rollout status deployment/${upgrade.istio.istiod} -n ${istio.namespace} --timeout=3m`,
+    ...tagged(plan, 1),
+    ...meshed.flatMap(({namespace, kind, name}) => {
+      const what = `${kind.toLowerCase()}/${name}`;
+      return [
+        `step ${quote(`${namespace}/${name} is restarted`)} ${command(['kubectl', 'rollout', 'restart', what, '-n', namespace])}`,
+        `step ${quote(`${namespace}/${name} is ready again`)} ${command(['kubectl', 'rollout', 'status', what, '-n', namespace, '--timeout=3m'])}`
+      ];
+    })
   ];
 }
 

@@ -15,6 +15,7 @@ import {
   tryWords
 } from './findings.ts';
 import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
+import {loadColumns, loadRows, loadTitle} from './load.ts';
 import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
@@ -31,6 +32,7 @@ export const summary = (results: Results): string =>
       verdict(results),
       ...failure(results),
       ...warnings(results),
+      ...load(results),
       ...gridBlocks(results, grids(results)),
       ...flaky(results),
       ...failed(results),
@@ -93,6 +95,16 @@ function greenLine(results: Results): string {
   const shown = green.slice(0, 4).map(check => code(check.id));
   const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
   return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
+}
+
+// ---- An upgrade under load ----
+
+function load(results: Results): Block[] {
+  const lines = loadRows(results).map(({title, family, verdict, counts}) =>
+    row(`${icons[verdict]} ${title}`, family, ...counts)
+  );
+  if (lines.length === 0) return [];
+  return [{head: tableHead([loadTitle, '', ...loadColumns]), lines, tail: ''}];
 }
 
 // ---- The grid ----

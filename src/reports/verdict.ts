@@ -82,6 +82,9 @@ const couldNot: [string, string][] = [
   ['more samples', 'Samples could not be deployed'],
   ['samples', 'Samples could not be deployed'],
   ['look', 'Cluster could not be read'],
+  ['revision tag', 'Istio could not be installed'],
+  ['upgrade', 'Istio could not be upgraded'],
+  ['restart', 'Workloads could not be restarted after the upgrade'],
   ['check', 'Checks could not be made']
 ];
 

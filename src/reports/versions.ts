@@ -11,6 +11,7 @@ const versionTitles = new Map([
   ['kind', 'kind'],
   ['helm', 'Helm'],
   ['operator', 'Sail Operator'],
+  ['istio-before', 'Istio before the upgrade'],
   ['istio', 'Istio']
 ]);
 

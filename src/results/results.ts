@@ -27,6 +27,7 @@ export const layers = [
   'egress',
   'gateway',
   'dns-proxy',
+  'upgrade',
   'uninstall',
   'docs'
 ] as const;
@@ -81,6 +82,19 @@ export interface Attempt {
   observed: string;
 }
 
+/** What a client saw of one family over a stretch of time in which it asked all the while. */
+export interface Load {
+  /** `new`: a connection for each probe; `held`: one connection for all, opened anew only when it was cut. */
+  connections: 'new' | 'held';
+  sent: number;
+  /** Of those, how many were not answered. */
+  failed: number;
+  /** How often the held connection ended. */
+  cut: number;
+  /** The longest time without an answer, in milliseconds. */
+  longestGap: number;
+}
+
 export interface CheckResult {
   /** `layer/target/aspect`, the same from run to run. */
   id: string;
@@ -108,6 +122,8 @@ export interface CheckResult {
   reproduce: string | null;
   /** The row of the grid that it is shown in, with its target's name where `named`; absent: in none. */
   grid?: {title: string; named: boolean};
+  /** Only of a check under load: what it counted. */
+  load?: Load;
   /** Only of a failed one: whose fault it is. */
   class?: FailureClass;
   /** Only of a failed one: what a person can do next. */

@@ -41,11 +41,16 @@ const layerOfPhase = (phase: string): Layer | null => {
     'plain samples': 'workload',
     'more samples': 'workload',
     'look again': 'node',
+    'revision tag': 'control-plane',
+    upgrade: 'control-plane',
+    restart: 'workload',
+    'restart of the rest': 'workload',
     samples: 'workload',
     look: 'node'
   };
   if (/^(save|images): /.test(phase)) return 'node';
-  return table[phase] ?? layers.find(layer => phase === `check ${layer}`) ?? null;
+  const bare = phase.replace(/ after the upgrade$/, '');
+  return table[bare] ?? layers.find(layer => bare === `check ${layer}`) ?? null;
 };
 
 /** How the run ended, apart from what its phases and checks say. */
@@ -117,7 +122,7 @@ function toldOf(check: Made, {blames, checks}: Evidence): Told {
   const {class: failureClass, hint, headline, evidence} = blames[check.layer];
   const families = new Set(
     checks
-      .filter(({layer, verdict}) => layer === check.layer && verdict === 'failed')
+      .filter(one => isAlike(one, check) && one.verdict === 'failed')
       .flatMap(({family}) => family ?? [])
   );
   const [family] = families;
@@ -126,16 +131,28 @@ function toldOf(check: Made, {blames, checks}: Evidence): Told {
     hint,
     headline: headline(families.size === 1 && family ? familyNames[family] : ''),
     ...check.blame,
-    ...evidence?.(check, checks)
+    ...evidence?.(
+      check,
+      checks.filter(({stage}) => stage === check.stage) // ids are unique in a stage
+    )
   };
 }
+
+const isAlike = (one: CheckResult, other: CheckResult): boolean =>
+  one.layer === other.layer && one.stage === other.stage;
+
+const stages: CheckResult['stage'][] = ['install', 'upgrade'];
+
+/** Where a check stands among all: those before an upgrade, from the ground up; then those after it. */
+const order = ({stage, layer}: CheckResult): number =>
+  stages.indexOf(stage) * layers.length + layers.indexOf(layer);
 
 const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 
 function brokenChecks({checks, failOnFlaky}: Evidence): Made[] {
   return checks
     .filter(({verdict}) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
-    .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
+    .sort((one, other) => order(one) - order(other));
 }
 
 /** Of checks that stand apart, the broken one of the same target. */
@@ -147,6 +164,7 @@ function causeOf(check: CheckResult, first: CheckResult | undefined): string | n
   const follows =
     check.verdict === 'failed' &&
     first &&
+    check.stage === first.stage &&
     layers.indexOf(check.layer) > layers.indexOf(first.layer);
   return follows ? first.id : null;
 }

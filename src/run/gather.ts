@@ -12,6 +12,7 @@ import {
   schema
 } from '../results/results.ts';
 import {unsupported} from '../versions/kubernetes.ts';
+import {skipped} from '../versions/upgrade.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {Known} from './known.ts';
 
@@ -47,7 +48,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
 }
 
 function versions(run: Known): Results['versions'] {
-  const {inputs} = run;
+  const {inputs, plan} = run;
   const ours = {
     action: {asked: null, found: `v${about.version}`},
     kubernetes: {
@@ -67,6 +68,9 @@ function versions(run: Known): Results['versions'] {
       asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
       found: run.chart?.version ?? null
     },
+    ...(plan?.upgrade && {
+      'istio-before': {asked: inputs?.['upgrade-from'] ?? null, found: plan.upgrade.from}
+    }),
     istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
   };
 }
@@ -101,11 +105,12 @@ function cleaned<Value>(value: Value): Value {
 
 /** What was found, or else what was planned, and does not fit together. */
 function warnings({plan, istio, kubernetes}: Known): string[] {
-  const told = unsupported(
-    istio ?? plan?.istio.expected ?? null,
-    kubernetes ?? plan?.cluster.kubernetes ?? null
-  );
-  return told === null ? [] : [told];
+  const upgrade = plan?.upgrade;
+  const versions = upgrade ? [upgrade.from, upgrade.to] : [istio ?? plan?.istio.expected ?? null];
+  return [
+    ...versions.map(one => unsupported(one, kubernetes ?? plan?.cluster.kubernetes ?? null)),
+    upgrade ? skipped(upgrade.from, upgrade.to, upgrade.strategy) : null
+  ].filter(told => told !== null);
 }
 
 /**

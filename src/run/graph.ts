@@ -6,9 +6,11 @@ import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
-import type {Checks, Preflight} from '../checks/row.ts';
+import type {Checking, Checks, Preflight} from '../checks/row.ts';
+import {type Running, startLoad} from '../checks/upgrade.ts';
 import type {Values} from '../inputs/readers.ts';
 import {nodeNames} from '../manifests/kind.ts';
+import type {Workload} from '../manifests/own.ts';
 import {provideChart} from '../phases/chart.ts';
 import {claimName, releaseName} from '../phases/claim.ts';
 import {
@@ -44,8 +46,9 @@ import {
 import {createCrds, installOperator} from '../phases/operator.ts';
 import {deployMore, deploySamples, readSamples} from '../phases/samples.ts';
 import {provideTool} from '../phases/tools.ts';
+import {proxied, restart, untilTagged, upgradeMesh} from '../phases/upgrade.ts';
 import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
-import type {ImageUser, Plan} from '../plan/plan.ts';
+import {afterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
 import {type Known, known} from './known.ts';
 
 /** What the plan is made of, and what must hold before anything is made. */
@@ -86,6 +89,7 @@ export function preparations(run: Known): Phase[] {
 /** Everything that changes something, each as soon as what it needs is there. */
 export function phases(run: Known, plan: Plan): Phase[] {
   const {sh, ledger} = run;
+  const {upgrade} = plan;
   const wanted = Object.values(plan.images).flat();
   const standingPhases = (fatal: boolean): Phase[] =>
     standing
@@ -207,6 +211,15 @@ export function phases(run: Known, plan: Plan): Phase[] {
         run.istio = await untilHealthy(work, sh);
       }
     },
+    ...(upgrade?.strategy === 'RevisionBased'
+      ? [
+          {
+            name: 'revision tag',
+            needs: ['istiod'],
+            run: (work: Work) => untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh)
+          }
+        ]
+      : []),
     {
       name: 'plain samples', // need no webhook
       needs: ['services', 'images: samples'],
@@ -214,7 +227,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
     },
     {
       name: 'samples',
-      needs: ['istiod', 'services', 'images: samples'],
+      needs: [
+        ...(upgrade?.strategy === 'RevisionBased' ? ['revision tag'] : ['istiod']),
+        'services',
+        'images: samples'
+      ],
       run: work => deploySamples(plan, work, sh)
     },
     {
@@ -230,31 +247,146 @@ export function phases(run: Known, plan: Plan): Phase[] {
           {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
         ]),
     ...standingPhases(false),
-    ...meshChecks.map(({checks, after}) =>
-      checkPhase(
-        run,
-        checks,
-        [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
-        false,
-        work => ({
-          ...basis(run, work),
-          ...seen(run),
-          plan
-        })
+    ...meshChecks
+      .filter(
+        ({checks}) => !(upgrade && checks.layer === 'uninstall') && checks.layer !== 'upgrade'
       )
-    ),
+      .map(({checks, after}) =>
+        checkPhase(
+          run,
+          checks,
+          [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
+          false,
+          work => ({
+            ...basis(run, work),
+            ...seen(run),
+            plan
+          })
+        )
+      ),
+    ...(upgrade ? upgradePhases(run, plan, upgrade) : []),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
-      needs: ['strict', 'check mtls', 'check path', 'check gateway'],
+      needs: [
+        'strict',
+        ...['mtls', 'path', 'gateway'].map(layer => `check ${layer}${upgrade ? later : ''}`)
+      ],
       run: async () => {
         await sh(removeCommand(plan, 'strict.yaml'), {seconds: 30});
       }
     }
   ];
+  const isAsked = (name: string): boolean =>
+    name.endsWith(later)
+      ? run.upgraded.of(name.slice(6, -later.length)).length > 0
+      : ledger.of(name.slice(6)).length > 0;
   return without(
     plan.cluster.tuned ? all : untuned(all),
-    ({name}) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0
+    ({name}) => name.startsWith('check ') && !isAsked(name)
   );
+}
+
+/** What the phases that are there twice are called the second time. */
+const later = ' after the upgrade';
+
+/** The upgrade under load, and every check of the mesh once more. What was broken before is not upgraded: nothing could be told of it. */
+function upgradePhases(run: Known, plan: Plan, upgrade: Upgrade): Phase[] {
+  const {sh, ledger, upgraded} = run;
+  const after = afterUpgrade(plan);
+  const workloads = () =>
+    proxied([...plan.workloads, ...plan.moreWorkloads], known(run.things, 'things'));
+  const isServer = ({namespace, app}: Workload) =>
+    namespace === loaded.namespace && app === loaded.app;
+  const checkLater = (
+    checks: Checks<Checking>,
+    needs: string[],
+    given: (work: Work) => Checking
+  ): Phase => ({
+    ...checkPhase({...run, ledger: upgraded}, checks, needs, false, given),
+    name: `check ${checks.layer}${later}`
+  });
+  const given = (work: Work): Checking => ({
+    ...basis(run, work),
+    tell: upgraded.tell,
+    ...seen(run),
+    plan: after
+  });
+  return [
+    ...images(run, plan, 'upgrade', ['save: samples', 'uncordon'], ['images: samples']),
+    {
+      name: 'upgrade',
+      needs: [
+        'mesh',
+        'look',
+        'images: upgrade',
+        ...standing.map(({checks}) => `check ${checks.layer}`),
+        ...meshChecks
+          .map(({checks}) => checks)
+          .filter(({layer}) => !/^(upgrade|uninstall)$/.test(layer))
+          .map(({layer}) => `check ${layer}`)
+      ],
+      run: async work => {
+        if (ledger.failed) throw new CheckFailed(ledger.failed.id);
+        run.load = await startLoad(given(work), upgraded.of('upgrade'));
+        await orEnd(run.load, async ({begin, drain}) => {
+          await begin('istiod');
+          run.istio = await upgradeMesh(plan, upgrade, work, sh);
+          work.waitFor('connections that the new istiod may have cut');
+          await drain();
+        });
+      }
+    },
+    {
+      name: 'restart',
+      needs: ['upgrade'],
+      run: async work => {
+        const load = known(run.load, 'load');
+        await orEnd(load, async ({begin}) => {
+          await begin('restart');
+          await restart(workloads().filter(isServer), work, sh);
+        });
+        await load.end();
+      }
+    },
+    {
+      name: 'restart of the rest', // with the client of the load
+      needs: ['restart'],
+      run: work =>
+        restart(
+          workloads().filter(one => !isServer(one)),
+          work,
+          sh
+        )
+    },
+    {
+      name: `look${later}`,
+      needs: ['restart of the rest'],
+      run: work => look(run, work)
+    },
+    ...standing
+      .filter(({fatal}) => !fatal)
+      .map(({checks}) => checkLater(checks, [`look${later}`], given)),
+    ...meshChecks.map(({checks, after}) =>
+      checkLater(
+        checks,
+        [`look${later}`, ...after.filter(name => name !== 'mesh').map(name => `${name}${later}`)],
+        given
+      )
+    )
+  ];
+}
+
+/** The server that the load asks. */
+const loaded = {namespace: 'dual-stack', app: 'tcp-echo'};
+
+/** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
+async function orEnd(load: Running, act: (load: Running) => Promise<void>): Promise<void> {
+  try {
+    await act(load);
+  } catch (error) {
+    await load.end().catch(() => {}); // the first fault is the one to tell
+    throw error;
+  }
 }
 
 /** Without what only saves time: the operator is installed when all that it waits for is there. */

@@ -2,6 +2,7 @@ import type {Service, Thing} from '../base/kube.ts';
 import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
+import type {Running} from '../checks/upgrade.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Tool} from '../phases/tools.ts';
 import type {Existing, Found} from '../plan/existing.ts';
@@ -17,6 +18,8 @@ export interface Known {
   readonly started: Date;
   readonly schedule: Schedule;
   readonly ledger: Ledger;
+  /** Of what is checked once more after an upgrade. */
+  readonly upgraded: Ledger;
   readonly save: (change: Partial<State>) => void;
   /** Errors outside of phases. */
   readonly errors: {phase: string; error: unknown}[];
@@ -41,6 +44,8 @@ export interface Known {
   kubernetes?: string;
   /** The version that the Istio resource asked for in the end. */
   istio?: string;
+  /** The client asks all the while. */
+  load?: Running;
   /** What the API server said once the samples were ready. */
   things?: Thing[];
 }
@@ -54,6 +59,7 @@ export function startKnowing(sh: Sh, save: Known['save']): Known {
     started: new Date(),
     schedule: new Schedule(clock),
     ledger: new Ledger(),
+    upgraded: new Ledger('upgrade'),
     save,
     errors: [],
     tools: {}

@@ -7,6 +7,7 @@ import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {askedOf} from '../checks/existing.ts';
+import {staged} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
@@ -23,6 +24,7 @@ import {writeReports} from '../reports/write.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 import {skewed, unsupported} from '../versions/kubernetes.ts';
+import {skipped} from '../versions/upgrade.ts';
 import {askedBy} from './asked.ts';
 import {diagnose, type Ending} from './diagnose.ts';
 import {phasesInExisting, preparationsInExisting} from './existing.ts';
@@ -68,8 +70,16 @@ async function work(run: Known): Promise<Ending> {
 
 async function job(run: Known): Promise<Ending> {
   const inputs = known(run.inputs, 'inputs');
-  if (inputs.targets === null)
-    run.ledger.asked = askedBy(() => askedOf(inputs, rowsOf(inputs.checks)));
+  if (inputs.targets === null) {
+    const upgrade = inputs['upgrade-from'] !== null;
+    const isMade = ({layer}: Row) => upgrade || layer !== 'upgrade';
+    const rows = staged(
+      askedBy(() => askedOf(inputs, rowsOf(inputs.checks)).filter(isMade)),
+      upgrade
+    );
+    run.ledger.asked = rows.before;
+    run.upgraded.asked = rows.after;
+  }
   refuseEnvironment(process.env);
   const words = mirrorWords(inputs.mirror);
   if (words) say(run.clock(), 'mirror', words);
@@ -91,7 +101,7 @@ async function job(run: Known): Promise<Ending> {
     run.samples ?? null,
     run.directory,
     kind?.version ?? '',
-    samplesOf(run.ledger.asked),
+    samplesOf([...run.ledger.asked, ...run.upgraded.asked]),
     run.existing ?? null
   );
   const {existing} = plan;
@@ -118,17 +128,23 @@ function tellPlan(run: Known, plan: Plan): void {
 }
 
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
-const shownPlan = ({ledger}: Known, {cluster: {config, ...cluster}, shown, ...plan}: Plan) => ({
+const shownPlan = (
+  {ledger, upgraded}: Known,
+  {cluster: {config, ...cluster}, shown, ...plan}: Plan
+) => ({
   ...plan,
   cluster,
   files: Object.keys(plan.files),
-  checks: ledger.asked.map(({id}) => id)
+  checks: ledger.asked.map(({id}) => id),
+  ...(upgraded.asked.length > 0 && {checksAfterUpgrade: upgraded.asked.map(({id}) => id)})
 });
 
 /** Says beforehand what does not fit together. */
-function tellVersions({clock, tools}: Known, {istio, cluster}: Plan): void {
+function tellVersions({clock, tools}: Known, {istio, upgrade, cluster}: Plan): void {
   for (const told of [
     unsupported(istio.expected, cluster.kubernetes),
+    upgrade && unsupported(upgrade.to, cluster.kubernetes),
+    upgrade && skipped(upgrade.from, upgrade.to, upgrade.strategy),
     skewed(tools.kubectl?.version ?? null, cluster.kubernetes)
   ])
     if (told !== null) say(clock(), 'plan', told);
@@ -171,7 +187,7 @@ async function report(run: Known, ending: Ending): Promise<Results> {
       ending,
       errors: [...run.errors, ...run.schedule.errors],
       phases: run.schedule.phases,
-      checks: run.ledger.results(),
+      checks: [...run.ledger.results(), ...run.upgraded.results()],
       blames,
       failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
       existing: run.inputs?.cluster === 'existing'

@@ -25,7 +25,11 @@ export const newestOf = (minor: string, versions: string[]): string | null =>
  * newest, or an alias that this operator has. Null where nothing was asked for and the chart does not tell its default.
  * Throws a Fault that lists what there is, and names another released operator that has what was asked for.
  */
-export function chooseIstio(asked: string | null, chart: Chart): Offer | null {
+export function chooseIstio(
+  asked: string | null,
+  chart: Chart,
+  input = 'istio-version'
+): Offer | null {
   const {offers, aliases} = chart;
   if (asked === null) return offers[0] ?? null;
   const versions = offers.map(offer => offer.version);
@@ -35,20 +39,24 @@ export function chooseIstio(asked: string | null, chart: Chart): Offer | null {
     (isVersion(asked) ? `v${asked}` : newestOf(asked, versions));
   const offer = offers.find(offer => offer.version === chosen);
   if (offer) return offer;
-  if (offers.length > 0) throw refusal(asked, chart);
+  if (offers.length > 0) throw refusal(asked, chart, input);
   if (valid(asked) !== null) return {version: `v${asked}`, istiod: '', proxy: '', cni: ''};
   throw badInput(
-    `istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
+    `${input}: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
   );
 }
 
-function refusal(asked: string, {version, offers, aliases, endOfLife}: Chart): Fault {
+function refusal(
+  asked: string,
+  {version, offers, aliases, endOfLife}: Chart,
+  input: string
+): Fault {
   const over = endOfLife.some(name => [name, name.slice(1), minorOf(name)].includes(asked));
   const found = `found "${asked}"${over ? `, which is end-of-life in the Sail Operator ${version}` : ''}`;
   const names = isVersion(asked) || /^\d/.test(asked) ? [] : Object.keys(aliases);
   const installable = [...offers.map(offer => offer.version), ...names].join(', ');
   return badInput(
-    `istio-version: ${found}; accepted is what the Sail Operator ${version} can install: ${installable}${elsewhere(asked)}`
+    `${input}: ${found}; accepted is what the Sail Operator ${version} can install: ${installable}${elsewhere(asked)}`
   );
 }
 

@@ -1,0 +1,61 @@
+import {describe, expect, test} from '@jest/globals';
+import {chooseIstio} from '../src/versions/istio.ts';
+import {chooseFrom, skipped} from '../src/versions/upgrade.ts';
+import {chart} from './planned.ts';
+
+describe('the version to upgrade from', () => {
+  const from = (asked: string, to: string | null, more = {}) => {
+    const given = {...chart, ...more};
+    return chooseFrom(asked, chooseIstio(to, given), given).version;
+  };
+
+  test.each([
+    ['1.29.6', '1.30.3', 'v1.29.6'],
+    ['1.29', null, 'v1.29.6'],
+    ['1.30.0', 'v1.30-latest', 'v1.30.0']
+  ])('%s, to %s', (asked, to, expected) => expect(from(asked, to)).toBe(expected));
+
+  test.each([
+    [
+      'equal',
+      '1.30.3',
+      null,
+      /^upgrade-from: found "1.30.3", which is not older than v1.30.3, .* accepted is what is older: v1.30.0, v1.29.6$/
+    ],
+    [
+      'newer',
+      '1.30',
+      '1.29.6',
+      /^upgrade-from: .*not older than v1.29.6.*, and this operator has none$/
+    ],
+    [
+      'not in this operator',
+      '1.28.0',
+      null,
+      /^upgrade-from: found "1.28.0"; accepted is what the Sail Operator 1.30.3 can install/
+    ],
+    ['end-of-life', '1.27.9', null, /^upgrade-from: found "1.27.9", which is end-of-life/]
+  ])('%s is refused', (_, asked, to, message) => {
+    expect(() => from(asked, to)).toThrow(
+      expect.objectContaining({because: expect.objectContaining({class: 'input'})})
+    );
+    expect(() => from(asked, to)).toThrow(message);
+  });
+
+  test('of a chart that lists nothing both are asked for, as whole versions', () => {
+    expect(from('1.24.5', '1.24.6', {offers: []})).toBe('v1.24.5');
+    expect(() => from('1.24.5', null, {offers: []})).toThrow(/^istio-version: found nothing/);
+    expect(() => from('1.24', '1.24.6', {offers: []})).toThrow(/^upgrade-from: /);
+  });
+});
+
+test.each([
+  ['v1.29.6', 'v1.30.3', 'InPlace', null],
+  ['v1.30.0', 'v1.30.3', 'InPlace', null],
+  ['v1.28.9', 'v1.30.3', 'InPlace', /one minor in place/],
+  ['v1.28.9', 'v1.30.3', 'RevisionBased', null],
+  ['v1.27.9', 'v1.30.3', 'RevisionBased', /2 minors by revisions/]
+] as const)('%s to %s, %s', (from, to, strategy, expected) => {
+  if (expected === null) expect(skipped(from, to, strategy)).toBeNull();
+  else expect(skipped(from, to, strategy)).toMatch(expected);
+});

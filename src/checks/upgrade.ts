@@ -1,0 +1,275 @@
+import {get, type Meta} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import {client} from '../manifests/samples.ts';
+import type {Family, Load} from '../results/results.ts';
+import {absent, clusterIp} from './echo.ts';
+import {
+  endLoad,
+  interval,
+  type Log,
+  markCommand,
+  measure,
+  startCommand,
+  stopCommand,
+  type Target,
+  waitCommand
+} from './load.ts';
+import {pathSample} from './path.ts';
+import {meshClient} from './probe.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
+import {metricsCommand} from './xds.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+
+/** While only istiod is replaced, which carries no traffic; and while the server is restarted, as was asked for. */
+type Span = 'istiod' | 'restart';
+
+/** The longest time without an answer, in seconds; and of restarts, for how long in all probes may fail. Measured was under 1. */
+const limit = 5;
+
+/** How long to go on once istiod is replaced, in seconds: a listener that it changed is drained for 45, Istio's drainDuration, and then its connections are cut. */
+const draining = 50;
+
+/** How long the operator may take to remove a revision that nobody uses, in seconds; it waits 30 by itself. */
+const removing = 90;
+
+const ids = {proxies: 'upgrade/proxies/version', revisions: 'upgrade/istio/revisions'};
+const newProxies = 'every proxy is of the new version';
+
+const idOf = (span: Span, family: Family, connections: Load['connections']): string =>
+  `upgrade/${span}/${family}-${connections}`;
+
+const under = (
+  span: Span,
+  family: Family,
+  connections: Load['connections'],
+  title: string,
+  expected: string
+): Row =>
+  row('upgrade', idOf(span, family, connections), title, expected, {
+    family,
+    from: {kind: 'Deployment', namespace: client.namespace, name: client.app},
+    to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
+  });
+
+/** The load is on while istiod is replaced and the server restarted; the rest is asked once every workload is. */
+export const upgrade: Checks<Checking> = {
+  layer: 'upgrade',
+  blame: {
+    class: 'connectivity',
+    hint: "Traffic was lost while the mesh was upgraded: the table of the upgrade says when; see the logs of the proxies, of istiod, and the node's rules in diagnostics/.",
+    headline: family => `Traffic${family && ` over ${family}`} is lost during the upgrade`
+  },
+  samples: [pathSample],
+  rows: [
+    ...families.flatMap(family => [
+      under(
+        'istiod',
+        family,
+        'new',
+        `While istiod is upgraded, every new connection over ${family} is answered`,
+        `0 failed, no gap over ${limit} s`
+      ),
+      under(
+        'istiod',
+        family,
+        'held',
+        `While istiod is upgraded, a connection that is held over ${family} stays, and is answered`,
+        `0 failed, never cut, no gap over ${limit} s`
+      ),
+      under(
+        'restart',
+        family,
+        'new',
+        `While the server is restarted, new connections over ${family} are answered`,
+        `answered again within ${limit} s`
+      ),
+      under(
+        'restart',
+        family,
+        'held',
+        `A connection over ${family} that a restart cuts can be opened again at once`,
+        `answered again within ${limit} s`
+      )
+    ]),
+    row('upgrade', ids.proxies, 'Every proxy is of the new version, once restarted', newProxies, {
+      to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'},
+      blame: {
+        class: 'istio',
+        hint: 'A pod was restarted and got its sidecar from the old istiod, or was not restarted at all: see `kubectl get pods -A -o yaml`, and which revision its namespace or the tag names.',
+        headline: 'Proxies are still of the old version after the upgrade'
+      }
+    }),
+    row(
+      'upgrade',
+      ids.revisions,
+      'The old revision is removed once nobody uses it',
+      'the new revision alone',
+      {
+        to: {kind: 'Istio', namespace: '', name: 'default'},
+        blame: {
+          class: 'operator',
+          hint: "The operator keeps a revision that it takes for used: see `kubectl get istiorevisions -o yaml`, and the operator's log.",
+          headline: 'The old revision of Istio is not removed'
+        }
+      }
+    )
+  ],
+  look: async (checking, asked) => {
+    await Promise.all(
+      asked.map(async ({id}) => {
+        if (id === ids.proxies) checking.tell(id, await versions(checking));
+        if (id === ids.revisions) checking.tell(id, await revisions(checking));
+      })
+    );
+  }
+};
+
+// ---- Under load ----
+
+/** A load that is on. */
+export interface Running {
+  /** Notes that a span begins. */
+  begin: (span: Span) => Promise<void>;
+  /** Goes on until what the new istiod changed can have cut connections. */
+  drain: () => Promise<void>;
+  /** Ends it, and tells what it has seen. */
+  end: () => Promise<void>;
+}
+
+const nothing: Running = {begin: async () => {}, drain: async () => {}, end: async () => {}};
+
+/** Has the client ask all the while from now on, over each family that a check asks for. */
+export async function startLoad(checking: Checking, asked: Row[]): Promise<Running> {
+  const {sh, plan, undo, tell} = checking;
+  const {seconds} = plan.probes;
+  const targets = targetsOf(checking, asked);
+  const rows = asked.filter(({family}) => targets.some(target => target.family === family));
+  if (targets.length === 0) return nothing;
+  undo([stopCommand(meshClient, seconds)]);
+  await must(sh, startCommand(meshClient, targets, seconds), {seconds: 30});
+  return {
+    begin: async span => {
+      await must(sh, markCommand(meshClient, span), {seconds: 20});
+    },
+    drain: async () => {
+      await must(sh, waitCommand(meshClient, draining), {seconds: draining + 30});
+    },
+    end: async () => {
+      const log = await endLoad(meshClient, seconds, sh);
+      undo([]);
+      for (const {id, finding} of judge(log, rows)) tell(id, finding);
+    }
+  };
+}
+
+/** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
+function targetsOf(checking: Checking, asked: Row[]): Target[] {
+  return families.flatMap(family => {
+    const rows = asked.filter(row => row.family === family);
+    const address = clusterIp(checking, 'dual-stack', `tcp-echo-${family}`, family);
+    if (address !== undefined) return rows.length > 0 ? [{family, address, port: 9001}] : [];
+    for (const one of rows) checking.tell(one.id, absent(one));
+    return [];
+  });
+}
+
+/** What a load has seen → a finding for each of its rows. Pure. */
+export const judge = (log: Log, rows: Row[]): {id: string; finding: Finding}[] =>
+  rows.flatMap(({id, family}) => {
+    const span: Span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
+    const connections: Load['connections'] = id.endsWith('-held') ? 'held' : 'new';
+    const {istiod, restart, end = 0} = log.marks;
+    const [from, until] = span === 'istiod' ? [istiod, restart ?? end] : [restart, end];
+    if (family === null) return [];
+    if (from === undefined)
+      return [{id, finding: skip('the upgrade had failed before it was restarted')}];
+    return [{id, finding: judgeLoad(span, measure(log, family, connections, from, until))}];
+  });
+
+function judgeLoad(span: Span, load: Load): Finding {
+  const {connections, sent, failed, cut, longestGap} = load;
+  const observed = loadWords(load);
+  const wrong = [
+    sent === 0 && 'the client could send nothing',
+    span === 'istiod' && failed > 0 && `${failed} of ${sent} probes were not answered`,
+    span === 'istiod' && cut > 0 && `the connection was cut ${times(cut)}`,
+    span === 'restart' &&
+      failed * interval > limit &&
+      `${failed} of ${sent} probes were not answered`,
+    longestGap > 1000 * limit && `nothing was answered for ${longestGap} ms`
+  ].filter(one => one !== false);
+  const what = connections === 'new' ? 'new connections' : 'the connection that was held';
+  return {
+    observed,
+    verdict: wrong.length === 0 ? 'passed' : 'failed',
+    reason: wrong.length === 0 ? null : `of ${what}, ${wrong.join(', and ')}`,
+    load
+  };
+}
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);
+
+const loadWords = ({connections, sent, failed, cut, longestGap}: Load): string =>
+  [
+    `${sent} probe${sent === 1 ? '' : 's'}`,
+    `${failed} failed`,
+    ...(connections === 'held' ? [`cut ${cut === 0 ? 'never' : times(cut)}`] : []),
+    `longest gap ${longestGap} ms`
+  ].join(', ');
+
+// ---- Once every workload is restarted ----
+
+/** istiod counts the proxies that are connected to it, by their versions. */
+async function versions({plan, sh}: Checking): Promise<Finding> {
+  const command = metricsCommand(plan.istio);
+  const found = versionsIn(await must(sh, command, {seconds: 20}));
+  const [, wanted = ''] = /^v?(\d+\.\d+\.\d+)/.exec(plan.istio.expected ?? '') ?? [];
+  const others = found.filter(({version}) => version !== wanted);
+  const observed =
+    found.length === 0
+      ? 'no proxy is connected'
+      : others.map(({version, proxies}) => `${proxies} of ${version}`).join(', ') || newProxies;
+  return compare(newProxies, observed, {reproduce: command.join(' ')});
+}
+
+/** `pilot_xds{version="1.30.3"} 12`, with the version as the proxies say it. */
+export const versionsIn = (metrics: string): {version: string; proxies: number}[] =>
+  [...metrics.matchAll(/^pilot_xds\{version="([^"]*)"\} (\S+)$/gm)]
+    .map(([, version = '', proxies]) => ({version, proxies: Number(proxies)}))
+    .filter(({proxies}) => proxies > 0);
+
+async function revisions({plan, sh, work}: Checking): Promise<Finding> {
+  if (plan.upgrade?.strategy !== 'RevisionBased')
+    return skip('the mesh was upgraded in place: there is one revision');
+  const {revisions} = plan.upgrade;
+  const end = work.clock() + removing;
+  const names = await until(
+    work,
+    async () => {
+      const found = await get<{metadata: Meta}>(sh, 'istiorevisions.sailoperator.io');
+      const names = found.map(({metadata}) => metadata.name);
+      return !names.includes(revisions[0]) || work.clock() > end
+        ? {is: 'done', value: names}
+        : {is: 'waiting', for: `the operator to remove ${revisions[0]}`};
+    },
+    {every: 1}
+  );
+  return compare(
+    'the new revision alone',
+    names.length === 1 && names[0] === revisions[1] ? 'the new revision alone' : names.join(', '),
+    {reproduce: 'kubectl get istiorevisions -o yaml'}
+  );
+}
+
+/** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
+export function staged(rows: Row[], upgrade: boolean): {before: Row[]; after: Row[]} {
+  const asked = upgrade ? rows : rows.filter(({layer}) => layer !== 'upgrade');
+  const once = ['runner', 'network', 'node', 'docs'];
+  const last = ['upgrade', 'uninstall'];
+  return {
+    before: upgrade ? asked.filter(({layer}) => !last.includes(layer)) : asked,
+    after: upgrade ? asked.filter(({layer}) => !once.includes(layer)) : []
+  };
+}

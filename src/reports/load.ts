@@ -1,0 +1,34 @@
+import type {CheckResult, Load, Results} from '../results/results.ts';
+import {familyNames} from './words.ts';
+
+/** What was counted under load, as the reports show it. Pure. */
+
+export interface LoadRow {
+  /** What was going on meanwhile, and which connections. */
+  title: string;
+  family: string;
+  verdict: CheckResult['verdict'];
+  /** The counts, in the order of the columns. */
+  counts: string[];
+}
+
+export const loadTitle = 'Traffic during the upgrade';
+export const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
+
+/** A row for each check that counted something. */
+export const loadRows = (results: Results): LoadRow[] =>
+  results.checks.flatMap(({id, family, verdict, load}) =>
+    load === undefined || family === null
+      ? []
+      : [{title: titleOf(id, load), family: familyNames[family], verdict, counts: countsOf(load)}]
+  );
+
+const titleOf = (id: string, {connections}: Load): string =>
+  `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
+
+const countsOf = ({connections, sent, failed, cut, longestGap}: Load): string[] => [
+  `${sent}`,
+  `${failed}`,
+  connections === 'held' ? `${cut}` : '',
+  `${longestGap} ms`
+];
