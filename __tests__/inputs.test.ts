@@ -43,6 +43,8 @@ describe('readInputs', () => {
       'istio-version': null,
       'istio-values': null,
       'istio-cni': 'auto',
+      'upgrade-from': null,
+      'upgrade-strategy': 'InPlace',
       samples: null,
       'echo-image': null,
       'client-image': null,
@@ -59,6 +61,20 @@ describe('readInputs', () => {
       mirror: null,
       'dry-run': false
     });
+  });
+
+  test.each([
+    [
+      {cluster: 'existing', 'upgrade-from': '1.29.6'},
+      'upgrade-from: found a value, and `cluster: existing`; accepted is it with `cluster: kind`'
+    ],
+    [
+      {'upgrade-strategy': 'RevisionBased'},
+      'upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one'
+    ]
+  ])('%j would count for nothing', (given, message) => {
+    give(given);
+    expect(() => readInputs()).toThrow(message);
   });
 
   test('the cluster has a name of its own where none is given', () => {

@@ -56,13 +56,17 @@ describe('makePlan', () => {
     expect(planOf({'istio-cni': 'true'}).images).toEqual({
       operator: ['registry.example/sail-operator:1.30.3'],
       istiod: ['registry.example/pilot:1.30.3', 'registry.example/install-cni:1.30.3'],
-      samples: ['registry.example/proxyv2:1.30.3', echoImage, clientImage]
+      samples: ['registry.example/proxyv2:1.30.3', echoImage, clientImage],
+      upgrade: []
     });
   });
 
   test('a chart that lists nothing has no images to preload but the samples', () => {
     const plan = planOf({'istio-version': '1.24.6'}, {offers: [], image: null});
-    expect(plan.images).toEqual({operator: [], istiod: [], samples: [echoImage, clientImage]});
+    expect(plan.images).toEqual({
+      ...{operator: [], istiod: [], upgrade: []},
+      samples: [echoImage, clientImage]
+    });
     expect(plan.istio).toMatchObject({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
   });
 

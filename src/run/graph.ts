@@ -247,23 +247,19 @@ export function phases(run: Known, plan: Plan): Phase[] {
           {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
         ]),
     ...standingPhases(false),
-    ...meshChecks
-      .filter(
-        ({checks}) => !(upgrade && checks.layer === 'uninstall') && checks.layer !== 'upgrade'
+    ...meshChecks.map(({checks, after}) =>
+      checkPhase(
+        run,
+        checks,
+        [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
+        false,
+        work => ({
+          ...basis(run, work),
+          ...seen(run),
+          plan
+        })
       )
-      .map(({checks, after}) =>
-        checkPhase(
-          run,
-          checks,
-          [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
-          false,
-          work => ({
-            ...basis(run, work),
-            ...seen(run),
-            plan
-          })
-        )
-      ),
+    ),
     ...(upgrade ? upgradePhases(run, plan, upgrade) : []),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
