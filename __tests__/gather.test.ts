@@ -19,6 +19,7 @@ const nothing = diagnose({
   phases: [],
   checks: [],
   failOnFlaky: false,
+  existing: false,
   blames
 });
 

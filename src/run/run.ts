@@ -7,6 +7,7 @@ import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {askedOf} from '../checks/existing.ts';
+import type {Row} from '../checks/row.ts';
 import {staged} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
