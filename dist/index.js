@@ -31354,6 +31354,118 @@ function groupBy(values, keyOf) {
 
 /***/ }),
 
+/***/ 4500:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   AT: () => (/* binding */ ofFamily),
+/* harmony export */   CZ: () => (/* binding */ ofKind),
+/* harmony export */   JH: () => (/* binding */ addressFamily),
+/* harmony export */   Jt: () => (/* binding */ get),
+/* harmony export */   ap: () => (/* binding */ lookAtTrouble),
+/* harmony export */   h6: () => (/* binding */ waited),
+/* harmony export */   i_: () => (/* binding */ isReady),
+/* harmony export */   uH: () => (/* binding */ condition)
+/* harmony export */ });
+/* unused harmony exports troubles, troubleFault */
+/* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7030);
+/* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_net__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
+
+
+
+/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
+async function get(sh, kinds, ...scope) {
+    const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
+    const found = (await (0,_sh_js__WEBPACK_IMPORTED_MODULE_2__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
+    const objects = Array.isArray(found?.items) ? found.items : [found];
+    return objects.filter(object => typeof object?.metadata?.name === 'string');
+}
+/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
+/** Those of one kind, and of one namespace where it is given. */
+const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
+const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
+const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
+const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
+/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
+const ofFamily = (addresses, wanted) => addresses.find(address => (0,node_net__WEBPACK_IMPORTED_MODULE_0__.isIP)(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6));
+const addressFamily = family;
+const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
+// what a registry, or the kubelet, says when another try will say the same
+const finalMessage = /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+/**
+ * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
+ * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ */
+function troubles(pods) {
+    return pods
+        .filter(pod => !isReady(pod))
+        .flatMap(pod => {
+        const { name, namespace } = pod.metadata;
+        const { containers, initContainers = [] } = pod.spec;
+        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
+        const waiting = [...initContainerStatuses, ...containerStatuses]
+            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
+            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
+        const scheduled = condition('PodScheduled', conditions);
+        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
+        if (!found)
+            return [];
+        const { reason = '', message = '' } = found;
+        return [
+            {
+                pod: name,
+                namespace,
+                reason,
+                message,
+                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
+                    null,
+                final: pullFailed.test(reason) && finalMessage.test(message)
+            }
+        ];
+    });
+}
+// the registry did not answer, or would not: nobody's mistake in this run
+const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
+/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
+function troubleFault({ pod, namespace, reason, message, image, final }, who) {
+    const pull = pullFailed.test(reason);
+    const registry = pull && !final && registryDown.test(message);
+    const unschedulable = reason === 'Unschedulable';
+    return new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
+        class: registry || unschedulable ? 'infrastructure' : who.class,
+        layer: who.layer,
+        hint: pull
+            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
+            : unschedulable
+                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
+                : 'See the logs of that container in diagnostics/.',
+        headline: pull
+            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
+            : unschedulable
+                ? `There is no room for the pods of ${namespace}`
+                : `A pod of ${namespace} does not start: ${reason}`,
+        reproduce: `kubectl describe pods -n ${namespace}`
+    });
+}
+/** Turns trouble into what a wait does about it. */
+function lookAtTrouble(pods, who) {
+    const found = troubles(pods);
+    const worst = found.find(({ final }) => final) ?? found[0];
+    if (!worst)
+        return null;
+    const fault = troubleFault(worst, who);
+    return worst.final
+        ? { is: 'lost', fault }
+        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
+}
+
+
+/***/ }),
+
 /***/ 3179:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31540,11 +31652,14 @@ var exec = __nccwpck_require__(5260);
 
 /** A command that ended with another exit code than 0. */
 class CommandError extends Error {
+    /** It was ended because its time was over. */
+    late;
     constructor(command, output) {
         const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
         const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
         super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
         this.name = 'CommandError';
+        this.late = output.late;
     }
 }
 /** Joins two argument arrays by a pipe; nothing of them is read as shell. */
@@ -31794,6 +31909,966 @@ function tooDeep(path) {
 
 /***/ }),
 
+/***/ 8993:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  m: () => (/* binding */ docs),
+  a: () => (/* binding */ moved)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
+var bounded = __nccwpck_require__(8361);
+;// CONCATENATED MODULE: ./src/base/page.ts
+/** Pages of documentation that say which of their commands are run as a test. Foreign text: read, and never run. */
+/**
+ * The blocks of AsciiDoc as upstream's `tests/documentation_tests` takes them: those with this name, and what stands
+ * between `ifdef::NAME[]` and `endif::[]`; beside them the bash blocks that are only shown.
+ */
+function blocksOfAsciiDoc(text, name) {
+    const lines = text.split(/\r?\n/);
+    const attributes = lines.flatMap(line => {
+        const [, key = '', value = ''] = /^:(\w[\w-]*): *(.*)$/.exec(line) ?? [];
+        return key === '' ? [] : [[`{${key}}`, value.trim()]];
+    });
+    const blocks = [];
+    let title = '';
+    for (let at = 0; at < lines.length; at++) {
+        const line = lines[at] ?? '';
+        const named = line.includes(`,name="${name}"]`);
+        if (line.startsWith('.'))
+            title = line.replace(/^\.+ */, '');
+        else if (line.includes(`ifdef::${name}[]`))
+            at = take(at + 1, true, one => one.startsWith('endif::[]'));
+        else if (line.startsWith('[source,') && lines[at + 1]?.trim() === '----') {
+            const wanted = named || /^\[source,(bash|sh|shell)\b/.test(line);
+            at = take(at + 2, named, one => one.trim() === '----', wanted);
+        }
+    }
+    return blocks;
+    /** Keeps what stands before the end of a block, and tells where that is. */
+    function take(start, tested, ends, wanted = true) {
+        const length = lines.slice(start).findIndex(ends);
+        const end = length < 0 ? lines.length : start + length;
+        const raw = lines.slice(start, end).join('\n');
+        const whole = attributes.reduce((text, [key, value]) => text.replaceAll(key, value), raw);
+        if (wanted)
+            blocks.push({ title, text: whole, tested });
+        return end;
+    }
+}
+/** The same of Markdown, as upstream had it before: fences with `tag=NAME`. */
+function blocksOfMarkdown(text, name) {
+    const lines = text.split(/\r?\n/);
+    const blocks = [];
+    let title = '';
+    for (let at = 0; at < lines.length; at++) {
+        const line = (lines[at] ?? '').trim().replace(/^<!-- */, ''); // readers are not to see all that is tested
+        const [, step] = /^\d+\. (.*)$/.exec(line) ?? [];
+        if (step !== undefined)
+            title = step;
+        if (!line.startsWith('```'))
+            continue;
+        const length = lines.slice(at + 1).findIndex(one => one.trim().startsWith('```'));
+        const end = length < 0 ? lines.length : at + 1 + length;
+        const tested = /[{ ]tag=([\w-]+)[ }]/.exec(line)?.[1] === name;
+        if (tested || /^```(bash|sh|shell)\b/.test(line))
+            blocks.push({ title, text: outdented(lines.slice(at + 1, end)), tested });
+        at = end;
+    }
+    return blocks;
+}
+/** Without the spaces that all of them begin with. */
+function outdented(lines) {
+    const indents = lines.filter(line => line.trim() !== '').map(line => line.search(/\S/));
+    const common = Math.min(...indents);
+    return lines.map(line => line.slice(common)).join('\n');
+}
+
+;// CONCATENATED MODULE: ./src/base/shell.ts
+/** What a shell would do, as far as documentation has it. Foreign text: read, and never run. */
+/** How deep a substitution may stand in others. */
+const deepest = 20;
+/**
+ * The commands of a script one after the other, also those of a list or a pipe. Words are without their quotes; a
+ * substitution, redirections and comments are not taken apart: `$(…)` stays in its word as it is written.
+ */
+function commandsIn(script) {
+    const commands = [];
+    /** Here-documents that begin with the next line. */
+    const awaited = [];
+    let command = { words: [], input: null };
+    let word = null;
+    let at = 0;
+    const endWord = () => {
+        if (word !== null)
+            command.words.push(word);
+        word = null;
+    };
+    const endCommand = () => {
+        endWord();
+        if (command.words.length > 0)
+            commands.push(command);
+        command = { words: [], input: null };
+    };
+    const skipBlanks = () => {
+        while (script[at] === ' ' || script[at] === '\t')
+            at++;
+    };
+    while (at < script.length) {
+        const rest = script.slice(at, at + 3);
+        const [next = ''] = rest;
+        if (rest.startsWith('\\\n'))
+            at += 2;
+        else if (next === '\n') {
+            endCommand();
+            at++;
+            for (const { command, end, tabs } of awaited.splice(0)) {
+                const read = hereDocument(script, at, end, tabs);
+                command.input = read.text;
+                at = read.after;
+            }
+        }
+        else if (next === ' ' || next === '\t' || next === '\r') {
+            endWord();
+            at++;
+        }
+        else if (next === '#' && word === null) {
+            while (at < script.length && script[at] !== '\n')
+                at++;
+        }
+        else if (';|&'.includes(next)) {
+            endCommand();
+            at++;
+        }
+        else if (rest.startsWith('<<') && rest !== '<<<') {
+            endWord();
+            const tabs = rest === '<<-';
+            at += tabs ? 3 : 2;
+            skipBlanks();
+            const read = wordAt(script, at);
+            awaited.push({ command, end: read.text, tabs });
+            at = read.after;
+        }
+        else if (next === '<' || next === '>') {
+            if (/^\d$/.test(word ?? ''))
+                word = null; // of `2>`
+            endWord();
+            while (/[<>&]/.test(script[at] ?? ''))
+                at++;
+            skipBlanks();
+            at = wordAt(script, at).after;
+        }
+        else {
+            const read = wordAt(script, at);
+            word = `${word ?? ''}${read.text}`;
+            at = read.after;
+        }
+    }
+    endCommand();
+    return commands;
+}
+/** The word that begins here, without its quotes. What is no part of a word is taken as it is, so that it always goes on. */
+function wordAt(script, start) {
+    let text = '';
+    let at = start;
+    while (at < script.length && !/[\s;|&<>]/.test(script[at] ?? '')) {
+        const next = script[at] ?? '';
+        if (next === "'") {
+            const end = endOf(script, "'", at + 1);
+            text += script.slice(at + 1, end);
+            at = end + 1;
+        }
+        else if (next === '"') {
+            const end = endOfQuoted(script, at + 1);
+            text += script.slice(at + 1, end).replace(/\\(["\\`$])/g, '$1');
+            at = end + 1;
+        }
+        else if (next === '\\') {
+            text += script[at + 1] ?? '';
+            at += 2;
+        }
+        else if (script.startsWith('$(', at)) {
+            const end = endOfSubstitution(script, at + 2);
+            text += script.slice(at, end + 1);
+            at = end + 1;
+        }
+        else {
+            text += next;
+            at++;
+        }
+    }
+    return { text, after: Math.max(at, start + 1) };
+}
+const endOf = (script, mark, from) => {
+    const end = script.indexOf(mark, from);
+    return end < 0 ? script.length : end;
+};
+/** Where the double quotes end that began before. */
+function endOfQuoted(script, from, depth = 0) {
+    let at = from;
+    while (at < script.length && script[at] !== '"') {
+        if (script.startsWith('$(', at))
+            at = endOfSubstitution(script, at + 2, depth + 1);
+        else if (script[at] === '\\')
+            at++;
+        at++;
+    }
+    return Math.min(at, script.length);
+}
+/** Where the parenthesis of a substitution closes. */
+function endOfSubstitution(script, from, depth = 0) {
+    if (depth > deepest)
+        return script.length;
+    let at = from;
+    while (at < script.length && script[at] !== ')') {
+        const next = script[at];
+        if (next === "'")
+            at = endOf(script, "'", at + 1);
+        else if (next === '"')
+            at = endOfQuoted(script, at + 1, depth + 1);
+        else if (next === '\\')
+            at++;
+        else if (next === '(')
+            at = endOfSubstitution(script, at + 1, depth + 1);
+        at++;
+    }
+    return Math.min(at, script.length);
+}
+function hereDocument(script, start, end, tabs) {
+    const lines = [];
+    let at = start;
+    while (at < script.length) {
+        const stop = endOf(script, '\n', at);
+        const line = script.slice(at, stop).replace(tabs ? /^\t+/ : /(?!)/, '');
+        at = Math.min(stop + 1, script.length);
+        if (line.trimEnd() === end)
+            break;
+        lines.push(line);
+    }
+    return { text: lines.join('\n'), after: at };
+}
+
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
+// EXTERNAL MODULE: ./src/manifests/istio.ts
+var istio = __nccwpck_require__(4386);
+// EXTERNAL MODULE: ./src/manifests/samples.ts
+var samples = __nccwpck_require__(4837);
+// EXTERNAL MODULE: ./src/checks/echo.ts
+var echo = __nccwpck_require__(6012);
+// EXTERNAL MODULE: ./src/checks/row.ts
+var row = __nccwpck_require__(6033);
+// EXTERNAL MODULE: ./src/checks/service.ts
+var service = __nccwpck_require__(5758);
+;// CONCATENATED MODULE: ./src/checks/docs.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The page in a checkout of the operator, newest form first, and the name of its blocks that upstream runs as a test. */
+const pages = [
+    { file: 'docs/dual-stack/dual-stack.adoc', blocks: blocksOfAsciiDoc },
+    { file: 'docs/dual-stack/dual-stack.md', blocks: blocksOfMarkdown } // up to 1.27
+];
+const docs_name = 'dual-stack';
+const ids = {
+    steps: 'docs/page/steps',
+    resources: 'docs/page/resources',
+    manifests: 'docs/page/manifests',
+    answers: 'docs/page/answers'
+};
+const aspects = Object.keys(ids);
+const expected = {
+    steps: 'steps that this Action makes',
+    resources: 'the resources that it applies',
+    manifests: 'the samples that it deploys',
+    answers: 'the answers that it expects'
+};
+/** Where the chart is that of a checkout of the operator: whether its page documents what this run does. */
+const docs = {
+    layer: 'docs',
+    blame: {
+        class: 'operator',
+        hint: "The page of this checkout and this Action differ, which says nothing of the connections. Where the page is meant so, the Action has to follow: until then `checks: '!^docs/'` leaves this out, and an issue at the Action tells of it.",
+        headline: () => 'The documentation has moved: not all of its steps are checked'
+    },
+    rows: [
+        (0,row/* row */.nM)('docs', ids.steps, 'Every documented step is made', expected.steps, { apart: true }),
+        (0,row/* row */.nM)('docs', ids.resources, 'The documented resources are those applied', expected.resources, {
+            apart: true
+        }),
+        (0,row/* row */.nM)('docs', ids.manifests, 'The documented samples are those deployed', expected.manifests, {
+            apart: true
+        }),
+        (0,row/* row */.nM)('docs', ids.answers, 'The documented answers are those expected', expected.answers, {
+            apart: true
+        })
+    ],
+    look: async ({ plan, tell }, asked) => {
+        const page = pageBeside(plan.operator);
+        for (const { id } of asked)
+            tell(id, typeof page === 'string' ? (0,row/* skip */.iv)(page) : told(id, page));
+    }
+};
+function told(id, { file, found }) {
+    const aspect = aspects.find(name => ids[name] === id) ?? 'steps';
+    const { red, notes } = found[aspect];
+    return {
+        observed: [...red, ...notes].join('; ') || expected[aspect],
+        verdict: red.length > 0 ? 'failed' : 'passed',
+        reason: red.join('; ') || null,
+        reproduce: `cat ${(0,shlex/* quote */.hD)(file)}`
+    };
+}
+/** What moved on the page without being red: what a passed check of it observed beside what was expected. */
+const moved = (checks) => checks
+    .filter(({ layer, verdict }) => layer === 'docs' && verdict === 'passed')
+    .filter(one => one.observed !== one.expected)
+    .map(({ observed }) => `The documentation of this checkout: ${observed}.`);
+// ---- The page ----
+/** What of the page has no counterpart; or why it cannot be compared. */
+function pageBeside({ chart, url }) {
+    if (url !== null || chart === '')
+        return 'the chart is not of a checkout of the Sail Operator';
+    const root = external_node_path_.join(chart, '..');
+    const page = pages.find(({ file }) => external_node_fs_.existsSync(external_node_path_.join(root, file)));
+    if (page === undefined)
+        return `beside the chart there is no ${pages[0]?.file}`;
+    const file = external_node_path_.join(root, page.file);
+    try {
+        const text = (0,readers/* readText */.yR)(file, '');
+        const found = (0,bounded/* bounded */.M)(() => {
+            const blocks = page.blocks(text, docs_name);
+            return blocks.some(({ tested }) => tested) ? compared(blocks) : null;
+        });
+        if (found !== null)
+            return { file, found };
+        return `no block of ${page.file} has the name ${docs_name}, by which upstream tests it`;
+    }
+    catch (error) {
+        if (error instanceof bounded/* TooSlow */.y)
+            return `${page.file} ${error.message}`;
+        return `${page.file} is larger than 1 MiB, or a link that leads out of the workspace`;
+    }
+}
+const keywords = new Set(['if', 'elif', 'then', 'else', 'do', 'while', 'until', '!', '{']);
+/** They change nothing in the cluster, and judge nothing. */
+const neutral = /^(fi|done|\}|\w+=.*|true|exit|echo|printf|sleep|set|export|for|cat|mkdir|cd|\[\[?|test)$/;
+function saidIn({ title, text, tested }) {
+    const said = [];
+    const asked = new Map();
+    for (const { words: all, input } of commandsIn(text)) {
+        const [first = all.length] = all.flatMap((word, at) => (keywords.has(word) ? [] : [at]));
+        const words = all.slice(first);
+        const [, variable = '', inner = null] = /^(\w+)=\$\((.*)\)$/s.exec(words[0] ?? '') ?? [];
+        const own = (inner === null ? [{ words, input }] : commandsIn(inner)).map((command) => ({ ...command, title, tested, command: normal(command), answer: null }));
+        if (inner !== null)
+            asked.set(variable, own);
+        const answer = answerIn(words);
+        if (answer !== null)
+            for (const one of asked.get(answer.variable) ?? [])
+                one.answer = answer.expected;
+        said.push(...own.filter(({ words: [first] }) => first !== undefined && !neutral.test(first)));
+    }
+    return said;
+}
+/** `[ "$response" = "hello" ]` */
+function answerIn([test = '', left = '', equals = '', right = '']) {
+    const [, variable] = /^\$\{?(\w+)\}?$/.exec(left) ?? [];
+    const judges = /^\[\[?$/.test(test) && /^==?$/.test(equals) && variable !== undefined;
+    return judges ? { variable, expected: right } : null;
+}
+const longFlags = {
+    '-n': '--namespace',
+    '-l': '--selector',
+    '-f': '--filename',
+    '-o': '--output',
+    '-c': '--container'
+};
+const withValue = /^--(namespace|selector|filename|output|container|for|timeout)$/;
+const nouns = {
+    ns: 'namespace',
+    namespaces: 'namespace',
+    pods: 'pod',
+    services: 'service',
+    svc: 'service'
+};
+/** A command as kubectl reads it, whatever the order and spelling of its flags; how long it may take is left out. */
+function normal({ words }) {
+    if (words[0] !== 'kubectl')
+        return words.join(' ');
+    const end = words.indexOf('--');
+    const own = end < 0 ? words : words.slice(0, end);
+    const rest = end < 0 ? [] : words.slice(end);
+    const plain = [];
+    const flags = new Map();
+    for (let at = 0; at < own.length; at++) {
+        const word = own[at] ?? '';
+        if (!/^-./.test(word)) {
+            plain.push(nouns[word] ?? word);
+            continue;
+        }
+        const [short = '', ...value] = word.split('=');
+        const flag = longFlags[short] ?? short;
+        if (value.length > 0)
+            flags.set(flag, value.join('='));
+        else
+            flags.set(flag, withValue.test(flag) ? (own[++at] ?? '') : '');
+    }
+    flags.delete('--timeout');
+    if (plain[1] === 'exec') {
+        plain.length = 2; // how the pod is found
+        flags.delete('--container');
+    }
+    const sorted = [...flags].sort().map(([flag, value]) => (value ? `${flag}=${value}` : flag));
+    return [...plain, ...sorted, ...rest].join(' ');
+}
+// ---- What this Action does ----
+const normalOf = (...words) => normal({ words });
+const inNamespace = samples/* samples */.cJ.map(({ namespace }) => namespace);
+/** In the page's own words, what it does beside resources, manifests and validations. */
+const made = [
+    ...[istio/* istioNamespace */.Gp, ...inNamespace].map(one => normalOf('kubectl', 'create', 'ns', one)),
+    normalOf('kubectl', 'wait', '--for=jsonpath={.status.revisions.ready}=1', 'istios/default'),
+    ...inNamespace.map(one => normalOf('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')),
+    ...samples/* samples */.cJ.map(({ namespace, app }) => normalOf('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`))
+];
+/** What it does only on OpenShift, or otherwise. */
+const madeElsewhere = [
+    normalOf('kubectl', 'create', 'ns', istio/* cniNamespace */.qf),
+    normalOf(...['kubectl', 'wait', '--for=condition=Ready', 'pod'], ...['-n', istio/* cniNamespace */.qf, '-l', 'k8s-app=istio-cni-node'])
+];
+const rowOf = (rows, id) => rows.find(row => row.id === id)?.expected ?? '';
+/** Command → the answer that is expected of it: the checks that `checks: documented` names. */
+const validations = new Map([
+    [
+        normalOf(...['kubectl', 'get', 'service', 'tcp-echo', '-n', 'dual-stack'], ...['-o', 'jsonpath={.spec.ipFamilyPolicy}']),
+        rowOf(service/* service */.eu.rows, 'service/dual-stack/policy')
+    ],
+    ...inNamespace
+        .filter(namespace => namespace !== samples/* client */.Sn.namespace)
+        .map((namespace) => {
+        const answer = rowOf(echo/* echo */.WI.rows, `echo/${namespace}/name`);
+        const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
+        return [
+            normalOf('kubectl', 'exec', '-n', samples/* client */.Sn.namespace, 'pod', '--', 'sh', '-c', asks),
+            answer
+        ];
+    })
+]);
+const applied = new Map([
+    ['Istio', (0,yaml/* readYaml */.gM)((0,istio/* istioYaml */.Ke)({ version: null, values: null, cni: false }))],
+    ['IstioCNI', (0,yaml/* readYaml */.gM)((0,istio/* istioCniYaml */.I2)({ version: null, values: null, cni: true }))]
+]);
+/** Where the documentation takes the samples from, whatever the release. */
+const samplesFrom = /^https:\/\/raw\.githubusercontent\.com\/istio\/istio\/[^/\s]+\/samples\/(\S+)$/;
+const deployed = new Map(samples/* samples */.cJ.map(({ namespace, file }) => [`${file} into ${namespace}`, file]));
+// ---- The two compared ----
+function compared(blocks) {
+    const said = blocks.flatMap(saidIn);
+    const found = {
+        steps: { red: [], notes: [] },
+        resources: { red: [], notes: [] },
+        manifests: { red: [], notes: [] },
+        answers: { red: [], notes: [] }
+    };
+    const done = new Set();
+    for (const one of said) {
+        const [, verb] = one.words;
+        const isApply = one.words[0] === 'kubectl' && /^(apply|create)$/.test(verb ?? '');
+        if (isApply && one.input !== null)
+            resources(one, found.resources, done);
+        else if (isApply && /--filename=\S/.test(one.command))
+            manifest(one, found.manifests, done);
+        else
+            step(one, found, done);
+    }
+    const gone = (all) => [...all].filter(one => !done.has(one)).map(one => `no longer documented: \`${shown(one)}\``);
+    found.steps.notes.push(...gone([...made, ...validations.keys()]));
+    found.manifests.notes.push(...gone(deployed.keys()));
+    if (!done.has('Istio'))
+        found.resources.notes.push('no longer documented: an Istio resource');
+    return found;
+}
+/** What people are shown and upstream does not run is worth a note only. */
+const add = (told, { tested, title }, what) => {
+    const text = title === '' ? what : `${what} ("${docs_short(title)}")`;
+    (tested ? told.red : told.notes).push(text);
+};
+const docs_short = (text) => (text.length > 200 ? `${text.slice(0, 199)}…` : text);
+const shown = (text) => docs_short(text.replaceAll('`', "'").replace(/\s+/g, ' '));
+function step(one, { steps, answers }, done) {
+    const { command, answer, tested } = one;
+    if (tested)
+        done.add(command);
+    const wanted = validations.get(command);
+    if (wanted !== undefined && answer !== null && answer !== wanted)
+        add(answers, one, `\`${shown(command)}\` is to answer "${shown(answer)}", here "${wanted}"`);
+    if (wanted !== undefined || [...made, ...madeElsewhere].includes(command))
+        return;
+    const looks = answer === null && /^kubectl (get|describe|logs)\b/.test(command);
+    const shownOnly = !tested && /^(kind create cluster|kubectl delete)\b/.test(command);
+    if (!looks && !shownOnly)
+        add(steps, one, `not made here: \`${shown(command)}\``);
+}
+function manifest(one, told, done) {
+    const namespace = /--namespace=(\S+)/.exec(one.command)?.[1] ?? 'default';
+    const file = /--filename=(\S+)/.exec(one.command)?.[1] ?? '';
+    const pair = `${samplesFrom.exec(file)?.[1]} into ${namespace}`;
+    if (deployed.has(pair) && one.tested)
+        done.add(pair);
+    if (!deployed.has(pair))
+        add(told, one, `not deployed here: ${shown(file)} into ${namespace}`);
+}
+function resources(one, told, done) {
+    for (const resource of documentsOf(one.input ?? '')) {
+        const kind = String(resource?.kind ?? 'something without a kind');
+        if (one.tested)
+            done.add(kind);
+        const ours = applied.get(kind);
+        if (ours === undefined)
+            add(told, one, `not applied here: ${shown(kind)}`);
+        else
+            for (const difference of differences(flat(resource), flat(ours)))
+                add(told, one, `${kind}: ${difference}`);
+    }
+}
+function documentsOf(text) {
+    try {
+        return (0,yaml/* readDocuments */.r9)(text).map(document => document.toJS());
+    }
+    catch {
+        return [null]; // no YAML, or aliases that multiply
+    }
+}
+/** How deep a documented resource is looked into: an alias may lead back to where it is. */
+const docs_deepest = 20;
+/** Path of each field → its value. */
+function flat(value, at = '', depth = 0) {
+    if (depth > docs_deepest)
+        return [[at, 'something deep']];
+    if (typeof value !== 'object' || value === null)
+        return [[at, JSON.stringify(value) ?? '']];
+    return Object.entries(value).flatMap(([key, field]) => flat(field, at === '' ? key : `${at}.${key}`, depth + 1));
+}
+function differences(theirs, ours) {
+    const [documented, here] = [new Map(theirs), new Map(ours)];
+    return [...new Set([...documented.keys(), ...here.keys()])]
+        .filter(field => documented.get(field) !== here.get(field))
+        .map(field => `${shown(field)} is ${shown(documented.get(field) ?? 'absent')}, here ${here.get(field) ?? 'absent'}`);
+}
+
+
+/***/ }),
+
+/***/ 6012:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   AZ: () => (/* binding */ deadWithoutSidecar),
+/* harmony export */   Ge: () => (/* binding */ absent),
+/* harmony export */   TE: () => (/* binding */ lookUp),
+/* harmony export */   WI: () => (/* binding */ echo),
+/* harmony export */   kt: () => (/* binding */ clusterIp),
+/* harmony export */   yr: () => (/* binding */ podIps)
+/* harmony export */ });
+/* unused harmony export wrongAnswer */
+/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4500);
+/* harmony import */ var _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4837);
+/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6671);
+/* harmony import */ var _prove_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6323);
+/* harmony import */ var _row_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6033);
+
+
+
+
+
+const families = ['ipv4', 'ipv6'];
+const word = (target) => target.replace('-', ''); // as the documentation spells it
+const from = { kind: 'Deployment', namespace: _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__/* .client */ .Sn.namespace, name: 'sleep' };
+const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
+/** The documented echoes by name, then each ClusterIP by its literal address. */
+const echo = {
+    layer: 'echo',
+    grid: { title: 'Service', named: true },
+    blame: {
+        class: 'connectivity',
+        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+        headline: family => `Services do not answer${family && ` over ${family}`}`,
+        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+    },
+    rows: _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__/* .servers */ .b0.flatMap(({ namespace: target }) => [
+        (0,_row_js__WEBPACK_IMPORTED_MODULE_4__/* .row */ .nM)('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
+        ...families
+            .filter(family => target === 'dual-stack' || target === family)
+            .map(family => (0,_row_js__WEBPACK_IMPORTED_MODULE_4__/* .row */ .nM)('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
+    ]),
+    look: async (checking, asked) => {
+        const proofs = [];
+        for (const row of asked) {
+            const pods = podIps(checking, row.target);
+            const address = row.family === null
+                ? `tcp-echo.${row.target}`
+                : clusterIp(checking, row.target, 'tcp-echo', row.family);
+            if (address === undefined)
+                checking.tell(row.id, absent(row));
+            else
+                proofs.push({
+                    row,
+                    probe: {
+                        word: row.expected.replace('hello ', ''),
+                        address,
+                        port: 9000,
+                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
+                    },
+                    pods
+                });
+        }
+        await (0,_prove_js__WEBPACK_IMPORTED_MODULE_3__/* .prove */ .z)(_probe_js__WEBPACK_IMPORTED_MODULE_2__/* .meshClient */ .Vd, proofs, checking, checking.plan.probes.retries);
+    }
+};
+/** A Service's ClusterIP of one family. */
+function clusterIp({ things }, namespace, name, family) {
+    const service = (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    return (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofFamily */ .AT)(service?.spec.clusterIPs ?? [], family);
+}
+/** An address that should be there and is not. */
+const absent = ({ to, family }) => ({
+    observed: 'no ClusterIP',
+    verdict: 'failed',
+    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
+    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
+});
+/** All addresses of the pods of an app in a namespace, in the pods' order. */
+const podIps = ({ things }, namespace, app = 'tcp-echo') => (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Pod', namespace)
+    .filter(({ metadata }) => metadata.labels?.app === app)
+    .flatMap(({ status }) => status.podIPs ?? [])
+    .map(({ ip }) => ip);
+/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+function lookUp({ things }, to, address) {
+    const { kind, namespace = '', name } = to ?? {};
+    const service = (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
+    const at = kind === 'Pod'
+        ? podIps({ things }, namespace, name).indexOf(address)
+        : (service?.spec.clusterIPs ?? []).indexOf(address);
+    return kind === 'Pod'
+        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+}
+/** Something else than the echo server, or another word than was sent. */
+const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
+    ? null
+    : {
+        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
+        headline: 'A Service answers wrongly'
+    };
+/** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
+function deadWithoutSidecar(failed, all, layer = 'mtls') {
+    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
+    const controls = families.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
+    if (!controls.every(control => control?.observed === 'no answer'))
+        return {};
+    return {
+        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+    };
+}
+
+
+/***/ }),
+
+/***/ 6671:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Or: () => (/* binding */ attemptsOf),
+/* harmony export */   T$: () => (/* binding */ inClient),
+/* harmony export */   Ux: () => (/* binding */ plainClient),
+/* harmony export */   Vd: () => (/* binding */ meshClient),
+/* harmony export */   Yu: () => (/* binding */ reproduceProbe),
+/* harmony export */   kA: () => (/* binding */ ask)
+/* harmony export */ });
+/* unused harmony exports parseAnswers, parsePeer */
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7642);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6402);
+
+
+// Standard input is held until the answer is there: an early half-close loses plaintext answers,
+// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
+// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
+// A probe that fails once has failed: its other turns are not taken.
+const script = `
+limit=$1 times=$2 row=0; shift 2
+file=$(mktemp); trap 'rm -f $file $file.*' EXIT
+while [ $# -gt 0 ]; do
+  word=$1 address=$2 port=$3 n=0; shift 3
+  while [ $n -lt $times ]; do
+    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
+    read -r start _ </proc/uptime
+    { echo "$word"
+      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
+      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
+    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
+    read -r end _ </proc/uptime
+    answer=$(head -n 1 $file | cut -c 1-200)
+    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
+    [ "$answer" = "hello $word" ] || break
+  done
+  row=$((row + 1))
+done`;
+/** Has no sidecar. */
+const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
+/** Has one. */
+const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
+/** Runs a shell script, given next, in a client. */
+const inClient = ({ namespace, deployment, container }) => [
+    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
+    ...['--container', container, '--', 'sh', '-c']
+];
+/**
+ * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
+ * Throws CommandError when that cannot run.
+ */
+async function ask({ sh, work }, client, probes, times, seconds) {
+    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
+    const limit = Math.max(1, Math.ceil(seconds));
+    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
+    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 30 }); // to get there takes 10 s where the machine is very busy
+    const answers = parseAnswers(output.stdout, work.clock());
+    const byRow = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_1__/* .groupBy */ .$)(answers, ({ row }) => row);
+    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
+    const whole = byProbe.every((taken, row) => taken.length === times ||
+        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
+    if (!whole)
+        throw new _base_sh_js__WEBPACK_IMPORTED_MODULE_0__/* .CommandError */ .Qd(command, output); // cut off
+    return byProbe;
+}
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+function parseAnswers(text, now) {
+    const lines = text.split('\n').filter(line => line !== '');
+    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+    const last = Number(found.at(-1)?.[3]);
+    return found.map(([, row, start, end, peers = '', text = '']) => ({
+        row: Number(row),
+        text: text.trim(),
+        at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
+        seconds: Number((Number(end) - Number(start)).toFixed(2)),
+        peers: peers
+            .split(',')
+            .filter(peer => peer !== '')
+            .map(parsePeer)
+    }));
+}
+/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
+function parsePeer(text) {
+    const [hex = ''] = text.split(':');
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
+    if (bytes.length === 4)
+        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
+    const groups = bytes
+        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
+        .filter(group => group !== '');
+    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
+    if (mapped)
+        return bytes
+            .slice(12)
+            .map(byte => Number.parseInt(byte, 16))
+            .join('.');
+    const url = `http://[${groups.join(':')}]`;
+    return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // shortened as everybody writes it
+}
+/** Answers as the attempts of a check. */
+const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
+/** The command that shows a probe by hand. */
+function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
+    const asked = lookUp === undefined ? address : '"$0"';
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
+}
+
+
+/***/ }),
+
+/***/ 6323:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   z: () => (/* binding */ prove)
+/* harmony export */ });
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7642);
+/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6671);
+
+
+/** How often an address must answer, each time. */
+const times = 5;
+/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
+const settling = 5;
+/**
+ * Proves that every probe is answered each time; those to the same pods go one after the other.
+ * `retries` are for who comes first, while the mesh settles.
+ */
+async function prove(client, proofs, checking, retries = 0) {
+    const lanes = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_1__/* .groupBy */ .$)(proofs, ({ pods }) => pods.join());
+    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
+}
+async function proveLane(client, lane, checking, retries) {
+    const { plan, tell } = checking;
+    const past = new Map();
+    let open = lane;
+    for (let retry = 0; open.length > 0; retry++) {
+        const probes = open.map(({ probe }) => probe);
+        const answers = await (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .ask */ .kA)(checking, client, probes, times, plan.probes.seconds);
+        for (const [at, proof] of open.entries())
+            past.set(proof, [...(past.get(proof) ?? []), ...(0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .attemptsOf */ .Or)(answers[at] ?? [])]);
+        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
+        const mayRetry = retry < retries && spent < settling;
+        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
+        open = open.filter((proof, at) => {
+            const finding = findings[at];
+            if (finding?.verdict === 'failed' && mayRetry)
+                return true;
+            if (finding)
+                tell(proof.row.id, finding);
+            return false;
+        });
+    }
+}
+function judge({ row, probe, pods }, client, answers, attempts) {
+    const wrong = answers.filter(({ text }) => text !== row.expected);
+    const upstreams = [
+        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
+    ];
+    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
+    const passed = wrong.length === 0;
+    return {
+        observed,
+        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
+        reason: passed
+            ? null
+            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
+        address: probe.address,
+        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
+        attempts,
+        reproduce: (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .reproduceProbe */ .Yu)(client, probe)
+    };
+}
+const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
+const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
+
+
+/***/ }),
+
+/***/ 6033:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   UD: () => (/* binding */ compare),
+/* harmony export */   iv: () => (/* binding */ skip),
+/* harmony export */   nM: () => (/* binding */ row)
+/* harmony export */ });
+/** A row with what most rows share. */
+function row(layer, id, title, expected, more = {}) {
+    const [, target = ''] = id.split('/');
+    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
+}
+/** Passed where the two are the same, else failed. */
+function compare(expected, observed, more = {}) {
+    const passed = expected === observed;
+    return {
+        observed,
+        verdict: passed ? 'passed' : 'failed',
+        reason: passed ? null : `${observed} instead of ${expected}`,
+        ...more
+    };
+}
+const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
+
+
+/***/ }),
+
+/***/ 5758:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   US: () => (/* binding */ policyOf),
+/* harmony export */   eT: () => (/* binding */ isHeadless),
+/* harmony export */   eu: () => (/* binding */ service),
+/* harmony export */   m6: () => (/* binding */ familiesOf)
+/* harmony export */ });
+/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4500);
+/* harmony import */ var _row_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6033);
+
+
+const to = (namespace) => ({ to: { kind: 'Service', namespace, name: 'tcp-echo' } });
+const policies = [
+    {
+        target: 'dual-stack',
+        policy: 'RequireDualStack',
+        title: "As documented, the Service's ipFamilyPolicy is"
+    },
+    { target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" },
+    { target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" }
+];
+const families = { 'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6' };
+/** The samples' Services as the API server has them. */
+const service = {
+    layer: 'service',
+    blame: {
+        class: 'connectivity',
+        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
+        headline: family => `Services do not have ${family || 'the IP families'} as they should`
+    },
+    rows: [
+        ...policies.map(({ target, policy, title }) => (0,_row_js__WEBPACK_IMPORTED_MODULE_1__/* .row */ .nM)('service', `service/${target}/policy`, `${title} ${policy}`, policy, to(target))),
+        ...Object.entries(families).map(([target, expected]) => (0,_row_js__WEBPACK_IMPORTED_MODULE_1__/* .row */ .nM)('service', `service/${target}/families`, 'ClusterIPs of exactly its families', expected, to(target)))
+    ],
+    look: async ({ things, tell }, asked) => {
+        for (const { id, target, expected } of asked) {
+            const found = (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+            const observed = found
+                ? id.endsWith('/policy')
+                    ? policyOf(found)
+                    : familiesOf(found)
+                : 'no such Service';
+            tell(id, (0,_row_js__WEBPACK_IMPORTED_MODULE_1__/* .compare */ .UD)(expected, observed, {
+                reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
+            }));
+        }
+    }
+};
+const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
+/** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
+const familiesOf = ({ spec }) => {
+    const addresses = (spec.clusterIPs ?? []).filter(ip => ip !== 'None');
+    const families = isHeadless(spec)
+        ? (spec.ipFamilies ?? []).map(family => family.toLowerCase())
+        : addresses.map(_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .addressFamily */ .JH);
+    return families.sort().join(', ') || 'none';
+};
+const isHeadless = ({ clusterIPs = [] }) => clusterIPs.includes('None');
+
+
+/***/ }),
+
 /***/ 8028:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31829,11 +32904,13 @@ const readers = {
     cluster: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('kind', 'existing'),
     kubeconfig: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .existingFile */ ._h),
     context: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
+    targets: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .targets */ .zV),
     'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
     'kubernetes-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .kubernetesRelease */ .u9),
     'node-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
     'kind-config': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yamlOrFile */ .t2),
     'ip-families': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .families */ .TJ,
+    tuned: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM,
     'kind-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kind.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
     'kubectl-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kubectl.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
     'helm-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.helm.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
@@ -31844,6 +32921,8 @@ const readers = {
     'istio-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
     'istio-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
     'istio-cni': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('auto', 'true', 'false'),
+    'upgrade-from': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
+    'upgrade-strategy': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('InPlace', 'RevisionBased'),
     samples: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .fileOrUrl */ .Vl),
     'echo-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
     'client-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
@@ -31863,7 +32942,9 @@ const readers = {
 const defaults = {
     cluster: 'kind',
     'ip-families': 'ipv4,ipv6',
+    tuned: 'true',
     'istio-cni': 'auto',
+    'upgrade-strategy': 'InPlace',
     retries: '1',
     'check-timeout': '3s',
     'fail-on-flaky': 'false',
@@ -31900,16 +32981,31 @@ function readInputs() {
 const only = {
     kind: [
         ...['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'],
-        ...['kind-version', 'ip-families']
+        ...['kind-version', 'ip-families', 'tuned'],
+        ...['upgrade-from', 'upgrade-strategy'] // the mesh of others is theirs to upgrade
     ],
-    existing: ['kubeconfig', 'context']
+    existing: ['kubeconfig', 'context', 'targets']
 };
+/** All that counts where Services are only looked at: nothing is made then, and nothing asked of a pod. */
+const ofTargets = [
+    ...['cluster', 'kubeconfig', 'context', 'targets', 'kubectl-version'],
+    ...['checks', 'timeout', 'results-dir', 'mirror']
+];
 /** An input that would count for nothing. */
-function misplaced({ cluster }) {
+function misplaced({ cluster, targets, 'upgrade-from': from }) {
     const other = cluster === 'kind' ? 'existing' : 'kind';
-    return only[other]
-        .filter(name => isGiven(name))
-        .map(name => `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``);
+    const elsewhere = only[other].filter(isGiven);
+    const unused = targets === null ? [] : inputNames.filter(name => !ofTargets.includes(name));
+    const strategy = from === null && isGiven('upgrade-strategy') && elsewhere.length === 0;
+    return [
+        ...elsewhere.map(name => `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``),
+        ...unused
+            .filter(name => isGiven(name) && !elsewhere.includes(name))
+            .map(name => `${name}: found a value, and \`targets\`, by which Services are only looked at; accepted is one of the two`),
+        ...(strategy
+            ? ['upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one']
+            : [])
+    ];
 }
 /** Whether an input says something else than its default. */
 const isGiven = (name) => given(name) !== (defaults[name] ?? '');
@@ -31980,6 +33076,7 @@ function shown(name, value) {
 /* harmony export */   TL: () => (/* binding */ quoted),
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   Vl: () => (/* binding */ fileOrUrl),
+/* harmony export */   YT: () => (/* binding */ mostTargets),
 /* harmony export */   _h: () => (/* binding */ existingFile),
 /* harmony export */   _r: () => (/* binding */ release),
 /* harmony export */   bW: () => (/* binding */ chart),
@@ -31997,7 +33094,8 @@ function shown(name, value) {
 /* harmony export */   yL: () => (/* binding */ oneOf),
 /* harmony export */   yR: () => (/* binding */ readText),
 /* harmony export */   zM: () => (/* binding */ boolean),
-/* harmony export */   zS: () => (/* binding */ mirrorUrl)
+/* harmony export */   zS: () => (/* binding */ mirrorUrl),
+/* harmony export */   zV: () => (/* binding */ targets)
 /* harmony export */ });
 /* unused harmony exports httpsUrl, staysInside */
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
@@ -32075,6 +33173,21 @@ function kubernetesRelease(value) {
     if (version === null)
         throw accepts('a version such as `1.36.4`, or a minor such as `1.36`');
     return version;
+}
+/** How many Services may be named, and how many may come of them. */
+const mostTargets = 100;
+/** `NAMESPACE/NAME` or `NAMESPACE/*`, several by commas or white space. */
+function targets(value) {
+    const what = `Services as \`NAMESPACE/NAME\`, or \`NAMESPACE/*\` for all of a namespace, at most ${mostTargets}, with commas or line ends between them`;
+    const names = [...new Set(value.split(/[\s,]+/).filter(name => name !== ''))];
+    if (names.length === 0 || names.length > mostTargets)
+        throw accepts(what);
+    return names.map(text => {
+        const [, namespace, name] = /^([a-z0-9-]{1,63})\/([a-z0-9-]{1,63}|\*)$/.exec(text) ?? [];
+        if (namespace === undefined || name === undefined || /(^|\/)-|-(\/|$)/.test(text))
+            throw new Error(`${accepts(what).message} (${quoted(text)} is none)`);
+        return { namespace, name: name === '*' ? null : name };
+    });
 }
 function count(value) {
     if (!/^\d{1,2}$/.test(value))
@@ -32252,7 +33365,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3458);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4313);
 
 
 
@@ -32294,12 +33407,14 @@ __webpack_async_result__();
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Az: () => (/* binding */ runLabel),
+/* harmony export */   Cx: () => (/* binding */ readRights),
 /* harmony export */   GI: () => (/* binding */ onlyOurs),
 /* harmony export */   Lm: () => (/* binding */ dualStackServiceYaml),
 /* harmony export */   Od: () => (/* binding */ configMapSelector),
 /* harmony export */   PC: () => (/* binding */ labelsOf),
 /* harmony export */   av: () => (/* binding */ samplesLabel),
 /* harmony export */   jh: () => (/* binding */ rightsYaml),
+/* harmony export */   tx: () => (/* binding */ execRights),
 /* harmony export */   uZ: () => (/* binding */ rights)
 /* harmony export */ });
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
@@ -32338,8 +33453,15 @@ const rights = [
     ...all('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
     ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
 ];
-const rightsYaml = () => rights
-    .map(({ verb, resource: what }) => {
+/** What looking at Services takes in each of their namespaces. */
+const readRights = (namespaces) => namespaces.flatMap(namespace => all('list', 'services pods endpointslices.discovery.k8s.io').map(right => ({
+    ...right,
+    namespace
+})));
+/** With it the proxies can be asked what they were told. */
+const execRights = (namespaces) => namespaces.flatMap(namespace => all('create', 'pods/exec').map(right => ({ ...right, namespace })));
+const rightsYaml = (wanted) => wanted
+    .map(({ verb, resource: what, namespace }) => {
     const [full = '', subresource] = what.split('/');
     const [resource, ...group] = full.split('.');
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
@@ -32350,7 +33472,8 @@ const rightsYaml = () => rights
                 verb,
                 resource,
                 group: group.join('.'),
-                ...(subresource !== undefined && { subresource })
+                ...(subresource !== undefined && { subresource }),
+                ...(namespace !== undefined && { namespace })
             }
         }
     });
@@ -32364,11 +33487,14 @@ const rightsYaml = () => rights
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DT: () => (/* binding */ revisionOf),
 /* harmony export */   Gp: () => (/* binding */ istioNamespace),
 /* harmony export */   I2: () => (/* binding */ istioCniYaml),
 /* harmony export */   Ke: () => (/* binding */ istioYaml),
+/* harmony export */   ZJ: () => (/* binding */ revisionTagYaml),
 /* harmony export */   aC: () => (/* binding */ operatorNamespace),
-/* harmony export */   qf: () => (/* binding */ cniNamespace)
+/* harmony export */   qf: () => (/* binding */ cniNamespace),
+/* harmony export */   yW: () => (/* binding */ istiodOf)
 /* harmony export */ });
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
 /* harmony import */ var _existing_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8773);
@@ -32384,9 +33510,14 @@ const dualStack = {
     meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
     pilot: { ipFamilyPolicy: 'RequireDualStack', env: { ISTIO_DUAL_STACK: 'true' } }
 };
+/** Two istiods at once, and twice the sidecars while they are restarted, are to fit on a node of two processors. */
+const small = {
+    pilot: { resources: { requests: { cpu: '100m', memory: '256Mi' } } },
+    global: { proxy: { resources: { requests: { cpu: '10m', memory: '64Mi' } } } }
+};
 const apiVersion = 'sailoperator.io/v1';
 /** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ version, values, cni, run }) {
+function istioYaml({ version, values, cni, run, strategy }) {
     const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
         apiVersion,
@@ -32394,11 +33525,23 @@ function istioYaml({ version, values, cni, run }) {
         metadata: metadataOf(run),
         spec: {
             ...(version === null ? {} : { version }),
-            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, withCni, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), values ?? {}),
+            ...(strategy === undefined ? {} : { updateStrategy: { type: strategy } }),
+            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, withCni, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), strategy === undefined ? {} : small, values ?? {}),
             namespace: istioNamespace
         }
     });
 }
+/** What namespaces name instead of a revision, as documented: it follows the Istio resource from one to the next. */
+const revisionTagYaml = (name) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+    apiVersion,
+    kind: 'IstioRevisionTag',
+    metadata: { name },
+    spec: { targetRef: { kind: 'Istio', name: 'default' } }
+});
+/** The name of the revision that the operator makes of the Istio resource. */
+const revisionOf = (version, strategy) => strategy === 'InPlace' ? 'default' : `default-${version.replaceAll('.', '-')}`;
+/** The name of istiod's Deployment and Service in a revision. */
+const istiodOf = (revision) => revision === 'default' ? 'istiod' : `istiod-${revision}`;
 /** The IstioCNI resource as documented. */
 function istioCniYaml({ version, run }) {
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
@@ -33126,8 +34269,8 @@ function subnetsOf(text) {
     const configs = (Array.isArray(networks) ? networks : []).flatMap(network => network?.IPAM?.Config ?? []);
     return configs.map(config => `${config?.Subnet}`);
 }
-/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in. */
-function kindConfig([first], more, image) {
+/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in; not `tuned`, it is dual-stack, and that is all. */
+function kindConfig([first], more, image, tuned) {
     const networking = more?.networking === undefined ? {} : mapping(more.networking, 'networking');
     if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
         throw (0,fault/* badInput */.AN)(`kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`);
@@ -33136,7 +34279,7 @@ function kindConfig([first], more, image) {
         kind: 'Cluster',
         apiVersion: 'kind.x-k8s.io/v1alpha4',
         networking: { ipFamily: 'dual', ...(first === 'ipv6' ? ipv6First : {}) },
-        kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image))
+        ...(tuned ? { kubeadmConfigPatches: quick(controlPlaneImage(more ?? {}, image)) } : {})
     }, more ?? {});
 }
 /** Whether a node of this configuration has an image of its own, which `--image` would replace. */
@@ -33209,6 +34352,189 @@ function mapping(value, name) {
     throw (0,fault/* badInput */.AN)(`kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`);
 }
 const kindYaml = (config) => (0,dist/* stringify */.As)(config);
+
+
+/***/ }),
+
+/***/ 4837:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Fm: () => (/* binding */ clientYaml),
+/* harmony export */   Sn: () => (/* binding */ client),
+/* harmony export */   TG: () => (/* binding */ namespaceYaml),
+/* harmony export */   Ui: () => (/* binding */ plainNamespace),
+/* harmony export */   b0: () => (/* binding */ servers),
+/* harmony export */   bH: () => (/* binding */ workloads),
+/* harmony export */   cJ: () => (/* binding */ samples),
+/* harmony export */   gB: () => (/* binding */ plainYaml),
+/* harmony export */   i$: () => (/* binding */ pathServiceYaml),
+/* harmony export */   kG: () => (/* binding */ deployment),
+/* harmony export */   l7: () => (/* binding */ smallSidecar),
+/* harmony export */   lZ: () => (/* binding */ splitManifests),
+/* harmony export */   wx: () => (/* binding */ builtIn)
+/* harmony export */ });
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5958);
+
+
+
+const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
+const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
+    namespace,
+    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
+    app: 'tcp-echo'
+}));
+/** The documentation's four samples. */
+const samples = [...servers, client];
+/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
+const plainNamespace = 'plain';
+/** Namespace and app of every workload that the checks use. */
+const workloads = [
+    ...samples,
+    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
+].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
+/** Our own counterparts of the documentation's files, by their names there. */
+const builtIn = (images) => ({
+    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
+    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
+    'sleep/sleep.yaml': sleep(images.client)
+});
+/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+const namespaceYaml = (name, label, more = {}) => {
+    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
+    return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
+    });
+};
+/** The dual-stack pods once more, by one family alone: only so is each family proven. */
+const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+/** Client and server without sidecars. */
+const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
+/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
+function splitManifests(text, namespace, image) {
+    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
+    for (const document of documentsOf(text, namespace)) {
+        if (!(0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(document.contents))
+            continue; // nothing between two separators
+        if (document.has('metadata') && !(0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(document.get('metadata')))
+            throw odd(namespace, 'has a `metadata` that is no mapping');
+        document.setIn(['metadata', 'namespace'], namespace);
+        const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
+        for (const container of (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers) ? containers.items : []) {
+            if (!(0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(container))
+                throw odd(namespace, 'has a container that is no mapping');
+            if (image !== null)
+                container.set('image', image);
+            const name = container.get('image');
+            if (typeof name !== 'string')
+                throw odd(namespace, 'has a container without an image');
+            if (name !== 'auto')
+                split.images.push(name); // the injection webhook fills that in
+        }
+        if ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers))
+            split.pods.push(workloadOf(document, namespace));
+        const into = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers)
+            ? split.workloads
+            : ofCrd.test(String(document.get('apiVersion')))
+                ? split.resources
+                : split.early;
+        into.push(document.toString({ directives: false }));
+    }
+    return split;
+}
+/** API groups whose CRDs come with the operator, or before the run. */
+const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+function workloadOf({ contents }, namespace) {
+    const text = (...path) => String(within(contents, ...path) ?? '');
+    return {
+        namespace,
+        kind: text('kind'),
+        name: text('metadata', 'name'),
+        app: text('spec', 'template', 'metadata', 'labels', 'app'),
+        pods: Number(within(contents, 'spec', 'replicas') ?? 1)
+    };
+}
+/** A field of a manifest; undefined where what is above it is no mapping. */
+const within = (contents, ...path) => path.reduce((node, key) => ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(node) ? node.get(key) : undefined), contents);
+const odd = (namespace, what) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`);
+function documentsOf(text, namespace) {
+    try {
+        return (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readDocuments */ .r9)(text);
+    }
+    catch (error) {
+        if (!(error instanceof _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .YamlError */ .Iz))
+            throw error;
+        throw odd(namespace, `is no YAML (${error.message})`);
+    }
+}
+const service = (name, policy, families) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, labels: { app: 'tcp-echo', service: name } },
+    spec: {
+        ipFamilyPolicy: policy,
+        ipFamilies: families,
+        ports: [
+            { name: 'tcp', port: 9000 },
+            { name: 'tcp-other', port: 9001 }
+        ],
+        selector: { app: 'tcp-echo' }
+    }
+});
+const echo = (policy, families, image) => [
+    service('tcp-echo', policy, families),
+    deployment('tcp-echo', { version: 'v1' }, {
+        containers: [
+            {
+                name: 'tcp-echo',
+                image,
+                imagePullPolicy: 'IfNotPresent',
+                args: ['9000,9001,9002', 'hello'],
+                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
+            }
+        ]
+    })
+].join('---\n');
+const sleep = (image) => clientYaml('sleep', image);
+/** A client such as the documentation's, with annotations of its pod. */
+const clientYaml = (app, image, annotations = {}) => deployment(app, {}, {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+        {
+            name: 'sleep',
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            command: ['/bin/sleep', 'infinity']
+        }
+    ]
+}, annotations);
+/** What a sidecar of our own asks for: Kubernetes, istiod, IstioCNI and the documentation's sidecars leave 40m of two processors. */
+const smallSidecar = {
+    'sidecar.istio.io/proxyCPU': '5m',
+    'sidecar.istio.io/proxyMemory': '64Mi'
+};
+/** A Deployment of one pod. */
+const deployment = (app, labels, pod, annotations = {}) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: app },
+    spec: {
+        replicas: 1,
+        selector: { matchLabels: { app, ...labels } },
+        template: {
+            metadata: {
+                labels: { app, ...labels },
+                ...(Object.keys(annotations).length > 0 && { annotations })
+            },
+            spec: pod
+        }
+    }
+});
 
 
 /***/ }),
@@ -35215,21 +36541,14 @@ var core = __nccwpck_require__(6058);
 var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/results/results.ts
+var results_results = __nccwpck_require__(9820);
 ;// CONCATENATED MODULE: ./src/results/merged.ts
+
 /** The results.json of the report action: what the cells of a matrix came to. A later schema only adds. */
 const mergedSchema = 1;
 /** `missing`: there are no results, or none that can be read. */
-const cellClasses = [
-    'input',
-    'infrastructure',
-    'operator',
-    'istio',
-    'connectivity',
-    'timeout',
-    'cancelled',
-    'internal',
-    'missing'
-];
+const cellClasses = [...results_results/* failureClasses */.fQ, 'missing'];
 
 // EXTERNAL MODULE: ./src/inputs/readers.ts
 var readers = __nccwpck_require__(8961);
@@ -35336,8 +36655,6 @@ var group = __nccwpck_require__(7642);
 var semver = __nccwpck_require__(2088);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
 var inputs = __nccwpck_require__(8028);
-// EXTERNAL MODULE: ./src/results/results.ts
-var results_results = __nccwpck_require__(9820);
 // EXTERNAL MODULE: ./src/reports/findings.ts
 var findings = __nccwpck_require__(4897);
 // EXTERNAL MODULE: ./src/reports/words.ts
@@ -35880,11 +37197,11 @@ function annotate({ counts, cells, first }) {
 }
 
 ;// CONCATENATED MODULE: ./schema/report.schema.json
-const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
 // EXTERNAL MODULE: ./src/results/files.ts
 var files = __nccwpck_require__(6689);
 ;// CONCATENATED MODULE: ./schema/results.schema.json
-const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","uninstall"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
 ;// CONCATENATED MODULE: ./src/results/read.ts
 
 
@@ -36474,7 +37791,7 @@ function failure(results) {
         hint,
         follow.length > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .count */ .U9)(follow.length, 'failed check')} only because of this.` : '',
         reproduce
-            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .asksCluster */ .dD)(reproduce) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .rerun */ .nt}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .asksCluster */ .dD)(reproduce, results) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .rerun */ .nt}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
             : ''
     ];
     return [{ level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n') }];
@@ -39096,7 +40413,7 @@ function outcomeElement(check) {
     if (check.verdict === 'skipped')
         return { skipped: { '@message': (0,words/* line */.n8)(check.reason ?? '') } };
     if (check.verdict === 'passed')
-        return {};
+        return check.load === undefined ? {} : { 'system-out': { '#text': (0,words/* plain */.pj)(check.observed) } };
     return {
         properties: { property: [{ '@name': 'flaky', '@value': 'true' }] },
         'system-out': { '#text': (0,words/* plain */.pj)(`Passed at a later try.\n${tries(check.attempts)}`) }
@@ -39494,7 +40811,9 @@ const footerOf = (parts) => markup `<footer>${parts.flatMap(part => (part ? [mar
 /* harmony export */   P: () => (/* binding */ headline)
 /* harmony export */ });
 /* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4897);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8550);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4062);
+
 
 
 /** The verdict as the first line of every report says it. */
@@ -39507,18 +40826,18 @@ const headline = (results) => ({
         numbers(results)
     ],
     rehearsal: results.rehearsal &&
-        `Rehearsal: recorded answers of "${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(results.rehearsal.recording, 100)}", no real cluster.`
+        `Rehearsal: recorded answers of "${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(results.rehearsal.recording, 100)}", no real cluster.`
 });
 function versionFact(results, title, name) {
     const found = results.versions[name]?.found;
-    return found ? [`${title} ${withV((0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(found, 60))}`] : [];
+    return found ? [`${title} ${withV((0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(found, 60))}`] : [];
 }
 const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
 function numbers(results) {
     const ran = results.checks.filter(check => check.verdict !== 'skipped');
     const failed = ran.filter(check => check.verdict === 'failed').length;
-    const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(ran.length, 'check');
-    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .duration */ .p0)(results.seconds);
+    const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(ran.length, 'check');
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .duration */ .p0)(results.seconds);
     if (ran.length === 0)
         return `no check reached in ${took}`;
     if (results.result === 'error' && failed === 0)
@@ -39527,7 +40846,7 @@ function numbers(results) {
 }
 function words(results) {
     if (results.result === 'passed')
-        return 'Dual-stack works';
+        return (0,_versions_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyLooks */ .V8)(results) ? 'All targets are dual-stack' : 'Dual-stack works';
     if (results.failure === null)
         return 'Dual-stack was not proven';
     return results.result === 'error'
@@ -39561,11 +40880,14 @@ const couldNot = [
     ['more samples', 'Samples could not be deployed'],
     ['samples', 'Samples could not be deployed'],
     ['look', 'Cluster could not be read'],
+    ['revision tag', 'Istio could not be installed'],
+    ['upgrade', 'Istio could not be upgraded'],
+    ['restart', 'Workloads could not be restarted after the upgrade'],
     ['check', 'Checks could not be made']
 ];
 function errorWords(results, failure) {
-    const message = `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.message, 160).replace(/\.$/, '')}`;
-    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .duration */ .p0)(results.seconds);
+    const message = `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.message, 160).replace(/\.$/, '')}`;
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .duration */ .p0)(results.seconds);
     if (failure.class === 'cancelled')
         return `Cancelled after ${took}${during(results)}`;
     if (failure.class === 'timeout')
@@ -39575,39 +40897,52 @@ function errorWords(results, failure) {
     if (failure.class === 'internal')
         return `A bug of this action${message}`;
     return failure.headline
-        ? (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.headline, 160)
+        ? (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.headline, 160)
         : `${failedPhaseWords(results, failure)}${message}`;
 }
 /** The names of several bad inputs; each sentence begins with one. */
 function refused(failure) {
-    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(one.split(':')[0] ?? '', 60));
-    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(names.join(', '), 160)}` : null;
+    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(one.split(':')[0] ?? '', 60));
+    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(names.join(', '), 160)}` : null;
 }
 function failedPhaseWords(results, failure) {
     // of several that failed, the one that the failure is of
     const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
     const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
     if (phase)
-        return words ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(phase, 60)} failed`;
+        return words ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(phase, 60)} failed`;
     return 'The checks could not be reached';
 }
 /** What was under way when the run was ended from outside. */
 function during(results) {
     const names = results.phases
         .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
-        .map(phase => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(phase.name, 60));
+        .map(phase => (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(phase.name, 60));
     return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
 }
 function brokenWords(results, failure) {
     const failed = results.checks.some(check => check.verdict === 'failed');
     if (!failed)
         return needed((0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .flakyChecks */ .NL)(results).length);
-    return (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(failure.headline ?? 'Dual-stack does not work', 160);
+    const several = (0,_versions_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyLooks */ .V8)(results) ? severalTargets(results) : null;
+    if (several !== null)
+        return (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(several, 160);
+    return (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.headline ?? 'Dual-stack does not work', 160);
+}
+/** Of Services that were looked at: which are not dual-stack; null where one is. */
+function severalTargets({ checks }) {
+    const of = (some) => [
+        ...new Set(some.map(({ to }) => `${to?.namespace}/${to?.name}`))
+    ];
+    const red = of(checks.filter(({ verdict }) => verdict === 'failed'));
+    if (red.length < 2)
+        return null;
+    return `${red.length} of ${of(checks).length} targets are not dual-stack: ${red.join(', ')}`;
 }
 /** Only `fail-on-flaky` fails a run in which every check holds. */
 const needed = (flaky) => flaky === 0
     ? 'Dual-stack was not proven'
-    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
 
 
 /***/ }),
@@ -39617,6 +40952,7 @@ const needed = (flaky) => flaky === 0
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   QI: () => (/* binding */ versionRows),
+/* harmony export */   V8: () => (/* binding */ onlyLooks),
 /* harmony export */   dD: () => (/* binding */ asksCluster),
 /* harmony export */   nt: () => (/* binding */ rerun)
 /* harmony export */ });
@@ -39632,6 +40968,7 @@ const versionTitles = new Map([
     ['kind', 'kind'],
     ['helm', 'Helm'],
     ['operator', 'Sail Operator'],
+    ['istio-before', 'Istio before the upgrade'],
     ['istio', 'Istio']
 ]);
 /** Every version with its title: what was asked for, and what was found. */
@@ -39641,8 +40978,10 @@ const versionRows = (results) => Object.entries(results.versions).map(([name, { 
     found: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(found ?? '', 200)
 }));
 const rerun = `bash ${_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.script}`;
+/** Whether Services that were there were looked at, and nothing was made that a script could make again. */
+const onlyLooks = ({ inputs }) => inputs.targets !== undefined;
 /** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
-const asksCluster = (command) => command.startsWith('kubectl ');
+const asksCluster = (command, results) => command.startsWith('kubectl ') && !onlyLooks(results);
 
 
 /***/ }),
@@ -39746,10 +41085,10 @@ const ownFiles = Object.values(files);
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   ZF: () => (/* binding */ layers),
+/* harmony export */   fQ: () => (/* binding */ failureClasses),
 /* harmony export */   v9: () => (/* binding */ holds),
 /* harmony export */   wQ: () => (/* binding */ schema)
 /* harmony export */ });
-/* unused harmony export failureClasses */
 /** results.json: the one source of every report. Its names are promised; a later schema only adds. */
 const schema = 1;
 /** From the ground up. The first layer that does not hold is the broken one. */
@@ -39776,9 +41115,11 @@ const layers = [
     'egress',
     'gateway',
     'dns-proxy',
-    'uninstall'
+    'upgrade',
+    'uninstall',
+    'docs'
 ];
-const failureClasses = (/* unused pure expression or super */ null && ([
+const failureClasses = [
     'input',
     'infrastructure',
     'operator',
@@ -39787,7 +41128,7 @@ const failureClasses = (/* unused pure expression or super */ null && ([
     'timeout',
     'cancelled',
     'internal'
-]));
+];
 /** True when the check holds, at the first try or a later one. */
 const holds = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
 
@@ -39809,8 +41150,10 @@ __nccwpck_require__.d(__webpack_exports__, {
 const package_namespaceObject = {"rE":"1.0.0"};
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/checks/docs.ts + 2 modules
+var docs = __nccwpck_require__(8993);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs_inputs = __nccwpck_require__(8028);
+var inputs = __nccwpck_require__(8028);
 // EXTERNAL MODULE: ./src/reports/versions.ts
 var versions = __nccwpck_require__(8550);
 // EXTERNAL MODULE: ./src/reports/words.ts
@@ -39819,7 +41162,11 @@ var words = __nccwpck_require__(4062);
 var results = __nccwpck_require__(9820);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
 var versions_kubernetes = __nccwpck_require__(2781);
+// EXTERNAL MODULE: ./src/versions/upgrade.ts
+var versions_upgrade = __nccwpck_require__(3989);
 ;// CONCATENATED MODULE: ./src/run/gather.ts
+
+
 
 
 
@@ -39829,38 +41176,16 @@ var versions_kubernetes = __nccwpck_require__(2781);
 
 /** What the run knows, and its diagnosis, as results.json has it. */
 function gather(run, { result, failure, checks }) {
-    const { inputs, plan } = run;
     return cleaned({
         schema: results/* schema */.wQ,
         result,
         failure: failure && withoutPrivate(failure, run),
         run: githubRun(process.env),
         rehearsal: rehearsal(),
-        versions: {
-            action: { asked: null, found: `v${package_namespaceObject.rE}` },
-            kind: tool(run, 'kind'),
-            kubernetes: {
-                asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
-                found: run.kubernetes ?? null
-            },
-            kubectl: tool(run, 'kubectl'),
-            helm: tool(run, 'helm'),
-            operator: {
-                asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
-                found: run.chart?.version ?? null
-            },
-            istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
-        },
-        warnings: warnings(run),
-        inputs: (0,inputs_inputs/* givenInputs */.PC)(),
-        cluster: plan
-            ? {
-                kind: plan.existing === null ? 'kind' : 'existing',
-                name: plan.cluster.name,
-                context: plan.cluster.context,
-                ipFamilies: plan.cluster.families
-            }
-            : null,
+        versions: gather_versions(run),
+        warnings: [...warnings(run), ...(0,docs/* moved */.a)(checks)],
+        inputs: (0,inputs/* givenInputs */.PC)(),
+        cluster: cluster(run),
         started: run.started.toISOString(),
         seconds: rounded(run.clock()),
         phases: run.schedule.phases.map(phase => ({
@@ -39879,6 +41204,49 @@ function gather(run, { result, failure, checks }) {
         }))
     });
 }
+function gather_versions(run) {
+    const { inputs, plan } = run;
+    const ours = {
+        action: { asked: null, found: `v${package_namespaceObject.rE}` },
+        kubernetes: {
+            asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
+            found: run.kubernetes ?? null
+        },
+        kubectl: tool(run, 'kubectl')
+    };
+    if (inputs && inputs.targets !== null)
+        return ours; // nothing else is used
+    return {
+        action: ours.action,
+        kind: tool(run, 'kind'),
+        kubernetes: ours.kubernetes,
+        kubectl: ours.kubectl,
+        helm: tool(run, 'helm'),
+        operator: {
+            asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
+            found: run.chart?.version ?? null
+        },
+        ...(plan?.upgrade && {
+            'istio-before': { asked: inputs?.['upgrade-from'] ?? null, found: plan.upgrade.from }
+        }),
+        istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
+    };
+}
+function cluster({ plan, looked }) {
+    if (plan)
+        return {
+            kind: plan.existing === null ? 'kind' : 'existing',
+            name: plan.cluster.name,
+            context: plan.cluster.context,
+            ipFamilies: plan.cluster.families
+        };
+    if (!looked)
+        return null;
+    const { context, name, services } = looked;
+    const families = services.flatMap(({ spec }) => spec.ipFamilies ?? []);
+    const ipFamilies = [...new Set(families)].map(family => family.toLowerCase());
+    return { kind: 'existing', name, context, ipFamilies };
+}
 /** The longest text of one field, in characters. */
 const longest = 8000;
 /** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
@@ -39893,8 +41261,12 @@ function cleaned(value) {
 }
 /** What was found, or else what was planned, and does not fit together. */
 function warnings({ plan, istio, kubernetes }) {
-    const told = (0,versions_kubernetes/* unsupported */.qO)(istio ?? plan?.istio.expected ?? null, kubernetes ?? plan?.cluster.kubernetes ?? null);
-    return told === null ? [] : [told];
+    const upgrade = plan?.upgrade;
+    const versions = upgrade ? [upgrade.from, upgrade.to] : [istio ?? plan?.istio.expected ?? null];
+    return [
+        ...versions.map(one => (0,versions_kubernetes/* unsupported */.qO)(one, kubernetes ?? plan?.cluster.kubernetes ?? null)),
+        upgrade ? (0,versions_upgrade/* skipped */.h)(upgrade.from, upgrade.to, upgrade.strategy) : null
+    ].filter(told => told !== null);
 }
 /**
  * The same without a command that names files of the private directory, and without that directory in sentences:
@@ -39936,7 +41308,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 3458:
+/***/ 4313:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39951,549 +41323,26 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
-var bounded = __nccwpck_require__(8361);
 // EXTERNAL MODULE: ./src/base/download.ts + 2 modules
 var download = __nccwpck_require__(5233);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
 // EXTERNAL MODULE: ./src/base/own.ts
 var own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results = __nccwpck_require__(9820);
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(7030);
-// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
-;// CONCATENATED MODULE: ./src/base/kube.ts
-
-
-
-/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
-async function get(sh, kinds, ...scope) {
-    const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
-    const found = (await (0,base_sh/* mustJson */._N)(sh, command, { seconds: 20 }));
-    const objects = Array.isArray(found?.items) ? found.items : [found];
-    return objects.filter(object => typeof object?.metadata?.name === 'string');
-}
-/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
-const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
-/** Those of one kind, and of one namespace where it is given. */
-const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
-const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
-const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
-const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
-/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
-const ofFamily = (addresses, wanted) => addresses.find(address => (0,external_node_net_.isIP)(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6));
-const addressFamily = family;
-const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, or the kubelet, says when another try will say the same
-const finalMessage = /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
-/**
- * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
- * One crash is none: on healthy runs a program that came before what it needs crashed once.
- */
-function troubles(pods) {
-    return pods
-        .filter(pod => !isReady(pod))
-        .flatMap(pod => {
-        const { name, namespace } = pod.metadata;
-        const { containers, initContainers = [] } = pod.spec;
-        const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status;
-        const waiting = [...initContainerStatuses, ...containerStatuses]
-            .filter(({ restartCount, state }) => restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff')
-            .find(({ state }) => bad.test(state?.waiting?.reason ?? ''));
-        const scheduled = condition('PodScheduled', conditions);
-        const found = waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
-        if (!found)
-            return [];
-        const { reason = '', message = '' } = found;
-        return [
-            {
-                pod: name,
-                namespace,
-                reason,
-                message,
-                image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
-                    null,
-                final: pullFailed.test(reason) && finalMessage.test(message)
-            }
-        ];
-    });
-}
-// the registry did not answer, or would not: nobody's mistake in this run
-const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
-/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-function troubleFault({ pod, namespace, reason, message, image, final }, who) {
-    const pull = pullFailed.test(reason);
-    const registry = pull && !final && registryDown.test(message);
-    const unschedulable = reason === 'Unschedulable';
-    return new base_fault/* Fault */.vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-        class: registry || unschedulable ? 'infrastructure' : who.class,
-        layer: who.layer,
-        hint: pull
-            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
-            : unschedulable
-                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
-                : 'See the logs of that container in diagnostics/.',
-        headline: pull
-            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
-            : unschedulable
-                ? `There is no room for the pods of ${namespace}`
-                : `A pod of ${namespace} does not start: ${reason}`,
-        reproduce: `kubectl describe pods -n ${namespace}`
-    });
-}
-/** Turns trouble into what a wait does about it. */
-function lookAtTrouble(pods, who) {
-    const found = troubles(pods);
-    const worst = found.find(({ final }) => final) ?? found[0];
-    if (!worst)
-        return null;
-    const fault = troubleFault(worst, who);
-    return worst.final
-        ? { is: 'lost', fault }
-        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
-}
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
-// EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
-;// CONCATENATED MODULE: ./src/manifests/samples.ts
-
-
-
-const client = { namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep' };
-const servers = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
-    namespace,
-    file: `tcp-echo/tcp-echo-${namespace}.yaml`,
-    app: 'tcp-echo'
-}));
-/** The documentation's four samples. */
-const samples = [...servers, client];
-/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
-const plainNamespace = 'plain';
-/** Namespace and app of every workload that the checks use. */
-const workloads = [
-    ...samples,
-    ...[...servers.slice(0, 1), client].map(sample => ({ ...sample, namespace: plainNamespace }))
-].map(({ namespace, app }) => ({ namespace, kind: 'Deployment', name: app, app, pods: 1 }));
-/** Our own counterparts of the documentation's files, by their names there. */
-const builtIn = (images) => ({
-    'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
-    'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
-    'sleep/sleep.yaml': sleep(images.client)
-});
-/** A namespace, the label that asks for sidecars where there is one, and more labels. */
-const namespaceYaml = (name, label, more = {}) => {
-    const labels = { ...(label === null ? {} : Object.fromEntries([label.split('=')])), ...more };
-    return (0,dist/* stringify */.As)({
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: { name, ...(Object.keys(labels).length > 0 && { labels }) }
-    });
-};
-/** The dual-stack pods once more, by one family alone: only so is each family proven. */
-const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
-/** Client and server without sidecars. */
-const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
-/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
-function splitManifests(text, namespace, image) {
-    const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
-    for (const document of documentsOf(text, namespace)) {
-        if (!(0,dist/* isMap */.jh)(document.contents))
-            continue; // nothing between two separators
-        if (document.has('metadata') && !(0,dist/* isMap */.jh)(document.get('metadata')))
-            throw odd(namespace, 'has a `metadata` that is no mapping');
-        document.setIn(['metadata', 'namespace'], namespace);
-        const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
-        for (const container of (0,dist/* isSeq */.oP)(containers) ? containers.items : []) {
-            if (!(0,dist/* isMap */.jh)(container))
-                throw odd(namespace, 'has a container that is no mapping');
-            if (image !== null)
-                container.set('image', image);
-            const name = container.get('image');
-            if (typeof name !== 'string')
-                throw odd(namespace, 'has a container without an image');
-            if (name !== 'auto')
-                split.images.push(name); // the injection webhook fills that in
-        }
-        if ((0,dist/* isSeq */.oP)(containers))
-            split.pods.push(workloadOf(document, namespace));
-        const into = (0,dist/* isSeq */.oP)(containers)
-            ? split.workloads
-            : ofCrd.test(String(document.get('apiVersion')))
-                ? split.resources
-                : split.early;
-        into.push(document.toString({ directives: false }));
-    }
-    return split;
-}
-/** API groups whose CRDs come with the operator, or before the run. */
-const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
-function workloadOf({ contents }, namespace) {
-    const text = (...path) => String(within(contents, ...path) ?? '');
-    return {
-        namespace,
-        kind: text('kind'),
-        name: text('metadata', 'name'),
-        app: text('spec', 'template', 'metadata', 'labels', 'app'),
-        pods: Number(within(contents, 'spec', 'replicas') ?? 1)
-    };
-}
-/** A field of a manifest; undefined where what is above it is no mapping. */
-const within = (contents, ...path) => path.reduce((node, key) => ((0,dist/* isMap */.jh)(node) ? node.get(key) : undefined), contents);
-const odd = (namespace, what) => (0,base_fault/* badInput */.AN)(`samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`);
-function documentsOf(text, namespace) {
-    try {
-        return (0,yaml/* readDocuments */.r9)(text);
-    }
-    catch (error) {
-        if (!(error instanceof yaml/* YamlError */.Iz))
-            throw error;
-        throw odd(namespace, `is no YAML (${error.message})`);
-    }
-}
-const service = (name, policy, families) => (0,dist/* stringify */.As)({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, labels: { app: 'tcp-echo', service: name } },
-    spec: {
-        ipFamilyPolicy: policy,
-        ipFamilies: families,
-        ports: [
-            { name: 'tcp', port: 9000 },
-            { name: 'tcp-other', port: 9001 }
-        ],
-        selector: { app: 'tcp-echo' }
-    }
-});
-const echo = (policy, families, image) => [
-    service('tcp-echo', policy, families),
-    deployment('tcp-echo', { version: 'v1' }, {
-        containers: [
-            {
-                name: 'tcp-echo',
-                image,
-                imagePullPolicy: 'IfNotPresent',
-                args: ['9000,9001,9002', 'hello'],
-                ports: [{ containerPort: 9000 }, { containerPort: 9001 }]
-            }
-        ]
-    })
-].join('---\n');
-const sleep = (image) => clientYaml('sleep', image);
-/** A client such as the documentation's, with annotations of its pod. */
-const clientYaml = (app, image, annotations = {}) => deployment(app, {}, {
-    terminationGracePeriodSeconds: 0,
-    containers: [
-        {
-            name: 'sleep',
-            image,
-            imagePullPolicy: 'IfNotPresent',
-            command: ['/bin/sleep', 'infinity']
-        }
-    ]
-}, annotations);
-/** What a sidecar of our own asks for: Kubernetes, istiod, IstioCNI and the documentation's sidecars leave 40m of two processors. */
-const smallSidecar = {
-    'sidecar.istio.io/proxyCPU': '5m',
-    'sidecar.istio.io/proxyMemory': '64Mi'
-};
-/** A Deployment of one pod. */
-const deployment = (app, labels, pod, annotations = {}) => (0,dist/* stringify */.As)({
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: app },
-    spec: {
-        replicas: 1,
-        selector: { matchLabels: { app, ...labels } },
-        template: {
-            metadata: {
-                labels: { app, ...labels },
-                ...(Object.keys(annotations).length > 0 && { annotations })
-            },
-            spec: pod
-        }
-    }
-});
-
-// EXTERNAL MODULE: ./src/base/group.ts
-var group = __nccwpck_require__(7642);
-;// CONCATENATED MODULE: ./src/checks/probe.ts
-
-
-// Standard input is held until the answer is there: an early half-close loses plaintext answers,
-// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
-// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
-// A probe that fails once has failed: its other turns are not taken.
-const script = `
-limit=$1 times=$2 row=0; shift 2
-file=$(mktemp); trap 'rm -f $file $file.*' EXIT
-while [ $# -gt 0 ]; do
-  word=$1 address=$2 port=$3 n=0; shift 3
-  while [ $n -lt $times ]; do
-    n=$((n + 1)); : >$file; : >$file.peers; rm -f $file.end
-    read -r start _ </proc/uptime
-    { echo "$word"
-      i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 50)) ]; do sleep .02; i=$((i + 1)); done
-      cat /proc/net/tcp /proc/net/tcp6 | grep "$(printf ':%04X 01' $port)" >$file.peers
-    } | { timeout $limit nc "$address" $port >$file 2>/dev/null; : >$file.end; }
-    read -r end _ </proc/uptime
-    answer=$(head -n 1 $file | cut -c 1-200)
-    echo "$row $start $end $(while read -r _ _ peer _; do printf '%s,' $peer; done <$file.peers) $answer"
-    [ "$answer" = "hello $word" ] || break
-  done
-  row=$((row + 1))
-done`;
-/** Has no sidecar. */
-const plainClient = { namespace: 'plain', deployment: 'sleep', container: 'sleep' };
-/** Has one. */
-const meshClient = { namespace: 'sleep', deployment: 'sleep', container: 'sleep' };
-/** Runs a shell script, given next, in a client. */
-const inClient = ({ namespace, deployment, container }) => [
-    ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
-    ...['--container', container, '--', 'sh', '-c']
-];
-/**
- * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
- * Throws CommandError when that cannot run.
- */
-async function ask({ sh, work }, client, probes, times, seconds) {
-    const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
-    const limit = Math.max(1, Math.ceil(seconds));
-    const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 10 });
-    const answers = parseAnswers(output.stdout, work.clock());
-    const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
-    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
-    const whole = byProbe.every((taken, row) => taken.length === times ||
-        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
-    if (!whole)
-        throw new base_sh/* CommandError */.Qd(command, output); // cut off
-    return byProbe;
-}
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
-function parseAnswers(text, now) {
-    const lines = text.split('\n').filter(line => line !== '');
-    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
-    const last = Number(found.at(-1)?.[3]);
-    return found.map(([, row, start, end, peers = '', text = '']) => ({
-        row: Number(row),
-        text: text.trim(),
-        at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-        seconds: Number((Number(end) - Number(start)).toFixed(2)),
-        peers: peers
-            .split(',')
-            .filter(peer => peer !== '')
-            .map(parsePeer)
-    }));
-}
-/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
-function parsePeer(text) {
-    const [hex = ''] = text.split(':');
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
-    if (bytes.length === 4)
-        return bytes.map(byte => Number.parseInt(byte, 16)).join('.');
-    const groups = bytes
-        .map((byte, at) => (at % 2 === 0 ? byte + bytes[at + 1] : ''))
-        .filter(group => group !== '');
-    const mapped = /^0000:0000:0000:0000:0000:ffff:/i.test(groups.join(':'));
-    if (mapped)
-        return bytes
-            .slice(12)
-            .map(byte => Number.parseInt(byte, 16))
-            .join('.');
-    const url = `http://[${groups.join(':')}]`;
-    return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // shortened as everybody writes it
-}
-/** Answers as the attempts of a check. */
-const attemptsOf = (answers) => answers.map(({ at, seconds, text }) => ({ at, seconds, observed: text }));
-/** The command that shows a probe by hand. */
-function reproduceProbe({ namespace, deployment, container }, { word, address, port, lookUp }) {
-    const asked = lookUp === undefined ? address : '"$0"';
-    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
-}
-
-;// CONCATENATED MODULE: ./src/checks/prove.ts
-
-
-/** How often an address must answer, each time. */
-const times = 5;
-/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
-const settling = 5;
-/**
- * Proves that every probe is answered each time; those to the same pods go one after the other.
- * `retries` are for who comes first, while the mesh settles.
- */
-async function prove(client, proofs, checking, retries = 0) {
-    const lanes = (0,group/* groupBy */.$)(proofs, ({ pods }) => pods.join());
-    await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
-}
-async function proveLane(client, lane, checking, retries) {
-    const { plan, tell } = checking;
-    const past = new Map();
-    let open = lane;
-    for (let retry = 0; open.length > 0; retry++) {
-        const probes = open.map(({ probe }) => probe);
-        const answers = await ask(checking, client, probes, times, plan.probes.seconds);
-        for (const [at, proof] of open.entries())
-            past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
-        const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
-        const mayRetry = retry < retries && spent < settling;
-        const findings = open.map((proof, at) => judge(proof, client, answers[at] ?? [], past.get(proof) ?? []));
-        open = open.filter((proof, at) => {
-            const finding = findings[at];
-            if (finding?.verdict === 'failed' && mayRetry)
-                return true;
-            if (finding)
-                tell(proof.row.id, finding);
-            return false;
-        });
-    }
-}
-function judge({ row, probe, pods }, client, answers, attempts) {
-    const wrong = answers.filter(({ text }) => text !== row.expected);
-    const upstreams = [
-        ...new Set(answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer)))
-    ];
-    const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
-    const passed = wrong.length === 0;
-    return {
-        observed,
-        verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
-        reason: passed
-            ? null
-            : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
-        address: probe.address,
-        upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
-        attempts,
-        reproduce: reproduceProbe(client, probe)
-    };
-}
-const quoted = (text) => (text === 'no answer' ? text : `"${text}"`);
-const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
-
-;// CONCATENATED MODULE: ./src/checks/row.ts
-/** A row with what most rows share. */
-function row(layer, id, title, expected, more = {}) {
-    const [, target = ''] = id.split('/');
-    return { id, layer, title, family: null, from: null, to: null, target, expected, ...more };
-}
-/** Passed where the two are the same, else failed. */
-function compare(expected, observed, more = {}) {
-    const passed = expected === observed;
-    return {
-        observed,
-        verdict: passed ? 'passed' : 'failed',
-        reason: passed ? null : `${observed} instead of ${expected}`,
-        ...more
-    };
-}
-const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
-
-;// CONCATENATED MODULE: ./src/checks/echo.ts
-
-
-
-
-
-const families = ['ipv4', 'ipv6'];
-const word = (target) => target.replace('-', ''); // as the documentation spells it
-const from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
-const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-/** The documented echoes by name, then each ClusterIP by its literal address. */
-const echo_echo = {
-    layer: 'echo',
-    grid: { title: 'Service', named: true },
-    blame: {
-        class: 'connectivity',
-        hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
-        headline: family => `Services do not answer${family && ` over ${family}`}`,
-        evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
-    },
-    rows: servers.flatMap(({ namespace: target }) => [
-        row('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
-        ...families
-            .filter(family => target === 'dual-stack' || target === family)
-            .map(family => row('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
-    ]),
-    look: async (checking, asked) => {
-        const proofs = [];
-        for (const row of asked) {
-            const pods = podIps(checking, row.target);
-            const address = row.family === null
-                ? `tcp-echo.${row.target}`
-                : clusterIp(checking, row.target, 'tcp-echo', row.family);
-            if (address === undefined)
-                checking.tell(row.id, absent(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.expected.replace('hello ', ''),
-                        address,
-                        port: 9000,
-                        ...(row.family !== null && { lookUp: lookUp(checking, row.to, address) })
-                    },
-                    pods
-                });
-        }
-        await prove(meshClient, proofs, checking, checking.plan.probes.retries);
-    }
-};
-/** A Service's ClusterIP of one family. */
-function clusterIp({ things }, namespace, name, family) {
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    return ofFamily(service?.spec.clusterIPs ?? [], family);
-}
-/** An address that should be there and is not. */
-const absent = ({ to, family }) => ({
-    observed: 'no ClusterIP',
-    verdict: 'failed',
-    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
-    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
-});
-/** All addresses of the pods of an app in a namespace, in the pods' order. */
-const podIps = ({ things }, namespace, app = 'tcp-echo') => ofKind(things, 'Pod', namespace)
-    .filter(({ metadata }) => metadata.labels?.app === app)
-    .flatMap(({ status }) => status.podIPs ?? [])
-    .map(({ ip }) => ip);
-/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-function lookUp({ things }, to, address) {
-    const { kind, namespace = '', name } = to ?? {};
-    const service = ofKind(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    const at = kind === 'Pod'
-        ? podIps({ things }, namespace, name).indexOf(address)
-        : (service?.spec.clusterIPs ?? []).indexOf(address);
-    return kind === 'Pod'
-        ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
-        : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
-}
-/** Something else than the echo server, or another word than was sent. */
-const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || observed === expected
-    ? null
-    : {
-        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
-        headline: 'A Service answers wrongly'
-    };
-/** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
-function deadWithoutSidecar(failed, all, layer = 'mtls') {
-    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-    const controls = families.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
-    if (!controls.every(control => control?.observed === 'no answer'))
-        return {};
-    return {
-        hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
-    };
-}
-
+// EXTERNAL MODULE: ./src/base/kube.ts
+var kube = __nccwpck_require__(4500);
+// EXTERNAL MODULE: ./src/manifests/samples.ts
+var samples = __nccwpck_require__(4837);
+// EXTERNAL MODULE: ./src/checks/echo.ts
+var echo = __nccwpck_require__(6012);
+// EXTERNAL MODULE: ./src/checks/probe.ts
+var checks_probe = __nccwpck_require__(6671);
+// EXTERNAL MODULE: ./src/checks/prove.ts
+var prove = __nccwpck_require__(6323);
+// EXTERNAL MODULE: ./src/checks/row.ts
+var checks_row = __nccwpck_require__(6033);
 ;// CONCATENATED MODULE: ./src/checks/cluster.ts
 
 
@@ -40501,39 +41350,39 @@ function deadWithoutSidecar(failed, all, layer = 'mtls') {
 
 
 
-const cluster_families = ['ipv4', 'ipv6'];
-const cluster_from = { kind: 'Deployment', namespace: plainNamespace, name: 'sleep' };
+const families = ['ipv4', 'ipv6'];
+const from = { kind: 'Deployment', namespace: samples/* plainNamespace */.Ui, name: 'sleep' };
 /** Client and server without sidecars: only these two together tell what is below Istio. */
 const cluster = {
     layer: 'cluster',
     grid: { title: 'without any sidecar', named: false },
     blame: {
         class: 'infrastructure',
-        hint: "The fault is below Istio: see the node's routes and ip6tables in diagnostics/.",
+        hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
         headline: family => `${family || 'Traffic'} between pods is dead`
     },
-    rows: cluster_families.flatMap(family => [
-        row('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
+    rows: families.flatMap(family => [
+        (0,checks_row/* row */.nM)('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
             family,
-            from: cluster_from,
-            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' }
+            from,
+            to: { kind: 'Pod', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' }
         }),
-        row('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
+        (0,checks_row/* row */.nM)('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
             family,
-            from: cluster_from,
-            to: { kind: 'Service', namespace: plainNamespace, name: 'tcp-echo' }
+            from,
+            to: { kind: 'Service', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' }
         })
     ]),
     look: async (checking, asked) => {
-        const pods = podIps(checking, plainNamespace);
+        const pods = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
         const proofs = [];
         for (const row of asked) {
             const family = row.family ?? 'ipv4';
             const address = row.to?.kind === 'Pod'
-                ? pods.find(ip => addressFamily(ip) === family)
-                : clusterIp(checking, plainNamespace, 'tcp-echo', family);
+                ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
+                : (0,echo/* clusterIp */.kt)(checking, samples/* plainNamespace */.Ui, 'tcp-echo', family);
             if (address === undefined)
-                checking.tell(row.id, absent(row));
+                checking.tell(row.id, (0,echo/* absent */.Ge)(row));
             else
                 proofs.push({
                     row,
@@ -40541,24 +41390,24 @@ const cluster = {
                         word: row.id,
                         address,
                         port: 9000,
-                        lookUp: lookUp(checking, row.to, address)
+                        lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
                     },
                     pods
                 });
         }
-        await prove(plainClient, proofs, checking);
+        await (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs, checking);
     }
 };
 
 // EXTERNAL MODULE: ./src/manifests/istio.ts
-var istio = __nccwpck_require__(4386);
+var manifests_istio = __nccwpck_require__(4386);
 ;// CONCATENATED MODULE: ./src/checks/control-plane.ts
 
 
 
 // istiod's monitoring port, by way of the API server: no program is needed in its image
 const versionPath = ({ namespace, istiod }) => `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
-const place = (kind, name, namespace = istio/* istioNamespace */.Gp) => ({
+const place = (kind, name, namespace = manifests_istio/* istioNamespace */.Gp) => ({
     kind,
     namespace,
     name
@@ -40607,7 +41456,7 @@ const aspects = [
         to: place('Service', 'istiod'),
         observe: ({ service }) => [
             service?.spec.ipFamilyPolicy,
-            ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
+            ...(service?.spec.clusterIPs ?? []).map(kube/* addressFamily */.JH).sort()
         ].join(', '),
         reproduce: ({ namespace, istiod }) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
         blame: {
@@ -40627,16 +41476,16 @@ const controlPlane = {
         headline: () => 'Istio’s control plane is not as it should be'
     },
     rows: [
-        ...aspects.map(({ id, title, expected, to, blame }) => row('control-plane', id, title, expected, { to, blame })),
-        row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
+        ...aspects.map(({ id, title, expected, to, blame }) => (0,checks_row/* row */.nM)('control-plane', id, title, expected, { to, blame })),
+        (0,checks_row/* row */.nM)('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
             to: place('Deployment', 'istiod'),
             blame: {
                 hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
                 headline: 'istiod has another version than was asked for'
             }
         }),
-        row('control-plane', cni, 'IstioCNI is ready', 'ready', {
-            to: place('IstioCNI', 'default', istio/* cniNamespace */.qf),
+        (0,checks_row/* row */.nM)('control-plane', cni, 'IstioCNI is ready', 'ready', {
+            to: place('IstioCNI', 'default', manifests_istio/* cniNamespace */.qf),
             blame: {
                 hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
                 headline: 'IstioCNI is not ready'
@@ -40646,28 +41495,28 @@ const controlPlane = {
     look: async ({ plan, sh, things, tell }) => {
         const { namespace, istiod, resource } = plan.istio;
         const [[istio], said] = await Promise.all([
-            resource === null ? [] : get(sh, 'istios.sailoperator.io', resource),
+            resource === null ? [] : (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io', resource),
             sh(['kubectl', 'get', '--raw', versionPath(plan.istio)], { seconds: 20 })
         ]);
         const seen = {
             istio,
-            deployment: named(istiod, ofKind(things, 'Deployment', namespace)),
-            service: named(istiod, ofKind(things, 'Service', namespace)),
+            deployment: named(istiod, (0,kube/* ofKind */.CZ)(things, 'Deployment', namespace)),
+            service: named(istiod, (0,kube/* ofKind */.CZ)(things, 'Service', namespace)),
             version: (said.code === 0 ? said.stdout : said.stderr).trim()
         };
         for (const { id, expected, observe, reproduce } of aspects) {
             const observed = observe(seen);
             const reason = observed.startsWith('no ') ? { reason: observed } : {};
-            tell(id, compare(expected, observed, {
+            tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
                 reproduce: reproduce(plan.istio),
                 ...(observed !== expected && reason)
             }));
         }
         const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-        tell(version, compare(asked, versionOf(seen.version, asked), {
+        tell(version, (0,checks_row/* compare */.UD)(asked, versionOf(seen.version, asked), {
             reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
         }));
-        tell(cni, plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true'));
+        tell(cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
 /** The one of that name, or of that name with a revision's version. */
@@ -40685,13 +41534,15 @@ function versionOf(said, asked) {
     return build ? asked : `v${found}`;
 }
 async function lookAtCni(sh) {
-    const [found] = await get(sh, 'istiocnis.sailoperator.io', 'default');
-    const ready = condition('Ready', found?.status?.conditions);
-    return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
+    const [found] = await (0,kube/* get */.Jt)(sh, 'istiocnis.sailoperator.io', 'default');
+    const ready = (0,kube/* condition */.uH)('Ready', found?.status?.conditions);
+    return (0,checks_row/* compare */.UD)('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
         reproduce: 'kubectl get istiocni default -o yaml'
     });
 }
 
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
 ;// CONCATENATED MODULE: ./src/checks/dns.ts
 
 
@@ -40707,7 +41558,7 @@ const records = [
 const has = (target, family) => target === 'dual-stack' || target === family;
 const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
 // all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
-const dns_script = `
+const script = `
 while [ $# -gt 0 ]; do
   { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
     echo "$1 $2 $address"; } &
@@ -40722,12 +41573,12 @@ const dns = {
         hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
         headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
     },
-    rows: servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
+    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
         family,
         from: {
             kind: 'Deployment',
-            namespace: plainClient.namespace,
-            name: plainClient.deployment
+            namespace: checks_probe/* plainClient */.Ux.namespace,
+            name: checks_probe/* plainClient */.Ux.deployment
         },
         to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
     }))),
@@ -40736,10 +41587,10 @@ const dns = {
             type: id.split('/')[2] ?? '',
             name: nameOf(target)
         }));
-        const answers = await resolve(checking, plainClient, questions);
+        const answers = await resolve(checking, checks_probe/* plainClient */.Ux, questions);
         for (const [at, { id, target, family, expected }] of asked.entries()) {
             const address = answers[at];
-            const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
+            const ip = (0,echo/* clusterIp */.kt)(checking, target, 'tcp-echo', family ?? 'ipv4');
             const observed = address === undefined
                 ? 'no answer'
                 : address === ''
@@ -40747,8 +41598,8 @@ const dns = {
                     : address === ip
                         ? 'its ClusterIP'
                         : address;
-            checking.tell(id, compare(expected, observed, {
-                reproduce: reproduceQuestion(plainClient, questions[at] ?? { type: 'a', name: '' })
+            checking.tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
+                reproduce: reproduceQuestion(checks_probe/* plainClient */.Ux, questions[at] ?? { type: 'a', name: '' })
             }));
         }
     }
@@ -40759,7 +41610,7 @@ const dns = {
  */
 async function resolve({ sh }, client, questions) {
     const words = questions.flatMap(({ type, name }) => [type, name]);
-    const command = [...inClient(client), dns_script, 'dns', ...words];
+    const command = [...(0,checks_probe/* inClient */.T$)(client), script, 'dns', ...words];
     const output = await sh(command, { seconds: 30 });
     if (output.code !== 0)
         throw new base_sh/* CommandError */.Qd(command, output);
@@ -40772,6 +41623,8 @@ async function resolve({ sh }, client, questions) {
 /** The command that asks by hand. */
 const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
 
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
 ;// CONCATENATED MODULE: ./src/manifests/dns-proxy.ts
 
 
@@ -40780,8 +41633,8 @@ const dnsProxyNamespace = 'dns-proxy';
 const allocated = { host: 'allocated.example.test', port: 9000 };
 /** A client whose sidecar answers its DNS queries, and a ServiceEntry without addresses. */
 const dnsProxyYaml = (image) => [
-    clientYaml('dns-proxy', image, {
-        ...smallSidecar,
+    (0,samples/* clientYaml */.Fm)('dns-proxy', image, {
+        ...samples/* smallSidecar */.l7,
         'proxy.istio.io/config': (0,dist/* stringify */.As)({ proxyMetadata: { ISTIO_META_DNS_CAPTURE: 'true' } })
     }),
     (0,dist/* stringify */.As)({
@@ -40792,7 +41645,7 @@ const dnsProxyYaml = (image) => [
             hosts: [allocated.host],
             ports: [{ number: allocated.port, name: 'tcp', protocol: 'TCP' }],
             resolution: 'DNS',
-            endpoints: [{ address: `tcp-echo.${plainNamespace}.svc.cluster.local` }],
+            endpoints: [{ address: `tcp-echo.${samples/* plainNamespace */.Ui}.svc.cluster.local` }],
             location: 'MESH_EXTERNAL',
             exportTo: ['.']
         }
@@ -40808,12 +41661,12 @@ const dnsProxyYaml = (image) => [
 
 
 
-const dns_proxy_client = {
+const client = {
     namespace: dnsProxyNamespace,
     deployment: 'dns-proxy',
     container: 'sleep'
 };
-const dns_proxy_from = { kind: 'Deployment', namespace: dns_proxy_client.namespace, name: dns_proxy_client.deployment };
+const dns_proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.deployment };
 const toHost = { kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'allocated' };
 const host = `${allocated.host}.`;
 const oneOfFamily = 'one address';
@@ -40822,16 +41675,16 @@ const dnsProxy = {
     layer: 'dns-proxy',
     blame: {
         class: 'istio',
-        hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${dns_proxy_client.namespace} deploy/${dns_proxy_client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
+        hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
         headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
     },
     samples: [
         { namespace: dnsProxyNamespace, sidecars: true, manifests: ({ client }) => dnsProxyYaml(client) }
     ],
     rows: [
-        ...servers.flatMap(({ namespace: target }) => records.map(({ type, family }) => row('dns-proxy', `dns-proxy/${target}/${type}`, `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', { family, from: dns_proxy_from, to: { kind: 'Service', namespace: target, name: 'tcp-echo' } }))),
+        ...samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/${target}/${type}`, `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', { family, from: dns_proxy_from, to: { kind: 'Service', namespace: target, name: 'tcp-echo' } }))),
         ...records.flatMap(({ type, family }) => [
-            row('dns-proxy', `dns-proxy/allocated/${type}`, `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`, oneOfFamily, {
+            (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/allocated/${type}`, `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`, oneOfFamily, {
                 family,
                 from: dns_proxy_from,
                 to: toHost,
@@ -40839,13 +41692,13 @@ const dnsProxy = {
                     hint: 'istiod allocates an address of each family: see `status.addresses` (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
                 }
             }),
-            row('dns-proxy', `dns-proxy/allocated/${family}`, `The ${family} address that istiod allocated answers`, `hello dns-proxy/allocated/${family}`, { family, from: dns_proxy_from, to: toHost, grid: { title: 'address that istiod allocated', named: false } })
+            (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/allocated/${family}`, `The ${family} address that istiod allocated answers`, `hello dns-proxy/allocated/${family}`, { family, from: dns_proxy_from, to: toHost, grid: { title: 'address that istiod allocated', named: false } })
         ]),
-        row('dns-proxy', 'dns-proxy/allocated/uncaptured', 'Without a sidecar that host has no address: it is the sidecar that answers', 'none', {
+        (0,checks_row/* row */.nM)('dns-proxy', 'dns-proxy/allocated/uncaptured', 'Without a sidecar that host has no address: it is the sidecar that answers', 'none', {
             from: {
                 kind: 'Deployment',
-                namespace: plainClient.namespace,
-                name: plainClient.deployment
+                namespace: checks_probe/* plainClient */.Ux.namespace,
+                name: checks_probe/* plainClient */.Ux.deployment
             },
             to: toHost,
             blame: {
@@ -40873,38 +41726,38 @@ async function captured(checking, asked) {
     ];
     if (questions.length === 0)
         return;
-    const answers = await resolve(checking, dns_proxy_client, questions);
+    const answers = await resolve(checking, client, questions);
     for (const [at, row] of told.entries()) {
         const observed = observe(checking, row, answers[at]);
         const question = questions[at] ?? { type: '', name: '' };
-        checking.tell(row.id, compare(row.expected, observed, {
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
             address: row.target === 'allocated' ? (answers[at] ?? null) : null,
-            reproduce: reproduceQuestion(dns_proxy_client, question)
+            reproduce: reproduceQuestion(client, question)
         }));
     }
     const addresses = answers.slice(told.length).flatMap(answer => answer?.split(' ') ?? []);
     const proofs = dialled.flatMap(row => {
-        const address = ofFamily(addresses.filter(one => one !== ''), row.family ?? 'ipv4');
+        const address = (0,kube/* ofFamily */.AT)(addresses.filter(one => one !== ''), row.family ?? 'ipv4');
         if (address !== undefined)
             return [
                 {
                     row,
                     probe: { word: row.id, address, port: allocated.port },
-                    pods: podIps(checking, plainNamespace)
+                    pods: (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
                 }
             ];
         checking.tell(row.id, {
             observed: 'no address',
             verdict: 'failed',
             reason: `the sidecar answers no ${row.family} address for ${host}`,
-            reproduce: reproduceQuestion(dns_proxy_client, {
+            reproduce: reproduceQuestion(client, {
                 type: row.family === 'ipv6' ? 'aaaa' : 'a',
                 name: host
             })
         });
         return [];
     });
-    await prove(dns_proxy_client, proofs, checking);
+    await (0,prove/* prove */.z)(client, proofs, checking);
 }
 function observe(checking, { target, family }, answer) {
     if (answer === undefined)
@@ -40914,22 +41767,26 @@ function observe(checking, { target, family }, answer) {
     const addresses = answer.split(' ');
     const wanted = family ?? 'ipv4';
     if (target === 'allocated')
-        return addresses.length === 1 && ofFamily(addresses, wanted) ? oneOfFamily : answer;
-    return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+        return addresses.length === 1 && (0,kube/* ofFamily */.AT)(addresses, wanted) ? oneOfFamily : answer;
+    return answer === (0,echo/* clusterIp */.kt)(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 async function uncaptured(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/uncaptured'));
     if (row === undefined)
         return;
     const question = { type: 'a', name: host };
-    const [answer] = await resolve(checking, plainClient, [question]);
-    checking.tell(row.id, compare('none', answer === undefined ? 'no answer' : answer || 'none', {
-        reproduce: reproduceQuestion(plainClient, question)
+    const [answer] = await resolve(checking, checks_probe/* plainClient */.Ux, [question]);
+    checking.tell(row.id, (0,checks_row/* compare */.UD)('none', answer === undefined ? 'no answer' : answer || 'none', {
+        reproduce: reproduceQuestion(checks_probe/* plainClient */.Ux, question)
     }));
 }
 
+// EXTERNAL MODULE: ./src/checks/docs.ts + 2 modules
+var docs = __nccwpck_require__(8993);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
 ;// CONCATENATED MODULE: ./src/manifests/egress.ts
 
 
@@ -40950,13 +41807,13 @@ const overlapName = 'overlap';
 const overlapPort = 9000;
 /** A client that may reach what the registry has, and nothing else. */
 const egressYaml = (image) => [
-    clientYaml('egress', image, smallSidecar),
-    egress_istio('Sidecar', 'default', { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }),
+    (0,samples/* clientYaml */.Fm)('egress', image, samples/* smallSidecar */.l7),
+    istio('Sidecar', 'default', { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }),
     // any TLS server does: the API server is there anyway
     byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
     byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
     byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
-    egress_istio('ServiceEntry', 'http', {
+    istio('ServiceEntry', 'http', {
         hosts: ['http.example.test'],
         addresses: Object.values(httpAddresses),
         ports: [{ number: egressPorts.http, name: 'http', protocol: 'HTTP' }],
@@ -40964,7 +41821,7 @@ const egressYaml = (image) => [
         endpoints: [{ address: outside(21).ipv4 }], // the route answers by itself
         ...external
     }),
-    egress_istio('VirtualService', 'http', {
+    istio('VirtualService', 'http', {
         hosts: ['http.example.test'],
         exportTo: ['.'],
         http: [{ directResponse: { status: 200, body: { string: 'hello' } } }]
@@ -40976,16 +41833,16 @@ const egressStaticYaml = () => [
     toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
 ].join('---\n');
 const external = { location: 'MESH_EXTERNAL', exportTo: ['.'] };
-const egress_istio = (kind, name, spec) => (0,dist/* stringify */.As)({ apiVersion: 'networking.istio.io/v1', kind, metadata: { name }, spec });
+const istio = (kind, name, spec) => (0,dist/* stringify */.As)({ apiVersion: 'networking.istio.io/v1', kind, metadata: { name }, spec });
 /** Has no addresses: whatever is dialled on its port goes to `service`. */
-const byName = (name, hosts, protocol, number, service, port) => egress_istio('ServiceEntry', name, {
+const byName = (name, hosts, protocol, number, service, port) => istio('ServiceEntry', name, {
     hosts,
     ports: [{ number, name: protocol.toLowerCase(), protocol }],
     resolution: 'DNS',
     endpoints: [{ address: `${service}.svc.cluster.local`, ports: { [protocol.toLowerCase()]: port } }],
     ...external
 });
-const toPlainPods = (name, addresses, number) => egress_istio('ServiceEntry', name, {
+const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
     hosts: [`${name}.example.test`],
     addresses,
     ports: [{ number, name: 'tcp', protocol: 'TCP' }],
@@ -41005,7 +41862,7 @@ const patience = 1;
 async function refuse(client, proofs, checking) {
     if (proofs.length === 0)
         return;
-    const answers = await ask(checking, client, proofs.map(({ probe }) => probe), 1, patience);
+    const answers = await (0,checks_probe/* ask */.kA)(checking, client, proofs.map(({ probe }) => probe), 1, patience);
     for (const [at, { row, probe }] of proofs.entries()) {
         const text = answers[at]?.[0]?.text ?? '';
         checking.tell(row.id, {
@@ -41015,18 +41872,20 @@ async function refuse(client, proofs, checking) {
                 ? null
                 : `${probe.address} port ${probe.port} answered "${text}", expected none`,
             address: probe.address,
-            attempts: attemptsOf(answers[at] ?? []),
-            reproduce: reproduceProbe(client, probe)
+            attempts: (0,checks_probe/* attemptsOf */.Or)(answers[at] ?? []),
+            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
         });
     }
 }
 
+// EXTERNAL MODULE: ./src/base/group.ts
+var group = __nccwpck_require__(7642);
 ;// CONCATENATED MODULE: ./src/checks/web.ts
 
 
 
 /** How often each page is asked for. */
-const web_times = 3;
+const times = 3;
 // each page by itself, all of them at once; curl says 000 where nothing was answered
 const web_script = `
 limit=$1 times=$2 row=0; shift 2
@@ -41050,8 +41909,8 @@ async function askPages({ sh, work, plan }, client, pages) {
         return [];
     const { seconds: limit } = plan.probes;
     const words = pages.flatMap(({ url, via = '' }) => [url, via]);
-    const command = [...inClient(client), web_script, 'pages', `${limit}`, `${web_times}`, ...words];
-    const output = await sh(command, { seconds: limit * web_times + 20 });
+    const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${times}`, ...words];
+    const output = await sh(command, { seconds: limit * times + 20 });
     if (output.code !== 0)
         throw new base_sh/* CommandError */.Qd(command, output);
     const now = work.clock();
@@ -41103,7 +41962,7 @@ const entry = (name, namespace = egressNamespace) => ({
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
 /** How long the patch may take until it is in force, in seconds; measured was less than 1. */
-const egress_settling = 10;
+const settling = 10;
 /** How often an address must answer, each time. */
 const egress_times = 5;
 /** What a name that has records of one family alone is for. */
@@ -41131,11 +41990,11 @@ const egress = {
             sidecars: true,
             manifests: ({ client }) => egressYaml(client)
         },
-        { namespace: plainNamespace, sidecars: false, manifests: egressStaticYaml }
+        { namespace: samples/* plainNamespace */.Ui, sidecars: false, manifests: egressStaticYaml }
     ],
     rows: [
-        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => row('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid }))),
-        ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => row('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
+        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid }))),
+        ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
             family,
             ...entry(target),
             grid,
@@ -41143,8 +42002,8 @@ const egress = {
                 hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
             }
         }))),
-        ...egress_families.map(family => row('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', plainNamespace), grid })),
-        row('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', known, {
+        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', samples/* plainNamespace */.Ui), grid })),
+        (0,checks_row/* row */.nM)('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', known, {
             ...entry('http'),
             blame: {
                 hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
@@ -41152,8 +42011,8 @@ const egress = {
             }
         }),
         ...egress_families.flatMap(family => [
-            row('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, plainNamespace), grid, blame: rejected }),
-            row('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
+            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, samples/* plainNamespace */.Ui), grid, blame: rejected }),
+            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
                 family,
                 from: egress_from,
                 to: { kind: 'Service', namespace: family, name: 'tcp-echo' },
@@ -41161,10 +42020,10 @@ const egress = {
                 blame: rejected
             })
         ]),
-        ...egress_families.map(family => row('egress', `egress/none/${family}`, `An ${family} address of no ServiceEntry is refused`, refused, {
+        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/none/${family}`, `An ${family} address of no ServiceEntry is refused`, refused, {
             family,
             from: egress_from,
-            to: { kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo' },
+            to: { kind: 'Pod', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' },
             blame: {
                 hint: 'What no ServiceEntry names is let through, so the others prove nothing: see the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`.',
                 headline: 'REGISTRY_ONLY is not in force'
@@ -41174,7 +42033,7 @@ const egress = {
     look: async (checking, asked) => {
         const of = (...targets) => asked.filter(({ target }) => targets.includes(target));
         await Promise.all([
-            prove(egress_client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+            (0,prove/* prove */.z)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
             refuse(egress_client, of('none').flatMap(outsider(checking)), checking),
             pages(checking, of('tls'), of('http')),
             overlap(checking, of('overlap'))
@@ -41191,20 +42050,20 @@ const proofOf = (checking) => (row) => {
             address: (name ? outside(1) : staticAddresses)[familyOf(row)],
             port: name?.port ?? egressPorts.static
         },
-        pods: podIps(checking, plainNamespace)
+        pods: (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
     };
 };
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider = (checking) => (row) => {
-    const address = podIps(checking, plainNamespace).find(ip => addressFamily(ip) === row.family);
+    const address = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
     if (address !== undefined)
         return [
             {
                 row,
-                probe: { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) }
+                probe: { word: row.id, address, port: 9000, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) }
             }
         ];
-    checking.tell(row.id, absent(row));
+    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
     return [];
 };
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
@@ -41256,7 +42115,7 @@ function limitation(statuses) {
 async function overlap(checking, asked) {
     if (asked.length === 0)
         return;
-    const taken = Object.fromEntries(egress_families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)]));
+    const taken = Object.fromEntries(egress_families.map(family => [family, (0,echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family)]));
     const proofs = asked.flatMap(row => {
         const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
         if (address !== undefined)
@@ -41267,11 +42126,11 @@ async function overlap(checking, asked) {
                         word: row.id,
                         address,
                         port: overlapPort,
-                        ...(row.to?.kind === 'Service' && { lookUp: lookUp(checking, row.to, address) })
+                        ...(row.to?.kind === 'Service' && { lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) })
                     }
                 }
             ];
-        checking.tell(row.id, absent(row));
+        checking.tell(row.id, (0,echo/* absent */.Ge)(row));
         return [];
     });
     await (0,base_sh/* must */.sb)(checking.sh, patchCommand(taken), { seconds: 20 });
@@ -41281,16 +42140,16 @@ async function overlap(checking, asked) {
 function patchCommand(clusterIps) {
     const addresses = egress_families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
     return [
-        ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
+        ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', samples/* plainNamespace */.Ui],
         ...['--type', 'merge', '--patch', JSON.stringify({ spec: { addresses } })]
     ];
 }
 async function untilAnswered(checking, proofs) {
     const { work, tell, plan } = checking;
-    const end = work.clock() + egress_settling;
+    const end = work.clock() + settling;
     for (let open = proofs; open.length > 0;) {
         const probes = open.map(({ probe }) => probe);
-        const answers = await ask(checking, egress_client, probes, egress_times, plan.probes.seconds);
+        const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, plan.probes.seconds);
         if (work.signal.aborted)
             throw new base_fault/* Stopped */.C9();
         const over = work.clock() > end;
@@ -41304,12 +42163,12 @@ async function untilAnswered(checking, proofs) {
                 observed,
                 verdict: wrong ? 'failed' : 'passed',
                 reason: wrong
-                    ? `${probe.address} port ${probe.port} gave ${observed} ${egress_settling} s after the ServiceEntry took it`
+                    ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
                     : null,
                 address: probe.address,
                 upstream: upstream(checking, taken),
-                attempts: attemptsOf(taken),
-                reproduce: reproduceProbe(egress_client, probe)
+                attempts: (0,checks_probe/* attemptsOf */.Or)(taken),
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(egress_client, probe)
             };
             tell(row.id, finding);
             return false;
@@ -41320,7 +42179,7 @@ async function untilAnswered(checking, proofs) {
 }
 /** The pod that the connections really took. */
 function upstream(checking, answers) {
-    const pods = podIps(checking, plainNamespace);
+    const pods = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
     const taken = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
     return [...new Set(taken)].join(', ') || null;
 }
@@ -41340,7 +42199,7 @@ const endpoints = {
         hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
         headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
     },
-    rows: servers.flatMap(({ namespace: target }) => endpoints_families.map(family => row('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
+    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => endpoints_families.map(family => (0,checks_row/* row */.nM)('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
         ? `EndpointSlices with the pods' ${family} addresses`
         : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
         family,
@@ -41348,27 +42207,29 @@ const endpoints = {
     }))),
     look: async ({ things, tell }, asked) => {
         for (const { id, target, family, expected } of asked) {
-            const slices = ofKind(things, 'EndpointSlice', target).filter(({ metadata, addressType }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo' &&
-                addressType.toLowerCase() === family);
-            const listed = slices
-                .flatMap(({ endpoints }) => endpoints ?? [])
-                .filter(({ conditions }) => conditions?.ready !== false)
-                .flatMap(({ addresses }) => addresses);
-            const pods = ofKind(things, 'Pod', target)
-                .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-                .flatMap(({ status }) => status.podIPs ?? [])
-                .map(({ ip }) => ip)
-                .filter(ip => addressFamily(ip) === family);
-            const same = listed.length > 0 && [...listed].sort().join() === [...pods].sort().join();
-            const observed = same
-                ? exactly
-                : listed.join(', ') || (slices.length > 0 ? 'an empty slice' : 'none');
-            tell(id, compare(expected, observed, {
+            const slices = (0,kube/* ofKind */.CZ)(things, 'EndpointSlice', target).filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo');
+            const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', target).filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod));
+            const observed = listedIn(slices, pods, family);
+            tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
                 reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
             }));
         }
     }
 };
+/** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
+function listedIn(slices, pods, family) {
+    const own = slices.filter(({ addressType }) => addressType.toLowerCase() === family);
+    const listed = own
+        .flatMap(({ endpoints }) => endpoints ?? [])
+        .filter(({ conditions }) => conditions?.ready !== false)
+        .flatMap(({ addresses }) => addresses);
+    const wanted = pods
+        .flatMap(({ status }) => status.podIPs ?? [])
+        .map(({ ip }) => ip)
+        .filter(ip => (0,kube/* addressFamily */.JH)(ip) === family);
+    const same = listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
+    return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
+}
 
 ;// CONCATENATED MODULE: ./src/checks/failover.ts
 
@@ -41389,9 +42250,9 @@ const failover = {
         hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
         headline: family => `With ${family || 'a family'} cut, the other does not take over`
     },
-    rows: failover_families.map(family => row('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
+    rows: failover_families.map(family => (0,checks_row/* row */.nM)('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
         family,
-        from: { kind: 'Deployment', namespace: client.namespace, name: client.app },
+        from: { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app },
         to: { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' }
     })),
     look: async (checking, asked) => {
@@ -41401,11 +42262,11 @@ const failover = {
 };
 async function withCut(checking, row) {
     const family = row.family ?? 'ipv4';
-    const pod = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === family);
+    const pod = (0,echo/* podIps */.yr)(checking, 'dual-stack').find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
     // Envoy listens on each ClusterIP; the pod's address is what is cut
-    const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
+    const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', 'ipv4');
     if (pod === undefined || address === undefined)
-        return absent(row);
+        return (0,echo/* absent */.Ge)(row);
     const rules = checking.plan.cluster.nodes.map(node => (verb) => cutCommand(node, verb, pod));
     checking.undo(rules.map(rule => rule('-D')));
     try {
@@ -41425,7 +42286,7 @@ const cutCommand = (node, verb, pod) => [
         'docker',
         'exec',
         node,
-        addressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
+        (0,kube/* addressFamily */.JH)(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
         '--wait',
         verb,
         'FORWARD'
@@ -41434,10 +42295,10 @@ const cutCommand = (node, verb, pod) => [
 ];
 async function failover_answered(checking, row, address) {
     const { plan } = checking;
-    const probe = { word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address) };
-    const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
+    const probe = { word: row.id, address, port: 9000, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) };
+    const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* meshClient */.Vd, [probe], 2, plan.probes.seconds);
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
-    const pods = podIps(checking, 'dual-stack');
+    const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
     const slowest = Math.max(...answers.map(({ seconds }) => seconds));
     return {
@@ -41452,8 +42313,8 @@ async function failover_answered(checking, row, address) {
             : null,
         address,
         upstream: peers.at(-1) ?? null,
-        attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(meshClient, probe)
+        attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+        reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, probe)
     };
 }
 
@@ -41480,7 +42341,7 @@ const gatewayYaml = () => [
             selector: { app }
         }
     }),
-    deployment(app, labels, {
+    (0,samples/* deployment */.kG)(app, labels, {
         terminationGracePeriodSeconds: 0,
         containers: [
             {
@@ -41535,7 +42396,7 @@ const gatewayYaml = () => [
 const alike = 'the same rules for IPv4 and IPv6';
 const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
 /** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-const iptablesRows = samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
+const iptablesRows = samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
     to: { kind: 'Deployment', namespace, name: app },
     blame: {
         hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
@@ -41593,7 +42454,7 @@ function difference(ipv4 = [], ipv6 = []) {
 }
 function findingOf(differences, node) {
     const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
-    return compare(alike, observed, {
+    return (0,checks_row/* compare */.UD)(alike, observed, {
         reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
     });
 }
@@ -41606,24 +42467,17 @@ function findingOf(differences, node) {
 
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
 const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-const envoy = (namespace, app, query) => [
-    ...[
-        'kubectl',
-        'exec',
-        '--namespace',
-        namespace,
-        `deployment/${app}`,
-        '--container',
-        'istio-proxy',
-        '--'
-    ],
+/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
+const envoyOf = (namespace, workload, query) => [
+    ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
     ...['pilot-agent', 'request', 'GET', query]
 ];
+const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
 const listenerQuery = 'listeners?format=json';
 /** The command that prints a proxy's listeners. */
 const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
 const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.app };
+const proxy_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
 const proxy = {
     layer: 'proxy',
@@ -41633,22 +42487,22 @@ const proxy = {
         headline: family => `The proxies are not set up for ${family || 'both families'}`
     },
     rows: [
-        ...samples.map(({ namespace, app }) => row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
             to: { kind: 'Deployment', namespace, name: app },
             blame: {
                 hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
             }
         })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...servers.map(({ namespace }) => row('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
         ...iptablesRows
     ],
     look: async (checking, asked) => {
         const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
         const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
         const [listeners, endpoints] = await Promise.all([
-            ofClient ? dump(checking, client.namespace, client.app, listenerQuery) : {},
-            ofClient ? dump(checking, client.namespace, client.app, endpointQuery) : {}
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery) : {},
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, endpointQuery) : {}
         ]);
         for (const { id, target } of wanted('/cluster-ips'))
             checking.tell(id, clusterIps(checking, target, listeners));
@@ -41680,14 +42534,14 @@ const addressesOf = ({ listener_statuses = [] }) => listener_statuses
 function wildcardListeners(listeners, command) {
     const addresses = addressesOf(listeners);
     const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-    return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+    return (0,checks_row/* compare */.UD)(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
         reproduce: command.join(' ')
     });
 }
 function clusterIps({ things }, target, listeners) {
-    const service = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+    const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
     const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const others = ofKind(things, 'Service')
+    const others = (0,kube/* ofKind */.CZ)(things, 'Service')
         .filter(other => other !== service)
         .flatMap(({ spec }) => spec.clusterIPs ?? [])
         .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
@@ -41698,34 +42552,42 @@ function clusterIps({ things }, target, listeners) {
         ...missing.map(address => `no listener on ${address}`),
         ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
     ];
-    return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-        reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
+    return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
     });
 }
 /** Each ready pod once, under its first address of the Service's families, the other one beside it. */
 function readyPods({ things }, target, dumped) {
     const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
-    const wanted = ofKind(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
+    const wanted = (0,kube/* ofKind */.CZ)(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod))
         .map(pod => endpointOf(pod, families));
-    const found = (dumped.configs ?? [])
+    const found = endpointsIn(dumped, { namespace: target, name: 'tcp-echo' }, 9000) ?? [];
+    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+    const observed = found.join(', ') || 'none';
+    return (0,checks_row/* compare */.UD)('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, `'${endpointQuery}'`).join(' ')
+    });
+}
+/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
+function endpointsIn({ configs = [] }, { namespace, name }, port) {
+    const found = configs
         .map(config => config.endpoint_config)
-        .filter(config => config?.cluster_name === `outbound|9000||tcp-echo.${target}.svc.cluster.local`)
+        .filter(config => config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`));
+    if (found.length === 0)
+        return null;
+    return found
         .flatMap(config => config?.endpoints ?? [])
         .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
         .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
         .map(({ socket_address }) => socket_address?.address)
         .join('+'));
-    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    const observed = found.join(', ') || 'none';
-    return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-        reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
-    });
 }
+/** A pod as a proxy has it: its addresses of these families, in their order. */
 const endpointOf = ({ status }, families) => (status.podIPs ?? [])
     .map(({ ip }) => ip)
-    .filter(ip => families.includes(addressFamily(ip)))
+    .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
     .join('+');
 
 ;// CONCATENATED MODULE: ./src/checks/gateway.ts
@@ -41741,8 +42603,8 @@ const endpointOf = ({ status }, families) => (status.podIPs ?? [])
 const gateway_families = ['ipv4', 'ipv6'];
 const gateway_name = 'gateway';
 const gateway_grid = { title: 'through a gateway', named: false };
-const gateway_from = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
-const gateway_service = { kind: 'Service', namespace: gatewayNamespace, name: gateway_name };
+const gateway_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const service = { kind: 'Service', namespace: gatewayNamespace, name: gateway_name };
 const pod = { kind: 'Pod', namespace: gatewayNamespace, name: gateway_name };
 const gateway_bound = 'its ports on 0.0.0.0 and ::';
 const gateway_wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
@@ -41759,12 +42621,12 @@ const gateway = {
     },
     samples: [{ namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml }],
     rows: [
-        row('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...pod, kind: 'Deployment' } }),
+        (0,checks_row/* row */.nM)('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...pod, kind: 'Deployment' } }),
         ...gateway_families.flatMap(family => [
-            row('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
-            row('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: pod, grid: gateway_grid }),
-            row('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
-            row('gateway', `gateway/classic/${family}-ready`, `The gateway pod's readiness answers over ${family}`, '200', {
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: service, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: pod, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: service, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-ready`, `The gateway pod's readiness answers over ${family}`, '200', {
                 family,
                 from: gateway_from,
                 to: pod,
@@ -41773,10 +42635,10 @@ const gateway = {
                     hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${gateway_name} -- env\`).`
                 }
             }),
-            row('gateway', `gateway/classic/${family}-closed`, `A port that no Gateway opens is refused on the ${family} ClusterIP`, refused, {
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-closed`, `A port that no Gateway opens is refused on the ${family} ClusterIP`, refused, {
                 family,
                 from: gateway_from,
-                to: gateway_service,
+                to: service,
                 blame: {
                     hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
                     headline: 'The ingress gateway answers on a port that no Gateway opens'
@@ -41789,8 +42651,8 @@ const gateway = {
         const of = (...aspects) => reached.filter(({ row }) => aspects.includes(aspectOf(row)));
         await Promise.all([
             listeners(checking, asked),
-            prove(plainClient, of('', 'pod').map(gateway_proofOf(checking)), checking),
-            refuse(plainClient, of('closed').map(gateway_proofOf(checking)), checking),
+            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
+            refuse(checks_probe/* plainClient */.Ux, of('closed').map(gateway_proofOf(checking)), checking),
             gateway_pages(checking, of('http', 'ready'))
         ]);
     }
@@ -41802,11 +42664,11 @@ function located(checking, row) {
     if (row.family === null)
         return [];
     const address = row.to?.kind === 'Pod'
-        ? podIps(checking, gatewayNamespace, gateway_name).find(ip => addressFamily(ip) === row.family)
-        : clusterIp(checking, gatewayNamespace, gateway_name, row.family);
+        ? (0,echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
+        : (0,echo/* clusterIp */.kt)(checking, gatewayNamespace, gateway_name, row.family);
     if (address !== undefined)
         return [{ row, address }];
-    checking.tell(row.id, absent(row));
+    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
     return [];
 }
 const gateway_proofOf = (checking) => ({ row, address }) => ({
@@ -41815,9 +42677,9 @@ const gateway_proofOf = (checking) => ({ row, address }) => ({
         word: row.id,
         address,
         port: aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
-        lookUp: lookUp(checking, row.to, address)
+        lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
     },
-    pods: podIps(checking, gatewayNamespace, gateway_name)
+    pods: (0,echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name)
 });
 async function listeners(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/listeners'));
@@ -41825,7 +42687,7 @@ async function listeners(checking, asked) {
         return;
     const found = addressesOf(await dump(checking, gatewayNamespace, gateway_name, listenerQuery));
     const missing = gateway_wildcards.filter(wildcard => !found.includes(wildcard));
-    checking.tell(row.id, compare(gateway_bound, missing.length === 0 ? gateway_bound : `not on ${missing.join(', ')}`, {
+    checking.tell(row.id, (0,checks_row/* compare */.UD)(gateway_bound, missing.length === 0 ? gateway_bound : `not on ${missing.join(', ')}`, {
         reproduce: envoy(gatewayNamespace, gateway_name, listenerQuery).join(' ')
     }));
 }
@@ -41835,15 +42697,15 @@ async function gateway_pages(checking, reached) {
             ? `http://${web_host(address, gatewayPorts.http)}/`
             : `http://${web_host(address, 15021)}/healthz/ready`
     }));
-    const answers = await askPages(checking, plainClient, asked);
+    const answers = await askPages(checking, checks_probe/* plainClient */.Ux, asked);
     for (const [at, { row, address }] of reached.entries()) {
         const attempts = answers[at] ?? [];
         const observed = statusesOf(attempts);
-        checking.tell(row.id, compare(row.expected, observed, {
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
             reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
             address,
             attempts,
-            reproduce: reproducePage(plainClient, asked[at] ?? { url: '' }, address, lookUp(checking, row.to, address))
+            reproduce: reproducePage(checks_probe/* plainClient */.Ux, asked[at] ?? { url: '' }, address, (0,echo/* lookUp */.TE)(checking, row.to, address))
         }));
     }
 }
@@ -41928,9 +42790,9 @@ const statefulSample = {
 
 const headless_families = ['ipv4', 'ipv6'];
 const ordinals = [...Array(replicas).keys()];
-const mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-const plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
-const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
+const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
 const everyPodIp = 'exactly the pod IPs';
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
@@ -41942,7 +42804,7 @@ const ids = {
     listeners: `headless/${statefulApp}/listeners`,
     replacedListeners: `headless/${statefulApp}/replaced-listeners`
 };
-const headless_known = (id, title, family) => row('headless', id, title, `hello ${id}`, { family, from: mesh, to: headless_to });
+const headless_known = (id, title, family) => (0,checks_row/* row */.nM)('headless', id, title, `hello ${id}`, { family, from: mesh, to });
 /** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
 const headless = {
     layer: 'headless',
@@ -41951,7 +42813,7 @@ const headless = {
         class: 'istio',
         hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
         headline: family => `The pods of a headless Service do not answer${family && ` over ${family}`}`,
-        evidence: (failed, all) => failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
+        evidence: (failed, all) => failed.id.includes('/pod-0-') ? (0,echo/* deadWithoutSidecar */.AZ)(failed, all, 'headless') : {} // the controls ask that pod
     },
     samples: [statefulSample],
     rows: [
@@ -41960,32 +42822,32 @@ const headless = {
             ...headless_families.map(family => headless_known(`headless/${statefulApp}/pod-${ordinal}-${family}`, `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`, family))
         ]),
         ...headless_families.flatMap(family => [
-            row('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
+            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
                 family,
                 from: plain,
-                to: headless_to,
+                to,
                 blame: {
                     hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
                     headline: 'Plaintext passes to a headless Service although STRICT was asked for'
                 }
             }),
-            row('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to: headless_to })
+            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to })
         ]),
-        row('headless', ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to: headless_to }),
-        row('headless', ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to }),
+        (0,checks_row/* row */.nM)('headless', ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
         ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family))
     ],
     look: async (checking, asked) => {
         const after = asked.filter(({ id }) => id.includes('/replaced-'));
         const before = asked.filter(row => !after.includes(row));
-        const pods = ofKind(checking.things, 'Pod', statefulNamespace);
+        const pods = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', statefulNamespace);
         const refused = before.filter(({ id }) => id.endsWith('-refused'));
         const controls = before.filter(({ id }) => id.endsWith('-control'));
         await Promise.all([
             proveAll(checking, pods, before.filter(({ from, id }) => from === mesh && id !== ids.listeners)),
             untilRefused(checking, pods, refused),
-            prove(plainClient, proofs(checking, pods, controls), checking),
+            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
             ...before
                 .filter(({ id }) => id === ids.listeners)
                 .map(async ({ id }) => checking.tell(id, await listening(checking, pods)))
@@ -41994,7 +42856,7 @@ const headless = {
             await replace(checking, after);
     }
 };
-const proveAll = (checking, pods, rows) => prove(meshClient, proofs(checking, pods, rows), checking);
+const proveAll = (checking, pods, rows) => (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs(checking, pods, rows), checking);
 const headless_named = (pods, name) => pods.find(({ metadata }) => metadata.name === name);
 const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
 /** The pod that a row is about: by its number, else the first. */
@@ -42006,9 +42868,9 @@ function proofs(checking, pods, rows) {
         const ips = ipsOf([headless_named(pods, name) ?? []].flat());
         const address = row.family === null
             ? `${name}.${statefulApp}.${statefulNamespace}`
-            : ips.find(ip => addressFamily(ip) === row.family);
+            : ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address === undefined) {
-            checking.tell(row.id, headless_absent(row));
+            checking.tell(row.id, absent(row));
             return [];
         }
         const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
@@ -42023,7 +42885,7 @@ function proofs(checking, pods, rows) {
     });
 }
 const lookUpOf = (name, ips, address) => `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
-const headless_absent = (row) => ({
+const absent = (row) => ({
     observed: 'no pod IP',
     verdict: 'failed',
     reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
@@ -42039,7 +42901,7 @@ async function untilRefused(checking, pods, rows) {
     }));
     while (open.length > 0) {
         const probes = open.map(({ probe }) => probe);
-        const said = await ask(checking, plainClient, probes, 1, 1);
+        const said = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, probes, 1, 1);
         if (work.signal.aborted)
             throw new base_fault/* Stopped */.C9();
         const over = work.clock() > end;
@@ -42048,10 +42910,10 @@ async function untilRefused(checking, pods, rows) {
             const text = answers[0]?.text ?? '';
             if (text !== '' && !over)
                 return true;
-            const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
+            const finding = (0,checks_row/* compare */.UD)('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
                 address: probe.address,
-                attempts: attemptsOf(answers),
-                reproduce: reproduceProbe(plainClient, probe)
+                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
             });
             const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${headless_settling} s ago`;
             tell(row.id, { ...finding, ...(finding.reason && { reason }) });
@@ -42063,10 +42925,10 @@ async function untilRefused(checking, pods, rows) {
 }
 /** What the client's proxy listens on, against the pods that there are. */
 async function listening(checking, pods) {
-    const command = listenersOf(client.namespace, client.app);
+    const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
     const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
     // ClusterIPs of other Services have listeners on this port too
-    const others = ofKind(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
+    const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
     const found = addressesOf(JSON.parse(text))
         .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
         .filter(([, ip = '', port]) => Number(port) === statefulPorts.strict && !others.includes(ip))
@@ -42078,7 +42940,7 @@ async function listening(checking, pods) {
     ];
     const complete = wanted.length === replicas * headless_families.length;
     const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
-    return compare(everyPodIp, observed, { reproduce: command.join(' ') });
+    return (0,checks_row/* compare */.UD)(everyPodIp, observed, { reproduce: command.join(' ') });
 }
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking, asked) {
@@ -42087,12 +42949,12 @@ async function replace(checking, asked) {
     await (0,base_sh/* must */.sb)(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], { seconds: 70 });
     const end = work.clock() + replacing;
     const pods = await (0,wait/* until */.T)(work, async () => {
-        await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
-        const found = await get(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
+        await (0,kube/* waited */.h6)(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
+        const found = await (0,kube/* get */.Jt)(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
         const next = headless_named(found, replaced);
-        const there = next !== undefined && isReady(next);
+        const there = next !== undefined && (0,kube/* isReady */.i_)(next);
         return there || work.clock() > end
-            ? { is: 'done', value: found.filter(isReady) }
+            ? { is: 'done', value: found.filter(kube/* isReady */.i_) }
             : { is: 'waiting', for: `${statefulNamespace}/${replaced} to be replaced` };
     });
     const told = work.clock() + headless_settling;
@@ -42171,7 +43033,7 @@ const listener = (port) => ({
 const header = (key, value) => ({ header: { key, value } });
 const probeOf = (kind) => ({ ...kind, periodSeconds: 2, failureThreshold: 15 });
 /** An Envoy that answers by itself, from the image that is there for the sidecars anyway, and an echo server beside it. */
-const web_deployment = (images) => ({
+const deployment = (images) => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: webApp },
@@ -42250,7 +43112,7 @@ const policy = {
         action: 'ALLOW',
         rules: [
             {
-                from: [{ source: { namespaces: [client.namespace] } }],
+                from: [{ source: { namespaces: [samples/* client */.Sn.namespace] } }],
                 to: [{ operation: { ports: [`${webPort}`], paths: [paths.allowed] } }]
             },
             {
@@ -42267,7 +43129,7 @@ const webSample = {
     sidecars: true,
     manifests: ({ echo, proxy }) => proxy === null
         ? ''
-        : [web_service, web_deployment({ echo, proxy }), web_strict, policy]
+        : [web_service, deployment({ echo, proxy }), web_strict, policy]
             .map(document => (0,dist/* stringify */.As)(document))
             .join('---\n')
 };
@@ -42299,7 +43161,7 @@ wait`;
  */
 async function request({ sh, work }, client, urls, times, seconds) {
     const limit = Math.max(1, Math.ceil(seconds));
-    const command = [...inClient(client), request_script, 'request', `${limit}`, `${times}`, ...urls];
+    const command = [...(0,checks_probe/* inClient */.T$)(client), request_script, 'request', `${limit}`, `${times}`, ...urls];
     const output = await sh(command, { seconds: times * (limit + 1) + 20 });
     const byRow = (0,group/* groupBy */.$)(parseResponses(output.stdout, work.clock()), ({ row }) => row);
     const found = urls.map((_, row) => byRow.get(row) ?? []);
@@ -42332,7 +43194,7 @@ function parseResponses(text, now) {
     });
 }
 /** Responses as the attempts of a check. */
-const request_attemptsOf = (responses, said) => responses.map(one => ({ at: one.at, seconds: one.seconds, observed: said(one) }));
+const attemptsOf = (responses, said) => responses.map(one => ({ at: one.at, seconds: one.seconds, observed: said(one) }));
 /** `http://HOST:PORT/PATH`, with brackets where the host is an IPv6 address. */
 const urlOf = (host, port, path = '/') => `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
 /** The command that shows a request by hand; `lookUp` finds the address, where it is another one in the next cluster. */
@@ -42353,10 +43215,10 @@ function reproduceRequest({ namespace, deployment, container }, url, address = n
 const health_families = ['ipv4', 'ipv6'];
 const health_from = {
     kind: 'Deployment',
-    namespace: plainClient.namespace,
-    name: plainClient.deployment
+    namespace: checks_probe/* plainClient */.Ux.namespace,
+    name: checks_probe/* plainClient */.Ux.deployment
 };
-const health_servers = {
+const servers = {
     'dual-stack': { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' },
     [webApp]: { kind: 'Pod', namespace: webNamespace, name: webApp }
 };
@@ -42420,13 +43282,13 @@ const health = {
     },
     samples: [webSample],
     rows: [
-        ...questions.flatMap(question => health_families.map(family => row('health', idOf(question, family), question.title, question.expected, {
+        ...questions.flatMap(question => health_families.map(family => (0,checks_row/* row */.nM)('health', idOf(question, family), question.title, question.expected, {
             family,
             from: health_from,
-            to: health_servers[question.target],
+            to: servers[question.target],
             blame: { hint: question.hint }
         }))),
-        row('health', rewritten, 'The probes of an application are rewritten to the agent, and hold', 'Ready by rewritten probes', {
+        (0,checks_row/* row */.nM)('health', rewritten, 'The probes of an application are rewritten to the agent, and hold', 'Ready by rewritten probes', {
             to: { kind: 'Deployment', namespace: webNamespace, name: webApp },
             blame: {
                 hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
@@ -42435,7 +43297,7 @@ const health = {
         })
     ],
     look: async (checking, asked) => {
-        const [own] = ofKind(checking.things, 'Pod', webNamespace);
+        const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', webNamespace);
         const [there, gone] = own
             ? [asked, []]
             : [
@@ -42443,9 +43305,9 @@ const health = {
                 asked.filter(({ target }) => target === webApp)
             ];
         for (const { id } of gone)
-            checking.tell(id, skip(noWeb));
+            checking.tell(id, (0,checks_row/* skip */.iv)(noWeb));
         if (own && asked.some(({ id }) => id === rewritten))
-            checking.tell(rewritten, compare('Ready by rewritten probes', probesOf(own), { reproduce }));
+            checking.tell(rewritten, (0,checks_row/* compare */.UD)('Ready by rewritten probes', probesOf(own), { reproduce }));
         await askEach(checking, there);
     }
 };
@@ -42453,7 +43315,7 @@ const health = {
 const noWeb = "the chart does not tell the proxy's image, of which the web server is made";
 const reproduce = `kubectl get pods -n ${webNamespace} -l app=${webApp} -o yaml`;
 function probesOf(pod) {
-    if (!isReady(pod))
+    if (!(0,kube/* isReady */.i_)(pod))
         return pod.status.phase;
     const left = pod.spec.containers
         .filter(({ name }) => [webApp, 'tcp-echo'].includes(name))
@@ -42472,8 +43334,8 @@ async function askEach(checking, asked) {
         const question = questions.find(one => health_families.some(family => idOf(one, family) === row.id));
         if (!question)
             return [];
-        const { namespace, name } = health_servers[question.target];
-        const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
+        const { namespace, name } = servers[question.target];
+        const address = (0,echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address === undefined)
             checking.tell(row.id, noPodIp(row));
         return address === undefined ? [] : [{ row, question, address }];
@@ -42481,15 +43343,15 @@ async function askEach(checking, asked) {
     if (addressed.length === 0)
         return;
     const urls = addressed.map(({ question, address }) => urlOf(address, question.port, question.path));
-    const said = await request(checking, plainClient, urls, 1, checking.plan.probes.seconds);
+    const said = await request(checking, checks_probe/* plainClient */.Ux, urls, 1, checking.plan.probes.seconds);
     for (const [at, { row, address }] of addressed.entries()) {
         const responses = said[at] ?? [];
         const observed = responses.map(answerOf).at(-1) ?? 'no answer';
         const url = urls[at] ?? '';
-        const finding = compare(row.expected, observed, {
+        const finding = (0,checks_row/* compare */.UD)(row.expected, observed, {
             address,
-            attempts: request_attemptsOf(responses, answerOf),
-            reproduce: reproduceRequest(plainClient, url, address, lookUp(checking, row.to, address))
+            attempts: attemptsOf(responses, answerOf),
+            reproduce: reproduceRequest(checks_probe/* plainClient */.Ux, url, address, (0,echo/* lookUp */.TE)(checking, row.to, address))
         });
         checking.tell(row.id, {
             ...finding,
@@ -42519,12 +43381,12 @@ const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status
 
 const http_families = ['ipv4', 'ipv6'];
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-const http_mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-const http_plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const http_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const http_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const http_to = { kind: 'Service', namespace: webNamespace, name: webApp };
 const http_pod = { kind: 'Pod', namespace: webNamespace, name: webApp };
 /** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
-const http_known = `200, asked by ${client.namespace}`;
+const http_known = `200, asked by ${samples/* client */.Sn.namespace}`;
 const unknown = '200, asked by nobody known';
 /** How often each address must answer. */
 const http_times = 5;
@@ -42533,7 +43395,7 @@ const http_settling = 10;
 const domainsId = `http/${webApp}/domains`;
 const allDomains = 'its ClusterIPs';
 const routes = [
-    ...['kubectl', 'exec', '--namespace', client.namespace, `deployment/${client.app}`],
+    ...['kubectl', 'exec', '--namespace', samples/* client */.Sn.namespace, `deployment/${samples/* client */.Sn.app}`],
     ...['--container', 'istio-proxy', '--', 'pilot-agent', 'request', 'GET'],
     `config_dump?resource=dynamic_route_configs&name_regex=^${webPort}$`
 ];
@@ -42547,17 +43409,17 @@ const http = {
         headline: family => `HTTP is not routed${family && ` over ${family}`}`,
         evidence: (failed, all) => failed.id.endsWith('-refused') || failed.id === domainsId
             ? {}
-            : deadWithoutSidecar(failed, all, 'http')
+            : (0,echo/* deadWithoutSidecar */.AZ)(failed, all, 'http')
     },
     samples: [webSample],
     rows: [
-        row('http', `http/${webApp}/name`, 'An HTTP Service answers by name, by its route', http_known, {
+        (0,checks_row/* row */.nM)('http', `http/${webApp}/name`, 'An HTTP Service answers by name, by its route', http_known, {
             from: http_mesh,
             to: http_to
         }),
         ...http_families.flatMap(family => [
-            row('http', `http/${webApp}/${family}`, `An HTTP Service answers by its ${family} ClusterIP, by its route`, http_known, { family, from: http_mesh, to: http_to }),
-            row('http', `http/${webApp}/${family}-denied`, `A policy denies over ${family} what only another namespace may ask`, '403', {
+            (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}`, `An HTTP Service answers by its ${family} ClusterIP, by its route`, http_known, { family, from: http_mesh, to: http_to }),
+            (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-denied`, `A policy denies over ${family} what only another namespace may ask`, '403', {
                 family,
                 from: http_mesh,
                 to: http_to,
@@ -42566,7 +43428,7 @@ const http = {
                     headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
                 }
             }),
-            row('http', `http/${webApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
+            (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
                 family,
                 from: http_plain,
                 to: http_pod,
@@ -42575,26 +43437,26 @@ const http = {
                     headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
                 }
             }),
-            row('http', `http/${webApp}/${family}-control`, `Without a sidecar, the open port still answers over ${family}`, unknown, { family, from: http_plain, to: http_pod })
+            (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-control`, `Without a sidecar, the open port still answers over ${family}`, unknown, { family, from: http_plain, to: http_pod })
         ]),
-        row('http', domainsId, 'The route of the client has the ClusterIPs of both families', allDomains, { from: http_mesh, to: http_to })
+        (0,checks_row/* row */.nM)('http', domainsId, 'The route of the client has the ClusterIPs of both families', allDomains, { from: http_mesh, to: http_to })
     ],
     look: async (checking, asked) => {
-        if (ofKind(checking.things, 'Service', webNamespace).length === 0) {
+        if ((0,kube/* ofKind */.CZ)(checking.things, 'Service', webNamespace).length === 0) {
             for (const { id } of asked)
-                checking.tell(id, skip(noWeb));
+                checking.tell(id, (0,checks_row/* skip */.iv)(noWeb));
             return;
         }
         const questions = asked.flatMap(row => http_questionOf(checking, row));
         // until the policies are in force, an answer says nothing
         await Promise.all([
-            untilHeld(checking, meshClient, questions.filter(ends('-denied'))),
-            untilHeld(checking, plainClient, questions.filter(ends('-refused')))
+            untilHeld(checking, checks_probe/* meshClient */.Vd, questions.filter(ends('-denied'))),
+            untilHeld(checking, checks_probe/* plainClient */.Ux, questions.filter(ends('-refused')))
         ]);
         const rest = questions.filter(one => !ends('-denied')(one) && !ends('-refused')(one));
         await Promise.all([
-            http_answered(checking, meshClient, rest.filter(({ row }) => row.from === http_mesh)),
-            http_answered(checking, plainClient, rest.filter(({ row }) => row.from === http_plain)),
+            http_answered(checking, checks_probe/* meshClient */.Vd, rest.filter(({ row }) => row.from === http_mesh)),
+            http_answered(checking, checks_probe/* plainClient */.Ux, rest.filter(({ row }) => row.from === http_plain)),
             ...asked.filter(({ id }) => id === domainsId).map(row => domains(checking, row))
         ]);
     }
@@ -42607,10 +43469,10 @@ function http_questionOf(checking, row) {
     if (family === null)
         return [{ row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null }];
     const address = row.from === http_plain
-        ? podIps(checking, webNamespace, webApp).find(ip => addressFamily(ip) === family)
-        : clusterIp(checking, webNamespace, webApp, family);
+        ? (0,echo/* podIps */.yr)(checking, webNamespace, webApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
+        : (0,echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
     if (address === undefined) {
-        checking.tell(id, absent(row));
+        checking.tell(id, (0,echo/* absent */.Ge)(row));
         return [];
     }
     const port = id.endsWith('-control') ? openPort : webPort;
@@ -42628,7 +43490,7 @@ async function untilHeld(checking, asker, all) {
             throw new base_fault/* Stopped */.C9();
         const over = work.clock() > end;
         open = open.filter((question, at) => {
-            const finding = http_judge(checking, asker, question, said[at] ?? []);
+            const finding = judge(checking, asker, question, said[at] ?? []);
             if (finding.verdict === 'failed' && !over)
                 return true;
             checking.tell(question.row.id, finding);
@@ -42644,9 +43506,9 @@ async function http_answered(checking, asker, questions) {
     const urls = questions.map(({ url }) => url);
     const said = await request(checking, asker, urls, http_times, checking.plan.probes.seconds);
     for (const [at, question] of questions.entries())
-        checking.tell(question.row.id, http_judge(checking, asker, question, said[at] ?? []));
+        checking.tell(question.row.id, judge(checking, asker, question, said[at] ?? []));
 }
-function http_judge(checking, asker, { row, url, address }, responses) {
+function judge(checking, asker, { row, url, address }, responses) {
     const said = responses.map(http_answerOf);
     const observed = said.find(text => text !== row.expected) ?? row.expected;
     const upstreams = [
@@ -42659,8 +43521,8 @@ function http_judge(checking, asker, { row, url, address }, responses) {
         reason: passed ? null : `${url} gave ${observed}, expected ${row.expected}`,
         address,
         upstream: upstreams.join(', ') || null,
-        attempts: request_attemptsOf(responses, http_answerOf),
-        reproduce: reproduceRequest(asker, url, address, address === null ? '' : lookUp(checking, row.to, address))
+        attempts: attemptsOf(responses, http_answerOf),
+        reproduce: reproduceRequest(asker, url, address, address === null ? '' : (0,echo/* lookUp */.TE)(checking, row.to, address))
     };
 }
 function http_answerOf({ status, headers }) {
@@ -42678,7 +43540,7 @@ async function domains(checking, row) {
         .flatMap(({ route_config }) => route_config?.virtual_hosts ?? [])
         .find(({ name }) => name === host);
     const wanted = http_families.flatMap(family => {
-        const address = clusterIp(checking, webNamespace, webApp, family);
+        const address = (0,echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
         return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
     });
     const missing = wanted.filter(address => !found?.domains.includes(address));
@@ -42689,7 +43551,7 @@ async function domains(checking, row) {
             : missing.length > 0
                 ? `not for ${missing.join(', ')}`
                 : allDomains;
-    checking.tell(row.id, compare(allDomains, observed, {
+    checking.tell(row.id, (0,checks_row/* compare */.UD)(allDomains, observed, {
         reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')
     }));
 }
@@ -42707,8 +43569,8 @@ const mtls_families = ['ipv4', 'ipv6'];
 const mtls_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
 const mtls_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
-const mtls_mesh = { kind: 'Deployment', namespace: client.namespace, name: client.app };
-const mtls_plain = { kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment };
+const mtls_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const mtls_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 /** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
 const mtls_settling = 10;
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
@@ -42719,11 +43581,11 @@ const mtls = {
         class: 'istio',
         hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
         headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
+        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : (0,echo/* deadWithoutSidecar */.AZ)(failed, all)
     },
     rows: mtls_families.flatMap(family => [
-        row('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mtls_mesh, to: mtls_to }),
-        row('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mtls_mesh, to: mtls_to }),
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
             family,
             from: mtls_plain,
             to: mtls_pod,
@@ -42732,7 +43594,7 @@ const mtls = {
                 headline: `Plaintext passes over ${mtls_familyNames[family]} although STRICT was asked for`
             }
         }),
-        row('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: mtls_plain, to: mtls_pod })
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: mtls_plain, to: mtls_pod })
     ]),
     look: async (checking, asked) => {
         const [refused, answered] = [
@@ -42742,17 +43604,17 @@ const mtls = {
         await Promise.all(refused.map(row => mtls_untilRefused(checking, row)));
         const proofs = answered.flatMap(row => mtls_proofOf(checking, row));
         await Promise.all([
-            prove(meshClient, proofs.filter(({ row }) => row.from === mtls_mesh), checking),
-            prove(plainClient, proofs.filter(({ row }) => row.from === mtls_plain), checking)
+            (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mtls_mesh), checking),
+            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs.filter(({ row }) => row.from === mtls_plain), checking)
         ]);
     }
 };
 function mtls_proofOf(checking, row) {
-    const pods = podIps(checking, 'dual-stack');
+    const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
     const control = row.from === mtls_plain;
     const address = control
-        ? pods.find(ip => addressFamily(ip) === row.family)
-        : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
+        ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
+        : (0,echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
     if (address !== undefined)
         return [
             {
@@ -42761,24 +43623,24 @@ function mtls_proofOf(checking, row) {
                     word: row.id,
                     address,
                     port: control ? 9000 : 9001,
-                    lookUp: lookUp(checking, row.to, address)
+                    lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
                 },
                 pods
             }
         ];
-    checking.tell(row.id, absent(row));
+    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
     return [];
 }
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
 async function mtls_untilRefused(checking, row) {
     const { work, tell } = checking;
-    const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
+    const address = (0,echo/* podIps */.yr)(checking, 'dual-stack').find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
     if (address === undefined)
-        return tell(row.id, absent(row));
-    const probe = { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) };
+        return tell(row.id, (0,echo/* absent */.Ge)(row));
+    const probe = { word: row.id, address, port: 9001, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) };
     const end = work.clock() + mtls_settling;
     for (;;) {
-        const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
+        const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, [probe], 1, 1);
         const text = answers[0]?.text ?? '';
         if (work.signal.aborted)
             throw new base_fault/* Stopped */.C9();
@@ -42793,8 +43655,8 @@ async function mtls_untilRefused(checking, row) {
                     ? null
                     : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${mtls_settling} s ago`,
                 address,
-                attempts: attemptsOf(answers),
-                reproduce: reproduceProbe(plainClient, probe)
+                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
             });
     }
 }
@@ -42815,7 +43677,7 @@ const network = {
         headline: () => 'Docker’s network `kind` lacks a family'
     },
     rows: [
-        row('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
+        (0,checks_row/* row */.nM)('network', id, 'The `kind` network is absent, or has both families', 'absent, or an IPv4 and an IPv6 subnet')
     ],
     look: async ({ sh, tell }) => {
         const command = (0,manifests_kind/* networkCommand */.eZ)();
@@ -42826,7 +43688,7 @@ const network = {
             return;
         }
         const subnets = (0,manifests_kind/* subnetsOf */.i_)(stdout);
-        const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
+        const dual = (0,kube/* ofFamily */.AT)(subnets, 'ipv4') !== undefined && (0,kube/* ofFamily */.AT)(subnets, 'ipv6') !== undefined;
         const observed = subnets.join(', ') || 'no subnet';
         tell(id, {
             observed,
@@ -42855,29 +43717,29 @@ const node = {
     layer: 'node',
     blame: {
         class: 'infrastructure',
-        hint: 'The cluster itself is at fault: see its nodes, and the log of their containers (`docker logs NODE`).',
+        hint: 'The cluster itself is at fault: see its nodes (`kubectl describe nodes`); those of kind are containers, with a log (`docker logs NODE`).',
         headline: family => `The nodes do not carry ${family || 'both families'}`
     },
     rows: [
-        row('node', ready, 'Every node is Ready', 'Ready', {
+        (0,checks_row/* row */.nM)('node', ready, 'Every node is Ready', 'Ready', {
             blame: {
-                hint: 'See the conditions of the node (`kubectl describe nodes`), and the log of its container (`docker logs NODE`).',
+                hint: 'See the conditions of the node (`kubectl describe nodes`); one of kind is a container, with a log (`docker logs NODE`).',
                 headline: 'A node is not Ready'
             }
         }),
-        row('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families', {
+        (0,checks_row/* row */.nM)('node', cidrs, 'Every node has a pod CIDR of each family, in the order asked for', 'both families', {
             blame: {
                 hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
                 headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
             }
         }),
-        row('node', node_service, 'A Service that must have both families gets an address of each', 'both families', {
+        (0,checks_row/* row */.nM)('node', node_service, 'A Service that must have both families gets an address of each', 'both families', {
             blame: {
                 hint: "The cluster is not dual-stack: its pods and Services need a network of each family, which is decided when a cluster is made (`--service-cluster-ip-range`, the cloud's own setting).",
                 headline: 'The cluster is not dual-stack: it refuses a Service of both families'
             }
         }),
-        row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
+        (0,checks_row/* row */.nM)('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
             family: 'ipv6',
             blame: {
                 hint: `Load what the runner's kernel lacks: \`modprobe --all ${manifests_kind/* ip6tablesModules */.c3}\`.`,
@@ -42892,8 +43754,8 @@ const node = {
             tell(node_service, node_dualStackOf(plan.existing.found));
         const start = work.clock();
         const nodes = await (0,wait/* until */.T)(work, async () => {
-            const nodes = await get(sh, 'nodes');
-            const waiting = nodes.filter(node => !node_isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined));
+            const nodes = await (0,kube/* get */.Jt)(sh, 'nodes');
+            const waiting = nodes.filter(node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined));
             if (waiting.length === 0 || work.clock() - start > node_patience)
                 return { is: 'done', value: nodes };
             return {
@@ -42901,8 +43763,8 @@ const node = {
                 for: `${waiting.map(({ metadata }) => metadata.name).join(', ')} to be Ready`
             };
         });
-        const unready = nodes.filter(node => !node_isReady(node)).map(({ metadata }) => metadata.name);
-        tell(ready, compare('Ready', unready.length > 0
+        const unready = nodes.filter(node => !isReady(node)).map(({ metadata }) => metadata.name);
+        tell(ready, (0,checks_row/* compare */.UD)('Ready', unready.length > 0
             ? `not Ready: ${unready.join(', ')}`
             : nodes.length > 0
                 ? 'Ready'
@@ -42912,7 +43774,7 @@ const node = {
         if (plan.existing !== null)
             return; // clouds give pods addresses by other ways than a node's CIDRs
         const wanted = plan.cluster.families.join();
-        const wrong = nodes.find(({ spec }) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted);
+        const wrong = nodes.find(({ spec }) => (spec.podCIDRs ?? []).map(kube/* addressFamily */.JH).join() !== wanted);
         tell(cidrs, {
             observed: nodes.map(({ spec }) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
             verdict: wrong ? 'failed' : 'passed',
@@ -42947,7 +43809,7 @@ async function lookAtTables(nodes, sh) {
         reproduce: command(nodes[Math.max(bad, 0)] ?? '').join(' ')
     };
 }
-const node_isReady = ({ status }) => condition('Ready', status.conditions)?.status === 'True';
+const isReady = ({ status }) => (0,kube/* condition */.uH)('Ready', status.conditions)?.status === 'True';
 
 ;// CONCATENATED MODULE: ./src/checks/operator.ts
 
@@ -42956,7 +43818,7 @@ const node_isReady = ({ status }) => condition('Ready', status.conditions)?.stat
 
 const available = 'operator/sail-operator/available';
 const operator_image = 'operator/sail-operator/image';
-const operator_to = { to: { kind: 'Deployment', namespace: istio/* operatorNamespace */.aC, name: 'sail-operator' } };
+const operator_to = { to: { kind: 'Deployment', namespace: manifests_istio/* operatorNamespace */.aC, name: 'sail-operator' } };
 const availableSoon = ({ namespace, name }) => [
     ...[`deployments/${name}`, '--namespace', namespace],
     '--for=condition=Available'
@@ -42970,8 +43832,8 @@ const operator = {
         headline: () => 'The Sail Operator does not run as it should'
     },
     rows: [
-        row('operator', available, "The operator's Deployment is available", 'available', operator_to),
-        row('operator', operator_image, 'It runs the image asked for', 'the image asked for', {
+        (0,checks_row/* row */.nM)('operator', available, "The operator's Deployment is available", 'available', operator_to),
+        (0,checks_row/* row */.nM)('operator', operator_image, 'It runs the image asked for', 'the image asked for', {
             ...operator_to,
             blame: {
                 hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
@@ -42983,23 +43845,23 @@ const operator = {
         const { namespace, name } = plan.operator;
         const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
         const deployment = await (0,wait/* until */.T)(work, async () => {
-            await waited(sh, availableSoon(plan.operator));
-            const things = await get(sh, 'deployments,pods', '-n', namespace);
-            const deployment = ofKind(things, 'Deployment').find(({ metadata }) => metadata.name === name);
+            await (0,kube/* waited */.h6)(sh, availableSoon(plan.operator));
+            const things = await (0,kube/* get */.Jt)(sh, 'deployments,pods', '-n', namespace);
+            const deployment = (0,kube/* ofKind */.CZ)(things, 'Deployment').find(({ metadata }) => metadata.name === name);
             if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
                 return { is: 'done', value: deployment };
-            const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
+            const trouble = (0,kube/* lookAtTrouble */.ap)((0,kube/* ofKind */.CZ)(things, 'Pod'), {
                 class: 'operator',
                 layer: 'operator'
             });
             return trouble ?? { is: 'waiting', for: 'the operator to be available' };
         });
-        tell(available, compare('available', 'available', { reproduce }));
+        tell(available, (0,checks_row/* compare */.UD)('available', 'available', { reproduce }));
         const wanted = plan.operator.image;
         const running = deployment.spec.template.spec.containers.map(container => container.image);
         tell(operator_image, wanted === null
-            ? skip('the chart does not name an image')
-            : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
+            ? (0,checks_row/* skip */.iv)('the chart does not name an image')
+            : (0,checks_row/* compare */.UD)(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
     }
 };
 
@@ -43010,7 +43872,13 @@ const operator = {
 
 
 const path_families = ['ipv4', 'ipv6'];
-const path_from = { kind: 'Deployment', namespace: client.namespace, name: 'sleep' };
+const path_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: 'sleep' };
+/** The dual-stack pods by each family alone. */
+const pathSample = {
+    namespace: 'dual-stack',
+    sidecars: true,
+    manifests: () => path_families.map(samples/* pathServiceYaml */.i$).join('---\n')
+};
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
 const path = {
     layer: 'path',
@@ -43020,7 +43888,7 @@ const path = {
         hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
         headline: family => `${family || 'Traffic'} between sidecars is dead`,
         evidence: (failed, all) => {
-            const { hint } = deadWithoutSidecar(failed, all);
+            const { hint } = (0,echo/* deadWithoutSidecar */.AZ)(failed, all);
             return hint === undefined
                 ? {}
                 : {
@@ -43028,14 +43896,8 @@ const path = {
                 };
         }
     },
-    samples: [
-        {
-            namespace: 'dual-stack',
-            sidecars: true,
-            manifests: () => path_families.map(pathServiceYaml).join('---\n')
-        }
-    ],
-    rows: path_families.map(family => row('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
+    samples: [pathSample],
+    rows: path_families.map(family => (0,checks_row/* row */.nM)('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
         family,
         from: path_from,
         to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
@@ -43043,18 +43905,18 @@ const path = {
     look: async (checking, asked) => {
         const proofs = [];
         for (const row of asked) {
-            const pods = podIps(checking, 'dual-stack');
-            const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
+            const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
+            const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
             if (address === undefined)
-                checking.tell(row.id, absent(row));
+                checking.tell(row.id, (0,echo/* absent */.Ge)(row));
             else
                 proofs.push({
                     row,
-                    probe: { word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address) },
+                    probe: { word: row.id, address, port: 9001, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) },
                     pods
                 });
         }
-        await prove(meshClient, proofs, checking);
+        await (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs, checking);
     }
 };
 
@@ -43090,32 +43952,32 @@ const runner = {
         headline: family => `The runner is not fit for ${family || 'dual-stack'}`
     },
     rows: [
-        row('runner', runner_ids.docker, 'Docker answers', 'a server version', {
+        (0,checks_row/* row */.nM)('runner', runner_ids.docker, 'Docker answers', 'a server version', {
             blame: {
                 hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
                 headline: 'Docker does not answer'
             }
         }),
-        row('runner', runner_ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+        (0,checks_row/* row */.nM)('runner', runner_ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
             blame: {
                 hint: 'Take a larger runner, or give Docker more memory.',
                 headline: 'Docker has too little memory'
             }
         }),
-        row('runner', runner_ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+        (0,checks_row/* row */.nM)('runner', runner_ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
             blame: {
                 hint: 'Make room where Docker keeps its data (`docker system df`).',
                 headline: 'Docker has too little disk'
             }
         }),
-        row('runner', runner_ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
+        (0,checks_row/* row */.nM)('runner', runner_ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
             family: 'ipv6',
             blame: {
                 hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
                 headline: 'The runner’s kernel has no IPv6'
             }
         }),
-        row('runner', runner_ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
+        (0,checks_row/* row */.nM)('runner', runner_ids.inotify, 'inotify limits suffice', `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`, {
             blame: {
                 hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
                 headline: 'The runner’s inotify limits are too low'
@@ -43147,7 +44009,7 @@ const runner = {
                 : null;
         if (unasked !== null) {
             for (const id of [runner_ids.ipv6, runner_ids.inotify])
-                tell(id, skip(unasked));
+                tell(id, (0,checks_row/* skip */.iv)(unasked));
             return;
         }
         // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
@@ -43185,49 +44047,8 @@ const runner_judge = (observed, passed, reproduce) => ({
 });
 const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`, Number.isNaN(found) || found >= least, reproduce);
 
-;// CONCATENATED MODULE: ./src/checks/service.ts
-
-
-const service_to = (namespace) => ({ to: { kind: 'Service', namespace, name: 'tcp-echo' } });
-const policies = [
-    {
-        target: 'dual-stack',
-        policy: 'RequireDualStack',
-        title: "As documented, the Service's ipFamilyPolicy is"
-    },
-    { target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" },
-    { target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is" }
-];
-const service_families = { 'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6' };
-/** The samples' Services as the API server has them. */
-const service_service = {
-    layer: 'service',
-    blame: {
-        class: 'connectivity',
-        hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
-        headline: family => `Services do not have ${family || 'the IP families'} as they should`
-    },
-    rows: [
-        ...policies.map(({ target, policy, title }) => row('service', `service/${target}/policy`, `${title} ${policy}`, policy, service_to(target))),
-        ...Object.entries(service_families).map(([target, expected]) => row('service', `service/${target}/families`, 'ClusterIPs of exactly its families', expected, service_to(target)))
-    ],
-    look: async ({ things, tell }, asked) => {
-        for (const { id, target, expected } of asked) {
-            const found = ofKind(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-            const observed = found
-                ? id.endsWith('/policy')
-                    ? policyOf(found)
-                    : familiesOf(found)
-                : 'no such Service';
-            tell(id, compare(expected, observed, {
-                reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
-            }));
-        }
-    }
-};
-const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
-const familiesOf = ({ spec }) => (spec.clusterIPs ?? []).map(addressFamily).sort().join(', ') || 'none';
-
+// EXTERNAL MODULE: ./src/checks/service.ts
+var checks_service = __nccwpck_require__(5758);
 ;// CONCATENATED MODULE: ./src/checks/uninstall.ts
 
 
@@ -43247,7 +44068,7 @@ const uninstall = {
         headline: () => 'Istio does not uninstall cleanly'
     },
     rows: [
-        row('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
+        (0,checks_row/* row */.nM)('uninstall', uninstall_id, 'Deleting the Istio resource empties its namespace', 'empty', {
             to: { kind: 'Istio', namespace: '', name: 'default' }
         })
     ],
@@ -43255,7 +44076,7 @@ const uninstall = {
         const { code, stderr } = await sh(deletion, { seconds: 90 });
         const end = work.clock() + uninstall_patience;
         const left = await (0,wait/* until */.T)(work, async () => {
-            const things = await get(sh, kinds, '-n', istio/* istioNamespace */.Gp);
+            const things = await (0,kube/* get */.Jt)(sh, kinds, '-n', manifests_istio/* istioNamespace */.Gp);
             // Kubernetes' own
             const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
             return left.length === 0 || code !== 0 || work.clock() > end
@@ -43263,72 +44084,177 @@ const uninstall = {
                 : { is: 'waiting', for: `${left.length} objects to go` };
         }, { every: 1 });
         const names = left.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ');
-        tell(uninstall_id, compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
+        tell(uninstall_id, (0,checks_row/* compare */.UD)('empty', code === 0 ? names || 'empty' : stderr.trim(), {
             reproduce: deletion.join(' ')
         }));
     }
 };
 
-;// CONCATENATED MODULE: ./src/checks/workload.ts
+;// CONCATENATED MODULE: ./src/checks/load.ts
 
 
-
-const targetOf = ({ namespace, app }) => namespace === plainNamespace ? `${namespace}-${app}` : namespace;
-const workload_to = ({ namespace, app }) => ({
-    to: { kind: 'Deployment', namespace, name: app }
-});
-const notInjected = {
-    hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
-    headline: 'Pods have no sidecar: their namespace lacks the injection label'
-};
-const injected = {
-    hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
-    headline: 'Pods have a sidecar that must have none'
-};
-/** The pods of the samples. */
-const workload = {
-    layer: 'workload',
-    blame: {
-        class: 'istio',
-        hint: 'See the pods and their events in diagnostics/.',
-        headline: family => `The sample pods are not ready${family && ` with ${family}`}`
-    },
-    rows: workloads.flatMap(place => [
-        row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-        row('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
-            ...workload_to(place),
-            blame: {
-                class: 'infrastructure',
-                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
-                headline: 'Pods do not have an address of each family'
+/** Between two probes, in seconds. */
+const interval = 0.2;
+/** The load ends by itself after so many seconds, should nobody be there to end it. */
+const longest = 3600;
+const directory = '/tmp/dual-stack-load';
+// It goes on in the client when the command that starts it has ended, and writes a line for whatever happens, with the
+// node's clock: `new FAMILY NUMBER START END ANSWER` of a connection, `put FAMILY NUMBER TIME` and `got FAMILY TIME ANSWER`
+// of the words on the one that is held, `end FAMILY TIME` where that was cut. Connections are opened at fixed times, whatever
+// became of those before: one that hangs must not hide the others. Standard input is held until the answer is there.
+// `exec` before the load: a redirection of a function keeps the old output open, for which kubectl would wait.
+const start = `
+limit=$1 ticks=$2; shift 2
+d=${directory}; rm -rf $d; mkdir $d || exit 1
+: >$d/log
+once() {
+  file=$d/$1.$4
+  read -r start _ </proc/uptime
+  { echo "$1-$4"
+    i=0; until [ -s $file ] || [ -e $file.end ] || [ $i -ge $((limit * 20)) ]; do sleep .05; i=$((i + 1)); done
+    read -r now _ </proc/uptime; echo $now >$file.at
+  } | { timeout $limit nc "$2" $3 >$file; : >$file.end; }
+  now=; answer=; read -r now <$file.at; read -r answer <$file
+  echo "new $1 $4 $start $now $answer" >>$d/log
+  rm -f $file $file.end $file.at
+}
+held() {
+  connection=0
+  until [ -e $d/stop ]; do
+    connection=$((connection + 1))
+    { word=0
+      until [ -e $d/stop ]; do
+        word=$((word + 1)); read -r now _ </proc/uptime
+        echo "put $1 $connection-$word $now" >>$d/log
+        echo "$connection-$word" || break
+        sleep ${interval}
+      done
+    } | sh -c 'echo $$ >"$0"; exec nc "$1" "$2"' $d/held.$1 "$2" $3 | while read -r answer; do
+      read -r now _ </proc/uptime; echo "got $1 $now $answer" >>$d/log
+    done
+    read -r now _ </proc/uptime
+    [ -e $d/stop ] || echo "end $1 $now" >>$d/log
+    sleep .1
+  done
+}
+all() {
+  tick=$1; shift
+  while [ $# -gt 0 ]; do
+    if [ $tick = 0 ]; then held "$1" "$2" $3 & else once "$1" "$2" $3 $tick & fi
+    shift 3
+  done
+}
+load() {
+  all 0 "$@"
+  tick=0
+  until [ -e $d/stop ] || [ $tick -ge $ticks ]; do
+    tick=$((tick + 1)); all $tick "$@"; sleep ${interval}
+  done
+  : >$d/stop; wait; : >$d/done
+}
+( exec </dev/null >/dev/null 2>&1; load "$@" ) &
+i=0
+while [ $# -gt 0 ]; do
+  until grep -q "^got $1 " $d/log || [ $i -ge 50 ]; do sleep .1; i=$((i + 1)); done
+  shift 3
+done
+sleep 1`;
+const mark = `
+[ -e ${directory}/log ] || { echo 'there is no load' >&2; exit 1; }
+read -r now _ </proc/uptime; echo "mark $1 $now" >>${directory}/log`;
+const load_wait = 'sleep "$1"';
+const stop = `
+d=${directory}; [ -e $d/log ] || { echo 'there is no load' >&2; exit 1; }
+read -r now _ </proc/uptime; echo "mark end $now" >>$d/log; : >$d/stop
+i=0; until [ -e $d/done ] || [ $i -ge $(($1 * 10 + 20)) ]; do sleep .1; i=$((i + 1)); done
+[ -e $d/done ] || for file in $d/held.*; do kill $(cat $file); done 2>/dev/null
+cat $d/log; rm -rf $d`;
+const atLeast1 = (seconds) => Math.max(1, Math.ceil(seconds));
+/** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
+const startCommand = (client, targets, seconds) => [
+    ...[...(0,checks_probe/* inClient */.T$)(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / interval}`],
+    ...targets.flatMap(({ family, address, port }) => [family, address, `${port}`])
+];
+/** Notes in the log that something begins. */
+const markCommand = (client, name) => [
+    ...[...(0,checks_probe/* inClient */.T$)(client), mark, 'load-mark', name]
+];
+/** Lets the load go on for so many seconds. It is the client that waits: where this is played, nobody does. */
+const waitCommand = (client, seconds) => [
+    ...[...(0,checks_probe/* inClient */.T$)(client), load_wait, 'load-wait', `${seconds}`]
+];
+/** Ends the load, prints its log, and leaves nothing behind. */
+const stopCommand = (client, seconds) => [
+    ...[...(0,checks_probe/* inClient */.T$)(client), stop, 'load-stop', `${atLeast1(seconds)}`]
+];
+/** The log of a load that is ended by this. Throws CommandError where it cannot be read. */
+async function endLoad(client, seconds, sh) {
+    const command = stopCommand(client, seconds);
+    const output = await sh(command, { seconds: seconds + 30 });
+    if (output.code !== 0)
+        throw new base_sh/* CommandError */.Qd(command, output);
+    return parseLog(output.stdout);
+}
+/** Reads the log of a load; a line that was cut off is none. */
+function parseLog(text) {
+    const lines = text.split('\n').map(line => line.trim().split(' '));
+    const of = (kind) => lines.filter(([first]) => first === kind);
+    const families = [...new Set([...of('new'), ...of('put')].flatMap(([, family = '']) => family))];
+    const answers = new Map(of('got').map(([, family, at, ...answer]) => [`${family} ${answer.join(' ')}`, Number(at)]));
+    return {
+        marks: Object.fromEntries(of('mark').map(([, name = '', at]) => [name, Number(at)])),
+        probes: families.flatMap(family => [
+            {
+                family,
+                connections: 'new',
+                sent: of('new')
+                    .filter(([, one]) => one === family)
+                    .map(([, , number, at, end, ...answer]) => ({
+                    at: Number(at),
+                    answered: answer.join(' ') === `hello ${family}-${number}` ? Number(end) : null
+                }))
+            },
+            {
+                family,
+                connections: 'held',
+                sent: of('put')
+                    .filter(([, one]) => one === family)
+                    .map(([, , number, at]) => ({
+                    at: Number(at),
+                    answered: answers.get(`${family} hello ${number}`) ?? null
+                }))
             }
-        }),
-        row('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === plainNamespace ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === plainNamespace ? injected : notInjected })
-    ]),
-    look: async ({ things, tell }, asked) => {
-        for (const { id, to, expected } of asked) {
-            const pods = ofKind(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
-            const observe = id.endsWith('/ready')
-                ? readiness
-                : id.endsWith('/sidecar')
-                    ? sidecar
-                    : addresses;
-            const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
-            tell(id, compare(expected, observed, {
-                reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
-            }));
-        }
-    }
-};
-const readiness = (pod) => (isReady(pod) ? 'Ready' : pod.status.phase);
-const addresses = ({ status }) => (status.podIPs ?? [])
-    .map(({ ip }) => addressFamily(ip))
-    .sort()
-    .join(', ') || 'none';
-/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
-function sidecar({ spec }) {
-    const restarted = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
-    return ([...restarted, ...spec.containers].find(({ name }) => name === 'istio-proxy')?.name ?? 'none');
+        ]),
+        cuts: of('end').map(([, family = '', at]) => ({ family, at: Number(at) }))
+    };
+}
+const ascending = (one, other) => one - other;
+/** How much of a stretch the client was asking in: on a machine that is busy it has pauses of its own, which are not the mesh's. */
+function asking(asked, from, until) {
+    const times = [from, ...asked.filter(at => at > from && at < until), until];
+    const steps = times.slice(1).map((at, index) => at - (times[index] ?? at));
+    return steps.reduce((sum, step) => sum + Math.min(step, 2 * interval), 0);
+}
+/** What became of the probes of one kind that were sent from one moment on and before another. */
+function measure({ probes, cuts }, family, connections, from, until) {
+    const all = probes
+        .filter(one => one.family === family && one.connections === connections)
+        .flatMap(({ sent }) => sent);
+    const within = (at) => at >= from && at < until;
+    const sent = all.filter(({ at }) => within(at));
+    const answers = all.flatMap(({ answered }) => answered ?? []).filter(within);
+    const times = [from, ...answers.sort(ascending), until];
+    const asked = all.map(({ at }) => at).sort(ascending);
+    const gaps = times.slice(1).map((at, index) => asking(asked, times[index] ?? at, at));
+    return {
+        connections,
+        sent: sent.length,
+        failed: sent.filter(({ answered }) => answered === null).length,
+        cut: connections === 'held'
+            ? cuts.filter(one => one.family === family && within(one.at)).length
+            : 0,
+        longestGap: Math.round(1000 * Math.max(...gaps, 0))
+    };
 }
 
 ;// CONCATENATED MODULE: ./src/checks/xds.ts
@@ -43341,9 +44267,10 @@ const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.u
 const query = 'stats?filter=update_rejected';
 const xds_ids = { others: 'xds/others/rejected', istiod: 'xds/istiod/rejects' };
 const nothing = 'nothing rejected';
-const metrics = [
+/** istiod's own counts, by way of the API server. */
+const metricsCommand = ({ namespace, istiod }) => [
     ...['kubectl', 'get', '--raw'],
-    '/api/v1/namespaces/istio-system/services/istiod:15014/proxy/metrics'
+    `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/metrics`
 ];
 /** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
 const xds = {
@@ -43354,20 +44281,22 @@ const xds = {
         headline: () => 'A proxy rejects what istiod tells it'
     },
     rows: [
-        ...samples.map(({ namespace, app }) => row('xds', `xds/${namespace}/rejected`, 'The proxy has rejected nothing that istiod told it', nothing, {
+        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('xds', `xds/${namespace}/rejected`, 'The proxy has rejected nothing that istiod told it', nothing, {
             to: { kind: 'Deployment', namespace, name: app }
         })),
-        row('xds', xds_ids.others, 'No other proxy of the checks has rejected anything', nothing),
-        row('xds', xds_ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
+        (0,checks_row/* row */.nM)('xds', xds_ids.others, 'No other proxy of the checks has rejected anything', nothing),
+        (0,checks_row/* row */.nM)('xds', xds_ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
             to: { kind: 'Deployment', namespace: 'istio-system', name: 'istiod' }
         })
     ],
     look: async ({ sh, things, plan, tell }, asked) => {
         const ours = new Set([...plan.workloads, ...plan.moreWorkloads].map(({ namespace }) => namespace)); // a cluster that was there has others, and many
-        const others = othersIn(ofKind(things, 'Pod').filter(({ metadata }) => ours.has(metadata.namespace)));
+        const others = othersIn((0,kube/* ofKind */.CZ)(things, 'Pod').filter(({ metadata }) => ours.has(metadata.namespace)));
         await Promise.all(asked.map(async ({ id, to }) => {
-            if (id === xds_ids.istiod)
-                return tell(id, rejects(await (0,base_sh/* must */.sb)(sh, metrics, { seconds: 20 })));
+            if (id === xds_ids.istiod) {
+                const metrics = metricsCommand(plan.istio);
+                return tell(id, rejects(await (0,base_sh/* must */.sb)(sh, metrics, { seconds: 20 }), metrics));
+            }
             const proxies = id === xds_ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
             const said = await Promise.all(proxies.map(proxy => xds_rejected(sh, proxy)));
             const wrong = said.filter(text => text !== nothing);
@@ -43385,7 +44314,7 @@ const ofDeployment = (namespace = '', app = '') => [
 function othersIn(pods) {
     return pods
         .filter(({ metadata, spec }) => {
-        const known = samples.some(({ namespace, app }) => namespace === metadata.namespace && app === metadata.labels?.app);
+        const known = samples/* samples */.cJ.some(({ namespace, app }) => namespace === metadata.namespace && app === metadata.labels?.app);
         const containers = [...(spec.initContainers ?? []), ...spec.containers];
         return !known && containers.some(({ name }) => name === 'istio-proxy');
     })
@@ -43409,7 +44338,7 @@ async function xds_rejected(sh, proxy) {
     return said.length === 0 ? nothing : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
 }
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
-function rejects(text) {
+function rejects(text, metrics) {
     const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
         .filter(([, , count]) => Number(count) > 0)
         .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
@@ -43423,7 +44352,257 @@ const xds_judge = (wrong, shown) => ({
     reproduce: shown.map(word => (word === query ? `'${word}'` : word)).join(' ')
 });
 
+;// CONCATENATED MODULE: ./src/checks/upgrade.ts
+
+
+
+
+
+
+
+
+
+
+const upgrade_families = ['ipv4', 'ipv6'];
+/** The longest time without an answer, in seconds; and of restarts, for how long in all probes may fail. Measured was 1.7 at most, on a machine that was very busy. */
+const upgrade_limit = 5;
+/** How long to go on once istiod is replaced, in seconds: a listener that it changed is drained for 45, Istio's drainDuration, and then its connections are cut. */
+const draining = 50;
+/** How long the operator may take to remove a revision that nobody uses, in seconds; it waits 30 by itself. */
+const removing = 90;
+const upgrade_ids = { proxies: 'upgrade/proxies/version', revisions: 'upgrade/istio/revisions' };
+const newProxies = 'every proxy is of the new version';
+const upgrade_idOf = (span, family, connections) => `upgrade/${span}/${family}-${connections}`;
+const under = (span, family, connections, title, expected) => (0,checks_row/* row */.nM)('upgrade', upgrade_idOf(span, family, connections), title, expected, {
+    family,
+    from: { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app },
+    to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
+});
+/** The load is on while istiod is replaced and the server restarted; the rest is asked once every workload is. */
+const upgrade = {
+    layer: 'upgrade',
+    blame: {
+        class: 'connectivity',
+        hint: "Traffic was lost while the mesh was upgraded: the table of the upgrade says when; see the logs of the proxies, of istiod, and the node's rules in diagnostics/.",
+        headline: family => `Traffic${family && ` over ${family}`} is lost during the upgrade`
+    },
+    samples: [pathSample],
+    rows: [
+        ...upgrade_families.flatMap(family => [
+            under('istiod', family, 'new', `While istiod is upgraded, every new connection over ${family} is answered`, `0 failed, no gap over ${upgrade_limit} s`),
+            under('istiod', family, 'held', `While istiod is upgraded, a connection that is held over ${family} stays, and is answered`, `0 failed, never cut, no gap over ${upgrade_limit} s`),
+            under('restart', family, 'new', `While the server is restarted, new connections over ${family} are answered`, `answered again within ${upgrade_limit} s`),
+            under('restart', family, 'held', `A connection over ${family} that a restart cuts can be opened again at once`, `answered again within ${upgrade_limit} s`)
+        ]),
+        (0,checks_row/* row */.nM)('upgrade', upgrade_ids.proxies, 'Every proxy is of the new version, once restarted', newProxies, {
+            to: { kind: 'Deployment', namespace: 'istio-system', name: 'istiod' },
+            blame: {
+                class: 'istio',
+                hint: 'A pod was restarted and got its sidecar from the old istiod, or was not restarted at all: see `kubectl get pods -A -o yaml`, and which revision its namespace or the tag names.',
+                headline: 'Proxies are still of the old version after the upgrade'
+            }
+        }),
+        (0,checks_row/* row */.nM)('upgrade', upgrade_ids.revisions, 'The old revision is removed once nobody uses it', 'the new revision alone', {
+            to: { kind: 'Istio', namespace: '', name: 'default' },
+            blame: {
+                class: 'operator',
+                hint: "The operator keeps a revision that it takes for used: see `kubectl get istiorevisions -o yaml`, and the operator's log.",
+                headline: 'The old revision of Istio is not removed'
+            }
+        })
+    ],
+    look: async (checking, asked) => {
+        await Promise.all(asked.map(async ({ id }) => {
+            if (id === upgrade_ids.proxies)
+                checking.tell(id, await versions(checking));
+            if (id === upgrade_ids.revisions)
+                checking.tell(id, await revisions(checking));
+        }));
+    }
+};
+const upgrade_nothing = { begin: async () => { }, drain: async () => { }, end: async () => { } };
+/** Has the client ask all the while from now on, over each family that a check asks for. */
+async function startLoad(checking, asked) {
+    const { sh, plan, undo, tell } = checking;
+    const { seconds } = plan.probes;
+    const targets = targetsOf(checking, asked);
+    const rows = asked.filter(({ family }) => targets.some(target => target.family === family));
+    if (targets.length === 0)
+        return upgrade_nothing;
+    undo([stopCommand(checks_probe/* meshClient */.Vd, seconds)]);
+    await (0,base_sh/* must */.sb)(sh, startCommand(checks_probe/* meshClient */.Vd, targets, seconds), { seconds: 30 });
+    return {
+        begin: async (span) => {
+            await (0,base_sh/* must */.sb)(sh, markCommand(checks_probe/* meshClient */.Vd, span), { seconds: 20 });
+        },
+        drain: async () => {
+            await (0,base_sh/* must */.sb)(sh, waitCommand(checks_probe/* meshClient */.Vd, draining), { seconds: draining + 30 });
+        },
+        end: async () => {
+            const log = await endLoad(checks_probe/* meshClient */.Vd, seconds, sh);
+            undo([]);
+            for (const { id, finding } of upgrade_judge(log, rows))
+                tell(id, finding);
+        }
+    };
+}
+/** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
+function targetsOf(checking, asked) {
+    return upgrade_families.flatMap(family => {
+        const rows = asked.filter(row => row.family === family);
+        const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', `tcp-echo-${family}`, family);
+        if (address !== undefined)
+            return rows.length > 0 ? [{ family, address, port: 9001 }] : [];
+        for (const one of rows)
+            checking.tell(one.id, (0,echo/* absent */.Ge)(one));
+        return [];
+    });
+}
+/** What a load has seen → a finding for each of its rows. Pure. */
+const upgrade_judge = (log, rows) => rows.flatMap(({ id, family }) => {
+    const span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
+    const connections = id.endsWith('-held') ? 'held' : 'new';
+    const { istiod, restart, end = 0 } = log.marks;
+    const [from, until] = span === 'istiod' ? [istiod, restart ?? end] : [restart, end];
+    if (family === null)
+        return [];
+    if (from === undefined)
+        return [{ id, finding: (0,checks_row/* skip */.iv)('the upgrade had failed before it was restarted') }];
+    return [{ id, finding: judgeLoad(span, measure(log, family, connections, from, until)) }];
+});
+function judgeLoad(span, load) {
+    const { connections, sent, failed, cut, longestGap } = load;
+    const observed = loadWords(load);
+    const wrong = [
+        sent === 0 && 'the client could send nothing',
+        span === 'istiod' && failed > 0 && `${failed} of ${sent} probes were not answered`,
+        span === 'istiod' && cut > 0 && `the connection was cut ${upgrade_times(cut)}`,
+        span === 'restart' &&
+            failed * interval > upgrade_limit &&
+            `${failed} of ${sent} probes were not answered`,
+        longestGap > 1000 * upgrade_limit && `nothing was answered for ${longestGap} ms`
+    ].filter(one => one !== false);
+    const what = connections === 'new' ? 'new connections' : 'the connection that was held';
+    return {
+        observed,
+        verdict: wrong.length === 0 ? 'passed' : 'failed',
+        reason: wrong.length === 0 ? null : `of ${what}, ${wrong.join(', and ')}`,
+        load
+    };
+}
+const upgrade_times = (count) => (count === 1 ? 'once' : `${count} times`);
+const loadWords = ({ connections, sent, failed, cut, longestGap }) => [
+    `${sent} probe${sent === 1 ? '' : 's'}`,
+    `${failed} failed`,
+    ...(connections === 'held' ? [`cut ${cut === 0 ? 'never' : upgrade_times(cut)}`] : []),
+    `longest gap ${longestGap} ms`
+].join(', ');
+// ---- Once every workload is restarted ----
+/** istiod counts the proxies that are connected to it, by their versions. */
+async function versions({ plan, sh }) {
+    const command = metricsCommand(plan.istio);
+    const found = versionsIn(await (0,base_sh/* must */.sb)(sh, command, { seconds: 20 }));
+    const [, wanted = ''] = /^v?(\d+\.\d+\.\d+)/.exec(plan.istio.expected ?? '') ?? [];
+    const others = found.filter(({ version }) => version !== wanted);
+    const observed = found.length === 0
+        ? 'no proxy is connected'
+        : others.map(({ version, proxies }) => `${proxies} of ${version}`).join(', ') || newProxies;
+    return (0,checks_row/* compare */.UD)(newProxies, observed, { reproduce: command.join(' ') });
+}
+/** `pilot_xds{version="1.30.3"} 12`, with the version as the proxies say it. */
+const versionsIn = (metrics) => [...metrics.matchAll(/^pilot_xds\{version="([^"]*)"\} (\S+)$/gm)]
+    .map(([, version = '', proxies]) => ({ version, proxies: Number(proxies) }))
+    .filter(({ proxies }) => proxies > 0);
+async function revisions({ plan, sh, work }) {
+    if (plan.upgrade?.strategy !== 'RevisionBased')
+        return (0,checks_row/* skip */.iv)('the mesh was upgraded in place: there is one revision');
+    const { revisions } = plan.upgrade;
+    const end = work.clock() + removing;
+    const names = await (0,wait/* until */.T)(work, async () => {
+        const found = await (0,kube/* get */.Jt)(sh, 'istiorevisions.sailoperator.io');
+        const names = found.map(({ metadata }) => metadata.name);
+        return !names.includes(revisions[0]) || work.clock() > end
+            ? { is: 'done', value: names }
+            : { is: 'waiting', for: `the operator to remove ${revisions[0]}` };
+    }, { every: 1 });
+    return (0,checks_row/* compare */.UD)('the new revision alone', names.length === 1 && names[0] === revisions[1] ? 'the new revision alone' : names.join(', '), { reproduce: 'kubectl get istiorevisions -o yaml' });
+}
+/** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
+function staged(rows, upgrade) {
+    const asked = upgrade ? rows : rows.filter(({ layer }) => layer !== 'upgrade');
+    const once = ['runner', 'network', 'node', 'docs'];
+    const last = ['upgrade', 'uninstall'];
+    return {
+        before: upgrade ? asked.filter(({ layer }) => !last.includes(layer)) : asked,
+        after: upgrade ? asked.filter(({ layer }) => !once.includes(layer)) : []
+    };
+}
+
+;// CONCATENATED MODULE: ./src/checks/workload.ts
+
+
+
+const targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
+const workload_to = ({ namespace, app }) => ({
+    to: { kind: 'Deployment', namespace, name: app }
+});
+const notInjected = {
+    hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
+    headline: 'Pods have no sidecar: their namespace lacks the injection label'
+};
+const injected = {
+    hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
+    headline: 'Pods have a sidecar that must have none'
+};
+/** The pods of the samples. */
+const workload = {
+    layer: 'workload',
+    blame: {
+        class: 'istio',
+        hint: 'See the pods and their events in diagnostics/.',
+        headline: family => `The sample pods are not ready${family && ` with ${family}`}`
+    },
+    rows: samples/* workloads */.bH.flatMap(place => [
+        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
+        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+            ...workload_to(place),
+            blame: {
+                class: 'infrastructure',
+                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+                headline: 'Pods do not have an address of each family'
+            }
+        }),
+        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
+    ]),
+    look: async ({ things, tell }, asked) => {
+        for (const { id, to, expected } of asked) {
+            const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
+            const observe = id.endsWith('/ready')
+                ? readiness
+                : id.endsWith('/sidecar')
+                    ? sidecar
+                    : addresses;
+            const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
+            tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
+                reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
+            }));
+        }
+    }
+};
+const readiness = (pod) => ((0,kube/* isReady */.i_)(pod) ? 'Ready' : pod.status.phase);
+const addresses = ({ status }) => (status.podIPs ?? [])
+    .map(({ ip }) => (0,kube/* addressFamily */.JH)(ip))
+    .sort()
+    .join(', ') || 'none';
+/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
+function sidecar({ spec }) {
+    const restarted = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+    return ([...restarted, ...spec.containers].find(({ name }) => name === 'istio-proxy')?.name ?? 'none');
+}
+
 ;// CONCATENATED MODULE: ./src/checks/catalogue.ts
+
+
 
 
 
@@ -43453,14 +44632,15 @@ const preflights = [runner, network];
 /** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
 const standing = [
     { checks: node, needs: ['cluster', 'api'], fatal: true },
-    { checks: operator, needs: ['uncordon'], fatal: false }
+    { checks: operator, needs: ['uncordon'], fatal: false },
+    { checks: docs/* docs */.m, needs: ['name'], fatal: false }
 ];
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
 const meshChecks = [
     { checks: workload, after: [] },
-    { checks: service_service, after: [] },
+    { checks: checks_service/* service */.eu, after: [] },
     { checks: endpoints, after: [] },
-    { checks: echo_echo, after: [] },
+    { checks: echo/* echo */.WI, after: [] },
     { checks: controlPlane, after: ['mesh', 'check echo'] }, // what the documentation asks is answered first
     { checks: dns, after: ['check echo'] },
     { checks: cluster, after: ['check echo'] },
@@ -43498,7 +44678,8 @@ const meshChecks = [
             'check dns-proxy'
         ]
     },
-    { checks: uninstall, after: ['check xds'] }
+    { checks: upgrade, after: ['check xds'] }, // the operator removes an old revision some time after the last who used it
+    { checks: uninstall, after: ['check xds', 'check upgrade'] }
 ];
 const catalogue_all = [
     ...preflights,
@@ -43509,9 +44690,11 @@ const catalogue_all = [
 const catalogue = catalogue_all
     .flatMap(({ rows, grid }) => rows.map(row => ({ ...row, ...(grid && { grid }) })))
     .sort((one, other) => results/* layers */.ZF.indexOf(one.layer) - results/* layers */.ZF.indexOf(other.layer));
+/** Whether the `checks` input asks for a row. */
+const matches = (pattern) => ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
 function rowsOf(pattern) {
-    const asked = ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
+    const asked = matches(pattern);
     const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
     return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
@@ -43526,8 +44709,9 @@ const samplesOf = (rows) => {
 ;// CONCATENATED MODULE: ./src/checks/existing.ts
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
 const existingOnly = ['node/service/families'];
-/** What can be asked of this kind of cluster at all. */
-const askedOf = (cluster, rows) => cluster === 'existing' ? rows : rows.filter(({ id }) => !existingOnly.includes(id));
+/** What can be asked at all of this kind of cluster, and of a chart that comes from elsewhere than a checkout. */
+const askedOf = ({ cluster, 'operator-chart': chart }, rows) => rows.filter(({ id, layer }) => (cluster === 'existing' || !existingOnly.includes(id)) &&
+    (layer !== 'docs' || (chart !== null && !chart.includes('://'))));
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
 function leftOut(rows, existing) {
     return rows.flatMap(({ id, layer }) => {
@@ -43561,8 +44745,8 @@ function whyNot(id, layer, { mesh, operator, strict }) {
 
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
 var inputs_inputs = __nccwpck_require__(8028);
-// EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 
 
@@ -43955,8 +45139,8 @@ function refuseTaken(manifests, { namespaces }) {
 }
 /** The namespaces of what is installed. */
 const installedNamespaces = ({ installs, cni }, usesCni) => [
-    ...(installs.operator ? [istio/* operatorNamespace */.aC] : []),
-    ...(installs.istio ? [istio/* istioNamespace */.Gp, ...(usesCni && !cni ? [istio/* cniNamespace */.qf] : [])] : [])
+    ...(installs.operator ? [manifests_istio/* operatorNamespace */.aC] : []),
+    ...(installs.istio ? [manifests_istio/* istioNamespace */.Gp, ...(usesCni && !cni ? [manifests_istio/* cniNamespace */.qf] : [])] : [])
 ];
 /** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
 function chartOf({ operator, mesh }) {
@@ -43980,6 +45164,8 @@ function chartOf({ operator, mesh }) {
     return { ...here, ...(0,chart/* readChart */.V)(about, values, operator.crd) };
 }
 
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
 ;// CONCATENATED MODULE: ./src/manifests/strict.ts
 
 /** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
@@ -43995,6 +45181,8 @@ const strictYaml = () => (0,dist/* stringify */.As)({
 
 // EXTERNAL MODULE: ./src/versions/pins.ts
 var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/versions/upgrade.ts
+var versions_upgrade = __nccwpck_require__(3989);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
 var versions_kubernetes = __nccwpck_require__(2781);
 ;// CONCATENATED MODULE: ./src/plan/nodes.ts
@@ -44016,7 +45204,7 @@ function chooseNodes(inputs, kind, istio) {
     const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
     const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
     (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
-    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image);
+    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
     const ours = runs === image && inputs['node-image'] === null;
     return {
         image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
@@ -44063,9 +45251,15 @@ function refuseUnused(inputs) {
 
 
 
+
+/** The plan of the same run for what comes after the upgrade. */
+const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
 function makePlan(inputs, chart, given, directory, kindVersion, own = [], existing = null) {
-    const offer = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const target = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const asked = inputs['upgrade-from'];
+    const offer = asked === null ? target : (0,versions_upgrade/* chooseFrom */.C)(asked, target, chart);
+    const strategy = asked === null ? undefined : inputs['upgrade-strategy'];
     const nodes = existing === null
         ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
         : noNodes(existing.found.kubernetes);
@@ -44073,10 +45267,11 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
         ? (existing?.found.openshift ?? false)
         : inputs['istio-cni'] === 'true';
     const mesh = {
-        version: inputs['istio-version'] === null ? null : (offer?.version ?? null),
+        version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
         values: inputs['istio-values'],
         cni,
-        run: existing?.run
+        run: existing?.run,
+        strategy
     };
     const withoutValues = { ...mesh, values: null };
     const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
@@ -44084,7 +45279,10 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
     const images = {
         operator: unique([operatorImage ?? '']),
         istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-        samples: unique([offer?.proxy ?? '', ...manifests.images])
+        samples: unique([offer?.proxy ?? '', ...manifests.images]),
+        upgrade: asked === null
+            ? []
+            : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
     };
     refuseOddImages(Object.values(images).flat());
     const name = inputs['cluster-name'];
@@ -44097,6 +45295,18 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
         'strict.yaml': strictYaml(),
         ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
     };
+    const istio = {
+        asked: mesh.version,
+        expected: offer?.version ?? null,
+        cni,
+        namespace: existing?.mesh?.namespace ?? manifests_istio/* istioNamespace */.Gp,
+        istiod: existing?.mesh?.name ?? 'istiod',
+        resource: existing?.mesh ? existing.mesh.resource : 'default'
+    };
+    const upgrade = strategy === undefined || !offer || !target
+        ? null
+        : upgradeOf(istio, offer.version, target.version, strategy);
+    const tag = strategy === 'RevisionBased' ? [(0,manifests_istio/* revisionTagYaml */.ZJ)(tagOf(inputs['injection-label']))] : [];
     return {
         directory,
         cluster: {
@@ -44104,12 +45314,13 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
             ...nodes,
             families: existing?.found.families ?? inputs['ip-families'],
             nodes: existing === null ? (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config) : [],
+            tuned: inputs.tuned,
             context: existing?.found.context ?? `kind-${name}`,
             kubeconfig: external_node_path_.join(directory, 'kubeconfig')
         },
         existing,
         operator: {
-            namespace: existing?.operator?.namespace ?? istio/* operatorNamespace */.aC,
+            namespace: existing?.operator?.namespace ?? manifests_istio/* operatorNamespace */.aC,
             name: existing?.operator?.name ?? 'sail-operator',
             chart: chart.path,
             crds: chart.crds,
@@ -44119,49 +45330,71 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
             values: inputs['operator-values'] !== null
         },
         operatorImageAsked: inputs['operator-image'],
-        istio: {
-            asked: mesh.version,
-            expected: offer?.version ?? null,
-            cni,
-            namespace: existing?.mesh?.namespace ?? istio/* istioNamespace */.Gp,
-            istiod: existing?.mesh?.name ?? 'istiod',
-            resource: existing?.mesh ? existing.mesh.resource : 'default'
-        },
+        istio: upgrade ? { ...istio, istiod: (0,manifests_istio/* istiodOf */.yW)(upgrade.revisions[0]) } : istio,
+        upgrade,
         images,
         files: {
             ...(existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config) } : {}),
             ...common,
-            'istio.yaml': cni && !existing?.cni ? join([(0,istio/* istioCniYaml */.I2)(mesh), (0,istio/* istioYaml */.Ke)(mesh)]) : (0,istio/* istioYaml */.Ke)(mesh),
+            'istio.yaml': join([
+                ...(cni && !existing?.cni ? [(0,manifests_istio/* istioCniYaml */.I2)(mesh)] : []),
+                (0,manifests_istio/* istioYaml */.Ke)(mesh),
+                ...tag
+            ]),
+            ...(upgrade && {
+                'upgrade.yaml': join([
+                    (0,manifests_istio/* istioYaml */.Ke)({ ...mesh, version: upgrade.to }), // as documented, istiod first
+                    ...(cni ? [(0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to })] : [])
+                ])
+            }),
             ...(inputs['operator-values'] === null
                 ? {}
                 : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
         },
-        workloads: workloads,
+        workloads: samples/* workloads */.bH,
         moreWorkloads: manifests.pods,
         shown: {
             ...(existing === null
-                ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image)) }
+                ? {
+                    'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image, inputs.tuned))
+                }
                 : {}),
             ...common,
-            ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,istio/* istioCniYaml */.I2)(withoutValues) } : {}),
-            'istio.yaml': (0,istio/* istioYaml */.Ke)(withoutValues)
+            ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)(withoutValues) } : {}),
+            'istio.yaml': (0,manifests_istio/* istioYaml */.Ke)(withoutValues),
+            ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
+            ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...withoutValues, version: upgrade.to }) }),
+            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) })
         },
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
 }
+/** What the mesh becomes. */
+function upgradeOf(istio, from, to, strategy) {
+    const revisions = [(0,manifests_istio/* revisionOf */.DT)(from, strategy), (0,manifests_istio/* revisionOf */.DT)(to, strategy)];
+    return {
+        strategy,
+        from,
+        to,
+        revisions,
+        istio: { ...istio, asked: to, expected: to, istiod: (0,manifests_istio/* istiodOf */.yW)(revisions[1]) }
+    };
+}
+/** The tag by which namespaces with this label find their revision. */
+const tagOf = (label) => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
 /** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
 function namespacesYaml(inputs, own, cni, existing) {
     const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
     const ofSamples = existing === null ? {} : { ...ours, [manifests_existing/* samplesLabel */.av]: 'true' };
     const installed = existing === null
-        ? [istio/* istioNamespace */.Gp, ...(cni ? [istio/* cniNamespace */.qf] : [])]
+        ? [manifests_istio/* istioNamespace */.Gp, ...(cni ? [manifests_istio/* cniNamespace */.qf] : [])]
         : installedNamespaces(existing, cni);
     const label = inputs['injection-label'];
     return join([
-        ...installed.map(name => namespaceYaml(name, null, ours)),
-        ...samples.map(({ namespace }) => namespaceYaml(namespace, label, ofSamples)),
-        namespaceYaml(plainNamespace, null, ofSamples),
-        ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => namespaceYaml(namespace, sidecars ? label : null, { ...labels, ...ofSamples }))
+        ...installed.map(name => (0,samples/* namespaceYaml */.TG)(name, null, ours)),
+        ...samples/* samples */.cJ.map(({ namespace }) => (0,samples/* namespaceYaml */.TG)(namespace, label, ofSamples)),
+        (0,samples/* namespaceYaml */.TG)(samples/* plainNamespace */.Ui, null, ofSamples),
+        ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => (0,samples/* namespaceYaml */.TG)(namespace, sidecars ? label : null, { ...labels, ...ofSamples }))
     ]);
 }
 /** The documentation's samples, and our own beside them. */
@@ -44171,11 +45404,11 @@ function sampleManifests(inputs, given, own, proxy) {
         echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
         client: inputs['client-image'] ?? pins/* clientImage */.BD
     };
-    const sources = given ?? builtIn(images);
-    const imageOf = ({ app }) => inputs[app === client.app ? 'client-image' : 'echo-image'];
-    const documented = samples.map(sample => splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
-    const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace, null));
-    const plain = splitManifests(plainYaml(images), plainNamespace, null);
+    const sources = given ?? (0,samples/* builtIn */.wx)(images);
+    const imageOf = ({ app }) => inputs[app === samples/* client */.Sn.app ? 'client-image' : 'echo-image'];
+    const documented = samples/* samples */.cJ.map(sample => (0,samples/* splitManifests */.lZ)(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
+    const ours = own.map(sample => (0,samples/* splitManifests */.lZ)(sample.manifests(images), sample.namespace, null));
+    const plain = (0,samples/* splitManifests */.lZ)((0,samples/* plainYaml */.gB)(images), samples/* plainNamespace */.Ui, null);
     const all = [...documented, plain, ...ours];
     return {
         early: all.flatMap(split => split.early),
@@ -44189,7 +45422,7 @@ function sampleManifests(inputs, given, own, proxy) {
 }
 /** The namespaces that are not the documentation's, once each. */
 function ownNamespaces(own) {
-    const taken = new Set([...samples.map(({ namespace }) => namespace), plainNamespace]);
+    const taken = new Set([...samples/* samples */.cJ.map(({ namespace }) => namespace), samples/* plainNamespace */.Ui]);
     const byName = new Map(own.map(sample => [sample.namespace, sample]));
     return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
 }
@@ -44213,7 +45446,7 @@ var findings = __nccwpck_require__(4897);
 // EXTERNAL MODULE: ./src/reports/verdict.ts
 var verdict = __nccwpck_require__(2714);
 // EXTERNAL MODULE: ./src/reports/versions.ts
-var versions = __nccwpck_require__(8550);
+var reports_versions = __nccwpck_require__(8550);
 // EXTERNAL MODULE: ./src/reports/words.ts
 var words = __nccwpck_require__(4062);
 ;// CONCATENATED MODULE: ./src/reports/log.ts
@@ -44279,16 +45512,17 @@ function whatBroke(results, failure) {
             : [`${happened}:`, ...[first, ...more].map(one => `• ${foreign(one, 2000)}`)]),
         ...(follow.length > 0 ? [`Follows from it: ${(0,words/* count */.U9)(follow.length, 'failed check')}`] : []),
         `Next: ${foreign(hint, 2000)}`,
-        ...byHand(results, reproduce === versions/* rerun */.nt ? null : (reproduce ?? null))
+        ...byHand(results, reproduce === reports_versions/* rerun */.nt ? null : (reproduce ?? null))
     ];
 }
 /** The script first: the cluster of the run is gone when this is read. */
-function byHand({ cluster, failure }, reproduce) {
+function byHand(results, reproduce) {
+    const { cluster, failure } = results;
     const shown = reproduce === null ? [] : [`See it: ${foreign(reproduce, 4000)}`];
-    if (cluster === null || failure?.class === 'input')
+    if (cluster === null || failure?.class === 'input' || (0,reports_versions/* onlyLooks */.V8)(results))
         return shown;
     const ends = reproduce === null ? '' : ', and ends with what failed';
-    return [...shown, `Again: ${versions/* rerun */.nt}, in the results, makes the same run${ends}`];
+    return [...shown, `Again: ${reports_versions/* rerun */.nt}, in the results, makes the same run${ends}`];
 }
 
 // EXTERNAL MODULE: ./src/results/files.ts
@@ -44342,7 +45576,7 @@ const removeCommand = ({ directory }, file) => [
     ...['kubectl', 'delete', '--ignore-not-found', '-f', external_node_path_.join(directory, file)]
 ];
 const istiodAvailable = [
-    ...['deployments', '--namespace', istio/* istioNamespace */.Gp, '--selector', 'app=istiod'],
+    ...['deployments', '--namespace', manifests_istio/* istioNamespace */.Gp, '--selector', 'app=istiod'],
     '--for=condition=Available'
 ];
 const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
@@ -44350,7 +45584,7 @@ const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
 /** Waits until istiod is available, so that its webhook serves. */
 async function untilIstiod(work, sh) {
-    await (0,wait/* until */.T)(work, async () => (await waited(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
+    await (0,wait/* until */.T)(work, async () => (await (0,kube/* waited */.h6)(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
 }
 /** Applies a custom resource whose CRD was created a moment ago. */
 async function applyOnceServed(plan, file, work, sh) {
@@ -44372,11 +45606,11 @@ async function applyOnceServed(plan, file, work, sh) {
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 async function untilHealthy(work, sh) {
     return (0,wait/* until */.T)(work, async () => {
-        await waited(sh, istioHealthy);
-        const istio = (await get(sh, 'istios.sailoperator.io', 'default'))[0];
+        await (0,kube/* waited */.h6)(sh, istioHealthy);
+        const istio = (await (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io', 'default'))[0];
         const { state, observedGeneration, conditions } = istio?.status ?? {};
         const current = observedGeneration === istio?.metadata.generation;
-        if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+        if (current && state === 'Healthy' && (0,kube/* condition */.uH)('Ready', conditions)?.status === 'True')
             return { is: 'done', value: istio?.spec.version ?? '' };
         return (lookAtConditions(istio) ?? {
             is: 'waiting',
@@ -44385,14 +45619,14 @@ async function untilHealthy(work, sh) {
     });
 }
 async function lookAtIstiod(sh) {
-    const things = await get(sh, 'istios.sailoperator.io,deployments,pods', '-n', istio/* istioNamespace */.Gp);
+    const things = await (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io,deployments,pods', '-n', manifests_istio/* istioNamespace */.Gp);
     const istiod = things
         .filter(thing => thing.kind === 'Deployment')
         .find(({ metadata }) => metadata.name.startsWith('istiod'));
     if ((istiod?.status.availableReplicas ?? 0) > 0)
         return { is: 'done', value: undefined };
     return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-        lookAtTrouble(things.filter(thing => thing.kind === 'Pod'), who) ?? {
+        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), who) ?? {
         is: 'waiting',
         for: istiod ? 'istiod to be available' : 'the operator to make istiod'
     });
@@ -44401,7 +45635,7 @@ async function lookAtIstiod(sh) {
 const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
 function lookAtConditions(istio) {
-    const reconciled = condition('Reconciled', istio?.status?.conditions);
+    const reconciled = (0,kube/* condition */.uH)('Reconciled', istio?.status?.conditions);
     if (reconciled?.status !== 'False')
         return null;
     const { reason = '', message = '' } = reconciled;
@@ -44416,7 +45650,7 @@ function lookAtConditions(istio) {
         hint: /end-of-life|unsupported version/.test(message)
             ? 'Ask for a version that this operator can install by `istio-version`.'
             : /dual-stack/.test(message)
-                ? 'The cluster is not dual-stack: see its configuration and the `kind` network.'
+                ? 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
                 : "See the operator's log in diagnostics/.",
         reproduce: seeIstio
     });
@@ -44430,7 +45664,7 @@ function lookAtConditions(istio) {
 
 const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
-    ...['--namespace', istio/* operatorNamespace */.aC, '--create-namespace', '--skip-crds'],
+    ...['--namespace', manifests_istio/* operatorNamespace */.aC, '--create-namespace', '--skip-crds'],
     ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
     ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
 ];
@@ -44467,6 +45701,7 @@ const operator_refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`
 // EXTERNAL MODULE: ./src/phases/removal.ts
 var removal = __nccwpck_require__(3172);
 ;// CONCATENATED MODULE: ./src/reports/script.ts
+
 
 
 
@@ -44529,7 +45764,8 @@ function script_script(plan, results) {
             : [`step 'what the checks ask of Istio' ${script_command(applyCommand(here, 'resources.yaml'))}`]),
         ...(installs.istio
             ? [
-                "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m"
+                "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
+                ...tagged(plan, 0)
             ]
             : []),
         ...(plan.istio.cni && installs.istio
@@ -44545,6 +45781,7 @@ function script_script(plan, results) {
             ? [`step 'more samples' ${script_command(applyCommand(here, 'more-samples.yaml'))}`]
             : []),
         ...[...plan.workloads, ...plan.moreWorkloads].map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${script_command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
+        ...((0,findings/* brokenCheck */.IH)(results)?.stage === 'install' ? [] : upgraded(plan, here)),
         "step 'the mesh has 5 s to settle' sleep 5",
         '',
         '# the documented validations',
@@ -44610,7 +45847,7 @@ const leaveExisting = ({ run, installs, mesh }) => [
 ];
 /** A release has no label of ours, but its namespace has. */
 const ifOurs = ([program], run) => program === 'helm'
-    ? `kubectl get namespaces -l ${manifests_existing/* runLabel */.Az}=${run} -o name | grep -qx namespace/${istio/* operatorNamespace */.aC} && `
+    ? `kubectl get namespaces -l ${manifests_existing/* runLabel */.Az}=${run} -o name | grep -qx namespace/${manifests_istio/* operatorNamespace */.aC} && `
     : '';
 /** Ends the script before it makes anything in another cluster than that of the run. */
 const sameContext = (context) => [
@@ -44671,7 +45908,12 @@ const script_leftOut = (plan, results, given) => [
     ...(plan.existing === null
         ? []
         : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
-    'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods',
+    ...(plan.cluster.tuned
+        ? [
+            'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods'
+        ]
+        : []),
+    ...(plan.upgrade === null ? [] : ['the load during the upgrade, and the checks before it']),
     'diagnostics',
     ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
     ...(results.inputs.mirror === undefined
@@ -44759,7 +46001,7 @@ function script_operator({ operator }, here, given) {
     ];
 }
 /** The Istio resource, with the user's values merged in by kubectl. */
-function script_istio({ istio }, here, given) {
+function script_istio({ istio, shown, upgrade }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
     return [
         ...(istio.cni ? [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
@@ -44767,18 +46009,55 @@ function script_istio({ istio }, here, given) {
             ? [
                 'values() {',
                 "  { printf 'spec:\\n  values:\\n'; sed -e '/^---/d' -e '/^\\.\\.\\./d' -e 's/^/    /' \"$ISTIO_VALUES\"; } >\"$work/patch.yaml\" &&",
-                '    kubectl patch --local -f "$work/istio.yaml" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&',
-                '    mv "$work/merged.yaml" "$work/istio.yaml"',
+                ...['istio.yaml', ...(upgrade ? ['upgrade.yaml'] : [])].flatMap((file, at, { length }) => [
+                    `    kubectl patch --local -f "$work/${file}" --type merge --patch-file "$work/patch.yaml" -o yaml >"$work/merged.yaml" &&`,
+                    `    mv "$work/merged.yaml" "$work/${file}"${at < length - 1 ? ' &&' : ''}`
+                ]),
                 '}',
                 `step 'ISTIO_VALUES over the dual-stack values' values`
             ]
             : []),
-        `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`
+        `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`,
+        ...(shown['revision-tag.yaml'] === undefined
+            ? []
+            : [`step 'the revision tag' ${script_command(applyCommand(here, 'revision-tag.yaml'))}`])
+    ];
+}
+/** The tag that namespaces name stands for one of the two revisions. */
+const tagged = ({ upgrade }, at) => upgrade?.strategy === 'RevisionBased'
+    ? [
+        `step 'the revision tag has its revision' kubectl wait istiorevisiontags.sailoperator.io --all --for=jsonpath='{.status.istioRevision}'=${upgrade.revisions[at]} --timeout=2m`
+    ]
+    : [];
+/** The upgrade, and the restart of every workload that has a sidecar or may have one. */
+function upgraded(plan, here) {
+    const { upgrade, istio, shown, workloads, moreWorkloads } = plan;
+    if (upgrade === null)
+        return [];
+    const meshed = [...workloads, ...moreWorkloads].filter(({ namespace }) => namespace !== samples/* plainNamespace */.Ui);
+    return [
+        '',
+        `# the upgrade, ${upgrade.strategy}`,
+        `step 'the upgrade to ${upgrade.to}' ${script_command(applyCommand(here, 'upgrade.yaml'))}`,
+        ...(shown['upgrade-cni.yaml'] === undefined
+            ? []
+            : [`step 'the upgrade of IstioCNI' ${script_command(applyCommand(here, 'upgrade-cni.yaml'))}`]),
+        "step 'the operator has 10 s to begin' sleep 10",
+        `step 'the revision is ready' kubectl wait istiorevisions.sailoperator.io/${upgrade.revisions[1]} --for=condition=Ready --timeout=3m`,
+        `step 'istiod is rolled out' kubectl rollout status deployment/${upgrade.istio.istiod} -n ${istio.namespace} --timeout=3m`,
+        ...tagged(plan, 1),
+        ...meshed.flatMap(({ namespace, kind, name }) => {
+            const what = `${kind.toLowerCase()}/${name}`;
+            return [
+                `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is restarted`)} ${script_command(['kubectl', 'rollout', 'restart', what, '-n', namespace])}`,
+                `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready again`)} ${script_command(['kubectl', 'rollout', 'status', what, '-n', namespace, '--timeout=3m'])}`
+            ];
+        })
     ];
 }
 function script_echo(word) {
     const target = word === 'dualstack' ? 'dual-stack' : word;
-    const probe = reproduceProbe(meshClient, { word, address: `tcp-echo.${target}`, port: 9000 });
+    const probe = (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, { word, address: `tcp-echo.${target}`, port: 9000 });
     return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
 }
 // ---- The check that failed ----
@@ -44895,13 +46174,18 @@ function takenLines() {
 
 
 
+
 const columns = [
     { column: 'ipv4', title: 'IPv4' },
     { column: 'ipv6', title: 'IPv6' },
     { column: 'name', title: 'by name' }
 ];
 /** What the grid's first column holds; of two grids, which one it is. */
-const gridTitle = ({ stage }, several) => several ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to` : 'from the mesh to';
+const gridTitle = (results, { stage }, several) => (0,reports_versions/* onlyLooks */.V8)(results)
+    ? 'looked at'
+    : several
+        ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to`
+        : 'from the mesh to';
 /** Targets × families, one grid for each stage in which something was connected to. */
 const grids = (results) => [...(0,group/* groupBy */.$)(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({ stage, rows: gridRows(checks, (0,findings/* brokenCheck */.IH)(results)) }))
@@ -44994,6 +46278,22 @@ const foldRows = (rows) => {
 };
 const troubled = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
 
+;// CONCATENATED MODULE: ./src/reports/load.ts
+
+const loadTitle = 'Traffic during the upgrade';
+const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
+/** A row for each check that counted something. */
+const loadRows = (results) => results.checks.flatMap(({ id, family, verdict, load }) => load === undefined || family === null
+    ? []
+    : [{ title: titleOf(id, load), family: words/* familyNames */.zO[family], verdict, counts: countsOf(load) }]);
+const titleOf = (id, { connections }) => `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
+const countsOf = ({ connections, sent, failed, cut, longestGap }) => [
+    `${sent}`,
+    `${failed}`,
+    connections === 'held' ? `${cut}` : '',
+    `${longestGap} ms`
+];
+
 // EXTERNAL MODULE: ./src/reports/markup.ts + 1 modules
 var markup = __nccwpck_require__(6806);
 ;// CONCATENATED MODULE: ./src/reports/timeline.ts
@@ -45038,6 +46338,7 @@ const longestWaits = (results, most = 5) => results.phases
 
 
 
+
 /**
  * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
  * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
@@ -45047,7 +46348,8 @@ const html = (results) => (0,markup/* page */.MY)((0,words/* line */.n8)((0,verd
     failure(results),
     ...warnings(results),
     flaky(results),
-    ...gridTables(grids(results)),
+    load(results),
+    ...gridTables(results, grids(results)),
     phases(results),
     html_layers(results),
     html_versions(results)
@@ -45073,7 +46375,7 @@ function failure(results) {
 <p class="where">${layer ? (0,markup/* markup */.PT) `layer ${(0,markup/* code */.aY)(layer)} · ` : markup/* nothing */.s6}class ${(0,markup/* code */.aY)(results.failure.class)}${check ? (0,markup/* markup */.PT) ` · check ${(0,markup/* code */.aY)(check.id)}` : markup/* nothing */.s6}</p>
 ${happened((0,findings/* sentences */.hC)(results.failure))}
 <p class="hint"><strong>Next:</strong> ${(0,markup/* inline */.mG)(hint)}</p>
-${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand${(0,versions/* asksCluster */.dD)(reproduce) ? (0,markup/* markup */.PT) `, on a cluster made by ${(0,markup/* code */.aY)(versions/* rerun */.nt)} (${(0,markup/* code */.aY)('KEEP=1')} keeps it)` : markup/* nothing */.s6}</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* nothing */.s6}
+${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand${(0,reports_versions/* asksCluster */.dD)(reproduce, results) ? (0,markup/* markup */.PT) `, on a cluster made by ${(0,markup/* code */.aY)(reports_versions/* rerun */.nt)} (${(0,markup/* code */.aY)('KEEP=1')} keeps it)` : markup/* nothing */.s6}</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* nothing */.s6}
 ${also(results)}
 </section>`;
 }
@@ -45108,9 +46410,24 @@ ${checks.length > 20 ? (0,markup/* markup */.PT) `<p class="soft">And ${checks.l
 </section>`;
 }
 const tries = (check) => (0,markup/* markup */.PT) `<ol class="tries">${(0,findings/* triesOf */.p5)(check).map(one => (0,markup/* markup */.PT) `<li><span class="soft">${(0,findings/* tryWords */.ng)(one)}:</span> ${one.observed === '' ? (0,markup/* markup */.PT) `<em>nothing</em>` : (0,markup/* code */.aY)(one.observed)}</li>`)}</ol>`;
+// ---- An upgrade under load ----
+function load(results) {
+    const rows = loadRows(results);
+    if (rows.length === 0)
+        return markup/* nothing */.s6;
+    const titles = ['', 'family', ...loadColumns];
+    return (0,markup/* markup */.PT) `<section class="card"><h2>${loadTitle}</h2>
+<table class="grid">
+<thead><tr>${titles.map(title => (0,markup/* markup */.PT) `<th scope="col">${title}</th>`)}</tr></thead>
+<tbody>${rows.map(({ title, family, verdict, counts }) => (0,markup/* markup */.PT) `<tr><th scope="row">${(0,markup/* mark */.Gy)(verdict)} ${title}</th>${[family, ...counts].map((value, at) => value === ''
+        ? (0,markup/* markup */.PT) `<td class="empty"></td>`
+        : (0,markup/* markup */.PT) `<td data-column="${titles[at + 1] ?? ''}"><div><span class="said">${value}</span></div></td>`)}</tr>`)}</tbody>
+</table>
+</section>`;
+}
 // ---- The grid ----
-const gridTables = (all) => all.map(grid => {
-    const first = gridTitle(grid, all.length > 1);
+const gridTables = (results, all) => all.map(grid => {
+    const first = gridTitle(results, grid, all.length > 1);
     const { shown, folded, title } = foldRows(grid.rows);
     return (0,markup/* markup */.PT) `<section class="card"><h2>Targets and families</h2>
 ${shown.length > 0 ? gridTable(first, shown) : markup/* nothing */.s6}
@@ -45215,14 +46532,16 @@ const html_place = ({ kind, namespace, name }) => (0,markup/* markup */.PT) `${(
 /** What does not fit together. */
 const warnings = (results) => results.warnings.map(one => (0,markup/* markup */.PT) `<p class="rehearsal">${(0,words/* line */.n8)(one, 500)}</p>`);
 function html_versions(results) {
-    const rows = (0,versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markup/* markup */.PT) `<div><dt>${title}</dt><dd>${found ? (0,markup/* code */.aY)(found) : (0,markup/* markup */.PT) `<em>not found out</em>`}${asked && asked !== found ? (0,markup/* markup */.PT) ` <span class="soft">asked for ${(0,markup/* code */.aY)(asked)}</span>` : markup/* nothing */.s6}</dd></div>`);
+    const rows = (0,reports_versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markup/* markup */.PT) `<div><dt>${title}</dt><dd>${found ? (0,markup/* code */.aY)(found) : (0,markup/* markup */.PT) `<em>not found out</em>`}${asked && asked !== found ? (0,markup/* markup */.PT) ` <span class="soft">asked for ${(0,markup/* code */.aY)(asked)}</span>` : markup/* nothing */.s6}</dd></div>`);
     const inputs = Object.entries(results.inputs).map(([name, value]) => (0,markup/* markup */.PT) `<div><dt>${(0,words/* line */.n8)(name)}</dt><dd>${(0,markup/* code */.aY)(value)}</dd></div>`);
     return (0,markup/* markup */.PT) `<section class="card"><h2>Versions</h2>
 <dl>${rows}</dl>
 ${inputs.length > 0 ? (0,markup/* markup */.PT) `<h2>Inputs given</h2><dl>${inputs}</dl>` : markup/* nothing */.s6}
-<h2>Run it yourself</h2>
+${(0,reports_versions/* onlyLooks */.V8)(results)
+        ? markup/* nothing */.s6
+        : (0,markup/* markup */.PT) `<h2>Run it yourself</h2>
 <p>The same run by hand, with these versions; the script lies beside this report.</p>
-${(0,markup/* command */.G5)(versions/* rerun */.nt)}
+${(0,markup/* command */.G5)(reports_versions/* rerun */.nt)}`}
 </section>`;
 }
 function footer(results) {
@@ -45253,6 +46572,7 @@ var markdown = __nccwpck_require__(8022);
 
 
 
+
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
  * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
@@ -45261,7 +46581,8 @@ const summary = (results) => (0,blocks/* cutToFit */.XL)([
     summary_verdict(results),
     ...summary_failure(results),
     ...summary_warnings(results),
-    ...gridBlocks(grids(results)),
+    ...summary_load(results),
+    ...gridBlocks(results, grids(results)),
     ...summary_flaky(results),
     ...failed(results),
     ...skipped(results),
@@ -45286,7 +46607,7 @@ function summary_failure(results) {
     const parts = [
         `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)(ended(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
         more.length > 0 ? [first, ...more].map(one => `- ${(0,markdown/* text */.Qq)(one, 2000)}`).join('\n') : '',
-        reproduce ? `${summary_byHand(reproduce)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
+        reproduce ? `${summary_byHand(reproduce, results)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         consequences(results),
         greenLine(results)
     ];
@@ -45294,8 +46615,8 @@ function summary_failure(results) {
 }
 /** As a sentence, for another one follows. */
 const ended = (message) => message.replace(/[^.?!…]$/, '$&.');
-const summary_byHand = (reproduce) => (0,versions/* asksCluster */.dD)(reproduce)
-    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(versions/* rerun */.nt)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
+const summary_byHand = (reproduce, results) => (0,reports_versions/* asksCluster */.dD)(reproduce, results)
+    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(reports_versions/* rerun */.nt)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
     : 'To see it by hand:';
 function consequences(results) {
     const { follow } = (0,findings/* failures */.e9)(results);
@@ -45315,8 +46636,15 @@ function greenLine(results) {
     const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
     return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
 }
+// ---- An upgrade under load ----
+function summary_load(results) {
+    const lines = loadRows(results).map(({ title, family, verdict, counts }) => (0,markdown/* row */.nM)(`${blocks/* icons */.Pt[verdict]} ${title}`, family, ...counts));
+    if (lines.length === 0)
+        return [];
+    return [{ head: (0,blocks/* tableHead */.PP)([loadTitle, '', ...loadColumns]), lines, tail: '' }];
+}
 // ---- The grid ----
-const gridBlocks = (all) => all.flatMap(grid => gridBlock(grid, gridTitle(grid, all.length > 1)));
+const gridBlocks = (results, all) => all.flatMap(grid => gridBlock(grid, gridTitle(results, grid, all.length > 1)));
 function gridBlock({ rows }, first) {
     const { shown, folded: rest, title } = foldRows(rows);
     const titles = [first, ...columns.map(column => column.title)];
@@ -45355,14 +46683,14 @@ function summary_tries(check) {
 }
 function failed(results) {
     const { own, follow } = (0,findings/* failures */.e9)(results);
-    const lines = own.map(check => (0,markdown/* row */.nM)(`${(0,markdown/* code */.aY)(check.id)} ${upgraded(check)}`.trim(), (0,markdown/* text */.Qq)(check.expected), `${(0,markdown/* text */.Qq)(check.observed)}${check.reason ? `<br>${(0,markdown/* text */.Qq)(check.reason)}` : ''}`, summary_tries(check)));
+    const lines = own.map(check => (0,markdown/* row */.nM)(`${(0,markdown/* code */.aY)(check.id)} ${summary_upgraded(check)}`.trim(), (0,markdown/* text */.Qq)(check.expected), `${(0,markdown/* text */.Qq)(check.observed)}${check.reason ? `<br>${(0,markdown/* text */.Qq)(check.reason)}` : ''}`, summary_tries(check)));
     const titles = ['check', 'expected', 'observed', 'tries'];
     return [
         ...(0,blocks/* folded */.TM)(`Failed: ${(0,words/* count */.U9)(own.length, 'check')}`, lines, titles, true),
         ...(0,blocks/* folded */.TM)(`Follows from that: ${(0,words/* count */.U9)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'because of'])
     ];
 }
-const upgraded = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
+const summary_upgraded = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
 function skipped(results) {
     const reasons = (0,findings/* skippedByReason */.Au)(results);
     const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
@@ -45420,11 +46748,13 @@ function summary_layerSays({ state, checks, held, follow, why }) {
     return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;
 }
 function summary_versions(results) {
-    const rows = (0,versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', asked ? (0,markdown/* code */.aY)(asked) : ''));
+    const rows = (0,reports_versions/* versionRows */.QI)(results).map(({ title, asked, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', asked ? (0,markdown/* code */.aY)(asked) : ''));
     const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${(0,markdown/* code */.aY)(name)}: ${(0,markdown/* code */.aY)(value)}`);
     const parts = [
         `${(0,blocks/* tableHead */.PP)(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-        `By hand, with these versions: ${(0,markdown/* code */.aY)(versions/* rerun */.nt)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
+        (0,reports_versions/* onlyLooks */.V8)(results)
+            ? ''
+            : `By hand, with these versions: ${(0,markdown/* code */.aY)(reports_versions/* rerun */.nt)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
         inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
@@ -45458,7 +46788,34 @@ async function writeReports(results, plan, directory) {
         await core/* summary */.z.addRaw(text, true).write();
 }
 
+// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
+var bounded = __nccwpck_require__(8361);
+;// CONCATENATED MODULE: ./src/run/asked.ts
+
+
+
+
+/** The rows that `checks` asks for, at least one; an expression that explodes would never end. Throws a Fault of class `input`. */
+function askedBy(choose) {
+    const found = `checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which`;
+    const rows = inTime(choose, found);
+    if (rows.length === 0)
+        throw (0,base_fault/* badInput */.AN)(`${found} leaves no check; accepted is what leaves at least one`);
+    return rows;
+}
+function inTime(choose, found) {
+    try {
+        return (0,bounded/* bounded */.M)(choose);
+    }
+    catch (error) {
+        if (!(error instanceof bounded/* TooSlow */.y))
+            throw error;
+        throw (0,base_fault/* badInput */.AN)(`${found} takes too long; accepted is a regular expression without repetitions in repetitions`);
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/run/diagnose.ts
+
 
 
 
@@ -45491,12 +46848,17 @@ const layerOfPhase = (phase) => {
         'plain samples': 'workload',
         'more samples': 'workload',
         'look again': 'node',
+        'revision tag': 'control-plane',
+        upgrade: 'control-plane',
+        restart: 'workload',
+        'restart of the rest': 'workload',
         samples: 'workload',
         look: 'node'
     };
     if (/^(save|images): /.test(phase))
         return 'node';
-    return table[phase] ?? results/* layers */.ZF.find(layer => phase === `check ${layer}`) ?? null;
+    const bare = phase.replace(/ after the upgrade$/, '');
+    return table[bare] ?? results/* layers */.ZF.find(layer => bare === `check ${layer}`) ?? null;
 };
 /** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
 function diagnose(evidence) {
@@ -45527,8 +46889,8 @@ function ofUnmade(checks) {
 }
 /** A check as results.json has it. */
 function withBlame(made, first, evidence) {
-    const { blame: _, ...check } = made;
-    const because = causeOf(check, first);
+    const { blame: _, apart = false, ...check } = made;
+    const because = causeOf(check, apart ? firstOfTarget(made, evidence) : first);
     if (check.verdict !== 'failed')
         return { ...check, because };
     const { class: failureClass, hint } = toldOf(made, evidence);
@@ -45538,7 +46900,7 @@ function withBlame(made, first, evidence) {
 function toldOf(check, { blames, checks }) {
     const { class: failureClass, hint, headline, evidence } = blames[check.layer];
     const families = new Set(checks
-        .filter(({ layer, verdict }) => layer === check.layer && verdict === 'failed')
+        .filter(one => isAlike(one, check) && one.verdict === 'failed')
         .flatMap(({ family }) => family ?? []));
     const [family] = families;
     return {
@@ -45546,19 +46908,27 @@ function toldOf(check, { blames, checks }) {
         hint,
         headline: headline(families.size === 1 && family ? diagnose_familyNames[family] : ''),
         ...check.blame,
-        ...evidence?.(check, checks)
+        ...evidence?.(check, checks.filter(({ stage }) => stage === check.stage) // ids are unique in a stage
+        )
     };
 }
+const isAlike = (one, other) => one.layer === other.layer && one.stage === other.stage;
+const stages = ['install', 'upgrade'];
+/** Where a check stands among all: those before an upgrade, from the ground up; then those after it. */
+const order = ({ stage, layer }) => stages.indexOf(stage) * results/* layers */.ZF.length + results/* layers */.ZF.indexOf(layer);
 const diagnose_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 function brokenChecks({ checks, failOnFlaky }) {
     return checks
         .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
-        .sort((one, other) => results/* layers */.ZF.indexOf(one.layer) - results/* layers */.ZF.indexOf(other.layer));
+        .sort((one, other) => order(one) - order(other));
 }
+/** Of checks that stand apart, the broken one of the same target. */
+const firstOfTarget = ({ target }, evidence) => brokenChecks(evidence).find(one => one.apart && one.target === target);
 /** What fails in a layer further up follows from the first broken one. */
 function causeOf(check, first) {
     const follows = check.verdict === 'failed' &&
         first &&
+        check.stage === first.stage &&
         results/* layers */.ZF.indexOf(check.layer) > results/* layers */.ZF.indexOf(first.layer);
     return follows ? first.id : null;
 }
@@ -45593,16 +46963,18 @@ function ofEnding({ ending, phases }) {
         reproduce: null
     };
 }
-function ofError(first, { blames }) {
+function ofError(first, { blames, existing }) {
     if (!first)
         return null;
     const { phase, error } = first;
     if (!(error instanceof Error))
         return ofBug(error);
-    if (!(error instanceof base_fault/* Fault */.vC) && error.name !== 'CommandError')
+    if (!(error instanceof base_fault/* Fault */.vC) && !(error instanceof base_sh/* CommandError */.Qd))
         return ofBug(error);
     // several bad inputs have a line each
-    const lines = phase === 'inputs' ? error.message.split('\n') : [withoutRepeats(error.message)];
+    const lines = /^(inputs|survey)$/.test(phase)
+        ? error.message.split('\n')
+        : [withoutRepeats(error.message)];
     const message = lines.map(log/* oneLine */.TN).join('\n');
     // the API server or the node is gone, whichever phase asked it
     if (nodeGone.test(message))
@@ -45611,10 +46983,9 @@ function ofError(first, { blames }) {
             layer: 'node',
             check: null,
             message,
-            hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+            ...(existing ? unreachable : containerGone),
             headline: 'The cluster does not answer any more',
-            phase,
-            reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+            phase
         };
     if (error instanceof base_fault/* Fault */.vC) {
         const { class: failureClass, layer, hint, headline, reproduce } = error.because;
@@ -45630,6 +47001,18 @@ function ofError(first, { blames }) {
         };
     }
     const layer = layerOfPhase(phase);
+    // what is asked of the mesh has a time limit of its own, within the command's
+    if (layer !== null && error instanceof base_sh/* CommandError */.Qd && error.late)
+        return {
+            class: 'infrastructure',
+            layer,
+            check: null,
+            message,
+            hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
+            headline: 'The cluster answers too late',
+            phase,
+            reproduce: 'uptime; kubectl get --raw /readyz'
+        };
     return layer === null
         ? ofBug(error)
         : {
@@ -45649,6 +47032,14 @@ function withoutRepeats(text) {
     return lines.filter((line, at) => at === 0 || isNew(line, at)).join('\n');
 }
 const nodeGone = /the connection to the server .{0,500} was refused|Unable to connect to the server|cluster unreachable|container \S{1,200} is not running|No such container|error dialing backend/i;
+const containerGone = {
+    hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+    reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
+};
+const unreachable = {
+    hint: 'The API server of the kubeconfig does not answer from here, or a node of the cluster does not answer it: see whether this runner reaches it, and whether its nodes are Ready.',
+    reproduce: 'kubectl get --raw /readyz'
+};
 function ofBug(bug) {
     return {
         class: 'internal',
@@ -45718,10 +47109,10 @@ async function readSamples({ samples: from, mirror }) {
     const read = from.includes('://')
         ? (file) => (0,download/* downloadText */.mR)((0,download/* mirrored */.VV)(`${from}/${file}`, mirror))
         : async (file) => readSample(external_node_path_.join(from, file), from);
-    return Object.fromEntries(await Promise.all(samples.map(async ({ file }) => [file, await read(file)])));
+    return Object.fromEntries(await Promise.all(samples/* samples */.cJ.map(async ({ file }) => [file, await read(file)])));
 }
 function readSample(file, directory) {
-    const names = samples.map(sample => sample.file).join(', ');
+    const names = samples/* samples */.cJ.map(sample => sample.file).join(', ');
     try {
         return (0,readers/* readText */.yR)(file, `a directory with ${names}`);
     }
@@ -45738,22 +47129,22 @@ async function deploy(plan, file, workloads, work, sh) {
     await (0,base_sh/* must */.sb)(sh, applyCommand(plan, file), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
-        await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
+        await (0,kube/* waited */.h6)(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
         return lookAtSamples(workloads, selector, sh);
     });
 }
 async function lookAtSamples(workloads, selector, sh) {
-    const pods = await get(sh, 'pods', '-A', '-l', selector);
+    const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A', '-l', selector);
     const missing = workloads.filter(({ namespace, app, pods: wanted }) => {
         const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
-        return own.length < wanted || !own.every(isReady);
+        return own.length < wanted || !own.every(kube/* isReady */.i_);
     });
     if (missing.length === 0)
         return { is: 'done', value: undefined };
     const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
     const none = podless ? await lookAtDeployments(workloads, sh) : null;
     const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
-    return lookAtTrouble(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
+    return (0,kube/* lookAtTrouble */.ap)(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
 }
 /** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
 function admission(message) {
@@ -45768,12 +47159,12 @@ function admission(message) {
 }
 /** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
 async function lookAtDeployments(workloads, sh) {
-    const deployments = await get(sh, 'deployments', '-A');
+    const deployments = await (0,kube/* get */.Jt)(sh, 'deployments', '-A');
     const ours = deployments.filter(({ metadata }) => workloads.some(({ namespace }) => namespace === metadata.namespace));
     const failure = ours
         .map(({ metadata, status }) => ({
         metadata,
-        failure: condition('ReplicaFailure', status.conditions)
+        failure: (0,kube/* condition */.uH)('ReplicaFailure', status.conditions)
     }))
         .find(({ failure }) => failure?.status === 'True');
     if (!failure)
@@ -45833,12 +47224,12 @@ async function takeKubeconfig({ kubeconfig, context }, file, sh) {
 }
 /** Looks at all that decides what can be done in a cluster. Changes nothing. */
 async function survey(where, directory, sh) {
-    const { serverVersion } = JSON.parse(await (0,base_sh/* must */.sb)(sh, ['kubectl', 'version', '-o', 'json'], { seconds: 30 }));
-    const denied = await askRights(directory, sh);
+    const kubernetes = await serverVersion(sh);
+    const denied = await askRights(manifests_existing/* rights */.uZ, directory, sh);
     const apis = (await (0,base_sh/* must */.sb)(sh, ['kubectl', 'api-versions'], { seconds: 20 })).split('\n');
     const served = (group) => apis.some(api => api.startsWith(`${group}/`));
     const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
-    const list = async (kinds, ...scope) => unless ? [] : get(sh, kinds, ...scope);
+    const list = async (kinds, ...scope) => unless ? [] : (0,kube/* get */.Jt)(sh, kinds, ...scope);
     const resources = served('sailoperator.io')
         ? await list('istios.sailoperator.io,istiocnis.sailoperator.io')
         : [];
@@ -45847,11 +47238,11 @@ async function survey(where, directory, sh) {
         : [];
     const namespaces = await list('namespaces');
     const webhooks = await list('mutatingwebhookconfigurations', '-l', 'istio.io/rev');
-    const configMaps = await list('configmaps', '-A', '-l', manifests_existing/* configMapSelector */.Od);
-    const asking = await list('pods', '-A', '-l', 'sidecar.istio.io/inject=true');
+    const configMaps = unless ? [] : await namesOf('configmaps', manifests_existing/* configMapSelector */.Od, sh);
+    const asking = unless ? [] : await namesOf('pods', 'sidecar.istio.io/inject=true', sh);
     return {
         ...where,
-        kubernetes: serverVersion.gitVersion,
+        kubernetes,
         ...(await askDualStack(directory, sh)),
         denied,
         openshift: served('config.openshift.io') || served('route.openshift.io'),
@@ -45866,21 +47257,52 @@ async function survey(where, directory, sh) {
             revision: labels['istio.io/rev'] ?? '',
             tag: labels['istio.io/tag'] ?? null
         })),
-        asking: asking.map(survey_nameOf),
-        configMaps: configMaps.map(survey_nameOf),
+        asking,
+        configMaps,
         strict: policies
             .filter(({ spec }) => spec?.selector === undefined && spec?.mtls?.mode === 'STRICT')
             .map(({ metadata }) => metadata.namespace ?? '')
     };
 }
-const survey_nameOf = ({ metadata }) => `${metadata.namespace}/${metadata.name}`;
+async function serverVersion(sh) {
+    const said = await (0,base_sh/* must */.sb)(sh, ['kubectl', 'version', '-o', 'json'], { seconds: 30 });
+    const { serverVersion } = JSON.parse(said);
+    return serverVersion.gitVersion;
+}
+/** Looks at the Services that may be targets, and at what else may be read of them. Changes nothing. */
+async function surveyTargets(targets, directory, sh) {
+    const kubernetes = await serverVersion(sh);
+    const namespaces = [...new Set(targets.map(({ namespace }) => namespace))];
+    const execs = (0,manifests_existing/* execRights */.tx)(namespaces);
+    const denied = await askRights([...(0,manifests_existing/* readRights */.Cx)(namespaces), ...execs], directory, sh);
+    const isExec = ({ resource }) => resource === execs[0]?.resource;
+    const found = {
+        kubernetes,
+        denied: denied.filter(right => !isExec(right)),
+        silent: denied.filter(isExec).map(({ namespace = '' }) => namespace),
+        services: []
+    };
+    if (found.denied.length === 0)
+        for (const namespace of namespaces)
+            found.services.push(...(await (0,kube/* get */.Jt)(sh, 'services', '-n', namespace)));
+    return found;
+}
+/** `NAMESPACE/NAME` of all that has a label, without what else there is of it: a large mesh has more than a command may write. */
+async function namesOf(kind, selector, sh) {
+    const names = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
+    const command = ['kubectl', 'get', kind, '-A', '-l', selector, '-o', `jsonpath=${names}`];
+    return (await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 })).split('\n').filter(name => name !== '');
+}
 /** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
-async function askRights(directory, sh) {
+async function askRights(rights, directory, sh) {
     const file = external_node_path_.join(directory, 'rights.yaml');
-    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* rightsYaml */.jh)(), 0o600);
-    const command = ['kubectl', 'create', '-f', file, '-o', 'jsonpath={.status.allowed}{"\\n"}'];
+    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* rightsYaml */.jh)(rights), 0o600);
+    const command = [
+        ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
+        ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
+    ];
     const said = (await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 })).trim().split('\n');
-    return manifests_existing/* rights */.uZ.filter((_, at) => said[at] !== 'true');
+    return rights.filter((_, at) => said[at] !== 'true');
 }
 /** A dry run in the API server, which gives the Service addresses and keeps nothing. */
 async function askDualStack(directory, sh) {
@@ -45891,7 +47313,7 @@ async function askDualStack(directory, sh) {
     if (output.code !== 0)
         return { families: [], refused: output.stderr.trim() };
     const { spec } = JSON.parse(output.stdout);
-    return { families: (spec.clusterIPs ?? []).map(addressFamily), refused: '' };
+    return { families: (spec.clusterIPs ?? []).map(kube/* addressFamily */.JH), refused: '' };
 }
 async function operators(found, sh) {
     if (found.length === 0)
@@ -45924,6 +47346,91 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var phases_claim = __nccwpck_require__(1780);
 // EXTERNAL MODULE: ./src/phases/node.ts
 var phases_node = __nccwpck_require__(1130);
+;// CONCATENATED MODULE: ./src/phases/upgrade.ts
+
+
+
+
+
+
+const upgrade_kinds = 'istios.sailoperator.io,istiorevisions.sailoperator.io,deployments,pods';
+/** Has the operator upgrade, and waits until the new istiod is all that serves. Resolves to the version that is asked for now. */
+async function upgradeMesh(plan, upgrade, work, sh) {
+    await applyOnceServed(plan, 'upgrade.yaml', work, sh);
+    await (0,wait/* until */.T)(work, async () => lookAtUpgrade(upgrade, sh));
+    const version = await untilHealthy(work, sh);
+    await untilTagged(upgrade.strategy, upgrade.revisions[1], work, sh);
+    return version;
+}
+/** The Istio resource alone would not do: the operator calls it Healthy while it has only begun. */
+async function lookAtUpgrade({ to, revisions, istio }, sh) {
+    const things = await (0,kube/* get */.Jt)(sh, upgrade_kinds, '-n', manifests_istio/* istioNamespace */.Gp);
+    const revision = things
+        .filter(thing => thing.kind === 'IstioRevision')
+        .find(({ metadata }) => metadata.name === revisions[1]);
+    const istiod = things
+        .filter(thing => thing.kind === 'Deployment')
+        .find(({ metadata }) => metadata.name === istio.istiod);
+    const told = revision?.spec.version === to &&
+        revision.status?.observedGeneration === revision.metadata.generation;
+    if (told && istiod && isRolledOut(istiod))
+        return { is: 'done', value: undefined };
+    return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), { class: 'istio', layer: 'control-plane' }) ?? {
+        is: 'waiting',
+        for: told ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
+    });
+}
+/** Every pod is of the newest template, available, and there is no other. */
+const isRolledOut = ({ metadata, spec, status }) => status.observedGeneration === metadata.generation &&
+    [status.replicas, status.updatedReplicas, status.availableReplicas].every(count => count === spec.replicas);
+/** Where namespaces name a tag instead of a revision: waits until it stands for this one, and its webhook injects by it. */
+async function untilTagged(strategy, revision, work, sh) {
+    if (strategy === 'InPlace')
+        return;
+    const tagged = [
+        'istiorevisiontags.sailoperator.io',
+        '--all',
+        `--for=jsonpath={.status.istioRevision}=${revision}`
+    ];
+    await (0,wait/* until */.T)(work, async () => (await (0,kube/* waited */.h6)(sh, tagged))
+        ? { is: 'done', value: undefined }
+        : { is: 'waiting', for: `the revision tag to stand for ${revision}` });
+}
+/** Those whose pods have a proxy, which stays as it is until they are restarted. */
+const proxied = (workloads, things) => workloads.filter(({ namespace, app }) => things.some(thing => thing.kind === 'Pod' &&
+    thing.metadata.namespace === namespace &&
+    thing.metadata.labels?.app === app &&
+    [...(thing.spec.initContainers ?? []), ...thing.spec.containers].some(({ name }) => name === 'istio-proxy')));
+const rollout = (verb, { namespace, kind, name }) => [
+    ...['kubectl', 'rollout', verb, `${kind.toLowerCase()}/${name}`, '--namespace', namespace]
+];
+const restartCommand = (workload) => rollout('restart', workload);
+/** Restarts workloads, all at once, and waits until no pod from before is left. */
+async function restart(workloads, work, sh) {
+    await Promise.all(workloads.map(one => (0,base_sh/* must */.sb)(sh, restartCommand(one), { seconds: 30 })));
+    for (const workload of workloads)
+        await (0,wait/* until */.T)(work, () => lookAtRollout(workload, sh));
+    await (0,wait/* until */.T)(work, async () => {
+        const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A', '-l', selectorOf(workloads));
+        const going = pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+        return going.length === 0
+            ? { is: 'done', value: undefined }
+            : { is: 'waiting', for: 'the pods from before to end' };
+    });
+}
+async function lookAtRollout(workload, sh) {
+    const { namespace, name } = workload;
+    const { code } = await sh([...rollout('status', workload), '--timeout=4s'], { seconds: 20 });
+    if (code === 0)
+        return { is: 'done', value: undefined };
+    const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-n', namespace);
+    return ((0,kube/* lookAtTrouble */.ap)(pods, { class: 'istio', layer: 'workload' }) ?? {
+        is: 'waiting',
+        for: `${namespace}/${name} to be restarted`
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/base/schedule.ts
 
 
@@ -46043,6 +47550,10 @@ class Waits {
 class Ledger {
     #findings = new Map();
     asked = [];
+    stage;
+    constructor(stage = 'install') {
+        this.stage = stage;
+    }
     tell = (id, finding) => {
         if (!this.#leftOut.has(id))
             this.#findings.set(id, finding);
@@ -46050,7 +47561,7 @@ class Ledger {
     #leftOut = new Set();
     /** Tells that a check cannot be made here, and why: it is not asked for any more. */
     leaveOut(id, reason) {
-        this.tell(id, skip(reason));
+        this.tell(id, (0,checks_row/* skip */.iv)(reason));
         this.#leftOut.add(id);
     }
     /** Of one layer, what is to be made. */
@@ -46060,6 +47571,10 @@ class Ledger {
     failedIn(layer) {
         return this.of(layer).find(({ id }) => this.#findings.get(id)?.verdict === 'failed');
     }
+    /** The first of all that failed. */
+    get failed() {
+        return this.asked.find(({ id }) => this.#findings.get(id)?.verdict === 'failed');
+    }
     /** Every row asked for; one that nothing was told of was not reached. */
     results() {
         return this.asked.map(row => {
@@ -46067,7 +47582,7 @@ class Ledger {
             const finding = this.#findings.get(row.id) ?? unreached;
             return {
                 ...row,
-                stage: 'install',
+                stage: this.stage,
                 address: null,
                 upstream: null,
                 reason: null,
@@ -46093,6 +47608,7 @@ function startKnowing(sh, save) {
         started: new Date(),
         schedule: new Schedule(clock),
         ledger: new Ledger(),
+        upgraded: new Ledger('upgrade'),
         save,
         errors: [],
         tools: {}
@@ -46106,6 +47622,9 @@ function known_known(value, what) {
 }
 
 ;// CONCATENATED MODULE: ./src/run/graph.ts
+
+
+
 
 
 
@@ -46162,6 +47681,7 @@ function preparations(run) {
 /** Everything that changes something, each as soon as what it needs is there. */
 function graph_phases(run, plan) {
     const { sh, ledger } = run;
+    const { upgrade } = plan;
     const wanted = Object.values(plan.images).flat();
     const standingPhases = (fatal) => standing
         .filter(entry => entry.fatal === fatal)
@@ -46280,6 +47800,15 @@ function graph_phases(run, plan) {
                 run.istio = await untilHealthy(work, sh);
             }
         },
+        ...(upgrade?.strategy === 'RevisionBased'
+            ? [
+                {
+                    name: 'revision tag',
+                    needs: ['istiod'],
+                    run: (work) => untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh)
+                }
+            ]
+            : []),
         {
             name: 'plain samples', // need no webhook
             needs: ['services', 'images: samples'],
@@ -46287,7 +47816,11 @@ function graph_phases(run, plan) {
         },
         {
             name: 'samples',
-            needs: ['istiod', 'services', 'images: samples'],
+            needs: [
+                ...(upgrade?.strategy === 'RevisionBased' ? ['revision tag'] : ['istiod']),
+                'services',
+                'images: samples'
+            ],
             run: work => deploySamples(plan, work, sh)
         },
         {
@@ -46308,23 +47841,137 @@ function graph_phases(run, plan) {
             ...seen(run),
             plan
         }))),
+        ...(upgrade ? upgradePhases(run, plan, upgrade) : []),
         {
             name: 'strict off', // leaves no trace where the cluster is kept
-            needs: ['strict', 'check mtls', 'check path', 'check gateway'],
+            needs: [
+                'strict',
+                ...['mtls', 'path', 'gateway'].map(layer => `check ${layer}${upgrade ? later : ''}`)
+            ],
             run: async () => {
                 await sh(removeCommand(plan, 'strict.yaml'), { seconds: 30 });
             }
         }
     ];
-    return without(all, ({ name }) => name.startsWith('check ') && ledger.of(name.slice(6)).length === 0);
+    const isAsked = (name) => name.endsWith(later)
+        ? run.upgraded.of(name.slice(6, -later.length)).length > 0
+        : ledger.of(name.slice(6)).length > 0;
+    return without(plan.cluster.tuned ? all : untuned(all), ({ name }) => name.startsWith('check ') && !isAsked(name));
 }
+/** What the phases that are there twice are called the second time. */
+const later = ' after the upgrade';
+/** The upgrade under load, and every check of the mesh once more. What was broken before is not upgraded: nothing could be told of it. */
+function upgradePhases(run, plan, upgrade) {
+    const { sh, ledger, upgraded } = run;
+    const after = afterUpgrade(plan);
+    const workloads = () => proxied([...plan.workloads, ...plan.moreWorkloads], known_known(run.things, 'things'));
+    const isServer = ({ namespace, app }) => namespace === loaded.namespace && app === loaded.app;
+    const checkLater = (checks, needs, given) => ({
+        ...checkPhase({ ...run, ledger: upgraded }, checks, needs, false, given),
+        name: `check ${checks.layer}${later}`
+    });
+    const given = (work) => ({
+        ...basis(run, work),
+        tell: upgraded.tell,
+        ...seen(run),
+        plan: after
+    });
+    return [
+        ...graph_images(run, plan, 'upgrade', ['save: samples', 'uncordon'], ['images: samples']),
+        {
+            name: 'upgrade',
+            needs: [
+                'mesh',
+                'look',
+                'images: upgrade',
+                ...standing.map(({ checks }) => `check ${checks.layer}`),
+                ...meshChecks
+                    .map(({ checks }) => checks)
+                    .filter(({ layer }) => !/^(upgrade|uninstall)$/.test(layer))
+                    .map(({ layer }) => `check ${layer}`)
+            ],
+            run: async (work) => {
+                if (ledger.failed)
+                    throw new base_fault/* CheckFailed */.EC(ledger.failed.id);
+                run.load = await startLoad(given(work), upgraded.of('upgrade'));
+                await orEnd(run.load, async ({ begin, drain }) => {
+                    await begin('istiod');
+                    run.istio = await upgradeMesh(plan, upgrade, work, sh);
+                    work.waitFor('connections that the new istiod may have cut');
+                    await drain();
+                });
+            }
+        },
+        {
+            name: 'restart',
+            needs: ['upgrade'],
+            run: async (work) => {
+                const load = known_known(run.load, 'load');
+                await orEnd(load, async ({ begin }) => {
+                    await begin('restart');
+                    await restart(workloads().filter(isServer), work, sh);
+                });
+                await load.end();
+            }
+        },
+        {
+            name: 'restart of the rest', // with the client of the load
+            needs: ['restart'],
+            run: work => restart(workloads().filter(one => !isServer(one)), work, sh)
+        },
+        {
+            name: `look${later}`,
+            needs: ['restart of the rest'],
+            run: work => look(run, work)
+        },
+        ...standing
+            .filter(({ fatal }) => !fatal)
+            .map(({ checks }) => checkLater(checks, [`look${later}`], given)),
+        ...meshChecks.map(({ checks, after }) => checkLater(checks, [`look${later}`, ...after.filter(name => name !== 'mesh').map(name => `${name}${later}`)], given))
+    ];
+}
+/** The server that the load asks. */
+const loaded = { namespace: 'dual-stack', app: 'tcp-echo' };
+/** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
+async function orEnd(load, act) {
+    try {
+        await act(load);
+    }
+    catch (error) {
+        await load.end().catch(() => { }); // the first fault is the one to tell
+        throw error;
+    }
+}
+/** Without what only saves time: the operator is installed when all that it waits for is there. */
+function untuned(phases) {
+    const operator = phases.filter(({ name }) => name === 'operator');
+    const inOrder = phases.flatMap(phase => {
+        if (phase.name === 'operator')
+            return [];
+        if (phase.name !== 'uncordon')
+            return [phase];
+        const needs = phase.needs.filter(need => need !== 'operator');
+        return [...operator.map(one => ({ ...one, needs })), { ...phase, needs: ['operator'] }];
+    });
+    return without(inOrder, ({ name }) => savers.includes(name));
+}
+const savers = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 /** Asks the API server for everything that the checks go by. */
 async function look(run, work) {
-    const kinds = 'nodes,deployments,pods,services,endpointslices';
     run.things = await (0,wait/* until */.T)(work, async () => ({
         is: 'done',
-        value: await get(run.sh, kinds, '-A')
+        value: (await Promise.all(scopesOf(known_known(run.plan, 'plan')).map(([kinds = '', ...scope]) => (0,kube/* get */.Jt)(run.sh, kinds, ...scope)))).flat()
     }));
+}
+/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for. */
+function scopesOf({ existing, istio, workloads, moreWorkloads }) {
+    if (existing === null)
+        return [['nodes,deployments,pods,services,endpointslices', '-A']];
+    const ours = [istio, ...workloads, ...moreWorkloads].map(({ namespace }) => namespace);
+    return [
+        ...[...new Set(ours)].map(name => ['deployments,pods,endpointslices', '-n', name]),
+        ['services', '-A']
+    ];
 }
 /** Whether checks look at pods that come after the documentation's. */
 const bringsPods = ({ moreWorkloads }, { samples = [] }) => samples.some(sample => moreWorkloads.some(({ namespace }) => namespace === sample.namespace));
@@ -46407,7 +48054,7 @@ async function apply({ sh }, plan, file) {
     throw new base_fault/* Fault */.vC(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
         class: 'infrastructure',
         layer: 'node',
-        hint: "See the cluster's configuration and the `kind` network: pods and Services need subnets of both families.",
+        hint: 'Pods and Services need a network of each family: of a kind cluster, see `kind-config` and the network `kind`.',
         reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
     });
 }
@@ -46508,7 +48155,388 @@ function phasesInExisting(run, plan, existing) {
 
 // EXTERNAL MODULE: ./src/run/gather.ts + 1 modules
 var gather = __nccwpck_require__(3199);
+;// CONCATENATED MODULE: ./src/checks/targets.ts
+
+
+
+
+
+
+
+
+const targets_families = ['ipv4', 'ipv6'];
+const both = 'ipv4, ipv6';
+const dual = 'RequireDualStack or PreferDualStack';
+const onEach = 'a listener for each ClusterIP';
+/** As the check ids have it: neither part has a dot of its own. */
+const targets_targetOf = ({ metadata: { namespace, name } }) => `${namespace}.${name}`;
+const targets_titleOf = ({ metadata: { namespace, name } }) => `${namespace}/${name}`;
+const of = (targets, { target }) => targets.find(({ service }) => targets_targetOf(service) === target);
+/** Reads what belongs to a Service. Throws CommandError. */
+async function readTarget(service, sh) {
+    const { metadata, spec } = service;
+    const selector = Object.entries(spec.selector ?? {}).map(pair => pair.join('='));
+    const list = (kind, labels) => (0,kube/* get */.Jt)(sh, kind, '-n', metadata.namespace, '-l', labels);
+    const pods = selector.length === 0 ? [] : await list('pods', selector.join(','));
+    return {
+        service,
+        pods: pods.filter(pod => !pod.metadata.deletionTimestamp && !isOver(pod)),
+        slices: await list('endpointslices.discovery.k8s.io', `kubernetes.io/service-name=${metadata.name}`)
+    };
+}
+/** It ran to its end, and has an address no more. */
+const isOver = ({ status }) => /^(Succeeded|Failed)$/.test(status.phase);
+/** All that is looked at of these Services, by layer. What cannot be asked of one of them has no row. */
+const targetChecks = (services) => [workloads, policies, slices, proxies].map(({ layer, blame, rows, look }) => ({
+    layer,
+    blame,
+    look,
+    rows: services.flatMap(service => rows(service).map(one => ({ ...one, apart: true })))
+}));
+const targetRow = (layer, service, aspect, title, expected, more = {}) => (0,checks_row/* row */.nM)(layer, `${layer}/${targets_targetOf(service)}/${aspect}`, title, expected, {
+    to: { kind: 'Service', namespace: service.metadata.namespace, name: service.metadata.name },
+    ...more
+});
+const selects = ({ spec }) => Object.keys(spec.selector ?? {}).length > 0;
+const targets_aspectOf = ({ id }) => id.slice(id.lastIndexOf('/') + 1);
+const podsOf = ({ metadata, spec }) => `kubectl get pods -n ${metadata.namespace} -l ${(0,shlex/* quote */.hD)(Object.entries(spec.selector ?? {})
+    .map(pair => pair.join('='))
+    .join(','))} -o yaml`;
+const workloads = {
+    layer: 'workload',
+    blame: workload.blame,
+    rows: service => selects(service)
+        ? [
+            targetRow('workload', service, 'addresses', `Every pod of ${targets_titleOf(service)} has an address of each family`, both, {
+                blame: {
+                    class: 'infrastructure',
+                    hint: 'The Service has no pods, or they have one family only: a pod on the host network has the addresses of its node; else see the network of the cluster, and whether the pods are older than its second family.',
+                    headline: `The pods of ${targets_titleOf(service)} do not have an address of each family`
+                }
+            }),
+            targetRow('workload', service, 'sidecar', `Every pod of ${targets_titleOf(service)} has a sidecar, or none has`, 'istio-proxy', {
+                blame: {
+                    hint: 'Some of the pods were made while nobody injected there, or ask for none: restart them (`kubectl rollout restart`), and see their label `sidecar.istio.io/inject`.',
+                    headline: `Some pods of ${targets_titleOf(service)} have no sidecar`
+                }
+            })
+        ]
+        : [],
+    look: async ({ targets, tell }, asked) => {
+        for (const row of asked) {
+            const found = of(targets, row);
+            if (found === undefined)
+                continue;
+            const { service, pods } = found;
+            const observe = targets_aspectOf(row) === 'sidecar' ? sidecar : addresses;
+            const observed = [...new Set(pods.map(observe))].sort().join('; ') || 'no pod';
+            const bare = targets_aspectOf(row) === 'sidecar' && /^no(ne| pod)$/.test(observed);
+            if (bare)
+                tell(row.id, (0,checks_row/* skip */.iv)(observed === 'none' ? withoutSidecar : withoutPods));
+            else
+                tell(row.id, {
+                    ...(0,checks_row/* compare */.UD)(row.expected, observed, { reproduce: podsOf(service) }),
+                    ...(pods.length === 0 && { blame: nobody(service) })
+                });
+        }
+    }
+};
+const withoutSidecar = 'its pods have no sidecar';
+const withoutPods = 'there is no pod';
+const nobody = (service) => ({
+    class: 'connectivity',
+    hint: 'No pod has the labels of its selector: see who is to make them (`kubectl get deployments,statefulsets`), whether that is scaled to none, and the events of its namespace.',
+    headline: `${targets_titleOf(service)} selects no pod`
+});
+const policies = {
+    layer: 'service',
+    blame: { ...checks_service/* service */.eu.blame, headline: () => 'Services are not dual-stack' },
+    rows: service => {
+        const { namespace, name } = service.metadata;
+        const blame = {
+            hint: `Where it is meant to be dual-stack: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\` gives it the other family, and leaves its first ClusterIP.`,
+            headline: `The Service ${targets_titleOf(service)} is not dual-stack`
+        };
+        return [
+            targetRow('service', service, 'policy', `The ipFamilyPolicy of ${targets_titleOf(service)} asks for both families`, dual, { blame }),
+            targetRow('service', service, 'families', `${targets_titleOf(service)} has ${(0,checks_service/* isHeadless */.eT)(service.spec) ? 'both families' : 'a ClusterIP of each family'}`, both, { blame })
+        ];
+    },
+    look: async ({ targets, tell }, asked) => {
+        for (const row of asked) {
+            const found = of(targets, row);
+            if (found === undefined)
+                continue;
+            const { service } = found;
+            const { namespace, name } = service.metadata;
+            const policy = (0,checks_service/* policyOf */.US)(service);
+            const observed = targets_aspectOf(row) === 'policy'
+                ? dual.split(' or ').includes(policy)
+                    ? row.expected
+                    : policy
+                : (0,checks_service/* familiesOf */.m6)(service);
+            const reproduce = `kubectl get service ${name} -n ${namespace} -o yaml`;
+            const told = (0,checks_row/* compare */.UD)(row.expected, observed, { reproduce });
+            tell(row.id, targets_aspectOf(row) === 'policy' ? { ...told, observed: policy } : told);
+        }
+    }
+};
+const someReady = 'ready endpoints';
+/** What a Service without a selector has was put there by somebody; else it is exactly the ready pods. */
+const slices = {
+    layer: 'endpoints',
+    blame: endpoints.blame,
+    rows: service => targets_families.map(family => targetRow('endpoints', service, family, `EndpointSlices of ${targets_titleOf(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`, selects(service) ? exactly : someReady, {
+        family,
+        grid: { title: 'Endpoints of', named: true },
+        blame: { headline: `${targets_titleOf(service)} does not have the endpoints it should` }
+    })),
+    look: async ({ targets, sh, work, tell }, asked) => {
+        for (const row of asked) {
+            const found = of(targets, row);
+            if (found === undefined)
+                continue;
+            let target = found;
+            let looks = 0;
+            const observed = await (0,wait/* until */.T)(work, async () => {
+                if (looks++ > 0)
+                    target = await readTarget(found.service, sh);
+                const observed = endpointsOf(target, row.family);
+                return observed === row.expected || observed === 'none' || looks > 2
+                    ? { is: 'done', value: observed }
+                    : { is: 'waiting', for: `the endpoints of ${targets_titleOf(found.service)}` }; // pods come and go, and were read a moment before
+            }, { every: 1 });
+            const { namespace, name } = found.service.metadata;
+            tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
+                reproduce: `kubectl get endpointslices -n ${namespace} -l kubernetes.io/service-name=${name} -o yaml`
+            }));
+        }
+    }
+};
+function endpointsOf({ service, pods, slices }, family) {
+    const wanted = service.spec.publishNotReadyAddresses ? pods : pods.filter(kube/* isReady */.i_);
+    const listed = listedIn(slices, wanted, family);
+    return selects(service) || /^(none|an empty slice)$/.test(listed) ? listed : someReady;
+}
+/** Those whose connections a proxy can carry. */
+const portsOf = ({ spec }) => (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(({ port }) => port);
+const proxies = {
+    layer: 'proxy',
+    blame: proxy.blame,
+    rows: service => {
+        const title = targets_titleOf(service);
+        const told = portsOf(service).length > 0 && !(0,checks_service/* isHeadless */.eT)(service.spec); // a proxy passes what is headless through
+        if (!selects(service))
+            return [];
+        return [
+            targetRow('proxy', service, 'listeners', `The proxy of a pod of ${title} listens on both families`, bound, {
+                blame: {
+                    hint: 'Dual-stack is off in that pod: see ISTIO_DUAL_STACK in its proxy. It comes from `meshConfig.defaultConfig.proxyMetadata` when the pod is made, so that pods which are older than it are to be restarted, or from an annotation `proxy.istio.io/config`.',
+                    headline: `The proxies of ${title} are not set up for both families`
+                }
+            }),
+            ...(told
+                ? [
+                    targetRow('proxy', service, 'cluster-ips', `The proxy of a pod of ${title} has a listener for each of its ClusterIPs`, onEach, { blame: { headline: `Istio does not serve every ClusterIP of ${title}` } }),
+                    targetRow('proxy', service, 'endpoints', `The proxy of a pod of ${title} has every ready pod, with both addresses`, 'both addresses of every ready pod', { blame: { headline: `Proxies do not have both addresses of the pods of ${title}` } })
+                ]
+                : [])
+        ];
+    },
+    look: async (looking, asked) => {
+        const byTarget = new Map();
+        for (const row of asked) {
+            const target = of(looking.targets, row);
+            if (target !== undefined)
+                byTarget.set(target, [...(byTarget.get(target) ?? []), row]);
+        }
+        for (const [target, rows] of byTarget)
+            await lookAtProxy(looking, target, rows);
+    }
+};
+/** As the API server takes it: commands that people paste have it in them. */
+const isName = /^[a-z0-9][a-z0-9.-]{0,252}$/;
+/** One proxy stands for all of a Service: what istiod tells them is the same. */
+async function lookAtProxy({ sh, silent, tell }, target, rows) {
+    const { namespace } = target.service.metadata;
+    const tellAll = (finding) => {
+        for (const { id } of rows)
+            tell(id, finding);
+    };
+    const [pod] = target.pods
+        .filter(pod => (0,kube/* isReady */.i_)(pod) && sidecar(pod) !== 'none' && isName.test(pod.metadata.name))
+        .sort((one, other) => one.metadata.name.localeCompare(other.metadata.name));
+    if (pod === undefined)
+        return tellAll((0,checks_row/* skip */.iv)(target.pods.length === 0
+            ? withoutPods
+            : target.pods.some(pod => sidecar(pod) !== 'none')
+                ? 'no pod with a sidecar is ready'
+                : withoutSidecar));
+    if (silent.includes(namespace))
+        return tellAll((0,checks_row/* skip */.iv)(`this kubeconfig may not exec into pods of ${namespace}`));
+    const ask = (query) => envoyOf(namespace, `pod/${pod.metadata.name}`, query);
+    const listeners = await dumped(sh, ask(listenerQuery));
+    const known = await dumped(sh, ask(endpointQuery));
+    if (typeof listeners === 'string')
+        return tellAll((0,checks_row/* skip */.iv)(listeners));
+    if (typeof known === 'string')
+        return tellAll((0,checks_row/* skip */.iv)(known));
+    for (const row of rows) {
+        const aspect = targets_aspectOf(row);
+        if (aspect === 'listeners')
+            tell(row.id, wildcardListeners(listeners, ask(listenerQuery)));
+        else {
+            const ofListeners = aspect === 'cluster-ips';
+            const missing = ofListeners ? unserved(target, listeners, known) : targets_unknown(target, known);
+            const query = ofListeners ? listenerQuery : `'${endpointQuery}'`;
+            tell(row.id, missing === null
+                ? (0,checks_row/* skip */.iv)('its own proxy is not told of it, by a Sidecar resource or its `exportTo`')
+                : (0,checks_row/* compare */.UD)(row.expected, missing.join('; ') || row.expected, {
+                    reason: missing.join('; ') || null,
+                    reproduce: ask(query).join(' ')
+                }));
+        }
+    }
+    return undefined;
+}
+/** What a proxy says; or why it could not be asked. */
+async function dumped(sh, command) {
+    const { code, stdout, stderr } = await sh(command, { seconds: 20 });
+    const said = stderr.trim().slice(0, 300) || `exit code ${code}`;
+    if (code !== 0)
+        return `its proxy could not be asked: ${said}`;
+    try {
+        return JSON.parse(stdout);
+    }
+    catch {
+        return 'its proxy could not be asked: what it wrote is no JSON';
+    }
+}
+/** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */
+function unserved({ service }, listeners, known) {
+    const found = addressesOf(listeners);
+    return ofPorts(service, known, port => (service.spec.clusterIPs ?? [])
+        .filter(ip => {
+        const anywhere = (0,kube/* addressFamily */.JH)(ip) === 'ipv4' ? '0.0.0.0' : '::';
+        const wanted = [ip, anywhere].map(address => written({ socket_address: { address, port_value: port } }));
+        return !wanted.some(address => found.includes(address));
+    })
+        .map(ip => `no listener for ${written({ socket_address: { address: ip, port_value: port } })}`));
+}
+/** A ready pod that is no endpoint, or not under both of its addresses. */
+function targets_unknown({ service, pods }, known) {
+    const sorted = (addresses) => addresses.split('+').sort().join('+');
+    return ofPorts(service, known, (port, found) => pods
+        .filter(kube/* isReady */.i_)
+        .map(pod => endpointOf(pod, targets_families))
+        .filter(wanted => !found.map(sorted).includes(sorted(wanted)))
+        .map(wanted => `port ${port} has no endpoint ${wanted}: ${found.join(', ') || 'none'}`));
+}
+/** What is missing of each port that the proxy knows; null: it knows none. */
+function ofPorts(service, known, missing) {
+    const told = portsOf(service).flatMap(port => {
+        const found = endpointsIn(known, service.metadata, port);
+        return found === null ? [] : [missing(port, found)];
+    });
+    return told.length === 0 ? null : told.flat();
+}
+
+;// CONCATENATED MODULE: ./src/plan/targets.ts
+
+
+/** As the API server takes it: commands that people paste have it in them. */
+const targets_isName = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** The Services that were asked for, once each. Pure. Throws a Fault of class `input` for what is not there, or cannot be read. */
+function chooseTargets(targets, { denied, services }) {
+    targets_refuseDenied(denied);
+    const chosen = new Set();
+    const problems = targets.flatMap(({ namespace, name }) => {
+        const own = services.filter(({ metadata }) => metadata.namespace === namespace);
+        const named = own.filter(({ metadata }) => name === null || metadata.name === name);
+        const looked = named.filter(({ metadata, spec }) => targets_isName.test(metadata.name) && spec.type !== 'ExternalName');
+        for (const service of looked)
+            chosen.add(service);
+        if (looked.length > 0)
+            return [];
+        const what = named.length > 0 ? 'which is an ExternalName, without addresses' : 'which is not there';
+        const others = own.map(({ metadata }) => metadata.name);
+        return [
+            name === null
+                ? `targets: found ${namespace}/*, and no Service with addresses in that namespace; accepted is a namespace that has one`
+                : `targets: found ${namespace}/${name}, ${what}; accepted is a Service of that namespace (${listed(others)})`
+        ];
+    });
+    if (problems.length > 0)
+        throw (0,base_fault/* badInput */.AN)(problems.join('\n'));
+    if (chosen.size > readers/* mostTargets */.YT)
+        throw (0,base_fault/* badInput */.AN)(`targets: found ${chosen.size} Services by them; accepted are at most ${readers/* mostTargets */.YT}`);
+    return [...chosen];
+}
+function targets_refuseDenied(denied) {
+    if (denied.length === 0)
+        return;
+    const rights = denied.map(({ verb, resource, namespace }) => `${verb} ${resource} in ${namespace}`);
+    throw (0,base_fault/* badInput */.AN)(`kubeconfig: found a user that may not ${rights.join(', ')}; accepted is one that may (\`kubectl auth can-i --list -n NAMESPACE\` tells)`);
+}
+const listed = (names) => names.length === 0
+    ? 'it has none'
+    : `${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`;
+
+;// CONCATENATED MODULE: ./src/run/targets.ts
+
+
+
+
+
+
+
+
+
+/** How many are read at a time: each has a kubectl of its own. */
+const together = 8;
+/** Looks at Services that are there, and at nothing else: nothing is made, and nothing is changed. */
+function phasesOfTargets(run, asked) {
+    const inputs = known_known(run.inputs, 'inputs');
+    const directory = known_known(run.directory, 'directory');
+    const targets = [];
+    let silent = [];
+    return [
+        {
+            name: 'kubectl',
+            needs: [],
+            run: async () => {
+                run.tools.kubectl = await (0,phases_tools/* provideTool */.o)('kubectl', inputs, run.sh);
+            }
+        },
+        {
+            name: 'survey',
+            needs: ['kubectl'],
+            run: async () => {
+                const file = external_node_path_.join(directory, 'kubeconfig');
+                run.looked = { ...(await takeKubeconfig(inputs, file, run.sh)), services: [] };
+                const found = await surveyTargets(asked, directory, run.sh);
+                run.kubernetes = found.kubernetes;
+                silent = found.silent;
+                run.looked.services = chooseTargets(asked, found);
+                const rows = targetChecks(run.looked.services).flatMap(({ rows }) => rows);
+                run.ledger.asked = askedBy(() => rows.filter(matches(inputs.checks)));
+            }
+        },
+        {
+            name: 'look',
+            needs: ['survey'],
+            run: async () => {
+                const services = run.looked?.services ?? [];
+                for (let at = 0; at < services.length; at += together)
+                    targets.push(...(await Promise.all(services.slice(at, at + together).map(service => readTarget(service, run.sh)))));
+            }
+        },
+        ...targetChecks([]).map(checks => checkPhase(run, checks, ['look'], false, work => ({ ...basis(run, work), targets, silent })))
+    ];
+}
+
 ;// CONCATENATED MODULE: ./src/run/run.ts
+
 
 
 
@@ -46581,20 +48609,29 @@ async function work(run) {
 }
 async function job(run) {
     const inputs = known_known(run.inputs, 'inputs');
-    run.ledger.asked = askedRows(inputs);
-    if (run.ledger.asked.length === 0)
-        throw (0,base_fault/* badInput */.AN)(`checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which leaves no check; accepted is what leaves at least one`);
+    if (inputs.targets === null) {
+        const upgrade = inputs['upgrade-from'] !== null;
+        const isMade = ({ layer }) => upgrade || layer !== 'upgrade';
+        const rows = staged(askedBy(() => askedOf(inputs, rowsOf(inputs.checks)).filter(isMade)), upgrade);
+        run.ledger.asked = rows.before;
+        run.upgraded.asked = rows.after;
+    }
     refuseEnvironment(process.env);
     const words = (0,download/* mirrorWords */.hb)(inputs.mirror);
     if (words)
         (0,log/* say */.cv)(run.clock(), 'mirror', words);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
+    if (inputs.targets !== null) {
+        await (0,own/* ownDirectory */.cy)(resultsDirectory(run));
+        await run.schedule.run(phasesOfTargets(run, inputs.targets));
+        return 'done';
+    }
     await run.schedule.run(inputs.cluster === 'existing' ? preparationsInExisting(run) : preparations(run));
     if (run.schedule.failed)
         return 'done';
     const { kind } = run.tools;
     run.save({ kind: kind?.directory ?? null });
-    const plan = makePlan(inputs, known_known(run.chart, 'chart'), run.samples ?? null, run.directory, kind?.version ?? '', samplesOf(run.ledger.asked), run.existing ?? null);
+    const plan = makePlan(inputs, known_known(run.chart, 'chart'), run.samples ?? null, run.directory, kind?.version ?? '', samplesOf([...run.ledger.asked, ...run.upgraded.asked]), run.existing ?? null);
     const { existing } = plan;
     if (existing !== null)
         refuseTaken(plan.files['namespaces.yaml'] ?? '', known_known(run.found, 'found'));
@@ -46617,27 +48654,19 @@ function tellPlan(run, plan) {
     (0,log/* group */.Os)('The same by hand', script_script(plan, nothing));
 }
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
-const shownPlan = ({ ledger }, { cluster: { config, ...cluster }, shown, ...plan }) => ({
+const shownPlan = ({ ledger, upgraded }, { cluster: { config, ...cluster }, shown, ...plan }) => ({
     ...plan,
     cluster,
     files: Object.keys(plan.files),
-    checks: ledger.asked.map(({ id }) => id)
+    checks: ledger.asked.map(({ id }) => id),
+    ...(upgraded.asked.length > 0 && { checksAfterUpgrade: upgraded.asked.map(({ id }) => id) })
 });
-/** The rows that `checks` asks for; an expression that explodes would never end. */
-function askedRows({ checks, cluster }) {
-    try {
-        return (0,bounded/* bounded */.M)(() => askedOf(cluster, rowsOf(checks)));
-    }
-    catch (error) {
-        if (!(error instanceof bounded/* TooSlow */.y))
-            throw error;
-        throw (0,base_fault/* badInput */.AN)(`checks: found ${(0,readers/* quoted */.TL)(core/* getInput */.V4('checks'))}, which takes too long; accepted is a regular expression without repetitions in repetitions`);
-    }
-}
 /** Says beforehand what does not fit together. */
-function tellVersions({ clock, tools }, { istio, cluster }) {
+function tellVersions({ clock, tools }, { istio, upgrade, cluster }) {
     for (const told of [
         (0,versions_kubernetes/* unsupported */.qO)(istio.expected, cluster.kubernetes),
+        upgrade && (0,versions_kubernetes/* unsupported */.qO)(upgrade.to, cluster.kubernetes),
+        upgrade && (0,versions_upgrade/* skipped */.h)(upgrade.from, upgrade.to, upgrade.strategy),
         (0,versions_kubernetes/* skewed */.Q0)(tools.kubectl?.version ?? null, cluster.kubernetes)
     ])
         if (told !== null)
@@ -46659,8 +48688,9 @@ const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(extern
     .catch(() => '');
 async function writeFiles(plan) {
     await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
-    const mounted = (0,manifests_kind/* withMount */.W3)(plan.cluster.config, imagesIn(plan.directory), imagesInNode);
-    const ofKind = plan.existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) } : {};
+    const { config, tuned } = plan.cluster;
+    const mounted = (0,manifests_kind/* withMount */.W3)(config, imagesIn(plan.directory), imagesInNode);
+    const ofKind = plan.existing === null && tuned ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) } : {};
     for (const [name, text] of Object.entries({ ...plan.files, ...ofKind }))
         await (0,own/* writeAnew */.Zd)(external_node_path_.join(plan.directory, name), text, 0o600);
 }
@@ -46671,9 +48701,10 @@ async function report(run, ending) {
         ending,
         errors: [...run.errors, ...run.schedule.errors],
         phases: run.schedule.phases,
-        checks: run.ledger.results(),
+        checks: [...run.ledger.results(), ...run.upgraded.results()],
         blames: blames,
-        failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false
+        failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
+        existing: run.inputs?.cluster === 'existing'
     }));
     const directory = resultsDirectory(run);
     run.save({ result: results.result });
@@ -46878,7 +48909,7 @@ const newestOf = (minor, versions) => (0,semver.maxSatisfying)(versions, `~${min
  * newest, or an alias that this operator has. Null where nothing was asked for and the chart does not tell its default.
  * Throws a Fault that lists what there is, and names another released operator that has what was asked for.
  */
-function chooseIstio(asked, chart) {
+function chooseIstio(asked, chart, input = 'istio-version') {
     const { offers, aliases } = chart;
     if (asked === null)
         return offers[0] ?? null;
@@ -46890,17 +48921,17 @@ function chooseIstio(asked, chart) {
     if (offer)
         return offer;
     if (offers.length > 0)
-        throw refusal(asked, chart);
+        throw refusal(asked, chart, input);
     if ((0,semver.valid)(asked) !== null)
         return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
-    throw (0,fault/* badInput */.AN)(`istio-version: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``);
+    throw (0,fault/* badInput */.AN)(`${input}: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``);
 }
-function refusal(asked, { version, offers, aliases, endOfLife }) {
+function refusal(asked, { version, offers, aliases, endOfLife }, input) {
     const over = endOfLife.some(name => [name, name.slice(1), minorOf(name)].includes(asked));
     const found = `found "${asked}"${over ? `, which is end-of-life in the Sail Operator ${version}` : ''}`;
     const names = (0,lists/* isVersion */.lF)(asked) || /^\d/.test(asked) ? [] : Object.keys(aliases);
     const installable = [...offers.map(offer => offer.version), ...names].join(', ');
-    return (0,fault/* badInput */.AN)(`istio-version: ${found}; accepted is what the Sail Operator ${version} can install: ${installable}${elsewhere(asked)}`);
+    return (0,fault/* badInput */.AN)(`${input}: ${found}; accepted is what the Sail Operator ${version} can install: ${installable}${elsewhere(asked)}`);
 }
 /** The newest released operator that can install what this one cannot. */
 function elsewhere(asked) {
@@ -47163,6 +49194,44 @@ const charts = {
 /** As Istio's samples name them from release-1.30 on. */
 const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 const clientImage = 'docker.io/curlimages/curl:8.16.0';
+
+
+/***/ }),
+
+/***/ 3989:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   C: () => (/* binding */ chooseFrom),
+/* harmony export */   h: () => (/* binding */ skipped)
+/* harmony export */ });
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _istio_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6618);
+
+
+
+/** How many minors an upgrade may go at once. istio.io/latest/docs/setup/upgrade, its pages in-place and canary, 2026-11-24. */
+const mostMinors = { InPlace: 1, RevisionBased: 2 };
+/** The version to upgrade from, older than the one to upgrade to. Throws a Fault that lists what would be accepted. */
+function chooseFrom(asked, to, chart) {
+    if (to === null)
+        throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)('istio-version: found nothing, and the chart does not tell its default; with `upgrade-from` accepted is a whole version such as `1.24.6`');
+    const from = (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .chooseIstio */ ._g)(asked, chart, 'upgrade-from');
+    if (from !== null && !(0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(from.version, to.version))
+        return from;
+    const older = chart.offers.map(({ version }) => version).filter(one => !(0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(one, to.version));
+    const those = older.length > 0 ? `: ${older.join(', ')}` : ', and this operator has none';
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`upgrade-from: found "${asked}", which is not older than ${to.version}, to which it is upgraded (\`istio-version\`); accepted is what is older${those}`);
+}
+/** One sentence where an upgrade goes over more minors at once than Istio supports; null where it does not. */
+function skipped(from, to, strategy) {
+    const most = mostMinors[strategy];
+    if ((0,semver__WEBPACK_IMPORTED_MODULE_0__.minor)(to) - (0,semver__WEBPACK_IMPORTED_MODULE_0__.minor)(from) <= most)
+        return null;
+    return `From Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(from)} to ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: what fails here may hold in steps.`;
+}
 
 
 /***/ }),
