@@ -47,6 +47,7 @@ describe('readChart', () => {
       name: 'sail-operator',
       version: '1.30.3',
       image: 'registry.example/sail-operator:1.30.3',
+      pullPolicy: null,
       offers: [
         chart.offers[0],
         chart.offers[2],

@@ -177,10 +177,12 @@ describe('the phases', () => {
     const {run, after} = planned();
     const missing = planOf().images.istiod;
     const sh = fakeSh(() => '');
-    run.localImages = new Set(
+    run.logins = new Map();
+    run.localImages = new Map(
       Object.values(planOf().images)
         .flat()
         .filter(image => !missing.includes(image))
+        .map(image => [image, 'sha256:1'])
     );
     const pulls = phases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
     await pulls?.run(fakeWork());

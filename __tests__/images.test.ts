@@ -22,7 +22,7 @@ async function transfer(
   sh: Sh,
   snapshotter = 'overlayfs'
 ): Promise<void> {
-  await saveImages(images, file, sh);
+  await saveImages(new Map(images.map(image => [image, 'sha256:1'])), file, sh);
   await importImages(images, file, nodes, snapshotter, sh);
 }
 
@@ -33,8 +33,40 @@ describe('images', () => {
     const sh = fakeSh(command =>
       command.at(-1) === 'b' ? {code: 1, stderr: 'No such image'} : 'sha256:1'
     );
-    expect([...(await findLocal(['a', 'b', 'c'], sh))]).toEqual(['a', 'c']);
+    expect([...(await findLocal(['a', 'b', 'c'], sh))]).toEqual([
+      ['a', 'sha256:1'],
+      ['c', 'sha256:1']
+    ]);
     expect(sh.calls).toContain('docker image inspect --format {{.Id}} b');
+  });
+
+  test('one that is asked for by its digest is left to the registry, which gives no other', async () => {
+    const sh = fakeSh(() => 'sha256:1');
+    expect([...(await findLocal([`a@sha256:${'0'.repeat(64)}`], sh))]).toEqual([]);
+    expect(sh.calls).toEqual([]);
+  });
+
+  const id = '89184ea953a88e820aef19017bec3a3bbfda1cf453b5d89c0f1c14c44456de0c';
+  test.each([
+    // as Docker 20.10 writes it, and 25 and newer do
+    [
+      'an old archive',
+      `[{"Config":"${id}.json","RepoTags":["curlimages/curl:8"]}]`,
+      `sha256:${id}`
+    ],
+    [
+      'an OCI archive',
+      `[{"Config":"blobs/sha256/${id}","RepoTags":["curlimages/curl:8"]}]`,
+      `sha256:${id}`
+    ],
+    ['one of another image', `[{"Config":"${id}.json","RepoTags":["curl:8"]}]`, 'sha256:1'],
+    ['one of no name', `[{"Config":"${id}.json","RepoTags":null}]`, 'sha256:1'],
+    ['nothing that can be read', {code: 2, stderr: 'tar: not found'}, 'sha256:1']
+  ])('have the ids that the archive tells: %s', async (_, manifest, expected) => {
+    const sh = fakeSh(([program]) => (program === 'tar' ? manifest : ''));
+    const found = new Map([['docker.io/curlimages/curl:8', 'sha256:1']]);
+    expect([...(await saveImages(found, file, sh)).values()]).toEqual([expected]);
+    expect(sh.calls[1]).toBe(`tar --extract --to-stdout --file ${file} manifest.json`);
   });
 
   test('go to one archive, each layer once, which every node reads where it is mounted; it is removed', async () => {
@@ -44,6 +76,7 @@ describe('images', () => {
     await transfer(['a', 'b'], archive, ['one', 'two'], sh);
     expect(sh.calls).toEqual([
       `docker save --output ${archive} a b`,
+      `tar --extract --to-stdout --file ${archive} manifest.json`,
       ...['one', 'two'].map(
         node =>
           `docker exec ${node} ctr --namespace=k8s.io images import --snapshotter=overlayfs /mnt/dual-stack-images/operator.tar`
@@ -63,7 +96,7 @@ describe('images', () => {
         : ''
     );
     await transfer(['a'], file, ['one'], sh);
-    expect(sh.calls[2]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
+    expect(sh.calls[3]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
     expect(importCommand('one').slice(0, 4)).toEqual(['docker', 'exec', '--interactive', 'one']);
   });
 
@@ -87,7 +120,7 @@ describe('images', () => {
       program === 'docker' && verb === 'exec' ? {code: 1, stderr: 'no such file'} : ''
     );
     await transfer(['a'], file, ['one'], sh, 'native');
-    expect(sh.calls.slice(1)).toEqual([
+    expect(sh.calls.slice(2)).toEqual([
       'docker exec one ctr --namespace=k8s.io images import --no-unpack /mnt/dual-stack-images/operator.tar',
       `cat ${file} | docker exec --interactive one ctr --namespace=k8s.io images import --no-unpack -`
     ]);
@@ -96,18 +129,30 @@ describe('images', () => {
   test('none are neither transferred nor pulled', async () => {
     const sh = fakeSh({});
     await transfer([], file, ['one'], sh);
-    await pullImages([], ['one'], sh);
+    await pullImages([], ['one'], new Map(), sh);
     expect(sh.calls).toEqual([]);
   });
 
   test('that are missing are pulled by every node, and nobody waits for it', async () => {
     const sh = fakeSh(() => ({code: 1, stderr: 'no crictl'}));
-    await pullImages(['a', 'b'], ['one', 'two'], sh);
+    await pullImages(['a', 'b'], ['one', 'two'], new Map([['quay.io', 'x']]), sh);
     expect(sh.calls).toEqual(
       ['one', 'two'].flatMap(node =>
         ['a', 'b'].map(image => `docker exec --detach ${node} crictl pull ${image}`)
       )
     );
+  });
+
+  test('are pulled with the login of their registry, which no argument holds', async () => {
+    const sh = fakeSh(() => '');
+    await pullImages(['quay.io/a/b:1', 'c'], ['one'], new Map([['quay.io', 'bGFiOnB3']]), sh);
+    expect(sh.calls).toEqual([
+      expect.stringMatching(
+        /^docker exec --detach one bash -c CRICTL_AUTH=\$\(jq .*\) exec crictl pull "\$1" pull quay.io\/a\/b:1 quay.io$/
+      ),
+      'docker exec --detach one crictl pull c'
+    ]);
+    expect(sh.calls.join()).not.toContain('bGFiOnB3');
   });
 
   test.each([

@@ -1,7 +1,10 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
   get,
   lookAtTrouble,
+  type Owner,
   ofFamily,
   ofKind,
   type Pod,
@@ -74,8 +77,10 @@ describe('troubles', () => {
     ['ImagePullBackOff', `Back-off pulling image "${image}"`, false],
     ['ErrImagePull', 'manifest unknown: manifest unknown', true],
     ['ErrImagePull', 'manifest for x:1 not found: manifest unknown', true],
-    ['ErrImagePull', 'failed to authorize: 401 Unauthorized: unauthorized', true],
     ['ErrImagePull', 'pull access denied, repository does not exist', true],
+    ['ErrImagePull', 'no match for platform in manifest: not found', true],
+    ['ErrImagePull', 'read /var/lib: permission denied', false],
+    ['ErrImagePull', 'failed to pull "denied.lab.test/x:1": EOF', false],
     [
       'InvalidImageName',
       'Failed to apply default image tag "A": couldn\'t parse image name "A"',
@@ -151,7 +156,8 @@ describe('troubleFault', () => {
     ['ErrImagePull', 'net/http: TLS handshake timeout', 'infrastructure'],
     ['ErrImagePull', 'unexpected status: 503 Service Unavailable', 'infrastructure'],
     ['ErrImagePull', 'received unexpected HTTP status: 502 Bad Gateway', 'infrastructure'],
-    ['ErrImagePull', 'size 1503 of 2500 bytes', 'istio'],
+    ['ErrImagePull', 'size 1503 of 2500 bytes', 'infrastructure'],
+    ['ErrImageNeverPull', 'is not present with pull policy of Never', 'istio'],
     ['CrashLoopBackOff', 'back-off', 'istio'],
     ['CrashLoopBackOff', 'connection refused', 'istio'] // no registry had a part in it
   ])('%s: %s is the fault of %s', (reason, message, failureClass) => {
@@ -173,9 +179,46 @@ describe('troubleFault', () => {
 
   test.each([
     ['ErrImagePull', 'The image registry.example/tcp-echo:1 cannot be pulled'],
+    ['ErrImageNeverPull', 'The image registry.example/tcp-echo:1 cannot be pulled'],
     ['CrashLoopBackOff', 'A pod of ipv4 does not start: CrashLoopBackOff']
   ])('%s has a headline', (reason, headline) => {
     expect(fault(reason, gone).because.headline).toBe(headline);
+  });
+
+  test('a registry that does not answer is named', () => {
+    expect(fault('ErrImagePull', 'EOF').because.headline).toBe(
+      'The image registry.example/tcp-echo:1 cannot be pulled: its registry, registry.example, does not give it'
+    );
+  });
+
+  test.each<[string, string, Owner | null, string, string]>([
+    ['an input names', gone, {class: 'input', input: 'echo-image'}, 'input', '`echo-image`'],
+    [
+      'the Action names',
+      gone,
+      {class: 'infrastructure', input: null},
+      'infrastructure',
+      'its name'
+    ],
+    ['nobody knows', gone, null, 'istio', 'its name'],
+    [
+      'a registry has a bad time with',
+      'EOF',
+      {class: 'input', input: 'x'},
+      'infrastructure',
+      'rate'
+    ]
+  ])('an image that %s', (_, message, owner, failureClass, hint) => {
+    const [trouble] = troubles([troubled('ErrImagePull', message)]);
+    const asked: string[] = [];
+    const ownerOf = (image: string) => {
+      asked.push(image);
+      return owner;
+    };
+    const {because} = troubleFault(trouble as never, {...who, ownerOf});
+    expect(because.class).toBe(failureClass);
+    expect(because.hint).toContain(hint);
+    expect(asked.every(image => image === 'registry.example/tcp-echo:1')).toBe(true);
   });
 
   test('no message is said as such', () => {
@@ -202,5 +245,42 @@ describe('lookAtTrouble', () => {
       is: 'lost',
       fault: {message: `Pod ipv4/tcp-echo-1: ErrImagePull: ${gone}`}
     });
+  });
+});
+
+/** What the kubelet told of pulls from registries that failed so, each in the lab (Kubernetes 1.37, containerd 2.3): `npm run registries`. */
+const pulls = JSON.parse(
+  fs.readFileSync(path.join(import.meta.dirname, 'fixtures', 'pulls.json'), 'utf8')
+) as Record<string, string>;
+
+describe('a registry', () => {
+  const look = (name: string) =>
+    lookAtTrouble([troubled('ErrImagePull', pulls[name])], {
+      ...who,
+      ownerOf: () => ({class: 'input', input: 'echo-image'})
+    });
+
+  test.each(['notfound', 'noname', 'denied', 'unauthorized'])(
+    'that says %s ends the run at once: the input that names the image is at fault',
+    name => {
+      expect(look(name)).toMatchObject({is: 'lost', fault: {because: {class: 'input'}}});
+    }
+  );
+
+  test.each([
+    ...['ratelimit', 'busy', 'error', 'unavailable', 'eof', 'reset', 'hang', 'token'],
+    ...['refused', 'tls', 'private']
+  ])('that has a bad time (%s) is given some, and then at fault', name => {
+    expect(look(name)).toMatchObject({
+      is: 'bad',
+      patience: 90,
+      fault: {because: {class: 'infrastructure', headline: expect.stringContaining('its registry')}}
+    });
+  });
+
+  test('whose name nobody knows is not waited for so long', () => {
+    const found = look('nohost');
+    expect(found).toMatchObject({is: 'bad', fault: {because: {class: 'infrastructure'}}});
+    expect(found).not.toHaveProperty('patience');
   });
 });

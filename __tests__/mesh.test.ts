@@ -82,7 +82,7 @@ describe('untilIstiod', () => {
   test('waits for istiod', async () => {
     const sh = api([items(), items(istio({}), istiod(0)), items(istio({}), istiod(1))]);
     const work = fakeWork();
-    await untilIstiod(work, sh);
+    await untilIstiod(planOf(), work, sh);
     expect(work.waits.filter(Boolean)).toEqual([
       'the operator to make istiod',
       'istiod to be available'
@@ -91,7 +91,7 @@ describe('untilIstiod', () => {
 
   test('need not look at anything once it is seen to be available', async () => {
     const sh = fakeSh(([, verb]) => (verb === 'wait' ? '' : undefined));
-    await untilIstiod(fakeWork(), sh);
+    await untilIstiod(planOf(), fakeWork(), sh);
     expect(sh.calls).toEqual([
       'kubectl wait deployments --namespace istio-system --selector app=istiod --for=condition=Available --timeout=4s'
     ]);
@@ -105,7 +105,7 @@ describe('untilIstiod', () => {
     async (message, failureClass, layer) => {
       const sh = api([items(reconcileError(message))]);
       const work = fakeWork();
-      await expect(untilIstiod(work, sh)).rejects.toMatchObject({
+      await expect(untilIstiod(planOf(), work, sh)).rejects.toMatchObject({
         message: `the Istio resource: ReconcileError: ${message}`,
         because: {class: failureClass, layer}
       });
@@ -115,7 +115,9 @@ describe('untilIstiod', () => {
 
   test('an image that cannot be pulled ends the wait, for the resource does not tell', async () => {
     const waits = istio({conditions: [{type: 'Ready', status: 'False', reason: 'IstiodNotReady'}]});
-    await expect(untilIstiod(fakeWork(), api([items(waits, istiod(0), noImage)]))).rejects.toThrow(
+    await expect(
+      untilIstiod(planOf(), fakeWork(), api([items(waits, istiod(0), noImage)]))
+    ).rejects.toThrow(
       'Pod istio-system/istiod-1: ErrImagePull: registry.example/pilot:9: not found'
     );
   });
@@ -126,13 +128,13 @@ describe('untilIstiod', () => {
       items(istiod(1))
     ]);
     const work = fakeWork();
-    await untilIstiod(work, sh);
+    await untilIstiod(planOf(), work, sh);
     expect(work.waits).toContain('Istio: ReconcileError');
   });
 
   test('an error that holds does not', async () => {
     const sh = api([items(reconcileError('no kind "X" is registered'))]);
-    await expect(untilIstiod(hasty(), sh)).rejects.toMatchObject({
+    await expect(untilIstiod(planOf(), hasty(), sh)).rejects.toMatchObject({
       because: {class: 'istio', layer: 'control-plane'}
     });
   });

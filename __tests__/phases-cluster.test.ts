@@ -224,4 +224,13 @@ describe('pods', () => {
     ]);
     expect(work.waits).toEqual(['the node to be registered', null]);
   });
+
+  test('are kept off every node, where there are more: each has the images before a pod starts there', async () => {
+    const {cluster} = planOf({'kind-config': 'nodes: [{}, {role: worker}, {role: worker}]'});
+    const sh = fakeSh(() => '');
+    await cordon(cluster, fakeWork(), sh);
+    await uncordon(cluster, sh);
+    const nodes = 'istio-ds-control-plane istio-ds-worker istio-ds-worker2';
+    expect(sh.calls).toEqual([`kubectl cordon ${nodes}`, `kubectl uncordon ${nodes}`]);
+  });
 });

@@ -19,6 +19,19 @@ describe('the operator', () => {
         ...['--values', path.join('/work', 'operator-values.yaml')],
         ...['--set-string', 'image=localhost:5000/sail:pr-1']
       ]
+    ],
+    [
+      'with an image without a tag, which is not to be pulled over',
+      {'operator-image': 'localhost/sail'},
+      ['--set-string', 'image=localhost/sail', '--set-string', 'imagePullPolicy=IfNotPresent']
+    ],
+    [
+      'with an image of the tag latest, and values that say when it is pulled',
+      {'operator-values': 'imagePullPolicy: Always', 'operator-image': 'localhost/sail:latest'},
+      [
+        ...['--values', path.join('/work', 'operator-values.yaml')],
+        ...['--set-string', 'image=localhost/sail:latest']
+      ]
     ]
   ])('is installed %s', (_, inputs, more) => {
     const command = installCommand(planOf(inputs));
@@ -27,6 +40,15 @@ describe('the operator', () => {
       ...['--namespace', 'sail-operator', '--create-namespace']
     ]);
     expect(command.slice(7).filter(word => word !== '--skip-crds')).toEqual(more);
+  });
+
+  test.each([
+    ['Always', 'IfNotPresent'],
+    ['Never', null],
+    ['IfNotPresent', null],
+    [null, null]
+  ])('of a chart that says %s is pulled %s', (pullPolicy, expected) => {
+    expect(planOf({}, {pullPolicy}).operator.pullPolicy).toBe(expected);
   });
 
   test('is not waited for', async () => {

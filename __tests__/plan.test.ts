@@ -2,9 +2,12 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
+import type {Owner} from '../src/base/kube.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
 import type {OwnSample} from '../src/manifests/own.ts';
+import {builtIn} from '../src/manifests/samples.ts';
+import {ownerOf} from '../src/plan/plan.ts';
 import {nodeImageOf} from '../src/versions/kubernetes.ts';
 import {clientImage, echoImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
@@ -40,6 +43,7 @@ describe('makePlan', () => {
         url: chart.url,
         version: '1.30.3',
         image: chart.image,
+        pullPolicy: null,
         values: false
       },
       istio: {
@@ -376,4 +380,39 @@ test('a node image whose tag is no version is no bug', () => {
   expect(planOf({'node-image': 'kindest/node:v1.34.04'}).cluster.image).toBe(
     'kindest/node:v1.34.04'
   );
+});
+
+describe('an image that no registry gives is the fault of who named it', () => {
+  const values = {'istio-values': 'global: {hub: ghcr.io/me}'};
+  test.each<[string, Record<string, string>, string, Owner | null]>([
+    [
+      'the input',
+      {'operator-image': 'a/b'},
+      'docker.io/a/b:latest',
+      {class: 'input', input: 'operator-image'}
+    ],
+    ['the input', {'echo-image': 'a/b:1'}, 'a/b:1', {class: 'input', input: 'echo-image'}],
+    [
+      'the values',
+      {'operator-values': 'image: a/b:1'},
+      'a/b:1',
+      {class: 'input', input: 'operator-values'}
+    ],
+    ['the values of Istio', values, 'ghcr.io/me/pilot:1', {class: 'input', input: 'istio-values'}],
+    ['the chart', {}, chart.image ?? '', {class: 'operator', input: null}],
+    ['Istio', values, chart.offers[0]?.istiod ?? '', {class: 'istio', input: null}],
+    ['Istio', {}, chart.offers[0]?.proxy ?? '', {class: 'istio', input: null}],
+    ['the Action, of its own', {}, echoImage, {class: 'infrastructure', input: null}],
+    ['nobody that is known', {}, 'ghcr.io/me/pilot:1', null]
+  ])('%s: %j, %s', (_, given, image, owner) => {
+    expect(ownerOf(planOf(given), image)).toEqual(owner);
+  });
+
+  test('the samples, where they were given', () => {
+    const files = builtIn({echo: 'a/sample:1', client: 'a/sample:1'});
+    expect(ownerOf(planOf({}, {}, files), 'a/sample:1')).toEqual({
+      class: 'input',
+      input: 'samples'
+    });
+  });
 });

@@ -21,6 +21,7 @@ export const chart: Chart = {
   crds: '/charts/sail-operator/crds',
   version: '1.30.3',
   image: 'registry.example/sail-operator:1.30.3',
+  pullPolicy: null,
   aliases: {'v1.30-latest': 'v1.30.3'},
   endOfLife: ['v1.27-latest', 'v1.27.9'],
   offers: ['v1.30.3', 'v1.30.0', 'v1.29.6'].map(version => ({

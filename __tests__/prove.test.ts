@@ -28,6 +28,7 @@ async function proven(
     sh,
     work: fakeWork(clock),
     things: [],
+    brought: new Map(),
     undo: () => {},
     nodes: 1,
     tell: (id, finding) => told.push([id, finding])

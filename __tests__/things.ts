@@ -174,6 +174,7 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
   await checks.look(
     {
       plan: given.plan ?? planOf(),
+      brought: given.brought ?? new Map(),
       sh,
       work: given.work ?? fakeWork(),
       things: [...(given.things ?? healthy()), ...ownThings(checks.samples)],

@@ -40,6 +40,12 @@ describe('until', () => {
     expect(count()).toBe(6); // 5 s after the first one
   });
 
+  test('has the patience that a bad state asks for', async () => {
+    const {look, work, count} = looks({...bad, patience: 9});
+    await expect(until(work, look, {every: 0, patience: 5})).rejects.toBe(fault);
+    expect(count()).toBe(10);
+  });
+
   test.each([
     ['heals', [bad, bad, bad, done]],
     ['is gone in between', [bad, bad, bad, waiting, bad, bad, bad, done]]

@@ -15,6 +15,7 @@ const checking = (sh: Checking['sh']): Checking => ({
   plan: planOf(),
   nodes: 1,
   things: [],
+  brought: new Map(),
   tell: () => {},
   undo: () => {}
 });

@@ -11,11 +11,29 @@ describe('workload', () => {
     expect(failures(found)).toEqual({});
     const aspects = ['ready', 'addresses', 'sidecar'];
     const targets = ['dual-stack', 'ipv4', 'ipv6', 'sleep', 'plain-tcp-echo', 'plain-sleep'];
-    expect(Object.keys(found)).toEqual(
-      targets.flatMap(target => aspects.map(aspect => `workload/${target}/${aspect}`))
-    );
+    expect(Object.keys(found)).toEqual([
+      ...targets.flatMap(target => aspects.map(aspect => `workload/${target}/${aspect}`)),
+      'workload/all/image-ids'
+    ]);
+    expect(found['workload/all/image-ids']?.verdict).toBe('skipped'); // the local Docker has none of them
     expect(found['workload/ipv6/sidecar']?.observed).toBe('istio-proxy');
     expect(found['workload/plain-sleep/sidecar']?.observed).toBe('none');
+  });
+
+  test.each([
+    ['sha256:1', 'passed'],
+    ['sha256:2', 'failed'],
+    ['', 'failed']
+  ])('a sidecar of the id %j has %s, where this run brought sha256:1', async (imageID, verdict) => {
+    const init = ['istio-init', 'istio-proxy'].map((name, at) => ({
+      ...{name, ready: true, restartCount: 0},
+      imageID: at === 0 ? 'sha256:1' : imageID
+    }));
+    const things = [pod('ipv6', 'tcp-echo', {ips, init})];
+    const brought = new Map([['registry.example/proxyv2:1.30.3', 'sha256:1']]);
+    const asked = workload.rows.filter(({id}) => id === 'workload/all/image-ids');
+    const found = await look(workload, {things, brought, asked});
+    expect(found['workload/all/image-ids']?.verdict).toBe(verdict);
   });
 
   test('the sidecar is a container before Istio 1.27', async () => {

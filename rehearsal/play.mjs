@@ -116,7 +116,7 @@ export function rehearse(name) {
     inputs,
     checks,
     remove,
-    env: {DUAL_STACK_REHEARSAL: name},
+    env: {DUAL_STACK_REHEARSAL: name, DOCKER_CONFIG: directory}, // nobody's logins: a recording has none
     misses: () => readLines(file),
     bend: ({leftOut}) =>
       fs.writeFileSync(

@@ -163,7 +163,10 @@ function imageOf(argv) {
 }
 
 /** What a run has been asking for its own account since later than some recordings, and goes on without when nothing is said. */
-const later = [/^docker ps .*--filter label=io\.x-k8s\.kind\.cluster=/];
+const later = [
+  /^docker ps .*--filter label=io\.x-k8s\.kind\.cluster=/,
+  /^tar .*--to-stdout .*manifest\.json$/
+];
 
 /**
  * The answer to a command that a recording does not know because it is older than the bundle; null when there is none.

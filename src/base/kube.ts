@@ -1,6 +1,7 @@
 import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
-import {Fault} from './fault.ts';
+import {type Cause, Fault} from './fault.ts';
+import {parseImage} from './image.ts';
 import {mustJson, type Sh} from './sh.ts';
 import type {Look} from './wait.ts';
 
@@ -20,6 +21,8 @@ export interface Condition {
 }
 export interface ContainerStatus {
   name: string;
+  /** Of the image that runs: `sha256:…`, or by the digest with which it was pulled, `quay.io/…@sha256:…`. */
+  imageID?: string;
   ready: boolean;
   restartCount: number;
   state?: {
@@ -152,9 +155,22 @@ export interface Trouble {
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 const bad =
   /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, or the kubelet, says when another try will say the same
-const finalMessage =
-  /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+
+// what a registry, containerd or the kubelet says when another try will say the same
+const absent =
+  /manifest unknown|name unknown|manifest for .{0,500} not found|: not found|no match for platform|InvalidImageName|couldn't parse image/i;
+const refused =
+  /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(denied|unauthorized)\b(?![-./\w])|insufficient_scope/i;
+// Docker Hub's endpoint for tokens answers 401 now and then to what it answers a moment later
+const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
+const tooMany = /toomanyrequests|\b429\b/i;
+
+const isFinal = (message: string): boolean =>
+  !tooMany.test(message) &&
+  (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
+
+// a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
+const unknownHost = /no such host/i;
 
 /**
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
@@ -187,51 +203,88 @@ export function troubles(pods: Pod[]): Trouble[] {
           image:
             [...initContainers, ...containers].find(({name}) => name === waiting?.name)?.image ??
             null,
-          final: pullFailed.test(reason) && finalMessage.test(message)
+          final: pullFailed.test(reason) && isFinal(message)
         }
       ];
     });
 }
 
-// the registry did not answer, or would not: nobody's mistake in this run
-const registryDown =
-  /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
+/** Who has named an image: whose fault it is when no registry has it, or gives it. */
+export interface Owner {
+  class: FailureClass;
+  /** The input that names it; null: none does. */
+  input: string | null;
+}
 
-/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-export function troubleFault(
-  {pod, namespace, reason, message, image, final}: Trouble,
-  who: {class: FailureClass; layer: Layer}
-): Fault {
-  const pull = pullFailed.test(reason);
-  const registry = pull && !final && registryDown.test(message);
-  const unschedulable = reason === 'Unschedulable';
+/** Whose trouble it is: of a layer, unless the evidence says otherwise. */
+export interface Who {
+  class: FailureClass;
+  layer: Layer;
+  /** Null: nobody knows. */
+  ownerOf?: (image: string) => Owner | null;
+}
+
+/** What is to be told of a pod in trouble. */
+export function troubleFault(trouble: Trouble, who: Who): Fault {
+  const {pod, namespace, reason, message} = trouble;
   return new Fault(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-    class: registry || unschedulable ? 'infrastructure' : who.class,
     layer: who.layer,
-    hint: pull
-      ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
-      : unschedulable
-        ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
-        : 'See the logs of that container in diagnostics/.',
-    headline: pull
-      ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
-      : unschedulable
-        ? `There is no room for the pods of ${namespace}`
-        : `A pod of ${namespace} does not start: ${reason}`,
+    ...(pullFailed.test(reason) ? pullCause(trouble, who) : startCause(trouble, who)),
     reproduce: `kubectl describe pods -n ${namespace}`
   });
 }
 
+/** Of an image that a registry does not have, or does not give, who named it is at fault; of a registry that does not answer, nobody in this run. */
+function pullCause(
+  {namespace, pod, reason, image, final}: Trouble,
+  who: Who
+): Omit<Cause, 'layer'> {
+  const name = image ?? `of ${namespace}/${pod}`;
+  if (!final && reason !== 'ErrImageNeverPull')
+    return {
+      class: 'infrastructure',
+      hint: 'The node cannot pull the image, and the local Docker does not have it. See whether this runner reaches the registry, and its rate limit: `docker login` before this step raises that, and what the local Docker has is not pulled at all.',
+      headline: `The image ${name} cannot be pulled${image === null ? '' : `: its registry, ${parseImage(image).registry}, does not give it`}`
+    };
+  const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
+  const named = owner?.input ? `See the input \`${owner.input}\`, which names it` : 'See its name';
+  return {
+    class: owner?.class ?? who.class,
+    hint: `No registry gives this image to the node, and the local Docker does not have it. ${named}; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
+    headline: `The image ${name} cannot be pulled`
+  };
+}
+
+function startCause({namespace, reason}: Trouble, who: Who): Omit<Cause, 'layer'> {
+  return reason === 'Unschedulable'
+    ? {
+        class: 'infrastructure',
+        hint: 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.',
+        headline: `There is no room for the pods of ${namespace}`
+      }
+    : {
+        class: who.class,
+        hint: 'See the logs of that container in diagnostics/.',
+        headline: `A pod of ${namespace} does not start: ${reason}`
+      };
+}
+
+/** Seconds for which a registry may fail: in them the kubelet tries for the fourth time, after 10, 20 and 40 s. */
+const registryPatience = 90;
+
 /** Turns trouble into what a wait does about it. */
-export function lookAtTrouble(
-  pods: Pod[],
-  who: {class: FailureClass; layer: Layer}
-): Look<never> | null {
+export function lookAtTrouble(pods: Pod[], who: Who): Look<never> | null {
   const found = troubles(pods);
   const worst = found.find(({final}) => final) ?? found[0];
   if (!worst) return null;
   const fault = troubleFault(worst, who);
-  return worst.final
-    ? {is: 'lost', fault}
-    : {is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault};
+  const {namespace, pod, reason, message} = worst;
+  if (worst.final) return {is: 'lost', fault};
+  const again = /^(ErrImagePull|ImagePullBackOff)$/.test(reason) && !unknownHost.test(message);
+  return {
+    is: 'bad',
+    for: `${namespace}/${pod}: ${reason}`,
+    fault,
+    ...(again && {patience: registryPatience})
+  };
 }

@@ -4,8 +4,14 @@ import * as core from '@actions/core';
 /** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
 let hidden: RegExp | null = null;
 
+let hiddenTexts: string[] = [];
+
+/** The same with what is learnt later. */
+export const alsoHide = (texts: string[]): void => hide([...hiddenTexts, ...texts]);
+
 /** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
 export function hide(texts: string[]): void {
+  hiddenTexts = texts;
   const lines = texts.flatMap(text => [
     text,
     ...text.split('\n'),

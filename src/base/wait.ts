@@ -8,8 +8,8 @@ export type Look<Value> =
   | {is: 'done'; value: Value}
   /** Not yet, and nothing is wrong. */
   | {is: 'waiting'; for: string}
-  /** Looks wrong, and may heal: told only when it holds. */
-  | {is: 'bad'; for: string; fault: Fault}
+  /** Looks wrong, and may heal: told only when it holds, for its own `patience` in seconds where it has one. */
+  | {is: 'bad'; for: string; fault: Fault; patience?: number}
   /** Cannot heal. */
   | {is: 'lost'; fault: Fault};
 
@@ -53,7 +53,7 @@ export async function until<Value>(
     work.waitFor(found.for);
     if (found.is === 'waiting') badSince = null;
     else if (badSince === null) badSince = work.clock();
-    else if (work.clock() - badSince >= patience) throw found.fault;
+    else if (work.clock() - badSince >= (found.patience ?? patience)) throw found.fault;
     await pause(every, work.signal);
   }
 }

@@ -10,6 +10,7 @@ import {
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
+import {compareIds} from './images.ts';
 import {type Checking, type Checks, compare, row, skip, type Told} from './row.ts';
 
 /** What the API server and istiod said. */
@@ -97,6 +98,7 @@ const aspects: {
 
 const version = 'control-plane/istiod/version';
 const cni = 'control-plane/istio-cni/ready';
+const imageId = 'control-plane/istiod/image-id';
 
 /** The Istio resource and what the operator made of it. */
 export const controlPlane: Checks<Checking> = {
@@ -117,6 +119,15 @@ export const controlPlane: Checks<Checking> = {
         headline: 'istiod has another version than was asked for'
       }
     }),
+    row(
+      'control-plane',
+      imageId,
+      'istiod runs the very image asked for, by its id',
+      'the image asked for',
+      {
+        to: place('Deployment', 'istiod')
+      }
+    ),
     row('control-plane', cni, 'IstioCNI is ready', 'ready', {
       to: place('IstioCNI', 'default', cniNamespace),
       blame: {
@@ -125,7 +136,7 @@ export const controlPlane: Checks<Checking> = {
       }
     })
   ],
-  look: async ({plan, sh, things, tell}) => {
+  look: async ({plan, brought, sh, things, tell}) => {
     const {namespace, istiod, resource} = plan.istio;
     const [[istio], said] = await Promise.all([
       resource === null ? [] : get<Istio>(sh, 'istios.sailoperator.io', resource),
@@ -155,6 +166,10 @@ export const controlPlane: Checks<Checking> = {
         reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
       })
     );
+    const pods = ofKind(things, 'Pod', namespace).filter(
+      ({metadata}) => metadata.labels?.app === 'istiod'
+    );
+    tell(imageId, await compareIds(pods, brought, sh));
     tell(
       cni,
       plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')

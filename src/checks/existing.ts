@@ -33,6 +33,8 @@ function whyNot(id: string, layer: string, {mesh, operator, strict}: Existing): 
     return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
   if (/^proxy\/.*\/iptables$/.test(id))
     return "a pod's rules are read in its node, which is done in kind clusters only";
+  if (/\/image-ids?$/.test(id))
+    return 'the nodes of this cluster pull their images: this run brings none that could be compared';
   if (mesh !== null && id === 'xds/istiod/rejects')
     return 'istiod counts since it started, and it was there before';
   if (mesh !== null && layer === 'operator' && operator === null)

@@ -57,6 +57,8 @@ export interface Preflight {
 /** For the checks of what stands before there are samples. */
 export interface Standing extends Preflight {
   plan: Plan;
+  /** The images that this run has put into the nodes, with their ids; what is not here, the nodes pulled. */
+  brought: ReadonlyMap<string, string>;
 }
 
 /** For the checks of the mesh; `things` is what the API server said once all samples were ready. */

@@ -1,5 +1,6 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {plainNamespace, workloads} from '../manifests/samples.ts';
+import {compareIds} from './images.ts';
 import {type Checking, type Checks, compare, row, type Told} from './row.ts';
 
 const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
@@ -8,6 +9,8 @@ const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
 const to = ({namespace, app}: {namespace: string; app: string}) => ({
   to: {kind: 'Deployment', namespace, name: app}
 });
+
+const imageIds = 'workload/all/image-ids';
 
 const notInjected: Partial<Told> = {
   hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
@@ -26,32 +29,54 @@ export const workload: Checks<Checking> = {
     hint: 'See the pods and their events in diagnostics/.',
     headline: family => `The sample pods are not ready${family && ` with ${family}`}`
   },
-  rows: workloads.flatMap(place => [
-    row('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', to(place)),
-    row(
-      'workload',
-      `workload/${targetOf(place)}/addresses`,
-      'Every pod has an address of each family',
-      'ipv4, ipv6',
-      {
-        ...to(place),
-        blame: {
-          class: 'infrastructure',
-          hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
-          headline: 'Pods do not have an address of each family'
+  rows: [
+    ...workloads.flatMap(place => [
+      row(
+        'workload',
+        `workload/${targetOf(place)}/ready`,
+        'Every pod is Ready',
+        'Ready',
+        to(place)
+      ),
+      row(
+        'workload',
+        `workload/${targetOf(place)}/addresses`,
+        'Every pod has an address of each family',
+        'ipv4, ipv6',
+        {
+          ...to(place),
+          blame: {
+            class: 'infrastructure',
+            hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+            headline: 'Pods do not have an address of each family'
+          }
         }
-      }
-    ),
+      ),
+      row(
+        'workload',
+        `workload/${targetOf(place)}/sidecar`,
+        place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
+        place.namespace === plainNamespace ? 'none' : 'istio-proxy',
+        {...to(place), blame: place.namespace === plainNamespace ? injected : notInjected}
+      )
+    ]),
     row(
       'workload',
-      `workload/${targetOf(place)}/sidecar`,
-      place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
-      place.namespace === plainNamespace ? 'none' : 'istio-proxy',
-      {...to(place), blame: place.namespace === plainNamespace ? injected : notInjected}
+      imageIds,
+      'Every pod runs the very images asked for, by their ids',
+      'the images asked for'
     )
-  ]),
-  look: async ({things, tell}, asked) => {
+  ],
+  look: async ({plan, brought, sh, things, tell}, asked) => {
+    const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace);
     for (const {id, to, expected} of asked) {
+      if (id === imageIds) {
+        const all = ofKind(things, 'Pod').filter(({metadata}) =>
+          namespaces.includes(metadata.namespace)
+        );
+        tell(id, await compareIds(all, brought, sh));
+        continue;
+      }
       const pods = ofKind(things, 'Pod', to?.namespace).filter(
         ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
       );

@@ -6,7 +6,7 @@ import type {Work} from '../base/schedule.ts';
 import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
 import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
-import {controlPlane, untilSucceeds} from './node.ts';
+import {untilSucceeds} from './node.ts';
 
 type Cluster = Plan['cluster'];
 
@@ -147,12 +147,12 @@ function createFault(said: string, name: string): Fault {
   });
 }
 
-/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
-export async function cordon(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
-  const command = ['kubectl', 'cordon', controlPlane(cluster)];
-  await untilSucceeds(command, 'the node to be registered', work, sh);
+/** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
+export async function cordon({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+  const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
+  await untilSucceeds(['kubectl', 'cordon', ...nodes], what, work, sh);
 }
 
-export async function uncordon(cluster: Cluster, sh: Sh): Promise<void> {
-  await must(sh, ['kubectl', 'uncordon', controlPlane(cluster)], {seconds: 30});
+export async function uncordon({nodes}: Cluster, sh: Sh): Promise<void> {
+  await must(sh, ['kubectl', 'uncordon', ...nodes], {seconds: 30});
 }

@@ -1,7 +1,9 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
+import {parseImage, wholeName} from '../base/image.ts';
 import type {Output, Sh} from '../base/sh.ts';
+import {type Logins, pullWithLogin} from './logins.ts';
 
 /** Where a node sees `imagesIn(plan)`, read-only. */
 export const imagesInNode = '/mnt/dual-stack-images';
@@ -9,14 +11,22 @@ export const imagesInNode = '/mnt/dual-stack-images';
 /** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
 export const imagesIn = (directory: string): string => path.join(directory, 'images');
 
-/** Those of these images that the local Docker has. */
-export async function findLocal(images: string[], sh: Sh): Promise<Set<string>> {
+/** Image → its id, as far as what is asked knows them. */
+export type Ids = Map<string, string>;
+
+/** Those of these images that the local Docker has. One by its digest stays out: an archive cannot name it, and the registry gives no other. */
+export async function findLocal(images: string[], sh: Sh): Promise<Ids> {
+  const tagged = images.filter(name => parseImage(name).digest === null);
   const found = await Promise.all(
-    images.map(name =>
+    tagged.map(name =>
       sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], {seconds: 30})
     )
   );
-  return new Set(images.filter((_, at) => found[at]?.code === 0));
+  return new Map(
+    tagged.flatMap((name, at) =>
+      found[at]?.code === 0 ? [[name, found[at].stdout.trim()] as const] : []
+    )
+  );
 }
 
 export const saveCommand = (images: string[], file?: string): string[] => [
@@ -48,16 +58,49 @@ export async function findSnapshotter(node: string, sh: Sh): Promise<string> {
 }
 
 // detached: where the registry does not answer, it is the kubelet that says so
-export const pullCommand = (node: string, image: string): string[] => [
-  ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
+export const pullCommand = (node: string, image: string, loggedIn = false): string[] => [
+  ...['docker', 'exec', '--detach', node],
+  ...(loggedIn ? pullWithLogin(image) : ['crictl', 'pull', image])
 ];
 
-/** Writes local images to an archive, each layer once. */
-export async function saveImages(images: string[], file: string, sh: Sh): Promise<void> {
-  if (images.length === 0) return;
+/** Writes local images to an archive, each layer once. The ids of what it holds: a tag may have been moved since they were found. */
+export async function saveImages(found: Ids, file: string, sh: Sh): Promise<Ids> {
+  const images = [...found.keys()];
+  if (images.length === 0) return found;
   const command = saveCommand(images, file);
   const {code, stderr} = await sh(command, {seconds: 600});
   if (code !== 0) throw lost(images, 'be saved', stderr, command);
+  const {stdout} = await sh(manifestCommand(file), {seconds: 60});
+  return new Map([...found, ...idsIn(stdout, images)]);
+}
+
+const manifestCommand = (file: string): string[] => [
+  ...['tar', '--extract', '--to-stdout', '--file', file, 'manifest.json']
+];
+
+/**
+ * The ids of images by an archive's manifest.json: the digest of an image's configuration is what a node tells of it too.
+ * With Docker's containerd image store `.Id` is another digest (docs.docker.com/engine/storage/containerd).
+ */
+function idsIn(manifest: string, images: string[]): Ids {
+  const entries = readManifest(manifest);
+  return new Map(
+    images.flatMap(name => {
+      const entry = entries.find(({RepoTags}) =>
+        RepoTags?.some(tag => wholeName(tag) === wholeName(name))
+      );
+      const [digest] = /[0-9a-f]{64}/.exec(entry?.Config ?? '') ?? [];
+      return digest === undefined ? [] : [[name, `sha256:${digest}`] as const];
+    })
+  );
+}
+
+function readManifest(text: string): {Config?: string; RepoTags?: string[] | null}[] {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return []; // then the ids are what Docker said
+  }
 }
 
 /** Has every node import the archive of these images, and deletes it. */
@@ -96,9 +139,16 @@ async function importInto(
  * Where the registry is as near as the local Docker this takes half the time of an archive (measured: 3 s instead of 8);
  * but what the local Docker has is what is asked for, and may be nowhere else.
  */
-export async function pullImages(images: string[], nodes: string[], sh: Sh): Promise<void> {
+export async function pullImages(
+  images: string[],
+  nodes: string[],
+  logins: Logins,
+  sh: Sh
+): Promise<void> {
+  const command = (node: string, image: string) =>
+    pullCommand(node, image, logins.has(parseImage(image).registry));
   await Promise.all(
-    nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), {seconds: 30})))
+    nodes.flatMap(node => images.map(image => sh(command(node, image), {seconds: 30})))
   );
 }
 

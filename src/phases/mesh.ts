@@ -13,7 +13,7 @@ import type {Work} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
-import type {Plan} from '../plan/plan.ts';
+import {ownerOf, type Plan} from '../plan/plan.ts';
 
 export const applyCommand = ({directory}: Plan, file: string): string[] => [
   'kubectl',
@@ -37,9 +37,9 @@ const who = {class: 'istio', layer: 'control-plane'} as const;
 const seeIstio = 'kubectl get istio default -o yaml';
 
 /** Waits until istiod is available, so that its webhook serves. */
-export async function untilIstiod(work: Work, sh: Sh): Promise<void> {
+export async function untilIstiod(plan: Plan, work: Work, sh: Sh): Promise<void> {
   await until(work, async () =>
-    (await waited(sh, istiodAvailable)) ? {is: 'done', value: undefined} : lookAtIstiod(sh)
+    (await waited(sh, istiodAvailable)) ? {is: 'done', value: undefined} : lookAtIstiod(plan, sh)
   );
 }
 
@@ -78,7 +78,7 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
   });
 }
 
-async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {
+async function lookAtIstiod(plan: Plan, sh: Sh): Promise<Look<undefined>> {
   const things = await get<Istio | Deployment | Pod>(
     sh,
     'istios.sailoperator.io,deployments,pods',
@@ -93,7 +93,7 @@ async function lookAtIstiod(sh: Sh): Promise<Look<undefined>> {
     lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
     lookAtTrouble(
       things.filter(thing => thing.kind === 'Pod'),
-      who
+      {...who, ownerOf: image => ownerOf(plan, image)}
     ) ?? {
       is: 'waiting',
       for: istiod ? 'istiod to be available' : 'the operator to make istiod'

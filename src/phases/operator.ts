@@ -10,7 +10,10 @@ export const installCommand = ({operator, operatorImageAsked, directory}: Plan):
   ...['helm', 'install', 'sail-operator', operator.chart],
   ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
   ...(operator.values ? ['--values', path.join(directory, 'operator-values.yaml')] : []),
-  ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
+  ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`]),
+  ...(operator.pullPolicy === null
+    ? []
+    : ['--set-string', `imagePullPolicy=${operator.pullPolicy}`])
 ];
 
 /** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */

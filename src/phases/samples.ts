@@ -17,7 +17,7 @@ import type {Inputs} from '../inputs/inputs.ts';
 import {readText} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/own.ts';
 import {samples} from '../manifests/samples.ts';
-import type {Plan, SampleFiles} from '../plan/plan.ts';
+import {ownerOf, type Plan, type SampleFiles} from '../plan/plan.ts';
 import {applyCommand} from './mesh.ts';
 
 /** The pods of all of them, by the label `app`. */
@@ -62,11 +62,12 @@ async function deploy(plan: Plan, file: string, workloads: Workload[], work: Wor
   await until(work, async () => {
     // true too while some of them are not made
     await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-    return lookAtSamples(workloads, selector, sh);
+    return lookAtSamples(plan, workloads, selector, sh);
   });
 }
 
 async function lookAtSamples(
+  plan: Plan,
   workloads: Workload[],
   selector: string,
   sh: Sh
@@ -84,7 +85,10 @@ async function lookAtSamples(
   );
   const none = podless ? await lookAtDeployments(workloads, sh) : null;
   const names = missing.map(({namespace, app}) => `${namespace}/${app}`).join(', ');
-  return lookAtTrouble(pods, who) ?? none ?? {is: 'waiting', for: `${names} to be ready`};
+  return (
+    lookAtTrouble(pods, {...who, ownerOf: image => ownerOf(plan, image)}) ??
+    none ?? {is: 'waiting', for: `${names} to be ready`}
+  );
 }
 
 /** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */

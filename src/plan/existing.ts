@@ -223,6 +223,7 @@ export function chartOf({operator, mesh}: Existing): Chart {
       name: operator?.name ?? '',
       version,
       image: operator?.image ?? null,
+      pullPolicy: null,
       offers: [{version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: ''}],
       aliases: {},
       endOfLife: []

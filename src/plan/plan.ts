@@ -1,6 +1,8 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
+import {isLatest, wholeName} from '../base/image.ts';
+import type {Owner} from '../base/kube.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {isImage, quoted, type Values} from '../inputs/readers.ts';
 import {labelsOf, samplesLabel} from '../manifests/existing.ts';
@@ -64,6 +66,8 @@ export interface Plan {
     url: string | null;
     version: string;
     image: string | null;
+    /** When the nodes pull it, where that is not left to the chart. */
+    pullPolicy: 'IfNotPresent' | null;
     values: boolean;
   };
   /** The image that the operator must run, when one was asked for. */
@@ -84,6 +88,12 @@ export interface Plan {
   upgrade: Upgrade | null;
   /** What the pods will run, in the order in which the nodes get it. */
   images: Record<ImageUser, string[]>;
+  /** That of the sidecars, which is among those of the samples; empty where the chart does not tell. */
+  proxy: string;
+  /** Image → the input that names it. */
+  named: Record<string, string>;
+  /** The input that names an image which is in none of these lists; null: none does. */
+  namesOthers: 'istio-values' | null;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
   /** Whose pods are waited for before anything is checked. */
@@ -199,12 +209,20 @@ export function makePlan(
       url: chart.url,
       version: chart.version,
       image: operatorImage,
+      pullPolicy:
+        existing === null
+          ? pullPolicyOf(operatorImage, chart.pullPolicy, inputs['operator-values'])
+          : null, // its nodes may have an old one
+
       values: inputs['operator-values'] !== null
     },
     operatorImageAsked: inputs['operator-image'],
     istio: upgrade ? {...istio, istiod: istiodOf(upgrade.revisions[0])} : istio,
     upgrade,
     images,
+    proxy: offer?.proxy ?? '',
+    named: namedImages(inputs, given === null ? [] : manifests.documented),
+    namesOthers: inputs['istio-values'] === null ? null : 'istio-values',
     files: {
       ...(existing === null ? {'kind.yaml': kindYaml(nodes.config)} : {}),
       ...common,
@@ -310,6 +328,7 @@ function sampleManifests(
     meshed: documented.flatMap(split => split.workloads),
     more: ours.flatMap(split => split.workloads),
     images: all.flatMap(split => split.images),
+    documented: documented.flatMap(split => split.images),
     pods: ours.flatMap(split => split.pods)
   };
 }
@@ -323,6 +342,42 @@ function ownNamespaces(own: OwnSample[]): OwnSample[] {
 
 const imageIn = (values: Values | null): string | null =>
   typeof values?.image === 'string' ? values.image : null;
+
+/**
+ * An image that this run brings must not be pulled over: by the tag `latest`, or without one, Kubernetes would pull it
+ * each time, as a chart may say too. What `operator-values` say of it stands.
+ */
+function pullPolicyOf(
+  image: string | null,
+  ofChart: string | null,
+  values: Values | null
+): 'IfNotPresent' | null {
+  if (image === null || values?.imagePullPolicy !== undefined) return null;
+  const policy = ofChart ?? (isLatest(image) ? 'Always' : 'IfNotPresent');
+  return policy === 'Always' ? 'IfNotPresent' : null;
+}
+
+/** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
+export function ownerOf({images, proxy, named, namesOthers}: Plan, image: string): Owner | null {
+  const isIn = (list: string[]) => list.some(name => wholeName(name) === wholeName(image));
+  const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
+  if (input !== undefined) return {class: 'input', input};
+  if (isIn(images.operator)) return {class: 'operator', input: null};
+  if (isIn([...images.istiod, proxy])) return {class: 'istio', input: null};
+  if (isIn(images.samples)) return {class: 'infrastructure', input: null};
+  return namesOthers === null ? null : {class: 'input', input: namesOthers};
+}
+
+function namedImages(inputs: Inputs, ofSamples: string[]): Record<string, string> {
+  const ofValues = imageIn(inputs['operator-values']);
+  return Object.fromEntries([
+    ...ofSamples.map(image => [image, 'samples']),
+    ...(ofValues === null ? [] : [[ofValues, 'operator-values']]),
+    ...(['operator-image', 'echo-image', 'client-image'] as const).flatMap(input =>
+      inputs[input] === null ? [] : [[inputs[input], input]]
+    )
+  ]);
+}
 
 /** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
 function refuseOddImages(images: string[]): void {

@@ -240,7 +240,7 @@ const toolsUsed = ({versions}: Results): string => {
 const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
   `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
   ...(plan.existing === null
-    ? []
+    ? ["Docker's logins for registries, which the nodes of the run got"]
     : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
   ...(plan.cluster.tuned
     ? [

@@ -28,6 +28,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     cordon: 'node',
     uncordon: 'node',
     images: 'node',
+    logins: 'node',
     pulls: 'node',
     'kube-proxy': 'node',
     namespaces: 'node',

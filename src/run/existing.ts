@@ -61,7 +61,7 @@ export function preparationsInExisting(run: Known): Phase[] {
 
 /** Of a kind cluster alone: to make it, and to have it fast. */
 const kindOnly =
-  /^(name|cluster|images|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
+  /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
 
 /** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
 export function phasesInExisting(run: Known, plan: Plan, existing: Existing): Phase[] {

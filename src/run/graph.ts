@@ -29,6 +29,7 @@ import {
   pullImages,
   saveImages
 } from '../phases/images.ts';
+import {dockerConfig, findLogins, giveLogins} from '../phases/logins.ts';
 import {
   applyCommand,
   applyOnceServed,
@@ -95,7 +96,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
     standing
       .filter(entry => entry.fatal === fatal)
       .map(({checks, needs}) =>
-        checkPhase(run, checks, needs, fatal, work => ({...basis(run, work), plan}))
+        checkPhase(run, checks, needs, fatal, work => ({
+          ...basis(run, work),
+          brought: run.brought,
+          plan
+        }))
       );
   const gates = standingPhases(true);
   const resources: Phase[] = // Istio's and the Gateway API's, where a check asks for some
@@ -142,12 +147,20 @@ export function phases(run: Known, plan: Plan): Phase[] {
       }
     },
     {
+      name: 'logins',
+      needs: ['containerd'],
+      run: async work => {
+        run.logins = await findLogins(plan, await dockerConfig(process.env), work, sh);
+        await giveLogins(plan, run.logins, sh);
+      }
+    },
+    {
       name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
-      needs: ['images', 'containerd'],
+      needs: ['images', 'logins'],
       run: async () => {
         const local = known(run.localImages, 'images');
         const missing = wanted.filter(image => !local.has(image));
-        await pullImages(missing, plan.cluster.nodes, sh);
+        await pullImages(missing, plan.cluster.nodes, known(run.logins, 'logins'), sh);
       }
     },
     {
@@ -174,6 +187,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
         'kube-proxy',
         'pod network',
         'images: operator',
+        'logins',
         ...gates.map(({name}) => name)
       ],
       run: () => uncordon(plan.cluster, sh)
@@ -202,7 +216,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'istiod',
       needs: ['istio', 'uncordon'],
-      run: work => untilIstiod(work, sh)
+      run: work => untilIstiod(plan, work, sh)
     },
     {
       name: 'mesh',
@@ -256,6 +270,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
         work => ({
           ...basis(run, work),
           ...seen(run),
+          brought: run.brought,
           plan
         })
       )
@@ -493,19 +508,25 @@ async function release({claim, sh, save}: Known): Promise<void> {
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
 function images(run: Known, plan: Plan, user: ImageUser, saved: string[], imported: string[]) {
   const file = path.join(imagesIn(plan.directory), `${user}.tar`);
-  const ours = () => plan.images[user].filter(image => known(run.localImages, 'images').has(image));
+  const ours = () => {
+    const local = known(run.localImages, 'images');
+    return new Map([...local].filter(([image]) => plan.images[user].includes(image)));
+  };
   return [
     {
       name: `save: ${user}`,
       needs: ['images', ...saved],
-      run: () => saveImages(ours(), file, run.sh)
+      run: async () => {
+        for (const [image, id] of await saveImages(ours(), file, run.sh))
+          run.brought.set(image, id);
+      }
     },
     {
       name: `images: ${user}`,
       needs: [`save: ${user}`, ...imported],
       run: () =>
         importImages(
-          ours(),
+          [...ours().keys()],
           file,
           plan.cluster.nodes,
           known(run.snapshotter, 'snapshotter'),

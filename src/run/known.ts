@@ -4,6 +4,8 @@ import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
 import type {Running} from '../checks/upgrade.ts';
 import type {Inputs} from '../inputs/inputs.ts';
+import type {Ids} from '../phases/images.ts';
+import type {Logins} from '../phases/logins.ts';
 import type {Tool} from '../phases/tools.ts';
 import type {Existing, Found} from '../plan/existing.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
@@ -37,8 +39,12 @@ export interface Known {
   chart?: Chart;
   samples?: SampleFiles | null;
   plan?: Plan;
-  /** The images that the local Docker has, of those that the plan needs. */
-  localImages?: Set<string>;
+  /** The images that the local Docker has, of those that the plan needs, with their ids. */
+  localImages?: Ids;
+  /** What Docker is logged in with at the registries of this run. */
+  logins?: Logins;
+  /** Those of them that were archived for the nodes, with the ids that they have there. */
+  readonly brought: Ids;
   /** What the nodes' containerd keeps images in. */
   snapshotter?: string;
   kubernetes?: string;
@@ -62,6 +68,7 @@ export function startKnowing(sh: Sh, save: Known['save']): Known {
     upgraded: new Ledger('upgrade'),
     save,
     errors: [],
+    brought: new Map(),
     tools: {}
   };
 }

@@ -13,6 +13,7 @@ import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
+import {dockerConfig} from '../phases/logins.ts';
 import {ownEnvironment, refuseEnvironment, takeEnvironment} from '../plan/environment.ts';
 import {refuseTaken} from '../plan/existing.ts';
 import {makePlan, type Plan} from '../plan/plan.ts';
@@ -162,12 +163,6 @@ async function privateDirectory(run: Known, name: string): Promise<string> {
   takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
   return directory;
 }
-
-/** The text of Docker's config.json; nothing where there is none. */
-const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
-  fs
-    .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
-    .catch(() => '');
 
 async function writeFiles(plan: Plan): Promise<void> {
   await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});

@@ -24,6 +24,8 @@ export interface Chart {
   version: string;
   /** The operator's image; null where the chart does not say. */
   image: string | null;
+  /** When its image is pulled; null: as Kubernetes does it by the tag. */
+  pullPolicy: string | null;
   /** What the operator can install, its default first. Empty where nothing tells. */
   offers: Offer[];
   /** Other names that the Istio resource has for a version: `v1.30-latest` → `v1.30.3`. */
@@ -45,7 +47,7 @@ export function readChart(
   const {name, version} = fields(readYaml(about));
   if (!isText(name) || !isText(version) || valid(version) === null)
     throw new OddChart('a name and a semantic version');
-  const {image, deployment} = fields(readYaml(values));
+  const {image, imagePullPolicy, deployment} = fields(readYaml(values));
   if (!(image === undefined || image === null || isText(image)))
     throw new OddChart('an image that is text');
   const annotated = readOffers(fields(fields(deployment).annotations));
@@ -59,6 +61,7 @@ export function readChart(
     name,
     version,
     image: image ?? null,
+    pullPolicy: isText(imagePullPolicy) && imagePullPolicy !== '' ? imagePullPolicy : null,
     offers: defaultFirst(offers, api.default),
     aliases: Object.fromEntries(
       entries.flatMap(({name, ref, eol}) => (ref === null || eol ? [] : [[name, ref]]))

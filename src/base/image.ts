@@ -1,0 +1,34 @@
+/** The parts of an image's name, by the rules that Docker and containerd share (github.com/distribution/reference). */
+export interface ImageName {
+  /** `quay.io`, `localhost:5000`; `docker.io` where none is named. */
+  registry: string;
+  /** `istio/proxyv2`. */
+  repository: string;
+  /** Null where there is none. */
+  tag: string | null;
+  /** `sha256:…`; null where there is none. */
+  digest: string | null;
+}
+
+export function parseImage(name: string): ImageName {
+  const [named = '', digest = null] = name.split('@');
+  const [, path = named, tag = null] = /^(.+):([\w.-]+)$/.exec(named) ?? [];
+  const [first = '', ...rest] = path.split('/');
+  const hosted = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  const repository = hosted ? rest.join('/') : path;
+  const registry = hosted ? first : 'docker.io';
+  const library = registry === 'docker.io' && !repository.includes('/');
+  return {registry, repository: library ? `library/${repository}` : repository, tag, digest};
+}
+
+/** The whole name, the same for all that mean the same: `curl` → `docker.io/library/curl:latest`. */
+export function wholeName(name: string): string {
+  const {registry, repository, tag, digest} = parseImage(name);
+  return `${registry}/${repository}${digest === null ? `:${tag ?? 'latest'}` : `@${digest}`}`;
+}
+
+/** Whether Kubernetes, when it is not told otherwise, pulls it each time. */
+export function isLatest(name: string): boolean {
+  const {tag, digest} = parseImage(name);
+  return digest === null && (tag ?? 'latest') === 'latest';
+}

@@ -1,0 +1,153 @@
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import {parseImage} from '../base/image.ts';
+import {alsoHide, say} from '../base/log.ts';
+import {writeAnew} from '../base/own.ts';
+import type {Work} from '../base/schedule.ts';
+import {must, type Sh} from '../base/sh.ts';
+import type {Plan} from '../plan/plan.ts';
+
+/** Registry → what it is logged in with, `USER:PASSWORD` in base64. */
+export type Logins = Map<string, string>;
+
+/** Docker's config.json, as far as it tells of logins (docs.docker.com/reference/cli/docker/login). */
+interface DockerConfig {
+  auths?: Record<string, {auth?: string; identitytoken?: string} | null>;
+  credHelpers?: Record<string, string>;
+  credsStore?: string;
+}
+
+/** The text of Docker's config.json; nothing where there is none. */
+export const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
+  fs
+    .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
+    .catch(() => '');
+
+function parse(text: string): DockerConfig {
+  try {
+    const config = JSON.parse(text);
+    return typeof config === 'object' && config !== null ? config : {};
+  } catch {
+    return {};
+  }
+}
+
+/** `https://index.docker.io/v1/` → `docker.io`. */
+const registryOf = (key: string): string => {
+  const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
+  return /^(index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
+};
+
+/** What Docker and the kubelet call a registry in their files. */
+const keyOf = (registry: string): string =>
+  registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
+
+/** The registries that the nodes may be asked to pull from: those of the images, and those that only the given YAML names. */
+function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
+  const texts = Object.values(files).join('\n');
+  const loggedIn = [config.auths, config.credHelpers].flatMap(of => Object.keys(of ?? {}));
+  return [
+    ...new Set([
+      ...Object.values(images).flatMap(names => names.map(name => parseImage(name).registry)),
+      ...loggedIn.map(registryOf).filter(registry => texts.includes(registry))
+    ])
+  ];
+}
+
+/**
+ * The logins of Docker here for the registries that the nodes may pull from, and for no other. A login that is an identity
+ * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
+ */
+export async function findLogins(plan: Plan, text: string, work: Work, sh: Sh): Promise<Logins> {
+  const config = parse(text);
+  const tell = (what: string) => say(work.clock(), 'logins', what);
+  const logins: Logins = new Map();
+  for (const registry of registriesOf(plan, config)) {
+    const auth = await loginOf(registry, config, tell, sh);
+    if (auth === null) continue;
+    const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(auth, 'base64').toString()) ?? [];
+    alsoHide([auth, password]);
+    logins.set(registry, auth);
+  }
+  return logins;
+}
+
+type Tell = (what: string) => void;
+
+async function loginOf(
+  registry: string,
+  {auths, credHelpers, credsStore}: DockerConfig,
+  tell: Tell,
+  sh: Sh
+): Promise<string | null> {
+  const helper = ofRegistry(credHelpers, registry) ?? credsStore;
+  if (helper) return fromHelper(helper, registry, tell, sh);
+  const {auth, identitytoken} = ofRegistry(auths, registry) ?? {};
+  if (identitytoken) return tokenOnly(registry, tell);
+  return auth || null;
+}
+
+const ofRegistry = <Value>(
+  of: Record<string, Value> | null | undefined,
+  registry: string
+): Value | undefined => Object.entries(of ?? {}).find(([key]) => registryOf(key) === registry)?.[1];
+
+function tokenOnly(registry: string, tell: Tell): null {
+  tell(
+    `the login for ${registry} is an identity token, which a node cannot use: it pulls from there without`
+  );
+  return null;
+}
+
+/** A credential helper gets the registry by its standard input, and answers with user and secret (github.com/docker/docker-credential-helpers). */
+async function fromHelper(
+  helper: string,
+  registry: string,
+  tell: Tell,
+  sh: Sh
+): Promise<string | null> {
+  if (!/^[\w.-]{1,100}$/.test(helper)) return null;
+  const {code, stdout} = await sh(['printf', '%s', keyOf(registry)], {
+    into: [`docker-credential-${helper}`, 'get'],
+    seconds: 20
+  });
+  if (code !== 0) return null; // mostly: nobody is logged in there
+  const {Username = '', Secret = ''} = parse(stdout) as {Username?: string; Secret?: string};
+  if (Username === '<token>') return tokenOnly(registry, tell);
+  return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
+}
+
+/** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
+const kubeletLogins = '/var/lib/kubelet/config.json';
+
+/** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
+export async function giveLogins(
+  {cluster, directory}: Plan,
+  logins: Logins,
+  sh: Sh
+): Promise<void> {
+  if (logins.size === 0) return;
+  const auths = Object.fromEntries(
+    [...logins].map(([registry, auth]) => [keyOf(registry), {auth}])
+  );
+  const file = path.join(directory, 'logins.json');
+  await writeAnew(file, JSON.stringify({auths}), 0o600);
+  try {
+    for (const node of cluster.nodes)
+      await must(sh, ['cat', file], {into: takeCommand(node), seconds: 60});
+  } finally {
+    await fs.rm(file, {force: true});
+  }
+}
+
+const takeCommand = (node: string): string[] => [
+  ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
+  ...[`umask 077; cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`, 'logins']
+];
+
+/** A pull of ours with the kubelet's login, which crictl does not read by itself. */
+export const pullWithLogin = (image: string): string[] => [
+  ...['bash', '-c'],
+  `CRICTL_AUTH=$(jq --raw-output --arg key "$2" '.auths[$key].auth' ${kubeletLogins}) exec crictl pull "$1"`,
+  ...['pull', image, keyOf(parseImage(image).registry)]
+];
