@@ -93,6 +93,16 @@ kubectl patch endpointslice $slice -n dual-stack --type=json -p '[{"op": "add", 
     flags: ['--operator-image', 'quay.io/sail-dev/sail-operator:nosuch'],
     expect: {class: 'infrastructure', layer: 'operator'}
   },
+  'operator-image-swapped': {
+    title: "Another image given the tag of the operator's in the node",
+    before: /^kubectl uncordon/,
+    cause: `image=$(docker exec $NODE crictl images --output json | jq -r '.images[].repoTags[]' | grep sail-operator:)
+printf 'FROM %s\\nLABEL swapped=true\\n' $image | docker build --quiet --tag localhost/swapped:operator -
+docker save localhost/swapped:operator | docker exec -i $NODE ctr --namespace=k8s.io images import --snapshotter=overlayfs -
+docker exec $NODE ctr --namespace=k8s.io images tag --force localhost/swapped:operator $image`,
+    undo: 'docker rmi localhost/swapped:operator',
+    expect: {class: 'operator', layer: 'operator'}
+  },
   'istiod-image-missing': {
     title: 'The istiod image cannot be pulled',
     values: {pilot: {image: 'registry.istio.io/release/pilot:nosuch'}},
