@@ -223,6 +223,7 @@ describe('run by hand', () => {
     ).toEqual([
       'Left out here:',
       '- every check but the documented validations',
+      "- Docker's logins for registries, which the nodes of the run got",
       expect.stringMatching(/^- what only saves time/),
       '- diagnostics',
       expect.stringMatching(/^- the mirror/),
