@@ -117,7 +117,7 @@ describe('the load', () => {
     });
     const tell: Tell = (id, {verdict}) => Object.assign(told, {[id]: verdict});
     const checking = {
-      ...{things, sh, tell, plan: planOf(), work: fakeWork(), nodes: 1},
+      ...{things, sh, tell, plan: planOf(), work: fakeWork(), nodes: 1, brought: new Map()},
       undo: (undo: string[][]) => undone.push(undo)
     };
     return {checking, told, undone, names, sh};
@@ -181,7 +181,14 @@ describe('once every workload is restarted', () => {
     let now = 0;
     await upgrade.look(
       {
-        ...{sh, plan: after, work: fakeWork(() => (now += 50)), nodes: 1, things: []},
+        ...{
+          sh,
+          plan: after,
+          work: fakeWork(() => (now += 50)),
+          nodes: 1,
+          things: [],
+          brought: new Map()
+        },
         undo: () => {},
         tell: (id, {verdict, observed}) => Object.assign(told, {[id]: `${verdict} ${observed}`})
       },

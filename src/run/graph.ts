@@ -270,7 +270,6 @@ export function phases(run: Known, plan: Plan): Phase[] {
         work => ({
           ...basis(run, work),
           ...seen(run),
-          brought: run.brought,
           plan
         })
       )
@@ -453,6 +452,7 @@ export const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
   things: known(run.things, 'things'),
+  brought: run.brought,
   undo: (undo: string[][]) => run.save({undo})
 });
 
