@@ -31354,6 +31354,38 @@ function groupBy(values, keyOf) {
 
 /***/ }),
 
+/***/ 1860:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   eL: () => (/* binding */ isLatest),
+/* harmony export */   fC: () => (/* binding */ wholeName),
+/* harmony export */   zZ: () => (/* binding */ parseImage)
+/* harmony export */ });
+function parseImage(name) {
+    const [named = '', digest = null] = name.split('@');
+    const [, path = named, tag = null] = /^(.+):([\w.-]+)$/.exec(named) ?? [];
+    const [first = '', ...rest] = path.split('/');
+    const hosted = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+    const repository = hosted ? rest.join('/') : path;
+    const registry = hosted ? first : 'docker.io';
+    const library = registry === 'docker.io' && !repository.includes('/');
+    return { registry, repository: library ? `library/${repository}` : repository, tag, digest };
+}
+/** The whole name, the same for all that mean the same: `curl` → `docker.io/library/curl:latest`. */
+function wholeName(name) {
+    const { registry, repository, tag, digest } = parseImage(name);
+    return `${registry}/${repository}${digest === null ? `:${tag ?? 'latest'}` : `@${digest}`}`;
+}
+/** Whether Kubernetes, when it is not told otherwise, pulls it each time. */
+function isLatest(name) {
+    const { tag, digest } = parseImage(name);
+    return digest === null && (tag ?? 'latest') === 'latest';
+}
+
+
+/***/ }),
+
 /***/ 4500:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31371,7 +31403,9 @@ function groupBy(values, keyOf) {
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7030);
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_net__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _image_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1860);
 /* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
+
 
 
 
@@ -31394,8 +31428,16 @@ const ofFamily = (addresses, wanted) => addresses.find(address => (0,node_net__W
 const addressFamily = family;
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, or the kubelet, says when another try will say the same
-const finalMessage = /manifest unknown|manifest for .{0,500} not found|: not found|unauthorized|denied|InvalidImageName|couldn't parse image/i;
+// what a registry, containerd or the kubelet says when another try will say the same
+const absent = /manifest unknown|name unknown|manifest for .{0,500} not found|: not found|no match for platform|InvalidImageName|couldn't parse image/i;
+const refused = /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(denied|unauthorized)\b(?![-./\w])|insufficient_scope/i;
+// Docker Hub's endpoint for tokens answers 401 now and then to what it answers a moment later
+const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
+const tooMany = /toomanyrequests|\b429\b/i;
+const isFinal = (message) => !tooMany.test(message) &&
+    (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
+// a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
+const unknownHost = /no such host/i;
 /**
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
  * One crash is none: on healthy runs a program that came before what it needs crashed once.
@@ -31423,34 +31465,52 @@ function troubles(pods) {
                 message,
                 image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
                     null,
-                final: pullFailed.test(reason) && finalMessage.test(message)
+                final: pullFailed.test(reason) && isFinal(message)
             }
         ];
     });
 }
-// the registry did not answer, or would not: nobody's mistake in this run
-const registryDown = /toomanyrequests|rate limit|no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|deadline exceeded|temporary failure|server misbehaving|\b50\d\b/i;
-/** What is to be told of a pod in trouble; `who` is at fault unless the evidence says otherwise. */
-function troubleFault({ pod, namespace, reason, message, image, final }, who) {
-    const pull = pullFailed.test(reason);
-    const registry = pull && !final && registryDown.test(message);
-    const unschedulable = reason === 'Unschedulable';
+/** What is to be told of a pod in trouble. */
+function troubleFault(trouble, who) {
+    const { pod, namespace, reason, message } = trouble;
     return new _fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Fault */ .vC(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-        class: registry || unschedulable ? 'infrastructure' : who.class,
         layer: who.layer,
-        hint: pull
-            ? 'The image cannot be pulled, and the local Docker does not have it: see its name, the registry and its rate limit; an image in the local Docker is streamed into the cluster.'
-            : unschedulable
-                ? 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.'
-                : 'See the logs of that container in diagnostics/.',
-        headline: pull
-            ? `The image ${image ?? `of ${namespace}/${pod}`} cannot be pulled`
-            : unschedulable
-                ? `There is no room for the pods of ${namespace}`
-                : `A pod of ${namespace} does not start: ${reason}`,
+        ...(pullFailed.test(reason) ? pullCause(trouble, who) : startCause(trouble, who)),
         reproduce: `kubectl describe pods -n ${namespace}`
     });
 }
+/** Of an image that a registry does not have, or does not give, who named it is at fault; of a registry that does not answer, nobody in this run. */
+function pullCause({ namespace, pod, reason, image, final }, who) {
+    const name = image ?? `of ${namespace}/${pod}`;
+    if (!final && reason !== 'ErrImageNeverPull')
+        return {
+            class: 'infrastructure',
+            hint: 'The node cannot pull the image, and the local Docker does not have it. See whether this runner reaches the registry, and its rate limit: `docker login` before this step raises that, and what the local Docker has is not pulled at all.',
+            headline: `The image ${name} cannot be pulled${image === null ? '' : `: its registry, ${(0,_image_js__WEBPACK_IMPORTED_MODULE_3__/* .parseImage */ .zZ)(image).registry}, does not give it`}`
+        };
+    const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
+    const named = owner?.input ? `See the input \`${owner.input}\`, which names it` : 'See its name';
+    return {
+        class: owner?.class ?? who.class,
+        hint: `No registry gives this image to the node, and the local Docker does not have it. ${named}; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
+        headline: `The image ${name} cannot be pulled`
+    };
+}
+function startCause({ namespace, reason }, who) {
+    return reason === 'Unschedulable'
+        ? {
+            class: 'infrastructure',
+            hint: 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.',
+            headline: `There is no room for the pods of ${namespace}`
+        }
+        : {
+            class: who.class,
+            hint: 'See the logs of that container in diagnostics/.',
+            headline: `A pod of ${namespace} does not start: ${reason}`
+        };
+}
+/** Seconds for which a registry may fail: in them the kubelet tries for the fourth time, after 10, 20 and 40 s. */
+const registryPatience = 90;
 /** Turns trouble into what a wait does about it. */
 function lookAtTrouble(pods, who) {
     const found = troubles(pods);
@@ -31458,9 +31518,16 @@ function lookAtTrouble(pods, who) {
     if (!worst)
         return null;
     const fault = troubleFault(worst, who);
-    return worst.final
-        ? { is: 'lost', fault }
-        : { is: 'bad', for: `${worst.namespace}/${worst.pod}: ${worst.reason}`, fault };
+    const { namespace, pod, reason, message } = worst;
+    if (worst.final)
+        return { is: 'lost', fault };
+    const again = /^(ErrImagePull|ImagePullBackOff)$/.test(reason) && !unknownHost.test(message);
+    return {
+        is: 'bad',
+        for: `${namespace}/${pod}: ${reason}`,
+        fault,
+        ...(again && { patience: registryPatience })
+    };
 }
 
 
@@ -31476,7 +31543,8 @@ function lookAtTrouble(pods, who) {
 /* harmony export */   cv: () => (/* binding */ say),
 /* harmony export */   eh: () => (/* binding */ isSecretName),
 /* harmony export */   jD: () => (/* binding */ hide),
-/* harmony export */   wh: () => (/* binding */ plainText)
+/* harmony export */   wh: () => (/* binding */ plainText),
+/* harmony export */   yT: () => (/* binding */ alsoHide)
 /* harmony export */ });
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
@@ -31485,8 +31553,12 @@ function lookAtTrouble(pods, who) {
 
 /** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
 let hidden = null;
+let hiddenTexts = [];
+/** The same with what is learnt later. */
+const alsoHide = (texts) => hide([...hiddenTexts, ...texts]);
 /** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
 function hide(texts) {
+    hiddenTexts = texts;
     const lines = texts.flatMap(text => [
         text,
         ...text.split('\n'),
@@ -31794,7 +31866,7 @@ async function until(work, look, { every = 0.3, patience = 15 } = {}) {
             badSince = null;
         else if (badSince === null)
             badSince = work.clock();
-        else if (work.clock() - badSince >= patience)
+        else if (work.clock() - badSince >= (found.patience ?? patience))
             throw found.fault;
         await pause(every, work.signal);
     }
@@ -33365,7 +33437,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4313);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7736);
 
 
 
@@ -35274,13 +35346,13 @@ function createFault(said, name) {
         reproduce: `kind create cluster --name ${name} --retain`
     });
 }
-/** Keeps pods off the node, until `uncordon`; the node may have to be registered first. */
-async function cordon(cluster, work, sh) {
-    const command = ['kubectl', 'cordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .controlPlane */ .mM)(cluster)];
-    await (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .untilSucceeds */ .eZ)(command, 'the node to be registered', work, sh);
+/** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
+async function cordon({ nodes }, work, sh) {
+    const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .untilSucceeds */ .eZ)(['kubectl', 'cordon', ...nodes], what, work, sh);
 }
-async function uncordon(cluster, sh) {
-    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kubectl', 'uncordon', (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .controlPlane */ .mM)(cluster)], { seconds: 30 });
+async function uncordon({ nodes }, sh) {
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kubectl', 'uncordon', ...nodes], { seconds: 30 });
 }
 
 
@@ -35295,9 +35367,9 @@ async function uncordon(cluster, sh) {
 /* harmony export */   P4: () => (/* binding */ untilServices),
 /* harmony export */   Vq: () => (/* binding */ untilApi),
 /* harmony export */   eZ: () => (/* binding */ untilSucceeds),
-/* harmony export */   mM: () => (/* binding */ controlPlane),
 /* harmony export */   mt: () => (/* binding */ untilContainerd)
 /* harmony export */ });
+/* unused harmony export controlPlane */
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
 /* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5105);
@@ -41308,7 +41380,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 4313:
+/***/ 7736:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41401,7 +41473,81 @@ const cluster = {
 
 // EXTERNAL MODULE: ./src/manifests/istio.ts
 var manifests_istio = __nccwpck_require__(4386);
+// EXTERNAL MODULE: ./src/base/image.ts
+var base_image = __nccwpck_require__(1860);
+;// CONCATENATED MODULE: ./src/checks/images.ts
+
+
+const containersOf = ({ metadata, spec, status }) => {
+    const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    return [...(spec.initContainers ?? []), ...spec.containers].map(({ name, image }) => ({
+        image,
+        id: statuses.find(status => status.name === name)?.imageID ?? '',
+        pod: `${metadata.namespace}/${metadata.name}`,
+        node: spec.nodeName ?? ''
+    }));
+};
+/** Ids of an image in a node, by whatever it is asked for: that of its configuration, and the digests it was pulled by. */
+const inspectCommand = (node, id) => [
+    ...['docker', 'exec', node, 'crictl', 'inspecti', '--output', 'go-template'],
+    ...['--template', '{{.status.id}} {{.status.repoDigests}}', id]
+];
+/** Whether a container runs the image of that id: where it was pulled too, the kubelet tells the digest of the pull instead. */
+async function isSame({ id, node }, wanted, sh) {
+    if (id === wanted || id.endsWith(`@${wanted}`))
+        return true;
+    if (!id.includes('@'))
+        return false;
+    const { stdout } = await sh(inspectCommand(node, id), { seconds: 20 });
+    return stdout.includes(wanted);
+}
+const digestIn = (image) => image.split('@')[1];
+/**
+ * Compares what runs in these pods with what was asked for, by id: a tag may have been moved meanwhile, in a registry or in
+ * a node. `brought` is what this run put into the nodes; an image asked for by its digest has its id in its name. What is
+ * neither the nodes pulled, and nothing tells which image was meant.
+ */
+async function compareIds(pods, brought, sh) {
+    const ids = new Map([...brought].map(([image, id]) => [(0,base_image/* wholeName */.fC)(image), id]));
+    const running = pods.filter(({ metadata }) => !metadata.deletionTimestamp).flatMap(containersOf);
+    const known = running.flatMap(one => {
+        const wanted = ids.get((0,base_image/* wholeName */.fC)(one.image)) ?? digestIn(one.image);
+        return wanted === undefined ? [] : [{ ...one, wanted }];
+    });
+    const pulled = [...new Set(running.map(({ id }) => id).filter(Boolean))].join(', ');
+    if (known.length === 0)
+        return {
+            ...(0,checks_row/* skip */.iv)('the nodes pulled it by its tag, so that nothing here tells which image was meant'),
+            observed: pulled
+        };
+    for (const one of known)
+        if (!(await isSame(one, one.wanted, sh)))
+            return otherImage(one, one.wanted);
+    return {
+        observed: [...new Set(known.map(({ wanted }) => wanted))].join(', '),
+        verdict: 'passed'
+    };
+}
+/** What is told of another image under the same name. */
+function otherImage({ image, id, pod }, wanted) {
+    const pulled = id.includes('@');
+    const [namespace = ''] = pod.split('/');
+    return {
+        observed: id || 'none',
+        verdict: 'failed',
+        reason: `${pod} runs ${id || 'no image that the kubelet tells of'} instead of ${wanted}, which this run brought as ${image}`,
+        reproduce: `kubectl get pods -n ${namespace} -o jsonpath='{.items[*].status.containerStatuses[*].imageID}'`,
+        blame: {
+            headline: `Another image runs as ${image} than was asked for`,
+            hint: pulled
+                ? 'The node pulled another image of that tag from a registry, over the one that this run had imported: see `imagePullPolicy` in the chart, `operator-values` or `istio-values`, or use a tag that the registry does not have.'
+                : 'Somebody gave that tag to another image in the node after this run had imported it: see `crictl images --digests` in the node, and what else loads images into this cluster.'
+        }
+    };
+}
+
 ;// CONCATENATED MODULE: ./src/checks/control-plane.ts
+
 
 
 
@@ -41467,6 +41613,7 @@ const aspects = [
 ];
 const version = 'control-plane/istiod/version';
 const cni = 'control-plane/istio-cni/ready';
+const imageId = 'control-plane/istiod/image-id';
 /** The Istio resource and what the operator made of it. */
 const controlPlane = {
     layer: 'control-plane',
@@ -41484,6 +41631,9 @@ const controlPlane = {
                 headline: 'istiod has another version than was asked for'
             }
         }),
+        (0,checks_row/* row */.nM)('control-plane', imageId, 'istiod runs the very image asked for, by its id', 'the image asked for', {
+            to: place('Deployment', 'istiod')
+        }),
         (0,checks_row/* row */.nM)('control-plane', cni, 'IstioCNI is ready', 'ready', {
             to: place('IstioCNI', 'default', manifests_istio/* cniNamespace */.qf),
             blame: {
@@ -41492,7 +41642,7 @@ const controlPlane = {
             }
         })
     ],
-    look: async ({ plan, sh, things, tell }) => {
+    look: async ({ plan, brought, sh, things, tell }) => {
         const { namespace, istiod, resource } = plan.istio;
         const [[istio], said] = await Promise.all([
             resource === null ? [] : (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io', resource),
@@ -41516,6 +41666,8 @@ const controlPlane = {
         tell(version, (0,checks_row/* compare */.UD)(asked, versionOf(seen.version, asked), {
             reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
         }));
+        const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', namespace).filter(({ metadata }) => metadata.labels?.app === 'istiod');
+        tell(imageId, await compareIds(pods, brought, sh));
         tell(cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
@@ -43811,13 +43963,485 @@ async function lookAtTables(nodes, sh) {
 }
 const isReady = ({ status }) => (0,kube/* condition */.uH)('Ready', status.conditions)?.status === 'True';
 
+// EXTERNAL MODULE: ./src/inputs/readers.ts
+var readers = __nccwpck_require__(8961);
+// EXTERNAL MODULE: ./src/manifests/existing.ts
+var manifests_existing = __nccwpck_require__(8773);
+;// CONCATENATED MODULE: ./src/manifests/strict.ts
+
+/** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
+const strictYaml = () => (0,dist/* stringify */.As)({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check', namespace: 'dual-stack' },
+    spec: {
+        selector: { matchLabels: { app: 'tcp-echo' } },
+        portLevelMtls: { '9001': { mode: 'STRICT' } }
+    }
+});
+
+// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
+var versions_istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+// EXTERNAL MODULE: ./src/versions/upgrade.ts
+var versions_upgrade = __nccwpck_require__(3989);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
+// EXTERNAL MODULE: ./src/inputs/inputs.ts
+var inputs_inputs = __nccwpck_require__(8028);
+// EXTERNAL MODULE: ./src/versions/chart.ts
+var chart = __nccwpck_require__(5025);
+;// CONCATENATED MODULE: ./src/plan/existing.ts
+
+
+
+
+
+
+
+
+/**
+ * What of the mesh there is used, and what is installed. Pure. Throws a Fault of class `input` where neither can be
+ * done: nothing that is there is ever overwritten.
+ */
+function decide(inputs, found) {
+    const { context, name, kubernetes, families, refused, openshift, configMaps } = found;
+    const operator = found.operators[0] ?? null;
+    const mesh = chooseMesh(inputs['injection-label'], found);
+    const installs = { istio: mesh === null, operator: mesh === null && operator === null };
+    refuseDenied(found, installs);
+    if (operator !== null || mesh !== null)
+        refuseOther('operator', operator ?? mesh, installs);
+    if (mesh !== null)
+        refuseVersion(inputs['istio-version'], mesh.version);
+    if (mesh === null)
+        refuseBystanders(found);
+    const strict = mesh && found.strict.includes(mesh.namespace) ? mesh.namespace : null;
+    return {
+        run: inputs['cluster-name'],
+        installs,
+        operator,
+        mesh,
+        cni: found.cni,
+        strict: strict === null
+            ? null
+            : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
+        found: { context, name, kubernetes, families, refused, openshift, configMaps }
+    };
+}
+/** The mesh that injects where this label asks for it; null: there is no mesh at all. */
+function chooseMesh(label, found) {
+    const { istiods, istios, injectors } = found;
+    if (istiods.length === 0 && istios.length > 0)
+        throw (0,base_fault/* badInput */.AN)(`cluster: found the Istio resource ${istios.map(({ name }) => name).join(', ')} without a Deployment of istiod; accepted is a cluster whose mesh runs, or one without any`);
+    if (istiods.length === 0)
+        return null;
+    const [key, value = ''] = label.split('=');
+    const asked = key === 'istio-injection' ? 'default' : value;
+    const revision = injectors.find(({ tag }) => tag === asked)?.revision ??
+        injectors.find(({ revision, tag }) => tag === null && revision === asked)?.revision;
+    const istiod = istiods.find(istiod => istiod.revision === revision);
+    if (revision === undefined || istiod === undefined)
+        throw unanswered(label, found);
+    const resource = istios.find(({ name }) => revision === name || revision.startsWith(`${name}-v`));
+    return {
+        ...istiod,
+        version: existing_versionOf(istiod.image) ?? resource?.version ?? '',
+        resource: resource?.name ?? null
+    };
+}
+function unanswered(label, { injectors }) {
+    const names = injectors.map(({ revision, tag }) => tag ?? revision);
+    const labels = [...new Set(names)].flatMap(name => [
+        ...(name === 'default' ? ['`istio-injection=enabled`'] : []),
+        `\`istio.io/rev=${name}\``
+    ]);
+    return (0,base_fault/* badInput */.AN)(`injection-label: found "${label}", and no mesh in this cluster injects by it; accepted is ${labels.join(', ') || 'nothing here: the istiod that runs has no injection webhook'}`);
+}
+/** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null where the tag is no version. */
+const existing_versionOf = (image) => {
+    const [, version] = /:v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(image) ?? [];
+    return version === undefined ? null : `v${version}`;
+};
+function refuseDenied({ denied }, installs) {
+    const missing = denied.filter(right => right.for === undefined || installs[right.for]);
+    if (missing.length === 0)
+        return;
+    const names = missing.map(({ verb, resource }) => `${verb} ${resource}`).join(', ');
+    throw (0,base_fault/* badInput */.AN)(`kubeconfig: found a user that may not ${names} in all namespaces; accepted is one that may (\`kubectl auth can-i --list\` tells)`);
+}
+/** Inputs that say what is installed, where that is there already. */
+function refuseOther(what, there, installs) {
+    const names = [
+        ...['operator-version', 'operator-chart', 'operator-image', 'operator-values'],
+        ...(installs.istio ? [] : ['istio-values', 'istio-cni'])
+    ].filter(inputs_inputs/* isGiven */.qR);
+    if (names.length === 0)
+        return;
+    throw (0,base_fault/* badInput */.AN)(names
+        .map(name => `${name}: found a value, while ${there?.namespace}/${there?.name} is in this cluster already and is used as it is; accepted is none, or a cluster without ${installs.istio ? `an ${what}` : 'a mesh'}`)
+        .join('\n'));
+}
+function refuseVersion(asked, version) {
+    if (asked === null || [version, version.slice(1), (0,versions_istio/* minorOf */.Hs)(version)].includes(asked))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`istio-version: found "${asked}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`);
+}
+/** A mesh of ours would take everybody who asks for one. */
+function refuseBystanders({ namespaces, asking }) {
+    const others = namespaces
+        .filter(({ labels }) => labels['istio-injection'] === 'enabled' || labels['istio.io/rev'] !== undefined)
+        .map(({ name }) => `Namespace ${name}`);
+    const [first, ...more] = [...others, ...asking.map(pod => `Pod ${pod}`)];
+    if (first === undefined)
+        return;
+    throw (0,base_fault/* badInput */.AN)(`cluster: found no mesh, and ${first}${more.length > 0 ? ` and ${more.length} more` : ''} that ask for a sidecar: a mesh installed here would inject into them; accepted is a cluster where nobody asks, or one with a mesh`);
+}
+/** Throws a Fault of class `input` where a namespace of these manifests is there already. */
+function refuseTaken(manifests, { namespaces }) {
+    const wanted = (0,yaml/* readDocuments */.r9)(manifests).map(one => one.getIn(['metadata', 'name']));
+    const taken = namespaces.filter(({ name }) => wanted.includes(name));
+    if (taken.length === 0)
+        return;
+    const names = taken.map(({ name, labels }) => {
+        const run = labels[manifests_existing/* runLabel */.Az];
+        return run === undefined ? name : `${name} (of the run ${run})`;
+    });
+    throw (0,base_fault/* badInput */.AN)(`cluster: found the namespace${names.length > 1 ? 's' : ''} ${names.join(', ')}, which this run would make and remove; accepted is a cluster without ${names.length > 1 ? 'them' : 'it'}`);
+}
+/** The namespaces of what is installed. */
+const installedNamespaces = ({ installs, cni }, usesCni) => [
+    ...(installs.operator ? [manifests_istio/* operatorNamespace */.aC] : []),
+    ...(installs.istio ? [manifests_istio/* istioNamespace */.Gp, ...(usesCni && !cni ? [manifests_istio/* cniNamespace */.qf] : [])] : [])
+];
+/** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
+function chartOf({ operator, mesh }) {
+    const version = existing_versionOf(operator?.image ?? '')?.slice(1) ?? '';
+    const here = { path: '', crds: '', url: null };
+    if (mesh !== null || operator === null)
+        return {
+            ...here,
+            name: operator?.name ?? '',
+            version,
+            image: operator?.image ?? null,
+            pullPolicy: null,
+            offers: [{ version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: '' }],
+            aliases: {},
+            endOfLife: []
+        };
+    const about = (0,dist/* stringify */.As)({ name: operator.name, version: version || '1.0.0' });
+    const values = (0,dist/* stringify */.As)({
+        image: operator.image,
+        deployment: { annotations: operator.annotations }
+    });
+    return { ...here, ...(0,chart/* readChart */.V)(about, values, operator.crd) };
+}
+
+// EXTERNAL MODULE: ./src/versions/kubernetes.ts
+var versions_kubernetes = __nccwpck_require__(2781);
+;// CONCATENATED MODULE: ./src/plan/nodes.ts
+
+
+
+
+/** Of a cluster that is there already, which is not made by kind for us. */
+const noNodes = (kubernetes) => ({
+    image: null,
+    kubernetes: kubernetes.replace(/^v/, ''),
+    needsCgroup2: false,
+    config: {}
+});
+/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
+function chooseNodes(inputs, kind, istio) {
+    const more = inputs['kind-config'] ?? {};
+    const image = chooseImage(inputs, kind, istio);
+    const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
+    const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
+    (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
+    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
+    const ours = runs === image && inputs['node-image'] === null;
+    return {
+        image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
+        kubernetes,
+        needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
+        config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
+    };
+}
+/** The node image to ask kind for; null: what this kind has by default. */
+function chooseImage(inputs, kind, istio) {
+    const asked = inputs['kubernetes-version'];
+    refuseUnused(inputs);
+    if (inputs['node-image'] !== null)
+        return inputs['node-image'];
+    if (asked !== null)
+        return (0,versions_kubernetes/* nodeImageOf */.VF)((0,versions_kubernetes/* chooseKubernetes */.Qt)(asked));
+    if (kind !== pins/* tools */.Yl.kind.version)
+        return null; // it knows best what it can start
+    const [newest] = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
+    return newest === undefined ? null : (0,versions_kubernetes/* nodeImageOf */.VF)(newest);
+}
+/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
+function refuseUnused(inputs) {
+    const name = ['node-image', 'kubernetes-version'].find(name => inputs[name] !== null);
+    const nodes = inputs['kind-config']?.nodes;
+    if (name === undefined || !Array.isArray(nodes))
+        return;
+    if (!nodes.every(node => node?.image !== undefined))
+        return;
+    throw (0,base_fault/* badInput */.AN)(`${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`);
+}
+
+;// CONCATENATED MODULE: ./src/plan/plan.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The plan of the same run for what comes after the upgrade. */
+const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
+/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
+function makePlan(inputs, chart, given, directory, kindVersion, own = [], existing = null) {
+    const target = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
+    const asked = inputs['upgrade-from'];
+    const offer = asked === null ? target : (0,versions_upgrade/* chooseFrom */.C)(asked, target, chart);
+    const strategy = asked === null ? undefined : inputs['upgrade-strategy'];
+    const nodes = existing === null
+        ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
+        : noNodes(existing.found.kubernetes);
+    const cni = inputs['istio-cni'] === 'auto'
+        ? (existing?.found.openshift ?? false)
+        : inputs['istio-cni'] === 'true';
+    const mesh = {
+        version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
+        values: inputs['istio-values'],
+        cni,
+        run: existing?.run,
+        strategy
+    };
+    const withoutValues = { ...mesh, values: null };
+    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
+    const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
+    const images = {
+        operator: unique([operatorImage ?? '']),
+        istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
+        samples: unique([offer?.proxy ?? '', ...manifests.images]),
+        upgrade: asked === null
+            ? []
+            : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
+    };
+    refuseOddImages(Object.values(images).flat());
+    const name = inputs['cluster-name'];
+    const common = {
+        'namespaces.yaml': namespacesYaml(inputs, own, cni, existing),
+        'services.yaml': join(manifests.early),
+        'plain.yaml': join(manifests.plain),
+        'samples.yaml': join(manifests.meshed),
+        ...(manifests.more.length > 0 ? { 'more-samples.yaml': join(manifests.more) } : {}),
+        'strict.yaml': strictYaml(),
+        ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
+    };
+    const istio = {
+        asked: mesh.version,
+        expected: offer?.version ?? null,
+        cni,
+        namespace: existing?.mesh?.namespace ?? manifests_istio/* istioNamespace */.Gp,
+        istiod: existing?.mesh?.name ?? 'istiod',
+        resource: existing?.mesh ? existing.mesh.resource : 'default'
+    };
+    const upgrade = strategy === undefined || !offer || !target
+        ? null
+        : upgradeOf(istio, offer.version, target.version, strategy);
+    const tag = strategy === 'RevisionBased' ? [(0,manifests_istio/* revisionTagYaml */.ZJ)(tagOf(inputs['injection-label']))] : [];
+    return {
+        directory,
+        cluster: {
+            name: existing?.found.name ?? name,
+            ...nodes,
+            families: existing?.found.families ?? inputs['ip-families'],
+            nodes: existing === null ? (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config) : [],
+            tuned: inputs.tuned,
+            context: existing?.found.context ?? `kind-${name}`,
+            kubeconfig: external_node_path_.join(directory, 'kubeconfig')
+        },
+        existing,
+        operator: {
+            namespace: existing?.operator?.namespace ?? manifests_istio/* operatorNamespace */.aC,
+            name: existing?.operator?.name ?? 'sail-operator',
+            chart: chart.path,
+            crds: chart.crds,
+            url: chart.url,
+            version: chart.version,
+            image: operatorImage,
+            pullPolicy: existing === null
+                ? pullPolicyOf(operatorImage, chart.pullPolicy, inputs['operator-values'])
+                : null, // its nodes may have an old one
+            values: inputs['operator-values'] !== null
+        },
+        operatorImageAsked: inputs['operator-image'],
+        istio: upgrade ? { ...istio, istiod: (0,manifests_istio/* istiodOf */.yW)(upgrade.revisions[0]) } : istio,
+        upgrade,
+        images,
+        proxy: offer?.proxy ?? '',
+        named: namedImages(inputs, given === null ? [] : manifests.documented),
+        namesOthers: inputs['istio-values'] === null ? null : 'istio-values',
+        files: {
+            ...(existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config) } : {}),
+            ...common,
+            'istio.yaml': join([
+                ...(cni && !existing?.cni ? [(0,manifests_istio/* istioCniYaml */.I2)(mesh)] : []),
+                (0,manifests_istio/* istioYaml */.Ke)(mesh),
+                ...tag
+            ]),
+            ...(upgrade && {
+                'upgrade.yaml': join([
+                    (0,manifests_istio/* istioYaml */.Ke)({ ...mesh, version: upgrade.to }), // as documented, istiod first
+                    ...(cni ? [(0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to })] : [])
+                ])
+            }),
+            ...(inputs['operator-values'] === null
+                ? {}
+                : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
+        },
+        workloads: samples/* workloads */.bH,
+        moreWorkloads: manifests.pods,
+        shown: {
+            ...(existing === null
+                ? {
+                    'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image, inputs.tuned))
+                }
+                : {}),
+            ...common,
+            ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)(withoutValues) } : {}),
+            'istio.yaml': (0,manifests_istio/* istioYaml */.Ke)(withoutValues),
+            ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
+            ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...withoutValues, version: upgrade.to }) }),
+            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) })
+        },
+        probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
+    };
+}
+/** What the mesh becomes. */
+function upgradeOf(istio, from, to, strategy) {
+    const revisions = [(0,manifests_istio/* revisionOf */.DT)(from, strategy), (0,manifests_istio/* revisionOf */.DT)(to, strategy)];
+    return {
+        strategy,
+        from,
+        to,
+        revisions,
+        istio: { ...istio, asked: to, expected: to, istiod: (0,manifests_istio/* istiodOf */.yW)(revisions[1]) }
+    };
+}
+/** The tag by which namespaces with this label find their revision. */
+const tagOf = (label) => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
+/** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
+function namespacesYaml(inputs, own, cni, existing) {
+    const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
+    const ofSamples = existing === null ? {} : { ...ours, [manifests_existing/* samplesLabel */.av]: 'true' };
+    const installed = existing === null
+        ? [manifests_istio/* istioNamespace */.Gp, ...(cni ? [manifests_istio/* cniNamespace */.qf] : [])]
+        : installedNamespaces(existing, cni);
+    const label = inputs['injection-label'];
+    return join([
+        ...installed.map(name => (0,samples/* namespaceYaml */.TG)(name, null, ours)),
+        ...samples/* samples */.cJ.map(({ namespace }) => (0,samples/* namespaceYaml */.TG)(namespace, label, ofSamples)),
+        (0,samples/* namespaceYaml */.TG)(samples/* plainNamespace */.Ui, null, ofSamples),
+        ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => (0,samples/* namespaceYaml */.TG)(namespace, sidecars ? label : null, { ...labels, ...ofSamples }))
+    ]);
+}
+/** The documentation's samples, and our own beside them. */
+function sampleManifests(inputs, given, own, proxy) {
+    const images = {
+        proxy,
+        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
+        client: inputs['client-image'] ?? pins/* clientImage */.BD
+    };
+    const sources = given ?? (0,samples/* builtIn */.wx)(images);
+    const imageOf = ({ app }) => inputs[app === samples/* client */.Sn.app ? 'client-image' : 'echo-image'];
+    const documented = samples/* samples */.cJ.map(sample => (0,samples/* splitManifests */.lZ)(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
+    const ours = own.map(sample => (0,samples/* splitManifests */.lZ)(sample.manifests(images), sample.namespace, null));
+    const plain = (0,samples/* splitManifests */.lZ)((0,samples/* plainYaml */.gB)(images), samples/* plainNamespace */.Ui, null);
+    const all = [...documented, plain, ...ours];
+    return {
+        early: all.flatMap(split => split.early),
+        resources: all.flatMap(split => split.resources),
+        plain: plain.workloads,
+        meshed: documented.flatMap(split => split.workloads),
+        more: ours.flatMap(split => split.workloads),
+        images: all.flatMap(split => split.images),
+        documented: documented.flatMap(split => split.images),
+        pods: ours.flatMap(split => split.pods)
+    };
+}
+/** The namespaces that are not the documentation's, once each. */
+function ownNamespaces(own) {
+    const taken = new Set([...samples/* samples */.cJ.map(({ namespace }) => namespace), samples/* plainNamespace */.Ui]);
+    const byName = new Map(own.map(sample => [sample.namespace, sample]));
+    return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
+}
+const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
+/**
+ * An image that this run brings must not be pulled over: by the tag `latest`, or without one, Kubernetes would pull it
+ * each time, as a chart may say too. What `operator-values` say of it stands.
+ */
+function pullPolicyOf(image, ofChart, values) {
+    if (image === null || values?.imagePullPolicy !== undefined)
+        return null;
+    const policy = ofChart ?? ((0,base_image/* isLatest */.eL)(image) ? 'Always' : 'IfNotPresent');
+    return policy === 'Always' ? 'IfNotPresent' : null;
+}
+/** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
+function ownerOf({ images, proxy, named, namesOthers }, image) {
+    const isIn = (list) => list.some(name => (0,base_image/* wholeName */.fC)(name) === (0,base_image/* wholeName */.fC)(image));
+    const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
+    if (input !== undefined)
+        return { class: 'input', input };
+    if (isIn(images.operator))
+        return { class: 'operator', input: null };
+    if (isIn([...images.istiod, proxy]))
+        return { class: 'istio', input: null };
+    if (isIn(images.samples))
+        return { class: 'infrastructure', input: null };
+    return namesOthers === null ? null : { class: 'input', input: namesOthers };
+}
+function namedImages(inputs, ofSamples) {
+    const ofValues = imageIn(inputs['operator-values']);
+    return Object.fromEntries([
+        ...ofSamples.map(image => [image, 'samples']),
+        ...(ofValues === null ? [] : [[ofValues, 'operator-values']]),
+        ...['operator-image', 'echo-image', 'client-image'].flatMap(input => inputs[input] === null ? [] : [[inputs[input], input]])
+    ]);
+}
+/** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
+function refuseOddImages(images) {
+    const odd = images.find(name => !(0,readers/* isImage */.wu)(name));
+    if (odd === undefined)
+        return;
+    throw (0,base_fault/* badInput */.AN)(`operator-chart, operator-values or samples: found the image ${(0,readers/* quoted */.TL)(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``);
+}
+const unique = (images) => [...new Set(images.filter(name => name !== ''))];
+const join = (documents) => documents.join('---\n');
+
 ;// CONCATENATED MODULE: ./src/checks/operator.ts
+
+
 
 
 
 
 const available = 'operator/sail-operator/available';
 const operator_image = 'operator/sail-operator/image';
+const operator_id = 'operator/sail-operator/image-id';
 const operator_to = { to: { kind: 'Deployment', namespace: manifests_istio/* operatorNamespace */.aC, name: 'sail-operator' } };
 const availableSoon = ({ namespace, name }) => [
     ...[`deployments/${name}`, '--namespace', namespace],
@@ -43839,20 +44463,22 @@ const operator = {
                 hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
                 headline: 'The Sail Operator runs another image than was asked for'
             }
-        })
+        }),
+        (0,checks_row/* row */.nM)('operator', operator_id, 'Its pod runs that very image, by its id', 'the image asked for', operator_to)
     ],
-    look: async ({ plan, sh, work, tell }) => {
+    look: async ({ plan, brought, sh, work, tell }) => {
         const { namespace, name } = plan.operator;
         const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
-        const deployment = await (0,wait/* until */.T)(work, async () => {
+        const { deployment, pods } = await (0,wait/* until */.T)(work, async () => {
             await (0,kube/* waited */.h6)(sh, availableSoon(plan.operator));
             const things = await (0,kube/* get */.Jt)(sh, 'deployments,pods', '-n', namespace);
             const deployment = (0,kube/* ofKind */.CZ)(things, 'Deployment').find(({ metadata }) => metadata.name === name);
             if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-                return { is: 'done', value: deployment };
+                return { is: 'done', value: { deployment, pods: (0,kube/* ofKind */.CZ)(things, 'Pod') } };
             const trouble = (0,kube/* lookAtTrouble */.ap)((0,kube/* ofKind */.CZ)(things, 'Pod'), {
                 class: 'operator',
-                layer: 'operator'
+                layer: 'operator',
+                ownerOf: image => ownerOf(plan, image)
             });
             return trouble ?? { is: 'waiting', for: 'the operator to be available' };
         });
@@ -43862,8 +44488,11 @@ const operator = {
         tell(operator_image, wanted === null
             ? (0,checks_row/* skip */.iv)('the chart does not name an image')
             : (0,checks_row/* compare */.UD)(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
+        tell(operator_id, await compareIds(runningAs(wanted, pods), brought, sh));
     }
 };
+/** The pods of an image by its name: somebody else's may be in that namespace. */
+const runningAs = (image, pods) => pods.filter(({ spec }) => spec.containers.some(container => container.image === image));
 
 ;// CONCATENATED MODULE: ./src/checks/path.ts
 
@@ -44542,10 +45171,12 @@ function staged(rows, upgrade) {
 
 
 
+
 const targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
 const workload_to = ({ namespace, app }) => ({
     to: { kind: 'Deployment', namespace, name: app }
 });
+const imageIds = 'workload/all/image-ids';
 const notInjected = {
     hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
     headline: 'Pods have no sidecar: their namespace lacks the injection label'
@@ -44562,20 +45193,29 @@ const workload = {
         hint: 'See the pods and their events in diagnostics/.',
         headline: family => `The sample pods are not ready${family && ` with ${family}`}`
     },
-    rows: samples/* workloads */.bH.flatMap(place => [
-        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
-            ...workload_to(place),
-            blame: {
-                class: 'infrastructure',
-                hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
-                headline: 'Pods do not have an address of each family'
-            }
-        }),
-        (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
-    ]),
-    look: async ({ things, tell }, asked) => {
+    rows: [
+        ...samples/* workloads */.bH.flatMap(place => [
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+                ...workload_to(place),
+                blame: {
+                    class: 'infrastructure',
+                    hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+                    headline: 'Pods do not have an address of each family'
+                }
+            }),
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
+        ]),
+        (0,checks_row/* row */.nM)('workload', imageIds, 'Every pod runs the very images asked for, by their ids', 'the images asked for')
+    ],
+    look: async ({ plan, brought, sh, things, tell }, asked) => {
+        const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({ namespace }) => namespace);
         for (const { id, to, expected } of asked) {
+            if (id === imageIds) {
+                const all = (0,kube/* ofKind */.CZ)(things, 'Pod').filter(({ metadata }) => namespaces.includes(metadata.namespace));
+                tell(id, await compareIds(all, brought, sh));
+                continue;
+            }
             const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
             const observe = id.endsWith('/ready')
                 ? readiness
@@ -44728,6 +45368,8 @@ function whyNot(id, layer, { mesh, operator, strict }) {
         return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
     if (/^proxy\/.*\/iptables$/.test(id))
         return "a pod's rules are read in its node, which is done in kind clusters only";
+    if (/\/image-ids?$/.test(id))
+        return 'the nodes of this cluster pull their images: this run brings none that could be compared';
     if (mesh !== null && id === 'xds/istiod/rejects')
         return 'istiod counts since it started, and it was there before';
     if (mesh !== null && layer === 'operator' && operator === null)
@@ -44743,10 +45385,6 @@ function whyNot(id, layer, { mesh, operator, strict }) {
     return null;
 }
 
-// EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs_inputs = __nccwpck_require__(8028);
-// EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 
 
@@ -44858,7 +45496,121 @@ async function collectDiagnostics(plan, directory, seconds, sh) {
     }));
 }
 
+;// CONCATENATED MODULE: ./src/phases/logins.ts
+
+
+
+
+
+
+/** The text of Docker's config.json; nothing where there is none. */
+const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(external_node_path_.join(DOCKER_CONFIG || external_node_path_.join(HOME, '.docker'), 'config.json'), 'utf8')
+    .catch(() => '');
+function parse(text) {
+    try {
+        const config = JSON.parse(text);
+        return typeof config === 'object' && config !== null ? config : {};
+    }
+    catch {
+        return {};
+    }
+}
+/** `https://index.docker.io/v1/` → `docker.io`. */
+const registryOf = (key) => {
+    const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
+    return /^(index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
+};
+/** What Docker and the kubelet call a registry in their files. */
+const keyOf = (registry) => registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
+/** The registries that the nodes may be asked to pull from: those of the images, and those that only the given YAML names. */
+function registriesOf({ images, files }, config) {
+    const texts = Object.values(files).join('\n');
+    const loggedIn = [config.auths, config.credHelpers].flatMap(of => Object.keys(of ?? {}));
+    return [
+        ...new Set([
+            ...Object.values(images).flatMap(names => names.map(name => (0,base_image/* parseImage */.zZ)(name).registry)),
+            ...loggedIn.map(registryOf).filter(registry => texts.includes(registry))
+        ])
+    ];
+}
+/**
+ * The logins of Docker here for the registries that the nodes may pull from, and for no other. A login that is an identity
+ * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
+ */
+async function findLogins(plan, text, work, sh) {
+    const config = parse(text);
+    const tell = (what) => (0,log/* say */.cv)(work.clock(), 'logins', what);
+    const logins = new Map();
+    for (const registry of registriesOf(plan, config)) {
+        const auth = await loginOf(registry, config, tell, sh);
+        if (auth === null)
+            continue;
+        const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(auth, 'base64').toString()) ?? [];
+        (0,log/* alsoHide */.yT)([auth, password]);
+        logins.set(registry, auth);
+    }
+    return logins;
+}
+async function loginOf(registry, { auths, credHelpers, credsStore }, tell, sh) {
+    const helper = ofRegistry(credHelpers, registry) ?? credsStore;
+    if (helper)
+        return fromHelper(helper, registry, tell, sh);
+    const { auth, identitytoken } = ofRegistry(auths, registry) ?? {};
+    if (identitytoken)
+        return tokenOnly(registry, tell);
+    return auth || null;
+}
+const ofRegistry = (of, registry) => Object.entries(of ?? {}).find(([key]) => registryOf(key) === registry)?.[1];
+function tokenOnly(registry, tell) {
+    tell(`the login for ${registry} is an identity token, which a node cannot use: it pulls from there without`);
+    return null;
+}
+/** A credential helper gets the registry by its standard input, and answers with user and secret (github.com/docker/docker-credential-helpers). */
+async function fromHelper(helper, registry, tell, sh) {
+    if (!/^[\w.-]{1,100}$/.test(helper))
+        return null;
+    const { code, stdout } = await sh(['printf', '%s', keyOf(registry)], {
+        into: [`docker-credential-${helper}`, 'get'],
+        seconds: 20
+    });
+    if (code !== 0)
+        return null; // mostly: nobody is logged in there
+    const { Username = '', Secret = '' } = parse(stdout);
+    if (Username === '<token>')
+        return tokenOnly(registry, tell);
+    return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
+}
+/** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
+const kubeletLogins = '/var/lib/kubelet/config.json';
+/** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
+async function giveLogins({ cluster, directory }, logins, sh) {
+    if (logins.size === 0)
+        return;
+    const auths = Object.fromEntries([...logins].map(([registry, auth]) => [keyOf(registry), { auth }]));
+    const file = external_node_path_.join(directory, 'logins.json');
+    await (0,own/* writeAnew */.Zd)(file, JSON.stringify({ auths }), 0o600);
+    try {
+        for (const node of cluster.nodes)
+            await (0,base_sh/* must */.sb)(sh, ['cat', file], { into: takeCommand(node), seconds: 60 });
+    }
+    finally {
+        await promises_.rm(file, { force: true });
+    }
+}
+const takeCommand = (node) => [
+    ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
+    ...[`umask 077; cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`, 'logins']
+];
+/** A pull of ours with the kubelet's login, which crictl does not read by itself. */
+const pullWithLogin = (image) => [
+    ...['bash', '-c'],
+    `CRICTL_AUTH=$(jq --raw-output --arg key "$2" '.auths[$key].auth' ${kubeletLogins}) exec crictl pull "$1"`,
+    ...['pull', image, keyOf((0,base_image/* parseImage */.zZ)(image).registry)]
+];
+
 ;// CONCATENATED MODULE: ./src/phases/images.ts
+
+
 
 
 
@@ -44866,10 +45618,11 @@ async function collectDiagnostics(plan, directory, seconds, sh) {
 const imagesInNode = '/mnt/dual-stack-images';
 /** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
 const imagesIn = (directory) => external_node_path_.join(directory, 'images');
-/** Those of these images that the local Docker has. */
+/** Those of these images that the local Docker has. One by its digest stays out: an archive cannot name it, and the registry gives no other. */
 async function findLocal(images, sh) {
-    const found = await Promise.all(images.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
-    return new Set(images.filter((_, at) => found[at]?.code === 0));
+    const tagged = images.filter(name => (0,base_image/* parseImage */.zZ)(name).digest === null);
+    const found = await Promise.all(tagged.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
+    return new Map(tagged.flatMap((name, at) => found[at]?.code === 0 ? [[name, found[at].stdout.trim()]] : []));
 }
 const saveCommand = (images, file) => [
     ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
@@ -44892,17 +45645,44 @@ async function findSnapshotter(node, sh) {
     return found ?? usualSnapshotter;
 }
 // detached: where the registry does not answer, it is the kubelet that says so
-const pullCommand = (node, image) => [
-    ...['docker', 'exec', '--detach', node, 'crictl', 'pull', image]
+const pullCommand = (node, image, loggedIn = false) => [
+    ...['docker', 'exec', '--detach', node],
+    ...(loggedIn ? pullWithLogin(image) : ['crictl', 'pull', image])
 ];
-/** Writes local images to an archive, each layer once. */
-async function saveImages(images, file, sh) {
+/** Writes local images to an archive, each layer once. The ids of what it holds: a tag may have been moved since they were found. */
+async function saveImages(found, file, sh) {
+    const images = [...found.keys()];
     if (images.length === 0)
-        return;
+        return found;
     const command = saveCommand(images, file);
     const { code, stderr } = await sh(command, { seconds: 600 });
     if (code !== 0)
         throw lost(images, 'be saved', stderr, command);
+    const { stdout } = await sh(manifestCommand(file), { seconds: 60 });
+    return new Map([...found, ...idsIn(stdout, images)]);
+}
+const manifestCommand = (file) => [
+    ...['tar', '--extract', '--to-stdout', '--file', file, 'manifest.json']
+];
+/**
+ * The ids of images by an archive's manifest.json: the digest of an image's configuration is what a node tells of it too.
+ * With Docker's containerd image store `.Id` is another digest (docs.docker.com/engine/storage/containerd).
+ */
+function idsIn(manifest, images) {
+    const entries = readManifest(manifest);
+    return new Map(images.flatMap(name => {
+        const entry = entries.find(({ RepoTags }) => RepoTags?.some(tag => (0,base_image/* wholeName */.fC)(tag) === (0,base_image/* wholeName */.fC)(name)));
+        const [digest] = /[0-9a-f]{64}/.exec(entry?.Config ?? '') ?? [];
+        return digest === undefined ? [] : [[name, `sha256:${digest}`]];
+    }));
+}
+function readManifest(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return []; // then the ids are what Docker said
+    }
 }
 /** Has every node import the archive of these images, and deletes it. */
 async function importImages(images, file, nodes, snapshotter, sh) {
@@ -44929,8 +45709,9 @@ async function importInto(node, file, images, snapshotter, sh) {
  * Where the registry is as near as the local Docker this takes half the time of an archive (measured: 3 s instead of 8);
  * but what the local Docker has is what is asked for, and may be nowhere else.
  */
-async function pullImages(images, nodes, sh) {
-    await Promise.all(nodes.flatMap(node => images.map(image => sh(pullCommand(node, image), { seconds: 30 }))));
+async function pullImages(images, nodes, logins, sh) {
+    const command = (node, image) => pullCommand(node, image, logins.has((0,base_image/* parseImage */.zZ)(image).registry));
+    await Promise.all(nodes.flatMap(node => images.map(image => sh(command(node, image), { seconds: 30 }))));
 }
 const lost = (images, what, said, command) => new base_fault/* Fault */.vC(`${images.join(', ')} could not ${what}: ${said.trim().slice(-1000)}`, {
     class: 'infrastructure',
@@ -45012,430 +45793,6 @@ function refuseElsewhere(endpoint, apiServerAddress) {
         return;
     throw (0,base_fault/* badInput */.AN)(`DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``);
 }
-
-// EXTERNAL MODULE: ./src/manifests/existing.ts
-var manifests_existing = __nccwpck_require__(8773);
-// EXTERNAL MODULE: ./src/versions/chart.ts
-var chart = __nccwpck_require__(5025);
-// EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
-var versions_istio = __nccwpck_require__(6618);
-;// CONCATENATED MODULE: ./src/plan/existing.ts
-
-
-
-
-
-
-
-
-/**
- * What of the mesh there is used, and what is installed. Pure. Throws a Fault of class `input` where neither can be
- * done: nothing that is there is ever overwritten.
- */
-function decide(inputs, found) {
-    const { context, name, kubernetes, families, refused, openshift, configMaps } = found;
-    const operator = found.operators[0] ?? null;
-    const mesh = chooseMesh(inputs['injection-label'], found);
-    const installs = { istio: mesh === null, operator: mesh === null && operator === null };
-    refuseDenied(found, installs);
-    if (operator !== null || mesh !== null)
-        refuseOther('operator', operator ?? mesh, installs);
-    if (mesh !== null)
-        refuseVersion(inputs['istio-version'], mesh.version);
-    if (mesh === null)
-        refuseBystanders(found);
-    const strict = mesh && found.strict.includes(mesh.namespace) ? mesh.namespace : null;
-    return {
-        run: inputs['cluster-name'],
-        installs,
-        operator,
-        mesh,
-        cni: found.cni,
-        strict: strict === null
-            ? null
-            : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
-        found: { context, name, kubernetes, families, refused, openshift, configMaps }
-    };
-}
-/** The mesh that injects where this label asks for it; null: there is no mesh at all. */
-function chooseMesh(label, found) {
-    const { istiods, istios, injectors } = found;
-    if (istiods.length === 0 && istios.length > 0)
-        throw (0,base_fault/* badInput */.AN)(`cluster: found the Istio resource ${istios.map(({ name }) => name).join(', ')} without a Deployment of istiod; accepted is a cluster whose mesh runs, or one without any`);
-    if (istiods.length === 0)
-        return null;
-    const [key, value = ''] = label.split('=');
-    const asked = key === 'istio-injection' ? 'default' : value;
-    const revision = injectors.find(({ tag }) => tag === asked)?.revision ??
-        injectors.find(({ revision, tag }) => tag === null && revision === asked)?.revision;
-    const istiod = istiods.find(istiod => istiod.revision === revision);
-    if (revision === undefined || istiod === undefined)
-        throw unanswered(label, found);
-    const resource = istios.find(({ name }) => revision === name || revision.startsWith(`${name}-v`));
-    return {
-        ...istiod,
-        version: existing_versionOf(istiod.image) ?? resource?.version ?? '',
-        resource: resource?.name ?? null
-    };
-}
-function unanswered(label, { injectors }) {
-    const names = injectors.map(({ revision, tag }) => tag ?? revision);
-    const labels = [...new Set(names)].flatMap(name => [
-        ...(name === 'default' ? ['`istio-injection=enabled`'] : []),
-        `\`istio.io/rev=${name}\``
-    ]);
-    return (0,base_fault/* badInput */.AN)(`injection-label: found "${label}", and no mesh in this cluster injects by it; accepted is ${labels.join(', ') || 'nothing here: the istiod that runs has no injection webhook'}`);
-}
-/** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null where the tag is no version. */
-const existing_versionOf = (image) => {
-    const [, version] = /:v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(image) ?? [];
-    return version === undefined ? null : `v${version}`;
-};
-function refuseDenied({ denied }, installs) {
-    const missing = denied.filter(right => right.for === undefined || installs[right.for]);
-    if (missing.length === 0)
-        return;
-    const names = missing.map(({ verb, resource }) => `${verb} ${resource}`).join(', ');
-    throw (0,base_fault/* badInput */.AN)(`kubeconfig: found a user that may not ${names} in all namespaces; accepted is one that may (\`kubectl auth can-i --list\` tells)`);
-}
-/** Inputs that say what is installed, where that is there already. */
-function refuseOther(what, there, installs) {
-    const names = [
-        ...['operator-version', 'operator-chart', 'operator-image', 'operator-values'],
-        ...(installs.istio ? [] : ['istio-values', 'istio-cni'])
-    ].filter(inputs_inputs/* isGiven */.qR);
-    if (names.length === 0)
-        return;
-    throw (0,base_fault/* badInput */.AN)(names
-        .map(name => `${name}: found a value, while ${there?.namespace}/${there?.name} is in this cluster already and is used as it is; accepted is none, or a cluster without ${installs.istio ? `an ${what}` : 'a mesh'}`)
-        .join('\n'));
-}
-function refuseVersion(asked, version) {
-    if (asked === null || [version, version.slice(1), (0,versions_istio/* minorOf */.Hs)(version)].includes(asked))
-        return;
-    throw (0,base_fault/* badInput */.AN)(`istio-version: found "${asked}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`);
-}
-/** A mesh of ours would take everybody who asks for one. */
-function refuseBystanders({ namespaces, asking }) {
-    const others = namespaces
-        .filter(({ labels }) => labels['istio-injection'] === 'enabled' || labels['istio.io/rev'] !== undefined)
-        .map(({ name }) => `Namespace ${name}`);
-    const [first, ...more] = [...others, ...asking.map(pod => `Pod ${pod}`)];
-    if (first === undefined)
-        return;
-    throw (0,base_fault/* badInput */.AN)(`cluster: found no mesh, and ${first}${more.length > 0 ? ` and ${more.length} more` : ''} that ask for a sidecar: a mesh installed here would inject into them; accepted is a cluster where nobody asks, or one with a mesh`);
-}
-/** Throws a Fault of class `input` where a namespace of these manifests is there already. */
-function refuseTaken(manifests, { namespaces }) {
-    const wanted = (0,yaml/* readDocuments */.r9)(manifests).map(one => one.getIn(['metadata', 'name']));
-    const taken = namespaces.filter(({ name }) => wanted.includes(name));
-    if (taken.length === 0)
-        return;
-    const names = taken.map(({ name, labels }) => {
-        const run = labels[manifests_existing/* runLabel */.Az];
-        return run === undefined ? name : `${name} (of the run ${run})`;
-    });
-    throw (0,base_fault/* badInput */.AN)(`cluster: found the namespace${names.length > 1 ? 's' : ''} ${names.join(', ')}, which this run would make and remove; accepted is a cluster without ${names.length > 1 ? 'them' : 'it'}`);
-}
-/** The namespaces of what is installed. */
-const installedNamespaces = ({ installs, cni }, usesCni) => [
-    ...(installs.operator ? [manifests_istio/* operatorNamespace */.aC] : []),
-    ...(installs.istio ? [manifests_istio/* istioNamespace */.Gp, ...(usesCni && !cni ? [manifests_istio/* cniNamespace */.qf] : [])] : [])
-];
-/** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
-function chartOf({ operator, mesh }) {
-    const version = existing_versionOf(operator?.image ?? '')?.slice(1) ?? '';
-    const here = { path: '', crds: '', url: null };
-    if (mesh !== null || operator === null)
-        return {
-            ...here,
-            name: operator?.name ?? '',
-            version,
-            image: operator?.image ?? null,
-            offers: [{ version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: '' }],
-            aliases: {},
-            endOfLife: []
-        };
-    const about = (0,dist/* stringify */.As)({ name: operator.name, version: version || '1.0.0' });
-    const values = (0,dist/* stringify */.As)({
-        image: operator.image,
-        deployment: { annotations: operator.annotations }
-    });
-    return { ...here, ...(0,chart/* readChart */.V)(about, values, operator.crd) };
-}
-
-// EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
-;// CONCATENATED MODULE: ./src/manifests/strict.ts
-
-/** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
-const strictYaml = () => (0,dist/* stringify */.As)({
-    apiVersion: 'security.istio.io/v1',
-    kind: 'PeerAuthentication',
-    metadata: { name: 'dual-stack-check', namespace: 'dual-stack' },
-    spec: {
-        selector: { matchLabels: { app: 'tcp-echo' } },
-        portLevelMtls: { '9001': { mode: 'STRICT' } }
-    }
-});
-
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-// EXTERNAL MODULE: ./src/versions/upgrade.ts
-var versions_upgrade = __nccwpck_require__(3989);
-// EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
-;// CONCATENATED MODULE: ./src/plan/nodes.ts
-
-
-
-
-/** Of a cluster that is there already, which is not made by kind for us. */
-const noNodes = (kubernetes) => ({
-    image: null,
-    kubernetes: kubernetes.replace(/^v/, ''),
-    needsCgroup2: false,
-    config: {}
-});
-/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
-function chooseNodes(inputs, kind, istio) {
-    const more = inputs['kind-config'] ?? {};
-    const image = chooseImage(inputs, kind, istio);
-    const runs = (0,manifests_kind/* controlPlaneImage */.N4)(more, image);
-    const kubernetes = (0,versions_kubernetes/* kubernetesIn */.U2)(runs);
-    (0,versions_kubernetes/* refuseOldKind */.eg)(kind, kubernetes);
-    const config = (0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
-    const ours = runs === image && inputs['node-image'] === null;
-    return {
-        image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
-        kubernetes,
-        needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
-        config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
-    };
-}
-/** The node image to ask kind for; null: what this kind has by default. */
-function chooseImage(inputs, kind, istio) {
-    const asked = inputs['kubernetes-version'];
-    refuseUnused(inputs);
-    if (inputs['node-image'] !== null)
-        return inputs['node-image'];
-    if (asked !== null)
-        return (0,versions_kubernetes/* nodeImageOf */.VF)((0,versions_kubernetes/* chooseKubernetes */.Qt)(asked));
-    if (kind !== pins/* tools */.Yl.kind.version)
-        return null; // it knows best what it can start
-    const [newest] = (0,versions_kubernetes/* supportedBy */.Wm)(istio);
-    return newest === undefined ? null : (0,versions_kubernetes/* nodeImageOf */.VF)(newest);
-}
-/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
-function refuseUnused(inputs) {
-    const name = ['node-image', 'kubernetes-version'].find(name => inputs[name] !== null);
-    const nodes = inputs['kind-config']?.nodes;
-    if (name === undefined || !Array.isArray(nodes))
-        return;
-    if (!nodes.every(node => node?.image !== undefined))
-        return;
-    throw (0,base_fault/* badInput */.AN)(`${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`);
-}
-
-;// CONCATENATED MODULE: ./src/plan/plan.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** The plan of the same run for what comes after the upgrade. */
-const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
-/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
-function makePlan(inputs, chart, given, directory, kindVersion, own = [], existing = null) {
-    const target = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
-    const asked = inputs['upgrade-from'];
-    const offer = asked === null ? target : (0,versions_upgrade/* chooseFrom */.C)(asked, target, chart);
-    const strategy = asked === null ? undefined : inputs['upgrade-strategy'];
-    const nodes = existing === null
-        ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
-        : noNodes(existing.found.kubernetes);
-    const cni = inputs['istio-cni'] === 'auto'
-        ? (existing?.found.openshift ?? false)
-        : inputs['istio-cni'] === 'true';
-    const mesh = {
-        version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
-        values: inputs['istio-values'],
-        cni,
-        run: existing?.run,
-        strategy
-    };
-    const withoutValues = { ...mesh, values: null };
-    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
-    const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
-    const images = {
-        operator: unique([operatorImage ?? '']),
-        istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-        samples: unique([offer?.proxy ?? '', ...manifests.images]),
-        upgrade: asked === null
-            ? []
-            : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
-    };
-    refuseOddImages(Object.values(images).flat());
-    const name = inputs['cluster-name'];
-    const common = {
-        'namespaces.yaml': namespacesYaml(inputs, own, cni, existing),
-        'services.yaml': join(manifests.early),
-        'plain.yaml': join(manifests.plain),
-        'samples.yaml': join(manifests.meshed),
-        ...(manifests.more.length > 0 ? { 'more-samples.yaml': join(manifests.more) } : {}),
-        'strict.yaml': strictYaml(),
-        ...(manifests.resources.length > 0 ? { 'resources.yaml': join(manifests.resources) } : {})
-    };
-    const istio = {
-        asked: mesh.version,
-        expected: offer?.version ?? null,
-        cni,
-        namespace: existing?.mesh?.namespace ?? manifests_istio/* istioNamespace */.Gp,
-        istiod: existing?.mesh?.name ?? 'istiod',
-        resource: existing?.mesh ? existing.mesh.resource : 'default'
-    };
-    const upgrade = strategy === undefined || !offer || !target
-        ? null
-        : upgradeOf(istio, offer.version, target.version, strategy);
-    const tag = strategy === 'RevisionBased' ? [(0,manifests_istio/* revisionTagYaml */.ZJ)(tagOf(inputs['injection-label']))] : [];
-    return {
-        directory,
-        cluster: {
-            name: existing?.found.name ?? name,
-            ...nodes,
-            families: existing?.found.families ?? inputs['ip-families'],
-            nodes: existing === null ? (0,manifests_kind/* nodeNames */.tJ)(name, nodes.config) : [],
-            tuned: inputs.tuned,
-            context: existing?.found.context ?? `kind-${name}`,
-            kubeconfig: external_node_path_.join(directory, 'kubeconfig')
-        },
-        existing,
-        operator: {
-            namespace: existing?.operator?.namespace ?? manifests_istio/* operatorNamespace */.aC,
-            name: existing?.operator?.name ?? 'sail-operator',
-            chart: chart.path,
-            crds: chart.crds,
-            url: chart.url,
-            version: chart.version,
-            image: operatorImage,
-            values: inputs['operator-values'] !== null
-        },
-        operatorImageAsked: inputs['operator-image'],
-        istio: upgrade ? { ...istio, istiod: (0,manifests_istio/* istiodOf */.yW)(upgrade.revisions[0]) } : istio,
-        upgrade,
-        images,
-        files: {
-            ...(existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config) } : {}),
-            ...common,
-            'istio.yaml': join([
-                ...(cni && !existing?.cni ? [(0,manifests_istio/* istioCniYaml */.I2)(mesh)] : []),
-                (0,manifests_istio/* istioYaml */.Ke)(mesh),
-                ...tag
-            ]),
-            ...(upgrade && {
-                'upgrade.yaml': join([
-                    (0,manifests_istio/* istioYaml */.Ke)({ ...mesh, version: upgrade.to }), // as documented, istiod first
-                    ...(cni ? [(0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to })] : [])
-                ])
-            }),
-            ...(inputs['operator-values'] === null
-                ? {}
-                : { 'operator-values.yaml': (0,dist/* stringify */.As)(inputs['operator-values']) })
-        },
-        workloads: samples/* workloads */.bH,
-        moreWorkloads: manifests.pods,
-        shown: {
-            ...(existing === null
-                ? {
-                    'kind.yaml': (0,manifests_kind/* kindYaml */.cF)((0,manifests_kind/* kindConfig */.po)(inputs['ip-families'], null, nodes.image, inputs.tuned))
-                }
-                : {}),
-            ...common,
-            ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)(withoutValues) } : {}),
-            'istio.yaml': (0,manifests_istio/* istioYaml */.Ke)(withoutValues),
-            ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
-            ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...withoutValues, version: upgrade.to }) }),
-            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) })
-        },
-        probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
-    };
-}
-/** What the mesh becomes. */
-function upgradeOf(istio, from, to, strategy) {
-    const revisions = [(0,manifests_istio/* revisionOf */.DT)(from, strategy), (0,manifests_istio/* revisionOf */.DT)(to, strategy)];
-    return {
-        strategy,
-        from,
-        to,
-        revisions,
-        istio: { ...istio, asked: to, expected: to, istiod: (0,manifests_istio/* istiodOf */.yW)(revisions[1]) }
-    };
-}
-/** The tag by which namespaces with this label find their revision. */
-const tagOf = (label) => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
-/** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
-function namespacesYaml(inputs, own, cni, existing) {
-    const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
-    const ofSamples = existing === null ? {} : { ...ours, [manifests_existing/* samplesLabel */.av]: 'true' };
-    const installed = existing === null
-        ? [manifests_istio/* istioNamespace */.Gp, ...(cni ? [manifests_istio/* cniNamespace */.qf] : [])]
-        : installedNamespaces(existing, cni);
-    const label = inputs['injection-label'];
-    return join([
-        ...installed.map(name => (0,samples/* namespaceYaml */.TG)(name, null, ours)),
-        ...samples/* samples */.cJ.map(({ namespace }) => (0,samples/* namespaceYaml */.TG)(namespace, label, ofSamples)),
-        (0,samples/* namespaceYaml */.TG)(samples/* plainNamespace */.Ui, null, ofSamples),
-        ...ownNamespaces(own).map(({ namespace, sidecars, labels }) => (0,samples/* namespaceYaml */.TG)(namespace, sidecars ? label : null, { ...labels, ...ofSamples }))
-    ]);
-}
-/** The documentation's samples, and our own beside them. */
-function sampleManifests(inputs, given, own, proxy) {
-    const images = {
-        proxy,
-        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
-        client: inputs['client-image'] ?? pins/* clientImage */.BD
-    };
-    const sources = given ?? (0,samples/* builtIn */.wx)(images);
-    const imageOf = ({ app }) => inputs[app === samples/* client */.Sn.app ? 'client-image' : 'echo-image'];
-    const documented = samples/* samples */.cJ.map(sample => (0,samples/* splitManifests */.lZ)(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
-    const ours = own.map(sample => (0,samples/* splitManifests */.lZ)(sample.manifests(images), sample.namespace, null));
-    const plain = (0,samples/* splitManifests */.lZ)((0,samples/* plainYaml */.gB)(images), samples/* plainNamespace */.Ui, null);
-    const all = [...documented, plain, ...ours];
-    return {
-        early: all.flatMap(split => split.early),
-        resources: all.flatMap(split => split.resources),
-        plain: plain.workloads,
-        meshed: documented.flatMap(split => split.workloads),
-        more: ours.flatMap(split => split.workloads),
-        images: all.flatMap(split => split.images),
-        pods: ours.flatMap(split => split.pods)
-    };
-}
-/** The namespaces that are not the documentation's, once each. */
-function ownNamespaces(own) {
-    const taken = new Set([...samples/* samples */.cJ.map(({ namespace }) => namespace), samples/* plainNamespace */.Ui]);
-    const byName = new Map(own.map(sample => [sample.namespace, sample]));
-    return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
-}
-const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
-/** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
-function refuseOddImages(images) {
-    const odd = images.find(name => !(0,readers/* isImage */.wu)(name));
-    if (odd === undefined)
-        return;
-    throw (0,base_fault/* badInput */.AN)(`operator-chart, operator-values or samples: found the image ${(0,readers/* quoted */.TL)(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``);
-}
-const unique = (images) => [...new Set(images.filter(name => name !== ''))];
-const join = (documents) => documents.join('---\n');
 
 // EXTERNAL MODULE: ./src/plan/state.ts
 var state = __nccwpck_require__(3118);
@@ -45565,6 +45922,7 @@ var phases_cluster = __nccwpck_require__(7538);
 
 
 
+
 const applyCommand = ({ directory }, file) => [
     'kubectl',
     'apply',
@@ -45583,8 +45941,8 @@ const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status
 const who = { class: 'istio', layer: 'control-plane' };
 const seeIstio = 'kubectl get istio default -o yaml';
 /** Waits until istiod is available, so that its webhook serves. */
-async function untilIstiod(work, sh) {
-    await (0,wait/* until */.T)(work, async () => (await (0,kube/* waited */.h6)(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(sh));
+async function untilIstiod(plan, work, sh) {
+    await (0,wait/* until */.T)(work, async () => (await (0,kube/* waited */.h6)(sh, istiodAvailable)) ? { is: 'done', value: undefined } : lookAtIstiod(plan, sh));
 }
 /** Applies a custom resource whose CRD was created a moment ago. */
 async function applyOnceServed(plan, file, work, sh) {
@@ -45618,7 +45976,7 @@ async function untilHealthy(work, sh) {
         });
     });
 }
-async function lookAtIstiod(sh) {
+async function lookAtIstiod(plan, sh) {
     const things = await (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io,deployments,pods', '-n', manifests_istio/* istioNamespace */.Gp);
     const istiod = things
         .filter(thing => thing.kind === 'Deployment')
@@ -45626,7 +45984,7 @@ async function lookAtIstiod(sh) {
     if ((istiod?.status.availableReplicas ?? 0) > 0)
         return { is: 'done', value: undefined };
     return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), who) ?? {
+        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), { ...who, ownerOf: image => ownerOf(plan, image) }) ?? {
         is: 'waiting',
         for: istiod ? 'istiod to be available' : 'the operator to make istiod'
     });
@@ -45666,7 +46024,10 @@ const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
     ...['--namespace', manifests_istio/* operatorNamespace */.aC, '--create-namespace', '--skip-crds'],
     ...(operator.values ? ['--values', external_node_path_.join(directory, 'operator-values.yaml')] : []),
-    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`])
+    ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`]),
+    ...(operator.pullPolicy === null
+        ? []
+        : ['--set-string', `imagePullPolicy=${operator.pullPolicy}`])
 ];
 /** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
 const crdsCommand = ({ operator }) => [
@@ -45906,7 +46267,7 @@ const toolsUsed = ({ versions }) => {
 const script_leftOut = (plan, results, given) => [
     `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
     ...(plan.existing === null
-        ? []
+        ? ["Docker's logins for registries, which the nodes of the run got"]
         : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
     ...(plan.cluster.tuned
         ? [
@@ -46835,6 +47196,7 @@ const layerOfPhase = (phase) => {
         cordon: 'node',
         uncordon: 'node',
         images: 'node',
+        logins: 'node',
         pulls: 'node',
         'kube-proxy': 'node',
         namespaces: 'node',
@@ -47099,6 +47461,7 @@ async function createMissingCrds(plan, run, sh) {
 
 
 
+
 /** The pods of all of them, by the label `app`. */
 const selectorOf = (workloads) => `app in (${[...new Set(workloads.map(({ app }) => app))].join(',')})`;
 const samples_who = { class: 'istio', layer: 'workload' };
@@ -47130,10 +47493,10 @@ async function deploy(plan, file, workloads, work, sh) {
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
         await (0,kube/* waited */.h6)(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-        return lookAtSamples(workloads, selector, sh);
+        return lookAtSamples(plan, workloads, selector, sh);
     });
 }
-async function lookAtSamples(workloads, selector, sh) {
+async function lookAtSamples(plan, workloads, selector, sh) {
     const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A', '-l', selector);
     const missing = workloads.filter(({ namespace, app, pods: wanted }) => {
         const own = pods.filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.app === app);
@@ -47144,7 +47507,8 @@ async function lookAtSamples(workloads, selector, sh) {
     const podless = missing.some(({ namespace }) => !pods.some(pod => pod.metadata.namespace === namespace));
     const none = podless ? await lookAtDeployments(workloads, sh) : null;
     const names = missing.map(({ namespace, app }) => `${namespace}/${app}`).join(', ');
-    return (0,kube/* lookAtTrouble */.ap)(pods, samples_who) ?? none ?? { is: 'waiting', for: `${names} to be ready` };
+    return ((0,kube/* lookAtTrouble */.ap)(pods, { ...samples_who, ownerOf: image => ownerOf(plan, image) }) ??
+        none ?? { is: 'waiting', for: `${names} to be ready` });
 }
 /** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
 function admission(message) {
@@ -47611,6 +47975,7 @@ function startKnowing(sh, save) {
         upgraded: new Ledger('upgrade'),
         save,
         errors: [],
+        brought: new Map(),
         tools: {}
     };
 }
@@ -47622,6 +47987,7 @@ function known_known(value, what) {
 }
 
 ;// CONCATENATED MODULE: ./src/run/graph.ts
+
 
 
 
@@ -47685,7 +48051,11 @@ function graph_phases(run, plan) {
     const wanted = Object.values(plan.images).flat();
     const standingPhases = (fatal) => standing
         .filter(entry => entry.fatal === fatal)
-        .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({ ...basis(run, work), plan })));
+        .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({
+        ...basis(run, work),
+        brought: run.brought,
+        plan
+    })));
     const gates = standingPhases(true);
     const resources = // Istio's and the Gateway API's, where a check asks for some
      plan.files['resources.yaml'] === undefined
@@ -47731,12 +48101,20 @@ function graph_phases(run, plan) {
             }
         },
         {
+            name: 'logins',
+            needs: ['containerd'],
+            run: async (work) => {
+                run.logins = await findLogins(plan, await dockerConfig(process.env), work, sh);
+                await giveLogins(plan, run.logins, sh);
+            }
+        },
+        {
             name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
-            needs: ['images', 'containerd'],
+            needs: ['images', 'logins'],
             run: async () => {
                 const local = known_known(run.localImages, 'images');
                 const missing = wanted.filter(image => !local.has(image));
-                await pullImages(missing, plan.cluster.nodes, sh);
+                await pullImages(missing, plan.cluster.nodes, known_known(run.logins, 'logins'), sh);
             }
         },
         {
@@ -47763,6 +48141,7 @@ function graph_phases(run, plan) {
                 'kube-proxy',
                 'pod network',
                 'images: operator',
+                'logins',
                 ...gates.map(({ name }) => name)
             ],
             run: () => (0,phases_cluster/* uncordon */.Jz)(plan.cluster, sh)
@@ -47791,7 +48170,7 @@ function graph_phases(run, plan) {
         {
             name: 'istiod',
             needs: ['istio', 'uncordon'],
-            run: work => untilIstiod(work, sh)
+            run: work => untilIstiod(plan, work, sh)
         },
         {
             name: 'mesh',
@@ -47985,6 +48364,7 @@ const basis = ({ sh, ledger, inputs }, work) => ({
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
     things: known_known(run.things, 'things'),
+    brought: run.brought,
     undo: (undo) => run.save({ undo })
 });
 /** Leaves phases out; what needs one of them needs what that one needed. */
@@ -48030,17 +48410,23 @@ async function release({ claim, sh, save }) {
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
 function graph_images(run, plan, user, saved, imported) {
     const file = external_node_path_.join(imagesIn(plan.directory), `${user}.tar`);
-    const ours = () => plan.images[user].filter(image => known_known(run.localImages, 'images').has(image));
+    const ours = () => {
+        const local = known_known(run.localImages, 'images');
+        return new Map([...local].filter(([image]) => plan.images[user].includes(image)));
+    };
     return [
         {
             name: `save: ${user}`,
             needs: ['images', ...saved],
-            run: () => saveImages(ours(), file, run.sh)
+            run: async () => {
+                for (const [image, id] of await saveImages(ours(), file, run.sh))
+                    run.brought.set(image, id);
+            }
         },
         {
             name: `images: ${user}`,
             needs: [`save: ${user}`, ...imported],
-            run: () => importImages(ours(), file, plan.cluster.nodes, known_known(run.snapshotter, 'snapshotter'), run.sh)
+            run: () => importImages([...ours().keys()], file, plan.cluster.nodes, known_known(run.snapshotter, 'snapshotter'), run.sh)
         }
     ];
 }
@@ -48117,7 +48503,7 @@ function preparationsInExisting(run) {
     ];
 }
 /** Of a kind cluster alone: to make it, and to have it fast. */
-const kindOnly = /^(name|cluster|images|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
+const kindOnly = /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
 /** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
 function phasesInExisting(run, plan, existing) {
     const { installs } = existing;
@@ -48568,6 +48954,7 @@ function phasesOfTargets(run, asked) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const recording = (0,gather/* rehearsal */.o5)();
@@ -48683,9 +49070,6 @@ async function privateDirectory(run, name) {
     takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
     return directory;
 }
-/** The text of Docker's config.json; nothing where there is none. */
-const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(external_node_path_.join(DOCKER_CONFIG || external_node_path_.join(HOME, '.docker'), 'config.json'), 'utf8')
-    .catch(() => '');
 async function writeFiles(plan) {
     await promises_.mkdir(imagesIn(plan.directory), { recursive: true, mode: 0o700 });
     const { config, tuned } = plan.cluster;
@@ -48787,7 +49171,7 @@ function readChart(about, values, crds = '', checkout = '') {
     const { name, version } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(about));
     if (!isText(name) || !isText(version) || (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(version) === null)
         throw new OddChart('a name and a semantic version');
-    const { image, deployment } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(values));
+    const { image, imagePullPolicy, deployment } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(values));
     if (!(image === undefined || image === null || isText(image)))
         throw new OddChart('an image that is text');
     const annotated = readOffers(fields(fields(deployment).annotations));
@@ -48802,6 +49186,7 @@ function readChart(about, values, crds = '', checkout = '') {
         name,
         version,
         image: image ?? null,
+        pullPolicy: isText(imagePullPolicy) && imagePullPolicy !== '' ? imagePullPolicy : null,
         offers: defaultFirst(offers, api.default),
         aliases: Object.fromEntries(entries.flatMap(({ name, ref, eol }) => (ref === null || eol ? [] : [[name, ref]]))),
         endOfLife: entries.filter(({ eol }) => eol).map(({ name }) => name)
