@@ -81,7 +81,7 @@ describe('the phases', () => {
     const {after} = planned({'upgrade-from': '1.29.6', checks: '.|uninstall'});
     const layers = catalogue
       .map(({layer}) => layer)
-      .filter(layer => !/^(runner|network|node)$/.test(layer));
+      .filter(layer => !/^(runner|network|node|docs)$/.test(layer));
     expect(
       names(after)
         .filter(name => / after the upgrade$/.test(name) && name.startsWith('check '))
