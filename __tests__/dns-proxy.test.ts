@@ -4,15 +4,18 @@ import {dnsProxy} from '../src/checks/dns-proxy.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {dnsProxyYaml} from '../src/manifests/dns-proxy.ts';
 import {fakeClients, fakeSh} from './fake.ts';
-import {failures, look} from './things.ts';
+import {both, failures, healthy as healthyThings, look, pod} from './things.ts';
 
 const name = (target: string) => `tcp-echo.${target}.svc.cluster.local.`;
 const host = 'allocated.example.test.';
+const replica = 'echo-1.echo.headless.svc.cluster.local.';
 const healthy: Record<string, string> = {
   [`a ${name('dual-stack')}`]: '10.96.0.6',
   [`aaaa ${name('dual-stack')}`]: 'fd00:10:96::6',
   [`a ${name('ipv4')}`]: '10.96.0.7',
   [`aaaa ${name('ipv6')}`]: 'fd00:10:96::8',
+  [`a ${replica}`]: '10.244.0.15',
+  [`aaaa ${replica}`]: 'fd00:10:244::15',
   [`a ${host}`]: '240.240.0.5',
   [`aaaa ${host}`]: '2001:2::5'
 };
@@ -35,10 +38,22 @@ const world = (
   return Object.assign(fakeClients(answer, dns), {dns});
 };
 
+/** With the pods of a StatefulSet, of which the last is asked for. */
+const see = (sh: ReturnType<typeof world>, asked = dnsProxy.rows) =>
+  look(dnsProxy, {
+    sh,
+    asked,
+    things: [
+      ...healthyThings(),
+      pod('headless', 'echo', {name: 'echo-0', ips: both('14')}),
+      pod('headless', 'echo', {name: 'echo-1', ips: both('15')})
+    ]
+  });
+
 describe('dns-proxy', () => {
   test('holds on a healthy mesh, and dials what was answered', async () => {
     const sh = world();
-    const found = await look(dnsProxy, {sh});
+    const found = await see(sh);
     expect(failures(found)).toEqual({});
     expect(Object.keys(found).sort()).toEqual(dnsProxy.rows.map(({id}) => id).sort());
     expect(found['dns-proxy/allocated/aaaa']).toMatchObject({
@@ -78,6 +93,16 @@ describe('dns-proxy', () => {
       {'dns-proxy/dual-stack/aaaa': 'none'}
     ],
     [
+      'one address of two of a StatefulSet’s pod (istio/istio#58397)',
+      {...healthy, [`a ${replica}`]: ''},
+      {'dns-proxy/stateful/a': 'none'}
+    ],
+    [
+      'another pod’s address',
+      {...healthy, [`aaaa ${replica}`]: 'fd00:10:244::14'},
+      {'dns-proxy/stateful/aaaa': 'fd00:10:244::14'}
+    ],
+    [
       'a record of a family that the Service has not',
       {...healthy, [`aaaa ${name('ipv4')}`]: 'fd00:10:96::7'},
       {'dns-proxy/ipv4/aaaa': 'fd00:10:96::7'}
@@ -88,17 +113,17 @@ describe('dns-proxy', () => {
       {'dns-proxy/allocated/a': '240.240.0.5 240.240.0.6'}
     ]
   ])('%s', async (_, answers, expected) => {
-    expect(failures(await look(dnsProxy, {sh: world(answers)}))).toEqual(expected);
+    expect(failures(await see(world(answers)))).toEqual(expected);
   });
 
   test('an address that nobody listens on', async () => {
     const sh = world(healthy, probe => (probe.address === '2001:2::5' ? '' : good(probe)));
-    expect(failures(await look(dnsProxy, {sh}))).toEqual({'dns-proxy/allocated/ipv6': 'no answer'});
+    expect(failures(await see(sh))).toEqual({'dns-proxy/allocated/ipv6': 'no answer'});
   });
 
   test('where the cluster’s DNS knows the host, nothing is proven', async () => {
     const sh = world(healthy, good, {[`a ${host}`]: '198.51.100.7'});
-    expect(failures(await look(dnsProxy, {sh}))).toEqual({
+    expect(failures(await see(sh))).toEqual({
       'dns-proxy/allocated/uncaptured': '198.51.100.7'
     });
   });
@@ -106,7 +131,7 @@ describe('dns-proxy', () => {
   test('only what is asked for is looked at', async () => {
     const sh = world();
     const asked = dnsProxy.rows.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
-    expect(failures(await look(dnsProxy, {sh, asked}))).toEqual({});
+    expect(failures(await see(sh, asked))).toEqual({});
     expect(sh.dns.calls).toHaveLength(1);
     expect(sh.rounds).toHaveLength(1);
   });

@@ -1,11 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
+import type {Node} from '../src/base/kube.ts';
 import {egress, patchCommand} from '../src/checks/egress.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {egressStaticYaml, egressYaml} from '../src/manifests/egress.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
-import {failures, healthyBut, isOf, look} from './things.ts';
+import {failures, healthy, healthyBut, isOf, look, node} from './things.ts';
 
 const taken = {ipv4: '10.96.0.7', ipv6: 'fd00:10:96::8'};
 const ofTarget = (...targets: string[]) =>
@@ -22,10 +23,33 @@ const usual = (url: string) =>
 interface World {
   answer?: (probe: Probe, round: number) => string | {text: string; peers: string};
   status?: (url: string, via: string) => string;
+  /** What the proxy says of the cluster of its tracer. */
+  tracer?: string;
 }
 
-const world = ({answer = registryOnly, status = usual}: World = {}) => {
-  const kubectl = fakeSh({[patchCommand(taken).join(' ')]: 'serviceentry patched\n'});
+const clusters =
+  'kubectl exec --namespace egress deployment/egress --container istio-proxy -- pilot-agent request GET clusters?filter=datadog_agent';
+/** As the lab's proxy told it. */
+const clusterOf = (address: string) =>
+  `datadog_agent::observability_name::datadog_agent;\ndatadog_agent::default_priority::max_connections::1024\ndatadog_agent::added_via_api::false\n${['cx_active', 'cx_total', 'rq_total'].map(name => `datadog_agent::${address}::${name}::0\n`).join('')}datadog_agent::${address}::health_flags::healthy\n`;
+const atNode = clusterOf('172.18.0.3:8126');
+const nodeThing: Node = {
+  ...node('kind-control-plane', []),
+  status: {
+    nodeInfo: {kubeletVersion: 'v1.37.0'},
+    addresses: ['172.18.0.3', 'fc00:f853:ccd:e793::3'].map(address => ({
+      type: 'InternalIP',
+      address
+    }))
+  }
+};
+const withNode = {things: [...healthy(), nodeThing]};
+
+const world = ({answer = registryOnly, status = usual, tracer = atNode}: World = {}) => {
+  const kubectl = fakeSh({
+    [patchCommand(taken).join(' ')]: 'serviceentry patched\n',
+    [clusters]: tracer
+  });
   const pages = fakePages(status, kubectl);
   return Object.assign(fakeClients(answer, pages), {pages, kubectl});
 };
@@ -33,7 +57,7 @@ const world = ({answer = registryOnly, status = usual}: World = {}) => {
 describe('egress', () => {
   test('holds on a healthy mesh, and tells the known limitation as such', async () => {
     const sh = world();
-    const found = await look(egress, {sh});
+    const found = await look(egress, {sh, ...withNode});
     expect(failures(found)).toEqual({});
     expect(Object.keys(found).sort()).toEqual(egress.rows.map(({id}) => id).sort());
     expect(found['egress/http/addresses']).toMatchObject({
@@ -55,6 +79,14 @@ describe('egress', () => {
       'egress/overlap/ipv4-cluster-ip egress 10.96.0.7 9000',
       'egress/overlap/ipv6 egress 2001:db8::31 9000',
       'egress/overlap/ipv6-cluster-ip egress fd00:10:96::8 9000',
+      'egress/ranges/ipv4-first egress 192.0.2.65 9001',
+      'egress/ranges/ipv4-second egress 192.0.2.81 9001',
+      'egress/ranges/ipv6-first egress 2001:db8::65 9001',
+      'egress/ranges/ipv6-second egress 2001:db8::81 9001',
+      'egress/several/ipv4-first egress 192.0.2.50 9015',
+      'egress/several/ipv4-second egress 192.0.2.51 9015',
+      'egress/several/ipv6-first egress 2001:db8::50 9015',
+      'egress/several/ipv6-second egress 2001:db8::51 9015',
       'egress/static/ipv4 egress 192.0.2.10 9002',
       'egress/static/ipv6 egress 2001:db8::10 9002'
     ]);
@@ -106,9 +138,49 @@ describe('egress', () => {
     expect(failures(await look(egress, {sh: world(given), asked}))).toEqual(expected);
   });
 
+  test('a ServiceEntry’s second and later addresses are not listened on (istio/istio#51747)', async () => {
+    const sh = world({
+      answer: probe => (/(?:51|81)$/.test(probe.address) ? '' : registryOnly(probe))
+    });
+    expect(failures(await look(egress, {sh, asked: ofTarget('several', 'ranges')}))).toEqual(
+      Object.fromEntries(
+        ['several', 'ranges'].flatMap(target =>
+          ['ipv4', 'ipv6'].map(family => [`egress/${target}/${family}-second`, 'no answer'])
+        )
+      )
+    );
+  });
+
+  test('each of several addresses is asked ten times, and all must be answered (istio/istio#53530)', async () => {
+    let turn = 0;
+    const sh = world({answer: probe => (++turn === 38 ? '' : registryOnly(probe))});
+    const found = await look(egress, {sh, asked: ofTarget('several')});
+    expect(failures(found)).toEqual({'egress/several/ipv6-second': 'no answer'});
+    expect(found['egress/several/ipv4-first']?.attempts).toHaveLength(10);
+  });
+
+  test.each([
+    ['of the node’s IPv6 address', clusterOf('[fc00:f853:ccd:e793::3]:8126'), {}],
+    [
+      'without brackets (istio/istio#54267)',
+      clusterOf('fc00:f853:ccd:e793::3:8126'),
+      {'egress/tracer/address': 'fc00:f853:ccd:e793::3:8126'}
+    ],
+    [
+      'of somebody else',
+      clusterOf('172.18.0.9:8126'),
+      {'egress/tracer/address': '172.18.0.9:8126'}
+    ],
+    ['that is not there', '', {'egress/tracer/address': 'no tracer'}]
+  ])('a tracer’s address %s', async (_, tracer, expected) => {
+    const sh = world({tracer});
+    const found = await look(egress, {sh, asked: ofTarget('tracer'), ...withNode});
+    expect(failures(found)).toEqual(expected);
+  });
+
   test('names of one family: the cluster’s lookups are of the other alone (istio/istio#42097)', async () => {
     const sh = world({answer: probe => (probe.port === 9012 ? '' : registryOnly(probe))});
-    expect(failures(await look(egress, {sh}))).toEqual({
+    expect(failures(await look(egress, {sh, ...withNode}))).toEqual({
       'egress/dns-aaaa/ipv4': 'no answer',
       'egress/dns-aaaa/ipv6': 'no answer'
     });
@@ -211,7 +283,7 @@ describe('the ServiceEntries', () => {
     for (const {metadata, spec} of entries)
       expect([metadata.name, spec.exportTo]).toEqual([
         metadata.name,
-        [['static', 'overlap'].includes(metadata.name) ? 'egress' : '.']
+        [['static', 'overlap', 'ranges'].includes(metadata.name) ? 'egress' : '.']
       ]);
   });
 
@@ -219,6 +291,7 @@ describe('the ServiceEntries', () => {
     const [client, sidecar] = all;
     expect(sidecar.spec).toEqual({outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}});
     expect(client.spec.template.metadata.annotations).toEqual({
+      'proxy.istio.io/config': 'tracing:\n  datadog:\n    address: $(HOST_IP):8126\n',
       'sidecar.istio.io/proxyCPU': '5m',
       'sidecar.istio.io/proxyMemory': '64Mi'
     });
@@ -227,6 +300,6 @@ describe('the ServiceEntries', () => {
   test('name addresses that are nobody’s', () => {
     for (const {spec} of entries)
       for (const address of spec.addresses ?? [])
-        expect(address).toMatch(/^(192\.0\.2\.|2001:db8::)\d+$/);
+        expect(address).toMatch(/^(192\.0\.2\.|2001:db8::)\d+(\/28|\/124)?$/);
   });
 });

@@ -1,7 +1,7 @@
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
-import {rowsOf} from '../src/checks/catalogue.ts';
+import {rowsOf, samplesOf} from '../src/checks/catalogue.ts';
 import {askedOf, leftOut} from '../src/checks/existing.ts';
 import {Ledger} from '../src/checks/ledger.ts';
 import {chartOf, decide, type Existing, type Found, refuseTaken} from '../src/plan/existing.ts';
@@ -25,6 +25,7 @@ const bare: Found = {
   refused: '',
   denied: [],
   openshift: false,
+  gatewayApi: false,
   namespaces: [{name: 'default', labels: {}}],
   operators: [],
   istiods: [],
@@ -300,12 +301,38 @@ describe('the checks', () => {
     ]);
     const ids = all.filter(id => !isOfImage(id));
     expect(new Set(ids.map(id => id.split('/')[0]))).toEqual(
-      new Set(['runner', 'network', 'node', 'failover', 'proxy'])
+      new Set(['runner', 'network', 'node', 'failover', 'proxy', 'headless', 'gateway'])
+    );
+    expect(new Set(ids.flatMap(id => /^headless\/([^/]*)/.exec(id)?.[1] ?? []))).toEqual(
+      new Set(['host-network'])
     );
     expect(ids).not.toContain('node/all/ready');
     expect(ids.filter(id => /^proxy/.test(id)).every(id => /\/iptables$/.test(id))).toBe(true);
     expect(ids).not.toContain('xds/istiod/rejects');
     expect(Object.keys(reasons(meshed))).toContain('xds/istiod/rejects');
+  });
+
+  test('the Gateway API is asked for where it is served, and is not brought along', () => {
+    const ofApi = (gatewayApi: boolean) =>
+      Object.keys(reasons({gatewayApi})).filter(id => id.startsWith('gateway/'));
+    expect(ofApi(true)).toEqual([]);
+    expect(ofApi(false)).toEqual(
+      rowsOf(null).flatMap(({id}) => (id.startsWith('gateway/api/') ? [id] : []))
+    );
+    const madeOf = (gatewayApi: boolean) => {
+      const plan = makePlan(
+        inputsOf({cluster: 'existing', 'cluster-name': 'run-7'}),
+        chart,
+        null,
+        '/work',
+        '',
+        samplesOf(rowsOf(null)),
+        decided({}, {gatewayApi})
+      );
+      return [plan.gatewayApi, /kind: Gateway\n/.test(plan.files['more-samples.yaml'] ?? '')];
+    };
+    expect(madeOf(true)).toEqual([false, true]);
+    expect(madeOf(false)).toEqual([false, false]);
   });
 
   test('of a mesh without an operator, what asks for one', () => {

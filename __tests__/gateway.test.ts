@@ -1,10 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
-import {parseAllDocuments} from 'yaml';
+import {parse, parseAllDocuments} from 'yaml';
 import type {Thing} from '../src/base/kube.ts';
 import {gateway} from '../src/checks/gateway.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {gatewayYaml} from '../src/manifests/gateway.ts';
-import {fakeClients, fakeSh} from './fake.ts';
+import {apiGatewaySample} from '../src/manifests/gateway-api.ts';
+import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
 
@@ -26,19 +27,38 @@ interface World {
   /** What an echo probe is answered. */
   answer?: (probe: Probe) => string;
   status?: (url: string) => string;
+  /** The same of the Gateway of the Gateway API, and what istiod has made of it. */
+  api?: {made?: Thing[]; listeners?: object[]; status?: (url: string) => string};
 }
 
-/** A gateway that opens 9000 and 8080. */
+const label = {'gateway.networking.k8s.io/gateway-name': 'gateway-api'};
+/** What istiod makes of a Gateway of the Gateway API. */
+const made = (ips = ['10.96.65.84', 'fd00:10:96::704f'], ready = true): Thing[] => {
+  const own = pod('gateway', 'gateway-api-istio', {ips: both('24'), ready});
+  return [
+    service('gateway', ips, 'PreferDualStack', 'gateway-api-istio'),
+    {...own, metadata: {...own.metadata, labels: label}}
+  ];
+};
+const answered = (url: string) => (isApi(url) ? '302' : '200');
+const isApi = (url: string) => /10\.96\.65\.84|:704f\]|0\.24:|:24\]/.test(url);
+
+/** A gateway that opens 9000 and 8080, and one of the Gateway API that opens 8080. */
 const gatewayOf = ({
   listeners = [listener(15090), listener(15021), listener(9000), listener(8080)],
   answer = open,
-  status = () => '200'
+  status = () => '200',
+  api = {}
 }: World = {}) => {
   const admin = fakeSh({
+    'kubectl get services,pods -n gateway -l gateway.networking.k8s.io/gateway-name=gateway-api -o json':
+      JSON.stringify({items: api.made ?? made()}),
+    'kubectl exec --namespace gateway deployment/gateway-api-istio --container istio-proxy -- pilot-agent request GET listeners?format=json':
+      JSON.stringify({listener_statuses: api.listeners ?? [listener(8080)]}),
     'kubectl exec --namespace gateway deployment/gateway --container istio-proxy -- pilot-agent request GET listeners?format=json':
       JSON.stringify({listener_statuses: listeners})
   });
-  const pages = fakePages(status, admin);
+  const pages = fakePages(url => (isApi(url) ? (api.status ?? answered)(url) : status(url)), admin);
   const clients = fakeClients(answer, pages);
   return Object.assign(clients, {pages, admin});
 };
@@ -61,13 +81,20 @@ describe('gateway', () => {
       'gateway/classic/ipv6-closed plain fd00:10:96::b6a8 9002',
       'gateway/classic/ipv6-pod plain fd00:10:244::14 9000'
     ]);
-    expect(sh.pages.asked).toEqual([
+    const [api, classic] = [true, false].map(of => sh.pages.asked.filter(url => isApi(url) === of));
+    expect(api).toEqual([
+      'plain http://10.96.65.84:8080/',
+      'plain http://10.244.0.24:8080/',
+      'plain http://[fd00:10:96::704f]:8080/',
+      'plain http://[fd00:10:244::24]:8080/'
+    ]);
+    expect(classic).toEqual([
       'plain http://10.96.251.78:8080/',
       'plain http://10.244.0.14:15021/healthz/ready',
       'plain http://[fd00:10:96::b6a8]:8080/',
       'plain http://[fd00:10:244::14]:15021/healthz/ready'
     ]);
-    expect(sh.rounds.length + sh.admin.calls.length + 1).toBe(4); // each call costs a tenth of a second
+    expect(sh.rounds.length + sh.admin.calls.length + 2).toBe(7); // each call costs a tenth of a second
   });
 
   // the first three as the lab told them: with ISTIO_DUAL_STACK off in it, with `bind` of one server, without its Gateway
@@ -141,6 +168,61 @@ describe('gateway', () => {
     });
   });
 
+  const single = made(['10.96.65.84']);
+  test.each<[string, NonNullable<World['api']>, Record<string, string>]>([
+    [
+      'a Service of one family (istio/istio#53245)',
+      {made: single},
+      {'gateway/api/service': 'PreferDualStack, 10.96.65.84', 'gateway/api/ipv6': 'no ClusterIP'}
+    ],
+    [
+      'a listener on 0.0.0.0 alone (istio/istio#54100)',
+      {
+        listeners: [listener(8080, ['0.0.0.0'])],
+        status: url => (url.includes('[') ? '000' : '302')
+      },
+      {
+        'gateway/api/listeners': 'not on [::]:8080',
+        'gateway/api/ipv6': 'no answer',
+        'gateway/api/ipv6-pod': 'no answer'
+      }
+    ],
+    [
+      'no route',
+      {status: () => '404'},
+      Object.fromEntries(
+        ['ipv4', 'ipv4-pod', 'ipv6', 'ipv6-pod'].map(aspect => [`gateway/api/${aspect}`, '404'])
+      )
+    ]
+  ])('of the Gateway API, %s', async (_, api, expected) => {
+    const sh = gatewayOf({api});
+    expect(failures(await look(gateway, {sh, things: things()}))).toEqual(expected);
+  });
+
+  test.each<[string, Thing[], string, string]>([
+    ['nothing', [], 'no Service', 'no ClusterIP'],
+    ['no pod that gets ready', made(undefined, false), '', '']
+  ])(
+    'istiod makes %s of a Gateway, which is waited for, not for ever',
+    async (_, items, observed, address) => {
+      let now = 0;
+      const work = fakeWork(() => (now += 25));
+      const sh = gatewayOf({api: {made: items}});
+      const asked = gateway.rows.filter(({id}) => id.startsWith('gateway/api/'));
+      const of = (aspect: string, text: string) =>
+        text === '' ? {} : {[`gateway/api/${aspect}`]: text};
+      expect(failures(await look(gateway, {sh, things: things(), work, asked}))).toEqual({
+        ...of('service', observed),
+        ...of('ipv4', address),
+        ...of('ipv6', address),
+        ...of('ipv4-pod', 'no pod IP'),
+        ...of('ipv6-pod', 'no pod IP'),
+        ...of('listeners', 'no pod that is ready')
+      });
+      expect(sh.admin.calls.length).toBeGreaterThan(1);
+    }
+  );
+
   test('what is not asked for is not looked at', async () => {
     const asked = gateway.rows.filter(({id}) => id === 'gateway/classic/ipv6-pod');
     const sh = gatewayOf();
@@ -169,4 +251,16 @@ test('the gateway goes to the STRICT port of the dual-stack pods, and asks for l
     host: 'tcp-echo.dual-stack.svc.cluster.local',
     port: {number: 9001}
   });
+});
+
+test('the Gateway of the Gateway API is nobody’s load balancer, and asks for little', () => {
+  const [map, own, route] = parseAllDocuments(
+    apiGatewaySample.manifests({echo: '', client: '', proxy: null})
+  ).map(document => document.toJS());
+  expect(parse(map.data.deployment).spec.template.spec.containers).toEqual([
+    {name: 'istio-proxy', resources: {requests: {cpu: '5m', memory: '64Mi'}}}
+  ]);
+  expect(own.spec.infrastructure.parametersRef.name).toBe(map.metadata.name);
+  expect(own.metadata.annotations).toEqual({'networking.istio.io/service-type': 'ClusterIP'});
+  expect(route.spec.parentRefs).toEqual([{name: own.metadata.name}]);
 });

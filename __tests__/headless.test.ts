@@ -10,7 +10,14 @@ const echo = (ordinal: number, last: string): Pod =>
 const before = [echo(0, '14'), echo(1, '15')];
 /** Once the first was replaced. */
 const after = [echo(0, '17'), echo(1, '15')];
-const things = (pods: Pod[] = before): Thing[] => [...healthy(), ...pods];
+/** In the network of its node, which has an address more than pods have. */
+const nodeIps = ['172.18.0.3', 'fc00:f853:ccd:e793::3'];
+const host = pod('host-network', 'echo-host', {ips: nodeIps, sidecar: 'none'});
+const things = (pods: Pod[] = before, onHost = [host]): Thing[] => [
+  ...healthy(),
+  ...pods,
+  ...onHost
+];
 
 const socket = (address: string, port: number) => ({socket_address: {address, port_value: port}});
 /** Listeners as Envoy tells them: those of the pods' port, of a ClusterIP on the same port, and one on another port. */
@@ -23,7 +30,8 @@ const listeners = (...ips: string[]): string =>
         additional_local_addresses: [socket('10.96.0.6', 9001)]
       },
       {name: '10.96.0.7_9000', local_address: socket('10.96.0.7', 9000)},
-      ...ips.map(ip => ({name: `${ip}_9001`, local_address: socket(ip, 9001)}))
+      ...ips.map(ip => ({name: `${ip}_9001`, local_address: socket(ip, 9001)})),
+      ...nodeIps.map(ip => ({name: `${ip}_19001`, local_address: socket(ip, 19001)}))
     ]
   });
 const ipsOf = (pods: Pod[]) => pods.flatMap(({status}) => status.podIPs ?? []).map(({ip}) => ip);
@@ -88,6 +96,8 @@ describe('headless', () => {
       )
     );
     expect(asked.sort()).toEqual([
+      'headless/host-network/ipv4 sleep 172.18.0.3 19001',
+      'headless/host-network/ipv6 sleep fc00:f853:ccd:e793::3 19001',
       'ipv4-control plain 10.244.0.14 9000',
       'ipv4-refused plain 10.244.0.14 9001',
       'ipv6-control plain fd00:10:244::14 9000',
@@ -195,5 +205,32 @@ describe('headless', () => {
     expect(hint('headless/echo/pod-0-ipv6')).toMatch(/`headless\/echo\/ipv6-control`/);
     expect(hint('headless/echo/pod-0-ipv4')).toBeUndefined();
     expect(hint('headless/echo/pod-1-ipv6')).toBeUndefined();
+  });
+});
+
+describe('a headless Service of a pod in its node’s network (istio/istio#43095)', () => {
+  const asked = headless.rows.filter(({target}) => target === 'host-network');
+
+  test('one of its addresses is not listened on, and does not answer', async () => {
+    const {sh} = mesh({
+      answer: ({address}) => (address === nodeIps[1] ? '' : null),
+      listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}
+    });
+    expect(failures(await look(headless, {sh, asked, things: things()}))).toEqual({
+      'headless/host-network/listeners':
+        'no listener on fc00:f853:ccd:e793::3; a listener on ::, which is no pod IP',
+      'headless/host-network/ipv6': 'no answer'
+    });
+  });
+
+  test('a pod of one family', async () => {
+    const single = pod('host-network', 'echo-host', {ips: nodeIps.slice(0, 1), sidecar: 'none'});
+    const {sh, calls} = mesh({listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}});
+    const found = await look(headless, {sh, asked, things: things(before, [single])});
+    expect(failures(found)).toEqual({
+      'headless/host-network/listeners': 'a listener on ::, which is no pod IP',
+      'headless/host-network/ipv6': 'no pod IP'
+    });
+    expect(calls.filter(line => line.startsWith('kubectl delete'))).toEqual([]);
   });
 });

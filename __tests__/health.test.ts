@@ -36,7 +36,8 @@ function web(path = (probe: string): string | undefined => `/app-health/${probe}
       name: 'web',
       image: 'registry.example/proxyv2:1.30.3',
       readinessProbe: httpGet('web/readyz'),
-      livenessProbe: httpGet('web/livez')
+      livenessProbe: httpGet('web/livez'),
+      startupProbe: httpGet('web/startupz')
     },
     {
       name: 'tcp-echo',
@@ -67,7 +68,8 @@ describe('health', () => {
             `http://${host}:15020/app-health/tcp-echo/livez`,
             `http://${host}:15020/app-health/tcp-echo/readyz`,
             `http://${host}:15020/app-health/web/livez`,
-            `http://${host}:15020/app-health/web/readyz`
+            `http://${host}:15020/app-health/web/readyz`,
+            `http://${host}:15020/app-health/web/startupz`
           ])
         )
         .sort()
@@ -131,7 +133,7 @@ describe('health', () => {
     const server = web();
     server.status.podIPs = [{ip: '10.244.0.13'}];
     const found = failures(await look(health, {sh: client(), things: things(server)}));
-    expect(Object.keys(found)).toHaveLength(4);
+    expect(Object.keys(found)).toHaveLength(5);
     expect(new Set(Object.values(found))).toEqual(new Set(['no pod IP']));
     expect(Object.keys(found).every(id => id.startsWith('health/web/ipv6-'))).toBe(true);
   });
@@ -140,7 +142,7 @@ describe('health', () => {
     const found = await look(health, {sh: client(), things: healthy()});
     expect(failures(found)).toEqual({});
     const skipped = Object.entries(found).filter(([, {verdict}]) => verdict === 'skipped');
-    expect(skipped.map(([id]) => id.split('/')[1])).toEqual(Array(9).fill('web'));
+    expect(skipped.map(([id]) => id.split('/')[1])).toEqual(Array(11).fill('web'));
     expect(skipped[0]?.[1].reason).toMatch(/^the chart does not tell the proxy's image/);
   });
 

@@ -193,7 +193,7 @@ describe('splitManifests', () => {
   test.each([
     ['networking.istio.io/v1', 'ServiceEntry'],
     ['security.istio.io/v1', 'AuthorizationPolicy'],
-    ['gateway.networking.k8s.io/v1', 'Gateway']
+    ['gateway.networking.k8s.io/v1', 'HTTPRoute']
   ])('%s %s waits for its CRD', (apiVersion, kind) => {
     const {early, resources} = splitManifests(
       `{apiVersion: ${apiVersion}, kind: ${kind}}`,
@@ -203,6 +203,22 @@ describe('splitManifests', () => {
     expect(early).toEqual([]);
     expect(resources.map(text => parse(text).kind)).toEqual([kind]);
   });
+
+  test.each([
+    ['gateway.networking.k8s.io/v1', 0, 1],
+    ['networking.istio.io/v1', 1, 0]
+  ])(
+    'a Gateway of %s comes when its pods may, if istiod makes any of it',
+    (apiVersion, ...sizes) => {
+      const {resources, workloads, pods} = splitManifests(
+        `{apiVersion: ${apiVersion}, kind: Gateway}`,
+        'x',
+        null
+      );
+      expect([resources.length, workloads.length]).toEqual(sizes);
+      expect(pods).toEqual([]);
+    }
+  );
 
   test('tells which pods there are to be', () => {
     const text = `

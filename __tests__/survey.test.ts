@@ -79,6 +79,7 @@ describe('the survey', () => {
       families: ['ipv6', 'ipv4'],
       denied: [],
       openshift: false,
+      gatewayApi: false,
       operators: [],
       istiods: [],
       istios: []

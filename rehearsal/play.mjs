@@ -10,7 +10,17 @@ import {manifestsOf, question} from './question.mjs';
 const here = import.meta.dirname;
 
 /** Every program that the bundle runs: each is recorded, and played in a rehearsal. */
-export const programs = ['kind', 'kubectl', 'helm', 'docker', 'sysctl', 'df', 'sha256sum', 'tar'];
+export const programs = [
+  'kind',
+  'kubectl',
+  'helm',
+  'docker',
+  'sysctl',
+  'df',
+  'sha256sum',
+  'tar',
+  'curl'
+];
 
 const quoted = text => `'${text.replaceAll("'", `'\\''`)}'`;
 

@@ -37,6 +37,7 @@ export interface Container {
   env?: {name: string; value?: string}[];
   readinessProbe?: {httpGet?: {path?: string}};
   livenessProbe?: {httpGet?: {path?: string}};
+  startupProbe?: {httpGet?: {path?: string}};
 }
 export interface Pod {
   kind: 'Pod';
@@ -85,7 +86,11 @@ export interface Node {
   kind: 'Node';
   metadata: Meta;
   spec: {podCIDRs?: string[]};
-  status: {conditions?: Condition[]; nodeInfo: {kubeletVersion: string}};
+  status: {
+    conditions?: Condition[];
+    addresses?: {type: string; address: string}[];
+    nodeInfo: {kubeletVersion: string};
+  };
 }
 /** A resource of the Sail Operator: Istio, IstioCNI. */
 export interface Istio {

@@ -1,6 +1,8 @@
-import {ofFamily} from '../base/kube.ts';
+import {ofFamily, ofKind} from '../base/kube.ts';
 import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy.ts';
 import {plainNamespace, servers} from '../manifests/samples.ts';
+import {replicas, statefulApp, statefulNamespace, statefulSample} from '../manifests/stateful.ts';
+import type {Family} from '../results/results.ts';
 import {has, nameOf, type Question, records, reproduceQuestion, resolve} from './dns.ts';
 import {clusterIp, podIps} from './echo.ts';
 import {type Client, plainClient} from './probe.ts';
@@ -17,6 +19,11 @@ const toHost = {kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'alloc
 const host = `${allocated.host}.`;
 const oneOfFamily = 'one address';
 
+/** The last one: the check of headless Services replaces the first. */
+const podName = `${statefulApp}-${replicas - 1}`;
+const podHost = `${podName}.${statefulApp}.${statefulNamespace}.svc.cluster.local.`;
+const podTarget = 'stateful';
+
 /** DNS as a client's sidecar answers it. */
 export const dnsProxy: Checks<Checking> = {
   layer: 'dns-proxy',
@@ -26,7 +33,8 @@ export const dnsProxy: Checks<Checking> = {
     headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
   },
   samples: [
-    {namespace: dnsProxyNamespace, sidecars: true, manifests: ({client}) => dnsProxyYaml(client)}
+    {namespace: dnsProxyNamespace, sidecars: true, manifests: ({client}) => dnsProxyYaml(client)},
+    statefulSample
   ],
   rows: [
     ...servers.flatMap(({namespace: target}) =>
@@ -38,6 +46,15 @@ export const dnsProxy: Checks<Checking> = {
           has(target, family) ? 'its ClusterIP' : 'none',
           {family, from, to: {kind: 'Service', namespace: target, name: 'tcp-echo'}}
         )
+      )
+    ),
+    ...records.map(({type, family}) =>
+      row(
+        'dns-proxy',
+        `dns-proxy/${podTarget}/${type}`,
+        `The sidecar answers the ${type.toUpperCase()} record of a pod of a StatefulSet`,
+        'its pod IP',
+        {family, from, to: {kind: 'Pod', namespace: statefulNamespace, name: podName}}
       )
     ),
     ...records.flatMap(({type, family}) => [
@@ -90,7 +107,7 @@ export const dnsProxy: Checks<Checking> = {
 
 const questionOf = ({id, target}: Row): Question => ({
   type: id.split('/')[2] ?? '',
-  name: target === 'allocated' ? host : nameOf(target)
+  name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
 });
 
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
@@ -149,7 +166,19 @@ function observe(checking: Checking, {target, family}: Row, answer: string | und
   const wanted = family ?? 'ipv4';
   if (target === 'allocated')
     return addresses.length === 1 && ofFamily(addresses, wanted) ? oneOfFamily : answer;
+  if (target === podTarget) return answer === podIpOf(checking, wanted) ? 'its pod IP' : answer;
   return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+}
+
+/** The address of one family of the pod that is asked for. */
+function podIpOf({things}: Checking, family: Family): string | undefined {
+  const pod = ofKind(things, 'Pod', statefulNamespace).find(
+    ({metadata}) => metadata.name === podName
+  );
+  return ofFamily(
+    (pod?.status.podIPs ?? []).map(({ip}) => ip),
+    family
+  );
 }
 
 async function uncaptured(checking: Checking, asked: Row[]): Promise<void> {

@@ -1,6 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
-import {addressFamily} from '../base/kube.ts';
+import {addressFamily, ofKind} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {
   egressNamespace,
@@ -11,16 +11,20 @@ import {
   outside,
   overlapName,
   overlapPort,
+  rangeAddresses,
+  severalAddresses,
   staticAddresses,
-  tlsHosts
+  tlsHosts,
+  tracerPort
 } from '../manifests/egress.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import type {Attempt, Family} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
+import {envoy} from './proxy.ts';
 import {refuse, refused} from './refuse.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -44,6 +48,29 @@ const byName = [
   {target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4'},
   {target: 'dns-aaaa', port: egressPorts.aaaa, endpoint: 'ipv6'}
 ] as const;
+
+/** Each of their addresses is asked: ranges, and single ones with several endpoints behind them. */
+const manyAddresses = [
+  {
+    target: 'several',
+    port: egressPorts.several,
+    addresses: severalAddresses,
+    title: 'address of a ServiceEntry with several answers, each time'
+  },
+  {
+    target: 'ranges',
+    port: egressPorts.ranges,
+    addresses: rangeAddresses,
+    title: 'range of a ServiceEntry with several has an address that answers'
+  }
+];
+/** How often each address of several must answer: a fault was reported that came now and then. */
+const manyTimes = 10;
+const ordinals = ['first', 'second'];
+
+const tracer = 'egress/tracer/address';
+const ofNode = "the node's address";
+const tracerQuery = 'clusters?filter=datadog_agent';
 
 const anyStatus = 'an HTTP status';
 const known = 'one address of the two is routed';
@@ -108,6 +135,39 @@ export const egress: Checks<Checking> = {
         {family, ...entry('static', plainNamespace), grid}
       )
     ),
+    ...manyAddresses.flatMap(({target, title}) =>
+      families.flatMap(family =>
+        ordinals.map(ordinal =>
+          row(
+            'egress',
+            `egress/${target}/${family}-${ordinal}`,
+            `The ${ordinal} ${family} ${title}`,
+            `hello egress/${target}/${family}-${ordinal}`,
+            {
+              family,
+              ...entry(target, target === 'ranges' ? plainNamespace : egressNamespace),
+              grid,
+              blame: {
+                hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
+              }
+            }
+          )
+        )
+      )
+    ),
+    row(
+      'egress',
+      tracer,
+      'A tracer at $(HOST_IP) is looked for at the address of the node, by the client’s proxy',
+      ofNode,
+      {
+        from,
+        blame: {
+          hint: `See the address in the proxy's bootstrap (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET '${tracerQuery}'\`): an IPv6 address before a port needs brackets.`,
+          headline: 'A proxy does not look for its tracer on its node'
+        }
+      }
+    ),
     row(
       'egress',
       'egress/http/addresses',
@@ -165,6 +225,10 @@ export const egress: Checks<Checking> = {
     const of = (...targets: string[]) => asked.filter(({target}) => targets.includes(target));
     await Promise.all([
       prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+      ...manyAddresses.map(({target}) =>
+        prove(client, of(target).flatMap(manyProofs(checking)), checking)
+      ),
+      ...of('tracer').map(({id}) => traced(checking, id)),
       refuse(client, of('none').flatMap(outsider(checking)), checking),
       pages(checking, of('tls'), of('http')),
       overlap(checking, of('overlap'))
@@ -188,6 +252,42 @@ const proofOf =
       pods: podIps(checking, plainNamespace)
     };
   };
+
+const manyProofs =
+  (checking: Checking) =>
+  (row: Row): Proof[] =>
+    manyAddresses
+      .filter(({target}) => target === row.target)
+      .flatMap(({target, port, addresses}) => {
+        const at = ordinals.findIndex(ordinal => row.id.endsWith(`-${ordinal}`));
+        const address = addresses[at]?.[familyOf(row)] ?? '';
+        return [
+          {
+            row,
+            probe: {word: row.id, address, port},
+            // to their ClusterIPs, by name; or to pods that are selected
+            pods:
+              target === 'ranges'
+                ? podIps(checking, plainNamespace)
+                : families.flatMap(family => clusterIp(checking, family, 'tcp-echo', family) ?? []),
+            ...(target === 'several' && {times: manyTimes})
+          }
+        ];
+      });
+
+/** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
+async function traced({sh, things, tell}: Checking, id: string): Promise<void> {
+  const command = envoy(client.namespace, client.deployment, tracerQuery);
+  const text = await must(sh, command, {seconds: 20});
+  const [, found = 'no tracer'] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(text) ?? [];
+  const addresses = ofKind(things, 'Node').flatMap(({status}) =>
+    (status.addresses ?? []).map(({address}) => host(address, tracerPort))
+  );
+  tell(
+    id,
+    compare(ofNode, addresses.includes(found) ? ofNode : found, {reproduce: command.join(' ')})
+  );
+}
 
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider =

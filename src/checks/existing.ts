@@ -24,13 +24,21 @@ export function leftOut(rows: Row[], existing: Existing): {id: string; reason: s
   });
 }
 
-function whyNot(id: string, layer: string, {mesh, operator, strict}: Existing): string | null {
+function whyNot(
+  id: string,
+  layer: string,
+  {mesh, operator, strict, found}: Existing
+): string | null {
   if (layer === 'runner' || layer === 'network')
     return 'the cluster is there already, and does not run on this machine';
   if (layer === 'failover')
     return 'a family is cut in the nodes, which is done in kind clusters only';
   if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
     return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+  if (id.startsWith('gateway/api/') && !found.gatewayApi)
+    return 'this cluster has no CRDs of the Gateway API, and is not given any';
+  if (id.startsWith('headless/host-network/'))
+    return "a pod in its node's network is made in kind clusters only";
   if (/^proxy\/.*\/iptables$/.test(id))
     return "a pod's rules are read in its node, which is done in kind clusters only";
   if (/\/image-ids?$/.test(id))

@@ -1,7 +1,9 @@
 import {addressFamily} from '../base/kube.ts';
 import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway.ts';
+import {apiGatewaySample} from '../manifests/gateway-api.ts';
 import type {Family} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
@@ -29,7 +31,10 @@ export const gateway: Checks<Checking> = {
     hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
     headline: family => `The ingress gateway does not carry ${family || 'both families'}`
   },
-  samples: [{namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml}],
+  samples: [
+    {namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml},
+    apiGatewaySample
+  ],
   rows: [
     row(
       'gateway',
@@ -90,16 +95,20 @@ export const gateway: Checks<Checking> = {
           }
         }
       )
-    ])
+    ]),
+    ...gatewayApiRows
   ],
-  look: async (checking, asked) => {
+  look: async (checking, every) => {
+    const ofApi = every.filter(row => gatewayApiRows.some(({id}) => id === row.id));
+    const asked = every.filter(row => !ofApi.includes(row));
     const reached = asked.flatMap(row => located(checking, row));
     const of = (...aspects: string[]) => reached.filter(({row}) => aspects.includes(aspectOf(row)));
     await Promise.all([
       listeners(checking, asked),
       prove(plainClient, of('', 'pod').map(proofOf(checking)), checking),
       refuse(plainClient, of('closed').map(proofOf(checking)), checking),
-      pages(checking, of('http', 'ready'))
+      pages(checking, of('http', 'ready')),
+      gatewayApi(checking, ofApi)
     ]);
   }
 };

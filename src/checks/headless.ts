@@ -3,6 +3,7 @@ import {Stopped} from '../base/fault.ts';
 import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
+import {hostSample} from '../manifests/host-network.ts';
 import {client} from '../manifests/samples.ts';
 import {
   replicas,
@@ -13,9 +14,10 @@ import {
 } from '../manifests/stateful.ts';
 import type {Family} from '../results/results.ts';
 import {deadWithoutSidecar} from './echo.ts';
+import {hostNetwork, hostRows} from './host-network.ts';
+import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
 import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {addressesOf, type Listeners, listenersOf} from './proxy.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -23,7 +25,6 @@ const ordinals = [...Array(replicas).keys()];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp};
-const everyPodIp = 'exactly the pod IPs';
 
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
@@ -54,7 +55,7 @@ export const headless: Checks<Checking> = {
     evidence: (failed, all) =>
       failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
   },
-  samples: [statefulSample],
+  samples: [statefulSample, hostSample],
   rows: [
     ...ordinals.flatMap(ordinal => [
       known(
@@ -119,11 +120,13 @@ export const headless: Checks<Checking> = {
         `A pod that replaced another answers on its ${family} address`,
         family
       )
-    )
+    ),
+    ...hostRows
   ],
   look: async (checking, asked) => {
+    const ofHost = asked.filter(row => hostRows.some(({id}) => id === row.id));
     const after = asked.filter(({id}) => id.includes('/replaced-'));
-    const before = asked.filter(row => !after.includes(row));
+    const before = asked.filter(row => !after.includes(row) && !ofHost.includes(row));
     const pods = ofKind(checking.things, 'Pod', statefulNamespace);
     const refused = before.filter(({id}) => id.endsWith('-refused'));
     const controls = before.filter(({id}) => id.endsWith('-control'));
@@ -135,9 +138,10 @@ export const headless: Checks<Checking> = {
       ),
       untilRefused(checking, pods, refused),
       prove(plainClient, proofs(checking, pods, controls), checking),
+      hostNetwork(checking, ofHost),
       ...before
         .filter(({id}) => id === ids.listeners)
-        .map(async ({id}) => checking.tell(id, await listening(checking, pods)))
+        .map(async ({id}) => checking.tell(id, await listeningTo(checking, pods)))
     ]);
     if (after.length > 0) await replace(checking, after);
   }
@@ -148,9 +152,6 @@ const proveAll = (checking: Checking, pods: Pod[], rows: Row[]): Promise<void> =
 
 const named = (pods: Pod[], name: string): Pod | undefined =>
   pods.find(({metadata}) => metadata.name === name);
-
-const ipsOf = (pods: Pod[]): string[] =>
-  pods.flatMap(({status}) => status.podIPs ?? []).map(({ip}) => ip);
 
 /** The pod that a row is about: by its number, else the first. */
 const podOf = ({id}: Row): string => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
@@ -221,24 +222,8 @@ async function untilRefused(checking: Checking, pods: Pod[], rows: Row[]): Promi
 }
 
 /** What the client's proxy listens on, against the pods that there are. */
-async function listening(checking: Checking, pods: Pod[]): Promise<Finding> {
-  const command = listenersOf(client.namespace, client.app);
-  const text = await must(checking.sh, command, {seconds: 20});
-  // ClusterIPs of other Services have listeners on this port too
-  const others = ofKind(checking.things, 'Service').flatMap(({spec}) => spec.clusterIPs ?? []);
-  const found = addressesOf(JSON.parse(text) as Listeners)
-    .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
-    .filter(([, ip = '', port]) => Number(port) === statefulPorts.strict && !others.includes(ip))
-    .map(([, ip = '']) => ip);
-  const wanted = ipsOf(pods);
-  const said = [
-    ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
-    ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
-  ];
-  const complete = wanted.length === replicas * families.length;
-  const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
-  return compare(everyPodIp, observed, {reproduce: command.join(' ')});
-}
+const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>
+  listening(checking, pods, statefulPorts.strict, replicas * families.length);
 
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking: Checking, asked: Row[]): Promise<void> {
@@ -257,7 +242,7 @@ async function replace(checking: Checking, asked: Row[]): Promise<void> {
   });
   const told = work.clock() + settling;
   for (;;) {
-    const finding = await listening(checking, pods);
+    const finding = await listeningTo(checking, pods);
     if (work.signal.aborted) throw new Stopped();
     if (finding.verdict === 'failed' && work.clock() < told) {
       await sleep(500);

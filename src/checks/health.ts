@@ -67,6 +67,7 @@ const questions: Question[] = [
       ['http-readiness', 'An httpGet readiness probe', `${webApp}/readyz`, '200'],
       ['http-liveness', 'An httpGet liveness probe', `${webApp}/livez`, '200'],
       ['tcp-readiness', 'A tcpSocket readiness probe', 'tcp-echo/readyz', '200'],
+      ['grpc-startup', 'A gRPC startup probe', `${webApp}/startupz`, '200'],
       ['unknown', 'A probe that no container has', 'tcp-echo/livez', '400']
     ] as const
   ).map(([aspect, title, path, expected]) => ({
@@ -145,9 +146,9 @@ function probesOf(pod: Pod): string {
   if (!isReady(pod)) return pod.status.phase;
   const left = pod.spec.containers
     .filter(({name}) => [webApp, 'tcp-echo'].includes(name))
-    .flatMap(({name, readinessProbe, livenessProbe}) => [
+    .flatMap(({name, readinessProbe, livenessProbe, startupProbe}) => [
       {name, probe: readinessProbe},
-      ...(livenessProbe ? [{name, probe: livenessProbe}] : [])
+      ...[livenessProbe, startupProbe].flatMap(probe => (probe ? [{name, probe}] : []))
     ])
     .filter(({probe}) => !probe?.httpGet?.path?.startsWith('/app-health/'));
   return left.length === 0

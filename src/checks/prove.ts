@@ -9,6 +9,8 @@ export interface Proof {
   probe: Probe;
   /** Addresses of the pods behind it: which of them the connection took is told as `upstream`. */
   pods: string[];
+  /** How often it must be answered, where that is not as often as all others; the same for all to the same pods. */
+  times?: number;
 }
 
 /** How often an address must answer, each time. */
@@ -42,7 +44,13 @@ async function proveLane(
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
     const probes = open.map(({probe}) => probe);
-    const answers = await ask(checking, client, probes, times, plan.probes.seconds);
+    const answers = await ask(
+      checking,
+      client,
+      probes,
+      lane[0]?.times ?? times,
+      plan.probes.seconds
+    );
     for (const [at, proof] of open.entries())
       past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
     const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);

@@ -10,24 +10,59 @@ export const outside = (host: number) => ({
 });
 
 /** The ServiceEntries' ports; where it is the pods' own, the client sees which of them a connection took. */
-export const egressPorts = {tls: 8443, a: 9011, aaaa: 9012, static: 9002, http: 9014};
+export const egressPorts = {
+  tls: 8443,
+  a: 9011,
+  aaaa: 9012,
+  static: 9002,
+  http: 9014,
+  several: 9015,
+  ranges: 9001
+};
 export const tlsHosts = {one: 'one.example.test', two: 'two.example.test'};
 export const staticAddresses = outside(10);
 export const httpAddresses = outside(20);
 const overlapAddresses = outside(30);
+/** More than one address of each family. */
+export const severalAddresses = [outside(50), outside(51)];
+/** Ranges, more than one of each family, by an address within. */
+export const rangeAddresses = [outside(65), outside(81)];
+const ranges = [
+  ...['192.0.2.64/28', '192.0.2.80/28'],
+  ...['2001:db8::60/124', '2001:db8::80/124'] // of 65 and 81, which are hexadecimal there
+];
 export const overlapName = 'overlap';
 /** The port of the Service whose ClusterIPs the ServiceEntry takes too. */
 export const overlapPort = 9000;
 
-/** A client that may reach what the registry has, and nothing else. */
+/** Nobody listens there: it is the address that is looked at. */
+export const tracerPort = 8126;
+
+/** A client that may reach what the registry has, and nothing else; its tracer is on its node. */
 export const egressYaml = (image: string): string =>
   [
-    clientYaml('egress', image, smallSidecar),
+    clientYaml('egress', image, {
+      ...smallSidecar,
+      'proxy.istio.io/config': stringify({
+        tracing: {datadog: {address: `$(HOST_IP):${tracerPort}`}} // as Istio's chart has it by default
+      })
+    }),
     istio('Sidecar', 'default', {outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}}),
     // any TLS server does: the API server is there anyway
     byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
     byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
     byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
+    istio('ServiceEntry', 'several', {
+      hosts: ['several.example.test'],
+      addresses: severalAddresses.flatMap(addresses => Object.values(addresses)),
+      ports: [{number: egressPorts.several, name: 'tcp', protocol: 'TCP'}],
+      resolution: 'DNS',
+      endpoints: ['ipv4', 'ipv6'].map(namespace => ({
+        address: `tcp-echo.${namespace}.svc.cluster.local`,
+        ports: {tcp: 9000}
+      })),
+      ...external
+    }),
     istio('ServiceEntry', 'http', {
       hosts: ['http.example.test'],
       addresses: Object.values(httpAddresses),
@@ -47,6 +82,7 @@ export const egressYaml = (image: string): string =>
 export const egressStaticYaml = (): string =>
   [
     toPlainPods('static', Object.values(staticAddresses), egressPorts.static),
+    toPlainPods('ranges', ranges, egressPorts.ranges),
     toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
   ].join('---\n');
 

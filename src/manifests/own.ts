@@ -15,6 +15,8 @@ export interface OwnSample {
   namespace: string;
   /** Whether its pods get sidecars: a namespace of its own is then labelled, as `injection-label` asks. */
   sidecars: boolean;
+  /** What a cluster that was there may not have: nodes that are ours to use, or the CRDs of the Gateway API. */
+  needs?: 'kind' | 'gateway-api';
   /** More labels of a namespace of its own. */
   labels?: Record<string, string>;
   /** Kubernetes manifests as YAML documents; they are put into the namespace. */

@@ -66,7 +66,7 @@ export interface Split {
   early: string[];
   /** Need the CRDs of Istio or of the Gateway API. */
   resources: string[];
-  /** Their pods need the injection webhook, and their images. */
+  /** Their pods need the injection webhook or istiod itself, and their images. */
   workloads: string[];
   images: string[];
   /** Those of `workloads`, with how many pods of which label there are to be. */
@@ -90,11 +90,16 @@ export function splitManifests(text: string, namespace: string, image: string | 
       if (name !== 'auto') split.images.push(name); // the injection webhook fills that in
     }
     if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
-    const into = isSeq(containers)
-      ? split.workloads
-      : ofCrd.test(String(document.get('apiVersion')))
-        ? split.resources
-        : split.early;
+    // istiod makes pods for it, which are to come no sooner than others do
+    const isGateway = /^gateway\.networking.*\nkind: Gateway$/.test(
+      `${document.get('apiVersion')}\nkind: ${document.get('kind')}`
+    );
+    const into =
+      isSeq(containers) || isGateway
+        ? split.workloads
+        : ofCrd.test(String(document.get('apiVersion')))
+          ? split.resources
+          : split.early;
     into.push(document.toString({directives: false}));
   }
   return split;

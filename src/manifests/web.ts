@@ -12,6 +12,12 @@ export const webPort = 8080;
 /** As plaintext finds it, and open to everybody: not of the Service. */
 export const openPort = 8081;
 
+/** Answers the health protocol of gRPC; not of the Service. */
+export const grpcPort = 8082;
+
+/** Gives, within the pod, what is answered there. */
+const grpcAnswerPort = 8083;
+
 /** The paths that the policy allows: the client of the mesh one, and another namespace the other. */
 export const paths = {allowed: '/', othersOnly: '/others'};
 
@@ -20,6 +26,11 @@ export const webHeaders = {address: 'x-local-address', client: 'x-client'};
 
 const envoyType = (name: string): string => `type.googleapis.com/envoy.${name}`;
 const manager = 'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+
+const router = {
+  name: 'router',
+  typed_config: {'@type': envoyType('extensions.filters.http.router.v3.Router')}
+};
 
 const listener = (port: number) => ({
   address: {socket_address: {address: '::', port_value: port, ipv4_compat: true}},
@@ -32,12 +43,7 @@ const listener = (port: number) => ({
             '@type': envoyType(manager),
             stat_prefix: 'web',
             forward_client_cert_details: 'ALWAYS_FORWARD_ONLY', // else it forgets what the sidecar said
-            http_filters: [
-              {
-                name: 'router',
-                typed_config: {'@type': envoyType('extensions.filters.http.router.v3.Router')}
-              }
-            ],
+            http_filters: [router],
             route_config: {
               virtual_hosts: [
                 {
@@ -64,6 +70,118 @@ const listener = (port: number) => ({
 });
 
 const header = (key: string, value: string) => ({header: {key, value}});
+
+const grpcType = 'application/x-protobuf';
+
+/** gRPC as a filter makes it of an answer in HTTP: Envoy itself can answer no gRPC that a client takes. */
+const grpcListener = {
+  address: {socket_address: {address: '::', port_value: grpcPort, ipv4_compat: true}},
+  filter_chains: [
+    {
+      filters: [
+        {
+          name: 'http',
+          typed_config: {
+            '@type': envoyType(manager),
+            stat_prefix: 'grpc',
+            codec_type: 'HTTP2',
+            http_filters: [
+              {
+                name: 'bridge',
+                typed_config: {
+                  '@type': envoyType(
+                    'extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig'
+                  ),
+                  content_type: grpcType,
+                  withhold_grpc_frames: true
+                }
+              },
+              router
+            ],
+            route_config: {
+              virtual_hosts: [
+                {
+                  name: 'grpc',
+                  domains: ['*'],
+                  routes: [
+                    {
+                      match: {path: '/grpc.health.v1.Health/Check'},
+                      route: {cluster: 'answer'}
+                    }
+                  ]
+                }
+              ]
+            }
+          }
+        }
+      ]
+    }
+  ]
+};
+
+/** A HealthCheckResponse that says SERVING. */
+const grpcAnswer = {
+  address: {socket_address: {address: '127.0.0.1', port_value: grpcAnswerPort}},
+  filter_chains: [
+    {
+      filters: [
+        {
+          name: 'http',
+          typed_config: {
+            '@type': envoyType(manager),
+            stat_prefix: 'answer',
+            http_filters: [router],
+            route_config: {
+              virtual_hosts: [
+                {
+                  name: 'answer',
+                  domains: ['*'],
+                  routes: [
+                    {
+                      match: {prefix: '/'},
+                      direct_response: {status: 200, body: {inline_bytes: 'CAE='}}
+                    }
+                  ],
+                  response_headers_to_add: [
+                    {
+                      ...header('content-type', grpcType),
+                      append_action: 'OVERWRITE_IF_EXISTS_OR_ADD'
+                    }
+                  ]
+                }
+              ]
+            }
+          }
+        }
+      ]
+    }
+  ]
+};
+
+const answerCluster = {
+  name: 'answer',
+  load_assignment: {
+    cluster_name: 'answer',
+    endpoints: [
+      {
+        lb_endpoints: [
+          {
+            endpoint: {
+              address: {socket_address: {address: '127.0.0.1', port_value: grpcAnswerPort}}
+            }
+          }
+        ]
+      }
+    ]
+  }
+};
+
+const configuration = {
+  static_resources: {
+    listeners: [...[webPort, openPort].map(listener), grpcListener, grpcAnswer],
+    clusters: [answerCluster]
+  }
+};
 
 const probeOf = (kind: object) => ({...kind, periodSeconds: 2, failureThreshold: 15});
 
@@ -96,12 +214,10 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
               '--log-level',
               'error'
             ],
-            args: [
-              '--config-yaml',
-              JSON.stringify({static_resources: {listeners: [webPort, openPort].map(listener)}})
-            ],
+            args: ['--config-yaml', JSON.stringify(configuration)],
             securityContext: {runAsUser: 1000}, // the sidecar's own user goes round the sidecar
-            ports: [{containerPort: webPort}, {containerPort: openPort}],
+            ports: [webPort, openPort, grpcPort].map(containerPort => ({containerPort})),
+            startupProbe: {grpc: {port: grpcPort}, periodSeconds: 1, failureThreshold: 30},
             readinessProbe: probeOf({httpGet: {path: '/', port: openPort}}),
             livenessProbe: probeOf({httpGet: {path: '/', port: openPort}})
           },
@@ -157,7 +273,7 @@ const policy = {
         from: [{source: {namespaces: [webNamespace]}}],
         to: [{operation: {ports: [`${webPort}`], paths: [paths.othersOnly]}}]
       },
-      {to: [{operation: {ports: [`${openPort}`]}}]}
+      {to: [{operation: {ports: [`${openPort}`, `${grpcPort}`]}}]}
     ]
   }
 };

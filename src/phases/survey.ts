@@ -94,6 +94,7 @@ export async function survey(
     ...(await askDualStack(directory, sh)),
     denied,
     openshift: served('config.openshift.io') || served('route.openshift.io'),
+    gatewayApi: served('gateway.networking.k8s.io'),
     namespaces: namespaces.map(({metadata: {name, labels = {}}}) => ({name, labels})),
     operators: await operators(await list('deployments', '-A', '-l', operatorSelector), sh),
     istiods: (await list<Deployed>('deployments', '-A', '-l', 'app=istiod')).map(istiodOf),

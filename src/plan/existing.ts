@@ -22,6 +22,8 @@ export interface Found {
   /** What this kubeconfig may not do. */
   denied: Right[];
   openshift: boolean;
+  /** The Gateway API is served. */
+  gatewayApi: boolean;
   namespaces: {name: string; labels: Record<string, string>}[];
   operators: FoundOperator[];
   istiods: FoundIstiod[];
@@ -70,7 +72,14 @@ export interface Existing {
   strict: string | null;
   found: Pick<
     Found,
-    'context' | 'name' | 'kubernetes' | 'families' | 'refused' | 'openshift' | 'configMaps'
+    | 'context'
+    | 'name'
+    | 'kubernetes'
+    | 'families'
+    | 'refused'
+    | 'openshift'
+    | 'gatewayApi'
+    | 'configMaps'
   >;
 }
 
@@ -79,7 +88,7 @@ export interface Existing {
  * done: nothing that is there is ever overwritten.
  */
 export function decide(inputs: Inputs, found: Found): Existing {
-  const {context, name, kubernetes, families, refused, openshift, configMaps} = found;
+  const {context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps} = found;
   const operator = found.operators[0] ?? null;
   const mesh = chooseMesh(inputs['injection-label'], found);
   const installs = {istio: mesh === null, operator: mesh === null && operator === null};
@@ -98,7 +107,7 @@ export function decide(inputs: Inputs, found: Found): Existing {
       strict === null
         ? null
         : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
-    found: {context, name, kubernetes, families, refused, openshift, configMaps}
+    found: {context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps}
   };
 }
 

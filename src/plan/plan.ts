@@ -100,6 +100,8 @@ export interface Plan {
   workloads: Workload[];
   /** Those that checks bring along; they come after the documentation's. */
   moreWorkloads: Workload[];
+  /** Whether the CRDs of the Gateway API are to be made. */
+  gatewayApi: boolean;
   /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
   shown: Record<string, string>;
   probes: {retries: number; seconds: number};
@@ -129,9 +131,10 @@ export function makePlan(
   given: SampleFiles | null,
   directory: string,
   kindVersion: string,
-  own: OwnSample[] = [],
+  samplesOfChecks: OwnSample[] = [],
   existing: Existing | null = null
 ): Plan {
+  const own = samplesOfChecks.filter(({needs}) => isThere(needs, existing));
   const target = chooseIstio(inputs['istio-version'], chart);
   const asked = inputs['upgrade-from'];
   const offer = asked === null ? target : chooseFrom(asked, target, chart);
@@ -243,6 +246,7 @@ export function makePlan(
     },
     workloads,
     moreWorkloads: manifests.pods,
+    gatewayApi: existing === null && own.some(({needs}) => needs === 'gateway-api'),
     shown: {
       ...(existing === null
         ? {
@@ -276,6 +280,12 @@ function upgradeOf(istio: Plan['istio'], from: string, to: string, strategy: Str
 
 /** The tag by which namespaces with this label find their revision. */
 const tagOf = (label: string): string => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
+
+/** Whether a cluster has what a sample needs: in one of ours, that is made. */
+const isThere = (needs: OwnSample['needs'], existing: Existing | null): boolean =>
+  existing === null ||
+  needs === undefined ||
+  (needs === 'gateway-api' && existing.found.gatewayApi);
 
 /** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
 function namespacesYaml(

@@ -8,6 +8,7 @@ import {runLabel} from '../manifests/existing.ts';
 import {operatorNamespace} from '../manifests/istio.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
+import {fetchCommand, gatewayCrdsCommand} from '../phases/gateway-api.ts';
 import {importCommand, saveCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
@@ -15,6 +16,7 @@ import {removalCommands} from '../phases/removal.ts';
 import type {Existing} from '../plan/existing.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {CheckResult, Results} from '../results/results.ts';
+import {gatewayCrdUrl, gatewayApi as pinnedGatewayApi} from '../versions/pins.ts';
 import {brokenCheck} from './findings.ts';
 import {line} from './words.ts';
 
@@ -31,7 +33,7 @@ export function script(plan: Plan, results: Results): string {
     '#!/usr/bin/env bash',
     `# The run of the dual-stack Action by hand: Sail Operator ${line(plan.operator.version, 60)}, Istio ${line(plan.istio.expected ?? 'as the operator has it', 60)}.`,
     existing === null
-      ? `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
+      ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
       : `# Needs kubectl and helm on PATH${toolsUsed(results)}, and a kubeconfig whose context is the cluster, ${line(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
     ...settings(plan, given),
     '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
@@ -57,6 +59,7 @@ export function script(plan: Plan, results: Results): string {
     '# the Sail Operator',
     `step 'the namespaces' ${command(namespacesCommand(here))}`,
     ...(installs.operator ? operator(plan, here, given) : []),
+    ...(plan.gatewayApi ? gatewayApi(here) : []),
     '',
     '# Istio',
     ...(installs.istio ? istio(plan, here, given) : []),
@@ -348,6 +351,19 @@ function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
     `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
   ];
 }
+
+/** The CRDs of the Gateway API, held to their checksums. */
+const gatewayApi = (here: Plan): string[] => [
+  'gateway_api() {',
+  '  mkdir "$work/gateway-api" &&',
+  ...Object.entries(pinnedGatewayApi.crds).flatMap(([name, sum]) => [
+    `    ${command(fetchCommand(`$work/gateway-api/${name}.yaml`, gatewayCrdUrl(name)))} &&`,
+    `    echo ${sum} "$work/gateway-api/${name}.yaml" | sha256sum --check &&`
+  ]),
+  `    ${command(gatewayCrdsCommand(here))}`,
+  '}',
+  `step 'the CRDs of the Gateway API' gateway_api`
+];
 
 /** The Istio resource, with the user's values merged in by kubectl. */
 function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): string[] {

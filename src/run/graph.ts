@@ -21,6 +21,7 @@ import {
   refuseTaken,
   uncordon
 } from '../phases/cluster.ts';
+import {createGatewayCrds, fetchGatewayCrds} from '../phases/gateway-api.ts';
 import {
   findLocal,
   findSnapshotter,
@@ -113,6 +114,20 @@ export function phases(run: Known, plan: Plan): Phase[] {
             run: work => applyOnceServed(plan, 'resources.yaml', work, sh)
           }
         ];
+  const gatewayApi: Phase[] = plan.gatewayApi
+    ? [
+        {
+          name: 'gateway api',
+          needs: [],
+          run: () => fetchGatewayCrds(plan, known(run.inputs, 'inputs').mirror, sh)
+        },
+        {
+          name: 'gateway crds', // while the operator starts
+          needs: ['gateway api', 'uncordon'],
+          run: () => createGatewayCrds(plan, sh)
+        }
+      ]
+    : [];
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
     {
@@ -212,6 +227,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: ['namespaces', 'uncordon'],
       run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
     },
+    ...gatewayApi,
     ...resources,
     {
       name: 'istiod',
@@ -257,7 +273,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
     ...(plan.moreWorkloads.length === 0
       ? []
       : [
-          {name: 'more samples', needs: ['look'], run: (work: Work) => deployMore(plan, work, sh)},
+          {
+            name: 'more samples',
+            needs: ['look', ...gatewayApi.map(({name}) => name)],
+            run: (work: Work) => deployMore(plan, work, sh)
+          },
           {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
         ]),
     ...standingPhases(false),

@@ -83,6 +83,22 @@ export const charts: Record<string, string> = {
   '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
 };
 
+/**
+ * The CRDs of the Gateway API that a Gateway and its routes need, of its standard channel; Istio 1.30 is built with this
+ * version. They are files of that repository, so their checksums are those of what its tag holds.
+ */
+export const gatewayApi = {
+  version: 'v1.5.1',
+  crds: {
+    gatewayclasses: '234ad4b2757ee1b3596a4187bb98df071c5bbdd9e1806f692f2dbf8387e6bef4',
+    gateways: '7416e8300eb4d8c0a71a23445609075bbacbe8bc80104584b019cfe1ebe77c31',
+    httproutes: '682203b109baecb18d38073a578f7bc2c17d22fe9b0c27bf030850abe014c370'
+  }
+};
+
+export const gatewayCrdUrl = (name: string): string =>
+  `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
+
 /** As Istio's samples name them from release-1.30 on. */
 export const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 export const clientImage = 'docker.io/curlimages/curl:8.16.0';

@@ -1,0 +1,171 @@
+import {addressFamily, get, isReady, ofFamily, type Pod, type Service} from '../base/kube.ts';
+import {until} from '../base/wait.ts';
+import {gatewayNamespace} from '../manifests/gateway.ts';
+import {
+  apiGatewayLabel,
+  apiGatewayMade,
+  apiGateway as apiGatewayName,
+  apiGatewayPort,
+  apiGatewayStatus
+} from '../manifests/gateway-api.ts';
+import type {Family} from '../results/results.ts';
+import {plainClient} from './probe.ts';
+import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
+import {type Checking, compare, type Row, row} from './row.ts';
+import {askPages, host, reproducePage, statusesOf} from './web.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const grid = {title: 'through a Gateway of the Gateway API', named: false};
+const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const service = {kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade};
+const deployment = {...service, kind: 'Deployment'};
+const pod = {...service, kind: 'Pod'};
+const bothFamilies = 'a ClusterIP of each family';
+const bound = 'its port on 0.0.0.0 and ::';
+const ids = {service: 'gateway/api/service', listeners: 'gateway/api/listeners'};
+const selector = `${apiGatewayLabel}=${apiGatewayName}`;
+
+/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
+const making = 60;
+
+const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod.`;
+
+/** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
+export const gatewayApiRows: Row[] = [
+  row(
+    'gateway',
+    ids.service,
+    'The Service that istiod makes for a Gateway of the Gateway API has both families',
+    bothFamilies,
+    {
+      to: service,
+      blame: {hint, headline: 'The Service of a Gateway of the Gateway API lacks a family'}
+    }
+  ),
+  row('gateway', ids.listeners, 'A Gateway of the Gateway API listens on both families', bound, {
+    to: deployment,
+    blame: {
+      hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+    }
+  }),
+  ...families.flatMap(family => [
+    row(
+      'gateway',
+      `gateway/api/${family}`,
+      `A Gateway of the Gateway API answers HTTP on its ${family} ClusterIP`,
+      `${apiGatewayStatus}`,
+      {family, from, to: service, grid, blame: {hint}}
+    ),
+    row(
+      'gateway',
+      `gateway/api/${family}-pod`,
+      `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`,
+      `${apiGatewayStatus}`,
+      {family, from, to: pod, grid, blame: {hint}}
+    )
+  ])
+];
+
+interface Made {
+  service: Service | undefined;
+  pod: Pod | undefined;
+}
+
+/** Looks once istiod has made what it is to make, or has had the time for it. */
+export async function gatewayApi(checking: Checking, asked: Row[]): Promise<void> {
+  if (asked.length === 0) return;
+  const made = await untilMade(checking);
+  await Promise.all([
+    ...asked.filter(({id}) => id === ids.service).map(({id}) => judgeService(checking, id, made)),
+    ...asked.filter(({id}) => id === ids.listeners).map(({id}) => listeners(checking, id, made)),
+    pages(
+      checking,
+      asked.filter(({family}) => family !== null),
+      made
+    )
+  ]);
+}
+
+/** It was not there when all pods were looked at. */
+async function untilMade({sh, work}: Checking): Promise<Made> {
+  const end = work.clock() + making;
+  return until(work, async () => {
+    const things = await get<Service | Pod>(
+      sh,
+      'services,pods',
+      ...['-n', gatewayNamespace, '-l', selector]
+    );
+    const pod = things.filter(thing => thing.kind === 'Pod').find(isReady);
+    const service = things.find(thing => thing.kind === 'Service');
+    return (pod && service) || work.clock() > end
+      ? {is: 'done', value: {pod, service}}
+      : {is: 'waiting', for: `istiod to make the Gateway ${gatewayNamespace}/${apiGatewayName}`};
+  });
+}
+
+function judgeService({tell}: Checking, id: string, {service}: Made): void {
+  const {ipFamilyPolicy, clusterIPs = []} = service?.spec ?? {};
+  const both = families.every(family => ofFamily(clusterIPs, family) !== undefined);
+  const observed =
+    service === undefined
+      ? 'no Service'
+      : both
+        ? bothFamilies
+        : `${ipFamilyPolicy}, ${clusterIPs.join(', ')}`;
+  tell(
+    id,
+    compare(bothFamilies, observed, {
+      reproduce: `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o yaml`
+    })
+  );
+}
+
+async function listeners(checking: Checking, id: string, {pod}: Made): Promise<void> {
+  const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
+  const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
+  const found = pod
+    ? addressesOf(await dump<Listeners>(checking, gatewayNamespace, apiGatewayMade, listenerQuery))
+    : [];
+  const missing = wildcards.filter(wildcard => !found.includes(wildcard));
+  const observed = missing.length === 0 ? bound : `not on ${missing.join(', ')}`;
+  checking.tell(id, compare(bound, pod ? observed : 'no pod that is ready', {reproduce}));
+}
+
+async function pages(checking: Checking, asked: Row[], made: Made): Promise<void> {
+  const reached = asked.flatMap(row => {
+    const ips =
+      row.to?.kind === 'Pod'
+        ? (made.pod?.status.podIPs ?? []).map(({ip}) => ip)
+        : (made.service?.spec.clusterIPs ?? []);
+    const address = ips.find(ip => addressFamily(ip) === row.family);
+    if (address !== undefined)
+      return [
+        {row, address, url: `http://${host(address, apiGatewayPort)}/`, at: ips.indexOf(address)}
+      ];
+    checking.tell(row.id, {
+      observed: row.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
+      verdict: 'failed',
+      reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGatewayName} has no ${row.family} address`,
+      reproduce: `kubectl get services,pods -n ${gatewayNamespace} -l ${selector} -o yaml`
+    });
+    return [];
+  });
+  const answers = await askPages(checking, plainClient, reached);
+  for (const [at, {row, address, url, at: place}] of reached.entries()) {
+    const attempts = answers[at] ?? [];
+    const observed = statusesOf(attempts);
+    const lookUp =
+      row.to?.kind === 'Pod'
+        ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${place}].ip}'`
+        : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${place}]}'`;
+    checking.tell(
+      row.id,
+      compare(row.expected, observed, {
+        reason: observed === row.expected ? null : `${url} gave ${observed}`,
+        address,
+        attempts,
+        reproduce: reproducePage(plainClient, {url}, address, lookUp)
+      })
+    );
+  }
+}

@@ -1,0 +1,72 @@
+import {ofFamily, ofKind} from '../base/kube.ts';
+import {hostApp, hostNamespace, hostPort} from '../manifests/host-network.ts';
+import {client} from '../manifests/samples.ts';
+import type {Family} from '../results/results.ts';
+import {podIps} from './echo.ts';
+import {everyPodIp, listening} from './pod-listeners.ts';
+import {meshClient} from './probe.ts';
+import {prove} from './prove.ts';
+import {type Checking, type Row, row} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
+const listeners = 'headless/host-network/listeners';
+
+/** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
+export const hostRows: Row[] = [
+  row(
+    'headless',
+    listeners,
+    "The client has a listener on exactly the addresses of a headless Service's pod in its node's network",
+    everyPodIp,
+    {from, to}
+  ),
+  ...families.map(family =>
+    row(
+      'headless',
+      `headless/host-network/${family}`,
+      `A headless Service's pod in its node's network answers over ${family}`,
+      `hello headless/host-network/${family}`,
+      {family, from, to}
+    )
+  )
+];
+
+/** Asks the mesh's client, and what its proxy listens on. */
+export async function hostNetwork(checking: Checking, asked: Row[]): Promise<void> {
+  const pods = ofKind(checking.things, 'Pod', hostNamespace);
+  const ips = podIps(checking, hostNamespace, hostApp);
+  const reached = asked.flatMap(row => {
+    if (row.family === null) return [];
+    const address = ofFamily(ips, row.family);
+    if (address !== undefined)
+      return [
+        {
+          row,
+          probe: {
+            word: row.id,
+            address,
+            port: hostPort,
+            lookUp: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o jsonpath='{.items[0].status.podIPs[${ips.indexOf(address)}].ip}'`
+          },
+          pods: ips
+        }
+      ];
+    checking.tell(row.id, {
+      observed: 'no pod IP',
+      verdict: 'failed',
+      reason: `no pod of ${hostNamespace}/${hostApp} has an ${row.family} address`,
+      reproduce: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o yaml`
+    });
+    return [];
+  });
+  await Promise.all([
+    prove(meshClient, reached, checking),
+    ...asked
+      .filter(({id}) => id === listeners)
+      .map(async ({id}) =>
+        checking.tell(id, await listening(checking, pods, hostPort, families.length))
+      )
+  ]);
+}

@@ -1,0 +1,36 @@
+import {ofKind, type Pod} from '../base/kube.ts';
+import {must} from '../base/sh.ts';
+import {client} from '../manifests/samples.ts';
+import {addressesOf, type Listeners, listenersOf} from './proxy.ts';
+import {type Checking, compare, type Finding} from './row.ts';
+
+/** What the client of a headless Service listens on. */
+export const everyPodIp = 'exactly the pod IPs';
+
+export const ipsOf = (pods: Pod[]): string[] =>
+  pods.flatMap(({status}) => status.podIPs ?? []).map(({ip}) => ip);
+
+/** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
+export async function listening(
+  checking: Checking,
+  pods: Pod[],
+  port: number,
+  addresses: number
+): Promise<Finding> {
+  const command = listenersOf(client.namespace, client.app);
+  const text = await must(checking.sh, command, {seconds: 20});
+  // ClusterIPs of other Services have listeners on this port too
+  const others = ofKind(checking.things, 'Service').flatMap(({spec}) => spec.clusterIPs ?? []);
+  const found = addressesOf(JSON.parse(text) as Listeners)
+    .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
+    .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
+    .map(([, ip = '']) => ip);
+  const wanted = ipsOf(pods);
+  const said = [
+    ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
+    ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+  ];
+  const complete = wanted.length === addresses;
+  const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
+  return compare(everyPodIp, observed, {reproduce: command.join(' ')});
+}
