@@ -175,6 +175,15 @@ describe('makePlan', () => {
       expect(planWith().files).not.toHaveProperty(['more-samples.yaml']);
     });
 
+    test.each([
+      ['an operator of old', {offers: [{version: 'v1.25.1', istiod: '', proxy: '', cni: ''}]}],
+      ['a chart that says nothing', {offers: []}]
+    ])('has no pods of the proxy’s image where %s does not name it', (_, more) => {
+      const own = web({manifests: ({proxy}) => (proxy === null ? service : pods(proxy))});
+      expect(planOf({}, more, null, [own]).files).not.toHaveProperty(['more-samples.yaml']);
+      expect(planWith(own).files).toHaveProperty(['more-samples.yaml']);
+    });
+
     test('has namespaces of its own, labelled where there are to be sidecars; the documentation’s stay as they are', () => {
       const {files} = planWith(
         web(),

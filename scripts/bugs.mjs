@@ -2,12 +2,13 @@
 // A bug's `number` is that of the survey it comes from. `known` says how: by a recorded fault (`faults`, by their names
 // in rehearsal/faults.mjs), by a fault caused by hand in a real cluster, by reading the check against the report, or by
 // every run, for the releases of today have it.
+// `release` is one of Istio that has the bug, was run in a real cluster, and was told so by that check.
 // `row` is the row of the end-to-end workflow that it takes, `phase` what ends the run where no check does.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {faults} from '../rehearsal/faults.mjs';
 
-/** @type {{number: number, upstream: string[], symptom: string, verdict: 'caught' | 'partly' | 'not', checks?: string[], phase?: string, row?: string, known?: 'recorded' | 'by hand' | 'by reading' | 'in every run', faults?: string[], lacks?: string, why: string}[]} */
+/** @type {{number: number, upstream: string[], symptom: string, verdict: 'caught' | 'partly' | 'not', checks?: string[], phase?: string, row?: string, release?: string, known?: 'recorded' | 'by hand' | 'by reading' | 'in every run', faults?: string[], lacks?: string, why: string}[]} */
 export const bugs = JSON.parse(
   fs.readFileSync(path.join(import.meta.dirname, 'bugs.json'), 'utf8')
 );
@@ -42,6 +43,13 @@ const why = ({known, faults: names = [], why: text}) =>
     .filter(Boolean)
     .join(' ');
 
+/** Which bugs were caught in the code that had them. */
+function replayed(list) {
+  const own = list.filter(({release}) => release);
+  const said = own.map(({upstream: [first], release}) => `${link(first)} (${release})`).join(', ');
+  return `Of releases of Istio that had one of these bugs, ${own.length} bugs were caught: ${said}; and istio/istio#56783, which all have. The others were not run.`;
+}
+
 /** What the checks lack, and the bugs that are not caught for it. */
 function lacking(list) {
   const all = of(list, 'not');
@@ -75,7 +83,7 @@ export function page(list, ids) {
 
 Dual-stack and IPv6 bugs that users reported upstream from 2022 to 2026, as far as they can occur in a dual-stack kind cluster of one node: ${list.length}. **Caught are ${caught.length}, partly ${of(list, 'partly').length}, and ${of(list, 'not').length} are not.** Made by \`npm run bugs\` of scripts/bugs.json and the catalogue of the checks.
 
-No release that had one of these bugs has been run, but for istio/istio#56783, which all have. What is said here is known of ${count('recorded')} of those caught by a recorded fault that shows the same ([faults.md](faults.md)), of ${count('by hand')} by one that was caused by hand in a real cluster, and of ${count('by reading')} by reading the check against the report alone. Rows such as “IPv6 first” are those of [the end-to-end workflow](../.github/workflows/e2e.yml), which always makes them; a run with other inputs does not catch what takes them.
+${replayed(list)} What is said here is known of ${count('recorded')} of those caught by a recorded fault that shows the same ([faults.md](faults.md)), of ${count('by hand')} by one that was caused by hand in a real cluster, and of ${count('by reading')} by reading the check against the report alone. Rows such as “IPv6 first” are those of [the end-to-end workflow](../.github/workflows/e2e.yml), which always makes them; a run with other inputs does not catch what takes them.
 
 What the checks do not have, and the bugs that are not caught for it:
 

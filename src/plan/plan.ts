@@ -155,7 +155,7 @@ export function makePlan(
     strategy
   };
   const withoutValues = {...mesh, values: null};
-  const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
+  const manifests = sampleManifests(inputs, given, own, offer?.proxy || null);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const images = {
