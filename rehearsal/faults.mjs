@@ -20,6 +20,15 @@ const patchEcho =
 kubectl rollout status deployment/tcp-echo -n dual-stack --timeout=60s
 until [ "$(kubectl get pods -n dual-stack -l app=tcp-echo -o name | wc -l)" = 1 ]; do sleep 0.3; done`;
 
+/** A release of Istio that has a bug, by an operator that offers it. */
+const old = (operator, istio) => [
+  ...[
+    '--operator-chart',
+    `https://github.com/istio-ecosystem/sail-operator/releases/download/${operator}/sail-operator-${operator}.tgz`
+  ],
+  ...['--istio-version', istio]
+];
+
 export const faults = {
   'ipv6-dropped-on-node': {
     title: 'IPv6 dropped for the echo port on the node',
@@ -156,6 +165,16 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     cause: 'docker network rm kind || true\ndocker network create kind',
     undo: 'docker network rm kind',
     expect: {class: 'infrastructure', layer: 'network'}
+  },
+  'istio-55577': {
+    title: 'istio/istio#55577, in Istio 1.25.1',
+    flags: old('1.25.1', '1.25.1'),
+    expect: {class: 'istio', layer: 'proxy'}
+  },
+  'istio-58397': {
+    title: 'istio/istio#58397, in Istio 1.25.1',
+    flags: [...old('1.25.1', '1.25.1'), '--checks', '^dns-proxy/'],
+    expect: {class: 'istio', layer: 'dns-proxy'}
   },
   'docker-down': {
     title: 'Docker down',
