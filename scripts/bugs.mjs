@@ -47,7 +47,7 @@ const why = ({known, faults: names = [], why: text}) =>
 function replayed(list) {
   const own = list.filter(({release}) => release);
   const said = own.map(({upstream: [first], release}) => `${link(first)} (${release})`).join(', ');
-  return `Of releases of Istio that had one of these bugs, ${own.length} bugs were caught: ${said}; and istio/istio#56783, which all have. The others were not run.`;
+  return `${own.length} of them were caught in the code of a release of Istio that had them: ${said}; and istio/istio#56783 is in all. No other such release was run.`;
 }
 
 /** What the checks lack, and the bugs that are not caught for it. */
