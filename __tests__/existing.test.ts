@@ -321,7 +321,7 @@ describe('the checks', () => {
     );
     const madeOf = (gatewayApi: boolean) => {
       const plan = makePlan(
-        inputsOf({cluster: 'existing', 'cluster-name': 'run-7'}),
+        inputsOf({cluster: 'existing'}),
         chart,
         null,
         '/work',

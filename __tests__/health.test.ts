@@ -117,7 +117,7 @@ describe('health', () => {
   });
 
   test.each<[string, Pod, string]>([
-    ['probes as they were', web(() => '/'), 'a probe of web, web, tcp-echo as it was'],
+    ['probes as they were', web(() => '/'), 'a probe of web, web, web, tcp-echo as it was'],
     [
       'a tcpSocket probe as it was',
       web(probe => (probe.startsWith('tcp') ? undefined : `/app-health/${probe}`)),
