@@ -32808,7 +32808,7 @@ async function proveLane(client, lane, checking, retries) {
     let open = lane;
     for (let retry = 0; open.length > 0; retry++) {
         const probes = open.map(({ probe }) => probe);
-        const answers = await (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .ask */ .kA)(checking, client, probes, times, plan.probes.seconds);
+        const answers = await (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .ask */ .kA)(checking, client, probes, lane[0]?.times ?? times, plan.probes.seconds);
         for (const [at, proof] of open.entries())
             past.set(proof, [...(past.get(proof) ?? []), ...(0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .attemptsOf */ .Or)(answers[at] ?? [])]);
         const spent = [...past.values()].flat().reduce((sum, { seconds }) => sum + seconds, 0);
@@ -33437,7 +33437,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7736);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(42);
 
 
 
@@ -34510,7 +34510,9 @@ function splitManifests(text, namespace, image) {
         }
         if ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers))
             split.pods.push(workloadOf(document, namespace));
-        const into = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers)
+        // istiod makes pods for it, which are to come no sooner than others do
+        const isGateway = /^gateway\.networking.*\nkind: Gateway$/.test(`${document.get('apiVersion')}\nkind: ${document.get('kind')}`);
+        const into = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers) || isGateway
             ? split.workloads
             : ofCrd.test(String(document.get('apiVersion')))
                 ? split.resources
@@ -41380,7 +41382,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 7736:
+/***/ 42:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41400,7 +41402,7 @@ var download = __nccwpck_require__(5233);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
 // EXTERNAL MODULE: ./src/base/own.ts
-var own = __nccwpck_require__(5105);
+var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results = __nccwpck_require__(9820);
 // EXTERNAL MODULE: ./src/base/kube.ts
@@ -41804,7 +41806,71 @@ const dnsProxyYaml = (image) => [
     })
 ].join('---\n');
 
+;// CONCATENATED MODULE: ./src/manifests/stateful.ts
+
+/** The namespace, and the name of StatefulSet, Service and label `app`. */
+const statefulNamespace = 'headless';
+const statefulApp = 'echo';
+/** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
+const statefulPorts = { strict: 9001, open: 9000 };
+const replicas = 2;
+const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: statefulApp, labels: { app: statefulApp } },
+    spec: {
+        clusterIP: 'None',
+        ipFamilyPolicy: 'RequireDualStack',
+        ports: [{ name: 'tcp', port: statefulPorts.strict }],
+        selector: { app: statefulApp }
+    }
+};
+const statefulSet = (image) => ({
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: statefulApp },
+    spec: {
+        replicas,
+        serviceName: statefulApp,
+        podManagementPolicy: 'Parallel',
+        selector: { matchLabels: { app: statefulApp } },
+        template: {
+            metadata: {
+                labels: { app: statefulApp },
+                annotations: { 'sidecar.istio.io/proxyCPU': '5m' } // a node of a runner has two processors
+            },
+            spec: {
+                terminationGracePeriodSeconds: 1, // it is replaced in the run
+                containers: [
+                    {
+                        name: statefulApp,
+                        image,
+                        imagePullPolicy: 'IfNotPresent',
+                        args: [Object.values(statefulPorts).join(','), 'hello'],
+                        ports: Object.values(statefulPorts).map(containerPort => ({ containerPort }))
+                    }
+                ]
+            }
+        }
+    }
+});
+const strict = {
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: statefulApp } },
+        portLevelMtls: { [statefulPorts.strict]: { mode: 'STRICT' } }
+    }
+};
+const statefulSample = {
+    namespace: statefulNamespace,
+    sidecars: true,
+    manifests: ({ echo }) => [service, statefulSet(echo), strict].map(document => (0,dist/* stringify */.As)(document)).join('---\n')
+};
+
 ;// CONCATENATED MODULE: ./src/checks/dns-proxy.ts
+
 
 
 
@@ -41822,6 +41888,10 @@ const dns_proxy_from = { kind: 'Deployment', namespace: client.namespace, name: 
 const toHost = { kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'allocated' };
 const host = `${allocated.host}.`;
 const oneOfFamily = 'one address';
+/** The last one: the check of headless Services replaces the first. */
+const podName = `${statefulApp}-${replicas - 1}`;
+const podHost = `${podName}.${statefulApp}.${statefulNamespace}.svc.cluster.local.`;
+const podTarget = 'stateful';
 /** DNS as a client's sidecar answers it. */
 const dnsProxy = {
     layer: 'dns-proxy',
@@ -41831,10 +41901,12 @@ const dnsProxy = {
         headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
     },
     samples: [
-        { namespace: dnsProxyNamespace, sidecars: true, manifests: ({ client }) => dnsProxyYaml(client) }
+        { namespace: dnsProxyNamespace, sidecars: true, manifests: ({ client }) => dnsProxyYaml(client) },
+        statefulSample
     ],
     rows: [
         ...samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/${target}/${type}`, `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', { family, from: dns_proxy_from, to: { kind: 'Service', namespace: target, name: 'tcp-echo' } }))),
+        ...records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/${podTarget}/${type}`, `The sidecar answers the ${type.toUpperCase()} record of a pod of a StatefulSet`, 'its pod IP', { family, from: dns_proxy_from, to: { kind: 'Pod', namespace: statefulNamespace, name: podName } })),
         ...records.flatMap(({ type, family }) => [
             (0,checks_row/* row */.nM)('dns-proxy', `dns-proxy/allocated/${type}`, `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`, oneOfFamily, {
                 family,
@@ -41866,7 +41938,7 @@ const dnsProxy = {
 };
 const questionOf = ({ id, target }) => ({
     type: id.split('/')[2] ?? '',
-    name: target === 'allocated' ? host : nameOf(target)
+    name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
 });
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
 async function captured(checking, asked) {
@@ -41920,7 +41992,14 @@ function observe(checking, { target, family }, answer) {
     const wanted = family ?? 'ipv4';
     if (target === 'allocated')
         return addresses.length === 1 && (0,kube/* ofFamily */.AT)(addresses, wanted) ? oneOfFamily : answer;
+    if (target === podTarget)
+        return answer === podIpOf(checking, wanted) ? 'its pod IP' : answer;
     return answer === (0,echo/* clusterIp */.kt)(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+}
+/** The address of one family of the pod that is asked for. */
+function podIpOf({ things }, family) {
+    const pod = (0,kube/* ofKind */.CZ)(things, 'Pod', statefulNamespace).find(({ metadata }) => metadata.name === podName);
+    return (0,kube/* ofFamily */.AT)((pod?.status.podIPs ?? []).map(({ ip }) => ip), family);
 }
 async function uncaptured(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/uncaptured'));
@@ -41949,22 +42028,56 @@ const outside = (host) => ({
     ipv6: `2001:db8::${host}`
 });
 /** The ServiceEntries' ports; where it is the pods' own, the client sees which of them a connection took. */
-const egressPorts = { tls: 8443, a: 9011, aaaa: 9012, static: 9002, http: 9014 };
+const egressPorts = {
+    tls: 8443,
+    a: 9011,
+    aaaa: 9012,
+    static: 9002,
+    http: 9014,
+    several: 9015,
+    ranges: 9001
+};
 const tlsHosts = { one: 'one.example.test', two: 'two.example.test' };
 const staticAddresses = outside(10);
 const httpAddresses = outside(20);
 const overlapAddresses = outside(30);
+/** More than one address of each family. */
+const severalAddresses = [outside(50), outside(51)];
+/** Ranges, more than one of each family, by an address within. */
+const rangeAddresses = [outside(65), outside(81)];
+const ranges = [
+    ...['192.0.2.64/28', '192.0.2.80/28'],
+    ...['2001:db8::60/124', '2001:db8::80/124'] // of 65 and 81, which are hexadecimal there
+];
 const overlapName = 'overlap';
 /** The port of the Service whose ClusterIPs the ServiceEntry takes too. */
 const overlapPort = 9000;
-/** A client that may reach what the registry has, and nothing else. */
+/** Nobody listens there: it is the address that is looked at. */
+const tracerPort = 8126;
+/** A client that may reach what the registry has, and nothing else; its tracer is on its node. */
 const egressYaml = (image) => [
-    (0,samples/* clientYaml */.Fm)('egress', image, samples/* smallSidecar */.l7),
+    (0,samples/* clientYaml */.Fm)('egress', image, {
+        ...samples/* smallSidecar */.l7,
+        'proxy.istio.io/config': (0,dist/* stringify */.As)({
+            tracing: { datadog: { address: `$(HOST_IP):${tracerPort}` } } // as Istio's chart has it by default
+        })
+    }),
     istio('Sidecar', 'default', { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }),
     // any TLS server does: the API server is there anyway
     byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
     byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
     byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
+    istio('ServiceEntry', 'several', {
+        hosts: ['several.example.test'],
+        addresses: severalAddresses.flatMap(addresses => Object.values(addresses)),
+        ports: [{ number: egressPorts.several, name: 'tcp', protocol: 'TCP' }],
+        resolution: 'DNS',
+        endpoints: ['ipv4', 'ipv6'].map(namespace => ({
+            address: `tcp-echo.${namespace}.svc.cluster.local`,
+            ports: { tcp: 9000 }
+        })),
+        ...external
+    }),
     istio('ServiceEntry', 'http', {
         hosts: ['http.example.test'],
         addresses: Object.values(httpAddresses),
@@ -41982,6 +42095,7 @@ const egressYaml = (image) => [
 /** What selects the pods without sidecars, which it can do only in their namespace; seen by our client alone. */
 const egressStaticYaml = () => [
     toPlainPods('static', Object.values(staticAddresses), egressPorts.static),
+    toPlainPods('ranges', ranges, egressPorts.ranges),
     toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
 ].join('---\n');
 const external = { location: 'MESH_EXTERNAL', exportTo: ['.'] };
@@ -42003,6 +42117,210 @@ const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
     ...external,
     exportTo: [egressNamespace]
 });
+
+// EXTERNAL MODULE: ./src/base/group.ts
+var group = __nccwpck_require__(7642);
+;// CONCATENATED MODULE: ./src/checks/iptables.ts
+
+
+
+
+const alike = 'the same rules for IPv4 and IPv6';
+const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
+/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
+const iptablesRows = samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
+    to: { kind: 'Deployment', namespace, name: app },
+    blame: {
+        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
+        headline: 'Pods do not redirect both families into their sidecars alike'
+    }
+}));
+// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
+const iptables_script = `
+while [ $# -gt 0 ]; do
+  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
+    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+    echo "$1 $sandbox pod"
+    for tool in iptables ip6tables; do
+      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
+      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
+      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
+    done
+  done
+  shift 2
+done`;
+/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
+async function iptables({ plan, sh, tell }, asked) {
+    if (asked.length === 0)
+        return;
+    const places = asked.flatMap(({ to }) => [to?.namespace ?? '', to?.name ?? '']);
+    const outputs = await Promise.all(plan.cluster.nodes.map(node => (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', iptables_script, 'iptables', ...places], { seconds: 60 })));
+    const lines = outputs
+        .flatMap(output => output.split('\n'))
+        .flatMap(line => {
+        const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
+        return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
+    });
+    for (const { id, target } of asked) {
+        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
+        const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
+        tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+    }
+}
+/** A rule of ip6tables as iptables has it. */
+const asIpv4 = (rule) => rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
+function difference(ipv4 = [], ipv6 = []) {
+    if (ipv4.length + ipv6.length === 0)
+        return 'no rules of Istio';
+    if (ipv6.length === 0)
+        return `no rules of Istio for ${tools.ip6tables}`;
+    if (ipv4.length === 0)
+        return `no rules of Istio for ${tools.iptables}`;
+    const only = [
+        ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
+        ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
+    ];
+    if (only.length > 0)
+        return only.slice(0, 3).join('; ');
+    return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
+}
+function findingOf(differences, node) {
+    const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
+    return (0,checks_row/* compare */.UD)(alike, observed, {
+        reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
+    });
+}
+
+;// CONCATENATED MODULE: ./src/checks/proxy.ts
+
+
+
+
+
+const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
+/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
+const envoyOf = (namespace, workload, query) => [
+    ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
+    ...['pilot-agent', 'request', 'GET', query]
+];
+const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
+const listenerQuery = 'listeners?format=json';
+/** The command that prints a proxy's listeners. */
+const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
+const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+const proxy_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+const proxy = {
+    layer: 'proxy',
+    blame: {
+        class: 'istio',
+        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+        headline: family => `The proxies are not set up for ${family || 'both families'}`
+    },
+    rows: [
+        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+            to: { kind: 'Deployment', namespace, name: app },
+            blame: {
+                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            }
+        })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...iptablesRows
+    ],
+    look: async (checking, asked) => {
+        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
+        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
+        const [listeners, endpoints] = await Promise.all([
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery) : {},
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, endpointQuery) : {}
+        ]);
+        for (const { id, target } of wanted('/cluster-ips'))
+            checking.tell(id, clusterIps(checking, target, listeners));
+        for (const { id, target } of wanted('/endpoints'))
+            checking.tell(id, readyPods(checking, target, endpoints));
+        await Promise.all([
+            iptables(checking, wanted('/iptables')),
+            ...wanted('/listeners').map(async ({ id, to }) => {
+                const { namespace = '', name = '' } = to ?? {};
+                checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
+            })
+        ]);
+    }
+};
+/** What a proxy says to a query of its admin interface. */
+async function dump({ sh }, namespace, app, query) {
+    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
+}
+const written = ({ socket_address: socket }) => socket === undefined
+    ? ''
+    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
+/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
+const addressesOf = ({ listener_statuses = [] }) => listener_statuses
+    .flatMap(({ local_address, additional_local_addresses = [] }) => [
+    local_address,
+    ...additional_local_addresses
+])
+    .map(written);
+function wildcardListeners(listeners, command) {
+    const addresses = addressesOf(listeners);
+    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
+    return (0,checks_row/* compare */.UD)(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+        reproduce: command.join(' ')
+    });
+}
+function clusterIps({ things }, target, listeners) {
+    const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const others = (0,kube/* ofKind */.CZ)(things, 'Service')
+        .filter(other => other !== service)
+        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+    const missing = wanted.filter(address => !found.includes(address));
+    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
+    const said = [
+        ...missing.map(address => `no listener on ${address}`),
+        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+    ];
+    return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
+    });
+}
+/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+function readyPods({ things }, target, dumped) {
+    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
+    const wanted = (0,kube/* ofKind */.CZ)(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod))
+        .map(pod => endpointOf(pod, families));
+    const found = endpointsIn(dumped, { namespace: target, name: 'tcp-echo' }, 9000) ?? [];
+    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+    const observed = found.join(', ') || 'none';
+    return (0,checks_row/* compare */.UD)('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, `'${endpointQuery}'`).join(' ')
+    });
+}
+/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
+function endpointsIn({ configs = [] }, { namespace, name }, port) {
+    const found = configs
+        .map(config => config.endpoint_config)
+        .filter(config => config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`));
+    if (found.length === 0)
+        return null;
+    return found
+        .flatMap(config => config?.endpoints ?? [])
+        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
+        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
+        .map(({ socket_address }) => socket_address?.address)
+        .join('+'));
+}
+/** A pod as a proxy has it: its addresses of these families, in their order. */
+const endpointOf = ({ status }, families) => (status.podIPs ?? [])
+    .map(({ ip }) => ip)
+    .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
+    .join('+');
 
 ;// CONCATENATED MODULE: ./src/checks/refuse.ts
 
@@ -42030,8 +42348,6 @@ async function refuse(client, proofs, checking) {
     }
 }
 
-// EXTERNAL MODULE: ./src/base/group.ts
-var group = __nccwpck_require__(7642);
 ;// CONCATENATED MODULE: ./src/checks/web.ts
 
 
@@ -42103,6 +42419,7 @@ function reproducePage({ namespace, deployment, container }, { url, via }, addre
 
 
 
+
 const egress_families = ['ipv4', 'ipv6'];
 const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
 const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
@@ -42122,6 +42439,27 @@ const egress_byName = [
     { target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4' },
     { target: 'dns-aaaa', port: egressPorts.aaaa, endpoint: 'ipv6' }
 ];
+/** Each of their addresses is asked: ranges, and single ones with several endpoints behind them. */
+const manyAddresses = [
+    {
+        target: 'several',
+        port: egressPorts.several,
+        addresses: severalAddresses,
+        title: 'address of a ServiceEntry with several answers, each time'
+    },
+    {
+        target: 'ranges',
+        port: egressPorts.ranges,
+        addresses: rangeAddresses,
+        title: 'range of a ServiceEntry with several has an address that answers'
+    }
+];
+/** How often each address of several must answer: a fault was reported that came now and then. */
+const manyTimes = 10;
+const ordinals = ['first', 'second'];
+const tracer = 'egress/tracer/address';
+const ofNode = "the node's address";
+const tracerQuery = 'clusters?filter=datadog_agent';
 const anyStatus = 'an HTTP status';
 const known = 'one address of the two is routed';
 /** What is told when a ServiceEntry takes what is another's. */
@@ -42155,6 +42493,21 @@ const egress = {
             }
         }))),
         ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', samples/* plainNamespace */.Ui), grid })),
+        ...manyAddresses.flatMap(({ target, title }) => egress_families.flatMap(family => ordinals.map(ordinal => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}-${ordinal}`, `The ${ordinal} ${family} ${title}`, `hello egress/${target}/${family}-${ordinal}`, {
+            family,
+            ...entry(target, target === 'ranges' ? samples/* plainNamespace */.Ui : egressNamespace),
+            grid,
+            blame: {
+                hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${egress_client.namespace} deploy/${egress_client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
+            }
+        })))),
+        (0,checks_row/* row */.nM)('egress', tracer, 'A tracer at $(HOST_IP) is looked for at the address of the node, by the client’s proxy', ofNode, {
+            from: egress_from,
+            blame: {
+                hint: `See the address in the proxy's bootstrap (\`kubectl exec -n ${egress_client.namespace} deploy/${egress_client.deployment} -c istio-proxy -- pilot-agent request GET '${tracerQuery}'\`): an IPv6 address before a port needs brackets.`,
+                headline: 'A proxy does not look for its tracer on its node'
+            }
+        }),
         (0,checks_row/* row */.nM)('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', known, {
             ...entry('http'),
             blame: {
@@ -42186,6 +42539,8 @@ const egress = {
         const of = (...targets) => asked.filter(({ target }) => targets.includes(target));
         await Promise.all([
             (0,prove/* prove */.z)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+            ...manyAddresses.map(({ target }) => (0,prove/* prove */.z)(egress_client, of(target).flatMap(manyProofs(checking)), checking)),
+            ...of('tracer').map(({ id }) => traced(checking, id)),
             refuse(egress_client, of('none').flatMap(outsider(checking)), checking),
             pages(checking, of('tls'), of('http')),
             overlap(checking, of('overlap'))
@@ -42205,6 +42560,31 @@ const proofOf = (checking) => (row) => {
         pods: (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
     };
 };
+const manyProofs = (checking) => (row) => manyAddresses
+    .filter(({ target }) => target === row.target)
+    .flatMap(({ target, port, addresses }) => {
+    const at = ordinals.findIndex(ordinal => row.id.endsWith(`-${ordinal}`));
+    const address = addresses[at]?.[familyOf(row)] ?? '';
+    return [
+        {
+            row,
+            probe: { word: row.id, address, port },
+            // to their ClusterIPs, by name; or to pods that are selected
+            pods: target === 'ranges'
+                ? (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
+                : egress_families.flatMap(family => (0,echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family) ?? []),
+            ...(target === 'several' && { times: manyTimes })
+        }
+    ];
+});
+/** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
+async function traced({ sh, things, tell }, id) {
+    const command = envoy(egress_client.namespace, egress_client.deployment, tracerQuery);
+    const text = await (0,base_sh/* must */.sb)(sh, command, { seconds: 20 });
+    const [, found = 'no tracer'] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(text) ?? [];
+    const addresses = (0,kube/* ofKind */.CZ)(things, 'Node').flatMap(({ status }) => (status.addresses ?? []).map(({ address }) => web_host(address, tracerPort)));
+    tell(id, (0,checks_row/* compare */.UD)(ofNode, addresses.includes(found) ? ofNode : found, { reproduce: command.join(' ') }));
+}
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider = (checking) => (row) => {
     const address = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
@@ -42540,209 +42920,205 @@ const gatewayYaml = () => [
     })
 ].join('---\n');
 
-;// CONCATENATED MODULE: ./src/checks/iptables.ts
+;// CONCATENATED MODULE: ./src/manifests/gateway-api.ts
+
+
+const apiVersion = 'gateway.networking.k8s.io/v1';
+/** The Gateway; what istiod makes of it is named with its class. */
+const apiGateway = 'gateway-api';
+const className = 'istio';
+const apiGatewayMade = `${apiGateway}-${className}`;
+const apiGatewayPort = 8080;
+/** By this istiod labels the pods that it makes for a Gateway. */
+const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
+/** What the route answers: it sends elsewhere, and needs nobody behind it. */
+const apiGatewayStatus = 302;
+/** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
+const apiGatewaySample = {
+    namespace: gatewayNamespace,
+    sidecars: true,
+    needs: 'gateway-api',
+    manifests: () => [
+        (0,dist/* stringify */.As)({
+            apiVersion: 'v1',
+            kind: 'ConfigMap',
+            metadata: { name: apiGateway },
+            data: {
+                // a node of a runner has two processors
+                deployment: (0,dist/* stringify */.As)({
+                    spec: {
+                        template: {
+                            spec: {
+                                terminationGracePeriodSeconds: 0,
+                                containers: [
+                                    { name: 'istio-proxy', resources: { requests: { cpu: '5m', memory: '64Mi' } } }
+                                ]
+                            }
+                        }
+                    }
+                })
+            }
+        }),
+        (0,dist/* stringify */.As)({
+            apiVersion,
+            kind: 'Gateway',
+            metadata: {
+                name: apiGateway,
+                annotations: { 'networking.istio.io/service-type': 'ClusterIP' } // a cloud would give a load balancer
+            },
+            spec: {
+                gatewayClassName: className,
+                infrastructure: { parametersRef: { group: '', kind: 'ConfigMap', name: apiGateway } },
+                listeners: [{ name: 'http', port: apiGatewayPort, protocol: 'HTTP' }]
+            }
+        }),
+        (0,dist/* stringify */.As)({
+            apiVersion,
+            kind: 'HTTPRoute',
+            metadata: { name: apiGateway },
+            spec: {
+                parentRefs: [{ name: apiGateway }],
+                rules: [
+                    {
+                        filters: [
+                            {
+                                type: 'RequestRedirect',
+                                requestRedirect: {
+                                    hostname: 'elsewhere.example.test',
+                                    statusCode: apiGatewayStatus
+                                }
+                            }
+                        ]
+                    }
+                ]
+            }
+        })
+    ].join('---\n')
+};
+
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+;// CONCATENATED MODULE: ./src/checks/gateway-api.ts
 
 
 
 
-const alike = 'the same rules for IPv4 and IPv6';
-const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
-/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-const iptablesRows = samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
-    to: { kind: 'Deployment', namespace, name: app },
-    blame: {
-        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
-        headline: 'Pods do not redirect both families into their sidecars alike'
-    }
-}));
-// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
-const iptables_script = `
-while [ $# -gt 0 ]; do
-  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
-    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
-    echo "$1 $sandbox pod"
-    for tool in iptables ip6tables; do
-      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
-      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
-      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
-    done
-  done
-  shift 2
-done`;
-/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
-async function iptables({ plan, sh, tell }, asked) {
+
+
+
+
+const gateway_api_families = ['ipv4', 'ipv6'];
+const gateway_api_grid = { title: 'through a Gateway of the Gateway API', named: false };
+const gateway_api_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const gateway_api_service = { kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade };
+const deployment = { ...gateway_api_service, kind: 'Deployment' };
+const pod = { ...gateway_api_service, kind: 'Pod' };
+const bothFamilies = 'a ClusterIP of each family';
+const gateway_api_bound = 'its port on 0.0.0.0 and ::';
+const ids = { service: 'gateway/api/service', listeners: 'gateway/api/listeners' };
+const selector = `${apiGatewayLabel}=${apiGateway}`;
+/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
+const making = 60;
+const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGateway} -o yaml\`), and the log of istiod.`;
+/** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
+const gatewayApiRows = [
+    (0,checks_row/* row */.nM)('gateway', ids.service, 'The Service that istiod makes for a Gateway of the Gateway API has both families', bothFamilies, {
+        to: gateway_api_service,
+        blame: { hint, headline: 'The Service of a Gateway of the Gateway API lacks a family' }
+    }),
+    (0,checks_row/* row */.nM)('gateway', ids.listeners, 'A Gateway of the Gateway API listens on both families', gateway_api_bound, {
+        to: deployment,
+        blame: {
+            hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+        }
+    }),
+    ...gateway_api_families.flatMap(family => [
+        (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}`, `A Gateway of the Gateway API answers HTTP on its ${family} ClusterIP`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: gateway_api_service, grid: gateway_api_grid, blame: { hint } }),
+        (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}-pod`, `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: pod, grid: gateway_api_grid, blame: { hint } })
+    ])
+];
+/** Looks once istiod has made what it is to make, or has had the time for it. */
+async function gatewayApi(checking, asked) {
     if (asked.length === 0)
         return;
-    const places = asked.flatMap(({ to }) => [to?.namespace ?? '', to?.name ?? '']);
-    const outputs = await Promise.all(plan.cluster.nodes.map(node => (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', iptables_script, 'iptables', ...places], { seconds: 60 })));
-    const lines = outputs
-        .flatMap(output => output.split('\n'))
-        .flatMap(line => {
-        const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
-        return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
+    const made = await untilMade(checking);
+    await Promise.all([
+        ...asked.filter(({ id }) => id === ids.service).map(({ id }) => judgeService(checking, id, made)),
+        ...asked.filter(({ id }) => id === ids.listeners).map(({ id }) => listeners(checking, id, made)),
+        gateway_api_pages(checking, asked.filter(({ family }) => family !== null), made)
+    ]);
+}
+/** It was not there when all pods were looked at. */
+async function untilMade({ sh, work }) {
+    const end = work.clock() + making;
+    return (0,wait/* until */.T)(work, async () => {
+        const things = await (0,kube/* get */.Jt)(sh, 'services,pods', ...['-n', gatewayNamespace, '-l', selector]);
+        const pod = things.filter(thing => thing.kind === 'Pod').find(kube/* isReady */.i_);
+        const service = things.find(thing => thing.kind === 'Service');
+        return (pod && service) || work.clock() > end
+            ? { is: 'done', value: { pod, service } }
+            : { is: 'waiting', for: `istiod to make the Gateway ${gatewayNamespace}/${apiGateway}` };
     });
-    for (const { id, target } of asked) {
-        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
-        const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
-        tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+}
+function judgeService({ tell }, id, { service }) {
+    const { ipFamilyPolicy, clusterIPs = [] } = service?.spec ?? {};
+    const both = gateway_api_families.every(family => (0,kube/* ofFamily */.AT)(clusterIPs, family) !== undefined);
+    const observed = service === undefined
+        ? 'no Service'
+        : both
+            ? bothFamilies
+            : `${ipFamilyPolicy}, ${clusterIPs.join(', ')}`;
+    tell(id, (0,checks_row/* compare */.UD)(bothFamilies, observed, {
+        reproduce: `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o yaml`
+    }));
+}
+async function listeners(checking, id, { pod }) {
+    const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
+    const wildcards = ['0.0.0.0', '::'].map(address => web_host(address, apiGatewayPort));
+    const found = pod
+        ? addressesOf(await dump(checking, gatewayNamespace, apiGatewayMade, listenerQuery))
+        : [];
+    const missing = wildcards.filter(wildcard => !found.includes(wildcard));
+    const observed = missing.length === 0 ? gateway_api_bound : `not on ${missing.join(', ')}`;
+    checking.tell(id, (0,checks_row/* compare */.UD)(gateway_api_bound, pod ? observed : 'no pod that is ready', { reproduce }));
+}
+async function gateway_api_pages(checking, asked, made) {
+    const reached = asked.flatMap(row => {
+        const ips = row.to?.kind === 'Pod'
+            ? (made.pod?.status.podIPs ?? []).map(({ ip }) => ip)
+            : (made.service?.spec.clusterIPs ?? []);
+        const address = ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
+        if (address !== undefined)
+            return [
+                { row, address, url: `http://${web_host(address, apiGatewayPort)}/`, at: ips.indexOf(address) }
+            ];
+        checking.tell(row.id, {
+            observed: row.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
+            verdict: 'failed',
+            reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGateway} has no ${row.family} address`,
+            reproduce: `kubectl get services,pods -n ${gatewayNamespace} -l ${selector} -o yaml`
+        });
+        return [];
+    });
+    const answers = await askPages(checking, checks_probe/* plainClient */.Ux, reached);
+    for (const [at, { row, address, url, at: place }] of reached.entries()) {
+        const attempts = answers[at] ?? [];
+        const observed = statusesOf(attempts);
+        const lookUp = row.to?.kind === 'Pod'
+            ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${place}].ip}'`
+            : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${place}]}'`;
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
+            reason: observed === row.expected ? null : `${url} gave ${observed}`,
+            address,
+            attempts,
+            reproduce: reproducePage(checks_probe/* plainClient */.Ux, { url }, address, lookUp)
+        }));
     }
 }
-/** A rule of ip6tables as iptables has it. */
-const asIpv4 = (rule) => rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
-function difference(ipv4 = [], ipv6 = []) {
-    if (ipv4.length + ipv6.length === 0)
-        return 'no rules of Istio';
-    if (ipv6.length === 0)
-        return `no rules of Istio for ${tools.ip6tables}`;
-    if (ipv4.length === 0)
-        return `no rules of Istio for ${tools.iptables}`;
-    const only = [
-        ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
-        ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
-    ];
-    if (only.length > 0)
-        return only.slice(0, 3).join('; ');
-    return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
-}
-function findingOf(differences, node) {
-    const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
-    return (0,checks_row/* compare */.UD)(alike, observed, {
-        reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
-    });
-}
-
-;// CONCATENATED MODULE: ./src/checks/proxy.ts
-
-
-
-
-
-const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
-const envoyOf = (namespace, workload, query) => [
-    ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
-    ...['pilot-agent', 'request', 'GET', query]
-];
-const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
-const listenerQuery = 'listeners?format=json';
-/** The command that prints a proxy's listeners. */
-const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
-const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const proxy_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
-/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
-const proxy = {
-    layer: 'proxy',
-    blame: {
-        class: 'istio',
-        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
-        headline: family => `The proxies are not set up for ${family || 'both families'}`
-    },
-    rows: [
-        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-            to: { kind: 'Deployment', namespace, name: app },
-            blame: {
-                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
-            }
-        })),
-        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...iptablesRows
-    ],
-    look: async (checking, asked) => {
-        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
-        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
-        const [listeners, endpoints] = await Promise.all([
-            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery) : {},
-            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, endpointQuery) : {}
-        ]);
-        for (const { id, target } of wanted('/cluster-ips'))
-            checking.tell(id, clusterIps(checking, target, listeners));
-        for (const { id, target } of wanted('/endpoints'))
-            checking.tell(id, readyPods(checking, target, endpoints));
-        await Promise.all([
-            iptables(checking, wanted('/iptables')),
-            ...wanted('/listeners').map(async ({ id, to }) => {
-                const { namespace = '', name = '' } = to ?? {};
-                checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
-            })
-        ]);
-    }
-};
-/** What a proxy says to a query of its admin interface. */
-async function dump({ sh }, namespace, app, query) {
-    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
-}
-const written = ({ socket_address: socket }) => socket === undefined
-    ? ''
-    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
-/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
-const addressesOf = ({ listener_statuses = [] }) => listener_statuses
-    .flatMap(({ local_address, additional_local_addresses = [] }) => [
-    local_address,
-    ...additional_local_addresses
-])
-    .map(written);
-function wildcardListeners(listeners, command) {
-    const addresses = addressesOf(listeners);
-    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-    return (0,checks_row/* compare */.UD)(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
-        reproduce: command.join(' ')
-    });
-}
-function clusterIps({ things }, target, listeners) {
-    const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const others = (0,kube/* ofKind */.CZ)(things, 'Service')
-        .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? [])
-        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
-    const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
-    const said = [
-        ...missing.map(address => `no listener on ${address}`),
-        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
-    ];
-    return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
-    });
-}
-/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({ things }, target, dumped) {
-    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
-    const wanted = (0,kube/* ofKind */.CZ)(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod))
-        .map(pod => endpointOf(pod, families));
-    const found = endpointsIn(dumped, { namespace: target, name: 'tcp-echo' }, 9000) ?? [];
-    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    const observed = found.join(', ') || 'none';
-    return (0,checks_row/* compare */.UD)('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, `'${endpointQuery}'`).join(' ')
-    });
-}
-/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
-function endpointsIn({ configs = [] }, { namespace, name }, port) {
-    const found = configs
-        .map(config => config.endpoint_config)
-        .filter(config => config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`));
-    if (found.length === 0)
-        return null;
-    return found
-        .flatMap(config => config?.endpoints ?? [])
-        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
-        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
-        .map(({ socket_address }) => socket_address?.address)
-        .join('+'));
-}
-/** A pod as a proxy has it: its addresses of these families, in their order. */
-const endpointOf = ({ status }, families) => (status.podIPs ?? [])
-    .map(({ ip }) => ip)
-    .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
-    .join('+');
 
 ;// CONCATENATED MODULE: ./src/checks/gateway.ts
+
+
 
 
 
@@ -42756,8 +43132,8 @@ const gateway_families = ['ipv4', 'ipv6'];
 const gateway_name = 'gateway';
 const gateway_grid = { title: 'through a gateway', named: false };
 const gateway_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
-const service = { kind: 'Service', namespace: gatewayNamespace, name: gateway_name };
-const pod = { kind: 'Pod', namespace: gatewayNamespace, name: gateway_name };
+const gateway_service = { kind: 'Service', namespace: gatewayNamespace, name: gateway_name };
+const gateway_pod = { kind: 'Pod', namespace: gatewayNamespace, name: gateway_name };
 const gateway_bound = 'its ports on 0.0.0.0 and ::';
 const gateway_wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
     web_host('0.0.0.0', port),
@@ -42771,17 +43147,20 @@ const gateway = {
         hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${gateway_name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
         headline: family => `The ingress gateway does not carry ${family || 'both families'}`
     },
-    samples: [{ namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml }],
+    samples: [
+        { namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml },
+        apiGatewaySample
+    ],
     rows: [
-        (0,checks_row/* row */.nM)('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...pod, kind: 'Deployment' } }),
+        (0,checks_row/* row */.nM)('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...gateway_pod, kind: 'Deployment' } }),
         ...gateway_families.flatMap(family => [
-            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: service, grid: gateway_grid }),
-            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: pod, grid: gateway_grid }),
-            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: service, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: gateway_pod, grid: gateway_grid }),
+            (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
             (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-ready`, `The gateway pod's readiness answers over ${family}`, '200', {
                 family,
                 from: gateway_from,
-                to: pod,
+                to: gateway_pod,
                 grid: gateway_grid,
                 blame: {
                     hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${gateway_name} -- env\`).`
@@ -42790,22 +43169,26 @@ const gateway = {
             (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-closed`, `A port that no Gateway opens is refused on the ${family} ClusterIP`, refused, {
                 family,
                 from: gateway_from,
-                to: service,
+                to: gateway_service,
                 blame: {
                     hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
                     headline: 'The ingress gateway answers on a port that no Gateway opens'
                 }
             })
-        ])
+        ]),
+        ...gatewayApiRows
     ],
-    look: async (checking, asked) => {
+    look: async (checking, every) => {
+        const ofApi = every.filter(row => gatewayApiRows.some(({ id }) => id === row.id));
+        const asked = every.filter(row => !ofApi.includes(row));
         const reached = asked.flatMap(row => located(checking, row));
         const of = (...aspects) => reached.filter(({ row }) => aspects.includes(aspectOf(row)));
         await Promise.all([
-            listeners(checking, asked),
+            gateway_listeners(checking, asked),
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
             refuse(checks_probe/* plainClient */.Ux, of('closed').map(gateway_proofOf(checking)), checking),
-            gateway_pages(checking, of('http', 'ready'))
+            gateway_pages(checking, of('http', 'ready')),
+            gatewayApi(checking, ofApi)
         ]);
     }
 };
@@ -42833,7 +43216,7 @@ const gateway_proofOf = (checking) => ({ row, address }) => ({
     },
     pods: (0,echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name)
 });
-async function listeners(checking, asked) {
+async function gateway_listeners(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/listeners'));
     if (row === undefined)
         return;
@@ -42862,70 +43245,130 @@ async function gateway_pages(checking, reached) {
     }
 }
 
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
-;// CONCATENATED MODULE: ./src/manifests/stateful.ts
+;// CONCATENATED MODULE: ./src/manifests/host-network.ts
 
-/** The namespace, and the name of StatefulSet, Service and label `app`. */
-const statefulNamespace = 'headless';
-const statefulApp = 'echo';
-/** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
-const statefulPorts = { strict: 9001, open: 9000 };
-const replicas = 2;
-const stateful_service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: statefulApp, labels: { app: statefulApp } },
-    spec: {
-        clusterIP: 'None',
-        ipFamilyPolicy: 'RequireDualStack',
-        ports: [{ name: 'tcp', port: statefulPorts.strict }],
-        selector: { app: statefulApp }
-    }
-};
-const statefulSet = (image) => ({
-    apiVersion: 'apps/v1',
-    kind: 'StatefulSet',
-    metadata: { name: statefulApp },
-    spec: {
-        replicas,
-        serviceName: statefulApp,
-        podManagementPolicy: 'Parallel',
-        selector: { matchLabels: { app: statefulApp } },
-        template: {
-            metadata: {
-                labels: { app: statefulApp },
-                annotations: { 'sidecar.istio.io/proxyCPU': '5m' } // a node of a runner has two processors
-            },
+
+/** The namespace, and the name of Deployment, Service and label `app`. */
+const hostNamespace = 'host-network';
+const hostApp = 'echo-host';
+/** Of the node: nothing else listens there. */
+const hostPort = 19001;
+/** A headless Service whose pod has the addresses of its node, and no sidecar: Istio injects none there. */
+const hostSample = {
+    namespace: hostNamespace,
+    sidecars: false,
+    needs: 'kind',
+    manifests: ({ echo }) => [
+        (0,dist/* stringify */.As)({
+            apiVersion: 'v1',
+            kind: 'Service',
+            metadata: { name: hostApp, labels: { app: hostApp } },
             spec: {
-                terminationGracePeriodSeconds: 1, // it is replaced in the run
-                containers: [
-                    {
-                        name: statefulApp,
-                        image,
-                        imagePullPolicy: 'IfNotPresent',
-                        args: [Object.values(statefulPorts).join(','), 'hello'],
-                        ports: Object.values(statefulPorts).map(containerPort => ({ containerPort }))
-                    }
-                ]
+                clusterIP: 'None',
+                ipFamilyPolicy: 'RequireDualStack',
+                ports: [{ name: 'tcp', port: hostPort }],
+                selector: { app: hostApp }
             }
-        }
-    }
-});
-const strict = {
-    apiVersion: 'security.istio.io/v1',
-    kind: 'PeerAuthentication',
-    metadata: { name: 'dual-stack-check' },
-    spec: {
-        selector: { matchLabels: { app: statefulApp } },
-        portLevelMtls: { [statefulPorts.strict]: { mode: 'STRICT' } }
-    }
+        }),
+        (0,samples/* deployment */.kG)(hostApp, {}, {
+            hostNetwork: true,
+            terminationGracePeriodSeconds: 0,
+            containers: [
+                {
+                    name: hostApp,
+                    image: echo,
+                    imagePullPolicy: 'IfNotPresent',
+                    args: [`${hostPort}`, 'hello'],
+                    ports: [{ containerPort: hostPort }]
+                }
+            ]
+        })
+    ].join('---\n')
 };
-const statefulSample = {
-    namespace: statefulNamespace,
-    sidecars: true,
-    manifests: ({ echo }) => [stateful_service, statefulSet(echo), strict].map(document => (0,dist/* stringify */.As)(document)).join('---\n')
-};
+
+;// CONCATENATED MODULE: ./src/checks/pod-listeners.ts
+
+
+
+
+
+/** What the client of a headless Service listens on. */
+const everyPodIp = 'exactly the pod IPs';
+const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
+/** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
+async function listening(checking, pods, port, addresses) {
+    const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
+    const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
+    // ClusterIPs of other Services have listeners on this port too
+    const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
+    const found = addressesOf(JSON.parse(text))
+        .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
+        .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
+        .map(([, ip = '']) => ip);
+    const wanted = ipsOf(pods);
+    const said = [
+        ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
+        ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+    ];
+    const complete = wanted.length === addresses;
+    const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
+    return (0,checks_row/* compare */.UD)(everyPodIp, observed, { reproduce: command.join(' ') });
+}
+
+;// CONCATENATED MODULE: ./src/checks/host-network.ts
+
+
+
+
+
+
+
+
+const host_network_families = ['ipv4', 'ipv6'];
+const host_network_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const to = { kind: 'Pod', namespace: hostNamespace, name: hostApp };
+const host_network_listeners = 'headless/host-network/listeners';
+/** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
+const hostRows = [
+    (0,checks_row/* row */.nM)('headless', host_network_listeners, "The client has a listener on exactly the addresses of a headless Service's pod in its node's network", everyPodIp, { from: host_network_from, to }),
+    ...host_network_families.map(family => (0,checks_row/* row */.nM)('headless', `headless/host-network/${family}`, `A headless Service's pod in its node's network answers over ${family}`, `hello headless/host-network/${family}`, { family, from: host_network_from, to }))
+];
+/** Asks the mesh's client, and what its proxy listens on. */
+async function hostNetwork(checking, asked) {
+    const pods = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', hostNamespace);
+    const ips = (0,echo/* podIps */.yr)(checking, hostNamespace, hostApp);
+    const reached = asked.flatMap(row => {
+        if (row.family === null)
+            return [];
+        const address = (0,kube/* ofFamily */.AT)(ips, row.family);
+        if (address !== undefined)
+            return [
+                {
+                    row,
+                    probe: {
+                        word: row.id,
+                        address,
+                        port: hostPort,
+                        lookUp: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o jsonpath='{.items[0].status.podIPs[${ips.indexOf(address)}].ip}'`
+                    },
+                    pods: ips
+                }
+            ];
+        checking.tell(row.id, {
+            observed: 'no pod IP',
+            verdict: 'failed',
+            reason: `no pod of ${hostNamespace}/${hostApp} has an ${row.family} address`,
+            reproduce: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o yaml`
+        });
+        return [];
+    });
+    await Promise.all([
+        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, reached, checking),
+        ...asked
+            .filter(({ id }) => id === host_network_listeners)
+            .map(async ({ id }) => checking.tell(id, await listening(checking, pods, hostPort, host_network_families.length)))
+    ]);
+}
 
 ;// CONCATENATED MODULE: ./src/checks/headless.ts
 
@@ -42940,23 +43383,24 @@ const statefulSample = {
 
 
 
+
+
 const headless_families = ['ipv4', 'ipv6'];
-const ordinals = [...Array(replicas).keys()];
+const headless_ordinals = [...Array(replicas).keys()];
 const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
-const to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
-const everyPodIp = 'exactly the pod IPs';
+const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
 /** How long STRICT may take until it is in force, and the client until it knows of a new pod, in seconds. */
 const headless_settling = 10;
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
-const ids = {
+const headless_ids = {
     listeners: `headless/${statefulApp}/listeners`,
     replacedListeners: `headless/${statefulApp}/replaced-listeners`
 };
-const headless_known = (id, title, family) => (0,checks_row/* row */.nM)('headless', id, title, `hello ${id}`, { family, from: mesh, to });
+const headless_known = (id, title, family) => (0,checks_row/* row */.nM)('headless', id, title, `hello ${id}`, { family, from: mesh, to: headless_to });
 /** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
 const headless = {
     layer: 'headless',
@@ -42967,9 +43411,9 @@ const headless = {
         headline: family => `The pods of a headless Service do not answer${family && ` over ${family}`}`,
         evidence: (failed, all) => failed.id.includes('/pod-0-') ? (0,echo/* deadWithoutSidecar */.AZ)(failed, all, 'headless') : {} // the controls ask that pod
     },
-    samples: [statefulSample],
+    samples: [statefulSample, hostSample],
     rows: [
-        ...ordinals.flatMap(ordinal => [
+        ...headless_ordinals.flatMap(ordinal => [
             headless_known(`headless/${statefulApp}/pod-${ordinal}-name`, `Pod ${ordinal} of a StatefulSet answers by its name, under STRICT mutual TLS`, null),
             ...headless_families.map(family => headless_known(`headless/${statefulApp}/pod-${ordinal}-${family}`, `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`, family))
         ]),
@@ -42977,32 +43421,35 @@ const headless = {
             (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
                 family,
                 from: plain,
-                to,
+                to: headless_to,
                 blame: {
                     hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
                     headline: 'Plaintext passes to a headless Service although STRICT was asked for'
                 }
             }),
-            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to })
+            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to: headless_to })
         ]),
-        (0,checks_row/* row */.nM)('headless', ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to }),
-        (0,checks_row/* row */.nM)('headless', ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to: headless_to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
-        ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family))
+        ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
+        ...hostRows
     ],
     look: async (checking, asked) => {
+        const ofHost = asked.filter(row => hostRows.some(({ id }) => id === row.id));
         const after = asked.filter(({ id }) => id.includes('/replaced-'));
-        const before = asked.filter(row => !after.includes(row));
+        const before = asked.filter(row => !after.includes(row) && !ofHost.includes(row));
         const pods = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', statefulNamespace);
         const refused = before.filter(({ id }) => id.endsWith('-refused'));
         const controls = before.filter(({ id }) => id.endsWith('-control'));
         await Promise.all([
-            proveAll(checking, pods, before.filter(({ from, id }) => from === mesh && id !== ids.listeners)),
+            proveAll(checking, pods, before.filter(({ from, id }) => from === mesh && id !== headless_ids.listeners)),
             untilRefused(checking, pods, refused),
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
+            hostNetwork(checking, ofHost),
             ...before
-                .filter(({ id }) => id === ids.listeners)
-                .map(async ({ id }) => checking.tell(id, await listening(checking, pods)))
+                .filter(({ id }) => id === headless_ids.listeners)
+                .map(async ({ id }) => checking.tell(id, await listeningTo(checking, pods)))
         ]);
         if (after.length > 0)
             await replace(checking, after);
@@ -43010,7 +43457,6 @@ const headless = {
 };
 const proveAll = (checking, pods, rows) => (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs(checking, pods, rows), checking);
 const headless_named = (pods, name) => pods.find(({ metadata }) => metadata.name === name);
-const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
 /** The pod that a row is about: by its number, else the first. */
 const podOf = ({ id }) => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 /** Those of rows whose addresses are there; the others are told. */
@@ -43076,24 +43522,7 @@ async function untilRefused(checking, pods, rows) {
     }
 }
 /** What the client's proxy listens on, against the pods that there are. */
-async function listening(checking, pods) {
-    const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
-    const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
-    // ClusterIPs of other Services have listeners on this port too
-    const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
-    const found = addressesOf(JSON.parse(text))
-        .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
-        .filter(([, ip = '', port]) => Number(port) === statefulPorts.strict && !others.includes(ip))
-        .map(([, ip = '']) => ip);
-    const wanted = ipsOf(pods);
-    const said = [
-        ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
-        ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
-    ];
-    const complete = wanted.length === replicas * headless_families.length;
-    const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
-    return (0,checks_row/* compare */.UD)(everyPodIp, observed, { reproduce: command.join(' ') });
-}
+const listeningTo = (checking, pods) => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length);
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking, asked) {
     const { sh, work, tell } = checking;
@@ -43111,18 +43540,18 @@ async function replace(checking, asked) {
     });
     const told = work.clock() + headless_settling;
     for (;;) {
-        const finding = await listening(checking, pods);
+        const finding = await listeningTo(checking, pods);
         if (work.signal.aborted)
             throw new base_fault/* Stopped */.C9();
         if (finding.verdict === 'failed' && work.clock() < told) {
             await (0,external_node_timers_promises_.setTimeout)(500);
             continue;
         }
-        if (asked.some(({ id }) => id === ids.replacedListeners))
-            tell(ids.replacedListeners, finding);
+        if (asked.some(({ id }) => id === headless_ids.replacedListeners))
+            tell(headless_ids.replacedListeners, finding);
         break;
     }
-    await proveAll(checking, pods, asked.filter(({ id }) => id !== ids.replacedListeners));
+    await proveAll(checking, pods, asked.filter(({ id }) => id !== headless_ids.replacedListeners));
 }
 
 ;// CONCATENATED MODULE: ./src/manifests/web.ts
@@ -43135,12 +43564,20 @@ const webApp = 'web';
 const webPort = 8080;
 /** As plaintext finds it, and open to everybody: not of the Service. */
 const openPort = 8081;
+/** Answers the health protocol of gRPC; not of the Service. */
+const grpcPort = 8082;
+/** Gives, within the pod, what is answered there. */
+const grpcAnswerPort = 8083;
 /** The paths that the policy allows: the client of the mesh one, and another namespace the other. */
 const paths = { allowed: '/', othersOnly: '/others' };
 /** Headers of its answers: the address that the connection came to, and who the server's sidecar says is asking. */
 const webHeaders = { address: 'x-local-address', client: 'x-client' };
 const envoyType = (name) => `type.googleapis.com/envoy.${name}`;
 const manager = 'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+const router = {
+    name: 'router',
+    typed_config: { '@type': envoyType('extensions.filters.http.router.v3.Router') }
+};
 const listener = (port) => ({
     address: { socket_address: { address: '::', port_value: port, ipv4_compat: true } },
     filter_chains: [
@@ -43152,12 +43589,7 @@ const listener = (port) => ({
                         '@type': envoyType(manager),
                         stat_prefix: 'web',
                         forward_client_cert_details: 'ALWAYS_FORWARD_ONLY', // else it forgets what the sidecar said
-                        http_filters: [
-                            {
-                                name: 'router',
-                                typed_config: { '@type': envoyType('extensions.filters.http.router.v3.Router') }
-                            }
-                        ],
+                        http_filters: [router],
                         route_config: {
                             virtual_hosts: [
                                 {
@@ -43183,9 +43615,114 @@ const listener = (port) => ({
     ]
 });
 const header = (key, value) => ({ header: { key, value } });
+const grpcType = 'application/x-protobuf';
+/** gRPC as a filter makes it of an answer in HTTP: Envoy itself can answer no gRPC that a client takes. */
+const grpcListener = {
+    address: { socket_address: { address: '::', port_value: grpcPort, ipv4_compat: true } },
+    filter_chains: [
+        {
+            filters: [
+                {
+                    name: 'http',
+                    typed_config: {
+                        '@type': envoyType(manager),
+                        stat_prefix: 'grpc',
+                        codec_type: 'HTTP2',
+                        http_filters: [
+                            {
+                                name: 'bridge',
+                                typed_config: {
+                                    '@type': envoyType('extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig'),
+                                    content_type: grpcType,
+                                    withhold_grpc_frames: true
+                                }
+                            },
+                            router
+                        ],
+                        route_config: {
+                            virtual_hosts: [
+                                {
+                                    name: 'grpc',
+                                    domains: ['*'],
+                                    routes: [
+                                        {
+                                            match: { path: '/grpc.health.v1.Health/Check' },
+                                            route: { cluster: 'answer' }
+                                        }
+                                    ]
+                                }
+                            ]
+                        }
+                    }
+                }
+            ]
+        }
+    ]
+};
+/** A HealthCheckResponse that says SERVING. */
+const grpcAnswer = {
+    address: { socket_address: { address: '127.0.0.1', port_value: grpcAnswerPort } },
+    filter_chains: [
+        {
+            filters: [
+                {
+                    name: 'http',
+                    typed_config: {
+                        '@type': envoyType(manager),
+                        stat_prefix: 'answer',
+                        http_filters: [router],
+                        route_config: {
+                            virtual_hosts: [
+                                {
+                                    name: 'answer',
+                                    domains: ['*'],
+                                    routes: [
+                                        {
+                                            match: { prefix: '/' },
+                                            direct_response: { status: 200, body: { inline_bytes: 'CAE=' } }
+                                        }
+                                    ],
+                                    response_headers_to_add: [
+                                        {
+                                            ...header('content-type', grpcType),
+                                            append_action: 'OVERWRITE_IF_EXISTS_OR_ADD'
+                                        }
+                                    ]
+                                }
+                            ]
+                        }
+                    }
+                }
+            ]
+        }
+    ]
+};
+const answerCluster = {
+    name: 'answer',
+    load_assignment: {
+        cluster_name: 'answer',
+        endpoints: [
+            {
+                lb_endpoints: [
+                    {
+                        endpoint: {
+                            address: { socket_address: { address: '127.0.0.1', port_value: grpcAnswerPort } }
+                        }
+                    }
+                ]
+            }
+        ]
+    }
+};
+const configuration = {
+    static_resources: {
+        listeners: [...[webPort, openPort].map(listener), grpcListener, grpcAnswer],
+        clusters: [answerCluster]
+    }
+};
 const probeOf = (kind) => ({ ...kind, periodSeconds: 2, failureThreshold: 15 });
 /** An Envoy that answers by itself, from the image that is there for the sidecars anyway, and an echo server beside it. */
-const deployment = (images) => ({
+const web_deployment = (images) => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: webApp },
@@ -43213,12 +43750,10 @@ const deployment = (images) => ({
                             '--log-level',
                             'error'
                         ],
-                        args: [
-                            '--config-yaml',
-                            JSON.stringify({ static_resources: { listeners: [webPort, openPort].map(listener) } })
-                        ],
+                        args: ['--config-yaml', JSON.stringify(configuration)],
                         securityContext: { runAsUser: 1000 }, // the sidecar's own user goes round the sidecar
-                        ports: [{ containerPort: webPort }, { containerPort: openPort }],
+                        ports: [webPort, openPort, grpcPort].map(containerPort => ({ containerPort })),
+                        startupProbe: { grpc: { port: grpcPort }, periodSeconds: 1, failureThreshold: 30 },
                         readinessProbe: probeOf({ httpGet: { path: '/', port: openPort } }),
                         livenessProbe: probeOf({ httpGet: { path: '/', port: openPort } })
                     },
@@ -43271,7 +43806,7 @@ const policy = {
                 from: [{ source: { namespaces: [webNamespace] } }],
                 to: [{ operation: { ports: [`${webPort}`], paths: [paths.othersOnly] } }]
             },
-            { to: [{ operation: { ports: [`${openPort}`] } }] }
+            { to: [{ operation: { ports: [`${openPort}`, `${grpcPort}`] } }] }
         ]
     }
 };
@@ -43281,7 +43816,7 @@ const webSample = {
     sidecars: true,
     manifests: ({ echo, proxy }) => proxy === null
         ? ''
-        : [web_service, deployment({ echo, proxy }), web_strict, policy]
+        : [web_service, web_deployment({ echo, proxy }), web_strict, policy]
             .map(document => (0,dist/* stringify */.As)(document))
             .join('---\n')
 };
@@ -43409,6 +43944,7 @@ const questions = [
         ['http-readiness', 'An httpGet readiness probe', `${webApp}/readyz`, '200'],
         ['http-liveness', 'An httpGet liveness probe', `${webApp}/livez`, '200'],
         ['tcp-readiness', 'A tcpSocket readiness probe', 'tcp-echo/readyz', '200'],
+        ['grpc-startup', 'A gRPC startup probe', `${webApp}/startupz`, '200'],
         ['unknown', 'A probe that no container has', 'tcp-echo/livez', '400']
     ].map(([aspect, title, path, expected]) => ({
         target: webApp,
@@ -43471,9 +44007,9 @@ function probesOf(pod) {
         return pod.status.phase;
     const left = pod.spec.containers
         .filter(({ name }) => [webApp, 'tcp-echo'].includes(name))
-        .flatMap(({ name, readinessProbe, livenessProbe }) => [
+        .flatMap(({ name, readinessProbe, livenessProbe, startupProbe }) => [
         { name, probe: readinessProbe },
-        ...(livenessProbe ? [{ name, probe: livenessProbe }] : [])
+        ...[livenessProbe, startupProbe].flatMap(probe => (probe ? [{ name, probe }] : []))
     ])
         .filter(({ probe }) => !probe?.httpGet?.path?.startsWith('/app-health/'));
     return left.length === 0
@@ -44006,7 +44542,7 @@ var chart = __nccwpck_require__(5025);
  * done: nothing that is there is ever overwritten.
  */
 function decide(inputs, found) {
-    const { context, name, kubernetes, families, refused, openshift, configMaps } = found;
+    const { context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps } = found;
     const operator = found.operators[0] ?? null;
     const mesh = chooseMesh(inputs['injection-label'], found);
     const installs = { istio: mesh === null, operator: mesh === null && operator === null };
@@ -44027,7 +44563,7 @@ function decide(inputs, found) {
         strict: strict === null
             ? null
             : `this mesh refuses plaintext everywhere: a PeerAuthentication in ${strict} is STRICT`,
-        found: { context, name, kubernetes, families, refused, openshift, configMaps }
+        found: { context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps }
     };
 }
 /** The mesh that injects where this label asks for it; null: there is no mesh at all. */
@@ -44211,7 +44747,8 @@ function refuseUnused(inputs) {
 /** The plan of the same run for what comes after the upgrade. */
 const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
-function makePlan(inputs, chart, given, directory, kindVersion, own = [], existing = null) {
+function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks = [], existing = null) {
+    const own = samplesOfChecks.filter(({ needs }) => isThere(needs, existing));
     const target = (0,versions_istio/* chooseIstio */._g)(inputs['istio-version'], chart);
     const asked = inputs['upgrade-from'];
     const offer = asked === null ? target : (0,versions_upgrade/* chooseFrom */.C)(asked, target, chart);
@@ -44230,7 +44767,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
         strategy
     };
     const withoutValues = { ...mesh, values: null };
-    const manifests = sampleManifests(inputs, given, own, offer?.proxy ?? null);
+    const manifests = sampleManifests(inputs, given, own, offer?.proxy || null);
     const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
     const images = {
         operator: unique([operatorImage ?? '']),
@@ -44315,6 +44852,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, own = [], existi
         },
         workloads: samples/* workloads */.bH,
         moreWorkloads: manifests.pods,
+        gatewayApi: existing === null && own.some(({ needs }) => needs === 'gateway-api'),
         shown: {
             ...(existing === null
                 ? {
@@ -44344,6 +44882,10 @@ function upgradeOf(istio, from, to, strategy) {
 }
 /** The tag by which namespaces with this label find their revision. */
 const tagOf = (label) => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
+/** Whether a cluster has what a sample needs: in one of ours, that is made. */
+const isThere = (needs, existing) => existing === null ||
+    needs === undefined ||
+    (needs === 'gateway-api' && existing.found.gatewayApi);
 /** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
 function namespacesYaml(inputs, own, cni, existing) {
     const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
@@ -45359,13 +45901,17 @@ function leftOut(rows, existing) {
         return reason === null ? [] : [{ id, reason }];
     });
 }
-function whyNot(id, layer, { mesh, operator, strict }) {
+function whyNot(id, layer, { mesh, operator, strict, found }) {
     if (layer === 'runner' || layer === 'network')
         return 'the cluster is there already, and does not run on this machine';
     if (layer === 'failover')
         return 'a family is cut in the nodes, which is done in kind clusters only';
     if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
         return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+    if (id.startsWith('gateway/api/') && !found.gatewayApi)
+        return 'this cluster has no CRDs of the Gateway API, and is not given any';
+    if (id.startsWith('headless/host-network/'))
+        return "a pod in its node's network is made in kind clusters only";
     if (/^proxy\/.*\/iptables$/.test(id))
         return "a pod's rules are read in its node, which is done in kind clusters only";
     if (/\/image-ids?$/.test(id))
@@ -45484,15 +46030,15 @@ async function collectDiagnostics(plan, directory, seconds, sh) {
     const [node] = plan.cluster.nodes;
     const all = Object.entries(diagnostics_commands(node ?? ''));
     const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
-    await (0,own/* ownDirectory */.cy)(directory, 0o700);
+    await (0,base_own/* ownDirectory */.cy)(directory, 0o700);
     await Promise.all(ours.map(async ([name, command]) => {
         const { code, stdout, stderr } = await sh(command, { seconds });
         const text = code === 0
             ? readable(name, stdout)
             : `${name === 'istio.yaml' ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
         const file = external_node_path_.join(directory, name);
-        await (0,own/* ownDirectory */.cy)(external_node_path_.dirname(file), 0o700);
-        await (0,own/* writeAnew */.Zd)(file, (0,log/* redact */.E$)(text).slice(-cap), 0o600);
+        await (0,base_own/* ownDirectory */.cy)(external_node_path_.dirname(file), 0o700);
+        await (0,base_own/* writeAnew */.Zd)(file, (0,log/* redact */.E$)(text).slice(-cap), 0o600);
     }));
 }
 
@@ -45588,7 +46134,7 @@ async function giveLogins({ cluster, directory }, logins, sh) {
         return;
     const auths = Object.fromEntries([...logins].map(([registry, auth]) => [keyOf(registry), { auth }]));
     const file = external_node_path_.join(directory, 'logins.json');
-    await (0,own/* writeAnew */.Zd)(file, JSON.stringify({ auths }), 0o600);
+    await (0,base_own/* writeAnew */.Zd)(file, JSON.stringify({ auths }), 0o600);
     try {
         for (const node of cluster.nodes)
             await (0,base_sh/* must */.sb)(sh, ['cat', file], { into: takeCommand(node), seconds: 60 });
@@ -45916,6 +46462,52 @@ const outputs_named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '')
 var shlex = __nccwpck_require__(5637);
 // EXTERNAL MODULE: ./src/phases/cluster.ts
 var phases_cluster = __nccwpck_require__(7538);
+;// CONCATENATED MODULE: ./src/phases/gateway-api.ts
+
+
+
+
+
+
+const folder = 'gateway-api';
+/** Fetches a CRD; none of them has a megabyte. */
+const fetchCommand = (file, url) => [
+    ...['curl', '--fail', '--silent', '--show-error', '--location', '--retry', '2'],
+    ...['--max-time', '60', '--max-filesize', '5000000', '--output', file, url]
+];
+const gatewayCrdsCommand = ({ directory }) => [
+    ...['kubectl', 'create', '-f', external_node_path_.join(directory, folder)]
+];
+/** Fetches the CRDs of the Gateway API into the run's directory, and holds them to their checksums. */
+async function fetchGatewayCrds({ directory }, mirror, sh) {
+    const own = external_node_path_.join(directory, folder);
+    await (0,base_own/* ownDirectory */.cy)(own, 0o700);
+    await Promise.all(Object.entries(pins/* gatewayApi */.db.crds).map(async ([name, expected]) => {
+        const url = (0,download/* mirrored */.VV)((0,pins/* gatewayCrdUrl */.lK)(name), mirror);
+        const file = external_node_path_.join(own, `${name}.yaml`);
+        const { code, stderr } = await sh(fetchCommand(file, url), { seconds: 200 });
+        if (code !== 0)
+            throw unreachable(url, stderr);
+        const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
+        if (found !== expected)
+            throw (0,download/* wrongChecksum */.ZC)(url, expected, found);
+    }));
+}
+const unreachable = (url, said) => new base_fault/* Fault */.vC(`${(0,download/* shownUrl */.zA)(url)}, a CRD of the Gateway API, could not be fetched: ${said.trim().slice(-500)}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^gateway/api/` does without.',
+    reproduce: `curl -fsSLO ${(0,download/* shownUrl */.zA)(url)}`
+});
+/** Creates them; those that are there already stay as they are. */
+async function createGatewayCrds(plan, sh) {
+    const command = gatewayCrdsCommand(plan);
+    const output = await sh(command, { seconds: 120 });
+    const others = output.stderr.split('\n').filter(line => !/^$|AlreadyExists/.test(line));
+    if (output.code !== 0 && others.length > 0)
+        throw new base_sh/* CommandError */.Qd(command, output);
+}
+
 ;// CONCATENATED MODULE: ./src/phases/mesh.ts
 
 
@@ -46078,6 +46670,8 @@ var removal = __nccwpck_require__(3172);
 
 
 
+
+
 /**
  * The same run as a shell script, one step after the other, and at its end the command of the check that
  * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
@@ -46091,7 +46685,7 @@ function script_script(plan, results) {
         '#!/usr/bin/env bash',
         `# The run of the dual-stack Action by hand: Sail Operator ${(0,words/* line */.n8)(plan.operator.version, 60)}, Istio ${(0,words/* line */.n8)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
         existing === null
-            ? `# Needs docker, kind, kubectl and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
+            ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
             : `# Needs kubectl and helm on PATH${toolsUsed(results)}, and a kubeconfig whose context is the cluster, ${(0,words/* line */.n8)(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
         ...settings(plan, given),
         '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
@@ -46115,6 +46709,7 @@ function script_script(plan, results) {
         '# the Sail Operator',
         `step 'the namespaces' ${script_command(namespacesCommand(here))}`,
         ...(installs.operator ? script_operator(plan, here, given) : []),
+        ...(plan.gatewayApi ? script_gatewayApi(here) : []),
         '',
         '# Istio',
         ...(installs.istio ? script_istio(plan, here, given) : []),
@@ -46361,6 +46956,18 @@ function script_operator({ operator }, here, given) {
         `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
     ];
 }
+/** The CRDs of the Gateway API, held to their checksums. */
+const script_gatewayApi = (here) => [
+    'gateway_api() {',
+    '  mkdir "$work/gateway-api" &&',
+    ...Object.entries(pins/* gatewayApi */.db.crds).flatMap(([name, sum]) => [
+        `    ${script_command(fetchCommand(`$work/gateway-api/${name}.yaml`, (0,pins/* gatewayCrdUrl */.lK)(name)))} &&`,
+        `    echo ${sum} "$work/gateway-api/${name}.yaml" | sha256sum --check &&`
+    ]),
+    `    ${script_command(gatewayCrdsCommand(here))}`,
+    '}',
+    `step 'the CRDs of the Gateway API' gateway_api`
+];
 /** The Istio resource, with the user's values merged in by kubectl. */
 function script_istio({ istio, shown, upgrade }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
@@ -47134,7 +47741,7 @@ function summary_versions(results) {
 
 /** Writes all reports, and the job summary where the runner takes one. */
 async function writeReports(results, plan, directory) {
-    await (0,own/* ownDirectory */.cy)(directory);
+    await (0,base_own/* ownDirectory */.cy)(directory);
     const text = summary(results);
     const reports = {
         [files/* files */.a.results]: `${JSON.stringify(results, null, 2)}\n`,
@@ -47144,7 +47751,7 @@ async function writeReports(results, plan, directory) {
         ...(plan ? { [files/* files */.a.script]: script_script(plan, results) } : {})
     };
     for (const [name, contents] of Object.entries(reports))
-        await (0,own/* writeAnew */.Zd)(external_node_path_.join(directory, name), contents, name === files/* files */.a.script ? 0o755 : 0o644);
+        await (0,base_own/* writeAnew */.Zd)(external_node_path_.join(directory, name), contents, name === files/* files */.a.script ? 0o755 : 0o644);
     if (process.env.GITHUB_STEP_SUMMARY)
         await core/* summary */.z.addRaw(text, true).write();
 }
@@ -47345,7 +47952,7 @@ function ofError(first, { blames, existing }) {
             layer: 'node',
             check: null,
             message,
-            ...(existing ? unreachable : containerGone),
+            ...(existing ? diagnose_unreachable : containerGone),
             headline: 'The cluster does not answer any more',
             phase
         };
@@ -47398,7 +48005,7 @@ const containerGone = {
     hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
     reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
 };
-const unreachable = {
+const diagnose_unreachable = {
     hint: 'The API server of the kubeconfig does not answer from here, or a node of the cluster does not answer it: see whether this runner reaches it, and whether its nodes are Ready.',
     reproduce: 'kubectl get --raw /readyz'
 };
@@ -47580,7 +48187,7 @@ async function takeKubeconfig({ kubeconfig, context }, file, sh) {
         const found = context ?? kubeconfig ?? 'none, and no context by KUBECONFIG';
         throw (0,base_fault/* badInput */.AN)(`${name}: found ${found}, of which kubectl says: ${stderr.trim()}; accepted is a context that \`kubectl config get-contexts\` lists`);
     }
-    await (0,own/* writeAnew */.Zd)(file, stdout, 0o600);
+    await (0,base_own/* writeAnew */.Zd)(file, stdout, 0o600);
     process.env.KUBECONFIG = file;
     const view = (0,yaml/* readYaml */.gM)(stdout);
     const [one] = view.contexts ?? [];
@@ -47610,6 +48217,7 @@ async function survey(where, directory, sh) {
         ...(await askDualStack(directory, sh)),
         denied,
         openshift: served('config.openshift.io') || served('route.openshift.io'),
+        gatewayApi: served('gateway.networking.k8s.io'),
         namespaces: namespaces.map(({ metadata: { name, labels = {} } }) => ({ name, labels })),
         operators: await operators(await list('deployments', '-A', '-l', operatorSelector), sh),
         istiods: (await list('deployments', '-A', '-l', 'app=istiod')).map(istiodOf),
@@ -47660,7 +48268,7 @@ async function namesOf(kind, selector, sh) {
 /** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
 async function askRights(rights, directory, sh) {
     const file = external_node_path_.join(directory, 'rights.yaml');
-    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* rightsYaml */.jh)(rights), 0o600);
+    await (0,base_own/* writeAnew */.Zd)(file, (0,manifests_existing/* rightsYaml */.jh)(rights), 0o600);
     const command = [
         ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
         ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
@@ -47671,7 +48279,7 @@ async function askRights(rights, directory, sh) {
 /** A dry run in the API server, which gives the Service addresses and keeps nothing. */
 async function askDualStack(directory, sh) {
     const file = external_node_path_.join(directory, 'dual-stack-service.yaml');
-    await (0,own/* writeAnew */.Zd)(file, (0,manifests_existing/* dualStackServiceYaml */.Lm)(), 0o600);
+    await (0,base_own/* writeAnew */.Zd)(file, (0,manifests_existing/* dualStackServiceYaml */.Lm)(), 0o600);
     const command = ['kubectl', 'create', '--dry-run=server', '-f', file, '-o', 'json'];
     const output = await sh(command, { seconds: 30 });
     if (output.code !== 0)
@@ -48010,6 +48618,7 @@ function known_known(value, what) {
 
 
 
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known_known(run.inputs, 'inputs');
@@ -48067,6 +48676,20 @@ function graph_phases(run, plan) {
                 run: work => applyOnceServed(plan, 'resources.yaml', work, sh)
             }
         ];
+    const gatewayApi = plan.gatewayApi
+        ? [
+            {
+                name: 'gateway api',
+                needs: [],
+                run: () => fetchGatewayCrds(plan, known_known(run.inputs, 'inputs').mirror, sh)
+            },
+            {
+                name: 'gateway crds', // while the operator starts
+                needs: ['gateway api', 'uncordon'],
+                run: () => createGatewayCrds(plan, sh)
+            }
+        ]
+        : [];
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
         {
@@ -48166,6 +48789,7 @@ function graph_phases(run, plan) {
             needs: ['namespaces', 'uncordon'],
             run: work => applyOnceServed(plan, 'strict.yaml', work, sh)
         },
+        ...gatewayApi,
         ...resources,
         {
             name: 'istiod',
@@ -48211,7 +48835,11 @@ function graph_phases(run, plan) {
         ...(plan.moreWorkloads.length === 0
             ? []
             : [
-                { name: 'more samples', needs: ['look'], run: (work) => deployMore(plan, work, sh) },
+                {
+                    name: 'more samples',
+                    needs: ['look', ...gatewayApi.map(({ name }) => name)],
+                    run: (work) => deployMore(plan, work, sh)
+                },
                 { name: 'look again', needs: ['more samples'], run: (work) => look(run, work) }
             ]),
         ...standingPhases(false),
@@ -49009,7 +49637,7 @@ async function job(run) {
         (0,log/* say */.cv)(run.clock(), 'mirror', words);
     run.directory = await privateDirectory(run, inputs['cluster-name']);
     if (inputs.targets !== null) {
-        await (0,own/* ownDirectory */.cy)(resultsDirectory(run));
+        await (0,base_own/* ownDirectory */.cy)(resultsDirectory(run));
         await run.schedule.run(phasesOfTargets(run, inputs.targets));
         return 'done';
     }
@@ -49028,7 +49656,7 @@ async function job(run) {
     tellVersions(run, plan);
     if (inputs['dry-run'])
         return 'done';
-    await (0,own/* ownDirectory */.cy)(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
+    await (0,base_own/* ownDirectory */.cy)(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
     await writeFiles(plan);
     core/* exportVariable */.dN('KUBECONFIG', plan.cluster.kubeconfig);
     await run.schedule.run(existing === null ? graph_phases(run, plan) : phasesInExisting(run, plan, existing));
@@ -49063,7 +49691,7 @@ function tellVersions({ clock, tools }, { istio, upgrade, cluster }) {
 async function privateDirectory(run, name) {
     const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
     run.save({ work: directory, cleanup: run.inputs?.cleanup });
-    await (0,own/* makePrivate */.ux)(directory).catch(error => {
+    await (0,base_own/* makePrivate */.ux)(directory).catch(error => {
         run.save({ work: null }); // it is somebody else's
         throw error;
     });
@@ -49076,7 +49704,7 @@ async function writeFiles(plan) {
     const mounted = (0,manifests_kind/* withMount */.W3)(config, imagesIn(plan.directory), imagesInNode);
     const ofKind = plan.existing === null && tuned ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(mounted) } : {};
     for (const [name, text] of Object.entries({ ...plan.files, ...ofKind }))
-        await (0,own/* writeAnew */.Zd)(external_node_path_.join(plan.directory, name), text, 0o600);
+        await (0,base_own/* writeAnew */.Zd)(external_node_path_.join(plan.directory, name), text, 0o600);
 }
 const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
@@ -49512,7 +50140,9 @@ function readCheckout(text) {
 /* harmony export */   V2: () => (/* binding */ echoImage),
 /* harmony export */   Yl: () => (/* binding */ tools),
 /* harmony export */   bI: () => (/* binding */ operatorVersion),
+/* harmony export */   db: () => (/* binding */ gatewayApi),
 /* harmony export */   eg: () => (/* binding */ charts),
+/* harmony export */   lK: () => (/* binding */ gatewayCrdUrl),
 /* harmony export */   oH: () => (/* binding */ chartUrl)
 /* harmony export */ });
 /** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
@@ -49576,6 +50206,19 @@ const charts = {
     '1.25.1': '5df148aea4c0dbbb342079b7f275875792e6e85351824efc5abda2ea7b0e9df6',
     '1.0.0': '4c818a577d3b2c9a94c99c8458e1cdf3c3c967a7c05e3c3db23ada961bbcbcc8'
 };
+/**
+ * The CRDs of the Gateway API that a Gateway and its routes need, of its standard channel; Istio 1.30 is built with this
+ * version. They are files of that repository, so their checksums are those of what its tag holds.
+ */
+const gatewayApi = {
+    version: 'v1.5.1',
+    crds: {
+        gatewayclasses: '234ad4b2757ee1b3596a4187bb98df071c5bbdd9e1806f692f2dbf8387e6bef4',
+        gateways: '7416e8300eb4d8c0a71a23445609075bbacbe8bc80104584b019cfe1ebe77c31',
+        httproutes: '682203b109baecb18d38073a578f7bc2c17d22fe9b0c27bf030850abe014c370'
+    }
+};
+const gatewayCrdUrl = (name) => `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
 /** As Istio's samples name them from release-1.30 on. */
 const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 const clientImage = 'docker.io/curlimages/curl:8.16.0';
