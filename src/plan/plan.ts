@@ -373,7 +373,7 @@ export function ownerOf({images, proxy, named, namesOthers}: Plan, image: string
   const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
   if (input !== undefined) return {class: 'input', input};
   if (isIn(images.operator)) return {class: 'operator', input: null};
-  if (isIn([...images.istiod, proxy])) return {class: 'istio', input: null};
+  if (isIn([...images.istiod, ...images.upgrade, proxy])) return {class: 'istio', input: null};
   if (isIn(images.samples)) return {class: 'infrastructure', input: null};
   return namesOthers === null ? null : {class: 'input', input: namesOthers};
 }
