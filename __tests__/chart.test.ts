@@ -25,6 +25,7 @@ deployment:
     images.v1_29_6.istiod: registry.example/pilot:1.29.6
     images.v1_29_6.proxy: registry.example/proxyv2:1.29.6
     images.v1_29_6.cni: registry.example/install-cni:1.29.6
+    images.v1_29_6.ztunnel: registry.example/ztunnel:1.29.6
     images.v1_31-alpha_abc.istiod: registry.example/pilot:1.31-alpha.abc
 `;
 const crds = 'kind: CustomResourceDefinition\n';
@@ -55,7 +56,8 @@ describe('readChart', () => {
           version: 'v1.31-alpha.abc',
           istiod: 'registry.example/pilot:1.31-alpha.abc',
           proxy: '',
-          cni: ''
+          cni: '',
+          ztunnel: ''
         }
       ],
       aliases: {},
@@ -66,7 +68,7 @@ describe('readChart', () => {
   test.each([
     ['nothing', ''],
     ['no annotations', 'deployment: {}'],
-    ['other annotations', 'deployment: {annotations: {images.v1_0_0.ztunnel: x, a: b}}']
+    ['other annotations', 'deployment: {annotations: {images.v1_0_0.other: x, a: b}}']
   ])('values with %s list no versions', (_, text) => {
     expect(readChart(about, text)).toMatchObject({image: null, offers: []});
   });

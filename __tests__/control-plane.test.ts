@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Deployment, Thing} from '../src/base/kube.ts';
 import {controlPlane} from '../src/checks/control-plane.ts';
+import {unnamed} from '../src/versions/chart.ts';
 import {type Answer, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, service} from './things.ts';
@@ -88,7 +89,7 @@ describe('control-plane', () => {
     ],
     ['1.32.0', [id('istiod/version')]]
   ])('a build of main says its whole hash: %s', async (said, failed) => {
-    const offer = {version: 'v1.32.0-alpha.527f8d6c', istiod: '', proxy: '', cni: ''};
+    const offer = unnamed('v1.32.0-alpha.527f8d6c');
     const plan = planOf({}, {offers: [offer]});
     const found = await look(controlPlane, {sh: version(said), plan, things: [istiod(), dual]});
     expect(Object.keys(failures(found))).toEqual(failed);

@@ -9,10 +9,10 @@ import {planOf} from './planned.ts';
 const runner = eachOnRunner();
 
 describe('collectDiagnostics', () => {
-  const collect = async (answer: Parameters<typeof fakeSh>[0]) => {
+  const collect = async (answer: Parameters<typeof fakeSh>[0], plan = planOf()) => {
     const sh = fakeSh(answer);
     const directory = path.join(runner.directory, 'diagnostics');
-    await collectDiagnostics(planOf(), directory, 5, sh);
+    await collectDiagnostics(plan, directory, 5, sh);
     return {
       sh,
       read: (name: string) => fs.readFileSync(path.join(directory, name), 'utf8'),
@@ -39,6 +39,20 @@ describe('collectDiagnostics', () => {
     expect(read('node/ip6tables.txt')).toBe('docker exec istio-ds-control-plane ip6tables-save');
     for (const line of sh.calls)
       expect(line).toMatch(/^(kubectl (get|describe|logs|exec)|docker exec) /);
+  });
+
+  test('in ambient has what ztunnel and IstioCNI say too, and their resources without values', async () => {
+    const resources = 'items:\n  - kind: ZTunnel\n    spec: {values: {a: hidden}}\n';
+    const {read, sh} = await collect(
+      command => (command.includes('yaml') ? resources : command.join(' ')),
+      planOf({'dataplane-mode': 'ambient'})
+    );
+    expect(read('ztunnel.log')).toBe('kubectl logs -n ztunnel -l app=ztunnel --tail=2000');
+    expect(read('istio-cni.log')).toContain('istio-cni-node');
+    expect(read('data-plane.yaml')).toContain('ZTunnel');
+    expect(read('data-plane.yaml')).not.toContain('hidden');
+    const sidecars = await collect(command => command.join(' '));
+    expect(sidecars.sh.calls.length).toBe(sh.calls.length - 3);
   });
 
   test('what cannot be had is said in its file', async () => {

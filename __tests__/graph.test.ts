@@ -46,6 +46,7 @@ describe('the phases', () => {
         checks: '^(echo|upgrade|uninstall)/'
       }
     ],
+    ['ambient', {'dataplane-mode': 'ambient'}],
     ['a dry run', {'dry-run': 'true'}]
   ])('each need is declared before, and each name once: %s', (_, given) => {
     const {before, after} = planned(given);
@@ -66,6 +67,13 @@ describe('the phases', () => {
     const plan = planOf();
     const files = {...plan.files, 'resources.yaml': ''};
     expect(ancestors(phases(run, {...plan, files}), 'look')).toContain('resources');
+  });
+
+  test('a pod that is to be in ambient waits for IstioCNI and ZTunnel; sidecars have no such phase', () => {
+    const {after} = planned({'dataplane-mode': 'ambient'});
+    expect(ancestors(after, 'samples')).toContain('ambient');
+    expect(ancestors(after, 'plain samples')).not.toContain('ambient');
+    expect(names(planned().after)).not.toContain('ambient');
   });
 
   test('every layer of the catalogue has its phase', () => {

@@ -42,6 +42,7 @@ describe('readInputs', () => {
       'operator-values': null,
       'istio-version': null,
       'istio-values': null,
+      'dataplane-mode': 'sidecar',
       'istio-cni': 'auto',
       'upgrade-from': null,
       'upgrade-strategy': 'InPlace',
@@ -150,6 +151,23 @@ describe('readInputs', () => {
     expect(inputsOf({'kind-config': 'nodes:\n- role: worker\n'})['kind-config']).toEqual({
       nodes: [{role: 'worker'}]
     });
+  });
+});
+
+describe('ambient', () => {
+  test.each([
+    ['istio-cni', 'false', /^istio-cni: found "false", and `dataplane-mode: ambient`; accepted is/],
+    ['injection-label', 'istio.io/rev=canary', /^injection-label: found a value, and `dataplane/],
+    ['upgrade-from', '1.29.6', /^upgrade-from: found a value, and `dataplane/],
+    ['cluster', 'existing', /^dataplane-mode: found a value, and `cluster: existing`; accepted is/]
+  ])('does not go with %s: %s', (name, value, message) => {
+    give({'dataplane-mode': 'ambient', [name]: value});
+    expect(readInputs).toThrow(message);
+  });
+
+  test('has IstioCNI anyway, and may say so', () => {
+    give({'dataplane-mode': 'ambient', 'istio-cni': 'true'});
+    expect(readInputs()).toMatchObject({'dataplane-mode': 'ambient', 'istio-cni': 'true'});
   });
 });
 
@@ -286,6 +304,7 @@ const bad: Record<keyof Inputs, string[]> = {
   'operator-values': ['text', '- a', '3', 'a: b: c', 'null'],
   'istio-version': ['v1', '1.30.3;x', '-v', 'Latest', '1.x', 'v1.30-'],
   'istio-values': ['text', '[1]', '"a"', 'a: *missing'],
+  'dataplane-mode': ['Ambient', 'none', 'sidecar,ambient'],
   'istio-cni': ['True', 'yes', '--auto'],
   'upgrade-from': ['v1', '1.29.6;x', '-v', 'none of'],
   'upgrade-strategy': ['inplace', 'Canary', 'OnDelete'],

@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {istioCniYaml, istioYaml} from '../src/manifests/istio.ts';
+import {istioCniYaml, istioYaml, ztunnelYaml} from '../src/manifests/istio.ts';
 
-const mesh = {version: null, values: null, cni: false};
+const mesh = {version: null, values: null, cni: false, ambient: false};
 const documented = {
   meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: 'true'}}},
   pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
@@ -71,5 +71,36 @@ describe('the IstioCNI resource', () => {
 
   test('has the version of Istio', () => {
     expect(parse(istioCniYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
+  });
+});
+
+describe('ambient, as documented', () => {
+  const ambient = {...mesh, cni: true, ambient: true, version: 'v1.30.3'};
+
+  test('is the profile of Istio, which trusts the namespace of ztunnel, and of IstioCNI', () => {
+    expect(parse(istioYaml(ambient)).spec).toEqual({
+      version: 'v1.30.3',
+      profile: 'ambient',
+      namespace: 'istio-system',
+      values: {...documented, pilot: {...documented.pilot, trustedZtunnelNamespace: 'ztunnel'}}
+    });
+    expect(parse(istioCniYaml(ambient)).spec).toEqual({
+      version: 'v1.30.3',
+      profile: 'ambient',
+      namespace: 'istio-cni'
+    });
+  });
+
+  test('has a ZTunnel that follows the Istio resource', () => {
+    expect(parse(ztunnelYaml(ambient))).toEqual({
+      apiVersion: 'sailoperator.io/v1',
+      kind: 'ZTunnel',
+      metadata: {name: 'default'},
+      spec: {
+        version: 'v1.30.3',
+        namespace: 'ztunnel',
+        targetRef: {kind: 'Istio', name: 'default'}
+      }
+    });
   });
 });

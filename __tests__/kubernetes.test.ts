@@ -15,7 +15,7 @@ import {
 import {chart, planOf} from './planned.ts';
 
 const of = (version: string) => ({
-  offers: [{version, istiod: '', proxy: '', cni: ''}]
+  offers: [{version, istiod: '', proxy: '', cni: '', ztunnel: ''}]
 });
 
 describe('the Kubernetes that Istio supports', () => {

@@ -107,7 +107,25 @@ describe('planCells', () => {
     expect(leftOut[0]?.reason).toContain('supports Kubernetes 1.31 to 1.35, of which `>=1.36`');
   });
 
+  test('ambient comes after sidecars, and is left out where the operator has no ZTunnel', () => {
+    const wanted = {...usual, istio: '>=1.28', modes: ['sidecar', 'ambient']};
+    const names = (more: Partial<Wanted>) =>
+      planCells({...wanted, ...more}).cells.map(({name}) => name.split('-').at(-1));
+    expect(new Set(names({}))).toEqual(new Set(['sidecar', 'ambient']));
+    expect(names({})[0]).toBe('sidecar');
+    const old = {operator: '1.27.3', installable: releases['1.27.3'] ?? [], istio: 'all'};
+    expect(new Set(names(old))).toEqual(new Set(['sidecar']));
+    expect(planCells({...wanted, ...old}).leftOut).toContainEqual({
+      name: 'ambient',
+      reason: expect.stringMatching(/^the Sail Operator 1.27.3 has no ZTunnel resource/)
+    });
+  });
+
   test.each<[Partial<Wanted>, RegExp]>([
+    [
+      {operator: '1.27.3', modes: ['ambient']},
+      /^dataplane-modes: found "ambient", and the Sail Operator 1.27.3 has no ZTunnel/
+    ],
     [{istio: '>=2'}, /^istio-versions: found ">=2", which leaves none; .* v1.30.3, /],
     [
       {kubernetes: '>=2'},
@@ -145,7 +163,7 @@ describe('the inputs', () => {
     ['istio-versions', '*'],
     ['kubernetes-versions', 'latest'],
     ['ip-families', 'ipv4,ipv6 ipv4'],
-    ['dataplane-modes', 'sidecar ambient'],
+    ['dataplane-modes', 'sidecar mesh'],
     ['max', '0'],
     ['max', '257'],
     ['max', 'many']

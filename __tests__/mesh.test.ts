@@ -1,6 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Pod} from '../src/base/kube.ts';
-import {applyCommand, applyOnceServed, untilHealthy, untilIstiod} from '../src/phases/mesh.ts';
+import {
+  applyCommand,
+  applyOnceServed,
+  untilAmbient,
+  untilHealthy,
+  untilIstiod
+} from '../src/phases/mesh.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {pod, waiting} from './things.ts';
@@ -163,5 +169,42 @@ describe('untilHealthy', () => {
     await expect(untilHealthy(fakeWork(), api([reconcileError(endOfLife)]))).rejects.toThrow(
       endOfLife
     );
+  });
+});
+
+describe('untilAmbient', () => {
+  const resource = (kind: string, status: string) => ({
+    kind,
+    metadata: {name: 'default', generation: 1},
+    spec: {},
+    status: {conditions: [{type: 'Ready', status}]}
+  });
+  const noImage = (namespace: string) =>
+    pod(namespace, 'ztunnel', {
+      ready: false,
+      statuses: [waiting('istio-proxy', 'ErrImagePull', 'registry.example/ztunnel:9: not found')]
+    });
+
+  test('waits until both resources are ready', async () => {
+    const sh = api([
+      items(resource('IstioCNI', 'True')),
+      items(),
+      items(resource('IstioCNI', 'True'), resource('ZTunnel', 'False')),
+      items(noImage('elsewhere')), // is nobody's here
+      items(resource('IstioCNI', 'True'), resource('ZTunnel', 'True'))
+    ]);
+    await untilAmbient(fakeWork(), sh);
+    expect(sh.calls.filter(call => call.includes(' get ')).length).toBe(5);
+  });
+
+  test('a pod that cannot start ends it, and is told of ambient', async () => {
+    const sh = api([
+      items(resource('IstioCNI', 'True'), resource('ZTunnel', 'False')),
+      items(noImage('ztunnel'))
+    ]);
+    await expect(untilAmbient(fakeWork(), sh)).rejects.toMatchObject({
+      message: expect.stringContaining('registry.example/ztunnel:9: not found'),
+      because: {class: 'istio', layer: 'ambient'}
+    });
   });
 });

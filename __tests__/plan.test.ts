@@ -47,7 +47,7 @@ describe('makePlan', () => {
         values: false
       },
       istio: {
-        ...{asked: null, expected: 'v1.30.3', cni: false},
+        ...{asked: null, expected: 'v1.30.3', cni: false, ambient: false},
         ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'}
       },
       probes: {retries: 1, seconds: 3}
@@ -176,7 +176,10 @@ describe('makePlan', () => {
     });
 
     test.each([
-      ['an operator of old', {offers: [{version: 'v1.25.1', istiod: '', proxy: '', cni: ''}]}],
+      [
+        'an operator of old',
+        {offers: [{version: 'v1.25.1', istiod: '', proxy: '', cni: '', ztunnel: ''}]}
+      ],
       ['a chart that says nothing', {offers: []}]
     ])('has no pods of the proxy’s image where %s does not name it', (_, more) => {
       const own = web({manifests: ({proxy}) => (proxy === null ? service : pods(proxy))});
@@ -301,6 +304,37 @@ describe('makePlan', () => {
     expect(kinds(planOf().files['namespaces.yaml'])).not.toContain('Namespace  istio-cni');
   });
 
+  test('in ambient there are IstioCNI and ZTunnel, their images, and namespaces with its label', () => {
+    const {files, istio, images, shown} = planOf({'dataplane-mode': 'ambient'});
+    expect(istio).toMatchObject({cni: true, ambient: true});
+    const kindsOfIt = ['IstioCNI  default', 'Istio  default', 'ZTunnel  default'];
+    expect(kinds(files['istio.yaml'])).toEqual(kindsOfIt);
+    expect(
+      ['istio-cni.yaml', 'istio.yaml', 'ztunnel.yaml'].flatMap(name => kinds(shown[name]))
+    ).toEqual(kindsOfIt);
+    expect(images.istiod).toEqual([
+      'registry.example/pilot:1.30.3',
+      'registry.example/install-cni:1.30.3',
+      'registry.example/ztunnel:1.30.3'
+    ]);
+    expect(
+      Object.fromEntries(
+        documents(files['namespaces.yaml']).map(({metadata}) => [metadata.name, metadata.labels])
+      )
+    ).toEqual({
+      'istio-system': undefined,
+      'istio-cni': undefined,
+      ztunnel: undefined,
+      ...Object.fromEntries(
+        ['dual-stack', 'ipv4', 'ipv6', 'sleep'].map(name => [
+          name,
+          {'istio.io/dataplane-mode': 'ambient'}
+        ])
+      ),
+      plain: undefined
+    });
+  });
+
   test('sidecars are asked for by the label, in the namespaces of the documentation only', () => {
     const {files} = planOf({'injection-label': 'istio.io/rev=canary'});
     expect(
@@ -380,9 +414,20 @@ test.each([
   ['of the chart', {}, {image: '--help'}],
   ['of operator-values', {'operator-values': 'image: "--privileged"'}, {}],
   ['with a NUL', {'operator-values': 'image: "a\\0b"'}, {}],
-  ['of an Istio version', {}, {offers: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: ''}]}]
+  [
+    'of an Istio version',
+    {},
+    {offers: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: '', ztunnel: ''}]}
+  ]
 ])('an image %s that Docker would take for a flag is refused', (_, given, more) => {
   expect(() => planOf(given, more)).toThrow(/found the image .*; accepted is a reference/);
+});
+
+test('ambient with an operator that lacks ZTunnel v1 is refused', () => {
+  expect(() => planOf({'dataplane-mode': 'ambient'}, {version: '1.27.9'})).toThrow(
+    /^dataplane-mode: found "ambient", and the Sail Operator 1.27.9 has no ZTunnel resource .*; accepted is `sidecar`, or a newer operator$/
+  );
+  expect(planOf({'dataplane-mode': 'ambient'}, {version: '1.28.0-rc.1'}).istio.ambient).toBe(true);
 });
 
 test('a node image whose tag is no version is no bug', () => {

@@ -28,7 +28,8 @@ export const chart: Chart = {
     version,
     istiod: `registry.example/pilot:${version.slice(1)}`,
     proxy: `registry.example/proxyv2:${version.slice(1)}`,
-    cni: `registry.example/install-cni:${version.slice(1)}`
+    cni: `registry.example/install-cni:${version.slice(1)}`,
+    ztunnel: `registry.example/ztunnel:${version.slice(1)}`
   }))
 };
 

@@ -74,8 +74,12 @@ function standInActions(temp) {
 async function rounds(isLab) {
   const {jobs} = parse(fs.readFileSync(path.join(root, '.github/workflows/e2e.yml'), 'utf8'));
   const noUpgrade = isLab && (await missingImages(lab.upgradeImages)).length > 0;
+  const noAmbient = isLab && (await missingImages(lab.ambientImages)).length > 0;
   const rows = jobs.green.strategy.matrix.include.filter(
-    ({runner, 'upgrade-from': from}) => runner === undefined && !(noUpgrade && from !== undefined)
+    row =>
+      row.runner === undefined &&
+      !(noUpgrade && row['upgrade-from'] !== undefined) &&
+      !(noAmbient && row['dataplane-mode'] === 'ambient')
   );
   const all = [
     ...rows.map(({name}) => ({name, job: ['--job', 'green', '--matrix', `name:${name}`]})),

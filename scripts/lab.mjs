@@ -25,6 +25,11 @@ export const lab = {
   upgradeImages: [
     'registry.istio.io/release/pilot:1.29.6',
     'registry.istio.io/release/proxyv2:1.29.6'
+  ],
+  /** What only ambient needs. */
+  ambientImages: [
+    'registry.istio.io/release/install-cni:1.30.3',
+    'registry.istio.io/release/ztunnel:1.30.3'
   ]
 };
 lab.nodeImage = `kindest/node:${lab.kubernetes}`;

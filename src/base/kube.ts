@@ -10,6 +10,7 @@ export interface Meta {
   name: string;
   namespace: string;
   labels?: Record<string, string>;
+  annotations?: Record<string, string>;
   generation?: number;
   deletionTimestamp?: string;
 }

@@ -1,5 +1,6 @@
 import type {OwnSample} from '../manifests/own.ts';
 import {type Layer, layers} from '../results/results.ts';
+import {ambient} from './ambient.ts';
 import {cluster} from './cluster.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
@@ -49,6 +50,7 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: dns, after: ['check echo']},
   {checks: cluster, after: ['check echo']},
   {checks: proxy, after: ['check echo']},
+  {checks: ambient, after: ['check echo']},
   {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
   {checks: path, after: ['check mtls']},
   {checks: health, after: ['check echo']},

@@ -255,8 +255,8 @@ const validations = new Map([
 ]);
 
 const applied = new Map<string, unknown>([
-  ['Istio', readYaml(istioYaml({version: null, values: null, cni: false}))],
-  ['IstioCNI', readYaml(istioCniYaml({version: null, values: null, cni: true}))]
+  ['Istio', readYaml(istioYaml({version: null, values: null, cni: false, ambient: false}))],
+  ['IstioCNI', readYaml(istioCniYaml({version: null, values: null, cni: true, ambient: false}))]
 ]);
 
 /** Where the documentation takes the samples from, whatever the release. */

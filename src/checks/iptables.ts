@@ -4,6 +4,13 @@ import {samples} from '../manifests/samples.ts';
 import {type Checking, compare, type Finding, type Row, row} from './row.ts';
 
 const alike = 'the same rules for IPv4 and IPv6';
+
+/** Whence the kubelet's probes come to a pod in ambient; Istio's, the same everywhere. */
+const probeSources = {
+  ipv4: '169.254.7.127',
+  ipv6: 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'
+};
+
 const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
 
 /** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
@@ -72,7 +79,10 @@ export async function iptables({plan, sh, tell}: Checking, asked: Row[]): Promis
 
 /** A rule of ip6tables as iptables has it. */
 const asIpv4 = (rule: string): string =>
-  rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
+  rule
+    .replaceAll('::1/128', '127.0.0.1/32')
+    .replaceAll('::6/128', '127.0.0.6/32')
+    .replaceAll(`${probeSources.ipv6}/128`, `${probeSources.ipv4}/32`);
 
 function difference(ipv4: string[] = [], ipv6: string[] = []): string {
   if (ipv4.length + ipv6.length === 0) return 'no rules of Istio';

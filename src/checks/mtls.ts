@@ -105,10 +105,11 @@ function proofOf(checking: Checking, row: Row): Proof[] {
   return [];
 }
 
-/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking: Checking, row: Row): Promise<void> {
+/** Plaintext to the STRICT port of a pod: asked until it is refused, for the policy takes a moment to be in force. */
+export async function untilRefused(checking: Checking, row: Row): Promise<void> {
   const {work, tell} = checking;
-  const address = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === row.family);
+  const {namespace = '', name} = row.to ?? {};
+  const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
   if (address === undefined) return tell(row.id, absent(row));
   const probe = {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)};
   const end = work.clock() + settling;

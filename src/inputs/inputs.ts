@@ -59,6 +59,7 @@ const readers = {
   'operator-values': or(null, yaml),
   'istio-version': or(null, istioRelease),
   'istio-values': or(null, yaml),
+  'dataplane-mode': oneOf('sidecar', 'ambient'),
   'istio-cni': oneOf('auto', 'true', 'false'),
   'upgrade-from': or(null, istioRelease),
   'upgrade-strategy': oneOf('InPlace', 'RevisionBased'),
@@ -86,6 +87,7 @@ export const defaults: Partial<Record<keyof typeof readers, string>> = {
   cluster: 'kind',
   'ip-families': 'ipv4,ipv6',
   tuned: 'true',
+  'dataplane-mode': 'sidecar',
   'istio-cni': 'auto',
   'upgrade-strategy': 'InPlace',
   retries: '1',
@@ -129,7 +131,7 @@ export function readInputs(): Inputs {
 const only: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
   kind: [
     ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
-    ...(['kind-version', 'ip-families', 'tuned'] as const),
+    ...(['kind-version', 'ip-families', 'tuned', 'dataplane-mode'] as const),
     ...(['upgrade-from', 'upgrade-strategy'] as const) // the mesh of others is theirs to upgrade
   ],
   existing: ['kubeconfig', 'context', 'targets']
@@ -142,7 +144,8 @@ const ofTargets: (keyof typeof readers)[] = [
 ];
 
 /** An input that would count for nothing. */
-function misplaced({cluster, targets, 'upgrade-from': from}: Inputs): string[] {
+function misplaced(inputs: Inputs): string[] {
+  const {cluster, targets, 'upgrade-from': from} = inputs;
   const other = cluster === 'kind' ? 'existing' : 'kind';
   const elsewhere = only[other].filter(isGiven);
   const unused = targets === null ? [] : inputNames.filter(name => !ofTargets.includes(name));
@@ -160,9 +163,25 @@ function misplaced({cluster, targets, 'upgrade-from': from}: Inputs): string[] {
       ),
     ...(strategy
       ? ['upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one']
-      : [])
+      : []),
+    ...(inputs['dataplane-mode'] === 'ambient' ? ofSidecars(inputs) : [])
   ];
 }
+
+/** What ambient has not, or not without. */
+const ofSidecars = (inputs: Inputs): string[] => [
+  ...(inputs['istio-cni'] === 'false'
+    ? [
+        'istio-cni: found "false", and `dataplane-mode: ambient`; accepted is `auto` or `true`: without IstioCNI nothing reaches ztunnel'
+      ]
+    : []),
+  ...(['injection-label', 'upgrade-from'] as const)
+    .filter(isGiven)
+    .map(
+      name =>
+        `${name}: found a value, and \`dataplane-mode: ambient\`; accepted is it with \`dataplane-mode: sidecar\``
+    )
+];
 
 /** Whether an input says something else than its default. */
 export const isGiven = (name: keyof Inputs): boolean => given(name) !== (defaults[name] ?? '');

@@ -17,7 +17,7 @@ const readers = {
     value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))
   ),
   'ip-families': each(families),
-  'dataplane-modes': each(oneOf('sidecar')),
+  'dataplane-modes': each(oneOf('sidecar', 'ambient')),
   max: atMost,
   'helm-version': or(tools.helm.version, toolVersion),
   mirror: or(null, mirrorUrl)

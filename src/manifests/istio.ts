@@ -7,6 +7,10 @@ import {merge} from './kind.ts';
 export const operatorNamespace = 'sail-operator';
 export const istioNamespace = 'istio-system';
 export const cniNamespace = 'istio-cni';
+export const ztunnelNamespace = 'ztunnel';
+
+/** The label by which a namespace's pods are in ambient. */
+export const ambientLabel = 'istio.io/dataplane-mode=ambient';
 
 /** The dual-stack values of the documentation. */
 const dualStack: Values = {
@@ -27,6 +31,7 @@ interface Mesh {
   version: string | null;
   values: Values | null;
   cni: boolean;
+  ambient: boolean;
   /** In a cluster that is not ours: the label of all that this run makes. */
   run?: string | undefined;
   /** How it is upgraded, where it is. */
@@ -34,18 +39,23 @@ interface Mesh {
 }
 
 /** The Istio resource as documented, with a version and more values merged in. */
-export function istioYaml({version, values, cni, run, strategy}: Mesh): string {
-  const withCni = cni ? {pilot: {cni: {enabled: true}}} : {}; // off OpenShift pilot does not ask for it
+export function istioYaml({version, values, cni, ambient, run, strategy}: Mesh): string {
+  const more: Values = ambient
+    ? {pilot: {trustedZtunnelNamespace: ztunnelNamespace}}
+    : cni
+      ? {pilot: {cni: {enabled: true}}} // off OpenShift pilot does not ask for it
+      : {};
   return stringify({
     apiVersion,
     kind: 'Istio',
     metadata: metadataOf(run),
     spec: {
       ...(version === null ? {} : {version}),
+      ...profileOf(ambient),
       ...(strategy === undefined ? {} : {updateStrategy: {type: strategy}}),
       values: merge(
         dualStack,
-        withCni,
+        more,
         run === undefined ? {} : onlyOurs(run),
         strategy === undefined ? {} : small,
         values ?? {}
@@ -73,14 +83,34 @@ export const istiodOf = (revision: string): string =>
   revision === 'default' ? 'istiod' : `istiod-${revision}`;
 
 /** The IstioCNI resource as documented. */
-export function istioCniYaml({version, run}: Mesh): string {
+export function istioCniYaml({version, ambient, run}: Mesh): string {
   return stringify({
     apiVersion,
     kind: 'IstioCNI',
     metadata: metadataOf(run),
-    spec: {...(version === null ? {} : {version}), namespace: cniNamespace}
+    spec: {
+      ...(version === null ? {} : {version}),
+      ...profileOf(ambient),
+      namespace: cniNamespace
+    }
   });
 }
+
+/** The ZTunnel resource as documented; it takes what concerns it from the Istio resource. */
+export function ztunnelYaml({version}: Pick<Mesh, 'version'>): string {
+  return stringify({
+    apiVersion,
+    kind: 'ZTunnel',
+    metadata: metadataOf(),
+    spec: {
+      ...(version === null ? {} : {version}),
+      namespace: ztunnelNamespace,
+      targetRef: {kind: 'Istio', name: 'default'}
+    }
+  });
+}
+
+const profileOf = (ambient: boolean) => (ambient ? {profile: 'ambient'} : {});
 
 const metadataOf = (run?: string) => ({
   name: 'default',

@@ -66,6 +66,17 @@ const commands = (node: string): Record<string, string[]> => ({
   ]
 });
 
+/** In ambient there is more; the sidecars' files then say that there are none. */
+const ofAmbient: Record<string, string[]> = {
+  'data-plane.yaml': [
+    ...['kubectl', 'get', 'istiocnis.sailoperator.io,ztunnels.sailoperator.io', '-o', 'yaml']
+  ],
+  'ztunnel.log': ['kubectl', 'logs', '-n', 'ztunnel', '-l', 'app=ztunnel', '--tail=2000'],
+  'istio-cni.log': [
+    ...['kubectl', 'logs', '-n', 'istio-cni', '-l', 'k8s-app=istio-cni-node', '--tail=2000']
+  ]
+};
+
 /** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
 export function withoutValues(text: string): string {
   const {items} = readYaml(text) as {items?: unknown};
@@ -85,9 +96,12 @@ function withoutItsValues(item: Record<string, Record<string, unknown> | undefin
   };
 }
 
+/** Those that hold the operator's resources. */
+const ofOperator = ['istio.yaml', 'data-plane.yaml'];
+
 /** What is left of a file's text when what nobody is to read is left out. */
 function readable(name: string, text: string): string {
-  if (name !== 'istio.yaml') return text;
+  if (!ofOperator.includes(name)) return text;
   try {
     return withoutValues(text);
   } catch {
@@ -106,7 +120,10 @@ export async function collectDiagnostics(
   sh: Sh
 ): Promise<void> {
   const [node] = plan.cluster.nodes;
-  const all = Object.entries(commands(node ?? ''));
+  const all = Object.entries({
+    ...commands(node ?? ''),
+    ...(plan.istio.ambient ? ofAmbient : {})
+  });
   const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
   await ownDirectory(directory, 0o700);
   await Promise.all(
@@ -115,7 +132,7 @@ export async function collectDiagnostics(
       const text =
         code === 0
           ? readable(name, stdout)
-          : `${name === 'istio.yaml' ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
+          : `${ofOperator.includes(name) ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
       const file = path.join(directory, name);
       await ownDirectory(path.dirname(file), 0o700);
       await writeAnew(file, redact(text).slice(-cap), 0o600);

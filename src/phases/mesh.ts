@@ -12,7 +12,7 @@ import {
 import type {Work} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
-import {istioNamespace} from '../manifests/istio.ts';
+import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio.ts';
 import {ownerOf, type Plan} from '../plan/plan.ts';
 
 export const applyCommand = ({directory}: Plan, file: string): string[] => [
@@ -73,6 +73,29 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
       lookAtConditions(istio) ?? {
         is: 'waiting',
         for: `Istio to be Healthy, it is ${state ?? 'new'}`
+      }
+    );
+  });
+}
+
+const dataPlane = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
+
+/** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
+export async function untilAmbient(work: Work, sh: Sh): Promise<void> {
+  const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
+  await until(work, async () => {
+    await waited(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
+    const found = await get<Istio>(sh, names.join(), '-A');
+    const missing = found.find(
+      ({status}) => condition('Ready', status?.conditions)?.status !== 'True'
+    );
+    if (found.length === names.length && !missing) return {is: 'done', value: undefined};
+    const pods = await get<Pod>(sh, 'pods', '-A');
+    const own = pods.filter(({metadata}) => Object.values(dataPlane).includes(metadata.namespace));
+    return (
+      lookAtTrouble(own, {class: 'istio', layer: 'ambient'}) ?? {
+        is: 'waiting',
+        for: `${missing?.kind ?? 'IstioCNI and ZTunnel'} to be ready`
       }
     );
   });

@@ -5,7 +5,7 @@ import {type Inputs, isGiven} from '../inputs/inputs.ts';
 import {type Right, runLabel} from '../manifests/existing.ts';
 import {cniNamespace, istioNamespace, operatorNamespace} from '../manifests/istio.ts';
 import type {Family} from '../results/results.ts';
-import {type Chart, readChart} from '../versions/chart.ts';
+import {type Chart, readChart, unnamed} from '../versions/chart.ts';
 import {minorOf} from '../versions/istio.ts';
 
 /** What was found in a cluster that is there already, before anything is made in it. */
@@ -233,7 +233,7 @@ export function chartOf({operator, mesh}: Existing): Chart {
       version,
       image: operator?.image ?? null,
       pullPolicy: null,
-      offers: [{version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: ''}],
+      offers: [{...unnamed(mesh?.version ?? ''), istiod: mesh?.image ?? ''}],
       aliases: {},
       endOfLife: []
     };

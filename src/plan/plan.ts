@@ -7,6 +7,7 @@ import type {Inputs} from '../inputs/inputs.ts';
 import {isImage, quoted, type Values} from '../inputs/readers.ts';
 import {labelsOf, samplesLabel} from '../manifests/existing.ts';
 import {
+  ambientLabel,
   cniNamespace,
   istioCniYaml,
   istiodOf,
@@ -14,7 +15,9 @@ import {
   istioYaml,
   operatorNamespace,
   revisionOf,
-  revisionTagYaml
+  revisionTagYaml,
+  ztunnelNamespace,
+  ztunnelYaml
 } from '../manifests/istio.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
 import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
@@ -33,6 +36,7 @@ import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
 import type {Chart} from '../versions/chart.ts';
 import {chooseIstio} from '../versions/istio.ts';
+import {lacksForAmbient} from '../versions/operator.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
 import {chooseFrom, type Strategy} from '../versions/upgrade.ts';
 import {type Existing, installedNamespaces} from './existing.ts';
@@ -78,6 +82,7 @@ export interface Plan {
     /** The version that comes of it; null where the chart does not tell. */
     expected: string | null;
     cni: boolean;
+    ambient: boolean;
     /** Where istiod is, and its name without a revision's version. */
     namespace: string;
     istiod: string;
@@ -143,14 +148,17 @@ export function makePlan(
     existing === null
       ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
       : noNodes(existing.found.kubernetes);
+  const ambient = inputs['dataplane-mode'] === 'ambient';
+  if (ambient) refuseOldZtunnel(chart.version);
   const cni =
     inputs['istio-cni'] === 'auto'
-      ? (existing?.found.openshift ?? false)
+      ? ambient || (existing?.found.openshift ?? false)
       : inputs['istio-cni'] === 'true';
   const mesh = {
     version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni,
+    ambient,
     run: existing?.run,
     strategy
   };
@@ -160,8 +168,12 @@ export function makePlan(
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const images = {
     operator: unique([operatorImage ?? '']),
-    istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-    samples: unique([offer?.proxy ?? '', ...manifests.images]),
+    istiod: unique([
+      offer?.istiod ?? '',
+      cni ? (offer?.cni ?? '') : '',
+      ambient ? (offer?.ztunnel ?? '') : ''
+    ]),
+    samples: unique([ambient ? '' : (offer?.proxy ?? ''), ...manifests.images]),
     upgrade:
       asked === null
         ? []
@@ -182,6 +194,7 @@ export function makePlan(
     asked: mesh.version,
     expected: offer?.version ?? null,
     cni,
+    ambient,
     namespace: existing?.mesh?.namespace ?? istioNamespace,
     istiod: existing?.mesh?.name ?? 'istiod',
     resource: existing?.mesh ? existing.mesh.resource : 'default'
@@ -232,7 +245,8 @@ export function makePlan(
       'istio.yaml': join([
         ...(cni && !existing?.cni ? [istioCniYaml(mesh)] : []),
         istioYaml(mesh),
-        ...tag
+        ...tag,
+        ...(ambient ? [ztunnelYaml(mesh)] : [])
       ]),
       ...(upgrade && {
         'upgrade.yaml': join([
@@ -260,7 +274,8 @@ export function makePlan(
       'istio.yaml': istioYaml(withoutValues),
       ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
       ...(upgrade && {'upgrade.yaml': istioYaml({...withoutValues, version: upgrade.to})}),
-      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml({...mesh, version: upgrade.to})})
+      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml({...mesh, version: upgrade.to})}),
+      ...(ambient ? {'ztunnel.yaml': ztunnelYaml(mesh)} : {})
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
@@ -298,9 +313,13 @@ function namespacesYaml(
   const ofSamples = existing === null ? {} : {...ours, [samplesLabel]: 'true'};
   const installed =
     existing === null
-      ? [istioNamespace, ...(cni ? [cniNamespace] : [])]
+      ? [
+          istioNamespace,
+          ...(cni ? [cniNamespace] : []),
+          ...(inputs['dataplane-mode'] === 'ambient' ? [ztunnelNamespace] : [])
+        ]
       : installedNamespaces(existing, cni);
-  const label = inputs['injection-label'];
+  const label = inputs['dataplane-mode'] === 'ambient' ? ambientLabel : inputs['injection-label'];
   return join([
     ...installed.map(name => namespaceYaml(name, null, ours)),
     ...samples.map(({namespace}) => namespaceYaml(namespace, label, ofSamples)),
@@ -348,6 +367,14 @@ function ownNamespaces(own: OwnSample[]): OwnSample[] {
   const taken = new Set([...samples.map(({namespace}) => namespace), plainNamespace]);
   const byName = new Map(own.map(sample => [sample.namespace, sample]));
   return [...byName.values()].filter(({namespace}) => !taken.has(namespace));
+}
+
+function refuseOldZtunnel(version: string): void {
+  const lacks = lacksForAmbient(version);
+  if (lacks !== null)
+    throw badInput(
+      `dataplane-mode: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`
+    );
 }
 
 const imageIn = (values: Values | null): string | null =>

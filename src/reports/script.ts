@@ -79,6 +79,11 @@ export function script(plan: Plan, results: Results): string {
           "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
         ]
       : []),
+    ...(plan.istio.ambient
+      ? [
+          "step 'ZTunnel is ready' kubectl wait --for=condition=Ready ztunnels.sailoperator.io/default --timeout=3m"
+        ]
+      : []),
     '',
     '# the samples',
     `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
@@ -383,6 +388,7 @@ function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): strin
         ]
       : []),
     `step Istio ${command(applyCommand(here, 'istio.yaml'))}`,
+    ...(istio.ambient ? [`step ZTunnel ${command(applyCommand(here, 'ztunnel.yaml'))}`] : []),
     ...(shown['revision-tag.yaml'] === undefined
       ? []
       : [`step 'the revision tag' ${command(applyCommand(here, 'revision-tag.yaml'))}`])

@@ -17,6 +17,7 @@ export const layers = [
   'cluster',
   'xds',
   'proxy',
+  'ambient',
   'echo',
   'path',
   'mtls',

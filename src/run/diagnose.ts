@@ -39,6 +39,7 @@ const layerOfPhase = (phase: string): Layer | null => {
     resources: 'control-plane',
     istiod: 'control-plane',
     mesh: 'control-plane',
+    ambient: 'ambient',
     'plain samples': 'workload',
     'more samples': 'workload',
     'look again': 'node',

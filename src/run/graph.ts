@@ -35,6 +35,7 @@ import {
   applyCommand,
   applyOnceServed,
   removeCommand,
+  untilAmbient,
   untilHealthy,
   untilIstiod
 } from '../phases/mesh.ts';
@@ -127,6 +128,9 @@ export function phases(run: Known, plan: Plan): Phase[] {
           run: () => createGatewayCrds(plan, sh)
         }
       ]
+    : [];
+  const ambient: Phase[] = plan.istio.ambient
+    ? [{name: 'ambient', needs: ['istiod'], run: work => untilAmbient(work, sh)}]
     : [];
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
@@ -250,6 +254,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
           }
         ]
       : []),
+    ...ambient,
     {
       name: 'plain samples', // need no webhook
       needs: ['services', 'images: samples'],
@@ -260,7 +265,8 @@ export function phases(run: Known, plan: Plan): Phase[] {
       needs: [
         ...(upgrade?.strategy === 'RevisionBased' ? ['revision tag'] : ['istiod']),
         'services',
-        'images: samples'
+        'images: samples',
+        ...ambient.map(({name}) => name)
       ],
       run: work => deploySamples(plan, work, sh)
     },

@@ -6,6 +6,7 @@ import {group, oneLine, say} from '../base/log.ts';
 import {makePrivate, ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
+import {inMode} from '../checks/dataplane.ts';
 import {askedOf} from '../checks/existing.ts';
 import type {Row} from '../checks/row.ts';
 import {staged} from '../checks/upgrade.ts';
@@ -76,7 +77,9 @@ async function job(run: Known): Promise<Ending> {
     const upgrade = inputs['upgrade-from'] !== null;
     const isMade = ({layer}: Row) => upgrade || layer !== 'upgrade';
     const rows = staged(
-      askedBy(() => askedOf(inputs, rowsOf(inputs.checks)).filter(isMade)),
+      askedBy(() =>
+        inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(isMade)
+      ),
       upgrade
     );
     run.ledger.asked = rows.before;

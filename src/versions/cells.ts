@@ -3,6 +3,7 @@ import {badInput} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
 import {minorOf, newestOf} from './istio.ts';
 import {chooseKubernetes, kubernetesVersions, ranges, supportedBy} from './kubernetes.ts';
+import {lacksForAmbient} from './operator.ts';
 
 /** One job of a matrix: what the main action is to be given, and a name that may be an artifact's. */
 export interface Cell {
@@ -47,7 +48,8 @@ export function planCells(wanted: Wanted): {cells: Cell[]; leftOut: LeftOut[]} {
   const kubernetes = new Map(versions.map(istio => [istio, clustersFor(istio, wanted.kubernetes)]));
   const deepest = Math.max(...[...kubernetes.values()].map(list => list.length));
   const ranks = Array.from({length: deepest}, (_, rank) => rank);
-  const all = wanted.modes.flatMap(mode =>
+  const modes = modesFor(wanted);
+  const all = modes.flatMap(mode =>
     wanted.families.flatMap(families =>
       ranks.flatMap(rank =>
         versions.flatMap(istio => {
@@ -59,6 +61,9 @@ export function planCells(wanted: Wanted): {cells: Cell[]; leftOut: LeftOut[]} {
   );
   const without = versions.filter(istio => kubernetes.get(istio)?.length === 0);
   const leftOut = [
+    ...wanted.modes
+      .filter(mode => !modes.includes(mode))
+      .map(name => ({name, reason: lacksForAmbient(wanted.operator) ?? ''})),
     ...without.map(istio => ({name: `istio-${istio.slice(1)}`, reason: noCluster(istio, wanted)})),
     ...all.slice(wanted.max).map(({name}) => ({name, reason: `more than ${wanted.max}`}))
   ];
@@ -83,6 +88,16 @@ function cell(
     'dataplane-mode': mode,
     operator
   };
+}
+
+/** The data planes that the operator has. */
+function modesFor({modes, operator}: Wanted): string[] {
+  const lacks = modes.includes('ambient') ? lacksForAmbient(operator) : null;
+  const left = lacks === null ? modes : modes.filter(mode => mode !== 'ambient');
+  if (left.length > 0) return left;
+  throw badInput(
+    `dataplane-modes: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`
+  );
 }
 
 /** The Istio versions asked for, in the operator's order. */

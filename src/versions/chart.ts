@@ -10,6 +10,7 @@ export interface Offer {
   istiod: string;
   proxy: string;
   cni: string;
+  ztunnel: string;
 }
 
 /** What we need to know of an operator's chart. */
@@ -88,7 +89,14 @@ const fields = (value: unknown): Record<string, unknown> =>
 
 const plain = (name: string): Entry => ({name, ref: null, eol: false});
 
-const unnamed = (version: string): Offer => ({version, istiod: '', proxy: '', cni: ''});
+/** An offer without the names of its images. */
+export const unnamed = (version: string): Offer => ({
+  version,
+  istiod: '',
+  proxy: '',
+  cni: '',
+  ztunnel: ''
+});
 
 /** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
 function defaultFirst(offers: Offer[], name: string | null): Offer[] {
@@ -100,7 +108,7 @@ function defaultFirst(offers: Offer[], name: string | null): Offer[] {
 function readOffers(annotations: Record<string, unknown>): Map<string, Offer> {
   const offers = new Map<string, Offer>();
   for (const [key, image] of Object.entries(annotations)) {
-    const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+    const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni|ztunnel)$/.exec(key) ?? [];
     if (tag === undefined || !isName(tag) || !isText(image)) continue;
     const version = tag.replaceAll('_', '.');
     offers.set(version, {...(offers.get(version) ?? unnamed(version)), [part ?? '']: image});

@@ -1,6 +1,6 @@
 import {maxSatisfying, rcompare, valid} from 'semver';
 import {badInput, type Fault} from '../base/fault.ts';
-import type {Chart, Offer} from './chart.ts';
+import {type Chart, type Offer, unnamed} from './chart.ts';
 import {isVersion} from './lists.ts';
 import {released} from './released.ts';
 
@@ -40,7 +40,7 @@ export function chooseIstio(
   const offer = offers.find(offer => offer.version === chosen);
   if (offer) return offer;
   if (offers.length > 0) throw refusal(asked, chart, input);
-  if (valid(asked) !== null) return {version: `v${asked}`, istiod: '', proxy: '', cni: ''};
+  if (valid(asked) !== null) return unnamed(`v${asked}`);
   throw badInput(
     `${input}: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``
   );

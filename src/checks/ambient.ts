@@ -1,0 +1,752 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {addressFamily, isReady, ofFamily, ofKind, type Pod} from '../base/kube.ts';
+import {must, type Sh} from '../base/sh.ts';
+import {
+  ambientApp,
+  ambientNamespace,
+  ambientPorts,
+  ambientSample,
+  ambientServices,
+  crossed,
+  headlessServices
+} from '../manifests/ambient.ts';
+import {ztunnelNamespace} from '../manifests/istio.ts';
+import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
+import type {Family, Place} from '../results/results.ts';
+import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
+import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {iptables} from './iptables.ts';
+import {untilRefused} from './mtls.ts';
+import {inClient, meshClient, plainClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {
+  type Checking,
+  type Checks,
+  compare,
+  type Finding,
+  type Row,
+  row,
+  type Told
+} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
+const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
+
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const pod = {kind: 'Pod', namespace: ambientNamespace, name: ambientApp};
+const service = (name: string, namespace = ambientNamespace): Place => ({
+  kind: 'Service',
+  namespace,
+  name
+});
+const ztunnel = {kind: 'DaemonSet', namespace: ztunnelNamespace, name: 'ztunnel'};
+
+/** The pods that are in ambient. */
+const enrolled = [...samples, {namespace: ambientNamespace, app: ambientApp}];
+
+/** The Services that ztunnel must know by both of their addresses. */
+const dualStack = [
+  service('tcp-echo', 'dual-stack'),
+  ...Object.keys(ambientServices).map(name => service(name))
+];
+
+const expectations = {
+  ready: 'Ready on every node',
+  enrolled: 'enabled',
+  listeners: 'on ::, which takes both',
+  redirection: 'the same rules for IPv4 and IPv6',
+  workload: 'HBONE to each of its addresses',
+  vips: 'exactly its ClusterIPs',
+  hbone: 'HBONE from the client to the server over that family',
+  address: 'one address'
+};
+
+const grid = {title: 'over HBONE', named: true};
+const connectivity = {class: 'connectivity'} as const;
+const dead = (family: Family): Partial<Told> => ({
+  ...connectivity,
+  hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${familyNames[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
+});
+const dnsHint =
+  'See `ambient.dnsCapture` of IstioCNI, what ztunnel logs of DNS (`dns` at level debug), and the redirection of port 53 in that pod.';
+
+const dnsHeadline = 'ztunnel does not answer names as it should';
+
+/** Pods in ambient: without sidecars, through the node's ztunnel. */
+export const ambient: Checks<Checking> = {
+  layer: 'ambient',
+  blame: {
+    class: 'istio',
+    hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
+    headline: family => `Ambient does not carry ${family || 'both families'}`
+  },
+  samples: [ambientSample],
+  rows: [
+    row('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', expectations.ready, {
+      to: ztunnel,
+      blame: {headline: 'ztunnel is not ready'}
+    }),
+    row(
+      'ambient',
+      'ambient/ztunnel/listeners',
+      'ztunnel listens on both families in each pod',
+      expectations.listeners,
+      {
+        to: ztunnel,
+        family: 'ipv6',
+        blame: {
+          hint: `ztunnel has IPV6_ENABLED=false (\`kubectl get ds ztunnel -n ${ztunnelNamespace} -o yaml\`): see \`env\` in the values of the ZTunnel resource.`,
+          headline: 'ztunnel does not listen on IPv6'
+        }
+      }
+    ),
+    ...enrolled.flatMap(({namespace, app}) => {
+      const to = {to: {kind: 'Deployment', namespace, name: app}};
+      return [
+        row(
+          'ambient',
+          `ambient/${namespace}/enrolled`,
+          'IstioCNI has put the pod into ambient',
+          expectations.enrolled,
+          {
+            ...to,
+            blame: {
+              hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`: see the label of its namespace, and the log of istio-cni-node.',
+              headline: 'Pods are not in ambient'
+            }
+          }
+        ),
+        row(
+          'ambient',
+          `ambient/${namespace}/redirection`,
+          'The pod redirects both families into ztunnel alike',
+          expectations.redirection,
+          {
+            ...to,
+            blame: {
+              hint: 'What IstioCNI has set in the pod differs by family: see `ambient.ipv6` in its values (on unless somebody turned it off), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
+              headline: 'Pods do not redirect both families into ztunnel alike'
+            }
+          }
+        ),
+        row(
+          'ambient',
+          `ambient/${namespace}/workload`,
+          'ztunnel knows the pod by all of its addresses, and to be reached over HBONE',
+          expectations.workload,
+          {
+            ...to,
+            blame: {
+              hint: `What istiod told ztunnel lacks something: see \`istioctl ztunnel-config workload\`, and the log of istiod.`,
+              headline: 'ztunnel does not know all addresses of the pods'
+            }
+          }
+        )
+      ];
+    }),
+    ...dualStack.map(to =>
+      row(
+        'ambient',
+        `ambient/${vipTarget(to)}/vips`,
+        'ztunnel knows the Service by exactly its ClusterIPs',
+        expectations.vips,
+        {
+          to,
+          blame: {
+            hint: 'What istiod told ztunnel lacks an address: see `istioctl ztunnel-config service`, and the log of istiod.',
+            headline: 'ztunnel does not know both addresses of the Services'
+          }
+        }
+      )
+    ),
+    ...families.flatMap(family => [
+      row(
+        'ambient',
+        `ambient/${ambientApp}/${family}-refused`,
+        `From outside of the mesh, a STRICT port is refused over ${family}`,
+        'no answer',
+        {
+          family,
+          from: plain,
+          to: pod,
+          blame: {
+            hint: `The pod's ${familyNames[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
+            headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+          }
+        }
+      ),
+      row(
+        'ambient',
+        `ambient/${ambientApp}/${family}-control`,
+        `From outside of the mesh, a port that is not STRICT answers over ${family}`,
+        `hello ambient/${ambientApp}/${family}-control`,
+        {family, from: plain, to: pod, blame: dead(family)}
+      ),
+      row(
+        'ambient',
+        `ambient/${ambientApp}/${family}-probe`,
+        `The node's own connections, as the kubelet's probes are, reach a STRICT port over ${family}`,
+        `hello ambient/${ambientApp}/${family}-probe`,
+        {
+          family,
+          from: {kind: 'Node', namespace: '', name: ''},
+          to: pod,
+          blame: {
+            hint: `IstioCNI lets a node's connections come to the pod from ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, and keeps those from ztunnel: see the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`), whose IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must hold the pod, and the rules in the pod.`,
+            headline: `Probes of pods in ambient fail over ${familyNames[family]}`
+          }
+        }
+      )
+    ]),
+    row(
+      'ambient',
+      `ambient/${ambientApp}/probed`,
+      "The kubelet's probes of a STRICT port hold",
+      'Ready, never restarted',
+      {
+        to: {...pod, kind: 'Deployment'},
+        blame: {
+          hint: 'See the events of that pod, and how probes reach pods in ambient: `ambient/echo/*-probe`.',
+          headline: 'Probes of pods in ambient fail'
+        }
+      }
+    ),
+    ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target =>
+      families.flatMap(family => [
+        row(
+          'ambient',
+          `ambient/${target}/${family}`,
+          `In ambient, a STRICT port answers on the ${family} ${isPod(target) ? 'address of the pod' : 'ClusterIP'}`,
+          `hello ambient/${target}/${family}`,
+          {
+            family,
+            from,
+            to: isPod(target) ? pod : service(target),
+            grid,
+            blame: dead(family)
+          }
+        ),
+        row(
+          'ambient',
+          `ambient/${target}/${family}-hbone`,
+          `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`,
+          expectations.hbone,
+          {
+            family,
+            from,
+            to: isPod(target) ? pod : service(target),
+            blame: {
+              hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${ambientNamespace}\`. Without \`dst.hbone_addr\` it was plaintext; the address before it tells the family.`
+            }
+          }
+        )
+      ])
+    ),
+    ...families.map(family =>
+      row(
+        'ambient',
+        `ambient/${crossed[family].name}/${other[family]}`,
+        `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`,
+        `hello ambient/${crossed[family].name}/${other[family]}`,
+        {
+          family: other[family],
+          from,
+          to: {kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name},
+          grid: {title: 'through ztunnel', named: true},
+          blame: {
+            ...connectivity,
+            hint: `ztunnel takes such a connection over ${familyNames[other[family]]} and goes on over ${familyNames[family]}, from an address of that family: see what it logs of it.`
+          }
+        }
+      )
+    ),
+    ...servers.flatMap(({namespace: target}) =>
+      records.map(({type, family}) =>
+        row(
+          'ambient',
+          `ambient/${target}/${type}`,
+          `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
+          has(target, family) ? 'its ClusterIP' : 'none',
+          {
+            family,
+            from,
+            to: service('tcp-echo', target),
+            blame: {hint: dnsHint, headline: dnsHeadline}
+          }
+        )
+      )
+    ),
+    ...Object.keys(headlessServices).flatMap(target =>
+      records.map(({type, family}) =>
+        row(
+          'ambient',
+          `ambient/${target}/${type}`,
+          `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`,
+          target.endsWith(family) ? 'its pod' : 'none',
+          {family, from, to: service(target), blame: {hint: dnsHint, headline: dnsHeadline}}
+        )
+      )
+    ),
+    ...families.map(family =>
+      row(
+        'ambient',
+        `ambient/dns/${family}`,
+        `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`,
+        expectations.address,
+        {
+          family,
+          from,
+          to: ztunnel,
+          blame: {
+            hint: dnsHint,
+            headline: `ztunnel does not answer DNS over ${familyNames[family]}`
+          }
+        }
+      )
+    )
+  ],
+  look: async (checking, asked) => {
+    standing(checking, asked);
+    await Promise.all([
+      iptables(
+        checking,
+        asked.filter(({id}) => id.endsWith('/redirection'))
+      ),
+      known(checking, asked),
+      answered(checking, asked),
+      probed(checking, asked),
+      named(checking, asked),
+      listeners(checking, asked),
+      crossing(checking, asked)
+    ]);
+  }
+};
+
+/** `echo-pod` is the pod's own address. */
+function isPod(target: string): boolean {
+  return target.endsWith('-pod');
+}
+
+function vipTarget({namespace, name}: Place): string {
+  return namespace === ambientNamespace ? name : namespace;
+}
+
+const aspectOf = ({id}: Row): string => id.split('/')[2] ?? '';
+
+/** What the API server said tells. */
+function standing({things, tell}: Checking, asked: Row[]): void {
+  for (const row of asked) {
+    const {id, expected, to} = row;
+    const pods = ofKind(things, 'Pod', to?.namespace).filter(
+      ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
+    );
+    const reproduce = `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`;
+    const observe = (said: (pod: Pod) => string) =>
+      tell(id, compare(expected, [...new Set(pods.map(said))].join('; ') || 'no pod', {reproduce}));
+    if (id === 'ambient/ztunnel/ready') {
+      const ready = pods.filter(isReady).map(({spec}) => spec.nodeName);
+      const missing = ofKind(things, 'Node')
+        .map(({metadata}) => metadata.name)
+        .filter(name => !ready.includes(name));
+      const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
+      tell(id, compare(expected, observed, {reproduce}));
+    } else if (aspectOf(row) === 'enrolled')
+      observe(
+        ({metadata}) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation'
+      );
+    else if (aspectOf(row) === 'probed')
+      observe(pod =>
+        !isReady(pod)
+          ? 'not Ready'
+          : restarts(pod) > 0
+            ? `Ready, restarted ${restarts(pod)} times`
+            : expected
+      );
+  }
+}
+
+const restarts = ({status}: Pod): number =>
+  (status.containerStatuses ?? []).reduce((sum, {restartCount}) => sum + restartCount, 0);
+
+// ---- What istiod told ztunnel ----
+
+/** The parts of ztunnel's `config_dump` that we look at. */
+interface Dump {
+  /** Where it listens in each pod: for HBONE, for plaintext, and for what the pod sends. */
+  config?: {inboundAddr?: string; inboundPlaintextAddr?: string; outboundAddr?: string};
+  workloads?: {name: string; namespace: string; workloadIps?: string[]; protocol?: string}[];
+  /** An address as `NETWORK/ADDRESS`, of a network without a name `/10.96.0.10`. */
+  services?: {name: string; namespace: string; vips?: string[]}[];
+}
+
+// its admin interface listens on its own localhost only, and its image has no program to ask it by
+const dumpScript = `
+for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label app=ztunnel); do
+  path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+  nsenter --net=$path curl --silent --max-time 10 http://localhost:15000/config_dump
+  exit
+done`;
+
+async function known(checking: Checking, asked: Row[]): Promise<void> {
+  const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(aspectOf(row)));
+  const [node] = checking.plan.cluster.nodes;
+  if (rows.length === 0 || node === undefined) return;
+  const dump = await dumpOf(node, checking.sh);
+  for (const row of rows) {
+    const told = {workload: workloadOf, vips: vipsOf, listeners: listenersOf}[aspectOf(row)];
+    if (told) checking.tell(row.id, told(checking, row, dump));
+  }
+}
+
+async function dumpOf(node: string, sh: Sh): Promise<Dump> {
+  const text = await must(
+    sh,
+    ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
+    {seconds: 30}
+  );
+  try {
+    return JSON.parse(text) as Dump;
+  } catch {
+    return {}; // it is no answer: every row says what is missing
+  }
+}
+
+const reproduceDump = 'istioctl ztunnel-config all -o yaml';
+
+function workloadOf({things}: Checking, {expected, to}: Row, {workloads = []}: Dump): Finding {
+  const pods = ofKind(things, 'Pod', to?.namespace).filter(
+    ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
+  );
+  const wrong = pods.flatMap(({metadata, status}) => {
+    const told = workloads.find(
+      ({name, namespace}) => name === metadata.name && namespace === metadata.namespace
+    );
+    const ips = (status.podIPs ?? []).map(({ip}) => ip);
+    if (!told) return [`nothing of ${metadata.name}`];
+    const {workloadIps = [], protocol = 'none'} = told;
+    return [
+      ...(protocol === 'HBONE' ? [] : [`protocol ${protocol}`]),
+      ...(same(ips, workloadIps) ? [] : [`only ${workloadIps.join(', ') || 'no address'}`])
+    ];
+  });
+  const observed = pods.length === 0 ? 'no pod' : (wrong[0] ?? expected);
+  return compare(expected, observed, {reproduce: reproduceDump});
+}
+
+function listenersOf(_: Checking, {expected}: Row, {config = {}}: Dump): Finding {
+  const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
+  const other = addresses.filter(address => !address?.startsWith('[::]:'));
+  return compare(
+    expected,
+    other.length === 0 ? expected : `on ${other.map(address => address ?? 'nothing').join(', ')}`,
+    {reproduce: reproduceDump}
+  );
+}
+
+function vipsOf({things}: Checking, {expected, to}: Row, {services = []}: Dump): Finding {
+  const service = ofKind(things, 'Service', to?.namespace).find(
+    ({metadata}) => metadata.name === to?.name
+  );
+  const told = services.find(
+    ({name, namespace}) => name === to?.name && namespace === to?.namespace
+  );
+  const vips = (told?.vips ?? []).map(vip => vip.slice(vip.indexOf('/') + 1));
+  const observed = same(service?.spec.clusterIPs ?? [], vips)
+    ? expected
+    : `${vips.join(', ') || 'none'}`;
+  return compare(expected, observed, {reproduce: reproduceDump});
+}
+
+const same = (some: string[], others: string[]): boolean =>
+  [...some].sort().join() === [...others].sort().join();
+
+// ---- Connections ----
+
+/** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
+async function answered(checking: Checking, asked: Row[]): Promise<void> {
+  const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
+  const own = asked.filter(({to}) => to?.namespace === ambientNamespace);
+  const within = (pattern: RegExp) => of(pattern).filter(row => own.includes(row));
+  await Promise.all(within(/^ipv[46]-refused$/).map(row => untilRefused(checking, row)));
+  const hbone = within(/^ipv[46]-hbone$/);
+  const past = hbone.length === 0 ? [] : await logged(checking);
+  const direct = within(/^ipv[46]$/).filter(({to}) => to?.kind !== 'ServiceEntry');
+  await Promise.all([
+    prove(
+      meshClient,
+      direct.flatMap(row => proofOf(checking, row, ambientPorts.strict)),
+      checking,
+      checking.plan.probes.retries
+    ),
+    prove(
+      plainClient,
+      within(/^ipv[46]-control$/).flatMap(row => proofOf(checking, row, ambientPorts.open)),
+      checking
+    )
+  ]);
+  await carried(checking, hbone, past);
+}
+
+const addressOf = (checking: Checking, {target, family, to}: Row): string | undefined =>
+  to?.kind === 'Pod' || isPod(target)
+    ? podIps(checking, ambientNamespace, ambientApp).find(ip => addressFamily(ip) === family)
+    : clusterIp(checking, ambientNamespace, target, family ?? 'ipv4');
+
+function proofOf(checking: Checking, row: Row, port: number): Proof[] {
+  const address = addressOf(checking, row);
+  if (address !== undefined)
+    return [
+      {
+        row,
+        probe: {word: row.id, address, port, lookUp: lookUp(checking, row.to, address)},
+        pods: podIps(checking, ambientNamespace, ambientApp)
+      }
+    ];
+  checking.tell(row.id, nowhere(row));
+  return [];
+}
+
+/** No address to ask. */
+const nowhere = (row: Row): Finding =>
+  row.to?.kind === 'Pod'
+    ? {
+        observed: 'no pod IP',
+        verdict: 'failed',
+        reason: `no pod of ${ambientNamespace}/${ambientApp} has an ${row.family} address`,
+        reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
+      }
+    : absent(row);
+
+/** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
+type Logged = Record<string, string>;
+
+const logged = async ({sh}: Checking): Promise<string[]> =>
+  (await sh(logCommand, {seconds: 20})).stdout.split('\n');
+
+const logCommand = [
+  ...['kubectl', 'logs', '--namespace', ztunnelNamespace, '--selector', 'app=ztunnel'],
+  ...['--tail', '5000', '--max-log-requests', '100']
+];
+
+/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
+export const parseAccess = (lines: string[]): Logged[] =>
+  lines
+    .filter(line => /\baccess\s+connection complete\b/.test(line))
+    .map(line =>
+      Object.fromEntries(
+        [...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
+          name,
+          quoted ?? bare ?? ''
+        ])
+      )
+    );
+
+/** How long ztunnel may take to log a connection that has ended, in seconds. */
+const logging = 3;
+
+/** Told from what was not logged before. */
+async function carried(checking: Checking, asked: Row[], past: string[]): Promise<void> {
+  if (asked.length === 0) return;
+  const end = checking.work.clock() + logging;
+  for (;;) {
+    const fresh = (await logged(checking)).filter(line => !past.includes(line));
+    const findings = asked.map(row => ({row, finding: sawOf(checking, row, parseAccess(fresh))}));
+    const whole = findings.every(({finding}) => finding.verdict === 'passed');
+    if (!whole && checking.work.clock() < end && !checking.work.signal.aborted) await sleep(300);
+    else {
+      for (const {row, finding} of findings) checking.tell(row.id, finding);
+      return;
+    }
+  }
+}
+
+/** The client's side tells what was asked for, and both sides tell of one another. */
+function sawOf(checking: Checking, row: Row, logged: Logged[]): Finding {
+  const {target, expected} = row;
+  const ip = podIps(checking, ambientNamespace, ambientApp).find(
+    one => addressFamily(one) === row.family
+  );
+  const at = (port: number) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
+  const of = (direction: string) =>
+    logged.filter(
+      one =>
+        one.direction === direction &&
+        one['src.namespace'] === client.namespace &&
+        one['dst.namespace'] === ambientNamespace
+    );
+  const out = of('outbound').filter(one =>
+    isPod(target)
+      ? one['dst.service'] === undefined
+      : one['dst.service']?.startsWith(`${target}.${ambientNamespace}.`)
+  );
+  const over = out.filter(one => one['dst.addr'] === at(15008));
+  const seen = over.filter(
+    one =>
+      one.error === undefined &&
+      one['dst.hbone_addr'] === at(ambientPorts.strict) &&
+      identified(one)
+  );
+  const received = of('inbound').filter(
+    one => one['dst.hbone_addr'] === at(ambientPorts.strict) && identified(one)
+  );
+  const observed =
+    seen.length > 0 && received.length > 0
+      ? expected
+      : out.length === 0
+        ? 'nothing logged of it'
+        : over.length === 0
+          ? `only to ${[...new Set(out.map(one => one['dst.addr']))].join(', ')}`
+          : seen.length === 0
+            ? (over.find(one => one.error !== undefined)?.error ?? 'no identity of both ends')
+            : 'nothing logged where it arrived';
+  return compare(expected, observed, {
+    address: addressOf(checking, row) ?? null,
+    reproduce: `${logCommand.join(' ')} | grep ${ambientNamespace}`
+  });
+}
+
+/** Both ends have certificates of their namespaces. */
+const identified = (one: Logged): boolean =>
+  (one['src.identity'] ?? '').includes(`/ns/${client.namespace}/`) &&
+  (one['dst.identity'] ?? '').includes(`/ns/${ambientNamespace}/`);
+
+// ---- The kubelet's way ----
+
+// as the kubelet does it: a socket of the node's own, and again where one try was too slow
+const probeScript = `
+limit=$1; shift
+while [ $# -gt 0 ]; do
+  for try in 1 2 3; do
+    answer=$(timeout $limit bash -c 'exec 3<>"/dev/tcp/$0/$1" && echo "$2" >&3 && head -n 1 <&3' "$1" "$2" "$3" 2>/dev/null)
+    [ -z "$answer" ] || break
+  done
+  echo "$3 $answer"
+  shift 3
+done`;
+
+async function probed(checking: Checking, asked: Row[]): Promise<void> {
+  const rows = asked.filter(row => aspectOf(row).endsWith('-probe'));
+  const [own] = ofKind(checking.things, 'Pod', ambientNamespace);
+  if (rows.length === 0) return;
+  const reached = rows.flatMap(row => {
+    const address = addressOf(checking, row);
+    if (address !== undefined) return [{row, address}];
+    checking.tell(row.id, nowhere(row));
+    return [];
+  });
+  const limit = `${Math.max(1, Math.ceil(checking.plan.probes.seconds))}`;
+  const command = [
+    ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', limit],
+    ...reached.flatMap(({row, address}) => [address, `${ambientPorts.strict}`, row.id])
+  ];
+  const output = await must(checking.sh, command, {seconds: 30});
+  const answers = output.split('\n');
+  for (const {row, address} of reached) {
+    const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);
+    checking.tell(row.id, compare(row.expected, said || 'no answer', {address}));
+  }
+}
+
+// ---- DNS ----
+
+const headlessName = (target: string): string => `${target}.${ambientNamespace}.svc.cluster.local.`;
+
+/** Names that are asked as the pod's own resolver asks them. */
+async function named(checking: Checking, asked: Row[]): Promise<void> {
+  const rows = asked.filter(row => ['a', 'aaaa'].includes(aspectOf(row)));
+  if (rows.length === 0) return;
+  const questions = rows.map(row => ({
+    type: aspectOf(row),
+    name: row.target in headlessServices ? headlessName(row.target) : nameOf(row.target)
+  }));
+  const answers = await resolve(checking, meshClient, questions);
+  for (const [at, row] of rows.entries()) {
+    const answer = answers[at];
+    const [right, said] =
+      row.target in headlessServices
+        ? [
+            ofFamily(podIps(checking, ambientNamespace, ambientApp), row.family ?? 'ipv4'),
+            'its pod'
+          ]
+        : [clusterIp(checking, row.target, 'tcp-echo', row.family ?? 'ipv4'), 'its ClusterIP'];
+    const observed =
+      answer === undefined
+        ? 'no answer'
+        : answer === ''
+          ? 'none'
+          : answer === right
+            ? said
+            : answer;
+    checking.tell(
+      row.id,
+      compare(row.expected, observed, {
+        reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
+      })
+    );
+  }
+}
+
+// at an address where nobody answers DNS: only what takes the question on its way can
+const listenerScript = `
+while [ $# -gt 0 ]; do
+  { address=$(busybox nslookup -type=a "$2" "$3" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    echo "$1 $address"; } &
+  shift 3
+done
+wait`;
+
+async function listeners(checking: Checking, asked: Row[]): Promise<void> {
+  const rows = asked.filter(({target}) => target === 'dns');
+  if (rows.length === 0) return;
+  const pods = podIps(checking, plainNamespace);
+  const questions = rows.map(row => ({row, server: ofFamily(pods, row.family ?? 'ipv4') ?? ''}));
+  const output = await must(
+    checking.sh,
+    [
+      ...[...inClient(meshClient), listenerScript, 'listeners'],
+      ...questions.flatMap(({row, server}) => [row.id, `${crossed.ipv4.host}.`, server])
+    ],
+    {seconds: 30}
+  );
+  for (const {row, server} of questions) {
+    const said = output
+      .split('\n')
+      .find(line => line.startsWith(`${row.id} `))
+      ?.slice(row.id.length + 1)
+      .trim();
+    const observed = !said ? 'no answer' : said.includes(' ') ? said : row.expected;
+    checking.tell(
+      row.id,
+      compare(row.expected, observed, {
+        address: server,
+        reproduce: `${reproduceQuestion(meshClient, {type: 'a', name: `${crossed.ipv4.host}.`})} ${server}`
+      })
+    );
+  }
+}
+
+/** An address of one family in front of a host of the other. */
+async function crossing(checking: Checking, asked: Row[]): Promise<void> {
+  const rows = asked.filter(({to}) => to?.kind === 'ServiceEntry');
+  if (rows.length === 0) return;
+  const questions = rows.map(({target, family}) => ({
+    type: family === 'ipv6' ? 'aaaa' : 'a',
+    name: `${target === crossed.ipv4.name ? crossed.ipv4.host : crossed.ipv6.host}.`
+  }));
+  const answers = await resolve(checking, meshClient, questions);
+  const proofs = rows.flatMap((row, at) => {
+    const address = ofFamily((answers[at] ?? '').split(' '), row.family ?? 'ipv4');
+    if (address !== undefined)
+      return [{row, probe: {word: row.id, address, port: ambientPorts.open}, pods: []}];
+    checking.tell(row.id, {
+      observed: 'no address',
+      verdict: 'failed',
+      reason: `ztunnel answers no ${row.family} address for ${questions[at]?.name}`,
+      reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
+    });
+    return [];
+  });
+  await prove(meshClient, proofs, checking);
+}

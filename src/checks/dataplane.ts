@@ -1,0 +1,16 @@
+import type {Layer} from '../results/results.ts';
+import type {Row} from './row.ts';
+
+/** What is asked of sidecars, or by a client that has one. */
+const ofSidecars: Layer[] = [
+  ...(['xds', 'proxy', 'path', 'mtls', 'failover', 'health', 'http', 'headless'] as const),
+  ...(['egress', 'gateway', 'dns-proxy', 'upgrade', 'uninstall', 'docs'] as const)
+];
+
+/** What can be asked of a data plane at all. */
+export const inMode = (mode: 'sidecar' | 'ambient', rows: Row[]): Row[] =>
+  rows.filter(({id, layer, expected}) =>
+    mode === 'sidecar'
+      ? layer !== 'ambient'
+      : !ofSidecars.includes(layer) && !(id.endsWith('/sidecar') && expected !== 'none')
+  );
