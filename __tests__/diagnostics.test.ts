@@ -72,6 +72,11 @@ describe('collectDiagnostics', () => {
     expect(fs.statSync(path.join(directory, 'istiod.log')).mode & 0o777).toBe(0o600);
   });
 
+  test('what a terminal acts on is left out', async () => {
+    const {read} = await collect(() => 'a\u001b[31mred\u001b]0;title\u0007\r\n\tb\u009b2J\0');
+    expect(read('istiod.log')).toBe('ared\n\tb');
+  });
+
   test("Istio's resources are told without their values", async () => {
     const istio = {
       apiVersion: 'sailoperator.io/v1',

@@ -73,7 +73,7 @@ export const readCalls = directory =>
 const digest = text => createHash('sha256').update(text).digest('hex').slice(0, 24);
 
 /** Pairs of a key and a value as key → all its values. */
-const grouped = pairs =>
+export const grouped = pairs =>
   pairs.reduce((all, [key, value]) => all.set(key, [...(all.get(key) ?? []), value]), new Map());
 
 /**
@@ -93,14 +93,14 @@ function index(calls, directory) {
 }
 
 /** Whether every change by a file succeeded in the end, and there was one: the cluster took what it was given. */
-function tookManifests(calls) {
+export function tookManifests(calls) {
   const changes = calls.filter(({argv}) => manifestsOf(argv).length > 0);
   const last = new Map(changes.map(({argv, code}) => [question(argv).exact, code]));
   return last.size > 0 && [...last.values()].every(code => code === 0);
 }
 
 /** Everything that a recording names: an image or a file that is not among it is newer. */
-const namesIn = calls => [
+export const namesIn = calls => [
   ...new Set(
     calls.flatMap(({argv}) => argv.flatMap(word => [word, word.replace(/^--?[\w-]+=/, '')]))
   )

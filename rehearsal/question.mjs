@@ -185,3 +185,14 @@ export function answerToNewer(argv, {images, manifests, known}) {
   if (manifests && files.length > 0 && !files.some(file => known.includes(file))) return {code: 0};
   return null;
 }
+
+/**
+ * Of the files that appeared while a program ran, those that it was told to write: the others are the run's own, which it
+ * writes itself, and would find there before it does.
+ */
+export function leftBy(argv, files) {
+  const named = argv.map(word => word.replace(/^--?[\w-]+=/, ''));
+  return files.filter(
+    file => named.includes(file.path) || named.includes(file.path.replace(/\/[^/]*$/, ''))
+  );
+}

@@ -3,7 +3,7 @@
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {answerToNewer, nearest, onlyParts, question} from './question.mjs';
+import {answerToNewer, leftBy, nearest, onlyParts, question} from './question.mjs';
 
 const [mode, directory, program, ...rest] = process.argv.slice(2);
 /** What one call may print, in bytes: more is an error, for half an answer would be a wrong one. */
@@ -286,7 +286,7 @@ async function answerUnknown(note) {
 async function answer({code, ms = 0, stdout = '', stderr = '', files = []}) {
   const speed = Number(process.env.REPLAY_SPEED ?? 0);
   if (code !== null && speed > 0) await new Promise(done => setTimeout(done, ms * speed));
-  for (const {path: file, text} of files) leave(fromPlaceholders(file), text);
+  for (const {path: file, text} of leftBy(argv, files)) leave(fromPlaceholders(file), text);
   if (typeof stdout === 'string') process.stdout.write(fromPlaceholders(stdout));
   if (typeof stderr === 'string') process.stderr.write(fromPlaceholders(stderr));
   if (code === null) hang();

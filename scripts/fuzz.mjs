@@ -2,6 +2,7 @@
 // by the properties of __tests__/fuzz.test.ts. A case that fails is made as small as it can be, and told with its seed.
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import {parseArgs} from 'node:util';
 
@@ -14,7 +15,7 @@ const jest = (...args) => [
   ...['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'],
   ...['--maxWorkers=1', '--testPathPatterns', 'fuzz\\.test', ...args]
 ];
-const report = path.join(fs.mkdtempSync(path.join(root, 'coverage-fuzz-')), 'report.json');
+const report = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'fuzz-')), 'report.json');
 /** Runs every property with as many cases; how many properties there are. */
 function run(cases) {
   const {status} = spawnSync(process.execPath, jest('--json', '--outputFile', report), {

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
-import {redact} from '../base/log.ts';
+import {plainText, redact} from '../base/log.ts';
 import {ownDirectory, writeAnew} from '../base/own.ts';
 import type {Sh} from '../base/sh.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
@@ -109,6 +109,12 @@ function readable(name: string, text: string): string {
   }
 }
 
+/** Text as a terminal may be given it, for that is where logs are read. */
+const shown = (text: string): string => plainText(redact(text)).replace(controls, '');
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
+
 /** Each file, in characters. */
 const cap = 400_000;
 
@@ -135,7 +141,7 @@ export async function collectDiagnostics(
           : `${ofOperator.includes(name) ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
       const file = path.join(directory, name);
       await ownDirectory(path.dirname(file), 0o700);
-      await writeAnew(file, redact(text).slice(-cap), 0o600);
+      await writeAnew(file, shown(text).slice(-cap), 0o600);
     })
   );
 }
