@@ -121,7 +121,10 @@ export function readInputs(): Inputs {
       problems.push(`${name}: found ${found}; ${accepted}`);
     }
   }
-  hide(yamlInputs.flatMap(name => secretsIn(inputs[name])));
+  hide([
+    ...yamlInputs.flatMap(name => secretsIn(inputs[name])),
+    ...[inputs['operator-chart'], inputs.samples, inputs.mirror].flatMap(secretsInUrl)
+  ]);
   if (problems.length === 0) problems.push(...misplaced(inputs as Inputs));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as Inputs;
@@ -224,6 +227,23 @@ export function secretsIn(value: unknown, key = ''): string[] {
   if (Array.isArray(value)) return value.flatMap(item => secretsIn(item, key));
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
+}
+
+/** The password and the query of a URL, which may sign it. */
+function secretsInUrl(value: unknown): string[] {
+  if (typeof value !== 'string' || !URL.canParse(value) || !value.includes('://')) return [];
+  const {password, search, searchParams} = new URL(value);
+  const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
+  return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
+}
+
+/** A text that is escaped as in a URL, or as it is where it is not. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** It may hold credentials. */
