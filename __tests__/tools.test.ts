@@ -164,6 +164,68 @@ describe('a tool', () => {
     expect(asked).toEqual([place]);
   });
 
+  test.each(['kind', 'kubectl', 'helm'] as const)(
+    'in the tool cache that is not what was kept is fetched anew: %s',
+    async name => {
+      plant(name);
+      const {directory} = await provide(name);
+      fs.writeFileSync(path.join(directory, name), '#!/bin/sh\necho v6.6.6\n');
+      expect(await provide(name)).toEqual({directory, version: versions[name]});
+      fs.truncateSync(path.join(directory, name), 5);
+      expect(await provide(name)).toEqual({directory, version: versions[name]});
+      fs.rmSync(path.join(directory, `${name}.sha256`)); // another action has put it there
+      asked = [];
+      expect(await provide(name)).toEqual({directory, version: versions[name]});
+      expect(asked).toHaveLength(2);
+    }
+  );
+
+  test('of the pinned version in the tool cache that came as another archive is fetched anew', async () => {
+    const place = placeOf('helm').replaceAll(versions.helm, tools.helm.version);
+    const file = archive();
+    served.set(place, file);
+    served.set(place + tools.helm.checksumSuffix, Buffer.from(sum(file)));
+    const own = {mirror: `${mirror}#own-checksums`, 'helm-version': tools.helm.version};
+    await provide('helm', own);
+    asked = [];
+    await provide('helm', own);
+    expect(asked).toEqual([]);
+    await expect(provide('helm', {'helm-version': tools.helm.version})).rejects.toThrow(
+      /is not what was published/
+    );
+  });
+
+  test('is whole for each of several runs that fetch it at once, and leaves nothing but itself', async () => {
+    const file = Buffer.concat([Buffer.from(program('kubectl')), Buffer.alloc(5e6, '#')]);
+    const place = placeOf('kubectl');
+    served.set(place, file);
+    served.set(place + tools.kubectl.checksumSuffix, Buffer.from(sum(file)));
+    const all = await Promise.all(Array.from({length: 6}, () => provide('kubectl')));
+    const directory = all[0]?.directory ?? '';
+    expect(all).toEqual(all.map(() => ({directory, version: versions.kubectl})));
+    expect(fs.readdirSync(directory).sort()).toEqual(['kubectl', 'kubectl.sha256']);
+    expect(sum(fs.readFileSync(path.join(directory, 'kubectl')))).toBe(sum(file));
+    const left = fs.readdirSync(runner.directory).filter(name => /^[0-9a-f-]{36}$/.test(name));
+    expect(left).toEqual([]);
+  });
+
+  test('that comes as an archive leaves nothing in the temporary directory', async () => {
+    plant('helm');
+    await provide('helm');
+    const left = fs.readdirSync(runner.directory).filter(name => /^[0-9a-f-]{36}$/.test(name));
+    expect(left).toEqual([]);
+  });
+
+  test('fetched anew clears what a run that was killed has left, and no other run’s', async () => {
+    plant('kind');
+    const {directory} = await provide('kind');
+    for (const name of ['.old', '.new', 'theirs']) fs.writeFileSync(path.join(directory, name), '');
+    fs.utimesSync(path.join(directory, '.old'), 0, 0);
+    fs.rmSync(path.join(directory, 'kind'));
+    await provide('kind');
+    expect(fs.readdirSync(directory).sort()).toEqual(['.new', 'kind', 'kind.sha256', 'theirs']);
+  });
+
   test('on PATH is taken as it is, and nothing is fetched', async () => {
     const directory = path.join(runner.directory, 'bin');
     fs.mkdirSync(directory);

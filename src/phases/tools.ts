@@ -1,4 +1,6 @@
+import {randomUUID} from 'node:crypto';
 import * as fs from 'node:fs/promises';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import * as io from '@actions/io';
@@ -54,14 +56,29 @@ async function onPath(name: ToolName): Promise<string> {
 
 async function cached(name: ToolName, version: string, mirror: string | null): Promise<string> {
   const found = cache.find(name, version.slice(1)); // the tool cache wants no leading v
-  if (found !== '' && (await isWhole(path.join(found, name), name, version, mirror))) return found;
+  if (found !== '' && (await isWhole(found, name, version, mirror))) return found;
   return fetchTool(name, version, mirror);
 }
 
-/** Whether a kept program is what it was. Of an archive's program there is no checksum: the tool cache is then as trusted as the machine. */
-async function isWhole(file: string, name: ToolName, version: string, mirror: string | null) {
-  const sum = isArchive(name) ? null : pinned(name, version, mirror);
-  return sum === null || (await digest(file).catch(() => '')) === sum;
+/**
+ * Whether a kept program is what it was, and of the download that is asked for. An archive's program has no pin of its own: it
+ * is held to what was noted beside it once the archive was verified, which shows damage and another's build, not somebody
+ * who changes both.
+ */
+async function isWhole(
+  directory: string,
+  name: ToolName,
+  version: string,
+  mirror: string | null
+): Promise<boolean> {
+  const found = await digest(path.join(directory, name)).catch(() => null);
+  const [noted, download] = await fs
+    .readFile(path.join(directory, noteOf(name)), 'utf8')
+    .then(text => text.split(' '))
+    .catch(() => []);
+  const pin = pinned(name, version, mirror);
+  if (pin !== null && (isArchive(name) ? download : found) !== pin) return false;
+  return found !== null && found === noted;
 }
 
 async function fetchTool(name: ToolName, version: string, mirror: string | null): Promise<string> {
@@ -71,12 +88,50 @@ async function fetchTool(name: ToolName, version: string, mirror: string | null)
     pinned(name, version, mirror) ??
     parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
   const file = await downloadVerified(from, sum);
-  const program = isArchive(name) ? await unpacked(file, name) : file;
-  await fs.chmod(program, 0o755);
-  const directory = await cache.cacheFile(program, name, name, version.slice(1));
+  const unpacked = isArchive(name) ? await cache.extractTar(file) : null;
+  const program = unpacked === null ? file : path.join(unpacked, `linux-${architecture()}`, name);
+  const directory = await keep(program, name, version.slice(1), sum);
+  await io.rmRF(unpacked ?? file);
   await io.rmRF(file);
   return directory;
 }
+
+/**
+ * Puts a program into the tool cache, beside what is there: the toolkit's own function empties the directory first, under
+ * whoever runs from it or fills it at that moment. Here a file is either the one before or the new one, whole.
+ */
+async function keep(
+  program: string,
+  name: ToolName,
+  version: string,
+  download: string
+): Promise<string> {
+  const directory = path.join(process.env.RUNNER_TOOL_CACHE ?? '', name, version, os.arch());
+  await fs.mkdir(directory, {recursive: true});
+  await removeOld(directory);
+  const note = `${await digest(program)} ${download}`;
+  const passing = path.join(directory, `.${randomUUID()}`);
+  await fs.copyFile(program, passing);
+  await fs.chmod(passing, 0o755);
+  await fs.rename(passing, path.join(directory, name));
+  await fs.writeFile(passing, note);
+  await fs.rename(passing, path.join(directory, noteOf(name)));
+  await fs.writeFile(`${directory}.complete`, ''); // the toolkit goes by it
+  return directory;
+}
+
+/** What a run that was killed has left there; nobody copies for an hour. */
+async function removeOld(directory: string): Promise<void> {
+  for (const name of await fs.readdir(directory)) {
+    const file = path.join(directory, name);
+    const status = name.startsWith('.') ? await fs.lstat(file).catch(() => null) : null;
+    if (status !== null && Date.now() - status.mtimeMs > 3_600_000)
+      await fs.rm(file, {force: true});
+  }
+}
+
+/** The digests of the program, and of what it was downloaded as. */
+const noteOf = (name: ToolName): string => `${name}.sha256`;
 
 const isArchive = (name: ToolName): boolean =>
   tools[name].url('', architecture()).endsWith('.tar.gz');
@@ -85,11 +140,6 @@ const isArchive = (name: ToolName): boolean =>
 function pinned(name: ToolName, version: string, mirror: string | null): string | null {
   const pin = tools[name];
   return holdsPins(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
-}
-
-async function unpacked(archive: string, name: ToolName): Promise<string> {
-  const directory = await cache.extractTar(archive);
-  return path.join(directory, `linux-${architecture()}`, name);
 }
 
 function architecture(): Architecture {
