@@ -55,6 +55,24 @@ describe('the report action', () => {
     expect(runner.log()).not.toContain('::error');
   });
 
+  test('writes into no file and no directory that a link leads to', async () => {
+    putAll();
+    const victim = path.join(runner.directory, 'victim');
+    fs.mkdirSync(victim);
+    fs.writeFileSync(path.join(victim, 'file'), 'whole');
+    const directory = path.join(runner.directory, 'dual-stack-report');
+    fs.mkdirSync(directory);
+    fs.symlinkSync(path.join(victim, 'file'), path.join(directory, 'report.html'));
+    await report();
+    expect(fs.readFileSync(path.join(victim, 'file'), 'utf8')).toBe('whole');
+    expect(written('report.html')).toContain('<html');
+    fs.rmSync(directory, {recursive: true});
+    fs.symlinkSync(victim, directory);
+    await report();
+    expect(fs.readdirSync(victim)).toEqual(['file']);
+    expect(outputs()).toMatchObject({'results-dir': '', report: ''});
+  });
+
   test('a cell of the matrix without results is an error', async () => {
     putAll({'v1.29.6-ipv4-ipv6': null});
     give({matrix});

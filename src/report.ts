@@ -1,8 +1,8 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
 import {oneLine} from './base/log.ts';
+import {ownDirectory, writeAnew} from './base/own.ts';
 import {type ReportInputs, readReportInputs} from './inputs/report.ts';
 import {type Matrix, merge, written} from './reports/merged.ts';
 import {mergedAnnotations} from './reports/merged-annotations.ts';
@@ -33,7 +33,7 @@ export async function report(): Promise<void> {
   const directory =
     inputs['results-dir'] ?? path.join(process.env.RUNNER_TEMP || '.', 'dual-stack-report');
   const summary = mergedSummary(matrix);
-  const kept = await tried('report', async () => write(matrix, summary, directory));
+  const kept = await tried('report', () => write(matrix, summary, directory));
   if (process.env.GITHUB_STEP_SUMMARY)
     await tried('summary', () => core.summary.addRaw(summary, true).write());
   for (const [name, value] of Object.entries(mergedOutputs(matrix, kept ? directory : '')))
@@ -53,8 +53,8 @@ function matrixOf(inputs: ReportInputs): Matrix {
   return merge(cells, inputs['fail-on'], old?.length ? old : null, githubRun(process.env));
 }
 
-function write(matrix: Matrix, summary: string, directory: string): void {
-  fs.mkdirSync(directory, {recursive: true});
+async function write(matrix: Matrix, summary: string, directory: string): Promise<void> {
+  await ownDirectory(directory);
   const reports = {
     [files.results]: `${JSON.stringify(written(matrix), null, 2)}\n`,
     [files.summary]: summary,
@@ -62,7 +62,7 @@ function write(matrix: Matrix, summary: string, directory: string): void {
     [files.report]: mergedHtml(matrix)
   };
   for (const [name, contents] of Object.entries(reports))
-    fs.writeFileSync(path.join(directory, name), contents);
+    await writeAnew(path.join(directory, name), contents, 0o644);
 }
 
 /** What cannot be written turns nothing red or green. */
