@@ -7,6 +7,7 @@ import {
   createCluster,
   createCommand,
   deleteCommand,
+  leftWords,
   refuseCgroup1,
   refuseTaken,
   uncordon
@@ -36,13 +37,20 @@ test('the cluster is made with a kubeconfig of its own, and not waited for', () 
 
 describe('a name', () => {
   test.each([
-    ['', 'istio-ds'],
-    ['kind\nistio-ds-2\n', 'istio-ds'],
-    ['No kind clusters found.\n', 'istio-ds']
-  ])('is free beside %j', async (clusters, name) => {
-    await expect(
-      refuseTaken(name, fakeSh({'kind get clusters': clusters}))
-    ).resolves.toBeUndefined();
+    ['', []],
+    ['kind\nistio-ds-2\n', []],
+    ['No kind clusters found.\n', []],
+    ['istio-ds-0a1b2c3d\nistio-ds-mine\nistio-ds\nkind\n', ['istio-ds-0a1b2c3d', 'istio-ds']]
+  ])('is free beside %j, and those that runs have left are told', async (clusters, left) => {
+    const sh = fakeSh({'kind get clusters': clusters});
+    await expect(refuseTaken('mine', sh)).resolves.toEqual(left);
+  });
+
+  test('of a run that was cut off is named, with what frees it', () => {
+    expect(leftWords([])).toBeNull();
+    expect(leftWords(['istio-ds-0a1b2c3d', 'istio-ds'])).toMatch(
+      /^here already: istio-ds-0a1b2c3d, istio-ds; .*`kind delete clusters istio-ds-0a1b2c3d istio-ds`/
+    );
   });
 
   test('that is taken is somebody else’s', async () => {

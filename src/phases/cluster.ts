@@ -40,11 +40,21 @@ export async function containersOf(name: string, sh: Sh): Promise<string[]> {
   return (await must(sh, command, {seconds: 60})).split('\n').filter(Boolean);
 }
 
-/** Throws a Fault when a cluster of that name exists: it is somebody else's. */
-export async function refuseTaken(name: string, sh: Sh): Promise<void> {
+/**
+ * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
+ * them up: another run's that is under way, or was cut off without its post.
+ */
+export async function refuseTaken(name: string, sh: Sh): Promise<string[]> {
   const clusters = (await must(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
   if (clusters.includes(name)) throw taken(name);
+  return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
 }
+
+/** What is to be known of such clusters; null where there is none. */
+export const leftWords = (names: string[]): string | null =>
+  names.length === 0
+    ? null
+    : `here already: ${names.join(', ')}; where no other run is under way, one was cut off and left it: \`kind delete clusters ${names.join(' ')}\` frees its memory`;
 
 const taken = (name: string): Fault =>
   badInput(

@@ -2,6 +2,7 @@ import {randomUUID} from 'node:crypto';
 import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
 import {get, type Thing} from '../base/kube.ts';
+import {say} from '../base/log.ts';
 import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
@@ -17,6 +18,7 @@ import {
   containersOf,
   cordon,
   createCluster,
+  leftWords,
   refuseCgroup1,
   refuseTaken,
   uncordon
@@ -521,7 +523,8 @@ async function claim(run: Known, {cluster}: Plan): Promise<void> {
   run.claim = {name, token: randomUUID()};
   run.save({claim: run.claim});
   await claimName(name, run.claim.token, run.sh);
-  await refuseTaken(name, run.sh); // after it: whoever had the name before has either a cluster by now, or none
+  const others = leftWords(await refuseTaken(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
+  if (others !== null) say(run.clock(), 'name', others);
   run.save({cluster: name});
 }
 
