@@ -250,6 +250,23 @@ describe('provideChart', () => {
     20_000
   );
 
+  test('what is larger than any chart is not read to its end, and told so once', async () => {
+    const asked: unknown[] = [];
+    const sh = fakeSh(() => ({
+      code: 2,
+      stderr: 'fatal error: out of memory allocating heap arena metadata\n\nruntime.throw timeout'
+    }));
+    const provided = provideChart(inputsOf(), runner.directory, fakeWork(), (command, options) => {
+      asked.push(options?.memory);
+      return sh(command, options);
+    });
+    await expect(provided).rejects.toMatchObject({
+      because: {class: 'infrastructure', layer: 'runner'},
+      message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
+    });
+    expect(asked).toEqual([1 << 30]);
+  });
+
   test('a fetch that is tried again is shown, without what is secret in it', async () => {
     const passes = helm();
     let turn = 0;

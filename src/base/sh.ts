@@ -14,6 +14,8 @@ export interface Options {
   into?: string[];
   /** Time limit in seconds, 600 without one. */
   seconds?: number;
+  /** Limit of the memory that it may fill, in bytes, where this machine has `prlimit`. */
+  memory?: number;
 }
 
 /** Runs a command, given as an argument array, which must not read standard input. Never rejects because of its exit code. */
@@ -57,6 +59,15 @@ function endsWithUs(): boolean {
   return asked;
 }
 
+/** A command that may fill no more memory than that; as it is where `prlimit` of util-linux is not there. */
+function lean(command: string[], memory: number | undefined): string[] {
+  const limited = ['prlimit', `--data=${memory}`];
+  const can = () =>
+    spawnSync('prlimit', [...limited.slice(1), 'true'], {env: process.env, stdio: 'ignore'})
+      .status === 0;
+  return memory !== undefined && can() ? [...limited, ...command] : command;
+}
+
 /** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
 export const bounded = (line: string[], seconds: number, withUs = endsWithUs()): string[] =>
   process.platform === 'linux'
@@ -78,8 +89,9 @@ export const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string>
   );
 
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-export const sh: Sh = async (command, {into, seconds = 600} = {}) => {
-  const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
+export const sh: Sh = async (command, {into, seconds = 600, memory} = {}) => {
+  const line = lean(into ? pipe(command, into) : command, memory);
+  const [program = '', ...rest] = bounded(line, seconds);
   const [stdout, stderr] = [new Kept(), new Kept()];
   const exitCode: number | null = await exec.exec(program, rest, {
     silent: true,

@@ -92,16 +92,23 @@ function splitDigest(given: string): {url: string; sha256: string | null} {
 /** What the network may answer better a moment later. */
 const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
 
+/** What Helm may fill, in bytes: it reads whatever is served into memory; a chart of ours has 100 KB. */
+const mostMemory = 1 << 30;
+const outOfMemory = /out of memory|cannot allocate memory/i;
+
 /** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
 async function pull(url: string, directory: string, work: Work, sh: Sh): Promise<string> {
   let again = 2;
   return until(
     work,
     async () => {
-      const output = await sh(['helm', 'pull', url, '--destination', directory], {seconds: 120});
+      const command = ['helm', 'pull', url, '--destination', directory];
+      const output = await sh(command, {seconds: 120, memory: mostMemory});
       if (output.code === 0)
         return {is: 'done', value: path.join(directory, path.basename(new URL(url).pathname))};
-      const said = output.stderr.trim();
+      const said = outOfMemory.test(output.stderr)
+        ? 'it is larger than any chart: Helm, which reads it as a whole, was given 1 GiB of memory'
+        : output.stderr.trim();
       if (passing.test(said) && again-- > 0)
         return {
           is: 'waiting',
