@@ -369,7 +369,7 @@ for (let number = 0; number < wanted; number++) {
     slowest.set(signal, Math.max(slowest.get(signal) ?? 0, ended.took));
   const where = ended.isOver ? 'it was over' : ended.phases.join(', ') || 'no phase';
   const told = `${number + 1} ${signal} after ${ended.seconds.toFixed(1)} s in ${where}`;
-  if (flags.lab || ended.wrong.length > 0) console.log(told);
+  if (flags.lab || ended.wrong.length > 0 || (number + 1) % 10 === 0) console.log(told);
   for (const what of ended.wrong) console.log(`   ${what}`);
   if (ended.wrong.length > 0) bad++;
 }
