@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import {run} from '../src/run/run.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 
@@ -53,6 +53,20 @@ describe('bad inputs', () => {
       /^results-dir: found/
     );
   });
+});
+
+test('signals are waited for before the first line: one that comes with it has its report', async () => {
+  const waiting: number[] = [];
+  jest.spyOn(process.stdout, 'write').mockImplementation(() => {
+    waiting.push(Math.min(...['SIGINT', 'SIGTERM'].map(name => process.listenerCount(name))));
+    return true;
+  });
+  const before = process.listenerCount('SIGINT');
+  process.env.DUAL_STACK_REHEARSAL = 'x';
+  give({retries: 'many'});
+  await run(fakeSh({}));
+  expect(waiting.length).toBeGreaterThan(3);
+  expect(Math.min(...waiting)).toBeGreaterThan(before);
 });
 
 describe('a dry run', () => {

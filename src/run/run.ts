@@ -38,6 +38,7 @@ import {phasesOfTargets} from './targets.ts';
 
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 export async function run(sh: Sh): Promise<void> {
+  const cutOff = [interrupted(), broken()]; // before all else: a signal that nobody waits for ends us without a report
   const recording = rehearsal();
   if (recording)
     core.info(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
@@ -45,7 +46,7 @@ export async function run(sh: Sh): Promise<void> {
   for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
     core.setOutput(name, value); // stands when we are killed
   core.startGroup('Progress, with the seconds since the start');
-  const ending = await Promise.race([work(run), interrupted(), broken()]);
+  const ending = await Promise.race([work(run), ...cutOff]);
   run.schedule.stop();
   core.endGroup(); // what a reader wants of it stands at the end of the log
   if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
