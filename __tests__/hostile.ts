@@ -192,7 +192,12 @@ export async function rehearsed<Found>(
   {inputs = {}, env = {}, through = sh => sh}: More = {}
 ): Promise<Found> {
   const directory = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'hostile-'));
-  const before = {env: {...process.env}, out: process.stdout.write, err: process.stderr.write};
+  const before = {
+    env: {...process.env},
+    out: process.stdout.write,
+    err: process.stderr.write,
+    exit: process.exit
+  };
   const printed: string[] = [];
   const print = (text: unknown) => printed.push(`${text}`) > 0;
   const at = (file: string) => path.join(directory, file);
@@ -215,12 +220,14 @@ export async function rehearsed<Found>(
     });
     give({
       'cluster-name': 'istio-ds',
+      timeout: '20s', // for what an answer makes a run wait for in vain; no clock is hurried for it
       ...recording.inputs,
       ...inputs,
       checks: `^(${known.map(({id}) => id).join('|')})$`
     });
     process.stdout.write = print as typeof process.stdout.write;
     process.stderr.write = print as typeof process.stderr.write;
+    process.exit = (() => {}) as typeof process.exit; // a run that was not done ends so
     process.exitCode = 0;
     await run(through(sh));
     const text = Object.fromEntries(files.map(name => [name, fs.readFileSync(at(name), 'utf8')]));
@@ -234,6 +241,7 @@ export async function rehearsed<Found>(
   } finally {
     process.stdout.write = before.out;
     process.stderr.write = before.err;
+    process.exit = before.exit;
     process.exitCode = 0;
     for (const name of ['SIGINT', 'SIGTERM', 'unhandledRejection', 'uncaughtException'])
       process.removeAllListeners(name);
