@@ -31076,7 +31076,7 @@ function bounded(work, seconds = 5) {
 
 /***/ }),
 
-/***/ 5233:
+/***/ 1959:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31102,8 +31102,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: external "node:stream"
@@ -31157,7 +31157,7 @@ class Refused extends Error {
 }
 /** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
 async function download(url, { most = 300e6, seconds = 300, pauses = [1, 4] } = {}) {
-    const file = external_node_path_.join(process.env.RUNNER_TEMP || external_node_os_namespaceObject.tmpdir(), (0,external_node_crypto_.randomUUID)());
+    const file = external_node_path_.join(process.env.RUNNER_TEMP || external_node_os_.tmpdir(), (0,external_node_crypto_.randomUUID)());
     for (const pause of [...pauses, null]) {
         try {
             await fetchInto(file, url, most, seconds);
@@ -31754,6 +31754,13 @@ function endsWithUs() {
     asked ??= canEndWithUs();
     return asked;
 }
+/** A command that may fill no more memory than that; as it is where `prlimit` of util-linux is not there. */
+function lean(command, memory) {
+    const limited = ['prlimit', `--data=${memory}`];
+    const can = () => (0,external_node_child_process_namespaceObject.spawnSync)('prlimit', [...limited.slice(1), 'true'], { env: process.env, stdio: 'ignore' })
+        .status === 0;
+    return memory !== undefined && can() ? [...limited, ...command] : command;
+}
 /** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
 const bounded = (line, seconds, withUs = endsWithUs()) => process.platform === 'linux'
     ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
@@ -31764,8 +31771,9 @@ const mostOutput = 32 << 20;
 const ours = /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
 const childEnvironment = (env) => Object.fromEntries(Object.entries(env).flatMap(([name, value]) => value === undefined || ours.test(name) ? [] : [[name, value]]));
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-const sh = async (command, { into, seconds = 600 } = {}) => {
-    const [program = '', ...rest] = bounded(into ? pipe(command, into) : command, seconds);
+const sh = async (command, { into, seconds = 600, memory } = {}) => {
+    const line = lean(into ? pipe(command, into) : command, memory);
+    const [program = '', ...rest] = bounded(line, seconds);
     const [stdout, stderr] = [new Kept(), new Kept()];
     const exitCode = await exec/* exec */.m(program, rest, {
         silent: true,
@@ -32449,8 +32457,8 @@ const validations = new Map([
     })
 ]);
 const applied = new Map([
-    ['Istio', (0,yaml/* readYaml */.gM)((0,istio/* istioYaml */.Ke)({ version: null, values: null, cni: false }))],
-    ['IstioCNI', (0,yaml/* readYaml */.gM)((0,istio/* istioCniYaml */.I2)({ version: null, values: null, cni: true }))]
+    ['Istio', (0,yaml/* readYaml */.gM)((0,istio/* istioYaml */.Ke)({ version: null, values: null, cni: false, ambient: false }))],
+    ['IstioCNI', (0,yaml/* readYaml */.gM)((0,istio/* istioCniYaml */.I2)({ version: null, values: null, cni: true, ambient: false }))]
 ]);
 /** Where the documentation takes the samples from, whatever the release. */
 const samplesFrom = /^https:\/\/raw\.githubusercontent\.com\/istio\/istio\/[^/\s]+\/samples\/(\S+)$/;
@@ -32955,7 +32963,7 @@ const isHeadless = ({ clusterIPs = [] }) => clusterIPs.includes('None');
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5233);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
 /* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8685);
@@ -32992,6 +33000,7 @@ const readers = {
     'operator-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
     'istio-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
     'istio-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
+    'dataplane-mode': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('sidecar', 'ambient'),
     'istio-cni': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('auto', 'true', 'false'),
     'upgrade-from': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
     'upgrade-strategy': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('InPlace', 'RevisionBased'),
@@ -33015,6 +33024,7 @@ const defaults = {
     cluster: 'kind',
     'ip-families': 'ipv4,ipv6',
     tuned: 'true',
+    'dataplane-mode': 'sidecar',
     'istio-cni': 'auto',
     'upgrade-strategy': 'InPlace',
     retries: '1',
@@ -33042,7 +33052,10 @@ function readInputs() {
             problems.push(`${name}: found ${found}; ${accepted}`);
         }
     }
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(yamlInputs.flatMap(name => secretsIn(inputs[name])));
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)([
+        ...yamlInputs.flatMap(name => secretsIn(inputs[name])),
+        ...[inputs['operator-chart'], inputs.samples, inputs.mirror].flatMap(secretsInUrl)
+    ]);
     if (problems.length === 0)
         problems.push(...misplaced(inputs));
     if (problems.length > 0)
@@ -33053,7 +33066,7 @@ function readInputs() {
 const only = {
     kind: [
         ...['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'],
-        ...['kind-version', 'ip-families', 'tuned'],
+        ...['kind-version', 'ip-families', 'tuned', 'dataplane-mode'],
         ...['upgrade-from', 'upgrade-strategy'] // the mesh of others is theirs to upgrade
     ],
     existing: ['kubeconfig', 'context', 'targets']
@@ -33064,7 +33077,8 @@ const ofTargets = [
     ...['checks', 'timeout', 'results-dir', 'mirror']
 ];
 /** An input that would count for nothing. */
-function misplaced({ cluster, targets, 'upgrade-from': from }) {
+function misplaced(inputs) {
+    const { cluster, targets, 'upgrade-from': from } = inputs;
     const other = cluster === 'kind' ? 'existing' : 'kind';
     const elsewhere = only[other].filter(isGiven);
     const unused = targets === null ? [] : inputNames.filter(name => !ofTargets.includes(name));
@@ -33076,9 +33090,21 @@ function misplaced({ cluster, targets, 'upgrade-from': from }) {
             .map(name => `${name}: found a value, and \`targets\`, by which Services are only looked at; accepted is one of the two`),
         ...(strategy
             ? ['upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one']
-            : [])
+            : []),
+        ...(inputs['dataplane-mode'] === 'ambient' ? ofSidecars(inputs) : [])
     ];
 }
+/** What ambient has not, or not without. */
+const ofSidecars = (inputs) => [
+    ...(inputs['istio-cni'] === 'false'
+        ? [
+            'istio-cni: found "false", and `dataplane-mode: ambient`; accepted is `auto` or `true`: without IstioCNI nothing reaches ztunnel'
+        ]
+        : []),
+    ...['injection-label', 'upgrade-from']
+        .filter(isGiven)
+        .map(name => `${name}: found a value, and \`dataplane-mode: ambient\`; accepted is it with \`dataplane-mode: sidecar\``)
+];
 /** Whether an input says something else than its default. */
 const isGiven = (name) => given(name) !== (defaults[name] ?? '');
 /** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
@@ -33115,6 +33141,23 @@ function secretsIn(value, key = '') {
     if (typeof value !== 'object' || value === null)
         return [];
     return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
+}
+/** The password and the query of a URL, which may sign it. */
+function secretsInUrl(value) {
+    if (typeof value !== 'string' || !URL.canParse(value) || !value.includes('://'))
+        return [];
+    const { password, search, searchParams } = new URL(value);
+    const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
+    return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
+}
+/** A text that is escaped as in a URL, or as it is where it is not. */
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
 }
 /** It may hold credentials. */
 const holdsYaml = (name, value) => name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
@@ -33174,7 +33217,7 @@ function shown(name, value) {
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5233);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
 /* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5958);
 /* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6689);
 
@@ -33437,7 +33480,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(42);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3836);
 
 
 
@@ -33560,11 +33603,14 @@ const rightsYaml = (wanted) => wanted
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   DT: () => (/* binding */ revisionOf),
+/* harmony export */   Gj: () => (/* binding */ ztunnelNamespace),
 /* harmony export */   Gp: () => (/* binding */ istioNamespace),
 /* harmony export */   I2: () => (/* binding */ istioCniYaml),
 /* harmony export */   Ke: () => (/* binding */ istioYaml),
 /* harmony export */   ZJ: () => (/* binding */ revisionTagYaml),
 /* harmony export */   aC: () => (/* binding */ operatorNamespace),
+/* harmony export */   dP: () => (/* binding */ ambientLabel),
+/* harmony export */   g3: () => (/* binding */ ztunnelYaml),
 /* harmony export */   qf: () => (/* binding */ cniNamespace),
 /* harmony export */   yW: () => (/* binding */ istiodOf)
 /* harmony export */ });
@@ -33577,6 +33623,9 @@ const rightsYaml = (wanted) => wanted
 const operatorNamespace = 'sail-operator';
 const istioNamespace = 'istio-system';
 const cniNamespace = 'istio-cni';
+const ztunnelNamespace = 'ztunnel';
+/** The label by which a namespace's pods are in ambient. */
+const ambientLabel = 'istio.io/dataplane-mode=ambient';
 /** The dual-stack values of the documentation. */
 const dualStack = {
     meshConfig: { defaultConfig: { proxyMetadata: { ISTIO_DUAL_STACK: 'true' } } },
@@ -33589,16 +33638,21 @@ const small = {
 };
 const apiVersion = 'sailoperator.io/v1';
 /** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ version, values, cni, run, strategy }) {
-    const withCni = cni ? { pilot: { cni: { enabled: true } } } : {}; // off OpenShift pilot does not ask for it
+function istioYaml({ version, values, cni, ambient, run, strategy }) {
+    const more = ambient
+        ? { pilot: { trustedZtunnelNamespace: ztunnelNamespace } }
+        : cni
+            ? { pilot: { cni: { enabled: true } } } // off OpenShift pilot does not ask for it
+            : {};
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
         apiVersion,
         kind: 'Istio',
         metadata: metadataOf(run),
         spec: {
             ...(version === null ? {} : { version }),
+            ...profileOf(ambient),
             ...(strategy === undefined ? {} : { updateStrategy: { type: strategy } }),
-            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, withCni, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), strategy === undefined ? {} : small, values ?? {}),
+            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, more, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), strategy === undefined ? {} : small, values ?? {}),
             namespace: istioNamespace
         }
     });
@@ -33615,14 +33669,32 @@ const revisionOf = (version, strategy) => strategy === 'InPlace' ? 'default' : `
 /** The name of istiod's Deployment and Service in a revision. */
 const istiodOf = (revision) => revision === 'default' ? 'istiod' : `istiod-${revision}`;
 /** The IstioCNI resource as documented. */
-function istioCniYaml({ version, run }) {
+function istioCniYaml({ version, ambient, run }) {
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
         apiVersion,
         kind: 'IstioCNI',
         metadata: metadataOf(run),
-        spec: { ...(version === null ? {} : { version }), namespace: cniNamespace }
+        spec: {
+            ...(version === null ? {} : { version }),
+            ...profileOf(ambient),
+            namespace: cniNamespace
+        }
     });
 }
+/** The ZTunnel resource as documented; it takes what concerns it from the Istio resource. */
+function ztunnelYaml({ version }) {
+    return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+        apiVersion,
+        kind: 'ZTunnel',
+        metadata: metadataOf(),
+        spec: {
+            ...(version === null ? {} : { version }),
+            namespace: ztunnelNamespace,
+            targetRef: { kind: 'Istio', name: 'default' }
+        }
+    });
+}
+const profileOf = (ambient) => (ambient ? { profile: 'ambient' } : {});
 const metadataOf = (run) => ({
     name: 'default',
     ...(run !== undefined && { labels: (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .labelsOf */ .PC)(run) })
@@ -34640,7 +34712,10 @@ var semver = __nccwpck_require__(2088);
 var versions_istio = __nccwpck_require__(6618);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
 var versions_kubernetes = __nccwpck_require__(2781);
+// EXTERNAL MODULE: ./src/versions/operator.ts
+var versions_operator = __nccwpck_require__(377);
 ;// CONCATENATED MODULE: ./src/versions/cells.ts
+
 
 
 
@@ -34655,12 +34730,16 @@ function planCells(wanted) {
     const kubernetes = new Map(versions.map(istio => [istio, clustersFor(istio, wanted.kubernetes)]));
     const deepest = Math.max(...[...kubernetes.values()].map(list => list.length));
     const ranks = Array.from({ length: deepest }, (_, rank) => rank);
-    const all = wanted.modes.flatMap(mode => wanted.families.flatMap(families => ranks.flatMap(rank => versions.flatMap(istio => {
+    const modes = modesFor(wanted);
+    const all = modes.flatMap(mode => wanted.families.flatMap(families => ranks.flatMap(rank => versions.flatMap(istio => {
         const version = kubernetes.get(istio)?.[rank];
         return version ? [cell(istio, version, families, mode, wanted.operator)] : [];
     }))));
     const without = versions.filter(istio => kubernetes.get(istio)?.length === 0);
     const leftOut = [
+        ...wanted.modes
+            .filter(mode => !modes.includes(mode))
+            .map(name => ({ name, reason: (0,versions_operator/* lacksForAmbient */.o)(wanted.operator) ?? '' })),
         ...without.map(istio => ({ name: `istio-${istio.slice(1)}`, reason: noCluster(istio, wanted) })),
         ...all.slice(wanted.max).map(({ name }) => ({ name, reason: `more than ${wanted.max}` }))
     ];
@@ -34677,6 +34756,14 @@ function cell(istio, kubernetes, families, mode, operator) {
         'dataplane-mode': mode,
         operator
     };
+}
+/** The data planes that the operator has. */
+function modesFor({ modes, operator }) {
+    const lacks = modes.includes('ambient') ? (0,versions_operator/* lacksForAmbient */.o)(operator) : null;
+    const left = lacks === null ? modes : modes.filter(mode => mode !== 'ambient');
+    if (left.length > 0)
+        return left;
+    throw (0,fault/* badInput */.AN)(`dataplane-modes: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`);
 }
 /** The Istio versions asked for, in the operator's order. */
 function chooseVersions({ installable, operator, istio }) {
@@ -34729,7 +34816,7 @@ const matrix_readers = {
     'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value => value === 'latest-patches' || value === 'all' ? true : isRange(value)),
     'kubernetes-versions': either('`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`', value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))),
     'ip-families': each(readers/* families */.TJ),
-    'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar')),
+    'dataplane-modes': each((0,readers/* oneOf */.yL)('sidecar', 'ambient')),
     max: atMost,
     'helm-version': (0,readers.or)(pins/* tools */.Yl.helm.version, readers/* toolVersion */.fX),
     mirror: (0,readers.or)(null, readers/* mirrorUrl */.zS)
@@ -34780,8 +34867,8 @@ function atMost(value) {
     return number;
 }
 
-// EXTERNAL MODULE: ./src/phases/chart.ts + 1 modules
-var chart = __nccwpck_require__(9268);
+// EXTERNAL MODULE: ./src/phases/chart.ts
+var chart = __nccwpck_require__(7556);
 // EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
 var tools = __nccwpck_require__(6945);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
@@ -34882,59 +34969,29 @@ async function chartOf(inputs, sh) {
 
 /***/ }),
 
-/***/ 9268:
+/***/ 7556:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  I: () => (/* binding */ provideChart)
-});
-
-// UNUSED EXPORTS: separated
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
-var shlex = __nccwpck_require__(5637);
-// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
-var download = __nccwpck_require__(5233);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
-// EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
-// EXTERNAL MODULE: ./src/base/own.ts
-var base_own = __nccwpck_require__(5105);
-// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
-// EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
-// EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
-// EXTERNAL MODULE: ./src/versions/chart.ts
-var versions_chart = __nccwpck_require__(5025);
-;// CONCATENATED MODULE: ./src/versions/operator.ts
-
-
-/** The release to install, of those published: a whole version, or a minor's newest. Throws a Fault that lists them. */
-function chooseOperator(asked, published) {
-    const exact = (0,semver.valid)(asked) !== null;
-    const chosen = exact
-        ? published.find(version => version === asked)
-        : (0,semver.maxSatisfying)(published, `~${asked}.0`);
-    if (chosen)
-        return chosen;
-    const all = published.filter(version => (0,semver.gte)(version, '1.0.0')).sort(semver.rcompare);
-    throw (0,base_fault/* badInput */.AN)(`operator-version: found "${asked}"; accepted is one of ${all.join(', ')}, or the minor of one`);
-}
-
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-;// CONCATENATED MODULE: ./src/phases/chart.ts
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   I: () => (/* binding */ provideChart)
+/* harmony export */ });
+/* unused harmony export separated */
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var shlex__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5637);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1959);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5105);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6402);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6184);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(5958);
+/* harmony import */ var _inputs_readers_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(8961);
+/* harmony import */ var _versions_chart_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(5025);
+/* harmony import */ var _versions_operator_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(377);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(8685);
 
 
 
@@ -34953,39 +35010,39 @@ var pins = __nccwpck_require__(8685);
 async function provideChart(inputs, directory, work, sh) {
     const { file, url } = await locate(inputs, directory, work, sh);
     try {
-        const [about = '', values = '', shown = ''] = await Promise.all(['chart', 'values', 'crds'].map(what => (0,base_sh/* must */.sb)(sh, ['helm', 'show', what, file], { seconds: 60 })));
+        const [about = '', values = '', shown = ''] = await Promise.all(['chart', 'values', 'crds'].map(what => (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .sb)(sh, ['helm', 'show', what, file], { seconds: 60 })));
         const crds = separated(shown);
-        const chart = (0,versions_chart/* readChart */.V)(about, values, crds, url === null ? versionsBeside(file) : '');
+        const chart = (0,_versions_chart_js__WEBPACK_IMPORTED_MODULE_11__/* .readChart */ .VR)(about, values, crds, url === null ? versionsBeside(file) : '');
         return { path: file, url, crds: await keepCrds(crds, directory), ...chart };
     }
     catch (error) {
         if (!isUnreadable(error))
             throw error;
         const given = inputs['operator-chart'];
-        if (given === null && error instanceof base_sh/* CommandError */.Qd)
+        if (given === null && error instanceof _base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .CommandError */ .Qd)
             throw error;
-        throw (0,base_fault/* badInput */.AN)(`${given === null ? 'operator-version' : 'operator-chart'}: found "${(0,download/* shownUrl */.zA)(given ?? file)}", which cannot be read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
+        throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_4__/* .badInput */ .AN)(`${given === null ? 'operator-version' : 'operator-chart'}: found "${(0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(given ?? file)}", which cannot be read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`);
     }
 }
 /** The text of `versions.yaml` in the checkout that a chart's directory lies in; nothing where there is none. */
 function versionsBeside(chart) {
     try {
-        return (0,readers/* readText */.yR)(external_node_path_.join(chart, '..', 'pkg', 'istioversion', 'versions.yaml'), '');
+        return (0,_inputs_readers_js__WEBPACK_IMPORTED_MODULE_10__/* .readText */ .yR)(node_path__WEBPACK_IMPORTED_MODULE_0__.join(chart, '..', 'pkg', 'istioversion', 'versions.yaml'), '');
     }
     catch {
         return '';
     }
 }
-const isUnreadable = (error) => [base_sh/* CommandError */.Qd, versions_chart/* OddChart */.c, yaml/* YamlError */.Iz].some(kind => error instanceof kind);
+const isUnreadable = (error) => [_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .CommandError */ .Qd, _versions_chart_js__WEBPACK_IMPORTED_MODULE_11__/* .OddChart */ .cg, _base_yaml_js__WEBPACK_IMPORTED_MODULE_9__/* .YamlError */ .Iz].some(kind => error instanceof kind);
 /**
  * The directory with the CRDs, as Helm shows them: an archive is never unpacked here, for its members may be links
  * that lead anywhere, or more than the disk holds.
  */
 async function keepCrds(crds, directory) {
-    const own = external_node_path_.join(directory, 'sail-operator', 'crds');
-    await (0,base_own/* ownDirectory */.cy)(external_node_path_.dirname(own), 0o700);
-    await (0,base_own/* ownDirectory */.cy)(own, 0o700);
-    await (0,base_own/* writeAnew */.Zd)(external_node_path_.join(own, 'crds.yaml'), crds, 0o600);
+    const own = node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, 'sail-operator', 'crds');
+    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_6__/* .ownDirectory */ .cy)(node_path__WEBPACK_IMPORTED_MODULE_0__.dirname(own), 0o700);
+    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_6__/* .ownDirectory */ .cy)(own, 0o700);
+    await (0,_base_own_js__WEBPACK_IMPORTED_MODULE_6__/* .writeAnew */ .Zd)(node_path__WEBPACK_IMPORTED_MODULE_0__.join(own, 'crds.yaml'), crds, 0o600);
     return own;
 }
 /** Helm 3 writes a chart's CRD files one after the other, with nothing between them: 20 CRDs read as 6 documents. */
@@ -34995,13 +35052,13 @@ async function locate(inputs, directory, work, sh) {
     if (given !== null && !given.includes('://'))
         return { file: given, url: null };
     const wanted = given === null ? await released(inputs) : splitDigest(given);
-    const url = (0,download/* mirrored */.VV)(wanted.url, inputs.mirror);
+    const url = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .mirrored */ .VV)(wanted.url, inputs.mirror);
     const file = await pull(url, directory, work, sh);
-    const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
+    const [found = ''] = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_7__/* .must */ .sb)(sh, ['sha256sum', file])).split(/\s/);
     if (wanted.sha256 !== null && found !== wanted.sha256)
-        throw (0,download/* wrongChecksum */.ZC)(url, wanted.sha256, found);
+        throw (0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .wrongChecksum */ .ZC)(url, wanted.sha256, found);
     if (wanted.sha256 === null)
-        (0,log/* say */.cv)(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_5__/* .say */ .cv)(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
     return { file, url: wanted.url };
 }
 /** A URL may end with the digest that is expected, `#sha256:…`. */
@@ -35011,50 +35068,56 @@ function splitDigest(given) {
 }
 /** What the network may answer better a moment later. */
 const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** What Helm may fill, in bytes: it reads whatever is served into memory; a chart of ours has 100 KB. */
+const mostMemory = 1 << 30;
+const outOfMemory = /out of memory|cannot allocate memory/i;
 /** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
 async function pull(url, directory, work, sh) {
     let again = 2;
-    return (0,wait/* until */.T)(work, async () => {
-        const output = await sh(['helm', 'pull', url, '--destination', directory], { seconds: 120 });
+    return (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_8__/* .until */ .T)(work, async () => {
+        const command = ['helm', 'pull', url, '--destination', directory];
+        const output = await sh(command, { seconds: 120, memory: mostMemory });
         if (output.code === 0)
-            return { is: 'done', value: external_node_path_.join(directory, external_node_path_.basename(new URL(url).pathname)) };
-        const said = output.stderr.trim();
+            return { is: 'done', value: node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, node_path__WEBPACK_IMPORTED_MODULE_0__.basename(new URL(url).pathname)) };
+        const said = outOfMemory.test(output.stderr)
+            ? 'it is larger than any chart: Helm, which reads it as a whole, was given 1 GiB of memory'
+            : output.stderr.trim();
         if (passing.test(said) && again-- > 0)
             return {
                 is: 'waiting',
-                for: `another try to fetch the chart, after: ${(0,log/* redact */.E$)(said).slice(-300)}`
+                for: `another try to fetch the chart, after: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_5__/* .redact */ .E$)(said).slice(-300)}`
             };
-        const fault = new base_fault/* Fault */.vC(`the chart ${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${said.slice(-1500)}`, {
+        const fault = new _base_fault_js__WEBPACK_IMPORTED_MODULE_4__/* .Fault */ .vC(`the chart ${(0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(url)} could not be fetched: ${said.slice(-1500)}`, {
             class: 'infrastructure',
             layer: 'runner',
             hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${(0,shlex/* quote */.hD)((0,download/* shownUrl */.zA)(url))}`
+            reproduce: `helm pull ${(0,shlex__WEBPACK_IMPORTED_MODULE_2__/* .quote */ .hD)((0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(url))}`
         });
         return { is: 'lost', fault };
     }, { every: 2 });
 }
 /** The URL and digest of a released chart; ours where we know it, whatever an index says. */
 async function released({ 'operator-version': asked, mirror }) {
-    const exact = (0,semver.valid)(asked) !== null;
-    const known = (0,download/* holdsPins */.RO)(mirror) ? pins/* charts */.eg : {};
+    const exact = (0,semver__WEBPACK_IMPORTED_MODULE_1__.valid)(asked) !== null;
+    const known = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .holdsPins */ .RO)(mirror) ? _versions_pins_js__WEBPACK_IMPORTED_MODULE_13__/* .charts */ .eg : {};
     if (exact && known[asked] !== undefined)
-        return { url: (0,pins/* chartUrl */.oH)(asked), sha256: known[asked] };
+        return { url: (0,_versions_pins_js__WEBPACK_IMPORTED_MODULE_13__/* .chartUrl */ .oH)(asked), sha256: known[asked] };
     const published = await readIndex(mirror);
-    const version = chooseOperator(asked, Object.keys(published));
-    return { url: (0,pins/* chartUrl */.oH)(version), sha256: known[version] ?? published[version] ?? null };
+    const version = (0,_versions_operator_js__WEBPACK_IMPORTED_MODULE_12__/* .chooseOperator */ .y)(asked, Object.keys(published));
+    return { url: (0,_versions_pins_js__WEBPACK_IMPORTED_MODULE_13__/* .chartUrl */ .oH)(version), sha256: known[version] ?? published[version] ?? null };
 }
 /** Version → digest, from the Helm repository; what we carry where it cannot be reached, or is none. */
 async function readIndex(mirror) {
-    const url = (0,download/* mirrored */.VV)(pins/* chartIndex */.HJ, mirror);
+    const url = (0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .mirrored */ .VV)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_13__/* .chartIndex */ .HJ, mirror);
     const withoutIt = (why) => {
-        (0,log/* say */.cv)(0, 'chart', `${why}; going by the releases known to this version of the Action`);
-        return pins/* charts */.eg;
+        (0,_base_log_js__WEBPACK_IMPORTED_MODULE_5__/* .say */ .cv)(0, 'chart', `${why}; going by the releases known to this version of the Action`);
+        return _versions_pins_js__WEBPACK_IMPORTED_MODULE_13__/* .charts */ .eg;
     };
     try {
-        return (parseIndex(await (0,download/* downloadText */.mR)(url)) ?? withoutIt(`${(0,download/* shownUrl */.zA)(url)} is no index of charts`));
+        return (parseIndex(await (0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .downloadText */ .mR)(url)) ?? withoutIt(`${(0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(url)} is no index of charts`));
     }
     catch (error) {
-        if (!(error instanceof base_fault/* Fault */.vC))
+        if (!(error instanceof _base_fault_js__WEBPACK_IMPORTED_MODULE_4__/* .Fault */ .vC))
             throw error;
         return withoutIt(error.message);
     }
@@ -35063,10 +35126,10 @@ async function readIndex(mirror) {
 function parseIndex(text) {
     let index;
     try {
-        index = (0,yaml/* readYaml */.gM)(text);
+        index = (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_9__/* .readYaml */ .gM)(text);
     }
     catch (error) {
-        if (error instanceof yaml/* YamlError */.Iz)
+        if (error instanceof _base_yaml_js__WEBPACK_IMPORTED_MODULE_9__/* .YamlError */ .Iz)
             return null;
         throw error;
     }
@@ -35075,7 +35138,7 @@ function parseIndex(text) {
         return null;
     const found = releases.filter((release) => typeof release?.digest === 'string' &&
         /^[0-9a-f]{64}$/.test(release.digest) &&
-        (0,semver.valid)(release.version) === release.version);
+        (0,semver__WEBPACK_IMPORTED_MODULE_1__.valid)(release.version) === release.version);
     return Object.fromEntries(found.map(({ version, digest }) => [version, digest]));
 }
 
@@ -35218,6 +35281,7 @@ async function deleteCluster(name, state, sh) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   D9: () => (/* binding */ leftWords),
 /* harmony export */   G_: () => (/* binding */ refuseCgroup1),
 /* harmony export */   Ir: () => (/* binding */ refuseTaken),
 /* harmony export */   Jz: () => (/* binding */ uncordon),
@@ -35270,12 +35334,20 @@ async function containersOf(name, sh) {
     const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
     return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
 }
-/** Throws a Fault when a cluster of that name exists: it is somebody else's. */
+/**
+ * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
+ * them up: another run's that is under way, or was cut off without its post.
+ */
 async function refuseTaken(name, sh) {
     const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
     if (clusters.includes(name))
         throw taken(name);
+    return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
 }
+/** What is to be known of such clusters; null where there is none. */
+const leftWords = (names) => names.length === 0
+    ? null
+    : `here already: ${names.join(', ')}; where no other run is under way, one was cut off and left it: \`kind delete clusters ${names.join(' ')}\` frees its memory`;
 const taken = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`);
 /** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
 async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
@@ -35650,8 +35722,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   o: () => (/* binding */ provideTool)
 });
 
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
@@ -36249,20 +36325,20 @@ function cacheDir(sourceDir, tool, version, arch) {
  */
 function cacheFile(sourceFile, targetFile, tool, version, arch) {
     return tool_cache_awaiter(this, void 0, void 0, function* () {
-        version = node_modules_semver.clean(version) || version;
-        arch = arch || external_os_.arch();
-        lib_core/* debug */.Yz(`Caching tool ${tool} ${version} ${arch}`);
-        lib_core/* debug */.Yz(`source file: ${sourceFile}`);
-        if (!external_fs_.statSync(sourceFile).isFile()) {
+        version = semver.clean(version) || version;
+        arch = arch || os.arch();
+        core.debug(`Caching tool ${tool} ${version} ${arch}`);
+        core.debug(`source file: ${sourceFile}`);
+        if (!fs.statSync(sourceFile).isFile()) {
             throw new Error('sourceFile is not a file');
         }
         // create the tool dir
         const destFolder = yield _createToolPath(tool, version, arch);
         // copy instead of move. move can fail on Windows due to
         // anti-virus software having an open handle on a file.
-        const destPath = external_path_.join(destFolder, targetFile);
-        lib_core/* debug */.Yz(`destination file ${destPath}`);
-        yield lib_io.cp(sourceFile, destPath);
+        const destPath = path.join(destFolder, targetFile);
+        core.debug(`destination file ${destPath}`);
+        yield io.cp(sourceFile, destPath);
         // write .complete
         _completeToolPath(tool, version, arch);
         return destFolder;
@@ -36383,20 +36459,20 @@ function _createExtractFolder(dest) {
 }
 function _createToolPath(tool, version, arch) {
     return tool_cache_awaiter(this, void 0, void 0, function* () {
-        const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
-        lib_core/* debug */.Yz(`destination ${folderPath}`);
+        const folderPath = path.join(_getCacheDirectory(), tool, semver.clean(version) || version, arch || '');
+        core.debug(`destination ${folderPath}`);
         const markerPath = `${folderPath}.complete`;
-        yield lib_io/* rmRF */.Yz(folderPath);
-        yield lib_io/* rmRF */.Yz(markerPath);
-        yield lib_io/* mkdirP */.U$(folderPath);
+        yield io.rmRF(folderPath);
+        yield io.rmRF(markerPath);
+        yield io.mkdirP(folderPath);
         return folderPath;
     });
 }
 function _completeToolPath(tool, version, arch) {
-    const folderPath = external_path_.join(_getCacheDirectory(), tool, node_modules_semver.clean(version) || version, arch || '');
+    const folderPath = path.join(_getCacheDirectory(), tool, semver.clean(version) || version, arch || '');
     const markerPath = `${folderPath}.complete`;
-    external_fs_.writeFileSync(markerPath, '');
-    lib_core/* debug */.Yz('finished caching tool');
+    fs.writeFileSync(markerPath, '');
+    core.debug('finished caching tool');
 }
 /**
  * Check if version string is explicit
@@ -36474,8 +36550,8 @@ function _unique(values) {
     return Array.from(new Set(values));
 }
 //# sourceMappingURL=tool-cache.js.map
-// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
-var download = __nccwpck_require__(5233);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var base_download = __nccwpck_require__(1959);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
@@ -36483,6 +36559,8 @@ var base_sh = __nccwpck_require__(6402);
 // EXTERNAL MODULE: ./src/versions/pins.ts
 var pins = __nccwpck_require__(8685);
 ;// CONCATENATED MODULE: ./src/phases/tools.ts
+
+
 
 
 
@@ -36514,36 +36592,72 @@ async function onPath(name) {
 }
 async function cached(name, version, mirror) {
     const found = find(name, version.slice(1)); // the tool cache wants no leading v
-    if (found !== '' && (await isWhole(external_node_path_.join(found, name), name, version, mirror)))
+    if (found !== '' && (await isWhole(found, name, version, mirror)))
         return found;
     return fetchTool(name, version, mirror);
 }
-/** Whether a kept program is what it was. Of an archive's program there is no checksum: the tool cache is then as trusted as the machine. */
-async function isWhole(file, name, version, mirror) {
-    const sum = isArchive(name) ? null : pinned(name, version, mirror);
-    return sum === null || (await (0,download/* digest */.br)(file).catch(() => '')) === sum;
+/**
+ * Whether a kept program is what it was, and of the download that is asked for. An archive's program has no pin of its own: it
+ * is held to what was noted beside it once the archive was verified, which shows damage and another's build, not somebody
+ * who changes both.
+ */
+async function isWhole(directory, name, version, mirror) {
+    const found = await (0,base_download/* digest */.br)(external_node_path_.join(directory, name)).catch(() => null);
+    const [noted, download] = await promises_.readFile(external_node_path_.join(directory, noteOf(name)), 'utf8')
+        .then(text => text.split(' '))
+        .catch(() => []);
+    const pin = pinned(name, version, mirror);
+    if (pin !== null && (isArchive(name) ? download : found) !== pin)
+        return false;
+    return found !== null && found === noted;
 }
 async function fetchTool(name, version, mirror) {
     const { url, checksumSuffix } = pins/* tools */.Yl[name];
-    const from = (0,download/* mirrored */.VV)(url(version, architecture()), mirror);
+    const from = (0,base_download/* mirrored */.VV)(url(version, architecture()), mirror);
     const sum = pinned(name, version, mirror) ??
-        (0,download/* parseChecksum */.tB)(await (0,download/* downloadText */.mR)(from + checksumSuffix), from + checksumSuffix);
-    const file = await (0,download/* downloadVerified */.nz)(from, sum);
-    const program = isArchive(name) ? await unpacked(file, name) : file;
-    await promises_.chmod(program, 0o755);
-    const directory = await cacheFile(program, name, name, version.slice(1));
+        (0,base_download/* parseChecksum */.tB)(await (0,base_download/* downloadText */.mR)(from + checksumSuffix), from + checksumSuffix);
+    const file = await (0,base_download/* downloadVerified */.nz)(from, sum);
+    const unpacked = isArchive(name) ? await extractTar(file) : null;
+    const program = unpacked === null ? file : external_node_path_.join(unpacked, `linux-${architecture()}`, name);
+    const directory = await keep(program, name, version.slice(1), sum);
+    await lib_io/* rmRF */.Yz(unpacked ?? file);
     await lib_io/* rmRF */.Yz(file);
     return directory;
 }
+/**
+ * Puts a program into the tool cache, beside what is there: the toolkit's own function empties the directory first, under
+ * whoever runs from it or fills it at that moment. Here a file is either the one before or the new one, whole.
+ */
+async function keep(program, name, version, download) {
+    const directory = external_node_path_.join(process.env.RUNNER_TOOL_CACHE ?? '', name, version, external_node_os_.arch());
+    await promises_.mkdir(directory, { recursive: true });
+    await removeOld(directory);
+    const note = `${await (0,base_download/* digest */.br)(program)} ${download}`;
+    const passing = external_node_path_.join(directory, `.${(0,external_node_crypto_.randomUUID)()}`);
+    await promises_.copyFile(program, passing);
+    await promises_.chmod(passing, 0o755);
+    await promises_.rename(passing, external_node_path_.join(directory, name));
+    await promises_.writeFile(passing, note);
+    await promises_.rename(passing, external_node_path_.join(directory, noteOf(name)));
+    await promises_.writeFile(`${directory}.complete`, ''); // the toolkit goes by it
+    return directory;
+}
+/** What a run that was killed has left there; nobody copies for an hour. */
+async function removeOld(directory) {
+    for (const name of await promises_.readdir(directory)) {
+        const file = external_node_path_.join(directory, name);
+        const status = name.startsWith('.') ? await promises_.lstat(file).catch(() => null) : null;
+        if (status !== null && Date.now() - status.mtimeMs > 3_600_000)
+            await promises_.rm(file, { force: true });
+    }
+}
+/** The digests of the program, and of what it was downloaded as. */
+const noteOf = (name) => `${name}.sha256`;
 const isArchive = (name) => pins/* tools */.Yl[name].url('', architecture()).endsWith('.tar.gz');
 /** The checksum that we carry, which holds for a mirror too unless it is said to have builds of its own. */
 function pinned(name, version, mirror) {
     const pin = pins/* tools */.Yl[name];
-    return (0,download/* holdsPins */.RO)(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
-}
-async function unpacked(archive, name) {
-    const directory = await extractTar(archive);
-    return external_node_path_.join(directory, `linux-${architecture()}`, name);
+    return (0,base_download/* holdsPins */.RO)(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
 }
 function architecture() {
     if (process.arch === 'arm64')
@@ -36605,8 +36719,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   z: () => (/* binding */ report)
 });
 
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
@@ -36615,6 +36727,10 @@ var core = __nccwpck_require__(6058);
 var fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
+// EXTERNAL MODULE: ./src/base/own.ts
+var own = __nccwpck_require__(5105);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results_results = __nccwpck_require__(9820);
 ;// CONCATENATED MODULE: ./src/results/merged.ts
@@ -37271,11 +37387,11 @@ function annotate({ counts, cells, first }) {
 }
 
 ;// CONCATENATED MODULE: ./schema/report.schema.json
-const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
 // EXTERNAL MODULE: ./src/results/files.ts
 var files = __nccwpck_require__(6689);
 ;// CONCATENATED MODULE: ./schema/results.schema.json
-const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
 ;// CONCATENATED MODULE: ./src/results/read.ts
 
 
@@ -37772,7 +37888,7 @@ async function report() {
     const matrix = matrixOf(inputs);
     const directory = inputs['results-dir'] ?? external_node_path_.join(process.env.RUNNER_TEMP || '.', 'dual-stack-report');
     const summary = mergedSummary(matrix);
-    const kept = await tried('report', async () => write(matrix, summary, directory));
+    const kept = await tried('report', () => write(matrix, summary, directory));
     if (process.env.GITHUB_STEP_SUMMARY)
         await tried('summary', () => core/* summary */.z.addRaw(summary, true).write());
     for (const [name, value] of Object.entries(mergedOutputs(matrix, kept ? directory : '')))
@@ -37791,8 +37907,8 @@ function matrixOf(inputs) {
     const old = before && [...before.reported, ...cellsOf(before.cells, [], [])];
     return merge(cells, inputs['fail-on'], old?.length ? old : null, (0,gather/* githubRun */.pV)(process.env));
 }
-function write(matrix, summary, directory) {
-    external_node_fs_.mkdirSync(directory, { recursive: true });
+async function write(matrix, summary, directory) {
+    await (0,own/* ownDirectory */.cy)(directory);
     const reports = {
         [files/* files */.a.results]: `${JSON.stringify(written(matrix), null, 2)}\n`,
         [files/* files */.a.summary]: summary,
@@ -37800,7 +37916,7 @@ function write(matrix, summary, directory) {
         [files/* files */.a.report]: mergedHtml(matrix)
     };
     for (const [name, contents] of Object.entries(reports))
-        external_node_fs_.writeFileSync(external_node_path_.join(directory, name), contents);
+        await (0,own/* writeAnew */.Zd)(external_node_path_.join(directory, name), contents, 0o644);
 }
 /** What cannot be written turns nothing red or green. */
 async function tried(what, work) {
@@ -41179,6 +41295,7 @@ const layers = [
     'cluster',
     'xds',
     'proxy',
+    'ambient',
     'echo',
     'path',
     'mtls',
@@ -41382,7 +41499,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 42:
+/***/ 3836:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41397,27 +41514,287 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
 var core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./src/base/download.ts + 2 modules
-var download = __nccwpck_require__(5233);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var download = __nccwpck_require__(1959);
 // EXTERNAL MODULE: ./src/base/log.ts
 var log = __nccwpck_require__(3179);
 // EXTERNAL MODULE: ./src/base/own.ts
 var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results = __nccwpck_require__(9820);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./src/base/kube.ts
 var kube = __nccwpck_require__(4500);
+// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
+var base_sh = __nccwpck_require__(6402);
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
 // EXTERNAL MODULE: ./src/manifests/samples.ts
 var samples = __nccwpck_require__(4837);
+;// CONCATENATED MODULE: ./src/manifests/ambient.ts
+
+
+const ambientNamespace = 'ambient-echo';
+/** The label of the pod that is asked for. */
+const ambientApp = 'echo';
+/** What its ports take: `open` whatever comes, `strict` mutual TLS alone. */
+const ambientPorts = { open: 9000, strict: 9001 };
+/** Its Services of two families, by which comes first. */
+const ambientServices = { echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4'] };
+/** Its headless Services of one family, which the pod itself is not. */
+const headlessServices = { 'headless-ipv4': 'IPv4', 'headless-ipv6': 'IPv6' };
+/** Hosts that only ztunnel knows: istiod allocates an address of each family, and behind it there is one of them. */
+const crossed = {
+    ipv4: { name: 'crossed-ipv4', host: 'ipv4.ambient.example.test' },
+    ipv6: { name: 'crossed-ipv6', host: 'ipv6.ambient.example.test' }
+};
+const service = (name, spec) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name },
+    spec: {
+        ...spec,
+        ports: [
+            { name: 'tcp', port: ambientPorts.open },
+            { name: 'tcp-strict', port: ambientPorts.strict }
+        ],
+        selector: { app: ambientApp }
+    }
+});
+// the kubelet's plaintext comes to a port that takes none: it must be told from a client's
+const probe = { tcpSocket: { port: ambientPorts.strict }, periodSeconds: 2, failureThreshold: 15 };
+const echo = (image) => (0,samples/* deployment */.kG)(ambientApp, {}, {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+        {
+            name: ambientApp,
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            args: [Object.values(ambientPorts).join(), 'hello'],
+            ports: Object.values(ambientPorts).map(containerPort => ({ containerPort })),
+            readinessProbe: probe,
+            livenessProbe: probe
+        }
+    ]
+});
+const strict = (0,dist/* stringify */.As)({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: ambientApp } },
+        mtls: { mode: 'STRICT' },
+        portLevelMtls: { [ambientPorts.open]: { mode: 'PERMISSIVE' } }
+    }
+});
+const serviceEntry = (family) => (0,dist/* stringify */.As)({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: crossed[family].name },
+    spec: {
+        hosts: [crossed[family].host],
+        ports: [{ number: ambientPorts.open, name: 'tcp', protocol: 'TCP' }],
+        resolution: 'DNS',
+        endpoints: [{ address: `tcp-echo.${family}.svc.cluster.local` }], // a Service of that family alone
+        location: 'MESH_EXTERNAL'
+    }
+});
+/** A pod in ambient whose probes ask its STRICT port, with what its Services and its DNS are asked by. */
+const ambientSample = {
+    namespace: ambientNamespace,
+    sidecars: false,
+    labels: { 'istio.io/dataplane-mode': 'ambient' },
+    manifests: (images) => [
+        ...Object.entries(ambientServices).map(([name, ipFamilies]) => service(name, { ipFamilyPolicy: 'RequireDualStack', ipFamilies })),
+        ...Object.entries(headlessServices).map(([name, family]) => service(name, {
+            clusterIP: 'None',
+            ipFamilyPolicy: 'SingleStack',
+            ipFamilies: [family]
+        })),
+        echo(images.echo),
+        strict,
+        serviceEntry('ipv4'),
+        serviceEntry('ipv6')
+    ].join('---\n')
+};
+
+// EXTERNAL MODULE: ./src/manifests/istio.ts
+var manifests_istio = __nccwpck_require__(4386);
 // EXTERNAL MODULE: ./src/checks/echo.ts
-var echo = __nccwpck_require__(6012);
+var checks_echo = __nccwpck_require__(6012);
 // EXTERNAL MODULE: ./src/checks/probe.ts
 var checks_probe = __nccwpck_require__(6671);
-// EXTERNAL MODULE: ./src/checks/prove.ts
-var prove = __nccwpck_require__(6323);
 // EXTERNAL MODULE: ./src/checks/row.ts
 var checks_row = __nccwpck_require__(6033);
-;// CONCATENATED MODULE: ./src/checks/cluster.ts
+;// CONCATENATED MODULE: ./src/checks/dns.ts
+
+
+
+
+
+/** The types of record, and the family of each. */
+const records = [
+    { type: 'a', family: 'ipv4' },
+    { type: 'aaaa', family: 'ipv6' }
+];
+/** Whether a sample's Service has a family. */
+const has = (target, family) => target === 'dual-stack' || target === family;
+const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
+// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
+const script = `
+while [ $# -gt 0 ]; do
+  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    echo "$1 $2 $address"; } &
+  shift 2
+done
+wait`;
+/** The cluster's DNS, asked from a client without a sidecar. */
+const dns = {
+    layer: 'dns',
+    blame: {
+        class: 'infrastructure',
+        hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
+        headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
+    },
+    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
+        family,
+        from: {
+            kind: 'Deployment',
+            namespace: checks_probe/* plainClient */.Ux.namespace,
+            name: checks_probe/* plainClient */.Ux.deployment
+        },
+        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
+    }))),
+    look: async (checking, asked) => {
+        const questions = asked.map(({ id, target }) => ({
+            type: id.split('/')[2] ?? '',
+            name: nameOf(target)
+        }));
+        const answers = await resolve(checking, checks_probe/* plainClient */.Ux, questions);
+        for (const [at, { id, target, family, expected }] of asked.entries()) {
+            const address = answers[at];
+            const ip = (0,checks_echo/* clusterIp */.kt)(checking, target, 'tcp-echo', family ?? 'ipv4');
+            const observed = address === undefined
+                ? 'no answer'
+                : address === ''
+                    ? 'none'
+                    : address === ip
+                        ? 'its ClusterIP'
+                        : address;
+            checking.tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
+                reproduce: reproduceQuestion(checks_probe/* plainClient */.Ux, questions[at] ?? { type: 'a', name: '' })
+            }));
+        }
+    }
+};
+/**
+ * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
+ * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
+ */
+async function resolve({ sh }, client, questions) {
+    const words = questions.flatMap(({ type, name }) => [type, name]);
+    const command = [...(0,checks_probe/* inClient */.T$)(client), script, 'dns', ...words];
+    const output = await sh(command, { seconds: 30 });
+    if (output.code !== 0)
+        throw new base_sh/* CommandError */.Qd(command, output);
+    const answers = output.stdout.split('\n');
+    return questions.map(({ type, name }) => answers
+        .find(line => line.startsWith(`${type} ${name}`))
+        ?.slice(`${type} ${name}`.length)
+        .trim());
+}
+/** The command that asks by hand. */
+const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
+
+// EXTERNAL MODULE: ./src/base/group.ts
+var group = __nccwpck_require__(7642);
+;// CONCATENATED MODULE: ./src/checks/iptables.ts
+
+
+
+
+const alike = 'the same rules for IPv4 and IPv6';
+/** Whence the kubelet's probes come to a pod in ambient; Istio's, the same everywhere. */
+const probeSources = {
+    ipv4: '169.254.7.127',
+    ipv6: 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'
+};
+const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
+/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
+const iptablesRows = samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
+    to: { kind: 'Deployment', namespace, name: app },
+    blame: {
+        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
+        headline: 'Pods do not redirect both families into their sidecars alike'
+    }
+}));
+// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
+const iptables_script = `
+while [ $# -gt 0 ]; do
+  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
+    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+    echo "$1 $sandbox pod"
+    for tool in iptables ip6tables; do
+      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
+      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
+      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
+    done
+  done
+  shift 2
+done`;
+/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
+async function iptables({ plan, sh, tell }, asked) {
+    if (asked.length === 0)
+        return;
+    const places = asked.flatMap(({ to }) => [to?.namespace ?? '', to?.name ?? '']);
+    const outputs = await Promise.all(plan.cluster.nodes.map(node => (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', iptables_script, 'iptables', ...places], { seconds: 60 })));
+    const lines = outputs
+        .flatMap(output => output.split('\n'))
+        .flatMap(line => {
+        const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
+        return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
+    });
+    for (const { id, target } of asked) {
+        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
+        const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
+        tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+    }
+}
+/** A rule of ip6tables as iptables has it. */
+const asIpv4 = (rule) => rule
+    .replaceAll('::1/128', '127.0.0.1/32')
+    .replaceAll('::6/128', '127.0.0.6/32')
+    .replaceAll(`${probeSources.ipv6}/128`, `${probeSources.ipv4}/32`);
+function difference(ipv4 = [], ipv6 = []) {
+    if (ipv4.length + ipv6.length === 0)
+        return 'no rules of Istio';
+    if (ipv6.length === 0)
+        return `no rules of Istio for ${tools.ip6tables}`;
+    if (ipv4.length === 0)
+        return `no rules of Istio for ${tools.iptables}`;
+    const only = [
+        ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
+        ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
+    ];
+    if (only.length > 0)
+        return only.slice(0, 3).join('; ');
+    return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
+}
+function findingOf(differences, node) {
+    const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
+    return (0,checks_row/* compare */.UD)(alike, observed, {
+        reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
+    });
+}
+
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/checks/prove.ts
+var prove = __nccwpck_require__(6323);
+;// CONCATENATED MODULE: ./src/checks/mtls.ts
+
+
 
 
 
@@ -41425,7 +41802,626 @@ var checks_row = __nccwpck_require__(6033);
 
 
 const families = ['ipv4', 'ipv6'];
-const from = { kind: 'Deployment', namespace: samples/* plainNamespace */.Ui, name: 'sleep' };
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
+const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
+const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+const settling = 10;
+/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
+const mtls = {
+    layer: 'mtls',
+    grid: { title: 'under STRICT mutual TLS', named: false },
+    blame: {
+        class: 'istio',
+        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
+        headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all)
+    },
+    rows: families.flatMap(family => [
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to }),
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
+            family,
+            from: plain,
+            to: pod,
+            blame: {
+                hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
+                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+            }
+        }),
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
+    ]),
+    look: async (checking, asked) => {
+        const [refused, answered] = [
+            asked.filter(({ id }) => id.endsWith('-refused')),
+            asked.filter(({ id }) => !id.endsWith('-refused'))
+        ];
+        await Promise.all(refused.map(row => untilRefused(checking, row)));
+        const proofs = answered.flatMap(row => proofOf(checking, row));
+        await Promise.all([
+            (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mesh), checking),
+            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs.filter(({ row }) => row.from === plain), checking)
+        ]);
+    }
+};
+function proofOf(checking, row) {
+    const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
+    const control = row.from === plain;
+    const address = control
+        ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
+        : (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
+    if (address !== undefined)
+        return [
+            {
+                row,
+                probe: {
+                    word: row.id,
+                    address,
+                    port: control ? 9000 : 9001,
+                    lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address)
+                },
+                pods
+            }
+        ];
+    checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
+    return [];
+}
+/** Plaintext to the STRICT port of a pod: asked until it is refused, for the policy takes a moment to be in force. */
+async function untilRefused(checking, row) {
+    const { work, tell } = checking;
+    const { namespace = '', name } = row.to ?? {};
+    const address = (0,checks_echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
+    if (address === undefined)
+        return tell(row.id, (0,checks_echo/* absent */.Ge)(row));
+    const probe = { word: row.id, address, port: 9001, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) };
+    const end = work.clock() + settling;
+    for (;;) {
+        const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, [probe], 1, 1);
+        const text = answers[0]?.text ?? '';
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        if (text !== '' && !over)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+        else
+            return tell(row.id, {
+                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
+                verdict: text === '' ? 'passed' : 'failed',
+                reason: text === ''
+                    ? null
+                    : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${settling} s ago`,
+                address,
+                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
+            });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/ambient.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+const ambient_families = ['ipv4', 'ipv6'];
+const ambient_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const other = { ipv4: 'ipv6', ipv6: 'ipv4' };
+const from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const ambient_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const ambient_pod = { kind: 'Pod', namespace: ambientNamespace, name: ambientApp };
+const ambient_service = (name, namespace = ambientNamespace) => ({
+    kind: 'Service',
+    namespace,
+    name
+});
+const ztunnel = { kind: 'DaemonSet', namespace: manifests_istio/* ztunnelNamespace */.Gj, name: 'ztunnel' };
+/** The pods that are in ambient. */
+const enrolled = [...samples/* samples */.cJ, { namespace: ambientNamespace, app: ambientApp }];
+/** The Services that ztunnel must know by both of their addresses. */
+const dualStack = [
+    ambient_service('tcp-echo', 'dual-stack'),
+    ...Object.keys(ambientServices).map(name => ambient_service(name))
+];
+const expectations = {
+    ready: 'Ready on every node',
+    enrolled: 'enabled',
+    listeners: 'on ::, which takes both',
+    redirection: 'the same rules for IPv4 and IPv6',
+    workload: 'HBONE to each of its addresses',
+    vips: 'exactly its ClusterIPs',
+    hbone: 'HBONE from the client to the server over that family',
+    address: 'one address'
+};
+const grid = { title: 'over HBONE', named: true };
+const connectivity = { class: 'connectivity' };
+const dead = (family) => ({
+    ...connectivity,
+    hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${ambient_familyNames[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
+});
+const dnsHint = 'See `ambient.dnsCapture` of IstioCNI, what ztunnel logs of DNS (`dns` at level debug), and the redirection of port 53 in that pod.';
+const dnsHeadline = 'ztunnel does not answer names as it should';
+/** Pods in ambient: without sidecars, through the node's ztunnel. */
+const ambient = {
+    layer: 'ambient',
+    blame: {
+        class: 'istio',
+        hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
+        headline: family => `Ambient does not carry ${family || 'both families'}`
+    },
+    samples: [ambientSample],
+    rows: [
+        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', expectations.ready, {
+            to: ztunnel,
+            blame: { headline: 'ztunnel is not ready' }
+        }),
+        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/listeners', 'ztunnel listens on both families in each pod', expectations.listeners, {
+            to: ztunnel,
+            family: 'ipv6',
+            blame: {
+                hint: `ztunnel has IPV6_ENABLED=false (\`kubectl get ds ztunnel -n ${manifests_istio/* ztunnelNamespace */.Gj} -o yaml\`): see \`env\` in the values of the ZTunnel resource.`,
+                headline: 'ztunnel does not listen on IPv6'
+            }
+        }),
+        ...enrolled.flatMap(({ namespace, app }) => {
+            const to = { to: { kind: 'Deployment', namespace, name: app } };
+            return [
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/enrolled`, 'IstioCNI has put the pod into ambient', expectations.enrolled, {
+                    ...to,
+                    blame: {
+                        hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`: see the label of its namespace, and the log of istio-cni-node.',
+                        headline: 'Pods are not in ambient'
+                    }
+                }),
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/redirection`, 'The pod redirects both families into ztunnel alike', expectations.redirection, {
+                    ...to,
+                    blame: {
+                        hint: 'What IstioCNI has set in the pod differs by family: see `ambient.ipv6` in its values (on unless somebody turned it off), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
+                        headline: 'Pods do not redirect both families into ztunnel alike'
+                    }
+                }),
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/workload`, 'ztunnel knows the pod by all of its addresses, and to be reached over HBONE', expectations.workload, {
+                    ...to,
+                    blame: {
+                        hint: `What istiod told ztunnel lacks something: see \`istioctl ztunnel-config workload\`, and the log of istiod.`,
+                        headline: 'ztunnel does not know all addresses of the pods'
+                    }
+                })
+            ];
+        }),
+        ...dualStack.map(to => (0,checks_row/* row */.nM)('ambient', `ambient/${vipTarget(to)}/vips`, 'ztunnel knows the Service by exactly its ClusterIPs', expectations.vips, {
+            to,
+            blame: {
+                hint: 'What istiod told ztunnel lacks an address: see `istioctl ztunnel-config service`, and the log of istiod.',
+                headline: 'ztunnel does not know both addresses of the Services'
+            }
+        })),
+        ...ambient_families.flatMap(family => [
+            (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/${family}-refused`, `From outside of the mesh, a STRICT port is refused over ${family}`, 'no answer', {
+                family,
+                from: ambient_plain,
+                to: ambient_pod,
+                blame: {
+                    hint: `The pod's ${ambient_familyNames[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
+                    headline: `Plaintext passes over ${ambient_familyNames[family]} although STRICT was asked for`
+                }
+            }),
+            (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/${family}-control`, `From outside of the mesh, a port that is not STRICT answers over ${family}`, `hello ambient/${ambientApp}/${family}-control`, { family, from: ambient_plain, to: ambient_pod, blame: dead(family) }),
+            (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/${family}-probe`, `The node's own connections, as the kubelet's probes are, reach a STRICT port over ${family}`, `hello ambient/${ambientApp}/${family}-probe`, {
+                family,
+                from: { kind: 'Node', namespace: '', name: '' },
+                to: ambient_pod,
+                blame: {
+                    hint: `IstioCNI lets a node's connections come to the pod from ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, and keeps those from ztunnel: see the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`), whose IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must hold the pod, and the rules in the pod.`,
+                    headline: `Probes of pods in ambient fail over ${ambient_familyNames[family]}`
+                }
+            })
+        ]),
+        (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/probed`, "The kubelet's probes of a STRICT port hold", 'Ready, never restarted', {
+            to: { ...ambient_pod, kind: 'Deployment' },
+            blame: {
+                hint: 'See the events of that pod, and how probes reach pods in ambient: `ambient/echo/*-probe`.',
+                headline: 'Probes of pods in ambient fail'
+            }
+        }),
+        ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target => ambient_families.flatMap(family => [
+            (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}`, `In ambient, a STRICT port answers on the ${family} ${isPod(target) ? 'address of the pod' : 'ClusterIP'}`, `hello ambient/${target}/${family}`, {
+                family,
+                from,
+                to: isPod(target) ? ambient_pod : ambient_service(target),
+                grid,
+                blame: dead(family)
+            }),
+            (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}-hbone`, `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`, expectations.hbone, {
+                family,
+                from,
+                to: isPod(target) ? ambient_pod : ambient_service(target),
+                blame: {
+                    hint: `See what ztunnel logged of it: \`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel | grep ${ambientNamespace}\`. Without \`dst.hbone_addr\` it was plaintext; the address before it tells the family.`
+                }
+            })
+        ])),
+        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/${crossed[family].name}/${other[family]}`, `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`, `hello ambient/${crossed[family].name}/${other[family]}`, {
+            family: other[family],
+            from,
+            to: { kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name },
+            grid: { title: 'through ztunnel', named: true },
+            blame: {
+                ...connectivity,
+                hint: `ztunnel takes such a connection over ${ambient_familyNames[other[family]]} and goes on over ${ambient_familyNames[family]}, from an address of that family: see what it logs of it.`
+            }
+        })),
+        ...samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', {
+            family,
+            from,
+            to: ambient_service('tcp-echo', target),
+            blame: { hint: dnsHint, headline: dnsHeadline }
+        }))),
+        ...Object.keys(headlessServices).flatMap(target => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`, target.endsWith(family) ? 'its pod' : 'none', { family, from, to: ambient_service(target), blame: { hint: dnsHint, headline: dnsHeadline } }))),
+        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/dns/${family}`, `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`, expectations.address, {
+            family,
+            from,
+            to: ztunnel,
+            blame: {
+                hint: dnsHint,
+                headline: `ztunnel does not answer DNS over ${ambient_familyNames[family]}`
+            }
+        }))
+    ],
+    look: async (checking, asked) => {
+        standing(checking, asked);
+        await Promise.all([
+            iptables(checking, asked.filter(({ id }) => id.endsWith('/redirection'))),
+            known(checking, asked),
+            answered(checking, asked),
+            probed(checking, asked),
+            named(checking, asked),
+            listeners(checking, asked),
+            crossing(checking, asked)
+        ]);
+    }
+};
+/** `echo-pod` is the pod's own address. */
+function isPod(target) {
+    return target.endsWith('-pod');
+}
+function vipTarget({ namespace, name }) {
+    return namespace === ambientNamespace ? name : namespace;
+}
+const aspectOf = ({ id }) => id.split('/')[2] ?? '';
+/** What the API server said tells. */
+function standing({ things, tell }, asked) {
+    for (const row of asked) {
+        const { id, expected, to } = row;
+        const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
+        const reproduce = `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`;
+        const observe = (said) => tell(id, (0,checks_row/* compare */.UD)(expected, [...new Set(pods.map(said))].join('; ') || 'no pod', { reproduce }));
+        if (id === 'ambient/ztunnel/ready') {
+            const ready = pods.filter(kube/* isReady */.i_).map(({ spec }) => spec.nodeName);
+            const missing = (0,kube/* ofKind */.CZ)(things, 'Node')
+                .map(({ metadata }) => metadata.name)
+                .filter(name => !ready.includes(name));
+            const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
+            tell(id, (0,checks_row/* compare */.UD)(expected, observed, { reproduce }));
+        }
+        else if (aspectOf(row) === 'enrolled')
+            observe(({ metadata }) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation');
+        else if (aspectOf(row) === 'probed')
+            observe(pod => !(0,kube/* isReady */.i_)(pod)
+                ? 'not Ready'
+                : restarts(pod) > 0
+                    ? `Ready, restarted ${restarts(pod)} times`
+                    : expected);
+    }
+}
+const restarts = ({ status }) => (status.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+// its admin interface listens on its own localhost only, and its image has no program to ask it by
+const dumpScript = `
+for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label app=ztunnel); do
+  path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
+  nsenter --net=$path curl --silent --max-time 10 http://localhost:15000/config_dump
+  exit
+done`;
+async function known(checking, asked) {
+    const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(aspectOf(row)));
+    const [node] = checking.plan.cluster.nodes;
+    if (rows.length === 0 || node === undefined)
+        return;
+    const dump = await dumpOf(node, checking.sh);
+    for (const row of rows) {
+        const told = { workload: workloadOf, vips: vipsOf, listeners: listenersOf }[aspectOf(row)];
+        if (told)
+            checking.tell(row.id, told(checking, row, dump));
+    }
+}
+async function dumpOf(node, sh) {
+    const text = await (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', manifests_istio/* ztunnelNamespace */.Gj], { seconds: 30 });
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return {}; // it is no answer: every row says what is missing
+    }
+}
+const reproduceDump = 'istioctl ztunnel-config all -o yaml';
+function workloadOf({ things }, { expected, to }, { workloads = [] }) {
+    const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
+    const wrong = pods.flatMap(({ metadata, status }) => {
+        const told = workloads.find(({ name, namespace }) => name === metadata.name && namespace === metadata.namespace);
+        const ips = (status.podIPs ?? []).map(({ ip }) => ip);
+        if (!told)
+            return [`nothing of ${metadata.name}`];
+        const { workloadIps = [], protocol = 'none' } = told;
+        return [
+            ...(protocol === 'HBONE' ? [] : [`protocol ${protocol}`]),
+            ...(same(ips, workloadIps) ? [] : [`only ${workloadIps.join(', ') || 'no address'}`])
+        ];
+    });
+    const observed = pods.length === 0 ? 'no pod' : (wrong[0] ?? expected);
+    return (0,checks_row/* compare */.UD)(expected, observed, { reproduce: reproduceDump });
+}
+function listenersOf(_, { expected }, { config = {} }) {
+    const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
+    const other = addresses.filter(address => !address?.startsWith('[::]:'));
+    return (0,checks_row/* compare */.UD)(expected, other.length === 0 ? expected : `on ${other.map(address => address ?? 'nothing').join(', ')}`, { reproduce: reproduceDump });
+}
+function vipsOf({ things }, { expected, to }, { services = [] }) {
+    const service = (0,kube/* ofKind */.CZ)(things, 'Service', to?.namespace).find(({ metadata }) => metadata.name === to?.name);
+    const told = services.find(({ name, namespace }) => name === to?.name && namespace === to?.namespace);
+    const vips = (told?.vips ?? []).map(vip => vip.slice(vip.indexOf('/') + 1));
+    const observed = same(service?.spec.clusterIPs ?? [], vips)
+        ? expected
+        : `${vips.join(', ') || 'none'}`;
+    return (0,checks_row/* compare */.UD)(expected, observed, { reproduce: reproduceDump });
+}
+const same = (some, others) => [...some].sort().join() === [...others].sort().join();
+// ---- Connections ----
+/** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
+async function answered(checking, asked) {
+    const of = (pattern) => asked.filter(row => pattern.test(aspectOf(row)));
+    const own = asked.filter(({ to }) => to?.namespace === ambientNamespace);
+    const within = (pattern) => of(pattern).filter(row => own.includes(row));
+    await Promise.all(within(/^ipv[46]-refused$/).map(row => untilRefused(checking, row)));
+    const hbone = within(/^ipv[46]-hbone$/);
+    const past = hbone.length === 0 ? [] : await logged(checking);
+    const direct = within(/^ipv[46]$/).filter(({ to }) => to?.kind !== 'ServiceEntry');
+    await Promise.all([
+        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, direct.flatMap(row => ambient_proofOf(checking, row, ambientPorts.strict)), checking, checking.plan.probes.retries),
+        (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, within(/^ipv[46]-control$/).flatMap(row => ambient_proofOf(checking, row, ambientPorts.open)), checking)
+    ]);
+    await carried(checking, hbone, past);
+}
+const addressOf = (checking, { target, family, to }) => to?.kind === 'Pod' || isPod(target)
+    ? (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
+    : (0,checks_echo/* clusterIp */.kt)(checking, ambientNamespace, target, family ?? 'ipv4');
+function ambient_proofOf(checking, row, port) {
+    const address = addressOf(checking, row);
+    if (address !== undefined)
+        return [
+            {
+                row,
+                probe: { word: row.id, address, port, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) },
+                pods: (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp)
+            }
+        ];
+    checking.tell(row.id, nowhere(row));
+    return [];
+}
+/** No address to ask. */
+const nowhere = (row) => row.to?.kind === 'Pod'
+    ? {
+        observed: 'no pod IP',
+        verdict: 'failed',
+        reason: `no pod of ${ambientNamespace}/${ambientApp} has an ${row.family} address`,
+        reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
+    }
+    : (0,checks_echo/* absent */.Ge)(row);
+const logged = async ({ sh }) => (await sh(logCommand, { seconds: 20 })).stdout.split('\n');
+const logCommand = [
+    ...['kubectl', 'logs', '--namespace', manifests_istio/* ztunnelNamespace */.Gj, '--selector', 'app=ztunnel'],
+    ...['--tail', '5000', '--max-log-requests', '100']
+];
+/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
+const parseAccess = (lines) => lines
+    .filter(line => /\baccess\s+connection complete\b/.test(line))
+    .map(line => Object.fromEntries([...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
+    name,
+    quoted ?? bare ?? ''
+])));
+/** How long ztunnel may take to log a connection that has ended, in seconds. */
+const logging = 3;
+/** Told from what was not logged before. */
+async function carried(checking, asked, past) {
+    if (asked.length === 0)
+        return;
+    const end = checking.work.clock() + logging;
+    for (;;) {
+        const fresh = (await logged(checking)).filter(line => !past.includes(line));
+        const findings = asked.map(row => ({ row, finding: sawOf(checking, row, parseAccess(fresh)) }));
+        const whole = findings.every(({ finding }) => finding.verdict === 'passed');
+        if (!whole && checking.work.clock() < end && !checking.work.signal.aborted)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+        else {
+            for (const { row, finding } of findings)
+                checking.tell(row.id, finding);
+            return;
+        }
+    }
+}
+/** The client's side tells what was asked for, and both sides tell of one another. */
+function sawOf(checking, row, logged) {
+    const { target, expected } = row;
+    const ip = (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp).find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
+    const at = (port) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
+    const of = (direction) => logged.filter(one => one.direction === direction &&
+        one['src.namespace'] === samples/* client */.Sn.namespace &&
+        one['dst.namespace'] === ambientNamespace);
+    const out = of('outbound').filter(one => isPod(target)
+        ? one['dst.service'] === undefined
+        : one['dst.service']?.startsWith(`${target}.${ambientNamespace}.`));
+    const over = out.filter(one => one['dst.addr'] === at(15008));
+    const seen = over.filter(one => one.error === undefined &&
+        one['dst.hbone_addr'] === at(ambientPorts.strict) &&
+        identified(one));
+    const received = of('inbound').filter(one => one['dst.hbone_addr'] === at(ambientPorts.strict) && identified(one));
+    const observed = seen.length > 0 && received.length > 0
+        ? expected
+        : out.length === 0
+            ? 'nothing logged of it'
+            : over.length === 0
+                ? `only to ${[...new Set(out.map(one => one['dst.addr']))].join(', ')}`
+                : seen.length === 0
+                    ? (over.find(one => one.error !== undefined)?.error ?? 'no identity of both ends')
+                    : 'nothing logged where it arrived';
+    return (0,checks_row/* compare */.UD)(expected, observed, {
+        address: addressOf(checking, row) ?? null,
+        reproduce: `${logCommand.join(' ')} | grep ${ambientNamespace}`
+    });
+}
+/** Both ends have certificates of their namespaces. */
+const identified = (one) => (one['src.identity'] ?? '').includes(`/ns/${samples/* client */.Sn.namespace}/`) &&
+    (one['dst.identity'] ?? '').includes(`/ns/${ambientNamespace}/`);
+// ---- The kubelet's way ----
+// as the kubelet does it: a socket of the node's own, and again where one try was too slow
+const probeScript = `
+limit=$1; shift
+while [ $# -gt 0 ]; do
+  for try in 1 2 3; do
+    answer=$(timeout $limit bash -c 'exec 3<>"/dev/tcp/$0/$1" && echo "$2" >&3 && head -n 1 <&3' "$1" "$2" "$3" 2>/dev/null)
+    [ -z "$answer" ] || break
+  done
+  echo "$3 $answer"
+  shift 3
+done`;
+async function probed(checking, asked) {
+    const rows = asked.filter(row => aspectOf(row).endsWith('-probe'));
+    const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', ambientNamespace);
+    if (rows.length === 0)
+        return;
+    const reached = rows.flatMap(row => {
+        const address = addressOf(checking, row);
+        if (address !== undefined)
+            return [{ row, address }];
+        checking.tell(row.id, nowhere(row));
+        return [];
+    });
+    const limit = `${Math.max(1, Math.ceil(checking.plan.probes.seconds))}`;
+    const command = [
+        ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', limit],
+        ...reached.flatMap(({ row, address }) => [address, `${ambientPorts.strict}`, row.id])
+    ];
+    const output = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 30 });
+    const answers = output.split('\n');
+    for (const { row, address } of reached) {
+        const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, said || 'no answer', { address }));
+    }
+}
+// ---- DNS ----
+const headlessName = (target) => `${target}.${ambientNamespace}.svc.cluster.local.`;
+/** Names that are asked as the pod's own resolver asks them. */
+async function named(checking, asked) {
+    const rows = asked.filter(row => ['a', 'aaaa'].includes(aspectOf(row)));
+    if (rows.length === 0)
+        return;
+    const questions = rows.map(row => ({
+        type: aspectOf(row),
+        name: row.target in headlessServices ? headlessName(row.target) : nameOf(row.target)
+    }));
+    const answers = await resolve(checking, checks_probe/* meshClient */.Vd, questions);
+    for (const [at, row] of rows.entries()) {
+        const answer = answers[at];
+        const [right, said] = row.target in headlessServices
+            ? [
+                (0,kube/* ofFamily */.AT)((0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp), row.family ?? 'ipv4'),
+                'its pod'
+            ]
+            : [(0,checks_echo/* clusterIp */.kt)(checking, row.target, 'tcp-echo', row.family ?? 'ipv4'), 'its ClusterIP'];
+        const observed = answer === undefined
+            ? 'no answer'
+            : answer === ''
+                ? 'none'
+                : answer === right
+                    ? said
+                    : answer;
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
+            reproduce: reproduceQuestion(checks_probe/* meshClient */.Vd, questions[at] ?? { type: '', name: '' })
+        }));
+    }
+}
+// at an address where nobody answers DNS: only what takes the question on its way can
+const listenerScript = `
+while [ $# -gt 0 ]; do
+  { address=$(busybox nslookup -type=a "$2" "$3" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    echo "$1 $address"; } &
+  shift 3
+done
+wait`;
+async function listeners(checking, asked) {
+    const rows = asked.filter(({ target }) => target === 'dns');
+    if (rows.length === 0)
+        return;
+    const pods = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
+    const questions = rows.map(row => ({ row, server: (0,kube/* ofFamily */.AT)(pods, row.family ?? 'ipv4') ?? '' }));
+    const output = await (0,base_sh/* must */.sb)(checking.sh, [
+        ...[...(0,checks_probe/* inClient */.T$)(checks_probe/* meshClient */.Vd), listenerScript, 'listeners'],
+        ...questions.flatMap(({ row, server }) => [row.id, `${crossed.ipv4.host}.`, server])
+    ], { seconds: 30 });
+    for (const { row, server } of questions) {
+        const said = output
+            .split('\n')
+            .find(line => line.startsWith(`${row.id} `))
+            ?.slice(row.id.length + 1)
+            .trim();
+        const observed = !said ? 'no answer' : said.includes(' ') ? said : row.expected;
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
+            address: server,
+            reproduce: `${reproduceQuestion(checks_probe/* meshClient */.Vd, { type: 'a', name: `${crossed.ipv4.host}.` })} ${server}`
+        }));
+    }
+}
+/** An address of one family in front of a host of the other. */
+async function crossing(checking, asked) {
+    const rows = asked.filter(({ to }) => to?.kind === 'ServiceEntry');
+    if (rows.length === 0)
+        return;
+    const questions = rows.map(({ target, family }) => ({
+        type: family === 'ipv6' ? 'aaaa' : 'a',
+        name: `${target === crossed.ipv4.name ? crossed.ipv4.host : crossed.ipv6.host}.`
+    }));
+    const answers = await resolve(checking, checks_probe/* meshClient */.Vd, questions);
+    const proofs = rows.flatMap((row, at) => {
+        const address = (0,kube/* ofFamily */.AT)((answers[at] ?? '').split(' '), row.family ?? 'ipv4');
+        if (address !== undefined)
+            return [{ row, probe: { word: row.id, address, port: ambientPorts.open }, pods: [] }];
+        checking.tell(row.id, {
+            observed: 'no address',
+            verdict: 'failed',
+            reason: `ztunnel answers no ${row.family} address for ${questions[at]?.name}`,
+            reproduce: reproduceQuestion(checks_probe/* meshClient */.Vd, questions[at] ?? { type: '', name: '' })
+        });
+        return [];
+    });
+    await (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs, checking);
+}
+
+;// CONCATENATED MODULE: ./src/checks/cluster.ts
+
+
+
+
+
+
+const cluster_families = ['ipv4', 'ipv6'];
+const cluster_from = { kind: 'Deployment', namespace: samples/* plainNamespace */.Ui, name: 'sleep' };
 /** Client and server without sidecars: only these two together tell what is below Istio. */
 const cluster = {
     layer: 'cluster',
@@ -41435,28 +42431,28 @@ const cluster = {
         hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
         headline: family => `${family || 'Traffic'} between pods is dead`
     },
-    rows: families.flatMap(family => [
+    rows: cluster_families.flatMap(family => [
         (0,checks_row/* row */.nM)('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
             family,
-            from,
+            from: cluster_from,
             to: { kind: 'Pod', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' }
         }),
         (0,checks_row/* row */.nM)('cluster', `cluster/plain/${family}-service`, `Without any sidecar a Service answers over ${family}`, `hello cluster/plain/${family}-service`, {
             family,
-            from,
+            from: cluster_from,
             to: { kind: 'Service', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' }
         })
     ]),
     look: async (checking, asked) => {
-        const pods = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
+        const pods = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
         const proofs = [];
         for (const row of asked) {
             const family = row.family ?? 'ipv4';
             const address = row.to?.kind === 'Pod'
                 ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
-                : (0,echo/* clusterIp */.kt)(checking, samples/* plainNamespace */.Ui, 'tcp-echo', family);
+                : (0,checks_echo/* clusterIp */.kt)(checking, samples/* plainNamespace */.Ui, 'tcp-echo', family);
             if (address === undefined)
-                checking.tell(row.id, (0,echo/* absent */.Ge)(row));
+                checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
             else
                 proofs.push({
                     row,
@@ -41464,7 +42460,7 @@ const cluster = {
                         word: row.id,
                         address,
                         port: 9000,
-                        lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
+                        lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address)
                     },
                     pods
                 });
@@ -41473,8 +42469,6 @@ const cluster = {
     }
 };
 
-// EXTERNAL MODULE: ./src/manifests/istio.ts
-var manifests_istio = __nccwpck_require__(4386);
 // EXTERNAL MODULE: ./src/base/image.ts
 var base_image = __nccwpck_require__(1860);
 ;// CONCATENATED MODULE: ./src/checks/images.ts
@@ -41652,8 +42646,8 @@ const controlPlane = {
         ]);
         const seen = {
             istio,
-            deployment: named(istiod, (0,kube/* ofKind */.CZ)(things, 'Deployment', namespace)),
-            service: named(istiod, (0,kube/* ofKind */.CZ)(things, 'Service', namespace)),
+            deployment: control_plane_named(istiod, (0,kube/* ofKind */.CZ)(things, 'Deployment', namespace)),
+            service: control_plane_named(istiod, (0,kube/* ofKind */.CZ)(things, 'Service', namespace)),
             version: (said.code === 0 ? said.stdout : said.stderr).trim()
         };
         for (const { id, expected, observe, reproduce } of aspects) {
@@ -41674,7 +42668,7 @@ const controlPlane = {
     }
 };
 /** The one of that name, or of that name with a revision's version. */
-const named = (wanted, things) => things.find(({ metadata }) => metadata.name === wanted) ??
+const control_plane_named = (wanted, things) => things.find(({ metadata }) => metadata.name === wanted) ??
     things.find(({ metadata }) => metadata.name.startsWith(wanted));
 const dualStackOf = (deployment) => deployment?.spec.template.spec.containers
     .flatMap(({ env = [] }) => env)
@@ -41695,90 +42689,6 @@ async function lookAtCni(sh) {
     });
 }
 
-// EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
-;// CONCATENATED MODULE: ./src/checks/dns.ts
-
-
-
-
-
-/** The types of record, and the family of each. */
-const records = [
-    { type: 'a', family: 'ipv4' },
-    { type: 'aaaa', family: 'ipv6' }
-];
-/** Whether a sample's Service has a family. */
-const has = (target, family) => target === 'dual-stack' || target === family;
-const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
-// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
-const script = `
-while [ $# -gt 0 ]; do
-  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
-    echo "$1 $2 $address"; } &
-  shift 2
-done
-wait`;
-/** The cluster's DNS, asked from a client without a sidecar. */
-const dns = {
-    layer: 'dns',
-    blame: {
-        class: 'infrastructure',
-        hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
-        headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
-    },
-    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('dns', `dns/${target}/${type}`, `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`, has(target, family) ? 'its ClusterIP' : 'none', {
-        family,
-        from: {
-            kind: 'Deployment',
-            namespace: checks_probe/* plainClient */.Ux.namespace,
-            name: checks_probe/* plainClient */.Ux.deployment
-        },
-        to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
-    }))),
-    look: async (checking, asked) => {
-        const questions = asked.map(({ id, target }) => ({
-            type: id.split('/')[2] ?? '',
-            name: nameOf(target)
-        }));
-        const answers = await resolve(checking, checks_probe/* plainClient */.Ux, questions);
-        for (const [at, { id, target, family, expected }] of asked.entries()) {
-            const address = answers[at];
-            const ip = (0,echo/* clusterIp */.kt)(checking, target, 'tcp-echo', family ?? 'ipv4');
-            const observed = address === undefined
-                ? 'no answer'
-                : address === ''
-                    ? 'none'
-                    : address === ip
-                        ? 'its ClusterIP'
-                        : address;
-            checking.tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
-                reproduce: reproduceQuestion(checks_probe/* plainClient */.Ux, questions[at] ?? { type: 'a', name: '' })
-            }));
-        }
-    }
-};
-/**
- * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
- * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
- */
-async function resolve({ sh }, client, questions) {
-    const words = questions.flatMap(({ type, name }) => [type, name]);
-    const command = [...(0,checks_probe/* inClient */.T$)(client), script, 'dns', ...words];
-    const output = await sh(command, { seconds: 30 });
-    if (output.code !== 0)
-        throw new base_sh/* CommandError */.Qd(command, output);
-    const answers = output.stdout.split('\n');
-    return questions.map(({ type, name }) => answers
-        .find(line => line.startsWith(`${type} ${name}`))
-        ?.slice(`${type} ${name}`.length)
-        .trim());
-}
-/** The command that asks by hand. */
-const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
 ;// CONCATENATED MODULE: ./src/manifests/dns-proxy.ts
 
 
@@ -41814,7 +42724,7 @@ const statefulApp = 'echo';
 /** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
 const statefulPorts = { strict: 9001, open: 9000 };
 const replicas = 2;
-const service = {
+const stateful_service = {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: statefulApp, labels: { app: statefulApp } },
@@ -41854,7 +42764,7 @@ const statefulSet = (image) => ({
         }
     }
 });
-const strict = {
+const stateful_strict = {
     apiVersion: 'security.istio.io/v1',
     kind: 'PeerAuthentication',
     metadata: { name: 'dual-stack-check' },
@@ -41866,7 +42776,7 @@ const strict = {
 const statefulSample = {
     namespace: statefulNamespace,
     sidecars: true,
-    manifests: ({ echo }) => [service, statefulSet(echo), strict].map(document => (0,dist/* stringify */.As)(document)).join('---\n')
+    manifests: ({ echo }) => [stateful_service, statefulSet(echo), stateful_strict].map(document => (0,dist/* stringify */.As)(document)).join('---\n')
 };
 
 ;// CONCATENATED MODULE: ./src/checks/dns-proxy.ts
@@ -41967,7 +42877,7 @@ async function captured(checking, asked) {
                 {
                     row,
                     probe: { word: row.id, address, port: allocated.port },
-                    pods: (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
+                    pods: (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
                 }
             ];
         checking.tell(row.id, {
@@ -41994,7 +42904,7 @@ function observe(checking, { target, family }, answer) {
         return addresses.length === 1 && (0,kube/* ofFamily */.AT)(addresses, wanted) ? oneOfFamily : answer;
     if (target === podTarget)
         return answer === podIpOf(checking, wanted) ? 'its pod IP' : answer;
-    return answer === (0,echo/* clusterIp */.kt)(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+    return answer === (0,checks_echo/* clusterIp */.kt)(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 /** The address of one family of the pod that is asked for. */
 function podIpOf({ things }, family) {
@@ -42014,10 +42924,6 @@ async function uncaptured(checking, asked) {
 
 // EXTERNAL MODULE: ./src/checks/docs.ts + 2 modules
 var docs = __nccwpck_require__(8993);
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
 ;// CONCATENATED MODULE: ./src/manifests/egress.ts
 
 
@@ -42118,79 +43024,6 @@ const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
     exportTo: [egressNamespace]
 });
 
-// EXTERNAL MODULE: ./src/base/group.ts
-var group = __nccwpck_require__(7642);
-;// CONCATENATED MODULE: ./src/checks/iptables.ts
-
-
-
-
-const alike = 'the same rules for IPv4 and IPv6';
-const tools = { iptables: 'IPv4', ip6tables: 'IPv6' };
-/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-const iptablesRows = samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/iptables`, 'The pod redirects both families into its sidecar alike', alike, {
-    to: { kind: 'Deployment', namespace, name: app },
-    blame: {
-        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
-        headline: 'Pods do not redirect both families into their sidecars alike'
-    }
-}));
-// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
-const iptables_script = `
-while [ $# -gt 0 ]; do
-  for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
-    path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
-    echo "$1 $sandbox pod"
-    for tool in iptables ip6tables; do
-      rules=$(nsenter --net=$path $tool-save | grep ISTIO)
-      [ "$rules" ] || rules=$(nsenter --net=$path $tool-legacy-save | grep ISTIO)
-      echo "$rules" | sed -n "s/^-A/$1 $sandbox $tool -A/p"
-    done
-  done
-  shift 2
-done`;
-/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
-async function iptables({ plan, sh, tell }, asked) {
-    if (asked.length === 0)
-        return;
-    const places = asked.flatMap(({ to }) => [to?.namespace ?? '', to?.name ?? '']);
-    const outputs = await Promise.all(plan.cluster.nodes.map(node => (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', iptables_script, 'iptables', ...places], { seconds: 60 })));
-    const lines = outputs
-        .flatMap(output => output.split('\n'))
-        .flatMap(line => {
-        const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
-        return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
-    });
-    for (const { id, target } of asked) {
-        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
-        const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
-        tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
-    }
-}
-/** A rule of ip6tables as iptables has it. */
-const asIpv4 = (rule) => rule.replaceAll('::1/128', '127.0.0.1/32').replaceAll('::6/128', '127.0.0.6/32');
-function difference(ipv4 = [], ipv6 = []) {
-    if (ipv4.length + ipv6.length === 0)
-        return 'no rules of Istio';
-    if (ipv6.length === 0)
-        return `no rules of Istio for ${tools.ip6tables}`;
-    if (ipv4.length === 0)
-        return `no rules of Istio for ${tools.iptables}`;
-    const only = [
-        ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
-        ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
-    ];
-    if (only.length > 0)
-        return only.slice(0, 3).join('; ');
-    return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
-}
-function findingOf(differences, node) {
-    const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
-    return (0,checks_row/* compare */.UD)(alike, observed, {
-        reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
-    });
-}
-
 ;// CONCATENATED MODULE: ./src/checks/proxy.ts
 
 
@@ -42207,7 +43040,7 @@ const envoyOf = (namespace, workload, query) => [
 const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
 const listenerQuery = 'listeners?format=json';
 /** The command that prints a proxy's listeners. */
-const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
+const proxy_listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
 const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
 const proxy_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
@@ -42423,7 +43256,7 @@ function reproducePage({ namespace, deployment, container }, { url, via }, addre
 const egress_families = ['ipv4', 'ipv6'];
 const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
 const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
-const grid = { title: 'ServiceEntry', named: true };
+const egress_grid = { title: 'ServiceEntry', named: true };
 const entry = (name, namespace = egressNamespace) => ({
     from: egress_from,
     to: { kind: 'ServiceEntry', namespace, name }
@@ -42431,7 +43264,7 @@ const entry = (name, namespace = egressNamespace) => ({
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
 /** How long the patch may take until it is in force, in seconds; measured was less than 1. */
-const settling = 10;
+const egress_settling = 10;
 /** How often an address must answer, each time. */
 const egress_times = 5;
 /** What a name that has records of one family alone is for. */
@@ -42461,7 +43294,7 @@ const tracer = 'egress/tracer/address';
 const ofNode = "the node's address";
 const tracerQuery = 'clusters?filter=datadog_agent';
 const anyStatus = 'an HTTP status';
-const known = 'one address of the two is routed';
+const egress_known = 'one address of the two is routed';
 /** What is told when a ServiceEntry takes what is another's. */
 const rejected = {
     hint: `A ServiceEntry's addresses overlap a ClusterIP, and the client does not follow: see \`pilot-agent request GET stats?filter=update_rejected\` in its sidecar, and the log of istiod.`
@@ -42483,20 +43316,20 @@ const egress = {
         { namespace: samples/* plainNamespace */.Ui, sidecars: false, manifests: egressStaticYaml }
     ],
     rows: [
-        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid }))),
+        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid: egress_grid }))),
         ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
             family,
             ...entry(target),
-            grid,
+            grid: egress_grid,
             blame: {
                 hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
             }
         }))),
-        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', samples/* plainNamespace */.Ui), grid })),
+        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', samples/* plainNamespace */.Ui), grid: egress_grid })),
         ...manyAddresses.flatMap(({ target, title }) => egress_families.flatMap(family => ordinals.map(ordinal => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}-${ordinal}`, `The ${ordinal} ${family} ${title}`, `hello egress/${target}/${family}-${ordinal}`, {
             family,
             ...entry(target, target === 'ranges' ? samples/* plainNamespace */.Ui : egressNamespace),
-            grid,
+            grid: egress_grid,
             blame: {
                 hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${egress_client.namespace} deploy/${egress_client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
             }
@@ -42508,7 +43341,7 @@ const egress = {
                 headline: 'A proxy does not look for its tracer on its node'
             }
         }),
-        (0,checks_row/* row */.nM)('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', known, {
+        (0,checks_row/* row */.nM)('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', egress_known, {
             ...entry('http'),
             blame: {
                 hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
@@ -42516,12 +43349,12 @@ const egress = {
             }
         }),
         ...egress_families.flatMap(family => [
-            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, samples/* plainNamespace */.Ui), grid, blame: rejected }),
+            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, samples/* plainNamespace */.Ui), grid: egress_grid, blame: rejected }),
             (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
                 family,
                 from: egress_from,
                 to: { kind: 'Service', namespace: family, name: 'tcp-echo' },
-                grid,
+                grid: egress_grid,
                 blame: rejected
             })
         ]),
@@ -42538,7 +43371,7 @@ const egress = {
     look: async (checking, asked) => {
         const of = (...targets) => asked.filter(({ target }) => targets.includes(target));
         await Promise.all([
-            (0,prove/* prove */.z)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+            (0,prove/* prove */.z)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(egress_proofOf(checking)), checking),
             ...manyAddresses.map(({ target }) => (0,prove/* prove */.z)(egress_client, of(target).flatMap(manyProofs(checking)), checking)),
             ...of('tracer').map(({ id }) => traced(checking, id)),
             refuse(egress_client, of('none').flatMap(outsider(checking)), checking),
@@ -42548,7 +43381,7 @@ const egress = {
     }
 };
 const familyOf = ({ family }) => family ?? 'ipv4';
-const proofOf = (checking) => (row) => {
+const egress_proofOf = (checking) => (row) => {
     const name = egress_byName.find(({ target }) => target === row.target);
     return {
         row,
@@ -42557,7 +43390,7 @@ const proofOf = (checking) => (row) => {
             address: (name ? outside(1) : staticAddresses)[familyOf(row)],
             port: name?.port ?? egressPorts.static
         },
-        pods: (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
+        pods: (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
     };
 };
 const manyProofs = (checking) => (row) => manyAddresses
@@ -42571,8 +43404,8 @@ const manyProofs = (checking) => (row) => manyAddresses
             probe: { word: row.id, address, port },
             // to their ClusterIPs, by name; or to pods that are selected
             pods: target === 'ranges'
-                ? (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
-                : egress_families.flatMap(family => (0,echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family) ?? []),
+                ? (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
+                : egress_families.flatMap(family => (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family) ?? []),
             ...(target === 'several' && { times: manyTimes })
         }
     ];
@@ -42587,15 +43420,15 @@ async function traced({ sh, things, tell }, id) {
 }
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider = (checking) => (row) => {
-    const address = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
+    const address = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
     if (address !== undefined)
         return [
             {
                 row,
-                probe: { word: row.id, address, port: 9000, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) }
+                probe: { word: row.id, address, port: 9000, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) }
             }
         ];
-    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
+    checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
     return [];
 };
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
@@ -42610,13 +43443,13 @@ async function pages(checking, tls, http) {
     const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
     const answers = await askPages(checking, egress_client, [...secured, ...plaintext]);
     for (const [at, row] of tls.entries())
-        checking.tell(row.id, answered(row, secured[at] ?? { url: '' }, answers[at] ?? []));
+        checking.tell(row.id, egress_answered(row, secured[at] ?? { url: '' }, answers[at] ?? []));
     for (const { id } of http)
         checking.tell(id, limitation(answers.slice(tls.length).map(statusesOf)));
 }
 const httpPage = (address) => ({ url: `http://${web_host(address, egressPorts.http)}/` });
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
-function answered(row, page, attempts) {
+function egress_answered(row, page, attempts) {
     const observed = statusesOf(attempts);
     const passed = !observed.includes('no answer');
     return {
@@ -42635,11 +43468,11 @@ function limitation(statuses) {
         .map((address, at) => `${address}: ${statuses[at]}`)
         .join('; ');
     return {
-        observed: asKnown ? known : said,
+        observed: asKnown ? egress_known : said,
         verdict: asKnown ? 'skipped' : 'failed',
         reason: asKnown
             ? `Istio does not support two addresses of an HTTP host (istio/istio#56783): ${said}`
-            : `${said}; known is that ${known}`,
+            : `${said}; known is that ${egress_known}`,
         reproduce: reproducePage(egress_client, httpPage(httpAddresses.ipv4))
     };
 }
@@ -42647,7 +43480,7 @@ function limitation(statuses) {
 async function overlap(checking, asked) {
     if (asked.length === 0)
         return;
-    const taken = Object.fromEntries(egress_families.map(family => [family, (0,echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family)]));
+    const taken = Object.fromEntries(egress_families.map(family => [family, (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family)]));
     const proofs = asked.flatMap(row => {
         const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
         if (address !== undefined)
@@ -42658,11 +43491,11 @@ async function overlap(checking, asked) {
                         word: row.id,
                         address,
                         port: overlapPort,
-                        ...(row.to?.kind === 'Service' && { lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) })
+                        ...(row.to?.kind === 'Service' && { lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) })
                     }
                 }
             ];
-        checking.tell(row.id, (0,echo/* absent */.Ge)(row));
+        checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
         return [];
     });
     await (0,base_sh/* must */.sb)(checking.sh, patchCommand(taken), { seconds: 20 });
@@ -42678,7 +43511,7 @@ function patchCommand(clusterIps) {
 }
 async function untilAnswered(checking, proofs) {
     const { work, tell, plan } = checking;
-    const end = work.clock() + settling;
+    const end = work.clock() + egress_settling;
     for (let open = proofs; open.length > 0;) {
         const probes = open.map(({ probe }) => probe);
         const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, plan.probes.seconds);
@@ -42695,7 +43528,7 @@ async function untilAnswered(checking, proofs) {
                 observed,
                 verdict: wrong ? 'failed' : 'passed',
                 reason: wrong
-                    ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+                    ? `${probe.address} port ${probe.port} gave ${observed} ${egress_settling} s after the ServiceEntry took it`
                     : null,
                 address: probe.address,
                 upstream: upstream(checking, taken),
@@ -42711,7 +43544,7 @@ async function untilAnswered(checking, proofs) {
 }
 /** The pod that the connections really took. */
 function upstream(checking, answers) {
-    const pods = (0,echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
+    const pods = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
     const taken = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
     return [...new Set(taken)].join(', ') || null;
 }
@@ -42794,11 +43627,11 @@ const failover = {
 };
 async function withCut(checking, row) {
     const family = row.family ?? 'ipv4';
-    const pod = (0,echo/* podIps */.yr)(checking, 'dual-stack').find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
+    const pod = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack').find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
     // Envoy listens on each ClusterIP; the pod's address is what is cut
-    const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', 'ipv4');
+    const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', 'ipv4');
     if (pod === undefined || address === undefined)
-        return (0,echo/* absent */.Ge)(row);
+        return (0,checks_echo/* absent */.Ge)(row);
     const rules = checking.plan.cluster.nodes.map(node => (verb) => cutCommand(node, verb, pod));
     checking.undo(rules.map(rule => rule('-D')));
     try {
@@ -42827,10 +43660,10 @@ const cutCommand = (node, verb, pod) => [
 ];
 async function failover_answered(checking, row, address) {
     const { plan } = checking;
-    const probe = { word: row.id, address, port: 9000, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) };
+    const probe = { word: row.id, address, port: 9000, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) };
     const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* meshClient */.Vd, [probe], 2, plan.probes.seconds);
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
-    const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
+    const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
     const slowest = Math.max(...answers.map(({ seconds }) => seconds));
     return {
@@ -43012,7 +43845,7 @@ const gateway_api_grid = { title: 'through a Gateway of the Gateway API', named:
 const gateway_api_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const gateway_api_service = { kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade };
 const deployment = { ...gateway_api_service, kind: 'Deployment' };
-const pod = { ...gateway_api_service, kind: 'Pod' };
+const gateway_api_pod = { ...gateway_api_service, kind: 'Pod' };
 const bothFamilies = 'a ClusterIP of each family';
 const gateway_api_bound = 'its port on 0.0.0.0 and ::';
 const ids = { service: 'gateway/api/service', listeners: 'gateway/api/listeners' };
@@ -43034,7 +43867,7 @@ const gatewayApiRows = [
     }),
     ...gateway_api_families.flatMap(family => [
         (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}`, `A Gateway of the Gateway API answers HTTP on its ${family} ClusterIP`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: gateway_api_service, grid: gateway_api_grid, blame: { hint } }),
-        (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}-pod`, `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: pod, grid: gateway_api_grid, blame: { hint } })
+        (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}-pod`, `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: gateway_api_pod, grid: gateway_api_grid, blame: { hint } })
     ])
 ];
 /** Looks once istiod has made what it is to make, or has had the time for it. */
@@ -43044,7 +43877,7 @@ async function gatewayApi(checking, asked) {
     const made = await untilMade(checking);
     await Promise.all([
         ...asked.filter(({ id }) => id === ids.service).map(({ id }) => judgeService(checking, id, made)),
-        ...asked.filter(({ id }) => id === ids.listeners).map(({ id }) => listeners(checking, id, made)),
+        ...asked.filter(({ id }) => id === ids.listeners).map(({ id }) => gateway_api_listeners(checking, id, made)),
         gateway_api_pages(checking, asked.filter(({ family }) => family !== null), made)
     ]);
 }
@@ -43072,7 +43905,7 @@ function judgeService({ tell }, id, { service }) {
         reproduce: `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o yaml`
     }));
 }
-async function listeners(checking, id, { pod }) {
+async function gateway_api_listeners(checking, id, { pod }) {
     const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
     const wildcards = ['0.0.0.0', '::'].map(address => web_host(address, apiGatewayPort));
     const found = pod
@@ -43182,7 +44015,7 @@ const gateway = {
         const ofApi = every.filter(row => gatewayApiRows.some(({ id }) => id === row.id));
         const asked = every.filter(row => !ofApi.includes(row));
         const reached = asked.flatMap(row => located(checking, row));
-        const of = (...aspects) => reached.filter(({ row }) => aspects.includes(aspectOf(row)));
+        const of = (...aspects) => reached.filter(({ row }) => aspects.includes(gateway_aspectOf(row)));
         await Promise.all([
             gateway_listeners(checking, asked),
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
@@ -43193,17 +44026,17 @@ const gateway = {
     }
 };
 /** `pod` of `gateway/classic/ipv4-pod`. */
-const aspectOf = ({ id }) => id.split('/')[2]?.split('-')[1] ?? '';
+const gateway_aspectOf = ({ id }) => id.split('/')[2]?.split('-')[1] ?? '';
 /** A row with its address; one that should have one and has none has failed. */
 function located(checking, row) {
     if (row.family === null)
         return [];
     const address = row.to?.kind === 'Pod'
-        ? (0,echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
-        : (0,echo/* clusterIp */.kt)(checking, gatewayNamespace, gateway_name, row.family);
+        ? (0,checks_echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
+        : (0,checks_echo/* clusterIp */.kt)(checking, gatewayNamespace, gateway_name, row.family);
     if (address !== undefined)
         return [{ row, address }];
-    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
+    checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
     return [];
 }
 const gateway_proofOf = (checking) => ({ row, address }) => ({
@@ -43211,10 +44044,10 @@ const gateway_proofOf = (checking) => ({ row, address }) => ({
     probe: {
         word: row.id,
         address,
-        port: aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
-        lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
+        port: gateway_aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
+        lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address)
     },
-    pods: (0,echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name)
+    pods: (0,checks_echo/* podIps */.yr)(checking, gatewayNamespace, gateway_name)
 });
 async function gateway_listeners(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/listeners'));
@@ -43228,7 +44061,7 @@ async function gateway_listeners(checking, asked) {
 }
 async function gateway_pages(checking, reached) {
     const asked = reached.map(({ row, address }) => ({
-        url: aspectOf(row) === 'http'
+        url: gateway_aspectOf(row) === 'http'
             ? `http://${web_host(address, gatewayPorts.http)}/`
             : `http://${web_host(address, 15021)}/healthz/ready`
     }));
@@ -43240,7 +44073,7 @@ async function gateway_pages(checking, reached) {
             reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
             address,
             attempts,
-            reproduce: reproducePage(checks_probe/* plainClient */.Ux, asked[at] ?? { url: '' }, address, (0,echo/* lookUp */.TE)(checking, row.to, address))
+            reproduce: reproducePage(checks_probe/* plainClient */.Ux, asked[at] ?? { url: '' }, address, (0,checks_echo/* lookUp */.TE)(checking, row.to, address))
         }));
     }
 }
@@ -43297,7 +44130,7 @@ const everyPodIp = 'exactly the pod IPs';
 const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 async function listening(checking, pods, port, addresses) {
-    const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
+    const command = proxy_listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
     const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
     // ClusterIPs of other Services have listeners on this port too
     const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
@@ -43326,17 +44159,17 @@ async function listening(checking, pods, port, addresses) {
 
 const host_network_families = ['ipv4', 'ipv6'];
 const host_network_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
-const to = { kind: 'Pod', namespace: hostNamespace, name: hostApp };
+const host_network_to = { kind: 'Pod', namespace: hostNamespace, name: hostApp };
 const host_network_listeners = 'headless/host-network/listeners';
 /** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
 const hostRows = [
-    (0,checks_row/* row */.nM)('headless', host_network_listeners, "The client has a listener on exactly the addresses of a headless Service's pod in its node's network", everyPodIp, { from: host_network_from, to }),
-    ...host_network_families.map(family => (0,checks_row/* row */.nM)('headless', `headless/host-network/${family}`, `A headless Service's pod in its node's network answers over ${family}`, `hello headless/host-network/${family}`, { family, from: host_network_from, to }))
+    (0,checks_row/* row */.nM)('headless', host_network_listeners, "The client has a listener on exactly the addresses of a headless Service's pod in its node's network", everyPodIp, { from: host_network_from, to: host_network_to }),
+    ...host_network_families.map(family => (0,checks_row/* row */.nM)('headless', `headless/host-network/${family}`, `A headless Service's pod in its node's network answers over ${family}`, `hello headless/host-network/${family}`, { family, from: host_network_from, to: host_network_to }))
 ];
 /** Asks the mesh's client, and what its proxy listens on. */
 async function hostNetwork(checking, asked) {
     const pods = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', hostNamespace);
-    const ips = (0,echo/* podIps */.yr)(checking, hostNamespace, hostApp);
+    const ips = (0,checks_echo/* podIps */.yr)(checking, hostNamespace, hostApp);
     const reached = asked.flatMap(row => {
         if (row.family === null)
             return [];
@@ -43387,8 +44220,8 @@ async function hostNetwork(checking, asked) {
 
 const headless_families = ['ipv4', 'ipv6'];
 const headless_ordinals = [...Array(replicas).keys()];
-const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
-const plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const headless_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const headless_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
@@ -43400,7 +44233,7 @@ const headless_ids = {
     listeners: `headless/${statefulApp}/listeners`,
     replacedListeners: `headless/${statefulApp}/replaced-listeners`
 };
-const headless_known = (id, title, family) => (0,checks_row/* row */.nM)('headless', id, title, `hello ${id}`, { family, from: mesh, to: headless_to });
+const headless_known = (id, title, family) => (0,checks_row/* row */.nM)('headless', id, title, `hello ${id}`, { family, from: headless_mesh, to: headless_to });
 /** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
 const headless = {
     layer: 'headless',
@@ -43409,7 +44242,7 @@ const headless = {
         class: 'istio',
         hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
         headline: family => `The pods of a headless Service do not answer${family && ` over ${family}`}`,
-        evidence: (failed, all) => failed.id.includes('/pod-0-') ? (0,echo/* deadWithoutSidecar */.AZ)(failed, all, 'headless') : {} // the controls ask that pod
+        evidence: (failed, all) => failed.id.includes('/pod-0-') ? (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all, 'headless') : {} // the controls ask that pod
     },
     samples: [statefulSample, hostSample],
     rows: [
@@ -43420,17 +44253,17 @@ const headless = {
         ...headless_families.flatMap(family => [
             (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
                 family,
-                from: plain,
+                from: headless_plain,
                 to: headless_to,
                 blame: {
                     hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
                     headline: 'Plaintext passes to a headless Service although STRICT was asked for'
                 }
             }),
-            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: plain, to: headless_to })
+            (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: headless_plain, to: headless_to })
         ]),
-        (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: mesh, to: headless_to }),
-        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: headless_mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
         ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
         ...hostRows
@@ -43443,8 +44276,8 @@ const headless = {
         const refused = before.filter(({ id }) => id.endsWith('-refused'));
         const controls = before.filter(({ id }) => id.endsWith('-control'));
         await Promise.all([
-            proveAll(checking, pods, before.filter(({ from, id }) => from === mesh && id !== headless_ids.listeners)),
-            untilRefused(checking, pods, refused),
+            proveAll(checking, pods, before.filter(({ from, id }) => from === headless_mesh && id !== headless_ids.listeners)),
+            headless_untilRefused(checking, pods, refused),
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
             hostNetwork(checking, ofHost),
             ...before
@@ -43471,7 +44304,7 @@ function proofs(checking, pods, rows) {
             checking.tell(row.id, absent(row));
             return [];
         }
-        const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
+        const port = row.from === headless_plain ? statefulPorts.open : statefulPorts.strict;
         const lookUp = lookUpOf(name, ips, address);
         return [
             {
@@ -43490,7 +44323,7 @@ const absent = (row) => ({
     reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 /** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking, pods, rows) {
+async function headless_untilRefused(checking, pods, rows) {
     const { work, tell } = checking;
     const end = work.clock() + headless_settling;
     let open = proofs(checking, pods, rows).map(({ row, probe }) => ({
@@ -44023,7 +44856,7 @@ async function askEach(checking, asked) {
         if (!question)
             return [];
         const { namespace, name } = servers[question.target];
-        const address = (0,echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
+        const address = (0,checks_echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address === undefined)
             checking.tell(row.id, noPodIp(row));
         return address === undefined ? [] : [{ row, question, address }];
@@ -44039,7 +44872,7 @@ async function askEach(checking, asked) {
         const finding = (0,checks_row/* compare */.UD)(row.expected, observed, {
             address,
             attempts: attemptsOf(responses, answerOf),
-            reproduce: reproduceRequest(checks_probe/* plainClient */.Ux, url, address, (0,echo/* lookUp */.TE)(checking, row.to, address))
+            reproduce: reproduceRequest(checks_probe/* plainClient */.Ux, url, address, (0,checks_echo/* lookUp */.TE)(checking, row.to, address))
         });
         checking.tell(row.id, {
             ...finding,
@@ -44068,7 +44901,7 @@ const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status
 
 
 const http_families = ['ipv4', 'ipv6'];
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const http_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const http_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const http_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const http_to = { kind: 'Service', namespace: webNamespace, name: webApp };
@@ -44097,7 +44930,7 @@ const http = {
         headline: family => `HTTP is not routed${family && ` over ${family}`}`,
         evidence: (failed, all) => failed.id.endsWith('-refused') || failed.id === domainsId
             ? {}
-            : (0,echo/* deadWithoutSidecar */.AZ)(failed, all, 'http')
+            : (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all, 'http')
     },
     samples: [webSample],
     rows: [
@@ -44113,7 +44946,7 @@ const http = {
                 to: http_to,
                 blame: {
                     hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
-                    headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
+                    headline: `An AuthorizationPolicy does not hold over ${http_familyNames[family]}`
                 }
             }),
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
@@ -44122,7 +44955,7 @@ const http = {
                 to: http_pod,
                 blame: {
                     hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
-                    headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
+                    headline: `Plain HTTP passes over ${http_familyNames[family]} although STRICT was asked for`
                 }
             }),
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-control`, `Without a sidecar, the open port still answers over ${family}`, unknown, { family, from: http_plain, to: http_pod })
@@ -44157,10 +44990,10 @@ function http_questionOf(checking, row) {
     if (family === null)
         return [{ row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null }];
     const address = row.from === http_plain
-        ? (0,echo/* podIps */.yr)(checking, webNamespace, webApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
-        : (0,echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
+        ? (0,checks_echo/* podIps */.yr)(checking, webNamespace, webApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
+        : (0,checks_echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
     if (address === undefined) {
-        checking.tell(id, (0,echo/* absent */.Ge)(row));
+        checking.tell(id, (0,checks_echo/* absent */.Ge)(row));
         return [];
     }
     const port = id.endsWith('-control') ? openPort : webPort;
@@ -44210,7 +45043,7 @@ function judge(checking, asker, { row, url, address }, responses) {
         address,
         upstream: upstreams.join(', ') || null,
         attempts: attemptsOf(responses, http_answerOf),
-        reproduce: reproduceRequest(asker, url, address, address === null ? '' : (0,echo/* lookUp */.TE)(checking, row.to, address))
+        reproduce: reproduceRequest(asker, url, address, address === null ? '' : (0,checks_echo/* lookUp */.TE)(checking, row.to, address))
     };
 }
 function http_answerOf({ status, headers }) {
@@ -44228,7 +45061,7 @@ async function domains(checking, row) {
         .flatMap(({ route_config }) => route_config?.virtual_hosts ?? [])
         .find(({ name }) => name === host);
     const wanted = http_families.flatMap(family => {
-        const address = (0,echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
+        const address = (0,checks_echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
         return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
     });
     const missing = wanted.filter(address => !found?.domains.includes(address));
@@ -44242,111 +45075,6 @@ async function domains(checking, row) {
     checking.tell(row.id, (0,checks_row/* compare */.UD)(allDomains, observed, {
         reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')
     }));
-}
-
-;// CONCATENATED MODULE: ./src/checks/mtls.ts
-
-
-
-
-
-
-
-
-const mtls_families = ['ipv4', 'ipv6'];
-const mtls_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-const mtls_to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
-const mtls_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
-const mtls_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
-const mtls_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
-const mtls_settling = 10;
-/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
-const mtls = {
-    layer: 'mtls',
-    grid: { title: 'under STRICT mutual TLS', named: false },
-    blame: {
-        class: 'istio',
-        hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
-        headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
-        evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : (0,echo/* deadWithoutSidecar */.AZ)(failed, all)
-    },
-    rows: mtls_families.flatMap(family => [
-        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mtls_mesh, to: mtls_to }),
-        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
-            family,
-            from: mtls_plain,
-            to: mtls_pod,
-            blame: {
-                hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
-                headline: `Plaintext passes over ${mtls_familyNames[family]} although STRICT was asked for`
-            }
-        }),
-        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: mtls_plain, to: mtls_pod })
-    ]),
-    look: async (checking, asked) => {
-        const [refused, answered] = [
-            asked.filter(({ id }) => id.endsWith('-refused')),
-            asked.filter(({ id }) => !id.endsWith('-refused'))
-        ];
-        await Promise.all(refused.map(row => mtls_untilRefused(checking, row)));
-        const proofs = answered.flatMap(row => mtls_proofOf(checking, row));
-        await Promise.all([
-            (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mtls_mesh), checking),
-            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs.filter(({ row }) => row.from === mtls_plain), checking)
-        ]);
-    }
-};
-function mtls_proofOf(checking, row) {
-    const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
-    const control = row.from === mtls_plain;
-    const address = control
-        ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
-        : (0,echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
-    if (address !== undefined)
-        return [
-            {
-                row,
-                probe: {
-                    word: row.id,
-                    address,
-                    port: control ? 9000 : 9001,
-                    lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address)
-                },
-                pods
-            }
-        ];
-    checking.tell(row.id, (0,echo/* absent */.Ge)(row));
-    return [];
-}
-/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function mtls_untilRefused(checking, row) {
-    const { work, tell } = checking;
-    const address = (0,echo/* podIps */.yr)(checking, 'dual-stack').find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
-    if (address === undefined)
-        return tell(row.id, (0,echo/* absent */.Ge)(row));
-    const probe = { word: row.id, address, port: 9001, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) };
-    const end = work.clock() + mtls_settling;
-    for (;;) {
-        const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, [probe], 1, 1);
-        const text = answers[0]?.text ?? '';
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        if (text !== '' && !over)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-        else
-            return tell(row.id, {
-                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
-                verdict: text === '' ? 'passed' : 'failed',
-                reason: text === ''
-                    ? null
-                    : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${mtls_settling} s ago`,
-                address,
-                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
-            });
-    }
 }
 
 // EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
@@ -44518,6 +45246,8 @@ const strictYaml = () => (0,dist/* stringify */.As)({
 
 // EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
 var versions_istio = __nccwpck_require__(6618);
+// EXTERNAL MODULE: ./src/versions/operator.ts
+var operator = __nccwpck_require__(377);
 // EXTERNAL MODULE: ./src/versions/pins.ts
 var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/versions/upgrade.ts
@@ -44662,7 +45392,7 @@ function chartOf({ operator, mesh }) {
             version,
             image: operator?.image ?? null,
             pullPolicy: null,
-            offers: [{ version: mesh?.version ?? '', istiod: mesh?.image ?? '', proxy: '', cni: '' }],
+            offers: [{ ...(0,chart/* unnamed */.p1)(mesh?.version ?? ''), istiod: mesh?.image ?? '' }],
             aliases: {},
             endOfLife: []
         };
@@ -44671,7 +45401,7 @@ function chartOf({ operator, mesh }) {
         image: operator.image,
         deployment: { annotations: operator.annotations }
     });
-    return { ...here, ...(0,chart/* readChart */.V)(about, values, operator.crd) };
+    return { ...here, ...(0,chart/* readChart */.VR)(about, values, operator.crd) };
 }
 
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
@@ -44744,6 +45474,7 @@ function refuseUnused(inputs) {
 
 
 
+
 /** The plan of the same run for what comes after the upgrade. */
 const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
@@ -44756,13 +45487,17 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
     const nodes = existing === null
         ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
         : noNodes(existing.found.kubernetes);
+    const ambient = inputs['dataplane-mode'] === 'ambient';
+    if (ambient)
+        refuseOldZtunnel(chart.version);
     const cni = inputs['istio-cni'] === 'auto'
-        ? (existing?.found.openshift ?? false)
+        ? ambient || (existing?.found.openshift ?? false)
         : inputs['istio-cni'] === 'true';
     const mesh = {
         version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
         values: inputs['istio-values'],
         cni,
+        ambient,
         run: existing?.run,
         strategy
     };
@@ -44771,8 +45506,12 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
     const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
     const images = {
         operator: unique([operatorImage ?? '']),
-        istiod: unique([offer?.istiod ?? '', cni ? (offer?.cni ?? '') : '']),
-        samples: unique([offer?.proxy ?? '', ...manifests.images]),
+        istiod: unique([
+            offer?.istiod ?? '',
+            cni ? (offer?.cni ?? '') : '',
+            ambient ? (offer?.ztunnel ?? '') : ''
+        ]),
+        samples: unique([ambient ? '' : (offer?.proxy ?? ''), ...manifests.images]),
         upgrade: asked === null
             ? []
             : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
@@ -44792,6 +45531,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
         asked: mesh.version,
         expected: offer?.version ?? null,
         cni,
+        ambient,
         namespace: existing?.mesh?.namespace ?? manifests_istio/* istioNamespace */.Gp,
         istiod: existing?.mesh?.name ?? 'istiod',
         resource: existing?.mesh ? existing.mesh.resource : 'default'
@@ -44838,7 +45578,8 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             'istio.yaml': join([
                 ...(cni && !existing?.cni ? [(0,manifests_istio/* istioCniYaml */.I2)(mesh)] : []),
                 (0,manifests_istio/* istioYaml */.Ke)(mesh),
-                ...tag
+                ...tag,
+                ...(ambient ? [(0,manifests_istio/* ztunnelYaml */.g3)(mesh)] : [])
             ]),
             ...(upgrade && {
                 'upgrade.yaml': join([
@@ -44864,7 +45605,8 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             'istio.yaml': (0,manifests_istio/* istioYaml */.Ke)(withoutValues),
             ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
             ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...withoutValues, version: upgrade.to }) }),
-            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) })
+            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) }),
+            ...(ambient ? { 'ztunnel.yaml': (0,manifests_istio/* ztunnelYaml */.g3)(mesh) } : {})
         },
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
@@ -44891,9 +45633,13 @@ function namespacesYaml(inputs, own, cni, existing) {
     const ours = existing === null ? {} : (0,manifests_existing/* labelsOf */.PC)(existing.run);
     const ofSamples = existing === null ? {} : { ...ours, [manifests_existing/* samplesLabel */.av]: 'true' };
     const installed = existing === null
-        ? [manifests_istio/* istioNamespace */.Gp, ...(cni ? [manifests_istio/* cniNamespace */.qf] : [])]
+        ? [
+            manifests_istio/* istioNamespace */.Gp,
+            ...(cni ? [manifests_istio/* cniNamespace */.qf] : []),
+            ...(inputs['dataplane-mode'] === 'ambient' ? [manifests_istio/* ztunnelNamespace */.Gj] : [])
+        ]
         : installedNamespaces(existing, cni);
-    const label = inputs['injection-label'];
+    const label = inputs['dataplane-mode'] === 'ambient' ? manifests_istio/* ambientLabel */.dP : inputs['injection-label'];
     return join([
         ...installed.map(name => (0,samples/* namespaceYaml */.TG)(name, null, ours)),
         ...samples/* samples */.cJ.map(({ namespace }) => (0,samples/* namespaceYaml */.TG)(namespace, label, ofSamples)),
@@ -44931,6 +45677,11 @@ function ownNamespaces(own) {
     const byName = new Map(own.map(sample => [sample.namespace, sample]));
     return [...byName.values()].filter(({ namespace }) => !taken.has(namespace));
 }
+function refuseOldZtunnel(version) {
+    const lacks = (0,operator/* lacksForAmbient */.o)(version);
+    if (lacks !== null)
+        throw (0,base_fault/* badInput */.AN)(`dataplane-mode: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`);
+}
 const imageIn = (values) => typeof values?.image === 'string' ? values.image : null;
 /**
  * An image that this run brings must not be pulled over: by the tag `latest`, or without one, Kubernetes would pull it
@@ -44950,7 +45701,7 @@ function ownerOf({ images, proxy, named, namesOthers }, image) {
         return { class: 'input', input };
     if (isIn(images.operator))
         return { class: 'operator', input: null };
-    if (isIn([...images.istiod, proxy]))
+    if (isIn([...images.istiod, ...images.upgrade, proxy]))
         return { class: 'istio', input: null };
     if (isIn(images.samples))
         return { class: 'infrastructure', input: null };
@@ -44990,7 +45741,7 @@ const availableSoon = ({ namespace, name }) => [
     '--for=condition=Available'
 ];
 /** The Sail Operator: nothing waits for it but this check. */
-const operator = {
+const operator_operator = {
     layer: 'operator',
     blame: {
         class: 'operator',
@@ -45059,7 +45810,7 @@ const path = {
         hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
         headline: family => `${family || 'Traffic'} between sidecars is dead`,
         evidence: (failed, all) => {
-            const { hint } = (0,echo/* deadWithoutSidecar */.AZ)(failed, all);
+            const { hint } = (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all);
             return hint === undefined
                 ? {}
                 : {
@@ -45076,14 +45827,14 @@ const path = {
     look: async (checking, asked) => {
         const proofs = [];
         for (const row of asked) {
-            const pods = (0,echo/* podIps */.yr)(checking, 'dual-stack');
-            const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
+            const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
+            const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
             if (address === undefined)
-                checking.tell(row.id, (0,echo/* absent */.Ge)(row));
+                checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
             else
                 proofs.push({
                     row,
-                    probe: { word: row.id, address, port: 9001, lookUp: (0,echo/* lookUp */.TE)(checking, row.to, address) },
+                    probe: { word: row.id, address, port: 9001, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) },
                     pods
                 });
         }
@@ -45621,11 +46372,11 @@ async function startLoad(checking, asked) {
 function targetsOf(checking, asked) {
     return upgrade_families.flatMap(family => {
         const rows = asked.filter(row => row.family === family);
-        const address = (0,echo/* clusterIp */.kt)(checking, 'dual-stack', `tcp-echo-${family}`, family);
+        const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', `tcp-echo-${family}`, family);
         if (address !== undefined)
             return rows.length > 0 ? [{ family, address, port: 9001 }] : [];
         for (const one of rows)
-            checking.tell(one.id, (0,echo/* absent */.Ge)(one));
+            checking.tell(one.id, (0,checks_echo/* absent */.Ge)(one));
         return [];
     });
 }
@@ -45809,12 +46560,13 @@ function sidecar({ spec }) {
 
 
 
+
 /** Made before the cluster is; a failure ends the run. */
 const preflights = [runner, network];
 /** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
-const standing = [
+const catalogue_standing = [
     { checks: node, needs: ['cluster', 'api'], fatal: true },
-    { checks: operator, needs: ['uncordon'], fatal: false },
+    { checks: operator_operator, needs: ['uncordon'], fatal: false },
     { checks: docs/* docs */.m, needs: ['name'], fatal: false }
 ];
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
@@ -45822,11 +46574,12 @@ const meshChecks = [
     { checks: workload, after: [] },
     { checks: checks_service/* service */.eu, after: [] },
     { checks: endpoints, after: [] },
-    { checks: echo/* echo */.WI, after: [] },
+    { checks: checks_echo/* echo */.WI, after: [] },
     { checks: controlPlane, after: ['mesh', 'check echo'] }, // what the documentation asks is answered first
     { checks: dns, after: ['check echo'] },
     { checks: cluster, after: ['check echo'] },
     { checks: proxy, after: ['check echo'] },
+    { checks: ambient, after: ['check echo'] },
     { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
     { checks: path, after: ['check mtls'] },
     { checks: health, after: ['check echo'] },
@@ -45865,7 +46618,7 @@ const meshChecks = [
 ];
 const catalogue_all = [
     ...preflights,
-    ...standing.map(({ checks }) => checks),
+    ...catalogue_standing.map(({ checks }) => checks),
     ...meshChecks.map(({ checks }) => checks)
 ];
 /** Every check, from the ground up. */
@@ -45887,6 +46640,17 @@ const samplesOf = (rows) => {
     const asked = catalogue_all.filter(({ layer }) => rows.some(row => row.layer === layer));
     return [...new Set(asked.flatMap(({ samples = [] }) => samples))]; // some layers share one
 };
+
+;// CONCATENATED MODULE: ./src/checks/dataplane.ts
+/** What is asked of sidecars, or by a client that has one. */
+const ofSidecars = [
+    ...['xds', 'proxy', 'path', 'mtls', 'failover', 'health', 'http', 'headless'],
+    ...['egress', 'gateway', 'dns-proxy', 'upgrade', 'uninstall', 'docs']
+];
+/** What can be asked of a data plane at all. */
+const inMode = (mode, rows) => rows.filter(({ id, layer, expected }) => mode === 'sidecar'
+    ? layer !== 'ambient'
+    : !ofSidecars.includes(layer) && !(id.endsWith('/sidecar') && expected !== 'none'));
 
 ;// CONCATENATED MODULE: ./src/checks/existing.ts
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
@@ -45994,6 +46758,16 @@ const diagnostics_commands = (node) => ({
         '500'
     ]
 });
+/** In ambient there is more; the sidecars' files then say that there are none. */
+const ofAmbient = {
+    'data-plane.yaml': [
+        ...['kubectl', 'get', 'istiocnis.sailoperator.io,ztunnels.sailoperator.io', '-o', 'yaml']
+    ],
+    'ztunnel.log': ['kubectl', 'logs', '-n', 'ztunnel', '-l', 'app=ztunnel', '--tail=2000'],
+    'istio-cni.log': [
+        ...['kubectl', 'logs', '-n', 'istio-cni', '-l', 'k8s-app=istio-cni-node', '--tail=2000']
+    ]
+};
 /** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
 function withoutValues(text) {
     const { items } = (0,yaml/* readYaml */.gM)(text);
@@ -46012,9 +46786,11 @@ function withoutItsValues(item) {
         status
     };
 }
+/** Those that hold the operator's resources. */
+const ofOperator = ['istio.yaml', 'data-plane.yaml'];
 /** What is left of a file's text when what nobody is to read is left out. */
 function readable(name, text) {
-    if (name !== 'istio.yaml')
+    if (!ofOperator.includes(name))
         return text;
     try {
         return withoutValues(text);
@@ -46023,22 +46799,29 @@ function readable(name, text) {
         return 'kubectl gave what cannot be read as YAML, so that it cannot be shown without its values\n';
     }
 }
+/** Text as a terminal may be given it, for that is where logs are read. */
+const shown = (text) => (0,log/* plainText */.wh)((0,log/* redact */.E$)(text)).replace(controls, '');
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
 /** Each file, in characters. */
 const cap = 400_000;
 /** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
 async function collectDiagnostics(plan, directory, seconds, sh) {
     const [node] = plan.cluster.nodes;
-    const all = Object.entries(diagnostics_commands(node ?? ''));
+    const all = Object.entries({
+        ...diagnostics_commands(node ?? ''),
+        ...(plan.istio.ambient ? ofAmbient : {})
+    });
     const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
     await (0,base_own/* ownDirectory */.cy)(directory, 0o700);
     await Promise.all(ours.map(async ([name, command]) => {
         const { code, stdout, stderr } = await sh(command, { seconds });
         const text = code === 0
             ? readable(name, stdout)
-            : `${name === 'istio.yaml' ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
+            : `${ofOperator.includes(name) ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
         const file = external_node_path_.join(directory, name);
         await (0,base_own/* ownDirectory */.cy)(external_node_path_.dirname(file), 0o700);
-        await (0,base_own/* writeAnew */.Zd)(file, (0,log/* redact */.E$)(text).slice(-cap), 0o600);
+        await (0,base_own/* writeAnew */.Zd)(file, shown(text).slice(-cap), 0o600);
     }));
 }
 
@@ -46568,6 +47351,24 @@ async function untilHealthy(work, sh) {
         });
     });
 }
+const dataPlane = { istiocnis: manifests_istio/* cniNamespace */.qf, ztunnels: manifests_istio/* ztunnelNamespace */.Gj };
+/** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
+async function untilAmbient(work, sh) {
+    const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
+    await (0,wait/* until */.T)(work, async () => {
+        await (0,kube/* waited */.h6)(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
+        const found = await (0,kube/* get */.Jt)(sh, names.join(), '-A');
+        const missing = found.find(({ status }) => (0,kube/* condition */.uH)('Ready', status?.conditions)?.status !== 'True');
+        if (found.length === names.length && !missing)
+            return { is: 'done', value: undefined };
+        const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A');
+        const own = pods.filter(({ metadata }) => Object.values(dataPlane).includes(metadata.namespace));
+        return ((0,kube/* lookAtTrouble */.ap)(own, { class: 'istio', layer: 'ambient' }) ?? {
+            is: 'waiting',
+            for: `${missing?.kind ?? 'IstioCNI and ZTunnel'} to be ready`
+        });
+    });
+}
 async function lookAtIstiod(plan, sh) {
     const things = await (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io,deployments,pods', '-n', manifests_istio/* istioNamespace */.Gp);
     const istiod = things
@@ -46727,6 +47528,11 @@ function script_script(plan, results) {
         ...(plan.istio.cni && installs.istio
             ? [
                 "step 'IstioCNI is ready' kubectl wait --for=condition=Ready istiocnis.sailoperator.io/default --timeout=3m"
+            ]
+            : []),
+        ...(plan.istio.ambient
+            ? [
+                "step 'ZTunnel is ready' kubectl wait --for=condition=Ready ztunnels.sailoperator.io/default --timeout=3m"
             ]
             : []),
         '',
@@ -46986,6 +47792,7 @@ function script_istio({ istio, shown, upgrade }, here, given) {
             ]
             : []),
         `step Istio ${script_command(applyCommand(here, 'istio.yaml'))}`,
+        ...(istio.ambient ? [`step ZTunnel ${script_command(applyCommand(here, 'ztunnel.yaml'))}`] : []),
         ...(shown['revision-tag.yaml'] === undefined
             ? []
             : [`step 'the revision tag' ${script_command(applyCommand(here, 'revision-tag.yaml'))}`])
@@ -47814,6 +48621,7 @@ const layerOfPhase = (phase) => {
         resources: 'control-plane',
         istiod: 'control-plane',
         mesh: 'control-plane',
+        ambient: 'ambient',
         'plain samples': 'workload',
         'more samples': 'workload',
         'look again': 'node',
@@ -48020,8 +48828,8 @@ function ofBug(bug) {
     };
 }
 
-// EXTERNAL MODULE: ./src/phases/chart.ts + 1 modules
-var phases_chart = __nccwpck_require__(9268);
+// EXTERNAL MODULE: ./src/phases/chart.ts
+var phases_chart = __nccwpck_require__(7556);
 ;// CONCATENATED MODULE: ./src/phases/in-cluster.ts
 
 
@@ -48619,6 +49427,7 @@ function known_known(value, what) {
 
 
 
+
 /** What the plan is made of, and what must hold before anything is made. */
 function preparations(run) {
     const inputs = known_known(run.inputs, 'inputs');
@@ -48658,7 +49467,7 @@ function graph_phases(run, plan) {
     const { sh, ledger } = run;
     const { upgrade } = plan;
     const wanted = Object.values(plan.images).flat();
-    const standingPhases = (fatal) => standing
+    const standingPhases = (fatal) => catalogue_standing
         .filter(entry => entry.fatal === fatal)
         .map(({ checks, needs }) => checkPhase(run, checks, needs, fatal, work => ({
         ...basis(run, work),
@@ -48689,6 +49498,9 @@ function graph_phases(run, plan) {
                 run: () => createGatewayCrds(plan, sh)
             }
         ]
+        : [];
+    const ambient = plan.istio.ambient
+        ? [{ name: 'ambient', needs: ['istiod'], run: work => untilAmbient(work, sh) }]
         : [];
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
@@ -48812,6 +49624,7 @@ function graph_phases(run, plan) {
                 }
             ]
             : []),
+        ...ambient,
         {
             name: 'plain samples', // need no webhook
             needs: ['services', 'images: samples'],
@@ -48822,7 +49635,8 @@ function graph_phases(run, plan) {
             needs: [
                 ...(upgrade?.strategy === 'RevisionBased' ? ['revision tag'] : ['istiod']),
                 'services',
-                'images: samples'
+                'images: samples',
+                ...ambient.map(({ name }) => name)
             ],
             run: work => deploySamples(plan, work, sh)
         },
@@ -48891,7 +49705,7 @@ function upgradePhases(run, plan, upgrade) {
                 'mesh',
                 'look',
                 'images: upgrade',
-                ...standing.map(({ checks }) => `check ${checks.layer}`),
+                ...catalogue_standing.map(({ checks }) => `check ${checks.layer}`),
                 ...meshChecks
                     .map(({ checks }) => checks)
                     .filter(({ layer }) => !/^(upgrade|uninstall)$/.test(layer))
@@ -48931,7 +49745,7 @@ function upgradePhases(run, plan, upgrade) {
             needs: ['restart of the rest'],
             run: work => look(run, work)
         },
-        ...standing
+        ...catalogue_standing
             .filter(({ fatal }) => !fatal)
             .map(({ checks }) => checkLater(checks, [`look${later}`], given)),
         ...meshChecks.map(({ checks, after }) => checkLater(checks, [`look${later}`, ...after.filter(name => name !== 'mesh').map(name => `${name}${later}`)], given))
@@ -49027,7 +49841,9 @@ async function claim(run, { cluster }) {
     run.claim = { name, token: (0,external_node_crypto_.randomUUID)() };
     run.save({ claim: run.claim });
     await (0,phases_claim/* claimName */.cB)(name, run.claim.token, run.sh);
-    await (0,phases_cluster/* refuseTaken */.Ir)(name, run.sh); // after it: whoever had the name before has either a cluster by now, or none
+    const others = (0,phases_cluster/* leftWords */.D9)(await (0,phases_cluster/* refuseTaken */.Ir)(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
+    if (others !== null)
+        (0,log/* say */.cv)(run.clock(), 'name', others);
     run.save({ cluster: name });
 }
 async function release({ claim, sh, save }) {
@@ -49583,8 +50399,10 @@ function phasesOfTargets(run, asked) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
+    const cutOff = [interrupted(), run_broken()]; // before all else: a signal that nobody waits for ends us without a report
     const recording = (0,gather/* rehearsal */.o5)();
     if (recording)
         core/* info */.pq(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
@@ -49592,7 +50410,7 @@ async function run(sh) {
     for (const [name, value] of Object.entries({ result: 'error', 'failure-class': 'cancelled' }))
         core/* setOutput */.uH(name, value); // stands when we are killed
     core/* startGroup */.Oh('Progress, with the seconds since the start');
-    const ending = await Promise.race([work(run), interrupted(), run_broken()]);
+    const ending = await Promise.race([work(run), ...cutOff]);
     run.schedule.stop();
     core/* endGroup */.N4(); // what a reader wants of it stands at the end of the log
     if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
@@ -49627,7 +50445,7 @@ async function job(run) {
     if (inputs.targets === null) {
         const upgrade = inputs['upgrade-from'] !== null;
         const isMade = ({ layer }) => upgrade || layer !== 'upgrade';
-        const rows = staged(askedBy(() => askedOf(inputs, rowsOf(inputs.checks)).filter(isMade)), upgrade);
+        const rows = staged(askedBy(() => inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(isMade)), upgrade);
         run.ledger.asked = rows.before;
         run.upgraded.asked = rows.after;
     }
@@ -49779,8 +50597,9 @@ async function run_broken() {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ readChart),
-/* harmony export */   c: () => (/* binding */ OddChart)
+/* harmony export */   VR: () => (/* binding */ readChart),
+/* harmony export */   cg: () => (/* binding */ OddChart),
+/* harmony export */   p1: () => (/* binding */ unnamed)
 /* harmony export */ });
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
@@ -49833,7 +50652,14 @@ const fields = (value) => typeof value === 'object' && value !== null && !Array.
     ? value
     : {};
 const plain = (name) => ({ name, ref: null, eol: false });
-const unnamed = (version) => ({ version, istiod: '', proxy: '', cni: '' });
+/** An offer without the names of its images. */
+const unnamed = (version) => ({
+    version,
+    istiod: '',
+    proxy: '',
+    cni: '',
+    ztunnel: ''
+});
 /** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
 function defaultFirst(offers, name) {
     const first = offers.filter(({ version }) => version === name);
@@ -49843,7 +50669,7 @@ function defaultFirst(offers, name) {
 function readOffers(annotations) {
     const offers = new Map();
     for (const [key, image] of Object.entries(annotations)) {
-        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni)$/.exec(key) ?? [];
+        const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni|ztunnel)$/.exec(key) ?? [];
         if (tag === undefined || !(0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .isName */ .Eo)(tag) || !isText(image))
             continue;
         const version = tag.replaceAll('_', '.');
@@ -49873,6 +50699,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 var semver = __nccwpck_require__(2088);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var fault = __nccwpck_require__(6933);
+// EXTERNAL MODULE: ./src/versions/chart.ts
+var versions_chart = __nccwpck_require__(5025);
 // EXTERNAL MODULE: ./src/versions/lists.ts
 var lists = __nccwpck_require__(3696);
 ;// CONCATENATED MODULE: ./src/versions/released.ts
@@ -49907,6 +50735,7 @@ const released = {
 
 
 
+
 /** Release of the Sail Operator → the Istio versions that it can install, its default first; the newest release first. */
 const releases = Object.fromEntries(Object.entries(released)
     .filter(([operator]) => !operator.startsWith('0.')) // those are not installed any more
@@ -49936,7 +50765,7 @@ function chooseIstio(asked, chart, input = 'istio-version') {
     if (offers.length > 0)
         throw refusal(asked, chart, input);
     if ((0,semver.valid)(asked) !== null)
-        return { version: `v${asked}`, istiod: '', proxy: '', cni: '' };
+        return (0,versions_chart/* unnamed */.p1)(`v${asked}`);
     throw (0,fault/* badInput */.AN)(`${input}: found "${asked}"; this chart does not list its versions, so accepted is a whole version such as \`1.24.6\``);
 }
 function refusal(asked, { version, offers, aliases, endOfLife }, input) {
@@ -50127,6 +50956,37 @@ function readCheckout(text) {
     }))
         .filter(({ name, ref }) => isName(name) && (ref === null || (typeof ref === 'string' && isName(ref))));
 }
+
+
+/***/ }),
+
+/***/ 377:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   o: () => (/* binding */ lacksForAmbient),
+/* harmony export */   y: () => (/* binding */ chooseOperator)
+/* harmony export */ });
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+
+
+/** The release to install, of those published: a whole version, or a minor's newest. Throws a Fault that lists them. */
+function chooseOperator(asked, published) {
+    const exact = (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(asked) !== null;
+    const chosen = exact
+        ? published.find(version => version === asked)
+        : (0,semver__WEBPACK_IMPORTED_MODULE_0__.maxSatisfying)(published, `~${asked}.0`);
+    if (chosen)
+        return chosen;
+    const all = published.filter(version => (0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(version, '1.0.0')).sort(semver__WEBPACK_IMPORTED_MODULE_0__.rcompare);
+    throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`operator-version: found "${asked}"; accepted is one of ${all.join(', ')}, or the minor of one`);
+}
+/** What an operator lacks for ambient; null where it has it. 1.28.0 is the first with v1 of its resource. */
+const lacksForAmbient = (version) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(version, '1.28.0-0')
+    ? `the Sail Operator ${version} has no ZTunnel resource of version v1; 1.28.0 and newer have`
+    : null;
 
 
 /***/ }),
@@ -50415,6 +51275,13 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http2")
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
+
+/***/ }),
+
+/***/ 8161:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 
 /***/ }),
 
@@ -61671,22 +62538,14 @@ const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCa
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   $1: () => (/* binding */ lstat),
 /* harmony export */   Ck: () => (/* binding */ mkdir),
-/* harmony export */   Cy: () => (/* binding */ readdir),
 /* harmony export */   H8: () => (/* binding */ IS_WINDOWS),
 /* harmony export */   Qh: () => (/* binding */ isRooted),
-/* harmony export */   YN: () => (/* binding */ symlink),
-/* harmony export */   dJ: () => (/* binding */ stat),
-/* harmony export */   h_: () => (/* binding */ readlink),
-/* harmony export */   k6: () => (/* binding */ chmod),
-/* harmony export */   m3: () => (/* binding */ copyFile),
 /* harmony export */   rm: () => (/* binding */ rm),
 /* harmony export */   t2: () => (/* binding */ exists),
-/* harmony export */   vr: () => (/* binding */ tryGetExecutablePath),
-/* harmony export */   y1: () => (/* binding */ unlink)
+/* harmony export */   vr: () => (/* binding */ tryGetExecutablePath)
 /* harmony export */ });
-/* unused harmony exports open, rename, rmdir, UV_FS_O_EXLOCK, READONLY, isDirectory, getCmdPath */
+/* unused harmony exports chmod, copyFile, lstat, open, readdir, rename, rmdir, stat, symlink, unlink, readlink, UV_FS_O_EXLOCK, READONLY, isDirectory, getCmdPath */
 /* harmony import */ var fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9896);
 /* harmony import */ var path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6928);
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
@@ -61716,7 +62575,7 @@ const IS_WINDOWS = process.platform === 'win32';
  */
 function readlink(fsPath) {
     return __awaiter(this, void 0, void 0, function* () {
-        const result = yield fs__WEBPACK_IMPORTED_MODULE_0__.promises.readlink(fsPath);
+        const result = yield fs.promises.readlink(fsPath);
         // On Windows, restore Node 20 behavior: add trailing backslash to all results
         // since junctions on Windows are always directory links
         if (IS_WINDOWS && !result.endsWith('\\')) {
@@ -61877,10 +62736,9 @@ function getCmdPath() {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   K7: () => (/* binding */ which),
 /* harmony export */   U$: () => (/* binding */ mkdirP),
-/* harmony export */   Yz: () => (/* binding */ rmRF),
-/* harmony export */   cp: () => (/* binding */ cp)
+/* harmony export */   Yz: () => (/* binding */ rmRF)
 /* harmony export */ });
-/* unused harmony exports mv, findInPath */
+/* unused harmony exports cp, mv, findInPath */
 /* harmony import */ var assert__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2613);
 /* harmony import */ var path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6928);
 /* harmony import */ var _io_util_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(90);
@@ -61907,19 +62765,19 @@ var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _argume
 function cp(source_1, dest_1) {
     return __awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
         const { force, recursive, copySourceDirectory } = readCopyOptions(options);
-        const destStat = (yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .exists */ .t2(dest)) ? yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .stat */ .dJ(dest) : null;
+        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
         // Dest is an existing file, but not forcing
         if (destStat && destStat.isFile() && !force) {
             return;
         }
         // If dest is an existing directory, should copy inside.
         const newDest = destStat && destStat.isDirectory() && copySourceDirectory
-            ? path__WEBPACK_IMPORTED_MODULE_1__.join(dest, path__WEBPACK_IMPORTED_MODULE_1__.basename(source))
+            ? path.join(dest, path.basename(source))
             : dest;
-        if (!(yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .exists */ .t2(source))) {
+        if (!(yield ioUtil.exists(source))) {
             throw new Error(`no such file or directory: ${source}`);
         }
-        const sourceStat = yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .stat */ .dJ(source);
+        const sourceStat = yield ioUtil.stat(source);
         if (sourceStat.isDirectory()) {
             if (!recursive) {
                 throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
@@ -61929,7 +62787,7 @@ function cp(source_1, dest_1) {
             }
         }
         else {
-            if (path__WEBPACK_IMPORTED_MODULE_1__.relative(source, newDest) === '') {
+            if (path.relative(source, newDest) === '') {
                 // a file cannot be copied to itself
                 throw new Error(`'${newDest}' and '${source}' are the same file`);
             }
@@ -62111,11 +62969,11 @@ function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
             return;
         currentDepth++;
         yield mkdirP(destDir);
-        const files = yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .readdir */ .Cy(sourceDir);
+        const files = yield ioUtil.readdir(sourceDir);
         for (const fileName of files) {
             const srcFile = `${sourceDir}/${fileName}`;
             const destFile = `${destDir}/${fileName}`;
-            const srcFileStat = yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .lstat */ .$1(srcFile);
+            const srcFileStat = yield ioUtil.lstat(srcFile);
             if (srcFileStat.isDirectory()) {
                 // Recurse
                 yield cpDirRecursive(srcFile, destFile, currentDepth, force);
@@ -62125,32 +62983,32 @@ function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
             }
         }
         // Change the mode for the newly created directory
-        yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .chmod */ .k6(destDir, (yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .stat */ .dJ(sourceDir)).mode);
+        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
     });
 }
 // Buffered file copy
 function copyFile(srcFile, destFile, force) {
     return __awaiter(this, void 0, void 0, function* () {
-        if ((yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .lstat */ .$1(srcFile)).isSymbolicLink()) {
+        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
             // unlink/re-link it
             try {
-                yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .lstat */ .$1(destFile);
-                yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .unlink */ .y1(destFile);
+                yield ioUtil.lstat(destFile);
+                yield ioUtil.unlink(destFile);
             }
             catch (e) {
                 // Try to override file permission
                 if (e.code === 'EPERM') {
-                    yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .chmod */ .k6(destFile, '0666');
-                    yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .unlink */ .y1(destFile);
+                    yield ioUtil.chmod(destFile, '0666');
+                    yield ioUtil.unlink(destFile);
                 }
                 // other errors = it doesn't exist, no work to do
             }
             // Copy over symlink
-            const symlinkFull = yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .readlink */ .h_(srcFile);
-            yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .symlink */ .YN(symlinkFull, destFile, _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .IS_WINDOWS */ .H8 ? 'junction' : null);
+            const symlinkFull = yield ioUtil.readlink(srcFile);
+            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
         }
-        else if (!(yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .exists */ .t2(destFile)) || force) {
-            yield _io_util_js__WEBPACK_IMPORTED_MODULE_2__/* .copyFile */ .m3(srcFile, destFile);
+        else if (!(yield ioUtil.exists(destFile)) || force) {
+            yield ioUtil.copyFile(srcFile, destFile);
         }
     });
 }
