@@ -39,7 +39,7 @@ test.each<[string, () => string]>([
 ])('a home %s changes nothing', async (_, made) => {
   const HOME = made();
   const before = fs.existsSync(HOME) ? fs.readdirSync(path.dirname(HOME), {recursive: true}) : [];
-  const rows = askedOf('kind', rowsOf(null));
+  const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
   const result = await rehearsed(
     read('healthy'),
     {run, rows},

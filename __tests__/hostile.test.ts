@@ -26,7 +26,7 @@ afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
 const {rowsOf} = await import('../src/checks/catalogue.ts');
 const {askedOf} = await import('../src/checks/existing.ts');
-const rows = askedOf('kind', rowsOf(null));
+const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
 
 const names = fs
   .readdirSync(path.join(import.meta.dirname, '..', 'rehearsal', 'recordings'))

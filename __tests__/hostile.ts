@@ -215,6 +215,7 @@ export async function rehearsed<Found>(
       RUNNER_TEMP: directory,
       GITHUB_WORKSPACE: directory,
       DUAL_STACK_REHEARSAL: 'played',
+      DOCKER_CONFIG: directory, // nobody's logins: a recording has none
       PATH: `${at('bin')}:${process.env.PATH}`,
       ...env
     });

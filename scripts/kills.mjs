@@ -270,6 +270,7 @@ async function rehearsed(recording, ids, signal, when, chance) {
   const env = {
     ...engine.env,
     DUAL_STACK_REHEARSAL: recording.name,
+    DOCKER_CONFIG: directory, // nobody's logins: a recording has none
     PATH: `${engine.bin}:${process.env.PATH}`
   };
   const given = {
