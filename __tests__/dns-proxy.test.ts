@@ -4,6 +4,7 @@ import {dnsProxy} from '../src/checks/dns-proxy.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {dnsProxyYaml} from '../src/manifests/dns-proxy.ts';
 import {fakeClients, fakeSh} from './fake.ts';
+import {planOf} from './planned.ts';
 import {both, failures, healthy as healthyThings, look, pod} from './things.ts';
 
 const name = (target: string) => `tcp-echo.${target}.svc.cluster.local.`;
@@ -39,10 +40,11 @@ const world = (
 };
 
 /** With the pods of a StatefulSet, of which the last is asked for. */
-const see = (sh: ReturnType<typeof world>, asked = dnsProxy.rows) =>
+const see = (sh: ReturnType<typeof world>, asked = dnsProxy.rows, more = {}) =>
   look(dnsProxy, {
     sh,
     asked,
+    ...more,
     things: [
       ...healthyThings(),
       pod('headless', 'echo', {name: 'echo-0', ips: both('14')}),
@@ -51,6 +53,18 @@ const see = (sh: ReturnType<typeof world>, asked = dnsProxy.rows) =>
   });
 
 describe('dns-proxy', () => {
+  test.each([
+    ['v1.24.6', 'skipped'],
+    ['v1.25.0', 'passed']
+  ])('Istio %s: what istiod allocates is %s', async (expected, verdict) => {
+    const plan = planOf();
+    const older = {...plan, istio: {...plan.istio, expected}};
+    const found = await see(world(), dnsProxy.rows, {plan: older});
+    expect(found['dns-proxy/allocated/a']).toMatchObject({verdict});
+    expect(found['dns-proxy/allocated/ipv6']).toMatchObject({verdict});
+    expect(found['dns-proxy/dual-stack/a']).toMatchObject({verdict: 'passed'});
+  });
+
   test('holds on a healthy mesh, and dials what was answered', async () => {
     const sh = world();
     const found = await see(sh);
