@@ -42689,6 +42689,8 @@ async function lookAtCni(sh) {
     });
 }
 
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
 ;// CONCATENATED MODULE: ./src/manifests/dns-proxy.ts
 
 
@@ -42789,6 +42791,7 @@ const statefulSample = {
 
 
 
+
 const client = {
     namespace: dnsProxyNamespace,
     deployment: 'dns-proxy',
@@ -42843,9 +42846,17 @@ const dnsProxy = {
         })
     ],
     look: async (checking, asked) => {
-        await Promise.all([captured(checking, asked), uncaptured(checking, asked)]);
+        const { expected } = checking.plan.istio;
+        const early = expected !== null && (0,semver.lt)(expected, allocatesFrom);
+        const unmade = asked.filter(({ target }) => early && target === 'allocated');
+        for (const { id } of unmade)
+            checking.tell(id, (0,checks_row/* skip */.iv)(`Istio ${expected} allocates no addresses by default; ${allocatesFrom} was the first`));
+        const made = asked.filter(one => !unmade.includes(one));
+        await Promise.all([captured(checking, made), uncaptured(checking, made)]);
     }
 };
+/** From there on PILOT_ENABLE_IP_AUTOALLOCATE is on by default (seen: 1.25.1 allocates, 1.23.5 does not). */
+const allocatesFrom = '1.25.0';
 const questionOf = ({ id, target }) => ({
     type: id.split('/')[2] ?? '',
     name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
