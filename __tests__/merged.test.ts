@@ -306,6 +306,19 @@ test('red cells with the same cause are told once, those that count first', () =
   ]);
 });
 
+test('one image that is nowhere is one cause, whatever the pods are called', () => {
+  const lacking = (pod: string): Results => {
+    const one = error();
+    const message = `Pod istio-system/${pod}: ErrImagePull: pilot:1.28.8: not found`;
+    return {...one, failure: one.failure && {...one.failure, check: null, message}};
+  };
+  const cells = allFound({
+    'v1.28.8-ipv4-ipv6': lacking('istiod-bb4684477-clwkg'),
+    'v1.28.8-ipv6-ipv4': lacking('istiod-bb4684477-5rxc7')
+  });
+  expect(causes(matrix(cells).cells).map(({cells}) => cells.length)).toEqual([2]);
+});
+
 describe('what is written', () => {
   test.each([mixed(), matrix(allFound()), matrix([], {plan: []})])(
     'is as the published schema has it (%#)',

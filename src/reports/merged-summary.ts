@@ -16,7 +16,7 @@ import {
   mergedGrid
 } from './merged-grid.ts';
 import {mergedHeadline} from './merged-verdict.ts';
-import {count, upper} from './words.ts';
+import {count, ended, upper} from './words.ts';
 
 /** More causes are for the HTML report. */
 const mostCauses = 20;
@@ -57,7 +57,7 @@ function causeSays({cells, first}: Cause): string {
     first.check && `check ${code(first.check)}`
   ];
   const parts = [
-    `**${upper(where.filter(Boolean).join(' · '))}.** ${text(first.message, 2000)} ${text(first.hint, 2000)}`,
+    `**${upper(where.filter(Boolean).join(' · '))}.** ${text(ended(first.message), 2000)} ${text(first.hint, 2000)}`,
     first.reproduce ? fence(first.reproduce) : '',
     `In ${count(cells.length, 'cell')}: ${names(cells)}.`
   ];

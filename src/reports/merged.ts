@@ -114,10 +114,14 @@ export interface Cause {
   first: Cell;
 }
 
+/** What a Deployment gives the names of its pods, which no two clusters have alike. */
+const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
+
 /** Those that count first, then what is in most cells. */
 export function causes(cells: Cell[]): Cause[] {
   const red = cells.filter(cell => cell.outcome !== 'passed');
-  const key = (cell: Cell) => JSON.stringify([cell.class, cell.layer, cell.check ?? cell.message]);
+  const key = ({class: blame, layer, check, message}: Cell) =>
+    JSON.stringify([blame, layer, check ?? message.replace(podSuffix, '')]);
   return [...groupBy(red, key).values()]
     .flatMap(([first, ...rest]) =>
       first ? [{counts: first.counts, cells: [first, ...rest], first}] : []

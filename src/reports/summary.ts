@@ -20,7 +20,7 @@ import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
 import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
-import {count, duration, familyNames, upper} from './words.ts';
+import {count, duration, ended, familyNames, upper} from './words.ts';
 
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
@@ -70,9 +70,6 @@ function failure(results: Results): Block[] {
   ];
   return [whole(quote(parts.filter(Boolean).join('\n\n')))];
 }
-
-/** As a sentence, for another one follows. */
-const ended = (message: string): string => message.replace(/[^.?!…]$/, '$&.');
 
 const byHand = (reproduce: string, results: Results): string =>
   asksCluster(reproduce, results)

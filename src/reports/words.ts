@@ -72,3 +72,6 @@ export function carriedOver(check: CheckResult): Family | null {
   const alike = took.every(family => family === carried);
   return asked !== null && alike && asked !== carried ? carried : null;
 }
+
+/** As a sentence, for another one follows. */
+export const ended = (message: string): string => message.replace(/[^.?!…]$/, '$&.');
