@@ -124,6 +124,7 @@ describe('the phases', () => {
   test('namespaces that go by a tag are filled once it has its revision', () => {
     const given = {'upgrade-from': '1.29.6', 'upgrade-strategy': 'RevisionBased'};
     expect(ancestors(planned(given).after, 'samples')).toContain('revision tag');
+    expect(ancestors(planned(given).after, 'revision tag')).toContain('mesh');
     expect(names(planned({'upgrade-from': '1.29.6'}).after)).not.toContain('revision tag');
   });
 

@@ -256,8 +256,8 @@ describe('makePlan', () => {
       const {istio, upgrade, files, shown} = of({'upgrade-strategy': 'RevisionBased'});
       expect(istio.istiod).toBe('istiod-default-v1-29-6');
       expect(upgrade?.istio.istiod).toBe('istiod-default-v1-30-3');
-      expect(documents(files['istio.yaml'])).toMatchObject([
-        {kind: 'Istio'},
+      expect(documents(files['istio.yaml'])).toMatchObject([{kind: 'Istio'}]);
+      expect(documents(files['revision-tag.yaml'])).toMatchObject([
         {
           kind: 'IstioRevisionTag',
           metadata: {name: 'default'},
@@ -270,7 +270,7 @@ describe('makePlan', () => {
 
     test('the tag is what injection-label names', () => {
       const given = {'upgrade-strategy': 'RevisionBased', 'injection-label': 'istio.io/rev=prod'};
-      expect(documents(of(given).files['istio.yaml'])[1].metadata.name).toBe('prod');
+      expect(documents(of(given).files['revision-tag.yaml'])[0].metadata.name).toBe('prod');
     });
 
     test('two of everything are to fit on two processors; who knows better says so', () => {

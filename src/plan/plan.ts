@@ -245,9 +245,9 @@ export function makePlan(
       'istio.yaml': join([
         ...(cni && !existing?.cni ? [istioCniYaml(mesh)] : []),
         istioYaml(mesh),
-        ...tag,
         ...(ambient ? [ztunnelYaml(mesh)] : [])
       ]),
+      ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
       ...(upgrade && {
         'upgrade.yaml': join([
           istioYaml({...mesh, version: upgrade.to}), // as documented, istiod first

@@ -251,8 +251,11 @@ export function phases(run: Known, plan: Plan): Phase[] {
       ? [
           {
             name: 'revision tag',
-            needs: ['istiod'],
-            run: (work: Work) => untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh)
+            needs: ['mesh'], // one that is there before the Istio resource has a revision, the operator 1.30.3 never looks at again
+            run: async (work: Work) => {
+              await applyOnceServed(plan, 'revision-tag.yaml', work, sh);
+              await untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh);
+            }
           }
         ]
       : []),
