@@ -37169,10 +37169,12 @@ function paired(cells, before) {
     }
     return { pairs, gone: [...left] };
 }
+/** What a Deployment gives the names of its pods, which no two clusters have alike. */
+const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
 /** Those that count first, then what is in most cells. */
 function causes(cells) {
     const red = cells.filter(cell => cell.outcome !== 'passed');
-    const key = (cell) => JSON.stringify([cell.class, cell.layer, cell.check ?? cell.message]);
+    const key = ({ class: blame, layer, check, message }) => JSON.stringify([blame, layer, check ?? message.replace(podSuffix, '')]);
     return [...(0,group/* groupBy */.$)(red, key).values()]
         .flatMap(([first, ...rest]) => first ? [{ counts: first.counts, cells: [first, ...rest], first }] : [])
         .sort((one, other) => Number(other.counts) - Number(one.counts) || other.cells.length - one.cells.length);
@@ -37795,7 +37797,7 @@ function causeSays({ cells, first }) {
         first.check && `check ${(0,markdown/* code */.aY)(first.check)}`
     ];
     const parts = [
-        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)(first.message, 2000)} ${(0,markdown/* text */.Qq)(first.hint, 2000)}`,
+        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)((0,words/* ended */.v6)(first.message), 2000)} ${(0,markdown/* text */.Qq)(first.hint, 2000)}`,
         first.reproduce ? (0,markdown/* fence */.EU)(first.reproduce) : '',
         `In ${(0,words/* count */.U9)(cells.length, 'cell')}: ${names(cells)}.`
     ];
@@ -41188,6 +41190,7 @@ const asksCluster = (command, results) => command.startsWith('kubectl ') && !onl
 /* harmony export */   n8: () => (/* binding */ line),
 /* harmony export */   p0: () => (/* binding */ duration),
 /* harmony export */   pj: () => (/* binding */ plain),
+/* harmony export */   v6: () => (/* binding */ ended),
 /* harmony export */   zO: () => (/* binding */ familyNames)
 /* harmony export */ });
 /* unused harmony export familyOf */
@@ -41245,6 +41248,8 @@ function carriedOver(check) {
     const alike = took.every(family => family === carried);
     return asked !== null && alike && asked !== carried ? carried : null;
 }
+/** As a sentence, for another one follows. */
+const ended = (message) => message.replace(/[^.?!…]$/, '$&.');
 
 
 /***/ }),
@@ -45589,9 +45594,9 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             'istio.yaml': join([
                 ...(cni && !existing?.cni ? [(0,manifests_istio/* istioCniYaml */.I2)(mesh)] : []),
                 (0,manifests_istio/* istioYaml */.Ke)(mesh),
-                ...tag,
                 ...(ambient ? [(0,manifests_istio/* ztunnelYaml */.g3)(mesh)] : [])
             ]),
+            ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
             ...(upgrade && {
                 'upgrade.yaml': join([
                     (0,manifests_istio/* istioYaml */.Ke)({ ...mesh, version: upgrade.to }), // as documented, istiod first
@@ -48391,7 +48396,7 @@ function summary_failure(results) {
     const [first = '', ...more] = (0,findings/* sentences */.hC)(results.failure);
     const where = [layer && `Layer ${(0,markdown/* code */.aY)(layer)}`, `class ${(0,markdown/* code */.aY)(results.failure.class)}`];
     const parts = [
-        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)(ended(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
+        `**${(0,words/* upper */.js)(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)((0,words/* ended */.v6)(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
         more.length > 0 ? [first, ...more].map(one => `- ${(0,markdown/* text */.Qq)(one, 2000)}`).join('\n') : '',
         reproduce ? `${summary_byHand(reproduce, results)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         consequences(results),
@@ -48399,8 +48404,6 @@ function summary_failure(results) {
     ];
     return [(0,blocks/* whole */.WQ)((0,blocks/* quote */.hD)(parts.filter(Boolean).join('\n\n')))];
 }
-/** As a sentence, for another one follows. */
-const ended = (message) => message.replace(/[^.?!…]$/, '$&.');
 const summary_byHand = (reproduce, results) => (0,reports_versions/* asksCluster */.dD)(reproduce, results)
     ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(reports_versions/* rerun */.nt)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
     : 'To see it by hand:';
@@ -49630,8 +49633,11 @@ function graph_phases(run, plan) {
             ? [
                 {
                     name: 'revision tag',
-                    needs: ['istiod'],
-                    run: (work) => untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh)
+                    needs: ['mesh'], // one that is there before the Istio resource has a revision, the operator 1.30.3 never looks at again
+                    run: async (work) => {
+                        await applyOnceServed(plan, 'revision-tag.yaml', work, sh);
+                        await untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh);
+                    }
                 }
             ]
             : []),
