@@ -34505,6 +34505,7 @@ const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Fm: () => (/* binding */ clientYaml),
+/* harmony export */   Nu: () => (/* binding */ littleCpu),
 /* harmony export */   Sn: () => (/* binding */ client),
 /* harmony export */   TG: () => (/* binding */ namespaceYaml),
 /* harmony export */   Ui: () => (/* binding */ plainNamespace),
@@ -34660,8 +34661,9 @@ const clientYaml = (app, image, annotations = {}) => deployment(app, {}, {
     ]
 }, annotations);
 /** What a sidecar of our own asks for: Kubernetes, istiod, IstioCNI and the documentation's sidecars leave 40m of two processors. */
+const littleCpu = { 'sidecar.istio.io/proxyCPU': '5m' };
 const smallSidecar = {
-    'sidecar.istio.io/proxyCPU': '5m',
+    ...littleCpu,
     'sidecar.istio.io/proxyMemory': '64Mi'
 };
 /** A Deployment of one pod. */
@@ -37062,7 +37064,7 @@ function newest(one, other) {
         return (0,semver.rcompare)(first, second);
     return Number(!first) - Number(!second);
 }
-const order = ({ ipFamilies: [first = 'ipv4'] }) => `${words/* familyNames */.zO[first]} first`;
+const order = ({ ipFamilies: [first = 'ipv4'] }) => `${results_results/* familyNames */.zO[first]} first`;
 /** The name by versions; of two alike, with the operator's too, and then with the directory's. */
 const baseName = ({ istio, kubernetes, ...cell }) => [
     istio ? `Istio ${istio}` : 'Istio',
@@ -37241,7 +37243,7 @@ function layerField(cell, layer) {
     const found = cell.layers[layer];
     if (!found)
         return { mark: 'none', says: '' };
-    const family = found.family ? words/* familyNames */.zO[found.family] : '';
+    const family = found.family ? results_results/* familyNames */.zO[found.family] : '';
     return { mark: found.state, says: found.state === 'failed' ? family : sayings[found.state] };
 }
 const sayings = {
@@ -38124,8 +38126,8 @@ const icons = {
 /* harmony export */   yF: () => (/* binding */ layersHold)
 /* harmony export */ });
 /* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
-/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9820);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9820);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
 
 
 
@@ -38156,9 +38158,9 @@ function greenAllTheSame(results) {
     if (!family || results.result === 'passed')
         return [];
     return results.checks.filter(check => check.layer === 'echo' &&
-        (0,_results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .holds */ .v9)(check) &&
+        (0,_results_results_js__WEBPACK_IMPORTED_MODULE_0__/* .holds */ .v9)(check) &&
         check.family === family &&
-        (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .carriedOver */ .l9)(check) !== null);
+        (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .carriedOver */ .l9)(check) !== null);
 }
 /** A check's attempts, those in a row that observed the same as one. */
 function triesOf(check) {
@@ -38177,15 +38179,15 @@ const tryWords = ({ at, times }) => `at ${at.toFixed(1)} s${times > 1 ? `, ${tim
 /** The layers that have checks, in their order, each with its state. */
 function layerRows(results) {
     const byLayer = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks, check => check.layer);
-    return _results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .layers */ .ZF.flatMap(layer => {
+    return _results_results_js__WEBPACK_IMPORTED_MODULE_0__/* .layers */ .ZF.flatMap(layer => {
         const checks = byLayer.get(layer);
         if (!checks)
             return [];
-        const held = checks.filter(_results_results_js__WEBPACK_IMPORTED_MODULE_1__/* .holds */ .v9).length;
+        const held = checks.filter(_results_results_js__WEBPACK_IMPORTED_MODULE_0__/* .holds */ .v9).length;
         const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
         const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
         const [why] = reasons.size === 1 ? reasons : [];
-        return [{ layer, state: worst(checks), checks, held, follow, why: (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(why || '', 100) }];
+        return [{ layer, state: worst(checks), checks, held, follow, why: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(why || '', 100) }];
     });
 }
 /** `14 of 15 hold`; layers of which every check was skipped are not counted. */
@@ -38196,7 +38198,7 @@ function layersHold(rows) {
 }
 /** Skipped checks by their reason, in the order of their first check. */
 const skippedByReason = (results) => [
-    ...(0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks.filter(check => check.verdict === 'skipped'), check => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .line */ .n8)(check.reason ?? 'no reason given'))
+    ...(0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks.filter(check => check.verdict === 'skipped'), check => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .line */ .n8)(check.reason ?? 'no reason given'))
 ];
 /** The verdict that matters most. */
 function worst(checks) {
@@ -41190,8 +41192,7 @@ const asksCluster = (command, results) => command.startsWith('kubectl ') && !onl
 /* harmony export */   n8: () => (/* binding */ line),
 /* harmony export */   p0: () => (/* binding */ duration),
 /* harmony export */   pj: () => (/* binding */ plain),
-/* harmony export */   v6: () => (/* binding */ ended),
-/* harmony export */   zO: () => (/* binding */ familyNames)
+/* harmony export */   v6: () => (/* binding */ ended)
 /* harmony export */ });
 /* unused harmony export familyOf */
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
@@ -41232,7 +41233,6 @@ function duration(seconds) {
 /** `1 check`, `2 checks`. */
 const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 const upper = (words) => words.replace(/^./, first => first.toUpperCase());
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 /** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
 function familyOf(address) {
     const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
@@ -41282,10 +41282,13 @@ const ownFiles = Object.values(files);
 /* harmony export */   ZF: () => (/* binding */ layers),
 /* harmony export */   fQ: () => (/* binding */ failureClasses),
 /* harmony export */   v9: () => (/* binding */ holds),
-/* harmony export */   wQ: () => (/* binding */ schema)
+/* harmony export */   wQ: () => (/* binding */ schema),
+/* harmony export */   zO: () => (/* binding */ familyNames)
 /* harmony export */ });
 /** results.json: the one source of every report. Its names are promised; a later schema only adds. */
 const schema = 1;
+/** As people write them. */
+const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 /** From the ground up. The first layer that does not hold is the broken one. */
 const layers = [
     'runner',
@@ -41526,7 +41529,7 @@ var log = __nccwpck_require__(3179);
 // EXTERNAL MODULE: ./src/base/own.ts
 var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
-var results = __nccwpck_require__(9820);
+var results_results = __nccwpck_require__(9820);
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./src/base/kube.ts
@@ -41806,8 +41809,8 @@ var prove = __nccwpck_require__(6323);
 
 
 
+
 const families = ['ipv4', 'ipv6'];
-const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
 const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
 const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
@@ -41832,7 +41835,7 @@ const mtls = {
             to: pod,
             blame: {
                 hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
-                headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+                headline: `Plaintext passes over ${results_results/* familyNames */.zO[family]} although STRICT was asked for`
             }
         }),
         (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-control`, `Without a sidecar, port 9000 still answers over ${family}`, `hello mtls/dual-stack/${family}-control`, { family, from: plain, to: pod })
@@ -41917,8 +41920,8 @@ async function untilRefused(checking, row) {
 
 
 
+
 const ambient_families = ['ipv4', 'ipv6'];
-const ambient_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const other = { ipv4: 'ipv6', ipv6: 'ipv4' };
 const from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const ambient_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -41950,7 +41953,7 @@ const grid = { title: 'over HBONE', named: true };
 const connectivity = { class: 'connectivity' };
 const dead = (family) => ({
     ...connectivity,
-    hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${ambient_familyNames[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
+    hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${results_results/* familyNames */.zO[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
 });
 const dnsHint = 'See `ambient.dnsCapture` of IstioCNI, what ztunnel logs of DNS (`dns` at level debug), and the redirection of port 53 in that pod.';
 const dnsHeadline = 'ztunnel does not answer names as it should';
@@ -42015,8 +42018,8 @@ const ambient = {
                 from: ambient_plain,
                 to: ambient_pod,
                 blame: {
-                    hint: `The pod's ${ambient_familyNames[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
-                    headline: `Plaintext passes over ${ambient_familyNames[family]} although STRICT was asked for`
+                    hint: `The pod's ${results_results/* familyNames */.zO[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
+                    headline: `Plaintext passes over ${results_results/* familyNames */.zO[family]} although STRICT was asked for`
                 }
             }),
             (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/${family}-control`, `From outside of the mesh, a port that is not STRICT answers over ${family}`, `hello ambient/${ambientApp}/${family}-control`, { family, from: ambient_plain, to: ambient_pod, blame: dead(family) }),
@@ -42026,7 +42029,7 @@ const ambient = {
                 to: ambient_pod,
                 blame: {
                     hint: `IstioCNI lets a node's connections come to the pod from ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, and keeps those from ztunnel: see the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`), whose IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must hold the pod, and the rules in the pod.`,
-                    headline: `Probes of pods in ambient fail over ${ambient_familyNames[family]}`
+                    headline: `Probes of pods in ambient fail over ${results_results/* familyNames */.zO[family]}`
                 }
             })
         ]),
@@ -42061,7 +42064,7 @@ const ambient = {
             grid: { title: 'through ztunnel', named: true },
             blame: {
                 ...connectivity,
-                hint: `ztunnel takes such a connection over ${ambient_familyNames[other[family]]} and goes on over ${ambient_familyNames[family]}, from an address of that family: see what it logs of it.`
+                hint: `ztunnel takes such a connection over ${results_results/* familyNames */.zO[other[family]]} and goes on over ${results_results/* familyNames */.zO[family]}, from an address of that family: see what it logs of it.`
             }
         })),
         ...samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', {
@@ -42077,7 +42080,7 @@ const ambient = {
             to: ztunnel,
             blame: {
                 hint: dnsHint,
-                headline: `ztunnel does not answer DNS over ${ambient_familyNames[family]}`
+                headline: `ztunnel does not answer DNS over ${results_results/* familyNames */.zO[family]}`
             }
         }))
     ],
@@ -42725,6 +42728,7 @@ const dnsProxyYaml = (image) => [
 
 ;// CONCATENATED MODULE: ./src/manifests/stateful.ts
 
+
 /** The namespace, and the name of StatefulSet, Service and label `app`. */
 const statefulNamespace = 'headless';
 const statefulApp = 'echo';
@@ -42754,7 +42758,7 @@ const statefulSet = (image) => ({
         template: {
             metadata: {
                 labels: { app: statefulApp },
-                annotations: { 'sidecar.istio.io/proxyCPU': '5m' } // a node of a runner has two processors
+                annotations: samples/* littleCpu */.Nu
             },
             spec: {
                 terminationGracePeriodSeconds: 1, // it is replaced in the run
@@ -44581,7 +44585,7 @@ const web_deployment = (images) => ({
         template: {
             metadata: {
                 labels: { app: webApp },
-                annotations: { 'sidecar.istio.io/proxyCPU': '5m' } // a node of a runner has two processors
+                annotations: samples/* littleCpu */.Nu
             },
             spec: {
                 terminationGracePeriodSeconds: 1,
@@ -44916,8 +44920,8 @@ const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status
 
 
 
+
 const http_families = ['ipv4', 'ipv6'];
-const http_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 const http_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const http_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const http_to = { kind: 'Service', namespace: webNamespace, name: webApp };
@@ -44962,7 +44966,7 @@ const http = {
                 to: http_to,
                 blame: {
                     hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
-                    headline: `An AuthorizationPolicy does not hold over ${http_familyNames[family]}`
+                    headline: `An AuthorizationPolicy does not hold over ${results_results/* familyNames */.zO[family]}`
                 }
             }),
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
@@ -44971,7 +44975,7 @@ const http = {
                 to: http_pod,
                 blame: {
                     hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
-                    headline: `Plain HTTP passes over ${http_familyNames[family]} although STRICT was asked for`
+                    headline: `Plain HTTP passes over ${results_results/* familyNames */.zO[family]} although STRICT was asked for`
                 }
             }),
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-control`, `Without a sidecar, the open port still answers over ${family}`, unknown, { family, from: http_plain, to: http_pod })
@@ -46640,7 +46644,7 @@ const catalogue_all = [
 /** Every check, from the ground up. */
 const catalogue = catalogue_all
     .flatMap(({ rows, grid }) => rows.map(row => ({ ...row, ...(grid && { grid }) })))
-    .sort((one, other) => results/* layers */.ZF.indexOf(one.layer) - results/* layers */.ZF.indexOf(other.layer));
+    .sort((one, other) => results_results/* layers */.ZF.indexOf(one.layer) - results_results/* layers */.ZF.indexOf(other.layer));
 /** Whether the `checks` input asks for a row. */
 const matches = (pattern) => ({ id }) => pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
@@ -47196,7 +47200,7 @@ function layerSays({ state, checks, follow, why }) {
     const of = (verdict) => checks.filter(check => check.verdict === verdict).length;
     const [failed, flaky, skipped] = [of('failed'), of('flaky'), of('skipped')];
     const said = [
-        failed > 0 ? `${failed} of ${all} failed` : (0,words/* count */.U9)(checks.filter(results/* holds */.v9).length, 'check'),
+        failed > 0 ? `${failed} of ${all} failed` : (0,words/* count */.U9)(checks.filter(results_results/* holds */.v9).length, 'check'),
         follow > 0 && `${follow === failed ? '' : `${follow} `}as a consequence`,
         flaky > 0 && `${flaky} of them at a later try`,
         skipped > 0 && `${skipped} skipped`
@@ -47997,7 +48001,7 @@ function gridRows(checks, cause) {
 const isNamed = (checks) => checks[0]?.grid?.named ?? false;
 /** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
 function inOrder(rows) {
-    const height = ([, [check]]) => results/* layers */.ZF.indexOf(check?.layer ?? 'runner');
+    const height = ([, [check]]) => results_results/* layers */.ZF.indexOf(check?.layer ?? 'runner');
     const sorted = rows.toSorted((one, other) => height(one) - height(other));
     return [
         ...sorted.filter(([, checks]) => isNamed(checks)),
@@ -48047,7 +48051,7 @@ function shownBy(check) {
         return { value: '', note: (0,words/* line */.n8)(check.observed || 'failed', 80) };
     const carried = (0,words/* carriedOver */.l9)(check);
     const note = [
-        carried && `carried over ${words/* familyNames */.zO[carried]}`,
+        carried && `carried over ${results_results/* familyNames */.zO[carried]}`,
         check.verdict === 'flaky' && 'at a later try'
     ].filter(Boolean);
     if (check.address === null || check.observed !== check.expected)
@@ -48076,7 +48080,7 @@ const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
 /** A row for each check that counted something. */
 const loadRows = (results) => results.checks.flatMap(({ id, family, verdict, load }) => load === undefined || family === null
     ? []
-    : [{ title: titleOf(id, load), family: words/* familyNames */.zO[family], verdict, counts: countsOf(load) }]);
+    : [{ title: titleOf(id, load), family: results_results/* familyNames */.zO[family], verdict, counts: countsOf(load) }]);
 const titleOf = (id, { connections }) => `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
 const countsOf = ({ connections, sent, failed, cut, longestGap }) => [
     `${sent}`,
@@ -48122,6 +48126,7 @@ const longestWaits = (results, most = 5) => results.phases
     .slice(0, most);
 
 ;// CONCATENATED MODULE: ./src/reports/html.ts
+
 
 
 
@@ -48182,7 +48187,7 @@ function also(results) {
             ? (0,markup/* markup */.PT) `<p class="also"><strong>Follows from it:</strong> ${html_ids(follow)}</p>`
             : markup/* nothing */.s6,
         green.length > 0
-            ? (0,markup/* markup */.PT) `<p class="also"><strong>Green all the same,</strong> because ${words/* familyNames */.zO[family]} carried it: ${html_ids(green)}</p>`
+            ? (0,markup/* markup */.PT) `<p class="also"><strong>Green all the same,</strong> because ${results_results/* familyNames */.zO[family]} carried it: ${html_ids(green)}</p>`
             : markup/* nothing */.s6
     ];
 }
@@ -48342,7 +48347,7 @@ function footer(results) {
             .replace('T', ' ')
             .replace(/(\.\d+)?Z$/, ' UTC')}`,
         results.cluster &&
-            (0,markup/* markup */.PT) `cluster ${(0,markup/* code */.aY)(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => words/* familyNames */.zO[family]).join(' then ')}`
+            (0,markup/* markup */.PT) `cluster ${(0,markup/* code */.aY)(results.cluster.name)}, ${results.cluster.ipFamilies.map(family => results_results/* familyNames */.zO[family]).join(' then ')}`
     ];
     return (0,markup/* footerOf */.V$)(parts);
 }
@@ -48354,6 +48359,7 @@ var blocks = __nccwpck_require__(850);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
 var markdown = __nccwpck_require__(8022);
 ;// CONCATENATED MODULE: ./src/reports/summary.ts
+
 
 
 
@@ -48420,7 +48426,7 @@ function greenLine(results) {
     const family = (0,findings/* brokenCheck */.IH)(results)?.family;
     if (green.length === 0 || !family)
         return '';
-    const other = words/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
+    const other = results_results/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
     const shown = green.slice(0, 4).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
     return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
@@ -48649,7 +48655,7 @@ const layerOfPhase = (phase) => {
     if (/^(save|images): /.test(phase))
         return 'node';
     const bare = phase.replace(/ after the upgrade$/, '');
-    return table[bare] ?? results/* layers */.ZF.find(layer => bare === `check ${layer}`) ?? null;
+    return table[bare] ?? results_results/* layers */.ZF.find(layer => bare === `check ${layer}`) ?? null;
 };
 /** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
 function diagnose(evidence) {
@@ -48671,7 +48677,7 @@ function causeBelow(evidence, first) {
     const failure = first && fault ? ofError(fault, evidence) : null;
     if (!first || !failure?.layer)
         return null;
-    return results/* layers */.ZF.indexOf(failure.layer) < results/* layers */.ZF.indexOf(first.layer) ? failure : null;
+    return results_results/* layers */.ZF.indexOf(failure.layer) < results_results/* layers */.ZF.indexOf(first.layer) ? failure : null;
 }
 /** A check that nobody made although nothing went wrong: green would be a lie. */
 function ofUnmade(checks) {
@@ -48697,7 +48703,7 @@ function toldOf(check, { blames, checks }) {
     return {
         class: failureClass,
         hint,
-        headline: headline(families.size === 1 && family ? diagnose_familyNames[family] : ''),
+        headline: headline(families.size === 1 && family ? results_results/* familyNames */.zO[family] : ''),
         ...check.blame,
         ...evidence?.(check, checks.filter(({ stage }) => stage === check.stage) // ids are unique in a stage
         )
@@ -48706,8 +48712,7 @@ function toldOf(check, { blames, checks }) {
 const isAlike = (one, other) => one.layer === other.layer && one.stage === other.stage;
 const stages = ['install', 'upgrade'];
 /** Where a check stands among all: those before an upgrade, from the ground up; then those after it. */
-const order = ({ stage, layer }) => stages.indexOf(stage) * results/* layers */.ZF.length + results/* layers */.ZF.indexOf(layer);
-const diagnose_familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
+const order = ({ stage, layer }) => stages.indexOf(stage) * results_results/* layers */.ZF.length + results_results/* layers */.ZF.indexOf(layer);
 function brokenChecks({ checks, failOnFlaky }) {
     return checks
         .filter(({ verdict }) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
@@ -48720,7 +48725,7 @@ function causeOf(check, first) {
     const follows = check.verdict === 'failed' &&
         first &&
         check.stage === first.stage &&
-        results/* layers */.ZF.indexOf(check.layer) > results/* layers */.ZF.indexOf(first.layer);
+        results_results/* layers */.ZF.indexOf(check.layer) > results_results/* layers */.ZF.indexOf(first.layer);
     return follows ? first.id : null;
 }
 function ofCheck(check, evidence) {

@@ -12,7 +12,7 @@ import {
 } from '../manifests/ambient.ts';
 import {ztunnelNamespace} from '../manifests/istio.ts';
 import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
-import type {Family, Place} from '../results/results.ts';
+import {type Family, familyNames, type Place} from '../results/results.ts';
 import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {iptables} from './iptables.ts';
@@ -30,7 +30,6 @@ import {
 } from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
-const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
 
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};

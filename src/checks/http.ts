@@ -12,7 +12,7 @@ import {
   webPort,
   webSample
 } from '../manifests/web.ts';
-import type {Family} from '../results/results.ts';
+import {type Family, familyNames} from '../results/results.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {noWeb} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
@@ -20,7 +20,6 @@ import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './req
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
-const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'Service', namespace: webNamespace, name: webApp};

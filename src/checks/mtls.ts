@@ -2,14 +2,13 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
 import {addressFamily} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import {type Family, familyNames} from '../results/results.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, type Row, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
-const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'};
 const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};

@@ -1,5 +1,6 @@
 import {stringify} from 'yaml';
 import type {OwnSample} from './own.ts';
+import {littleCpu} from './samples.ts';
 
 /** The namespace, and the name of StatefulSet, Service and label `app`. */
 export const statefulNamespace = 'headless';
@@ -34,7 +35,7 @@ const statefulSet = (image: string): object => ({
     template: {
       metadata: {
         labels: {app: statefulApp},
-        annotations: {'sidecar.istio.io/proxyCPU': '5m'} // a node of a runner has two processors
+        annotations: littleCpu
       },
       spec: {
         terminationGracePeriodSeconds: 1, // it is replaced in the run

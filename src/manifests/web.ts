@@ -1,6 +1,6 @@
 import {stringify} from 'yaml';
 import type {OwnSample} from './own.ts';
-import {client} from './samples.ts';
+import {client, littleCpu} from './samples.ts';
 
 /** Where the web server is, and the label of its pod. */
 export const webNamespace = 'http';
@@ -196,7 +196,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
     template: {
       metadata: {
         labels: {app: webApp},
-        annotations: {'sidecar.istio.io/proxyCPU': '5m'} // a node of a runner has two processors
+        annotations: littleCpu
       },
       spec: {
         terminationGracePeriodSeconds: 1,

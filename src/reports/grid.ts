@@ -1,8 +1,14 @@
 import {groupBy} from '../base/group.ts';
-import {type CheckResult, type Family, layers, type Results} from '../results/results.ts';
+import {
+  type CheckResult,
+  type Family,
+  familyNames,
+  layers,
+  type Results
+} from '../results/results.ts';
 import {brokenCheck, type State, worst} from './findings.ts';
 import {onlyLooks} from './versions.ts';
-import {carriedOver, count, familyNames, line} from './words.ts';
+import {carriedOver, count, line} from './words.ts';
 
 /** Targets and families. Pure. */
 

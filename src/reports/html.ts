@@ -1,4 +1,4 @@
-import type {CheckResult, Place, Results} from '../results/results.ts';
+import {type CheckResult, familyNames, type Place, type Results} from '../results/results.ts';
 import {
   brokenCheck,
   failures,
@@ -29,7 +29,7 @@ import {
 import {type Bar, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
 import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
-import {count, duration, familyNames, line} from './words.ts';
+import {count, duration, line} from './words.ts';
 
 /**
  * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the

@@ -1,5 +1,4 @@
-import type {CheckResult, Load, Results} from '../results/results.ts';
-import {familyNames} from './words.ts';
+import {type CheckResult, familyNames, type Load, type Results} from '../results/results.ts';
 
 /** What was counted under load, as the reports show it. Pure. */
 

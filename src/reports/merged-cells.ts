@@ -6,13 +6,14 @@ import type {CellClass, CellResult, FamilyResult, LayerResult} from '../results/
 import {
   type CheckResult,
   type Family,
+  familyNames,
   holds,
   type Layer,
   layers,
   type Results
 } from '../results/results.ts';
 import {brokenCheck, failures, worst} from './findings.ts';
-import {count, familyNames, line} from './words.ts';
+import {count, line} from './words.ts';
 
 /** The cells of a matrix: what was planned, what came of it. Pure. */
 

@@ -1,8 +1,8 @@
 import type {CellResult, LayerState} from '../results/merged.ts';
-import {type Layer, layers} from '../results/results.ts';
+import {familyNames, type Layer, layers} from '../results/results.ts';
 import type {Matrix} from './merged.ts';
 import {type Cell, order} from './merged-cells.ts';
-import {count, familyNames, upper} from './words.ts';
+import {count, upper} from './words.ts';
 
 /** Versions × families × layers, one row for each cell. Pure. */
 

@@ -1,5 +1,5 @@
 import {files} from '../results/files.ts';
-import type {CheckResult, Results} from '../results/results.ts';
+import {type CheckResult, familyNames, type Results} from '../results/results.ts';
 import {type Block, cutToFit, folded, icons, mostBytes, quote, tableHead, whole} from './blocks.ts';
 import {
   brokenCheck,
@@ -20,7 +20,7 @@ import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';
 import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
-import {count, duration, ended, familyNames, upper} from './words.ts';
+import {count, duration, ended, upper} from './words.ts';
 
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,

@@ -55,8 +55,6 @@ export const count = (number: number, noun: string): string =>
 
 export const upper = (words: string): string => words.replace(/^./, first => first.toUpperCase());
 
-export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
-
 /** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
 export function familyOf(address: string | null): Family | null {
   const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');

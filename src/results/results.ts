@@ -3,6 +3,9 @@ export const schema = 1;
 
 export type Family = 'ipv4' | 'ipv6';
 
+/** As people write them. */
+export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
+
 /** From the ground up. The first layer that does not hold is the broken one. */
 export const layers = [
   'runner',

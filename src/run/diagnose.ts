@@ -5,7 +5,7 @@ import type {Blame, Made, Told} from '../checks/row.ts';
 import {
   type CheckResult,
   type Failure,
-  type Family,
+  familyNames,
   type Layer,
   layers,
   type PhaseResult,
@@ -148,8 +148,6 @@ const stages: CheckResult['stage'][] = ['install', 'upgrade'];
 /** Where a check stands among all: those before an upgrade, from the ground up; then those after it. */
 const order = ({stage, layer}: CheckResult): number =>
   stages.indexOf(stage) * layers.length + layers.indexOf(layer);
-
-const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 
 function brokenChecks({checks, failOnFlaky}: Evidence): Made[] {
   return checks
