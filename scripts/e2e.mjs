@@ -9,6 +9,7 @@ import {parseArgs} from 'node:util';
 import {parse} from 'yaml';
 import {matrixArguments, readMatrix} from './e2e-matrix.mjs';
 import {lab, mirrorAnswers, missingImages, plainEnvoy} from './lab.mjs';
+import {machineNow} from './machine.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const SKIPPED = 77; // an exit code that says: nothing was tried
@@ -149,11 +150,14 @@ async function runOnce(isLab, job, log) {
 /** What the workflow's jobs print of their results: {name, result, seconds, versions, checks, flaky}. */
 const triedIn = text => [...text.matchAll(/tried: (\{.*\})/g)].map(([, json]) => JSON.parse(json));
 
-/** Writes down what came of a round, for `npm run tried`. */
+/** Writes down what came of a round, and what it left, for `npm run tried`. */
 function keep(round) {
   const at = new Date().toISOString();
   const file = path.join(logs, `${at.replaceAll(':', '')}-${round.name.replaceAll(' ', '-')}.json`);
-  fs.writeFileSync(file, `${JSON.stringify({at, ...machine(), ...round}, null, 2)}\n`);
+  fs.writeFileSync(
+    file,
+    `${JSON.stringify({at, ...machine(), ...round, left: machineNow()}, null, 2)}\n`
+  );
 }
 
 const machine = () => ({
