@@ -4,7 +4,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {defaults, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import {outputs} from '../src/reports/outputs.ts';
-import {failureClasses} from '../src/results/results.ts';
+import {failureClasses, layers} from '../src/results/results.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {passed} from './results.ts';
 
@@ -98,6 +98,15 @@ describe('the README', () => {
     };
     expect(namesUnder(/^\| input \| default \|/i).sort()).toEqual(inputNames.toSorted());
     expect(namesUnder(/^\| output \|/i).sort()).toEqual(Object.keys(action.outputs).sort());
+  });
+
+  test('tells all layers once, in their order', () => {
+    const told = [...read('README.md').matchAll(/^The layers, .*$/gm)];
+    expect(told).toHaveLength(1);
+    const named = [...`${told[0]}`.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+    const inOrder = layers.filter(layer => layer !== 'uninstall' && layer !== 'docs');
+    expect(named.slice(0, inOrder.length)).toEqual(inOrder);
+    expect(named).toEqual(expect.arrayContaining([...layers]));
   });
 });
 
