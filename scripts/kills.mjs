@@ -1,6 +1,7 @@
-// npm run kills [-- --runs N] [--seed N] [--lab]: starts the Action as the runner does, ends main by SIGINT, SIGTERM or SIGKILL
-// at a moment that the seed chooses, runs post, and looks what is left. Without --lab it plays recordings on a Docker that
-// only counts (rehearsal/engine.mjs); with it, it makes real clusters.
+// npm run kills [-- --runs N] [--seed N] [--lab [--docker-restart PROGRAM]]: starts the Action as the runner does, ends main
+// by SIGINT, SIGTERM or SIGKILL at a moment that the seed chooses, runs post, and looks what is left. Without --lab it plays
+// recordings on a Docker that only counts (rehearsal/engine.mjs); with it, it makes real clusters. A PROGRAM that restarts
+// Docker is run in place of the signal, and main ends by itself.
 import {spawn, spawnSync} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {once} from 'node:events';
@@ -25,7 +26,8 @@ const {values: flags} = parseArgs({
     runs: {type: 'string', default: '300'},
     seed: {type: 'string', default: '1'},
     within: {type: 'string'}, // seconds in which a real run is killed
-    lab: {type: 'boolean', default: false}
+    lab: {type: 'boolean', default: false},
+    'docker-restart': {type: 'string'}
   }
 });
 const wanted = Number(flags.runs);
@@ -42,7 +44,8 @@ function chances(seed) {
   };
 }
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'];
+const restart = 'restart of Docker';
+const signals = flags['docker-restart'] ? [restart] : ['SIGINT', 'SIGTERM', 'SIGKILL'];
 /** A run that passes, one that fails with diagnostics, and one that ends before it has a mesh. */
 const played = ['healthy', 'ipv6-dropped-to-pod', 'istiod-image-missing'];
 /** How much of its recorded time an answer takes. */
@@ -118,6 +121,14 @@ function start(script, env) {
   return run;
 }
 
+/** Restarts Docker; main ends by itself. */
+async function restartDocker({ended}) {
+  const [code] = await once(spawn(flags['docker-restart'], {stdio: 'inherit'}), 'exit');
+  if (code !== 0) throw new Error(`${flags['docker-restart']} ended with ${code}`);
+  await ended;
+  return 0;
+}
+
 /** As the runner cancels: what has not ended 7.5 s after SIGINT gets SIGTERM, and 2.5 s later SIGKILL. */
 async function end({child, ended}, signal) {
   const sent = Date.now();
@@ -188,6 +199,8 @@ function broken(run, {signal, took, env, code, post, postCode}) {
   ];
   if (begun && told.result === undefined) all.push('no output `result`');
   if (signal === 'SIGKILL' || !begun) return all;
+  if (signal === restart && !['', 'infrastructure'].includes(told['failure-class']))
+    all.push(`blamed ${told['failure-class']} for it`);
   if (took > 10) all.push(`main took ${took} s to end`);
   // a signal that comes while Node is taken down ends it although all is written
   if (!fs.existsSync(file))
@@ -225,7 +238,8 @@ async function one(directory, machine, given, signal, when) {
   if (when !== null) await moment(run, when);
   const isOver = when === null || run.child.exitCode !== null;
   const phases = underWay(run.log);
-  const took = isOver ? 0 : await end(run, signal);
+  const ending = signal === restart ? restartDocker : end;
+  const took = isOver ? 0 : await ending(run, signal);
   await run.ended;
   const seconds = (Date.now() - begun) / 1000;
   const post = start(runs.post, afterwards(env));
@@ -357,7 +371,10 @@ let bad = 0;
 const started = Date.now();
 for (let number = 0; number < wanted; number++) {
   const kill = flags.lab
-    ? {signal: signals[(number + Number(flags.seed)) % 3], when: {seconds: chance() * within}}
+    ? {
+        signal: signals[(number + Number(flags.seed)) % signals.length],
+        when: {seconds: chance() * within}
+      }
     : nth(number, all, chance);
   const {signal, when} = kill;
   const ended = flags.lab
@@ -367,7 +384,7 @@ for (let number = 0; number < wanted; number++) {
   if (!ended.isOver)
     for (const phase of ended.phases.length > 0 ? ended.phases : ['no phase'])
       count(perPhase, phase);
-  if (!ended.isOver && signal !== 'SIGKILL')
+  if (!ended.isOver && ['SIGINT', 'SIGTERM'].includes(signal))
     slowest.set(signal, Math.max(slowest.get(signal) ?? 0, ended.took));
   const where = ended.isOver ? 'it was over' : ended.phases.join(', ') || 'no phase';
   const told = `${number + 1} ${signal} after ${ended.seconds.toFixed(1)} s in ${where}`;
