@@ -106,7 +106,7 @@ test('the containers of a cluster are told by kind’s label', async () => {
 describe('createCluster', () => {
   const directory = () => path.join(runner.directory, 'private');
   /** Makes it with what kind and Docker answer; the n-th time kind is asked it gives its n-th answer. */
-  const made = async (kind: Answer[], network: Answer = '') => {
+  const made = async (kind: Answer[], network: Answer = '', given: Record<string, string> = {}) => {
     let refused = 0;
     let turn = 0;
     fs.mkdirSync(directory());
@@ -118,7 +118,7 @@ describe('createCluster', () => {
       configs.push(fs.readFileSync(file, 'utf8'));
       return kind[turn++];
     });
-    const plan = {...planOf(), directory: directory()};
+    const plan = {...planOf(given), directory: directory()};
     const error = await createCluster(plan, fakeWork(), sh, () => refused++).catch(
       (error: unknown) => error
     );
@@ -141,7 +141,10 @@ describe('createCluster', () => {
   });
 
   test.each([
-    ['failed to pull image "kindest/node:v0": manifest unknown', /`node-image`/],
+    [
+      'failed to pull image "quay.io/lab/node:v1": command "docker pull quay.io/lab/node:v1" failed with error: exit status 1',
+      /its registry/
+    ],
     [
       // recorded: node-killed-early
       'failed to create cluster: failed to read CNI manifest: command "docker exec --privileged istio-ds-control-plane cat /kind/manifests/default-cni.yaml" failed with error: exit status 126',
@@ -155,6 +158,47 @@ describe('createCluster', () => {
       because: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
     });
     expect(refused).toBe(0); // there may be half of it: post deletes it
+  });
+
+  // what kind 0.33 printed where the lab's registry had no such image
+  const absent =
+    'failed to pull image "127.0.0.1:5000/kindest/node:v9.9.9": command "docker pull 127.0.0.1:5000/kindest/node:v9.9.9" failed with error: exit status 1\n\nCommand Output: Error response from daemon: manifest for 127.0.0.1:5000/kindest/node:v9.9.9 not found: manifest unknown: manifest unknown';
+  const unreached =
+    'failed to pull image "quay.io/lab/node:v1.37.0": command "docker pull quay.io/lab/node:v1.37.0" failed with error: exit status 1\n\nCommand Output: Error response from daemon: Get "https://quay.io/v2/": dial tcp: lookup quay.io: no such host';
+  const own = 'nodes: [{role: control-plane, image: "127.0.0.1:5000/kindest/node:v9.9.9"}]';
+  test.each<[string, Record<string, string>, string, object]>([
+    [
+      'that `node-image` names and no registry has',
+      {'node-image': '127.0.0.1:5000/kindest/node:v9.9.9'},
+      absent,
+      {class: 'input', hint: expect.stringContaining('`node-image`')}
+    ],
+    [
+      'that `kind-config` names and no registry has',
+      {'kind-config': own},
+      absent,
+      {class: 'input', hint: expect.stringContaining('`kind-config`')}
+    ],
+    [
+      'that kind published and its registry has not',
+      {},
+      absent,
+      {class: 'infrastructure', hint: expect.stringContaining('registry')}
+    ],
+    [
+      'whose registry is not reached',
+      {'node-image': 'quay.io/lab/node:v1.37.0'},
+      unreached,
+      {class: 'infrastructure', hint: expect.stringContaining('registry')}
+    ]
+  ])('a node image %s', async (_, given, said, because) => {
+    const {error} = await made([failed(said)], '', given);
+    expect(error).toMatchObject({
+      because: {
+        ...because,
+        headline: expect.stringMatching(/^The node image \S+ cannot be pulled$/)
+      }
+    });
   });
 
   describe('the network that kind made', () => {

@@ -26,6 +26,7 @@ describe('makePlan', () => {
       cluster: {
         name: 'istio-ds',
         image: nodeImageOf('1.36.4'),
+        imageInput: null,
         kubernetes: '1.36.4',
         needsCgroup2: true,
         families: ['ipv4', 'ipv6'],

@@ -171,7 +171,8 @@ const refused =
 const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
 const tooMany = /toomanyrequests|\b429\b/i;
 
-const isFinal = (message: string): boolean =>
+/** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
+export const isFinal = (message: string): boolean =>
   !tooMany.test(message) &&
   (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
 

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {badInput, Fault} from '../base/fault.ts';
+import {badInput, type Cause, Fault} from '../base/fault.ts';
+import {isFinal} from '../base/kube.ts';
 import {say} from '../base/log.ts';
 import type {Work} from '../base/schedule.ts';
 import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
@@ -85,7 +86,7 @@ export async function createCluster(
     refused();
     throw taken(plan.cluster.name);
   }
-  throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster.name);
+  throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
 
 // Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
@@ -140,21 +141,41 @@ const subnets = (said: string): string =>
 const errorOf = (said: string): string =>
   said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
 
-function createFault(said: string, name: string): Fault {
-  // what docker exec says of a container that has ended
-  const gone = /exit status 126|is not running|No such container/.test(said);
-  const hint = gone
-    ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
-    : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
-      ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-      : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+function createFault(said: string, {name, imageInput}: Cluster): Fault {
   return new Fault(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
-    class: 'infrastructure',
+    ...createCause(said, imageInput),
     layer: 'node',
-    hint,
-    ...(gone && {headline: 'The node’s container ended while the cluster was made'}),
     reproduce: `kind create cluster --name ${name} --retain`
   });
+}
+
+function createCause(said: string, imageInput: Cluster['imageInput']): Omit<Cause, 'layer'> {
+  const infrastructure = {class: 'infrastructure'} as const;
+  // what docker exec says of a container that has ended
+  if (/exit status 126|is not running|No such container/.test(said))
+    return {
+      ...infrastructure,
+      hint: "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here.",
+      headline: 'The node’s container ended while the cluster was made'
+    };
+  const [, image] = /failed to pull image "([^"]+)"/.exec(said) ?? [];
+  if (image === undefined)
+    return {
+      ...infrastructure,
+      hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
+    };
+  const headline = `The node image ${image} cannot be pulled`;
+  return imageInput !== null && isFinal(said)
+    ? {
+        class: 'input',
+        hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
+        headline
+      }
+    : {
+        ...infrastructure,
+        hint: 'Docker cannot pull the node image: see whether this runner reaches its registry, and its rate limit. With `node-image` it is another one, and what the local Docker has is not pulled.',
+        headline
+      };
 }
 
 /** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */

@@ -15,6 +15,8 @@ import {tools} from '../versions/pins.ts';
 export interface Nodes {
   /** The node image that kind is asked for; null: its own default, or the images that `kind-config` has. */
   image: string | null;
+  /** The input that names an image; null: the images are the ones that kind's release published. */
+  imageInput: 'node-image' | 'kind-config' | null;
   /** The Kubernetes version that comes of it, such as `1.36.4`; null where no tag tells it. */
   kubernetes: string | null;
   /** We chose a published image that does not start on cgroup v1. */
@@ -26,6 +28,7 @@ export interface Nodes {
 /** Of a cluster that is there already, which is not made by kind for us. */
 export const noNodes = (kubernetes: string): Nodes => ({
   image: null,
+  imageInput: null,
   kubernetes: kubernetes.replace(/^v/, ''),
   needsCgroup2: false,
   config: {}
@@ -42,6 +45,11 @@ export function chooseNodes(inputs: Inputs, kind: string, istio: string | null):
   const ours = runs === image && inputs['node-image'] === null;
   return {
     image: hasImages(more) ? null : image,
+    imageInput: hasImages(more)
+      ? 'kind-config'
+      : inputs['node-image'] === null
+        ? null
+        : 'node-image',
     kubernetes,
     needsCgroup2:
       ours && needsCgroup2(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
