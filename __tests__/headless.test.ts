@@ -167,7 +167,7 @@ describe('headless', () => {
     [
       'STRICT that does not hold',
       {answer: ({word, address}) => (address.includes(':') ? `hello ${word}` : null)},
-      {'headless/echo/ipv6-refused': 'plaintext was answered'}
+      {'headless/echo/ipv6-refused': 'plaintext was answered, should be refused'}
     ],
     [
       'a dead path is not taken for a refusal: the control fails',

@@ -16,7 +16,7 @@ import {type Family, familyNames, type Place} from '../results/results.ts';
 import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {iptables} from './iptables.ts';
-import {untilRefused} from './mtls.ts';
+import {refusedByPod} from './mtls.ts';
 import {inClient, meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {
@@ -468,7 +468,7 @@ async function answered(checking: Checking, asked: Row[]): Promise<void> {
   const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
   const own = asked.filter(({to}) => to?.namespace === ambientNamespace);
   const within = (pattern: RegExp) => of(pattern).filter(row => own.includes(row));
-  await Promise.all(within(/^ipv[46]-refused$/).map(row => untilRefused(checking, row)));
+  await Promise.all(within(/^ipv[46]-refused$/).map(row => refusedByPod(checking, row)));
   const hbone = within(/^ipv[46]-hbone$/);
   const past = hbone.length === 0 ? [] : await logged(checking);
   const direct = within(/^ipv[46]$/).filter(({to}) => to?.kind !== 'ServiceEntry');

@@ -16,9 +16,10 @@ import type {Family} from '../results/results.ts';
 import {deadWithoutSidecar} from './echo.ts';
 import {hostNetwork, hostRows} from './host-network.ts';
 import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
-import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
+import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
+import {untilRefused} from './refuse.ts';
+import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const ordinals = [...Array(replicas).keys()];
@@ -29,7 +30,7 @@ const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
 
-/** How long STRICT may take until it is in force, and the client until it knows of a new pod, in seconds. */
+/** How long the client may take until it knows of a new pod, in seconds. */
 const settling = 10;
 
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
@@ -136,7 +137,13 @@ export const headless: Checks<Checking> = {
         pods,
         before.filter(({from, id}) => from === mesh && id !== ids.listeners)
       ),
-      untilRefused(checking, pods, refused),
+      untilRefused(
+        proofs(checking, pods, refused).map(({row, probe}) => ({
+          row,
+          probe: {...probe, port: statefulPorts.strict}
+        })),
+        checking
+      ),
       prove(plainClient, proofs(checking, pods, controls), checking),
       hostNetwork(checking, ofHost),
       ...before
@@ -190,36 +197,6 @@ const absent = (row: Row): Finding => ({
   reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
   reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
-
-/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking: Checking, pods: Pod[], rows: Row[]): Promise<void> {
-  const {work, tell} = checking;
-  const end = work.clock() + settling;
-  let open = proofs(checking, pods, rows).map(({row, probe}) => ({
-    row,
-    probe: {...probe, port: statefulPorts.strict}
-  }));
-  while (open.length > 0) {
-    const probes = open.map(({probe}) => probe);
-    const said = await ask(checking, plainClient, probes, 1, 1);
-    if (work.signal.aborted) throw new Stopped();
-    const over = work.clock() > end;
-    open = open.filter(({row, probe}, at) => {
-      const answers = said[at] ?? [];
-      const text = answers[0]?.text ?? '';
-      if (text !== '' && !over) return true;
-      const finding = compare('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
-        address: probe.address,
-        attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(plainClient, probe)
-      });
-      const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`;
-      tell(row.id, {...finding, ...(finding.reason && {reason})});
-      return false;
-    });
-    if (open.length > 0) await sleep(300);
-  }
-}
 
 /** What the client's proxy listens on, against the pods that there are. */
 const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>

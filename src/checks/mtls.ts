@@ -1,11 +1,10 @@
-import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
 import {addressFamily} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
 import {type Family, familyNames} from '../results/results.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
-import {ask, attemptsOf, meshClient, plainClient, reproduceProbe} from './probe.ts';
+import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
+import {refused as nothing, untilRefused} from './refuse.ts';
 import {type Checking, type Checks, type Row, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -13,9 +12,6 @@ const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
-
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
-const settling = 10;
 
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
 export const mtls: Checks<Checking> = {
@@ -40,7 +36,7 @@ export const mtls: Checks<Checking> = {
       'mtls',
       `mtls/dual-stack/${family}-refused`,
       `Without a sidecar, port 9001 is refused over ${family}`,
-      'no answer',
+      nothing,
       {
         family,
         from: plain,
@@ -64,7 +60,7 @@ export const mtls: Checks<Checking> = {
       asked.filter(({id}) => id.endsWith('-refused')),
       asked.filter(({id}) => !id.endsWith('-refused'))
     ];
-    await Promise.all(refused.map(row => untilRefused(checking, row)));
+    await Promise.all(refused.map(row => refusedByPod(checking, row)));
     const proofs = answered.flatMap(row => proofOf(checking, row));
     await Promise.all([
       prove(
@@ -104,31 +100,11 @@ function proofOf(checking: Checking, row: Row): Proof[] {
   return [];
 }
 
-/** Plaintext to the STRICT port of a pod: asked until it is refused, for the policy takes a moment to be in force. */
-export async function untilRefused(checking: Checking, row: Row): Promise<void> {
-  const {work, tell} = checking;
+/** Plaintext to the STRICT port of a pod. */
+export async function refusedByPod(checking: Checking, row: Row): Promise<void> {
   const {namespace = '', name} = row.to ?? {};
   const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
-  if (address === undefined) return tell(row.id, absent(row));
+  if (address === undefined) return checking.tell(row.id, absent(row));
   const probe = {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)};
-  const end = work.clock() + settling;
-  for (;;) {
-    const [answers = []] = await ask(checking, plainClient, [probe], 1, 1);
-    const text = answers[0]?.text ?? '';
-    if (work.signal.aborted) throw new Stopped();
-    const over = work.clock() > end;
-    if (text !== '' && !over) await sleep(300);
-    else
-      return tell(row.id, {
-        observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
-        verdict: text === '' ? 'passed' : 'failed',
-        reason:
-          text === ''
-            ? null
-            : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${settling} s ago`,
-        address,
-        attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(plainClient, probe)
-      });
-  }
+  return untilRefused([{row, probe}], checking);
 }
