@@ -45,6 +45,39 @@ function row(name, mine) {
   return `| ${cells.join(' | ')} |`;
 }
 
+/** The rounds since the last that was made of other code, as one soak; none where they are few. */
+function soak() {
+  const commit = rounds.at(-1).commit;
+  const other = rounds.findLastIndex(round => round.commit !== commit || !round.left);
+  return rounds.slice(other + 1);
+}
+
+const measures = {
+  containers: 'containers',
+  networks: 'Docker networks, of which Docker itself has three and kind one',
+  volumes: 'volumes',
+  orphans: 'processes without a parent',
+  temporaryFiles: 'entries of the temporary directory',
+  memoryMegabytes: 'memory that is free, in MB',
+  diskMegabytes: 'disk that is free, in MB'
+};
+
+function soaked(rounds) {
+  const green = rounds.filter(({result}) => result === 'passed').length;
+  const hours = (Date.parse(rounds.at(-1).at) - Date.parse(rounds[0].at)) / 3_600_000;
+  const at = [0, Math.floor((rounds.length - 1) / 2), rounds.length - 1].map(at => rounds[at]);
+  return `
+## In a row
+The last ${rounds.length} rounds were one after the other, in ${hours.toFixed(1)} hours, of the same code: ${green} of them as expected. What was on the machine after the first, the middle and the last of them:
+
+| | first | middle | last |
+| --- | ---: | ---: | ---: |
+${Object.entries(measures)
+  .map(([name, title]) => `| ${title} | ${at.map(({left}) => left[name]).join(' | ')} |`)
+  .join('\n')}
+`;
+}
+
 const names = [...new Set(rounds.map(({name}) => name))];
 const lab = rounds.every(round => round.lab);
 const text = `# What was tried on what
@@ -61,7 +94,7 @@ ${names
     )
   )
   .join('\n')}
-
+${soak().length < 10 ? '' : soaked(soak())}
 Never tried: GitHub’s own runners, arm64, Docker Desktop, Podman, a cloud’s cluster, OpenShift.
 `;
 fs.writeFileSync(path.join(root, 'docs', 'tried.md'), text);
