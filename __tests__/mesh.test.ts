@@ -71,7 +71,7 @@ describe('applyOnceServed', () => {
     ['spec.version: Unsupported value: "v9.9.9": supported values: "v1.30.3"', 'input'],
     ['strict decoding error: unknown field "spec.values.pilot.nosuch"', 'input'],
     ['spec.values.pilot.cpu: Invalid value: "string"', 'input'],
-    ['failed calling webhook "x": connection refused', 'istio']
+    ['something else', 'istio']
   ])('a refusal is told as it is: %s', async (stderr, failureClass) => {
     await expect(apply(fakeSh(() => ({code: 1, stderr})))).rejects.toMatchObject({
       message: expect.stringContaining(`refused: ${stderr}`),
@@ -80,6 +80,29 @@ describe('applyOnceServed', () => {
         layer: 'control-plane',
         hint: expect.stringContaining('`istio-version`')
       }
+    });
+  });
+});
+
+describe('a webhook of Istio that does not answer', () => {
+  // what a run of the lab ended by, under a load of 40
+  const stderr =
+    'Error from server (InternalError): Internal error occurred: failed calling webhook "validation.istio.io": failed to call webhook: Post "https://istiod.istio-system.svc:443/validate?timeout=10s": dial tcp 10.96.51.122:443: connect: connection refused';
+
+  test('is asked again', async () => {
+    let turn = 0;
+    const work = fakeWork();
+    const sh = fakeSh(() => (turn++ < 2 ? {code: 1, stderr} : ''));
+    await applyOnceServed(planOf(), 'resources.yaml', work, sh);
+    expect(sh.calls).toHaveLength(3);
+    expect(work.waits).toContain('the webhook of Istio to answer');
+  });
+
+  test('is told when that goes on', async () => {
+    const sh = fakeSh(() => ({code: 1, stderr}));
+    await expect(applyOnceServed(planOf(), 'resources.yaml', hasty(), sh)).rejects.toMatchObject({
+      message: expect.stringContaining('connection refused'),
+      because: {class: 'istio', hint: expect.stringContaining('does not answer')}
     });
   });
 });

@@ -3,7 +3,16 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {bounded, CommandError, canEndWithUs, must, mustJson, sh} from '../src/base/sh.ts';
+import {
+  bounded,
+  CommandError,
+  canEndWithUs,
+  must,
+  mustJson,
+  type Output,
+  sh,
+  wholeAnswer
+} from '../src/base/sh.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
 eachOnRunner();
@@ -194,5 +203,44 @@ describe('mustJson', () => {
         message: expect.stringContaining(`is no JSON: ${text}`.trim())
       }
     );
+  });
+
+  test('what ended well and has written nothing is asked again', async () => {
+    let turn = 0;
+    const said = fakeSh(() => (turn++ === 0 ? '' : '{"a": 1}'));
+    expect(await mustJson(said, ['kubectl', 'exec'])).toEqual({a: 1});
+    expect(said.calls).toHaveLength(2);
+  });
+
+  test('what failed is not', async () => {
+    const said = fakeSh(() => ({code: 1, stderr: 'no pod'}));
+    await expect(mustJson(said, ['kubectl', 'exec'])).rejects.toThrow('no pod');
+    expect(said.calls).toHaveLength(1);
+  });
+});
+
+describe('wholeAnswer', () => {
+  const two = ({stdout}: Output) => (stdout.split('\n').length < 2 ? null : stdout);
+
+  test('asks until the answer is whole', async () => {
+    const answers = ['a', '', 'a\nb'];
+    const said = fakeSh(() => answers.shift());
+    expect(await wholeAnswer(said, ['kubectl', 'exec'], two)).toBe('a\nb');
+  });
+
+  test('is the command’s failure where it never is', async () => {
+    const said = fakeSh(() => ({code: 0, stderr: 'unexpected EOF'}));
+    await expect(wholeAnswer(said, ['kubectl', 'exec'], two)).rejects.toThrow('unexpected EOF');
+    expect(said.calls).toHaveLength(3);
+  });
+
+  test('does not ask again what did not end in time', async () => {
+    const calls: string[][] = [];
+    const late = async (command: string[]) => {
+      calls.push(command);
+      return {code: 124, stdout: '', stderr: '', late: true};
+    };
+    await expect(wholeAnswer(late, ['kubectl', 'exec'], two)).rejects.toThrow('in time');
+    expect(calls).toHaveLength(1);
   });
 });

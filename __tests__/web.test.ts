@@ -65,7 +65,7 @@ describe('askPages', () => {
     let line: string[] = [];
     const sh = fakeSh(command => {
       line = command;
-      return '';
+      return '0 200 0.004512\n1 200 0.004512\n';
     });
     const pages = [
       {url: 'http://[2001:db8::20]:9014/'},

@@ -1,9 +1,9 @@
 import {addressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {clusterIp, podIps, proofAt} from './echo.ts';
 import {plainClient} from './probe.ts';
-import {type Proof, prove} from './prove.ts';
+import {prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -44,26 +44,14 @@ export const cluster: Checks<Checking> = {
   ]),
   look: async (checking, asked) => {
     const pods = podIps(checking, plainNamespace);
-    const proofs: Proof[] = [];
-    for (const row of asked) {
+    const proofs = asked.flatMap(row => {
       const family = row.family ?? 'ipv4';
       const address =
         row.to?.kind === 'Pod'
           ? pods.find(ip => addressFamily(ip) === family)
           : clusterIp(checking, plainNamespace, 'tcp-echo', family);
-      if (address === undefined) checking.tell(row.id, absent(row));
-      else
-        proofs.push({
-          row,
-          probe: {
-            word: row.id,
-            address,
-            port: 9000,
-            lookUp: lookUp(checking, row.to, address)
-          },
-          pods
-        });
-    }
+      return proofAt(checking, row, address, 9000, pods);
+    });
     await prove(plainClient, proofs, checking);
   }
 };

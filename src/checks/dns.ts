@@ -1,4 +1,4 @@
-import {CommandError} from '../base/sh.ts';
+import {type Output, wholeAnswer} from '../base/sh.ts';
 import {servers} from '../manifests/samples.ts';
 import {clusterIp} from './echo.ts';
 import {type Client, inClient, plainClient} from './probe.ts';
@@ -95,15 +95,17 @@ export async function resolve(
 ): Promise<(string | undefined)[]> {
   const words = questions.flatMap(({type, name}) => [type, name]);
   const command = [...inClient(client), script, 'dns', ...words];
-  const output = await sh(command, {seconds: 30});
-  if (output.code !== 0) throw new CommandError(command, output);
-  const answers = output.stdout.split('\n');
-  return questions.map(({type, name}) =>
-    answers
-      .find(line => line.startsWith(`${type} ${name}`))
-      ?.slice(`${type} ${name}`.length)
-      .trim()
-  );
+  const read = ({code, stdout}: Output, isLast: boolean): (string | undefined)[] | null => {
+    const lines = stdout.split('\n');
+    const found = questions.map(({type, name}) =>
+      lines
+        .find(line => line.startsWith(`${type} ${name}`))
+        ?.slice(`${type} ${name}`.length)
+        .trim()
+    );
+    return code !== 0 || (found.includes(undefined) && !isLast) ? null : found;
+  };
+  return wholeAnswer(sh, command, read, {seconds: 30});
 }
 
 /** The command that asks by hand. */

@@ -77,12 +77,36 @@ export function clusterIp(
 }
 
 /** An address that should be there and is not. */
-export const absent = ({to, family}: Row): Finding => ({
-  observed: 'no ClusterIP',
-  verdict: 'failed',
-  reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
-  reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
-});
+export const absent = ({to, family}: Row): Finding =>
+  to?.kind === 'Pod'
+    ? {
+        observed: 'no pod IP',
+        verdict: 'failed',
+        reason: `no pod of ${to.namespace}/${to.name} has an ${family} address`,
+        reproduce: `kubectl get pods -n ${to.namespace} -l app=${to.name} -o yaml`
+      }
+    : {
+        observed: 'no ClusterIP',
+        verdict: 'failed',
+        reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
+        reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
+      };
+
+/** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
+export function proofAt(
+  checking: Checking,
+  row: Row,
+  address: string | undefined,
+  port: number,
+  pods: string[] = []
+): Proof[] {
+  if (address !== undefined)
+    return [
+      {row, probe: {word: row.id, address, port, lookUp: lookUp(checking, row.to, address)}, pods}
+    ];
+  checking.tell(row.id, absent(row));
+  return [];
+}
 
 /** All addresses of the pods of an app in a namespace, in the pods' order. */
 export const podIps = (

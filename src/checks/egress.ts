@@ -19,7 +19,7 @@ import {
 } from '../manifests/egress.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import type {Attempt, Family} from '../results/results.ts';
-import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {envoy} from './proxy.ts';
@@ -294,15 +294,7 @@ const outsider =
   (checking: Checking) =>
   (row: Row): {row: Row; probe: Probe}[] => {
     const address = podIps(checking, plainNamespace).find(ip => addressFamily(ip) === row.family);
-    if (address !== undefined)
-      return [
-        {
-          row,
-          probe: {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)}
-        }
-      ];
-    checking.tell(row.id, absent(row));
-    return [];
+    return proofAt(checking, row, address, 9000);
   };
 
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */

@@ -2,7 +2,7 @@ import {ofFamily, ofKind} from '../base/kube.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {podIps} from './echo.ts';
+import {podIps, proofAt} from './echo.ts';
 import {everyPodIp, listening} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
@@ -40,26 +40,7 @@ export async function hostNetwork(checking: Checking, asked: Row[]): Promise<voi
   const reached = asked.flatMap(row => {
     if (row.family === null) return [];
     const address = ofFamily(ips, row.family);
-    if (address !== undefined)
-      return [
-        {
-          row,
-          probe: {
-            word: row.id,
-            address,
-            port: hostPort,
-            lookUp: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o jsonpath='{.items[0].status.podIPs[${ips.indexOf(address)}].ip}'`
-          },
-          pods: ips
-        }
-      ];
-    checking.tell(row.id, {
-      observed: 'no pod IP',
-      verdict: 'failed',
-      reason: `no pod of ${hostNamespace}/${hostApp} has an ${row.family} address`,
-      reproduce: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o yaml`
-    });
-    return [];
+    return proofAt(checking, row, address, hostPort, ips);
   });
   await Promise.all([
     prove(meshClient, reached, checking),

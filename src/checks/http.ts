@@ -1,7 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
 import {addressFamily, ofKind} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
+import {mustJson} from '../base/sh.ts';
 import {client} from '../manifests/samples.ts';
 import {
   openPort,
@@ -242,9 +242,9 @@ function answerOf({status, headers}: Response): string {
 }
 
 async function domains(checking: Checking, row: Row): Promise<void> {
-  const text = await must(checking.sh, routes, {seconds: 20});
+  const {configs = []} = (await mustJson(checking.sh, routes, {seconds: 20})) as Routes;
   const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
-  const found = ((JSON.parse(text) as Routes).configs ?? [])
+  const found = configs
     .flatMap(({route_config}) => route_config?.virtual_hosts ?? [])
     .find(({name}) => name === host);
   const wanted = families.flatMap(family => {

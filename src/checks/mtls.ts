@@ -1,7 +1,7 @@
 import {addressFamily} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
 import {type Family, familyNames} from '../results/results.ts';
-import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
+import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {refused as nothing, untilRefused} from './refuse.ts';
@@ -83,28 +83,12 @@ function proofOf(checking: Checking, row: Row): Proof[] {
   const address = control
     ? pods.find(ip => addressFamily(ip) === row.family)
     : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
-  if (address !== undefined)
-    return [
-      {
-        row,
-        probe: {
-          word: row.id,
-          address,
-          port: control ? 9000 : 9001,
-          lookUp: lookUp(checking, row.to, address)
-        },
-        pods
-      }
-    ];
-  checking.tell(row.id, absent(row));
-  return [];
+  return proofAt(checking, row, address, control ? 9000 : 9001, pods);
 }
 
 /** Plaintext to the STRICT port of a pod. */
 export async function refusedByPod(checking: Checking, row: Row): Promise<void> {
   const {namespace = '', name} = row.to ?? {};
   const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
-  if (address === undefined) return checking.tell(row.id, absent(row));
-  const probe = {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)};
-  return untilRefused([{row, probe}], checking);
+  return untilRefused(proofAt(checking, row, address, 9001), checking);
 }

@@ -1,9 +1,9 @@
 import type {OwnSample} from '../manifests/own.ts';
 import {client, pathServiceYaml} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
+import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient} from './probe.ts';
-import {type Proof, prove} from './prove.ts';
+import {prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -48,18 +48,11 @@ export const path: Checks<Checking> = {
     )
   ),
   look: async (checking, asked) => {
-    const proofs: Proof[] = [];
-    for (const row of asked) {
-      const pods = podIps(checking, 'dual-stack');
+    const pods = podIps(checking, 'dual-stack');
+    const proofs = asked.flatMap(row => {
       const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
-      if (address === undefined) checking.tell(row.id, absent(row));
-      else
-        proofs.push({
-          row,
-          probe: {word: row.id, address, port: 9001, lookUp: lookUp(checking, row.to, address)},
-          pods
-        });
-    }
+      return proofAt(checking, row, address, 9001, pods);
+    });
     await prove(meshClient, proofs, checking);
   }
 };

@@ -1,7 +1,6 @@
 import {ofKind, type Pod} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
 import {client} from '../manifests/samples.ts';
-import {addressesOf, type Listeners, listenersOf} from './proxy.ts';
+import {addressesOf, dump, type Listeners, listenerQuery, listenersOf} from './proxy.ts';
 import {type Checking, compare, type Finding} from './row.ts';
 
 /** What the client of a headless Service listens on. */
@@ -18,10 +17,10 @@ export async function listening(
   addresses: number
 ): Promise<Finding> {
   const command = listenersOf(client.namespace, client.app);
-  const text = await must(checking.sh, command, {seconds: 20});
+  const listeners = await dump<Listeners>(checking, client.namespace, client.app, listenerQuery);
   // ClusterIPs of other Services have listeners on this port too
   const others = ofKind(checking.things, 'Service').flatMap(({spec}) => spec.clusterIPs ?? []);
-  const found = addressesOf(JSON.parse(text) as Listeners)
+  const found = addressesOf(listeners)
     .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
     .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
     .map(([, ip = '']) => ip);

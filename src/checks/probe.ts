@@ -1,6 +1,6 @@
 import {groupBy} from '../base/group.ts';
 import type {Work} from '../base/schedule.ts';
-import {CommandError, type Sh} from '../base/sh.ts';
+import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 
 /** A word sent to an address, which an echo server answers with `hello WORD`. */
@@ -81,17 +81,18 @@ export async function ask(
   const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-  const output = await sh(command, {seconds: probes.length * times * (limit + 1) + 30}); // to get there takes 10 s where the machine is very busy
-  const answers = parseAnswers(output.stdout, work.clock());
-  const byRow = groupBy(answers, ({row}) => row);
-  const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
-  const whole = byProbe.every(
-    (taken, row) =>
-      taken.length === times ||
-      (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`)
-  );
-  if (!whole) throw new CommandError(command, output); // cut off
-  return byProbe;
+  const read = ({stdout}: Output): Answer[][] | null => {
+    const byRow = groupBy(parseAnswers(stdout, work.clock()), ({row}) => row);
+    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
+    const whole = byProbe.every(
+      (taken, row) =>
+        taken.length === times ||
+        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`)
+    );
+    return whole ? byProbe : null;
+  };
+  const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
+  return wholeAnswer(sh, command, read, {seconds: enough});
 }
 
 /** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */

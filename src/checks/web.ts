@@ -1,5 +1,5 @@
 import {groupBy} from '../base/group.ts';
-import {CommandError} from '../base/sh.ts';
+import {type Output, wholeAnswer} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import {type Client, inClient} from './probe.ts';
 import type {Checking} from './row.ts';
@@ -43,10 +43,16 @@ export async function askPages(
   const {seconds: limit} = plan.probes;
   const words = pages.flatMap(({url, via = ''}) => [url, via]);
   const command = [...inClient(client), script, 'pages', `${limit}`, `${times}`, ...words];
-  const output = await sh(command, {seconds: limit * times + 20});
-  if (output.code !== 0) throw new CommandError(command, output);
-  const now = work.clock();
-  const answers = output.stdout
+  const read = ({code, stdout}: Output): Attempt[][] | null => {
+    const found = parseStatuses(stdout, pages.length, work.clock());
+    return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
+  };
+  return wholeAnswer(sh, command, read, {seconds: limit * times + 20});
+}
+
+/** Lines such as `0 200 0.012`, of so many pages. */
+function parseStatuses(text: string, pages: number, now: number): Attempt[][] {
+  const answers = text
     .split('\n')
     .filter(line => line !== '')
     .map(line => line.split(' '))
@@ -57,7 +63,9 @@ export async function askPages(
       observed: status === '000' ? 'no answer' : (status ?? '')
     }));
   const byRow = groupBy(answers, ({row}) => row);
-  return pages.map((_, row) => (byRow.get(row) ?? []).map(({row: _, ...attempt}) => attempt));
+  return [...Array(pages).keys()].map(row =>
+    (byRow.get(row) ?? []).map(({row: _, ...attempt}) => attempt)
+  );
 }
 
 /** The statuses of a page, once each: `200`, or `200, no answer`. */

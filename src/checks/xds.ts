@@ -1,5 +1,5 @@
 import {ofKind, type Pod} from '../base/kube.ts';
-import {must, type Sh} from '../base/sh.ts';
+import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
 import {samples} from '../manifests/samples.ts';
 import type {Plan} from '../plan/plan.ts';
 import {type Checking, type Checks, type Finding, row} from './row.ts';
@@ -52,7 +52,7 @@ export const xds: Checks<Checking> = {
       asked.map(async ({id, to}) => {
         if (id === ids.istiod) {
           const metrics = metricsCommand(plan.istio);
-          return tell(id, rejects(await must(sh, metrics, {seconds: 20}), metrics));
+          return tell(id, rejects(await wholeAnswer(sh, metrics, whole, {seconds: 20}), metrics));
         }
         const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
         const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
@@ -88,9 +88,13 @@ const command = (proxy: string[]): string[] => [
   ...['pilot-agent', 'request', 'GET', query]
 ];
 
+/** Something was written; what is missing of it is told by the row. */
+const whole = ({code, stdout}: Output, isLast: boolean): string | null =>
+  code === 0 && (isLast || stdout.trim() !== '') ? stdout : null;
+
 /** What one proxy has rejected, with its name. */
 async function rejected(sh: Sh, proxy: string[]): Promise<string> {
-  const text = await must(sh, command(proxy), {seconds: 20});
+  const text = await wholeAnswer(sh, command(proxy), whole, {seconds: 20});
   const counts = new Map(
     [...text.matchAll(/^(\S+update_rejected): (\d+)$/gm)].map(([, name = '', count]) => [
       name,

@@ -50,13 +50,19 @@ export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: 
     if (code === 0) return {is: 'done', value: undefined};
     if (/no matches for kind|could not find the requested resource/.test(stderr))
       return {is: 'waiting', for: 'the CRD to be served'};
+    // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
+    const isWebhook = /failed calling webhook/.test(stderr);
     const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
       ...who,
       class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
-      hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+      hint: isWebhook
+        ? 'Istio validates its resources by a webhook that does not answer: see the pods of istiod and its Service, which the message names, and `kubectl get validatingwebhookconfigurations -o yaml`.'
+        : 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
       reproduce: seeIstio
     });
-    return {is: 'lost', fault};
+    return isWebhook
+      ? {is: 'bad', for: 'the webhook of Istio to answer', fault, patience: 60}
+      : {is: 'lost', fault};
   });
 }
 
