@@ -31395,6 +31395,7 @@ function isLatest(name) {
 /* harmony export */   JH: () => (/* binding */ addressFamily),
 /* harmony export */   Jt: () => (/* binding */ get),
 /* harmony export */   ap: () => (/* binding */ lookAtTrouble),
+/* harmony export */   dR: () => (/* binding */ isFinal),
 /* harmony export */   h6: () => (/* binding */ waited),
 /* harmony export */   i_: () => (/* binding */ isReady),
 /* harmony export */   uH: () => (/* binding */ condition)
@@ -31434,6 +31435,7 @@ const refused = /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(den
 // Docker Hub's endpoint for tokens answers 401 now and then to what it answers a moment later
 const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
 const tooMany = /toomanyrequests|\b429\b/i;
+/** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
 const isFinal = (message) => !tooMany.test(message) &&
     (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
 // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
@@ -31710,16 +31712,20 @@ __nccwpck_require__.d(__webpack_exports__, {
   Qd: () => (/* binding */ CommandError),
   sb: () => (/* binding */ must),
   _N: () => (/* binding */ mustJson),
-  sh: () => (/* binding */ sh)
+  sh: () => (/* binding */ sh),
+  Eg: () => (/* binding */ wholeAnswer)
 });
 
 // UNUSED EXPORTS: bounded, canEndWithUs, childEnvironment
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:timers/promises"
+var promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
 var exec = __nccwpck_require__(5260);
 ;// CONCATENATED MODULE: ./src/base/sh.ts
+
 
 
 /** A command that ended with another exit code than 0. */
@@ -31807,15 +31813,42 @@ class Kept {
     }
     text = () => Buffer.concat(this.#chunks).toString();
 }
-/** What a command that must succeed writes as JSON. Throws CommandError. */
+const turns = 3;
+/**
+ * Asks what changes nothing, up to three times, until `read` makes something of the output; null means that it is not
+ * whole. On a busy machine `kubectl exec` ends with 0 now and then and has passed nothing on (2 of 13 runs under a load of
+ * 40), or fails on its way to the kubelet. Throws CommandError.
+ */
+async function wholeAnswer(sh, command, read, options) {
+    for (let turn = 1;; turn++) {
+        const output = await sh(command, options);
+        const found = read(output, turn === turns);
+        if (found !== null)
+            return found;
+        if (turn === turns || output.late)
+            throw new CommandError(command, output);
+        await (0,promises_.setTimeout)(300);
+    }
+}
+/** What a command that must succeed writes as JSON; asked again where it is none. Throws CommandError. */
 async function mustJson(sh, command, options) {
-    const text = await must(sh, command, options);
+    const { json } = await wholeAnswer(sh, command, (output, isLast) => {
+        if (output.code !== 0)
+            throw new CommandError(command, output);
+        const found = parsed(output.stdout);
+        if (found !== null || !isLast)
+            return found;
+        const stderr = `what it wrote is no JSON: ${output.stdout.slice(0, 200)}`;
+        throw new CommandError(command, { ...output, stdout: '', stderr });
+    }, options);
+    return json;
+}
+function parsed(text) {
     try {
-        return JSON.parse(text);
+        return { json: JSON.parse(text) };
     }
     catch {
-        const stderr = `what it wrote is no JSON: ${text.slice(0, 200)}`;
-        throw new CommandError(command, { code: 0, stdout: '', stderr, late: false });
+        return null;
     }
 }
 /** The standard output of a command that must succeed. Throws CommandError. */
@@ -32569,6 +32602,7 @@ function differences(theirs, ours) {
 /* harmony export */   Ge: () => (/* binding */ absent),
 /* harmony export */   TE: () => (/* binding */ lookUp),
 /* harmony export */   WI: () => (/* binding */ echo),
+/* harmony export */   i_: () => (/* binding */ proofAt),
 /* harmony export */   kt: () => (/* binding */ clusterIp),
 /* harmony export */   yr: () => (/* binding */ podIps)
 /* harmony export */ });
@@ -32633,12 +32667,28 @@ function clusterIp({ things }, namespace, name, family) {
     return (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofFamily */ .AT)(service?.spec.clusterIPs ?? [], family);
 }
 /** An address that should be there and is not. */
-const absent = ({ to, family }) => ({
-    observed: 'no ClusterIP',
-    verdict: 'failed',
-    reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
-    reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
-});
+const absent = ({ to, family }) => to?.kind === 'Pod'
+    ? {
+        observed: 'no pod IP',
+        verdict: 'failed',
+        reason: `no pod of ${to.namespace}/${to.name} has an ${family} address`,
+        reproduce: `kubectl get pods -n ${to.namespace} -l app=${to.name} -o yaml`
+    }
+    : {
+        observed: 'no ClusterIP',
+        verdict: 'failed',
+        reason: `Service ${to?.namespace}/${to?.name} has no ${family} ClusterIP`,
+        reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
+    };
+/** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
+function proofAt(checking, row, address, port, pods = []) {
+    if (address !== undefined)
+        return [
+            { row, probe: { word: row.id, address, port, lookUp: lookUp(checking, row.to, address) }, pods }
+        ];
+    checking.tell(row.id, absent(row));
+    return [];
+}
 /** All addresses of the pods of an app in a namespace, in the pods' order. */
 const podIps = ({ things }, namespace, app = 'tcp-echo') => (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Pod', namespace)
     .filter(({ metadata }) => metadata.labels?.app === app)
@@ -32732,15 +32782,15 @@ async function ask({ sh, work }, client, probes, times, seconds) {
     const words = probes.flatMap(({ word, address, port }) => [word, address, `${port}`]);
     const limit = Math.max(1, Math.ceil(seconds));
     const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-    const output = await sh(command, { seconds: probes.length * times * (limit + 1) + 30 }); // to get there takes 10 s where the machine is very busy
-    const answers = parseAnswers(output.stdout, work.clock());
-    const byRow = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_1__/* .groupBy */ .$)(answers, ({ row }) => row);
-    const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
-    const whole = byProbe.every((taken, row) => taken.length === times ||
-        (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
-    if (!whole)
-        throw new _base_sh_js__WEBPACK_IMPORTED_MODULE_0__/* .CommandError */ .Qd(command, output); // cut off
-    return byProbe;
+    const read = ({ stdout }) => {
+        const byRow = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_1__/* .groupBy */ .$)(parseAnswers(stdout, work.clock()), ({ row }) => row);
+        const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
+        const whole = byProbe.every((taken, row) => taken.length === times ||
+            (taken.length > 0 && taken.at(-1)?.text !== `hello ${probes[row]?.word}`));
+        return whole ? byProbe : null;
+    };
+    const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
+    return (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_0__/* .wholeAnswer */ .Eg)(sh, command, read, { seconds: enough });
 }
 /** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
 function parseAnswers(text, now) {
@@ -35298,10 +35348,12 @@ async function deleteCluster(name, state, sh) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6402);
-/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3183);
-/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1130);
+/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4500);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6402);
+/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3183);
+/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1130);
+
 
 
 
@@ -35334,14 +35386,14 @@ const deleteCommand = (name, kubeconfig) => [
 async function containersOf(name, sh) {
     const filter = `label=io.x-k8s.kind.cluster=${name}`;
     const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
-    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
+    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
 }
 /**
  * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
  * them up: another run's that is under way, or was cut off without its post.
  */
 async function refuseTaken(name, sh) {
-    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
+    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
     if (clusters.includes(name))
         throw taken(name);
     return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
@@ -35356,7 +35408,7 @@ async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
     if (!needsCgroup2)
         return;
     const command = ['docker', 'info', '--format', '{{json .}}'];
-    const info = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
+    const info = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
     if (info?.CgroupVersion !== '1')
         return;
     throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
@@ -35370,7 +35422,7 @@ async function createCluster(plan, work, sh, refused) {
         refused();
         throw taken(plan.cluster.name);
     }
-    throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster.name);
+    throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
 // Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
 const mountRefused = /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
@@ -35380,14 +35432,14 @@ async function create(plan, work, sh) {
     const unmounted = plan.files['kind.yaml'];
     if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
         return output;
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_3__/* .say */ .cv)(work.clock(), 'cluster', `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`);
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .say */ .cv)(work.clock(), 'cluster', `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`);
     await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(node_path__WEBPACK_IMPORTED_MODULE_1__.join(plan.directory, 'kind.yaml'), unmounted, { mode: 0o600 });
     return sh(createCommand(plan), { seconds: 900 });
 }
 /** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
 async function networkFault(said, sh) {
     if (/ip6?tables/.test(said) && /network create|docker network/.test(said))
-        return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`, {
+        return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`, {
             class: 'infrastructure',
             layer: 'network',
             hint: `Docker could not set up ip6tables: ${loadModules}`,
@@ -35395,40 +35447,59 @@ async function networkFault(said, sh) {
         });
     if (!/IPv6 address/.test(said))
         return null;
-    const { stdout } = await sh((0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)(), { seconds: 20 });
-    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind made its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()} without IPv6: it has only ${subnets(stdout)}`, {
+    const { stdout } = await sh((0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkCommand */ .eZ)(), { seconds: 20 });
+    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind made its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()} without IPv6: it has only ${subnets(stdout)}`, {
         class: 'infrastructure',
         layer: 'network',
-        hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}\`).`,
-        reproduce: (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)().join(' ')
+        hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()}\`).`,
+        reproduce: (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkCommand */ .eZ)().join(' ')
     });
 }
-const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .ip6tablesModules */ .c3}\` loads.`;
-const subnets = (said) => said.trim() === '' ? 'what Docker does not tell' : (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
+const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .ip6tablesModules */ .c3}\` loads.`;
+const subnets = (said) => said.trim() === '' ? 'what Docker does not tell' : (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
 const errorOf = (said) => said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
-function createFault(said, name) {
-    // what docker exec says of a container that has ended
-    const gone = /exit status 126|is not running|No such container/.test(said);
-    const hint = gone
-        ? "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here."
-        : /failed to pull|pull access denied|manifest unknown|manifest for|No such image/i.test(said)
-            ? 'See `node-image`: it must be in the local Docker or in a registry that this runner reaches.'
-            : 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.';
+function createFault(said, { name, imageInput }) {
     return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
-        class: 'infrastructure',
+        ...createCause(said, imageInput),
         layer: 'node',
-        hint,
-        ...(gone && { headline: 'The node’s container ended while the cluster was made' }),
         reproduce: `kind create cluster --name ${name} --retain`
     });
+}
+function createCause(said, imageInput) {
+    const infrastructure = { class: 'infrastructure' };
+    // what docker exec says of a container that has ended
+    if (/exit status 126|is not running|No such container/.test(said))
+        return {
+            ...infrastructure,
+            hint: "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here.",
+            headline: 'The node’s container ended while the cluster was made'
+        };
+    const [, image] = /failed to pull image "([^"]+)"/.exec(said) ?? [];
+    if (image === undefined)
+        return {
+            ...infrastructure,
+            hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
+        };
+    const headline = `The node image ${image} cannot be pulled`;
+    return imageInput !== null && (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_3__/* .isFinal */ .dR)(said)
+        ? {
+            class: 'input',
+            hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
+            headline
+        }
+        : {
+            ...infrastructure,
+            hint: 'Docker cannot pull the node image: see whether this runner reaches its registry, and its rate limit. With `node-image` it is another one, and what the local Docker has is not pulled.',
+            headline
+        };
 }
 /** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
 async function cordon({ nodes }, work, sh) {
     const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
-    await (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .untilSucceeds */ .eZ)(['kubectl', 'cordon', ...nodes], what, work, sh);
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_7__/* .untilSucceeds */ .eZ)(['kubectl', 'cordon', ...nodes], what, work, sh);
 }
 async function uncordon({ nodes }, sh) {
-    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kubectl', 'uncordon', ...nodes], { seconds: 30 });
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, ['kubectl', 'uncordon', ...nodes], { seconds: 30 });
 }
 
 
@@ -41703,14 +41774,15 @@ const dns = {
 async function resolve({ sh }, client, questions) {
     const words = questions.flatMap(({ type, name }) => [type, name]);
     const command = [...(0,checks_probe/* inClient */.T$)(client), script, 'dns', ...words];
-    const output = await sh(command, { seconds: 30 });
-    if (output.code !== 0)
-        throw new base_sh/* CommandError */.Qd(command, output);
-    const answers = output.stdout.split('\n');
-    return questions.map(({ type, name }) => answers
-        .find(line => line.startsWith(`${type} ${name}`))
-        ?.slice(`${type} ${name}`.length)
-        .trim());
+    const read = ({ code, stdout }, isLast) => {
+        const lines = stdout.split('\n');
+        const found = questions.map(({ type, name }) => lines
+            .find(line => line.startsWith(`${type} ${name}`))
+            ?.slice(`${type} ${name}`.length)
+            .trim());
+        return code !== 0 || (found.includes(undefined) && !isLast) ? null : found;
+    };
+    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: 30 });
 }
 /** The command that asks by hand. */
 const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
@@ -41796,12 +41868,72 @@ function findingOf(differences, node) {
     });
 }
 
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/checks/prove.ts
 var prove = __nccwpck_require__(6323);
-;// CONCATENATED MODULE: ./src/checks/mtls.ts
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
+;// CONCATENATED MODULE: ./src/checks/refuse.ts
 
+
+
+/** What a row expects that nothing answers. */
+const refused = 'no answer';
+/** Sees that nothing answers at an address; how long a probe waits for that, in seconds. */
+const patience = 1;
+/** Proves that nothing answers these probes. */
+async function refuse(client, proofs, checking) {
+    if (proofs.length === 0)
+        return;
+    const answers = await (0,checks_probe/* ask */.kA)(checking, client, proofs.map(({ probe }) => probe), 1, patience);
+    for (const [at, { row, probe }] of proofs.entries()) {
+        const text = answers[at]?.[0]?.text ?? '';
+        checking.tell(row.id, {
+            observed: text || refused,
+            verdict: text === '' ? 'passed' : 'failed',
+            reason: text === ''
+                ? null
+                : `${probe.address} port ${probe.port} answered "${text}", expected none`,
+            address: probe.address,
+            attempts: (0,checks_probe/* attemptsOf */.Or)(answers[at] ?? []),
+            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
+        });
+    }
+}
+/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+const settling = 10;
+/** Proves that plaintext to STRICT ports is refused: asked until it is, for a policy takes a moment to be in force. */
+async function untilRefused(proofs, checking) {
+    const { work, tell } = checking;
+    const end = work.clock() + settling;
+    for (let open = proofs; open.length > 0;) {
+        const probes = open.map(({ probe }) => probe);
+        const said = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, probes, 1, patience);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const over = work.clock() > end;
+        open = open.filter(({ row, probe }, at) => {
+            const answers = said[at] ?? [];
+            const text = answers[0]?.text ?? '';
+            if (text !== '' && !over)
+                return true;
+            tell(row.id, {
+                observed: text === '' ? refused : 'plaintext was answered, should be refused',
+                verdict: text === '' ? 'passed' : 'failed',
+                reason: text === ''
+                    ? null
+                    : `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`,
+                address: probe.address,
+                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
+            });
+            return false;
+        });
+        if (open.length > 0)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/mtls.ts
 
 
 
@@ -41815,8 +41947,6 @@ const to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
 const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
 const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
-const settling = 10;
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
 const mtls = {
     layer: 'mtls',
@@ -41829,7 +41959,7 @@ const mtls = {
     },
     rows: families.flatMap(family => [
         (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to }),
-        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, 'no answer', {
+        (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, refused, {
             family,
             from: plain,
             to: pod,
@@ -41845,7 +41975,7 @@ const mtls = {
             asked.filter(({ id }) => id.endsWith('-refused')),
             asked.filter(({ id }) => !id.endsWith('-refused'))
         ];
-        await Promise.all(refused.map(row => untilRefused(checking, row)));
+        await Promise.all(refused.map(row => refusedByPod(checking, row)));
         const proofs = answered.flatMap(row => proofOf(checking, row));
         await Promise.all([
             (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mesh), checking),
@@ -41859,51 +41989,13 @@ function proofOf(checking, row) {
     const address = control
         ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
         : (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
-    if (address !== undefined)
-        return [
-            {
-                row,
-                probe: {
-                    word: row.id,
-                    address,
-                    port: control ? 9000 : 9001,
-                    lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address)
-                },
-                pods
-            }
-        ];
-    checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
-    return [];
+    return (0,checks_echo/* proofAt */.i_)(checking, row, address, control ? 9000 : 9001, pods);
 }
-/** Plaintext to the STRICT port of a pod: asked until it is refused, for the policy takes a moment to be in force. */
-async function untilRefused(checking, row) {
-    const { work, tell } = checking;
+/** Plaintext to the STRICT port of a pod. */
+async function refusedByPod(checking, row) {
     const { namespace = '', name } = row.to ?? {};
     const address = (0,checks_echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
-    if (address === undefined)
-        return tell(row.id, (0,checks_echo/* absent */.Ge)(row));
-    const probe = { word: row.id, address, port: 9001, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) };
-    const end = work.clock() + settling;
-    for (;;) {
-        const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, [probe], 1, 1);
-        const text = answers[0]?.text ?? '';
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        if (text !== '' && !over)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-        else
-            return tell(row.id, {
-                observed: text === '' ? 'no answer' : 'plaintext was answered, should be refused',
-                verdict: text === '' ? 'passed' : 'failed',
-                reason: text === ''
-                    ? null
-                    : `plaintext to ${address} port 9001 was answered "${text}" although STRICT was asked for ${settling} s ago`,
-                address,
-                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
-            });
-    }
+    return untilRefused((0,checks_echo/* proofAt */.i_)(checking, row, address, 9001), checking);
 }
 
 ;// CONCATENATED MODULE: ./src/checks/ambient.ts
@@ -42197,7 +42289,7 @@ async function answered(checking, asked) {
     const of = (pattern) => asked.filter(row => pattern.test(aspectOf(row)));
     const own = asked.filter(({ to }) => to?.namespace === ambientNamespace);
     const within = (pattern) => of(pattern).filter(row => own.includes(row));
-    await Promise.all(within(/^ipv[46]-refused$/).map(row => untilRefused(checking, row)));
+    await Promise.all(within(/^ipv[46]-refused$/).map(row => refusedByPod(checking, row)));
     const hbone = within(/^ipv[46]-hbone$/);
     const past = hbone.length === 0 ? [] : await logged(checking);
     const direct = within(/^ipv[46]$/).filter(({ to }) => to?.kind !== 'ServiceEntry');
@@ -42453,26 +42545,13 @@ const cluster = {
     ]),
     look: async (checking, asked) => {
         const pods = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
-        const proofs = [];
-        for (const row of asked) {
+        const proofs = asked.flatMap(row => {
             const family = row.family ?? 'ipv4';
             const address = row.to?.kind === 'Pod'
                 ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
                 : (0,checks_echo/* clusterIp */.kt)(checking, samples/* plainNamespace */.Ui, 'tcp-echo', family);
-            if (address === undefined)
-                checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
-            else
-                proofs.push({
-                    row,
-                    probe: {
-                        word: row.id,
-                        address,
-                        port: 9000,
-                        lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address)
-                    },
-                    pods
-                });
-        }
+            return (0,checks_echo/* proofAt */.i_)(checking, row, address, 9000, pods);
+        });
         await (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs, checking);
     }
 };
@@ -43175,32 +43254,6 @@ const endpointOf = ({ status }, families) => (status.podIPs ?? [])
     .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
     .join('+');
 
-;// CONCATENATED MODULE: ./src/checks/refuse.ts
-
-/** What a row expects that nothing answers. */
-const refused = 'no answer';
-/** Sees that nothing answers at an address; how long a probe waits for that, in seconds. */
-const patience = 1;
-/** Proves that nothing answers these probes. */
-async function refuse(client, proofs, checking) {
-    if (proofs.length === 0)
-        return;
-    const answers = await (0,checks_probe/* ask */.kA)(checking, client, proofs.map(({ probe }) => probe), 1, patience);
-    for (const [at, { row, probe }] of proofs.entries()) {
-        const text = answers[at]?.[0]?.text ?? '';
-        checking.tell(row.id, {
-            observed: text || refused,
-            verdict: text === '' ? 'passed' : 'failed',
-            reason: text === ''
-                ? null
-                : `${probe.address} port ${probe.port} answered "${text}", expected none`,
-            address: probe.address,
-            attempts: (0,checks_probe/* attemptsOf */.Or)(answers[at] ?? []),
-            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
-        });
-    }
-}
-
 ;// CONCATENATED MODULE: ./src/checks/web.ts
 
 
@@ -43231,11 +43284,15 @@ async function askPages({ sh, work, plan }, client, pages) {
     const { seconds: limit } = plan.probes;
     const words = pages.flatMap(({ url, via = '' }) => [url, via]);
     const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${times}`, ...words];
-    const output = await sh(command, { seconds: limit * times + 20 });
-    if (output.code !== 0)
-        throw new base_sh/* CommandError */.Qd(command, output);
-    const now = work.clock();
-    const answers = output.stdout
+    const read = ({ code, stdout }) => {
+        const found = parseStatuses(stdout, pages.length, work.clock());
+        return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
+    };
+    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: limit * times + 20 });
+}
+/** Lines such as `0 200 0.012`, of so many pages. */
+function parseStatuses(text, pages, now) {
+    const answers = text
         .split('\n')
         .filter(line => line !== '')
         .map(line => line.split(' '))
@@ -43246,7 +43303,7 @@ async function askPages({ sh, work, plan }, client, pages) {
         observed: status === '000' ? 'no answer' : (status ?? '')
     }));
     const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
-    return pages.map((_, row) => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
+    return [...Array(pages).keys()].map(row => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
 }
 /** The statuses of a page, once each: `200`, or `200, no answer`. */
 const statusesOf = (attempts) => [...new Set(attempts.map(({ observed }) => observed))].join(', ') || 'no answer';
@@ -43441,15 +43498,7 @@ async function traced({ sh, things, tell }, id) {
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider = (checking) => (row) => {
     const address = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
-    if (address !== undefined)
-        return [
-            {
-                row,
-                probe: { word: row.id, address, port: 9000, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) }
-            }
-        ];
-    checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
-    return [];
+    return (0,checks_echo/* proofAt */.i_)(checking, row, address, 9000);
 };
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
 async function pages(checking, tls, http) {
@@ -44144,17 +44193,16 @@ const hostSample = {
 
 
 
-
 /** What the client of a headless Service listens on. */
 const everyPodIp = 'exactly the pod IPs';
 const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 async function listening(checking, pods, port, addresses) {
     const command = proxy_listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
-    const text = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 20 });
+    const listeners = await dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery);
     // ClusterIPs of other Services have listeners on this port too
     const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
-    const found = addressesOf(JSON.parse(text))
+    const found = addressesOf(listeners)
         .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
         .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
         .map(([, ip = '']) => ip);
@@ -44194,26 +44242,7 @@ async function hostNetwork(checking, asked) {
         if (row.family === null)
             return [];
         const address = (0,kube/* ofFamily */.AT)(ips, row.family);
-        if (address !== undefined)
-            return [
-                {
-                    row,
-                    probe: {
-                        word: row.id,
-                        address,
-                        port: hostPort,
-                        lookUp: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o jsonpath='{.items[0].status.podIPs[${ips.indexOf(address)}].ip}'`
-                    },
-                    pods: ips
-                }
-            ];
-        checking.tell(row.id, {
-            observed: 'no pod IP',
-            verdict: 'failed',
-            reason: `no pod of ${hostNamespace}/${hostApp} has an ${row.family} address`,
-            reproduce: `kubectl get pods -n ${hostNamespace} -l app=${hostApp} -o yaml`
-        });
-        return [];
+        return (0,checks_echo/* proofAt */.i_)(checking, row, address, hostPort, ips);
     });
     await Promise.all([
         (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, reached, checking),
@@ -44238,6 +44267,7 @@ async function hostNetwork(checking, asked) {
 
 
 
+
 const headless_families = ['ipv4', 'ipv6'];
 const headless_ordinals = [...Array(replicas).keys()];
 const headless_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
@@ -44245,7 +44275,7 @@ const headless_plain = { kind: 'Deployment', namespace: checks_probe/* plainClie
 const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
-/** How long STRICT may take until it is in force, and the client until it knows of a new pod, in seconds. */
+/** How long the client may take until it knows of a new pod, in seconds. */
 const headless_settling = 10;
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
@@ -44297,7 +44327,10 @@ const headless = {
         const controls = before.filter(({ id }) => id.endsWith('-control'));
         await Promise.all([
             proveAll(checking, pods, before.filter(({ from, id }) => from === headless_mesh && id !== headless_ids.listeners)),
-            headless_untilRefused(checking, pods, refused),
+            untilRefused(proofs(checking, pods, refused).map(({ row, probe }) => ({
+                row,
+                probe: { ...probe, port: statefulPorts.strict }
+            })), checking),
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
             hostNetwork(checking, ofHost),
             ...before
@@ -44342,38 +44375,6 @@ const absent = (row) => ({
     reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
     reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
-/** Plaintext to the STRICT port: asked until it is refused, for the policy takes a moment to be in force. */
-async function headless_untilRefused(checking, pods, rows) {
-    const { work, tell } = checking;
-    const end = work.clock() + headless_settling;
-    let open = proofs(checking, pods, rows).map(({ row, probe }) => ({
-        row,
-        probe: { ...probe, port: statefulPorts.strict }
-    }));
-    while (open.length > 0) {
-        const probes = open.map(({ probe }) => probe);
-        const said = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, probes, 1, 1);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        open = open.filter(({ row, probe }, at) => {
-            const answers = said[at] ?? [];
-            const text = answers[0]?.text ?? '';
-            if (text !== '' && !over)
-                return true;
-            const finding = (0,checks_row/* compare */.UD)('no answer', text === '' ? 'no answer' : 'plaintext was answered', {
-                address: probe.address,
-                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
-            });
-            const reason = `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${headless_settling} s ago`;
-            tell(row.id, { ...finding, ...(finding.reason && { reason }) });
-            return false;
-        });
-        if (open.length > 0)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-    }
-}
 /** What the client's proxy listens on, against the pods that there are. */
 const listeningTo = (checking, pods) => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length);
 /** Replaces a pod, and sees that the mesh follows. */
@@ -44702,12 +44703,12 @@ wait`;
 async function request({ sh, work }, client, urls, times, seconds) {
     const limit = Math.max(1, Math.ceil(seconds));
     const command = [...(0,checks_probe/* inClient */.T$)(client), request_script, 'request', `${limit}`, `${times}`, ...urls];
-    const output = await sh(command, { seconds: times * (limit + 1) + 20 });
-    const byRow = (0,group/* groupBy */.$)(parseResponses(output.stdout, work.clock()), ({ row }) => row);
-    const found = urls.map((_, row) => byRow.get(row) ?? []);
-    if (found.some(responses => responses.length === 0))
-        throw new base_sh/* CommandError */.Qd(command, output); // cut off
-    return found;
+    const read = ({ stdout }) => {
+        const byRow = (0,group/* groupBy */.$)(parseResponses(stdout, work.clock()), ({ row }) => row);
+        const found = urls.map((_, row) => byRow.get(row) ?? []);
+        return found.some(responses => responses.length === 0) ? null : found;
+    };
+    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: times * (limit + 1) + 20 });
 }
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
 function parseResponses(text, now) {
@@ -45075,9 +45076,9 @@ function http_answerOf({ status, headers }) {
     return namespace === undefined ? unknown : `200, asked by ${namespace}`;
 }
 async function domains(checking, row) {
-    const text = await (0,base_sh/* must */.sb)(checking.sh, routes, { seconds: 20 });
+    const { configs = [] } = (await (0,base_sh/* mustJson */._N)(checking.sh, routes, { seconds: 20 }));
     const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
-    const found = (JSON.parse(text).configs ?? [])
+    const found = configs
         .flatMap(({ route_config }) => route_config?.virtual_hosts ?? [])
         .find(({ name }) => name === host);
     const wanted = http_families.flatMap(family => {
@@ -45434,6 +45435,7 @@ var versions_kubernetes = __nccwpck_require__(2781);
 /** Of a cluster that is there already, which is not made by kind for us. */
 const noNodes = (kubernetes) => ({
     image: null,
+    imageInput: null,
     kubernetes: kubernetes.replace(/^v/, ''),
     needsCgroup2: false,
     config: {}
@@ -45449,6 +45451,11 @@ function chooseNodes(inputs, kind, istio) {
     const ours = runs === image && inputs['node-image'] === null;
     return {
         image: (0,manifests_kind/* hasImages */.v9)(more) ? null : image,
+        imageInput: (0,manifests_kind/* hasImages */.v9)(more)
+            ? 'kind-config'
+            : inputs['node-image'] === null
+                ? null
+                : 'node-image',
         kubernetes,
         needsCgroup2: ours && (0,versions_kubernetes/* needsCgroup2 */.mM)(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
         config: (0,manifests_kind/* hasImages */.v9)(more) && image !== null ? (0,manifests_kind/* withImage */.Mo)(config, image) : config
@@ -45845,19 +45852,11 @@ const path = {
         to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
     })),
     look: async (checking, asked) => {
-        const proofs = [];
-        for (const row of asked) {
-            const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
+        const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
+        const proofs = asked.flatMap(row => {
             const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
-            if (address === undefined)
-                checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
-            else
-                proofs.push({
-                    row,
-                    probe: { word: row.id, address, port: 9001, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) },
-                    pods
-                });
-        }
+            return (0,checks_echo/* proofAt */.i_)(checking, row, address, 9001, pods);
+        });
         await (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs, checking);
     }
 };
@@ -46237,7 +46236,7 @@ const xds = {
         await Promise.all(asked.map(async ({ id, to }) => {
             if (id === xds_ids.istiod) {
                 const metrics = metricsCommand(plan.istio);
-                return tell(id, rejects(await (0,base_sh/* must */.sb)(sh, metrics, { seconds: 20 }), metrics));
+                return tell(id, rejects(await (0,base_sh/* wholeAnswer */.Eg)(sh, metrics, whole, { seconds: 20 }), metrics));
             }
             const proxies = id === xds_ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
             const said = await Promise.all(proxies.map(proxy => xds_rejected(sh, proxy)));
@@ -46266,9 +46265,11 @@ const command = (proxy) => [
     ...['kubectl', 'exec', ...proxy, '--container', 'istio-proxy', '--'],
     ...['pilot-agent', 'request', 'GET', query]
 ];
+/** Something was written; what is missing of it is told by the row. */
+const whole = ({ code, stdout }, isLast) => code === 0 && (isLast || stdout.trim() !== '') ? stdout : null;
 /** What one proxy has rejected, with its name. */
 async function xds_rejected(sh, proxy) {
-    const text = await (0,base_sh/* must */.sb)(sh, command(proxy), { seconds: 20 });
+    const text = await (0,base_sh/* wholeAnswer */.Eg)(sh, command(proxy), whole, { seconds: 20 });
     const counts = new Map([...text.matchAll(/^(\S+update_rejected): (\d+)$/gm)].map(([, name = '', count]) => [
         name,
         Number(count)
@@ -47347,13 +47348,19 @@ async function applyOnceServed(plan, file, work, sh) {
             return { is: 'done', value: undefined };
         if (/no matches for kind|could not find the requested resource/.test(stderr))
             return { is: 'waiting', for: 'the CRD to be served' };
+        // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
+        const isWebhook = /failed calling webhook/.test(stderr);
         const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
             ...who,
             class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
-            hint: 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+            hint: isWebhook
+                ? 'Istio validates its resources by a webhook that does not answer: see the pods of istiod and its Service, which the message names, and `kubectl get validatingwebhookconfigurations -o yaml`.'
+                : 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
             reproduce: seeIstio
         });
-        return { is: 'lost', fault };
+        return isWebhook
+            ? { is: 'bad', for: 'the webhook of Istio to answer', fault, patience: 60 }
+            : { is: 'lost', fault };
     });
 }
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
