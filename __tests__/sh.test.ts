@@ -10,6 +10,7 @@ import {
   must,
   mustJson,
   type Output,
+  type Sh,
   sh,
   wholeAnswer
 } from '../src/base/sh.ts';
@@ -234,13 +235,19 @@ describe('wholeAnswer', () => {
     expect(said.calls).toHaveLength(3);
   });
 
-  test('does not ask again what did not end in time', async () => {
+  test.each([
+    ['wholeAnswer', (late: Sh) => wholeAnswer(late, ['kubectl', 'exec'], two)],
+    ['mustJson', (late: Sh) => mustJson(late, ['kubectl', 'exec'])]
+  ])('%s asks once more what did not end in time', async (_, ask) => {
     const calls: string[][] = [];
-    const late = async (command: string[]) => {
+    const late: Sh = async command => {
       calls.push(command);
       return {code: 124, stdout: '', stderr: '', late: true};
     };
-    await expect(wholeAnswer(late, ['kubectl', 'exec'], two)).rejects.toThrow('in time');
-    expect(calls).toHaveLength(1);
+    await expect(ask(late)).rejects.toMatchObject({
+      message: expect.stringContaining('in time'),
+      late: true
+    });
+    expect(calls).toHaveLength(2);
   });
 });

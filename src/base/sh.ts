@@ -135,8 +135,8 @@ const turns = 3;
 
 /**
  * Asks what changes nothing, up to three times, until `read` makes something of the output; null means that it is not
- * whole. On a busy machine `kubectl exec` ends with 0 now and then and has passed nothing on (2 of 13 runs under a load of
- * 40), or fails on its way to the kubelet. Throws CommandError.
+ * whole. What did not end in time is asked once more. On a busy machine `kubectl exec` ends with 0 now and then and has
+ * passed nothing on (2 of 13 runs under a load of 40), or fails or stays on its way to the kubelet. Throws CommandError.
  */
 export async function wholeAnswer<Value>(
   sh: Sh,
@@ -146,9 +146,11 @@ export async function wholeAnswer<Value>(
 ): Promise<Value> {
   for (let turn = 1; ; turn++) {
     const output = await sh(command, options);
-    const found = read(output, turn === turns);
+    if (output.late) turn++; // it has taken long enough
+    const isLast = turn >= turns;
+    const found = read(output, isLast);
     if (found !== null) return found;
-    if (turn === turns || output.late) throw new CommandError(command, output);
+    if (isLast) throw new CommandError(command, output);
     await sleep(300);
   }
 }
@@ -159,9 +161,9 @@ export async function mustJson(sh: Sh, command: string[], options?: Options): Pr
     sh,
     command,
     (output, isLast) => {
-      if (output.code !== 0) throw new CommandError(command, output);
-      const found = parsed(output.stdout);
-      if (found !== null || !isLast) return found;
+      if (output.code !== 0 && !output.late) throw new CommandError(command, output);
+      const found = output.late ? null : parsed(output.stdout);
+      if (found !== null || !isLast || output.late) return found;
       const stderr = `what it wrote is no JSON: ${output.stdout.slice(0, 200)}`;
       throw new CommandError(command, {...output, stdout: '', stderr});
     },
