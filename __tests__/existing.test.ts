@@ -286,7 +286,7 @@ describe('the checks', () => {
   const reasons = (found: Partial<Found>) =>
     Object.fromEntries(
       leftOut(
-        askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)),
+        askedOf({cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'}, rowsOf(null)),
         decided({}, found)
       ).map(({id, reason}) => [id, reason])
     );
@@ -301,7 +301,7 @@ describe('the checks', () => {
     ]);
     const ids = all.filter(id => !isOfImage(id));
     expect(new Set(ids.map(id => id.split('/')[0]))).toEqual(
-      new Set(['runner', 'network', 'node', 'failover', 'proxy', 'headless', 'gateway'])
+      new Set(['runner', 'network', 'node', 'failover', 'proxy', 'cni', 'headless', 'gateway'])
     );
     expect(new Set(ids.flatMap(id => /^headless\/([^/]*)/.exec(id)?.[1] ?? []))).toEqual(
       new Set(['host-network'])
@@ -351,6 +351,15 @@ describe('the checks', () => {
     expect(reasons({...meshed, strict: ['shop']})).not.toHaveProperty(
       'mtls/dual-stack/ipv4-control'
     );
+  });
+
+  test.each([
+    ['true', true],
+    ['false', false],
+    ['auto', false]
+  ] as const)('IstioCNI is asked for what it does where it was asked for: %s', (cni, expected) => {
+    const given = {cluster: 'kind', 'operator-chart': null, 'istio-cni': cni} as const;
+    expect(askedOf(given, rowsOf(null)).some(({layer}) => layer === 'cni')).toBe(expected);
   });
 
   test('a kind cluster is not asked for what its nodes tell', () => {

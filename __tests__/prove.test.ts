@@ -29,6 +29,7 @@ async function proven(
     work: fakeWork(clock),
     things: [],
     brought: new Map(),
+    mirror: null,
     undo: () => {},
     nodes: 1,
     tell: (id, finding) => told.push([id, finding])

@@ -178,6 +178,7 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
       sh,
       work: given.work ?? fakeWork(),
       things: [...(given.things ?? healthy()), ...ownThings(checks.samples)],
+      mirror: given.mirror ?? null,
       undo: given.undo ?? (() => {}),
       nodes: given.nodes ?? 1,
       tell: (id, finding) => {

@@ -118,6 +118,7 @@ describe('the load', () => {
     const tell: Tell = (id, {verdict}) => Object.assign(told, {[id]: verdict});
     const checking = {
       ...{things, sh, tell, plan: planOf(), work: fakeWork(), nodes: 1, brought: new Map()},
+      mirror: null,
       undo: (undo: string[][]) => undone.push(undo)
     };
     return {checking, told, undone, names, sh};
@@ -189,6 +190,7 @@ describe('once every workload is restarted', () => {
           things: [],
           brought: new Map()
         },
+        mirror: null,
         undo: () => {},
         tell: (id, {verdict, observed}) => Object.assign(told, {[id]: `${verdict} ${observed}`})
       },

@@ -17,6 +17,7 @@ const checking = (sh: Checking['sh']): Checking => ({
   things: [],
   brought: new Map(),
   tell: () => {},
+  mirror: null,
   undo: () => {}
 });
 const status = (observed: string) => ({at: 12, seconds: 0.1, observed});

@@ -43,20 +43,23 @@ const why = ({known, faults: names = [], why: text}) =>
     .filter(Boolean)
     .join(' ');
 
-/** Which bugs were caught in the code that had them. */
+/** Which bugs were caught in what had them. */
 function replayed(list) {
   const own = list.filter(({release}) => release);
   const said = own.map(({upstream: [first], release}) => `${link(first)} (${release})`).join(', ');
-  return `${own.length} of them were caught in the code of a release of Istio that had them: ${said}; and istio/istio#56783 is in all. No other such release was run.`;
+  return `${own.length} of them were caught in a release of Istio that had them, in its code, its chart or its sample: ${said}; and istio/istio#56783 is in all. No other such release was run.`;
 }
 
-/** What the checks lack, and the bugs that are not caught for it. */
+/** What the checks lack, and the bugs that are not caught for it; nothing where all are. */
 function lacking(list) {
   const all = of(list, 'not');
-  return [...new Set(all.map(({lacks}) => lacks))].map(lacks => {
+  const lines = [...new Set(all.map(({lacks}) => lacks))].map(lacks => {
     const own = all.filter(bug => bug.lacks === lacks);
-    return `- ${lacks} (${own.length}): ${own.map(({upstream: [first]}) => link(first)).join(', ')}`;
+    return `- ${lacks} (${own.length}): ${own.map(({upstream: [first]}) => link(first)).join(', ')}\n`;
   });
+  return lines.length === 0
+    ? ''
+    : `What the checks do not have, and the bugs that are not caught for it:\n\n${lines.join('')}\n`;
 }
 
 /** The text of docs/bugs.md. Throws where a bug names a check that is not there. */
@@ -85,11 +88,7 @@ Dual-stack and IPv6 bugs that users reported upstream from 2022 to 2026, as far 
 
 ${replayed(list)} What is said here is known of ${count('recorded')} of those caught by a recorded fault that shows the same ([faults.md](faults.md)), of ${count('by hand')} by one that was caused by hand in a real cluster, and of ${count('by reading')} by reading the check against the report alone. Rows such as “IPv6 first” are those of [the end-to-end workflow](../.github/workflows/e2e.yml), which always makes them; a run with other inputs does not catch what takes them.
 
-What the checks do not have, and the bugs that are not caught for it:
-
-${lacking(list).join('\n')}
-
-| # | upstream | bug | verdict | by | why |
+${lacking(list)}| # | upstream | bug | verdict | by | why |
 | ---: | --- | --- | --- | --- | --- |
 ${rows.map(row => `| ${row} |`).join('\n')}
 `;

@@ -28,7 +28,7 @@ export interface ContainerStatus {
   restartCount: number;
   state?: {
     waiting?: {reason?: string; message?: string};
-    terminated?: {reason?: string; exitCode: number};
+    terminated?: {reason?: string; message?: string; exitCode: number};
   };
 }
 export interface Container {
@@ -36,6 +36,7 @@ export interface Container {
   image: string;
   restartPolicy?: string;
   env?: {name: string; value?: string}[];
+  ports?: {containerPort: number}[];
   readinessProbe?: {httpGet?: {path?: string}};
   livenessProbe?: {httpGet?: {path?: string}};
   startupProbe?: {httpGet?: {path?: string}};

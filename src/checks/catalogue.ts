@@ -2,6 +2,7 @@ import type {OwnSample} from '../manifests/own.ts';
 import {type Layer, layers} from '../results/results.ts';
 import {ambient} from './ambient.ts';
 import {cluster} from './cluster.ts';
+import {cni} from './cni.ts';
 import {controlPlane} from './control-plane.ts';
 import {dns} from './dns.ts';
 import {dnsProxy} from './dns-proxy.ts';
@@ -50,6 +51,7 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: dns, after: ['check echo']},
   {checks: cluster, after: ['check echo']},
   {checks: proxy, after: ['check echo']},
+  {checks: cni, after: ['check echo']},
   {checks: ambient, after: ['check echo']},
   {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
   {checks: path, after: ['check mtls']},
@@ -70,7 +72,7 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
         'check dns',
         'check control-plane'
       ],
-      ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
+      ...['check health', 'check http', 'check headless', 'check cni'] // ask pods whose family is cut, or keep the processors from it
     ]
   },
   {

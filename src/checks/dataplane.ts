@@ -3,7 +3,7 @@ import type {Row} from './row.ts';
 
 /** What is asked of sidecars, or by a client that has one. */
 const ofSidecars: Layer[] = [
-  ...(['xds', 'proxy', 'path', 'mtls', 'failover', 'health', 'http', 'headless'] as const),
+  ...(['xds', 'proxy', 'cni', 'path', 'mtls', 'failover', 'health', 'http', 'headless'] as const),
   ...(['egress', 'gateway', 'dns-proxy', 'upgrade', 'uninstall', 'docs'] as const)
 ];
 

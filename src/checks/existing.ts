@@ -5,14 +5,19 @@ import type {Row} from './row.ts';
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
 const existingOnly = ['node/service/families'];
 
-/** What can be asked at all of this kind of cluster, and of a chart that comes from elsewhere than a checkout. */
+/** What can be asked at all of this kind of cluster, with or without IstioCNI, and of a chart that comes from elsewhere than a checkout. */
 export const askedOf = (
-  {cluster, 'operator-chart': chart}: Pick<Inputs, 'cluster' | 'operator-chart'>,
+  {
+    cluster,
+    'operator-chart': chart,
+    'istio-cni': cni
+  }: Pick<Inputs, 'cluster' | 'operator-chart'> & Partial<Pick<Inputs, 'istio-cni'>>,
   rows: Row[]
 ): Row[] =>
   rows.filter(
     ({id, layer}) =>
       (cluster === 'existing' || !existingOnly.includes(id)) &&
+      (layer !== 'cni' || cni === 'true') &&
       (layer !== 'docs' || (chart !== null && !chart.includes('://')))
   );
 
@@ -35,6 +40,8 @@ function whyNot(
     return 'a family is cut in the nodes, which is done in kind clusters only';
   if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
     return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+  if (layer === 'cni')
+    return 'rules are taken from a pod in its node, which is done in kind clusters only';
   if (id.startsWith('gateway/api/') && !found.gatewayApi)
     return 'this cluster has no CRDs of the Gateway API, and is not given any';
   if (id.startsWith('headless/host-network/'))

@@ -4,6 +4,7 @@ import {apiGatewaySample} from '../manifests/gateway-api.ts';
 import type {Family} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
+import {gatewayChart, gatewayChartRow} from './gateway-chart.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
@@ -96,11 +97,13 @@ export const gateway: Checks<Checking> = {
         }
       )
     ]),
-    ...gatewayApiRows
+    ...gatewayApiRows,
+    gatewayChartRow
   ],
   look: async (checking, every) => {
     const ofApi = every.filter(row => gatewayApiRows.some(({id}) => id === row.id));
-    const asked = every.filter(row => !ofApi.includes(row));
+    const ofChart = every.filter(({id}) => id === gatewayChartRow.id);
+    const asked = every.filter(row => !ofApi.includes(row) && !ofChart.includes(row));
     const reached = asked.flatMap(row => located(checking, row));
     const of = (...aspects: string[]) => reached.filter(({row}) => aspects.includes(aspectOf(row)));
     await Promise.all([
@@ -108,7 +111,8 @@ export const gateway: Checks<Checking> = {
       prove(plainClient, of('', 'pod').map(proofOf(checking)), checking),
       refuse(plainClient, of('closed').map(proofOf(checking)), checking),
       pages(checking, of('http', 'ready')),
-      gatewayApi(checking, ofApi)
+      gatewayApi(checking, ofApi),
+      gatewayChart(checking, ofChart)
     ]);
   }
 };

@@ -3,7 +3,8 @@ import {webApp, webNamespace, webSample} from '../manifests/web.ts';
 import type {Family} from '../results/results.ts';
 import {lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
-import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
+import {prometheusRows, scrape} from './prometheus.ts';
+import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -16,7 +17,6 @@ const servers = {
   'dual-stack': {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'},
   [webApp]: {kind: 'Pod', namespace: webNamespace, name: webApp}
 };
-const withMetrics = '200 with metrics of Envoy';
 
 /** What is asked of each pod IP: Kubernetes and Prometheus ask the pod's first address only. */
 interface Question {
@@ -120,9 +120,12 @@ export const health: Checks<Checking> = {
           headline: 'The probes of an application are not rewritten, or do not hold'
         }
       }
-    )
+    ),
+    ...prometheusRows
   ],
-  look: async (checking, asked) => {
+  look: async (checking, every) => {
+    const ofPrometheus = every.filter(row => prometheusRows.some(({id}) => id === row.id));
+    const asked = every.filter(row => !ofPrometheus.includes(row));
     const [own] = ofKind(checking.things, 'Pod', webNamespace);
     const [there, gone] = own
       ? [asked, []]
@@ -133,7 +136,7 @@ export const health: Checks<Checking> = {
     for (const {id} of gone) checking.tell(id, skip(noWeb));
     if (own && asked.some(({id}) => id === rewritten))
       checking.tell(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
-    await askEach(checking, there);
+    await Promise.all([askEach(checking, there), scrape(checking, ofPrometheus)]);
   }
 };
 
@@ -191,6 +194,3 @@ const noPodIp = ({to, family}: Row): Finding => ({
   reason: `no pod of ${to?.namespace}/${to?.name} has an ${family} address`,
   reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
 });
-
-const answerOf = ({status, metrics}: Response): string =>
-  status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;

@@ -3,7 +3,7 @@ import {must} from '../base/sh.ts';
 import {samples} from '../manifests/samples.ts';
 import {type Checking, compare, type Finding, type Row, row} from './row.ts';
 
-const alike = 'the same rules for IPv4 and IPv6';
+export const alike = 'the same rules for IPv4 and IPv6';
 
 /** Whence the kubelet's probes come to a pod in ambient; Istio's, the same everywhere. */
 const probeSources = {
@@ -61,9 +61,9 @@ export async function iptables({plan, sh, tell}: Checking, asked: Row[]): Promis
         /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
       return namespace === '' ? [] : [{namespace, sandbox, tool, rule}];
     });
-  for (const {id, target} of asked) {
+  for (const {id, to} of asked) {
     const pods = groupBy(
-      lines.filter(({namespace}) => namespace === target),
+      lines.filter(({namespace}) => namespace === to?.namespace),
       ({sandbox}) => sandbox
     );
     const findings = [...pods.values()].map(own =>

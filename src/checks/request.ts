@@ -81,6 +81,13 @@ export function parseResponses(text: string, now: number): (Response & {row: num
   });
 }
 
+/** What is expected where a proxy tells its metrics. */
+export const withMetrics = '200 with metrics of Envoy';
+
+/** What a response is told as. */
+export const answerOf = ({status, metrics}: Response): string =>
+  status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;
+
 /** Responses as the attempts of a check. */
 export const attemptsOf = (
   responses: Response[],

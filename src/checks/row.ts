@@ -64,6 +64,8 @@ export interface Standing extends Preflight {
 /** For the checks of the mesh; `things` is what the API server said once all samples were ready. */
 export interface Checking extends Standing {
   things: Thing[];
+  /** Where public URLs are fetched, as `mirror` says; null: there. */
+  mirror: string | null;
   /** Tells post what to take back, should this run be cut off before it has done so itself. */
   undo: (commands: string[][]) => void;
 }

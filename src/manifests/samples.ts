@@ -206,19 +206,20 @@ export const smallSidecar = {
   'sidecar.istio.io/proxyMemory': '64Mi'
 };
 
-/** A Deployment of one pod. */
+/** A Deployment, of one pod unless it says otherwise. */
 export const deployment = (
   app: string,
   labels: Record<string, string>,
   pod: object,
-  annotations: Record<string, string> = {}
+  annotations: Record<string, string> = {},
+  replicas = 1
 ): string =>
   stringify({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: {name: app},
     spec: {
-      replicas: 1,
+      replicas,
       selector: {matchLabels: {app, ...labels}},
       template: {
         metadata: {

@@ -20,6 +20,7 @@ export const layers = [
   'cluster',
   'xds',
   'proxy',
+  'cni',
   'ambient',
   'echo',
   'path',

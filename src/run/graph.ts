@@ -483,6 +483,7 @@ export const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
 /** What the checks of the mesh go by. */
 const seen = (run: Known) => ({
   things: known(run.things, 'things'),
+  mirror: run.inputs?.mirror ?? null,
   brought: run.brought,
   undo: (undo: string[][]) => run.save({undo})
 });

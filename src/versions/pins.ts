@@ -99,6 +99,18 @@ export const gatewayApi = {
 export const gatewayCrdUrl = (name: string): string =>
   `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
 
+/** The release of Istio that a version is, `1.30.3`; null: it is none that Istio has published. */
+export const releaseOf = (version: string | null): string | null =>
+  /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
+
+/** What Istio publishes with a release beside what is installed; each release has another one, so that there is no pin. */
+export const published = {
+  gatewayChart: (release: string): string =>
+    `https://istio-release.storage.googleapis.com/charts/gateway-${release}.tgz`,
+  prometheus: (release: string): string =>
+    `https://raw.githubusercontent.com/istio/istio/${release}/samples/addons/prometheus.yaml`
+};
+
 /** As Istio's samples name them from release-1.30 on. */
 export const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 export const clientImage = 'docker.io/curlimages/curl:8.16.0';

@@ -1,0 +1,373 @@
+import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
+import {CommandError, must} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import {
+  repairedApp,
+  repairedPorts,
+  repairedService,
+  repairNamespace,
+  repairSample,
+  unscheduledApp,
+  validation
+} from '../manifests/cni.ts';
+import {cniNamespace} from '../manifests/istio.ts';
+import {client} from '../manifests/samples.ts';
+import {type Family, familyNames} from '../results/results.ts';
+import {clusterIp, podIps, proofAt} from './echo.ts';
+import {alike, iptables} from './iptables.ts';
+import {meshClient, plainClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {refused, untilRefused} from './refuse.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
+const pod = {kind: 'Pod', namespace: repairNamespace, name: repairedApp};
+const deployment = {...pod, kind: 'Deployment'};
+const agent = {kind: 'DaemonSet', namespace: cniNamespace, name: 'istio-cni-node'};
+const place = ['--namespace', repairNamespace];
+
+/** How long a repair may take, in seconds from when the pod is asked for; it took 3, and 30 on a machine with a load of 35. */
+const repairing = 90;
+
+const ids = {ready: `cni/${repairedApp}/ready`, iptables: `cni/${repairedApp}/iptables`};
+const repairedWords = 'Ready after a repair';
+const seeRepair = `kubectl logs -n ${cniNamespace} ds/istio-cni-node | grep -i -A 5 repair`;
+const repairHint = `IstioCNI's repair must set the rules of IPv4 again although those of IPv6 are there: Istio before 1.25.5, 1.26.4 and 1.27.1 did not (istio/istio#56587). See its log: \`${seeRepair}\`.`;
+
+/** Networks with one family alone, in a node that has both; and the pod for which IstioCNI is asked there. */
+const networks = {
+  'ipv4-only': {
+    family: 'ipv4',
+    address: '192.0.2.1/32',
+    of: {namespace: 'dual-stack', app: 'tcp-echo'}
+  },
+  // of a sidecar that is not dual-stack: else IPv6 is looked for in any network that has it
+  'ipv6-only': {
+    family: 'ipv6',
+    address: '2001:db8::1/128',
+    of: {namespace: repairNamespace, app: unscheduledApp}
+  }
+} as const;
+type Network = keyof typeof networks;
+
+const expectations: Record<Network, string> = {
+  'ipv4-only': 'rules for IPv4 alone',
+  'ipv6-only': 'rules for IPv6' // and some for IPv4, which harm nobody
+};
+
+/** IstioCNI in place of istio-init: that it repairs a pod, and goes by the pod's own network. */
+export const cni: Checks<Checking> = {
+  layer: 'cni',
+  blame: {
+    class: 'istio',
+    hint: `See the log of istio-cni-node (\`kubectl logs -n ${cniNamespace} ds/istio-cni-node\`).`,
+    headline: family => `IstioCNI does not redirect ${family || 'both families'} as it should`
+  },
+  grid: {title: 'repaired by IstioCNI', named: false},
+  samples: [repairSample],
+  rows: [
+    row('cni', ids.ready, 'A pod that has lost its IPv4 rules is repaired', repairedWords, {
+      to: deployment,
+      blame: {hint: repairHint, headline: 'IstioCNI does not repair a pod without IPv4 rules'}
+    }),
+    row(
+      'cni',
+      ids.iptables,
+      'The pod that was repaired redirects both families into its sidecar alike',
+      alike,
+      {
+        to: deployment,
+        blame: {
+          hint: repairHint,
+          headline: 'IstioCNI’s repair leaves the rules of a family out'
+        }
+      }
+    ),
+    ...families.flatMap(family => [
+      row(
+        'cni',
+        `cni/${repairedApp}/${family}`,
+        `The pod that was repaired answers over ${family} under STRICT mutual TLS`,
+        `hello cni/${repairedApp}/${family}`,
+        {family, from: mesh, to: {...pod, kind: 'Service', name: repairedService(family)}}
+      ),
+      row(
+        'cni',
+        `cni/${repairedApp}/${family}-refused`,
+        `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`,
+        refused,
+        {
+          family,
+          from: plain,
+          to: pod,
+          blame: {
+            hint: `The ${familyNames[family]} traffic of the repaired pod does not go through its sidecar. ${repairHint}`,
+            headline: `Plaintext passes over ${familyNames[family]} into a pod that IstioCNI has repaired`
+          }
+        }
+      ),
+      row(
+        'cni',
+        `cni/${repairedApp}/${family}-control`,
+        `Without a sidecar, a port that is not STRICT answers over ${family}`,
+        `hello cni/${repairedApp}/${family}-control`,
+        {family, from: plain, to: pod}
+      )
+    ]),
+    ...(Object.keys(networks) as Network[]).map(network =>
+      row(
+        'cni',
+        `cni/${network}/rules`,
+        `In a network of ${networks[network].family} alone, IstioCNI sets ${expectations[network]}, whatever the node has`,
+        expectations[network],
+        {
+          family: networks[network].family,
+          to: agent,
+          blame: {
+            hint: 'IstioCNI takes the families of another network than that of the pod, mostly the node’s (istio/istio#50531, #36871).',
+            headline: 'IstioCNI does not go by the families of the pod’s own network'
+          }
+        }
+      )
+    )
+  ],
+  look: async (checking, asked) => {
+    const [node = ''] = checking.plan.cluster.nodes;
+    const [plugin, off] = await Promise.all([pluginIn(checking, node), repairIsOff(checking)]);
+    if (plugin?.native_nftables === true) {
+      for (const {id} of asked) checking.tell(id, skip(nftables));
+      return;
+    }
+    const ofRepair = asked.filter(({target}) => target === repairedApp);
+    const ofNetworks = asked.filter(row => !ofRepair.includes(row));
+    if (off) for (const {id} of ofRepair) checking.tell(id, skip(turnedOff));
+    await must(checking.sh, scaleCommand(1), {seconds: 60});
+    try {
+      await Promise.all([
+        off ? undefined : repair(checking, ofRepair),
+        inNetworks(checking, ofNetworks, node, plugin)
+      ]);
+    } finally {
+      await checking.sh(scaleCommand(0), {seconds: 30}); // room for others; and the next time it is a new pod
+    }
+  }
+};
+
+const nftables =
+  'IstioCNI sets native rules of nftables (`nativeNftables`), and the checks read those of iptables';
+const turnedOff = "IstioCNI's repair of pods is turned off (`cni.repair.repairPods`)";
+
+const scaleCommand = (replicas: number): string[] => [
+  ...['kubectl', 'scale', ...place, `deployment/${repairedApp}`, `deployment/${unscheduledApp}`],
+  ...['--replicas', `${replicas}`]
+];
+
+// ---- The repair ----
+
+/** What IstioCNI goes by, where it says so. */
+async function repairIsOff({sh}: Checking): Promise<boolean> {
+  const command = ['kubectl', 'get', 'configmap', 'istio-cni-config', '--namespace', cniNamespace];
+  const {data} = objectOf<{data?: Record<string, string>}>(
+    (await sh([...command, '--output', 'json'], {seconds: 20})).stdout
+  );
+  return data?.REPAIR_ENABLED === 'false' || data?.REPAIR_REPAIR_PODS === 'false';
+}
+
+async function repair(checking: Checking, asked: Row[]): Promise<void> {
+  if (asked.length === 0) return;
+  const pods = await untilRepaired(checking);
+  const [own] = pods;
+  if (own && validationOf(own, /executable file not found|no such file or directory/i)) {
+    for (const {id} of asked) checking.tell(id, skip(shellless));
+    return;
+  }
+  const now = {...checking, things: [...checking.things, ...pods]};
+  const of = (pattern: RegExp) => asked.filter(({id}) => pattern.test(id));
+  for (const {id} of of(/\/ready$/)) checking.tell(id, readiness(own));
+  await Promise.all([
+    iptables(now, of(/\/iptables$/)),
+    prove(
+      meshClient,
+      of(/\/ipv[46]$/).flatMap(row => proofOf(now, row, repairedPorts.strict)),
+      now,
+      checking.plan.probes.retries // its endpoint came a moment ago
+    ),
+    prove(
+      plainClient,
+      of(/-control$/).flatMap(row => proofOf(now, row, repairedPorts.open)),
+      now
+    ),
+    untilRefused(
+      of(/-refused$/).flatMap(row => proofOf(now, row, repairedPorts.strict)),
+      now
+    )
+  ]);
+}
+
+const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
+
+/** The pod as soon as it is ready, or as it is when that takes too long. */
+async function untilRepaired({sh, work}: Checking): Promise<Pod[]> {
+  const end = work.clock() + repairing;
+  return until(work, async () => {
+    await waited(sh, ['pods', ...place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
+    const found = await podsOf(sh, repairedApp);
+    return found.some(isReady) || work.clock() > end
+      ? {is: 'done', value: found}
+      : {is: 'waiting', for: `${repairNamespace}/${repairedApp} to be repaired`};
+  });
+}
+
+const podsOf = async (sh: Checking['sh'], app: string): Promise<Pod[]> =>
+  (await get<Pod>(sh, 'pods', ...place, '-l', `app=${app}`)).filter(
+    ({metadata}) => metadata.deletionTimestamp === undefined
+  );
+
+const statusOf = ({status}: Pod) =>
+  status.initContainerStatuses?.find(({name}) => name === validation.name);
+
+/** Whether what is told of the init container has such words. */
+function validationOf(pod: Pod, words: RegExp): boolean {
+  const {waiting, terminated} = statusOf(pod)?.state ?? {};
+  return words.test(`${waiting?.message} ${terminated?.message}`);
+}
+
+function readiness(pod: Pod | undefined): Finding {
+  const {restartCount = 0, ready = false} = (pod && statusOf(pod)) ?? {};
+  const observed = !pod
+    ? 'no pod'
+    : !ready && restartCount > 0
+      ? `no IPv4 rules after ${repairing} s`
+      : !isReady(pod)
+        ? `not ready after ${repairing} s`
+        : restartCount > 0
+          ? repairedWords
+          : 'Ready without a repair: it had no IPv4 rules to lose';
+  return compare(repairedWords, observed, {reproduce: seeRepair});
+}
+
+function proofOf(checking: Checking, row: Row, port: number): Proof[] {
+  const pods = podIps(checking, repairNamespace, repairedApp);
+  const address =
+    row.to?.kind === 'Pod'
+      ? pods.find(ip => addressFamily(ip) === row.family)
+      : clusterIp(checking, repairNamespace, row.to?.name ?? '', row.family ?? 'ipv4');
+  return proofAt(checking, row, address, port, pods);
+}
+
+// ---- The families of a network ----
+
+/** A plugin's part of the node's CNI configuration. */
+type Plugin = Record<string, unknown>;
+
+// the file that the container runtime goes by is the first one; each becomes a line
+const pluginScript = `
+for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
+
+/** IstioCNI's configuration, as the container runtime would hand it over; null where it has none. */
+async function pluginIn({sh}: Checking, node: string): Promise<Plugin | null> {
+  const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
+  return pluginOf(await must(sh, command, {seconds: 60}));
+}
+
+/** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
+export function pluginOf(text: string): Plugin | null {
+  const [first = ''] = text.split('\n');
+  const {name, cniVersion, plugins} = objectOf<Plugin>(first);
+  const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
+  return own ? {...own, name, cniVersion} : null;
+}
+
+/** What a JSON text has, where it is that of an object. */
+function objectOf<Value extends object>(text: string): Partial<Value> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Value) : {};
+  } catch {
+    return {};
+  }
+}
+
+// as the container runtime adds a pod, from the node's own network; istio-cni has nothing to do when one is deleted
+const networkScript = `
+name=$1 address=$2 config=$3 namespace=$4 pod=$5 path=/var/run/netns/$1
+ip netns delete $name 2>/dev/null
+trap 'ip netns delete $name' EXIT
+ip netns add $name && ip -n $name link set lo up && ip -n $name address add $address dev lo || exit
+said=$(echo "$config" | CNI_COMMAND=ADD CNI_CONTAINERID=$name CNI_NETNS=$path CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \\
+  CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=$namespace;K8S_POD_NAME=$pod" /opt/cni/bin/istio-cni 2>/dev/null)
+code=$?
+[ $code = 0 ] || { echo $said >&2; exit $code; }
+for tool in iptables ip6tables; do
+  rules=$(nsenter --net=$path $tool-save; nsenter --net=$path $tool-legacy-save)
+  echo "$tool $(echo "$rules" | grep -c '^-A.*ISTIO')"
+done 2>/dev/null`;
+
+async function inNetworks(
+  checking: Checking,
+  asked: Row[],
+  node: string,
+  plugin: Plugin | null
+): Promise<void> {
+  if (asked.length === 0) return;
+  const things = [...checking.things, ...(await untilThere(checking))];
+  await Promise.all(
+    asked.map(async ({id, target}) =>
+      checking.tell(id, await inNetwork({...checking, things}, target as Network, node, plugin))
+    )
+  );
+}
+
+/** The pod that never runs: it is enough that the API server has it. */
+const untilThere = ({sh, work}: Checking): Promise<Pod[]> =>
+  until(work, async () => {
+    const found = await podsOf(sh, unscheduledApp);
+    return found.length > 0
+      ? {is: 'done', value: found}
+      : {is: 'waiting', for: `${repairNamespace}/${unscheduledApp} to be there`};
+  });
+
+async function inNetwork(
+  {sh, things}: Checking,
+  network: Network,
+  node: string,
+  plugin: Plugin | null
+): Promise<Finding> {
+  const expected = expectations[network];
+  const {address, of} = networks[network];
+  const found = ofKind(things, 'Pod', of.namespace).find(
+    ({metadata}) => metadata.labels?.app === of.app
+  );
+  if (!plugin) return compare(expected, 'no istio-cni in the CNI configuration of the node');
+  if (!found) return compare(expected, 'no pod');
+  const command = [
+    ...['docker', 'exec', node, 'bash', '-c', networkScript, 'network'],
+    ...[`dual-stack-check-${network}`, address, JSON.stringify(plugin)],
+    ...[found.metadata.namespace, found.metadata.name]
+  ];
+  const output = await sh(command, {seconds: 60});
+  if (output.late) throw new CommandError(command, output); // which says nothing of IstioCNI
+  if (output.code !== 0)
+    return compare(expected, 'istio-cni failed', {
+      reason: `istio-cni failed in a network of its own: ${output.stderr.trim().slice(-500) || 'it said nothing'}`
+    });
+  return compare(expected, rulesIn(output.stdout, network), {
+    reproduce: `kubectl logs -n ${cniNamespace} ds/istio-cni-node | grep -A 40 'Start iptables configuration for ${of.app}'`
+  });
+}
+
+/** Of which families there are rules, by lines such as `ip6tables 20`. */
+function rulesIn(text: string, network: Network): string {
+  const has = (tool: string) => new RegExp(`^${tool} [1-9]`, 'm').test(text);
+  const [ipv4, ipv6] = [has('iptables'), has('ip6tables')];
+  if (network === 'ipv6-only' && ipv6) return expectations[network];
+  return ipv4 && ipv6
+    ? 'rules for IPv4 and IPv6'
+    : ipv4
+      ? 'rules for IPv4 alone'
+      : ipv6
+        ? 'rules for IPv6 alone'
+        : 'no rules of Istio';
+}
