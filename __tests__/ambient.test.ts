@@ -1,15 +1,24 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Pod, Thing} from '../src/base/kube.ts';
-import {ambient, parseAccess} from '../src/checks/ambient.ts';
+import {ambient} from '../src/checks/ambient.ts';
 import {catalogue} from '../src/checks/catalogue.ts';
 import {inMode} from '../src/checks/dataplane.ts';
 import type {Probe} from '../src/checks/probe.ts';
+import {waypointRows} from '../src/checks/waypoint.ts';
+import {parseAccess} from '../src/checks/ztunnel.ts';
 import {ambientNamespace, crossed} from '../src/manifests/ambient.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy, isOf, look, node, pod, service} from './things.ts';
 
 const plan = planOf({'dataplane-mode': 'ambient'});
+
+/** The layer without its waypoint, of which waypoint.test.ts is. */
+const layer = {
+  ...ambient,
+  samples: [],
+  rows: ambient.rows.filter(({id}) => waypointRows.every(row => row.id !== id))
+};
 
 const enrolledPod = (thing: Pod): Pod => ({
   ...thing,
@@ -181,15 +190,15 @@ function mesh(faults: Faults = {}) {
 const made = (faults: Faults = {}, own = things()) => {
   let now = 0;
   const work = fakeWork(() => (now += 2)); // so that nothing is waited for long
-  return look({...ambient, samples: []}, {sh: mesh(faults), things: own, plan, work});
+  return look(layer, {sh: mesh(faults), things: own, plan, work});
 };
 
 describe('ambient', () => {
   test('holds on a healthy mesh, and asks each address once', async () => {
     const sh = mesh();
-    const found = await look({...ambient, samples: []}, {sh, things: things(), plan});
+    const found = await look(layer, {sh, things: things(), plan});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(ambient.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(layer.rows.map(({id}) => id).sort());
     const asked = sh.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
     );
@@ -402,7 +411,7 @@ describe('ambient', () => {
       `Service ${ambientNamespace}/echo has no ipv6 ClusterIP`
     );
     expect(found['ambient/echo/ipv6-probe']?.observed).toBe('no pod IP');
-    expect(Object.keys(found).sort()).toEqual(ambient.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(layer.rows.map(({id}) => id).sort());
   });
 
   test('a dump that is none says so in each row', async () => {

@@ -113,6 +113,13 @@ describe('what belongs to the checks', () => {
     expect(samplesOf(catalogue.filter(({layer}) => layer === 'echo'))).toEqual([]);
   });
 
+  test('what takes the CRDs of the Gateway API is for the checks of it alone', () => {
+    const needs = (pattern: RegExp) =>
+      samplesOf(catalogue.filter(({id}) => pattern.test(id))).map(sample => sample.needs);
+    expect(needs(/^gateway\/api\/ipv4$/)).toContain('gateway-api');
+    expect(needs(/^gateway\/(?!api\/)/)).not.toContain('gateway-api');
+  });
+
   test('a sample that two layers share is deployed once', () => {
     const both = catalogue.filter(({layer}) => layer === 'health' || layer === 'http');
     expect(samplesOf(both).map(({namespace}) => namespace)).toEqual(['http']);

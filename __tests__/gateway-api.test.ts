@@ -57,7 +57,10 @@ describe('the CRDs of the Gateway API', () => {
   test('one that cannot be fetched says what to do without it', async () => {
     const sh = world({}, {code: 22, stderr: 'curl: (22) The requested URL returned error: 404\n'});
     await expect(fetchGatewayCrds({directory: runner.directory}, null, sh)).rejects.toMatchObject({
-      because: {class: 'infrastructure', hint: expect.stringContaining('!^gateway/api/')},
+      because: {
+        class: 'infrastructure',
+        hint: expect.stringContaining('!^(gateway/api|ambient/waypoint)')
+      },
       message: expect.stringContaining('The requested URL returned error: 404')
     });
   });

@@ -31816,16 +31816,19 @@ class Kept {
 const turns = 3;
 /**
  * Asks what changes nothing, up to three times, until `read` makes something of the output; null means that it is not
- * whole. On a busy machine `kubectl exec` ends with 0 now and then and has passed nothing on (2 of 13 runs under a load of
- * 40), or fails on its way to the kubelet. Throws CommandError.
+ * whole. What did not end in time is asked once more. On a busy machine `kubectl exec` ends with 0 now and then and has
+ * passed nothing on (2 of 13 runs under a load of 40), or fails or stays on its way to the kubelet. Throws CommandError.
  */
 async function wholeAnswer(sh, command, read, options) {
     for (let turn = 1;; turn++) {
         const output = await sh(command, options);
-        const found = read(output, turn === turns);
+        if (output.late)
+            turn++; // it has taken long enough
+        const isLast = turn >= turns;
+        const found = read(output, isLast);
         if (found !== null)
             return found;
-        if (turn === turns || output.late)
+        if (isLast)
             throw new CommandError(command, output);
         await (0,promises_.setTimeout)(300);
     }
@@ -31833,10 +31836,10 @@ async function wholeAnswer(sh, command, read, options) {
 /** What a command that must succeed writes as JSON; asked again where it is none. Throws CommandError. */
 async function mustJson(sh, command, options) {
     const { json } = await wholeAnswer(sh, command, (output, isLast) => {
-        if (output.code !== 0)
+        if (output.code !== 0 && !output.late)
             throw new CommandError(command, output);
-        const found = parsed(output.stdout);
-        if (found !== null || !isLast)
+        const found = output.late ? null : parsed(output.stdout);
+        if (found !== null || !isLast || output.late)
             return found;
         const stderr = `what it wrote is no JSON: ${output.stdout.slice(0, 200)}`;
         throw new CommandError(command, { ...output, stdout: '', stderr });
@@ -33530,7 +33533,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3836);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3303);
 
 
 
@@ -41578,7 +41581,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 3836:
+/***/ 3303:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41601,8 +41604,6 @@ var log = __nccwpck_require__(3179);
 var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results_results = __nccwpck_require__(9820);
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./src/base/kube.ts
 var kube = __nccwpck_require__(4500);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
@@ -41700,6 +41701,247 @@ const ambientSample = {
 
 // EXTERNAL MODULE: ./src/manifests/istio.ts
 var manifests_istio = __nccwpck_require__(4386);
+;// CONCATENATED MODULE: ./src/manifests/gateway.ts
+
+
+const gatewayNamespace = 'gateway';
+const app = 'gateway';
+const labels = { istio: 'dual-stack-gateway' };
+/** What the gateway's Service offers: 9000 goes to a STRICT port, 8080 is answered by the gateway itself, 9002 no Gateway opens. */
+const gatewayPorts = { tcp: 9000, http: 8080, closed: 9002 };
+/** An ingress gateway by the injection template, which needs no CRD of the Gateway API, with its Service. */
+const gatewayYaml = () => [
+    (0,dist/* stringify */.As)({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: app },
+        spec: {
+            ipFamilyPolicy: 'RequireDualStack',
+            ports: Object.entries(gatewayPorts).map(([name, port]) => ({
+                name: name === 'closed' ? 'tcp-closed' : name,
+                port
+            })),
+            selector: { app }
+        }
+    }),
+    (0,samples/* deployment */.kG)(app, labels, {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+            {
+                name: 'istio-proxy',
+                image: 'auto',
+                resources: { requests: { cpu: '5m', memory: '64Mi' } }
+            }
+        ]
+    }, { 'inject.istio.io/templates': 'gateway' }),
+    (0,dist/* stringify */.As)({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'Gateway',
+        metadata: { name: app },
+        spec: {
+            selector: labels,
+            servers: [
+                { port: { number: gatewayPorts.tcp, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
+                { port: { number: gatewayPorts.http, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }
+            ]
+        }
+    }),
+    (0,dist/* stringify */.As)({
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'VirtualService',
+        metadata: { name: app },
+        spec: {
+            hosts: ['*'],
+            gateways: [app],
+            tcp: [
+                {
+                    match: [{ port: gatewayPorts.tcp }],
+                    route: [
+                        {
+                            destination: {
+                                host: 'tcp-echo.dual-stack.svc.cluster.local',
+                                port: { number: 9001 }
+                            }
+                        }
+                    ]
+                }
+            ],
+            http: [{ directResponse: { status: 200, body: { string: 'hello' } } }]
+        }
+    })
+].join('---\n');
+
+;// CONCATENATED MODULE: ./src/manifests/gateway-api.ts
+
+
+/** The version of its resources that we use. */
+const gatewayVersion = 'gateway.networking.k8s.io/v1';
+/** The Gateway; what istiod makes of it is named with its class. */
+const apiGateway = 'gateway-api';
+const className = 'istio';
+const apiGatewayMade = `${apiGateway}-${className}`;
+const apiGatewayPort = 8080;
+/** By this istiod labels the pods that it makes for a Gateway. */
+const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
+/** What the route answers: it sends elsewhere, and needs nobody behind it. */
+const apiGatewayStatus = 302;
+/** Changes what istiod makes of a Gateway: a node of a runner has two processors. */
+const littleYaml = (name) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name },
+    data: {
+        deployment: (0,dist/* stringify */.As)({
+            spec: {
+                template: {
+                    spec: {
+                        terminationGracePeriodSeconds: 0,
+                        containers: [
+                            { name: 'istio-proxy', resources: { requests: { cpu: '5m', memory: '64Mi' } } }
+                        ]
+                    }
+                }
+            }
+        })
+    }
+});
+/** By this a Gateway names that ConfigMap. */
+const littleBy = (name) => ({ parametersRef: { group: '', kind: 'ConfigMap', name } });
+/** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
+const apiGatewaySample = {
+    namespace: gatewayNamespace,
+    sidecars: true,
+    needs: 'gateway-api',
+    of: 'gateway/api/',
+    manifests: () => [
+        littleYaml(apiGateway),
+        (0,dist/* stringify */.As)({
+            apiVersion: gatewayVersion,
+            kind: 'Gateway',
+            metadata: {
+                name: apiGateway,
+                annotations: { 'networking.istio.io/service-type': 'ClusterIP' } // a cloud would give a load balancer
+            },
+            spec: {
+                gatewayClassName: className,
+                infrastructure: littleBy(apiGateway),
+                listeners: [{ name: 'http', port: apiGatewayPort, protocol: 'HTTP' }]
+            }
+        }),
+        (0,dist/* stringify */.As)({
+            apiVersion: gatewayVersion,
+            kind: 'HTTPRoute',
+            metadata: { name: apiGateway },
+            spec: {
+                parentRefs: [{ name: apiGateway }],
+                rules: [
+                    {
+                        filters: [
+                            {
+                                type: 'RequestRedirect',
+                                requestRedirect: {
+                                    hostname: 'elsewhere.example.test',
+                                    statusCode: apiGatewayStatus
+                                }
+                            }
+                        ]
+                    }
+                ]
+            }
+        })
+    ].join('---\n')
+};
+
+;// CONCATENATED MODULE: ./src/manifests/waypoint.ts
+
+
+
+const waypointNamespace = 'ambient-waypoint';
+/** The Gateway, and what istiod makes of it: Deployment, Service and ServiceAccount. */
+const waypoint = 'waypoint';
+/** The label of the pod behind it. */
+const waypointApp = 'echo';
+/** Another pod that is addressed through it, and that can ask. */
+const waypointClient = 'sleep';
+/** The pod's ports: what goes to `denied`, the waypoint turns away, and nobody else does. */
+const waypointPorts = { open: 9000, denied: 9001 };
+/** Its Services of two families, by which comes first. */
+const waypointServices = { echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4'] };
+/** A host in front of the same pod, to which istiod allocates an address of each family. */
+const waypointEntry = { name: 'entry', host: 'waypoint.ambient.example.test' };
+const ports = [
+    { name: 'tcp', port: waypointPorts.open },
+    { name: 'tcp-denied', port: waypointPorts.denied }
+];
+const waypoint_service = (name, ipFamilies) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name },
+    spec: { ipFamilyPolicy: 'RequireDualStack', ipFamilies, ports, selector: { app: waypointApp } }
+});
+const waypoint_echo = (image) => (0,samples/* deployment */.kG)(waypointApp, {}, {
+    terminationGracePeriodSeconds: 0,
+    containers: [
+        {
+            name: waypointApp,
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            args: [Object.values(waypointPorts).join(), 'hello'],
+            ports: Object.values(waypointPorts).map(containerPort => ({ containerPort }))
+        }
+    ]
+});
+const gateway = (0,dist/* stringify */.As)({
+    apiVersion: gatewayVersion,
+    kind: 'Gateway',
+    metadata: { name: waypoint, labels: { 'istio.io/waypoint-for': 'all' } }, // without it, for Services alone
+    spec: {
+        gatewayClassName: 'istio-waypoint',
+        infrastructure: littleBy(waypoint),
+        listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }]
+    }
+});
+// of a Gateway: no ztunnel knows of it, so that what is turned away has come to the waypoint
+const policy = (0,dist/* stringify */.As)({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'AuthorizationPolicy',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: waypoint }],
+        action: 'DENY',
+        rules: [{ to: [{ operation: { ports: [`${waypointPorts.denied}`] } }] }]
+    }
+});
+const entry = (0,dist/* stringify */.As)({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: waypointEntry.name },
+    spec: {
+        hosts: [waypointEntry.host],
+        ports: ports.map(({ name, port }) => ({ number: port, name, protocol: 'TCP' })),
+        resolution: 'STATIC',
+        location: 'MESH_INTERNAL',
+        workloadSelector: { labels: { app: waypointApp } }
+    }
+});
+/** A waypoint, and what is addressed through it. */
+const waypointSample = {
+    namespace: waypointNamespace,
+    sidecars: false,
+    needs: 'gateway-api',
+    of: 'ambient/waypoint',
+    labels: { 'istio.io/dataplane-mode': 'ambient', 'istio.io/use-waypoint': waypoint },
+    manifests: (images) => [
+        littleYaml(waypoint),
+        ...Object.entries(waypointServices).map(([name, families]) => waypoint_service(name, families)),
+        waypoint_echo(images.echo),
+        (0,samples/* clientYaml */.Fm)(waypointClient, images.client),
+        gateway,
+        policy,
+        entry
+    ].join('---\n')
+};
+
 // EXTERNAL MODULE: ./src/checks/echo.ts
 var checks_echo = __nccwpck_require__(6012);
 // EXTERNAL MODULE: ./src/checks/probe.ts
@@ -41870,6 +42112,8 @@ function findingOf(differences, node) {
 
 // EXTERNAL MODULE: ./src/checks/prove.ts
 var prove = __nccwpck_require__(6323);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var base_fault = __nccwpck_require__(6933);
 ;// CONCATENATED MODULE: ./src/checks/refuse.ts
@@ -41899,15 +42143,20 @@ async function refuse(client, proofs, checking) {
         });
     }
 }
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+/** How long a policy, such as STRICT, may take until it is in force, in seconds; measured was 0.8. */
 const settling = 10;
-/** Proves that plaintext to STRICT ports is refused: asked until it is, for a policy takes a moment to be in force. */
-async function untilRefused(proofs, checking) {
+const plaintext = {
+    client: checks_probe/* plainClient */.Ux,
+    observed: () => 'plaintext was answered, should be refused',
+    reason: ({ address, port }, text) => `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settling} s ago`
+};
+/** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
+async function untilRefused(proofs, checking, { client, observed, reason } = plaintext) {
     const { work, tell } = checking;
     const end = work.clock() + settling;
     for (let open = proofs; open.length > 0;) {
         const probes = open.map(({ probe }) => probe);
-        const said = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* plainClient */.Ux, probes, 1, patience);
+        const said = await (0,checks_probe/* ask */.kA)(checking, client, probes, 1, patience);
         if (work.signal.aborted)
             throw new base_fault/* Stopped */.C9();
         const over = work.clock() > end;
@@ -41917,14 +42166,12 @@ async function untilRefused(proofs, checking) {
             if (text !== '' && !over)
                 return true;
             tell(row.id, {
-                observed: text === '' ? refused : 'plaintext was answered, should be refused',
+                observed: text === '' ? refused : observed(text),
                 verdict: text === '' ? 'passed' : 'failed',
-                reason: text === ''
-                    ? null
-                    : `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`,
+                reason: text === '' ? null : reason(probe, text),
                 address: probe.address,
                 attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* plainClient */.Ux, probe)
+                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
             });
             return false;
         });
@@ -41998,7 +42245,589 @@ async function refusedByPod(checking, row) {
     return untilRefused((0,checks_echo/* proofAt */.i_)(checking, row, address, 9001), checking);
 }
 
+// EXTERNAL MODULE: ./src/base/wait.ts
+var wait = __nccwpck_require__(6184);
+;// CONCATENATED MODULE: ./src/checks/made.ts
+
+
+
+
+/** What a row expects of its Service. */
+const bothFamilies = 'a ClusterIP of each family';
+/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
+const making = 60;
+const selectorOf = (gateway) => `${apiGatewayLabel}=${gateway}`;
+/** It was not there when all pods were looked at. */
+async function untilMade({ sh, work }, namespace, gateway) {
+    const end = work.clock() + making;
+    return (0,wait/* until */.T)(work, async () => {
+        const things = await (0,kube/* get */.Jt)(sh, 'services,pods', ...['-n', namespace, '-l', selectorOf(gateway)]);
+        const pod = things.filter(thing => thing.kind === 'Pod').find(kube/* isReady */.i_);
+        const service = things.find(thing => thing.kind === 'Service');
+        return (pod && service) || work.clock() > end
+            ? { is: 'done', value: { pod, service } }
+            : { is: 'waiting', for: `istiod to make the Gateway ${namespace}/${gateway}` };
+    });
+}
+function clusterIpsOf({ service }, namespace, name) {
+    const { ipFamilyPolicy, clusterIPs = [] } = service?.spec ?? {};
+    const both = ['ipv4', 'ipv6'].every(family => (0,kube/* ofFamily */.AT)(clusterIPs, family));
+    const observed = service === undefined
+        ? 'no Service'
+        : both
+            ? bothFamilies
+            : `${ipFamilyPolicy}, ${clusterIPs.join(', ')}`;
+    return (0,checks_row/* compare */.UD)(bothFamilies, observed, {
+        reproduce: `kubectl get service ${name} -n ${namespace} -o yaml`
+    });
+}
+
+;// CONCATENATED MODULE: ./src/checks/proxy.ts
+
+
+
+
+
+const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
+const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
+/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
+const envoyOf = (namespace, workload, query) => [
+    ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
+    ...['pilot-agent', 'request', 'GET', query]
+];
+const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
+const listenerQuery = 'listeners?format=json';
+/** The command that prints a proxy's listeners. */
+const listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
+const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
+const from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+const proxy = {
+    layer: 'proxy',
+    blame: {
+        class: 'istio',
+        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
+        headline: family => `The proxies are not set up for ${family || 'both families'}`
+    },
+    rows: [
+        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
+            to: { kind: 'Deployment', namespace, name: app },
+            blame: {
+                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            }
+        })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
+        ...iptablesRows
+    ],
+    look: async (checking, asked) => {
+        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
+        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
+        const [listeners, endpoints] = await Promise.all([
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery) : {},
+            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, endpointQuery) : {}
+        ]);
+        for (const { id, target } of wanted('/cluster-ips'))
+            checking.tell(id, clusterIps(checking, target, listeners));
+        for (const { id, target } of wanted('/endpoints'))
+            checking.tell(id, readyPods(checking, target, endpoints));
+        await Promise.all([
+            iptables(checking, wanted('/iptables')),
+            ...wanted('/listeners').map(async ({ id, to }) => {
+                const { namespace = '', name = '' } = to ?? {};
+                checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
+            })
+        ]);
+    }
+};
+/** What a proxy says to a query of its admin interface. */
+async function dump({ sh }, namespace, app, query) {
+    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
+}
+const written = ({ socket_address: socket }) => socket === undefined
+    ? ''
+    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
+/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
+const addressesOf = ({ listener_statuses = [] }) => listener_statuses
+    .flatMap(({ local_address, additional_local_addresses = [] }) => [
+    local_address,
+    ...additional_local_addresses
+])
+    .map(written);
+function wildcardListeners(listeners, command) {
+    const addresses = addressesOf(listeners);
+    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
+    return (0,checks_row/* compare */.UD)(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+        reproduce: command.join(' ')
+    });
+}
+function clusterIps({ things }, target, listeners) {
+    const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
+    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const others = (0,kube/* ofKind */.CZ)(things, 'Service')
+        .filter(other => other !== service)
+        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+    const missing = wanted.filter(address => !found.includes(address));
+    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
+    const said = [
+        ...missing.map(address => `no listener on ${address}`),
+        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+    ];
+    return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
+    });
+}
+/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+function readyPods({ things }, target, dumped) {
+    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
+    const wanted = (0,kube/* ofKind */.CZ)(things, 'Pod', target)
+        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod))
+        .map(pod => endpointOf(pod, families));
+    const found = endpointsIn(dumped, { namespace: target, name: 'tcp-echo' }, 9000) ?? [];
+    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
+    const observed = found.join(', ') || 'none';
+    return (0,checks_row/* compare */.UD)('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
+        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, `'${endpointQuery}'`).join(' ')
+    });
+}
+/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
+function endpointsIn({ configs = [] }, { namespace, name }, port) {
+    const found = configs
+        .map(config => config.endpoint_config)
+        .filter(config => config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`));
+    if (found.length === 0)
+        return null;
+    return found
+        .flatMap(config => config?.endpoints ?? [])
+        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
+        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
+        .map(({ socket_address }) => socket_address?.address)
+        .join('+'));
+}
+/** A pod as a proxy has it: its addresses of these families, in their order. */
+const endpointOf = ({ status }, families) => (status.podIPs ?? [])
+    .map(({ ip }) => ip)
+    .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
+    .join('+');
+
+;// CONCATENATED MODULE: ./src/checks/web.ts
+
+
+
+/** How often each page is asked for. */
+const times = 3;
+// each page by itself, all of them at once; curl says 000 where nothing was answered
+const web_script = `
+limit=$1 times=$2 row=0; shift 2
+while [ $# -gt 0 ]; do
+  { n=0
+    while [ $n -lt $times ]; do
+      n=$((n + 1))
+      echo "$row $(curl -sk -o /dev/null -m "$limit" -w '%{http_code} %{time_total}' \${2:+--connect-to "::$2"} "$1")"
+    done; } &
+  row=$((row + 1)); shift 2
+done
+wait`;
+/** An address with a port, as URLs have it. */
+const host = (address, port) => `${address.includes(':') ? `[${address}]` : address}:${port}`;
+/**
+ * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
+ * `no answer`. Throws CommandError when that cannot run.
+ */
+async function askPages({ sh, work, plan }, client, pages) {
+    if (pages.length === 0)
+        return [];
+    const { seconds: limit } = plan.probes;
+    const words = pages.flatMap(({ url, via = '' }) => [url, via]);
+    const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${times}`, ...words];
+    const read = ({ code, stdout }) => {
+        const found = parseStatuses(stdout, pages.length, work.clock());
+        return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
+    };
+    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: limit * times + 20 });
+}
+/** Lines such as `0 200 0.012`, of so many pages. */
+function parseStatuses(text, pages, now) {
+    const answers = text
+        .split('\n')
+        .filter(line => line !== '')
+        .map(line => line.split(' '))
+        .map(([row, status, seconds]) => ({
+        row: Number(row),
+        at: now,
+        seconds: Number(seconds),
+        observed: status === '000' ? 'no answer' : (status ?? '')
+    }));
+    const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
+    return [...Array(pages).keys()].map(row => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
+}
+/** The statuses of a page, once each: `200`, or `200, no answer`. */
+const statusesOf = (attempts) => [...new Set(attempts.map(({ observed }) => observed))].join(', ') || 'no answer';
+/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+function reproducePage({ namespace, deployment, container }, { url, via }, address = '', lookUp) {
+    const connect = via ? ` --connect-to ::${via}` : '';
+    const curl = (shown) => `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
+    const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
+    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+}
+
+;// CONCATENATED MODULE: ./src/checks/ztunnel.ts
+
+
+const logged = async ({ sh }) => (await sh(logCommand, { seconds: 20 })).stdout.split('\n');
+const logCommand = [
+    ...['kubectl', 'logs', '--namespace', manifests_istio/* ztunnelNamespace */.Gj, '--selector', 'app=ztunnel'],
+    ...['--tail', '5000', '--max-log-requests', '100']
+];
+/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
+const parseAccess = (lines) => lines
+    .filter(line => /\baccess\s+connection complete\b/.test(line))
+    .map(line => Object.fromEntries([...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
+    name,
+    quoted ?? bare ?? ''
+])));
+/** How long ztunnel may take to log a connection that has ended, in seconds. */
+const logging = 3;
+/** Tells of connections by what was not logged before. */
+async function untilLogged(checking, asked, past, judge) {
+    if (asked.length === 0)
+        return;
+    const end = checking.work.clock() + logging;
+    for (;;) {
+        const fresh = (await logged(checking)).filter(line => !past.includes(line));
+        const findings = asked.map(row => ({ row, finding: judge(row, parseAccess(fresh)) }));
+        const whole = findings.every(({ finding }) => finding.verdict === 'passed');
+        if (!whole && checking.work.clock() < end && !checking.work.signal.aborted)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+        else {
+            for (const { row, finding } of findings)
+                checking.tell(row.id, finding);
+            return;
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/waypoint.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const waypoint_families = ['ipv4', 'ipv6'];
+const hbonePort = 15008;
+const place = (kind, name) => ({ kind, namespace: waypointNamespace, name });
+const waypoint_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+/** What is addressed through the waypoint, by the checks' targets. */
+const targets = {
+    ...Object.fromEntries(Object.keys(waypointServices).map(name => [`waypoint-${name}`, place('Service', name)])),
+    'waypoint-entry': place('ServiceEntry', waypointEntry.name),
+    'waypoint-pod': place('Pod', waypointApp)
+};
+const ids = {
+    service: 'ambient/waypoint/service',
+    listeners: 'ambient/waypoint/listeners',
+    endpoints: 'ambient/waypoint/endpoints'
+};
+const expectations = {
+    listeners: 'HBONE on 0.0.0.0 and ::',
+    endpoints: 'internal listeners alone',
+    vips: 'exactly its addresses',
+    carried: 'by the waypoint, dialled over that family'
+};
+const grid = { title: 'through a waypoint', named: true };
+const madeHint = `istiod makes Deployment and Service of the waypoint: see its status (\`kubectl get gateway -n ${waypointNamespace} ${waypoint} -o yaml\`), its log (\`kubectl logs -n ${waypointNamespace} deploy/${waypoint}\`), and the log of istiod.`;
+const toldHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${waypointNamespace} deploy/${waypoint}\`.`;
+/** A waypoint, which is addressed by Services of both orders, by a host of istiod's addresses, and by a pod's own. */
+const waypointRows = [
+    (0,checks_row/* row */.nM)('ambient', ids.service, 'The Service that istiod makes for a waypoint has both families', bothFamilies, {
+        to: place('Service', waypoint),
+        blame: { hint: madeHint, headline: 'The Service of a waypoint lacks a family' }
+    }),
+    (0,checks_row/* row */.nM)('ambient', ids.listeners, 'A waypoint listens for HBONE on both families', expectations.listeners, {
+        to: place('Deployment', waypoint),
+        blame: {
+            hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${toldHint}`,
+            headline: 'A waypoint does not listen on both families'
+        }
+    }),
+    (0,checks_row/* row */.nM)('ambient', ids.endpoints, "A waypoint's endpoints in ambient are internal listeners, without an address beside them", expectations.endpoints, {
+        to: place('Deployment', waypoint),
+        blame: {
+            hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both: ${toldHint}`
+        }
+    }),
+    ...Object.entries(targets)
+        .filter(([, { kind }]) => kind !== 'Pod')
+        .map(([target, to]) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/vips`, `The waypoint knows the ${to.kind} by exactly its addresses`, expectations.vips, {
+        to,
+        blame: {
+            hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${toldHint}`,
+            headline: 'A waypoint does not know both addresses of what is addressed through it'
+        }
+    })),
+    ...Object.entries(targets).flatMap(([target, to]) => waypoint_families.flatMap(family => [
+        (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}`, `Through a waypoint, the ${to.kind} answers on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`, `hello ambient/${target}/${family}`, {
+            family,
+            from: waypoint_from,
+            to,
+            grid,
+            blame: {
+                class: 'connectivity',
+                hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel | grep ${waypointNamespace}\`), and the waypoint (\`kubectl logs -n ${waypointNamespace} deploy/${waypoint}\`); \`ambient/waypoint/*\` tells whether it listens, and \`ambient/${target}/vips\` whether it knows the address.`
+            }
+        }),
+        (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}-carried`, `The waypoint has carried that, and ztunnel has dialled it over ${family}`, expectations.carried, {
+            family,
+            from: waypoint_from,
+            to,
+            blame: {
+                hint: `See what ztunnel logged of it: \`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel | grep ${waypointNamespace}\`. Its \`dst.addr\` is to be the waypoint's address of that family; whether it knows of the waypoint, \`istioctl ztunnel-config service\` and \`istioctl ztunnel-config workload\` say.`
+            }
+        }),
+        (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}-denied`, `What only the waypoint's policy denies is not answered over ${family}`, refused, {
+            family,
+            from: waypoint_from,
+            to,
+            blame: {
+                hint: `It went past the waypoint: see the label \`istio.io/use-waypoint\` of the namespace ${waypointNamespace} and of what is in it, the status of the waypoint and of the AuthorizationPolicy, and \`ambient/${target}/${family}-carried\`.`,
+                headline: `What is for a waypoint goes past it over ${results_results/* familyNames */.zO[family]}`
+            }
+        })
+    ])),
+    ...waypoint_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/waypoint-client/${family}`, `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`, `hello ambient/waypoint-client/${family}`, {
+        family,
+        from: place('Deployment', waypointClient),
+        to: place('Service', 'echo-ipv6-first'),
+        grid: { title: 'from behind a waypoint', named: true },
+        blame: {
+            class: 'connectivity',
+            hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel | grep ${waypointNamespace}\`), and \`ambient/waypoint-echo-ipv6-first/${family}\`, which asks the same from a pod without a waypoint.`
+        }
+    }))
+];
+const behindClient = { namespace: waypointNamespace, deployment: waypointClient, container: 'sleep' };
+const aspectOf = ({ id }) => id.split('/')[2] ?? '';
+/** Looks once istiod has made the waypoint, or has had the time for it. */
+async function waypointChecks(checking, asked) {
+    if (asked.length === 0)
+        return;
+    const [made, allocated] = await Promise.all([
+        untilMade(checking, waypointNamespace, waypoint),
+        allocatedTo(checking, asked)
+    ]);
+    const addresses = to => addressesTo(checking, to, allocated);
+    await traffic(checking, asked, addresses, made);
+    await told(checking, asked, addresses, made); // by now it was told of everything
+}
+const entryQuestions = [
+    { type: 'a', name: `${waypointEntry.host}.` },
+    { type: 'aaaa', name: `${waypointEntry.host}.` }
+];
+/** As DNS has them: istiod allocates them. */
+async function allocatedTo(checking, asked) {
+    if (!asked.some(({ to }) => to?.kind === 'ServiceEntry'))
+        return [];
+    const answers = await resolve(checking, checks_probe/* meshClient */.Vd, entryQuestions);
+    return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
+}
+function addressesTo(checking, to, allocated) {
+    if (to?.kind === 'ServiceEntry')
+        return allocated;
+    if (to?.kind === 'Pod')
+        return (0,checks_echo/* podIps */.yr)(checking, waypointNamespace, to.name);
+    const service = (0,kube/* ofKind */.CZ)(checking.things, 'Service', waypointNamespace).find(({ metadata }) => metadata.name === to?.name);
+    return service?.spec.clusterIPs ?? [];
+}
+// ---- Connections ----
+async function traffic(checking, asked, addresses, made) {
+    const of = (pattern) => asked.filter(row => pattern.test(aspectOf(row)));
+    const denied = proofsOf(checking, of(/-denied$/), addresses, waypointPorts.denied);
+    await untilRefused(denied, checking, denial);
+    const carried = of(/-carried$/);
+    const past = carried.length === 0 ? [] : await logged(checking);
+    const proofs = proofsOf(checking, of(/^ipv[46]$/), addresses, waypointPorts.open);
+    const behind = (row) => row.from?.namespace === waypointNamespace;
+    const { retries } = checking.plan.probes;
+    await Promise.all([
+        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => !behind(row)), checking, retries),
+        (0,prove/* prove */.z)(behindClient, proofs.filter(({ row }) => behind(row)), checking, retries)
+    ]);
+    await untilLogged(checking, carried, past, (row, all) => {
+        const address = (0,kube/* ofFamily */.AT)(addresses(row.to), row.family ?? 'ipv4');
+        return address === undefined ? nowhere(row) : sawOf(checking, row, address, made, all);
+    });
+}
+function proofsOf(checking, rows, addresses, port) {
+    return rows.flatMap(row => {
+        const address = (0,kube/* ofFamily */.AT)(addresses(row.to), row.family ?? 'ipv4');
+        if (address === undefined) {
+            checking.tell(row.id, nowhere(row));
+            return [];
+        }
+        const known = row.to?.kind === 'ServiceEntry' ? {} : { lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) };
+        return [
+            {
+                row,
+                probe: { word: row.id, address, port, ...known },
+                pods: (0,checks_echo/* podIps */.yr)(checking, waypointNamespace, waypointApp)
+            }
+        ];
+    });
+}
+/** No address to ask. */
+function nowhere(row) {
+    const { kind } = row.to ?? {};
+    if (kind === 'Service')
+        return (0,checks_echo/* absent */.Ge)(row);
+    const isPod = kind === 'Pod';
+    return {
+        observed: isPod ? 'no pod IP' : 'no address',
+        verdict: 'failed',
+        reason: isPod
+            ? `no pod of ${waypointNamespace}/${waypointApp} has an ${row.family} address`
+            : `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
+        reproduce: isPod
+            ? `kubectl get pods -n ${waypointNamespace} -l app=${waypointApp} -o yaml`
+            : reproduceQuestion(checks_probe/* meshClient */.Vd, entryQuestions[waypoint_families.indexOf(row.family ?? 'ipv4')] ?? { type: 'a', name: '' })
+    };
+}
+/** What is told where the waypoint's policy is not in force. */
+const denial = {
+    client: checks_probe/* meshClient */.Vd,
+    observed: (text) => text,
+    reason: ({ address, port }, text) => `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settling} s`
+};
+/** As istiod makes it: named as the Gateway is. */
+const isWaypoint = (identity = '') => identity.endsWith(`/ns/${waypointNamespace}/sa/${waypoint}`);
+/** The client's ztunnel tells where it went, and the server's from whom it came. */
+function sawOf(checking, { expected, family, to }, address, { pod }, all) {
+    const ips = (0,checks_echo/* podIps */.yr)(checking, waypointNamespace, waypointApp);
+    const arrivals = ips
+        .filter(ip => to?.kind !== 'Pod' || ip === address)
+        .map(ip => host(ip, waypointPorts.open));
+    const here = pod?.status.podIPs?.map(({ ip }) => ip).find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
+    const out = all.filter(one => one.direction === 'outbound' &&
+        one['src.namespace'] === samples/* client */.Sn.namespace &&
+        isFor(one, to, arrivals));
+    const through = out.filter(one => isWaypoint(one['dst.identity']));
+    const dialled = through.filter(one => one['dst.addr'] === host(here ?? '', hbonePort));
+    const arrived = all.filter(one => one.direction === 'inbound' &&
+        isWaypoint(one['src.identity']) &&
+        arrivals.includes(one['dst.hbone_addr'] ?? ''));
+    const observed = here === undefined
+        ? 'no waypoint that is ready'
+        : out.length === 0
+            ? 'nothing logged of it'
+            : through.length === 0
+                ? `past the waypoint, to ${places(out)}`
+                : dialled.length === 0
+                    ? `only to ${places(through)}`
+                    : dialled.every(({ error }) => error !== undefined)
+                        ? (dialled[0]?.error ?? '')
+                        : dialled.every(one => one.bytes_recv === '0')
+                            ? 'the waypoint gave nothing back'
+                            : arrived.length === 0
+                                ? 'nothing logged where it arrived'
+                                : expected;
+    return (0,checks_row/* compare */.UD)(expected, observed, {
+        address,
+        reproduce: `${logCommand.join(' ')} | grep ${waypointNamespace}`
+    });
+}
+const places = (all) => [...new Set(all.map(one => one['dst.addr']))].join(', ');
+/** Whether a connection was for a target, and for the port that is not denied. */
+function isFor(one, to, arrivals) {
+    const hbone = one['dst.hbone_addr'] ?? '';
+    const service = one['dst.service'];
+    if (to?.kind === 'Pod')
+        return service === undefined && arrivals.includes(hbone);
+    const name = to?.kind === 'Service' ? `${to.name}.${waypointNamespace}.` : waypointEntry.host;
+    return service?.startsWith(name) === true && hbone.endsWith(`:${waypointPorts.open}`);
+}
+// ---- What istiod told the waypoint ----
+const listenersQuery = 'config_dump?resource=dynamic_listeners';
+async function told(checking, asked, addresses, made) {
+    const of = (id) => asked.filter(row => row.id === id);
+    const vips = asked.filter(row => aspectOf(row) === 'vips');
+    for (const { id } of of(ids.service))
+        checking.tell(id, clusterIpsOf(made, waypointNamespace, waypoint));
+    const read = async (query, rows, judge) => {
+        if (rows.length === 0)
+            return;
+        const reproduce = envoy(waypointNamespace, waypoint, query).join(' ');
+        const said = made.pod && (await dump(checking, waypointNamespace, waypoint, query));
+        for (const row of rows)
+            checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, said ? judge(row, said) : 'no pod that is ready', { reproduce }));
+    };
+    await Promise.all([
+        read(listenersQuery, [...of(ids.listeners), ...vips], ({ id, expected, to }, said) => id === ids.listeners
+            ? (notBound(said) ?? expected)
+            : knownBy(said, to, addresses(to), expected)),
+        read(endpointQuery, of(ids.endpoints), ({ expected }, said) => bare(said) ?? expected)
+    ]);
+}
+/** Where the waypoint does not listen for HBONE; undefined: nowhere that it should. */
+function notBound({ configs = [] }) {
+    const { address, additional_addresses: more = [] } = configs.find(({ name }) => name === 'connect_terminate')?.active_state?.listener ?? {};
+    const found = [address ?? {}, ...more.map(one => one.address)].map(written);
+    const missing = ['0.0.0.0', '::']
+        .map(wildcard => host(wildcard, hbonePort))
+        .filter(wildcard => !found.includes(wildcard));
+    return missing.length === 0 ? undefined : `not on ${missing.join(', ')}`;
+}
+/** The addresses by which it knows a place, where they are others than those `right` ones. */
+function knownBy(said, to, right, expected) {
+    const known = rangesOf(said, hostOf(to));
+    const same = [...known].sort().join() === [...right].sort().join();
+    return right.length > 0 && same ? expected : known.join(', ') || 'no address';
+}
+/** As istiod names its clusters and its filter chains. */
+const hostOf = (to) => to?.kind === 'Service' ? `${to.name}.${waypointNamespace}.svc.` : waypointEntry.host;
+/** What is wrong with the endpoints of what is addressed through the waypoint; undefined: nothing. */
+function bare({ configs = [] }) {
+    const endpoints = configs
+        .flatMap(({ endpoint_config: one }) => one?.cluster_name.startsWith('inbound-vip|') ? [one] : [])
+        .flatMap(({ endpoints = [] }) => endpoints.flatMap(({ lb_endpoints = [] }) => lb_endpoints));
+    const wrong = endpoints
+        .flatMap(({ endpoint: { address, additional_addresses: more = [] } }) => [
+        address,
+        ...more.map(one => one.address)
+    ])
+        .map(written)
+        .filter(address => address !== '');
+    if (wrong.length > 0)
+        return [...new Set(wrong)].join(', ');
+    return endpoints.length === 0 ? 'no endpoint' : undefined;
+}
+/** The ranges by which a listener's matcher knows a host, wherever it has them. */
+function rangesOf(node, name) {
+    if (typeof node !== 'object' || node === null)
+        return [];
+    const { ranges, on_match: match } = node;
+    if (ranges !== undefined)
+        return JSON.stringify(match ?? null).includes(`|${name}`)
+            ? ranges.map(({ address_prefix }) => address_prefix)
+            : [];
+    return Object.values(node).flatMap(below => rangesOf(below, name));
+}
+
 ;// CONCATENATED MODULE: ./src/checks/ambient.ts
+
+
 
 
 
@@ -42015,7 +42844,7 @@ async function refusedByPod(checking, row) {
 
 const ambient_families = ['ipv4', 'ipv6'];
 const other = { ipv4: 'ipv6', ipv6: 'ipv4' };
-const from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const ambient_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const ambient_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const ambient_pod = { kind: 'Pod', namespace: ambientNamespace, name: ambientApp };
 const ambient_service = (name, namespace = ambientNamespace) => ({
@@ -42031,7 +42860,7 @@ const dualStack = [
     ambient_service('tcp-echo', 'dual-stack'),
     ...Object.keys(ambientServices).map(name => ambient_service(name))
 ];
-const expectations = {
+const ambient_expectations = {
     ready: 'Ready on every node',
     enrolled: 'enabled',
     listeners: 'on ::, which takes both',
@@ -42041,7 +42870,7 @@ const expectations = {
     hbone: 'HBONE from the client to the server over that family',
     address: 'one address'
 };
-const grid = { title: 'over HBONE', named: true };
+const ambient_grid = { title: 'over HBONE', named: true };
 const connectivity = { class: 'connectivity' };
 const dead = (family) => ({
     ...connectivity,
@@ -42057,13 +42886,13 @@ const ambient = {
         hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
         headline: family => `Ambient does not carry ${family || 'both families'}`
     },
-    samples: [ambientSample],
+    samples: [ambientSample, waypointSample],
     rows: [
-        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', expectations.ready, {
+        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', ambient_expectations.ready, {
             to: ztunnel,
             blame: { headline: 'ztunnel is not ready' }
         }),
-        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/listeners', 'ztunnel listens on both families in each pod', expectations.listeners, {
+        (0,checks_row/* row */.nM)('ambient', 'ambient/ztunnel/listeners', 'ztunnel listens on both families in each pod', ambient_expectations.listeners, {
             to: ztunnel,
             family: 'ipv6',
             blame: {
@@ -42074,21 +42903,21 @@ const ambient = {
         ...enrolled.flatMap(({ namespace, app }) => {
             const to = { to: { kind: 'Deployment', namespace, name: app } };
             return [
-                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/enrolled`, 'IstioCNI has put the pod into ambient', expectations.enrolled, {
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/enrolled`, 'IstioCNI has put the pod into ambient', ambient_expectations.enrolled, {
                     ...to,
                     blame: {
                         hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`: see the label of its namespace, and the log of istio-cni-node.',
                         headline: 'Pods are not in ambient'
                     }
                 }),
-                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/redirection`, 'The pod redirects both families into ztunnel alike', expectations.redirection, {
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/redirection`, 'The pod redirects both families into ztunnel alike', ambient_expectations.redirection, {
                     ...to,
                     blame: {
                         hint: 'What IstioCNI has set in the pod differs by family: see `ambient.ipv6` in its values (on unless somebody turned it off), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
                         headline: 'Pods do not redirect both families into ztunnel alike'
                     }
                 }),
-                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/workload`, 'ztunnel knows the pod by all of its addresses, and to be reached over HBONE', expectations.workload, {
+                (0,checks_row/* row */.nM)('ambient', `ambient/${namespace}/workload`, 'ztunnel knows the pod by all of its addresses, and to be reached over HBONE', ambient_expectations.workload, {
                     ...to,
                     blame: {
                         hint: `What istiod told ztunnel lacks something: see \`istioctl ztunnel-config workload\`, and the log of istiod.`,
@@ -42097,7 +42926,7 @@ const ambient = {
                 })
             ];
         }),
-        ...dualStack.map(to => (0,checks_row/* row */.nM)('ambient', `ambient/${vipTarget(to)}/vips`, 'ztunnel knows the Service by exactly its ClusterIPs', expectations.vips, {
+        ...dualStack.map(to => (0,checks_row/* row */.nM)('ambient', `ambient/${vipTarget(to)}/vips`, 'ztunnel knows the Service by exactly its ClusterIPs', ambient_expectations.vips, {
             to,
             blame: {
                 hint: 'What istiod told ztunnel lacks an address: see `istioctl ztunnel-config service`, and the log of istiod.',
@@ -42135,14 +42964,14 @@ const ambient = {
         ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target => ambient_families.flatMap(family => [
             (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}`, `In ambient, a STRICT port answers on the ${family} ${isPod(target) ? 'address of the pod' : 'ClusterIP'}`, `hello ambient/${target}/${family}`, {
                 family,
-                from,
+                from: ambient_from,
                 to: isPod(target) ? ambient_pod : ambient_service(target),
-                grid,
+                grid: ambient_grid,
                 blame: dead(family)
             }),
-            (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}-hbone`, `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`, expectations.hbone, {
+            (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}-hbone`, `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`, ambient_expectations.hbone, {
                 family,
-                from,
+                from: ambient_from,
                 to: isPod(target) ? ambient_pod : ambient_service(target),
                 blame: {
                     hint: `See what ztunnel logged of it: \`kubectl logs -n ${manifests_istio/* ztunnelNamespace */.Gj} ds/ztunnel | grep ${ambientNamespace}\`. Without \`dst.hbone_addr\` it was plaintext; the address before it tells the family.`
@@ -42151,7 +42980,7 @@ const ambient = {
         ])),
         ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/${crossed[family].name}/${other[family]}`, `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`, `hello ambient/${crossed[family].name}/${other[family]}`, {
             family: other[family],
-            from,
+            from: ambient_from,
             to: { kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name },
             grid: { title: 'through ztunnel', named: true },
             blame: {
@@ -42161,24 +42990,28 @@ const ambient = {
         })),
         ...samples/* servers */.b0.flatMap(({ namespace: target }) => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`, has(target, family) ? 'its ClusterIP' : 'none', {
             family,
-            from,
+            from: ambient_from,
             to: ambient_service('tcp-echo', target),
             blame: { hint: dnsHint, headline: dnsHeadline }
         }))),
-        ...Object.keys(headlessServices).flatMap(target => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`, target.endsWith(family) ? 'its pod' : 'none', { family, from, to: ambient_service(target), blame: { hint: dnsHint, headline: dnsHeadline } }))),
-        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/dns/${family}`, `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`, expectations.address, {
+        ...Object.keys(headlessServices).flatMap(target => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`, target.endsWith(family) ? 'its pod' : 'none', { family, from: ambient_from, to: ambient_service(target), blame: { hint: dnsHint, headline: dnsHeadline } }))),
+        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/dns/${family}`, `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`, ambient_expectations.address, {
             family,
-            from,
+            from: ambient_from,
             to: ztunnel,
             blame: {
                 hint: dnsHint,
                 headline: `ztunnel does not answer DNS over ${results_results/* familyNames */.zO[family]}`
             }
-        }))
+        })),
+        ...waypointRows
     ],
-    look: async (checking, asked) => {
+    look: async (checking, all) => {
+        const ofWaypoint = all.filter(row => waypointRows.some(({ id }) => id === row.id));
+        const asked = all.filter(row => !ofWaypoint.includes(row));
         standing(checking, asked);
         await Promise.all([
+            waypointChecks(checking, ofWaypoint),
             iptables(checking, asked.filter(({ id }) => id.endsWith('/redirection'))),
             known(checking, asked),
             answered(checking, asked),
@@ -42196,7 +43029,7 @@ function isPod(target) {
 function vipTarget({ namespace, name }) {
     return namespace === ambientNamespace ? name : namespace;
 }
-const aspectOf = ({ id }) => id.split('/')[2] ?? '';
+const ambient_aspectOf = ({ id }) => id.split('/')[2] ?? '';
 /** What the API server said tells. */
 function standing({ things, tell }, asked) {
     for (const row of asked) {
@@ -42212,9 +43045,9 @@ function standing({ things, tell }, asked) {
             const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
             tell(id, (0,checks_row/* compare */.UD)(expected, observed, { reproduce }));
         }
-        else if (aspectOf(row) === 'enrolled')
+        else if (ambient_aspectOf(row) === 'enrolled')
             observe(({ metadata }) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation');
-        else if (aspectOf(row) === 'probed')
+        else if (ambient_aspectOf(row) === 'probed')
             observe(pod => !(0,kube/* isReady */.i_)(pod)
                 ? 'not Ready'
                 : restarts(pod) > 0
@@ -42231,13 +43064,13 @@ for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label ap
   exit
 done`;
 async function known(checking, asked) {
-    const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(aspectOf(row)));
+    const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(ambient_aspectOf(row)));
     const [node] = checking.plan.cluster.nodes;
     if (rows.length === 0 || node === undefined)
         return;
     const dump = await dumpOf(node, checking.sh);
     for (const row of rows) {
-        const told = { workload: workloadOf, vips: vipsOf, listeners: listenersOf }[aspectOf(row)];
+        const told = { workload: workloadOf, vips: vipsOf, listeners: ambient_listenersOf }[ambient_aspectOf(row)];
         if (told)
             checking.tell(row.id, told(checking, row, dump));
     }
@@ -42268,7 +43101,7 @@ function workloadOf({ things }, { expected, to }, { workloads = [] }) {
     const observed = pods.length === 0 ? 'no pod' : (wrong[0] ?? expected);
     return (0,checks_row/* compare */.UD)(expected, observed, { reproduce: reproduceDump });
 }
-function listenersOf(_, { expected }, { config = {} }) {
+function ambient_listenersOf(_, { expected }, { config = {} }) {
     const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
     const other = addresses.filter(address => !address?.startsWith('[::]:'));
     return (0,checks_row/* compare */.UD)(expected, other.length === 0 ? expected : `on ${other.map(address => address ?? 'nothing').join(', ')}`, { reproduce: reproduceDump });
@@ -42286,7 +43119,7 @@ const same = (some, others) => [...some].sort().join() === [...others].sort().jo
 // ---- Connections ----
 /** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
 async function answered(checking, asked) {
-    const of = (pattern) => asked.filter(row => pattern.test(aspectOf(row)));
+    const of = (pattern) => asked.filter(row => pattern.test(ambient_aspectOf(row)));
     const own = asked.filter(({ to }) => to?.namespace === ambientNamespace);
     const within = (pattern) => of(pattern).filter(row => own.includes(row));
     await Promise.all(within(/^ipv[46]-refused$/).map(row => refusedByPod(checking, row)));
@@ -42297,7 +43130,7 @@ async function answered(checking, asked) {
         (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, direct.flatMap(row => ambient_proofOf(checking, row, ambientPorts.strict)), checking, checking.plan.probes.retries),
         (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, within(/^ipv[46]-control$/).flatMap(row => ambient_proofOf(checking, row, ambientPorts.open)), checking)
     ]);
-    await carried(checking, hbone, past);
+    await untilLogged(checking, hbone, past, (row, logged) => ambient_sawOf(checking, row, logged));
 }
 const addressOf = (checking, { target, family, to }) => to?.kind === 'Pod' || isPod(target)
     ? (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
@@ -42312,11 +43145,11 @@ function ambient_proofOf(checking, row, port) {
                 pods: (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp)
             }
         ];
-    checking.tell(row.id, nowhere(row));
+    checking.tell(row.id, ambient_nowhere(row));
     return [];
 }
 /** No address to ask. */
-const nowhere = (row) => row.to?.kind === 'Pod'
+const ambient_nowhere = (row) => row.to?.kind === 'Pod'
     ? {
         observed: 'no pod IP',
         verdict: 'failed',
@@ -42324,40 +43157,8 @@ const nowhere = (row) => row.to?.kind === 'Pod'
         reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
     }
     : (0,checks_echo/* absent */.Ge)(row);
-const logged = async ({ sh }) => (await sh(logCommand, { seconds: 20 })).stdout.split('\n');
-const logCommand = [
-    ...['kubectl', 'logs', '--namespace', manifests_istio/* ztunnelNamespace */.Gj, '--selector', 'app=ztunnel'],
-    ...['--tail', '5000', '--max-log-requests', '100']
-];
-/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
-const parseAccess = (lines) => lines
-    .filter(line => /\baccess\s+connection complete\b/.test(line))
-    .map(line => Object.fromEntries([...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
-    name,
-    quoted ?? bare ?? ''
-])));
-/** How long ztunnel may take to log a connection that has ended, in seconds. */
-const logging = 3;
-/** Told from what was not logged before. */
-async function carried(checking, asked, past) {
-    if (asked.length === 0)
-        return;
-    const end = checking.work.clock() + logging;
-    for (;;) {
-        const fresh = (await logged(checking)).filter(line => !past.includes(line));
-        const findings = asked.map(row => ({ row, finding: sawOf(checking, row, parseAccess(fresh)) }));
-        const whole = findings.every(({ finding }) => finding.verdict === 'passed');
-        if (!whole && checking.work.clock() < end && !checking.work.signal.aborted)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-        else {
-            for (const { row, finding } of findings)
-                checking.tell(row.id, finding);
-            return;
-        }
-    }
-}
 /** The client's side tells what was asked for, and both sides tell of one another. */
-function sawOf(checking, row, logged) {
+function ambient_sawOf(checking, row, logged) {
     const { target, expected } = row;
     const ip = (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp).find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
     const at = (port) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
@@ -42402,7 +43203,7 @@ while [ $# -gt 0 ]; do
   shift 3
 done`;
 async function probed(checking, asked) {
-    const rows = asked.filter(row => aspectOf(row).endsWith('-probe'));
+    const rows = asked.filter(row => ambient_aspectOf(row).endsWith('-probe'));
     const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', ambientNamespace);
     if (rows.length === 0)
         return;
@@ -42410,7 +43211,7 @@ async function probed(checking, asked) {
         const address = addressOf(checking, row);
         if (address !== undefined)
             return [{ row, address }];
-        checking.tell(row.id, nowhere(row));
+        checking.tell(row.id, ambient_nowhere(row));
         return [];
     });
     const limit = `${Math.max(1, Math.ceil(checking.plan.probes.seconds))}`;
@@ -42429,11 +43230,11 @@ async function probed(checking, asked) {
 const headlessName = (target) => `${target}.${ambientNamespace}.svc.cluster.local.`;
 /** Names that are asked as the pod's own resolver asks them. */
 async function named(checking, asked) {
-    const rows = asked.filter(row => ['a', 'aaaa'].includes(aspectOf(row)));
+    const rows = asked.filter(row => ['a', 'aaaa'].includes(ambient_aspectOf(row)));
     if (rows.length === 0)
         return;
     const questions = rows.map(row => ({
-        type: aspectOf(row),
+        type: ambient_aspectOf(row),
         name: row.target in headlessServices ? headlessName(row.target) : nameOf(row.target)
     }));
     const answers = await resolve(checking, checks_probe/* meshClient */.Vd, questions);
@@ -42636,7 +43437,7 @@ function otherImage({ image, id, pod }, wanted) {
 
 // istiod's monitoring port, by way of the API server: no program is needed in its image
 const versionPath = ({ namespace, istiod }) => `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
-const place = (kind, name, namespace = manifests_istio/* istioNamespace */.Gp) => ({
+const control_plane_place = (kind, name, namespace = manifests_istio/* istioNamespace */.Gp) => ({
     kind,
     namespace,
     name
@@ -42646,7 +43447,7 @@ const aspects = [
         id: 'control-plane/istio/healthy',
         title: 'The Istio resource is Healthy',
         expected: 'Healthy',
-        to: place('Istio', 'default', ''),
+        to: control_plane_place('Istio', 'default', ''),
         observe: ({ istio }) => istio?.status?.state ?? 'none',
         reproduce: ({ resource }) => `kubectl get istio ${resource} -o yaml`,
         blame: {
@@ -42658,7 +43459,7 @@ const aspects = [
         id: 'control-plane/istiod/available',
         title: 'istiod is available',
         expected: 'available',
-        to: place('Deployment', 'istiod'),
+        to: control_plane_place('Deployment', 'istiod'),
         observe: ({ deployment }) => deployment?.status.availableReplicas ? 'available' : 'no replica is available',
         reproduce: ({ namespace }) => `kubectl get pods -n ${namespace}`,
         blame: {
@@ -42670,7 +43471,7 @@ const aspects = [
         id: 'control-plane/istiod/dual-stack',
         title: 'istiod has ISTIO_DUAL_STACK',
         expected: 'ISTIO_DUAL_STACK=true',
-        to: place('Deployment', 'istiod'),
+        to: control_plane_place('Deployment', 'istiod'),
         observe: ({ deployment }) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
         reproduce: ({ namespace, istiod }) => `kubectl get deployment ${istiod} -n ${namespace} -o yaml`,
         blame: {
@@ -42682,7 +43483,7 @@ const aspects = [
         id: 'control-plane/istiod/service',
         title: 'The Service istiod is RequireDualStack with a ClusterIP of each family',
         expected: 'RequireDualStack, ipv4, ipv6',
-        to: place('Service', 'istiod'),
+        to: control_plane_place('Service', 'istiod'),
         observe: ({ service }) => [
             service?.spec.ipFamilyPolicy,
             ...(service?.spec.clusterIPs ?? []).map(kube/* addressFamily */.JH).sort()
@@ -42708,17 +43509,17 @@ const controlPlane = {
     rows: [
         ...aspects.map(({ id, title, expected, to, blame }) => (0,checks_row/* row */.nM)('control-plane', id, title, expected, { to, blame })),
         (0,checks_row/* row */.nM)('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
-            to: place('Deployment', 'istiod'),
+            to: control_plane_place('Deployment', 'istiod'),
             blame: {
                 hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
                 headline: 'istiod has another version than was asked for'
             }
         }),
         (0,checks_row/* row */.nM)('control-plane', imageId, 'istiod runs the very image asked for, by its id', 'the image asked for', {
-            to: place('Deployment', 'istiod')
+            to: control_plane_place('Deployment', 'istiod')
         }),
         (0,checks_row/* row */.nM)('control-plane', cni, 'IstioCNI is ready', 'ready', {
-            to: place('IstioCNI', 'default', manifests_istio/* cniNamespace */.qf),
+            to: control_plane_place('IstioCNI', 'default', manifests_istio/* cniNamespace */.qf),
             blame: {
                 hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
                 headline: 'IstioCNI is not ready'
@@ -42887,7 +43688,7 @@ const client = {
 };
 const dns_proxy_from = { kind: 'Deployment', namespace: client.namespace, name: client.deployment };
 const toHost = { kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'allocated' };
-const host = `${allocated.host}.`;
+const dns_proxy_host = `${allocated.host}.`;
 const oneOfFamily = 'one address';
 /** The last one: the check of headless Services replaces the first. */
 const podName = `${statefulApp}-${replicas - 1}`;
@@ -42947,7 +43748,7 @@ const dnsProxy = {
 const allocatesFrom = '1.25.0';
 const questionOf = ({ id, target }) => ({
     type: id.split('/')[2] ?? '',
-    name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
+    name: target === 'allocated' ? dns_proxy_host : target === podTarget ? podHost : nameOf(target)
 });
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
 async function captured(checking, asked) {
@@ -42955,7 +43756,7 @@ async function captured(checking, asked) {
     const told = asked.filter(row => row.from === dns_proxy_from && !dialled.includes(row));
     const questions = [
         ...told.map(questionOf),
-        ...(dialled.length > 0 ? records.map(({ type }) => ({ type, name: host })) : [])
+        ...(dialled.length > 0 ? records.map(({ type }) => ({ type, name: dns_proxy_host })) : [])
     ];
     if (questions.length === 0)
         return;
@@ -42982,10 +43783,10 @@ async function captured(checking, asked) {
         checking.tell(row.id, {
             observed: 'no address',
             verdict: 'failed',
-            reason: `the sidecar answers no ${row.family} address for ${host}`,
+            reason: `the sidecar answers no ${row.family} address for ${dns_proxy_host}`,
             reproduce: reproduceQuestion(client, {
                 type: row.family === 'ipv6' ? 'aaaa' : 'a',
-                name: host
+                name: dns_proxy_host
             })
         });
         return [];
@@ -43014,7 +43815,7 @@ async function uncaptured(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/uncaptured'));
     if (row === undefined)
         return;
-    const question = { type: 'a', name: host };
+    const question = { type: 'a', name: dns_proxy_host };
     const [answer] = await resolve(checking, checks_probe/* plainClient */.Ux, [question]);
     checking.tell(row.id, (0,checks_row/* compare */.UD)('none', answer === undefined ? 'no answer' : answer || 'none', {
         reproduce: reproduceQuestion(checks_probe/* plainClient */.Ux, question)
@@ -43123,199 +43924,6 @@ const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
     exportTo: [egressNamespace]
 });
 
-;// CONCATENATED MODULE: ./src/checks/proxy.ts
-
-
-
-
-
-const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
-const envoyOf = (namespace, workload, query) => [
-    ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
-    ...['pilot-agent', 'request', 'GET', query]
-];
-const envoy = (namespace, app, query) => envoyOf(namespace, `deployment/${app}`, query);
-const listenerQuery = 'listeners?format=json';
-/** The command that prints a proxy's listeners. */
-const proxy_listenersOf = (namespace, app) => envoy(namespace, app, listenerQuery);
-const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const proxy_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
-/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
-const proxy = {
-    layer: 'proxy',
-    blame: {
-        class: 'istio',
-        hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
-        headline: family => `The proxies are not set up for ${family || 'both families'}`
-    },
-    rows: [
-        ...samples/* samples */.cJ.map(({ namespace, app }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-            to: { kind: 'Deployment', namespace, name: app },
-            blame: {
-                hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
-            }
-        })),
-        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/cluster-ips`, 'The client has a listener on exactly the ClusterIPs of the Service', 'exactly its ClusterIPs', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...samples/* servers */.b0.map(({ namespace }) => (0,checks_row/* row */.nM)('proxy', `proxy/${namespace}/endpoints`, "The client's endpoints are exactly the ready pods, with the addresses of its families", 'exactly the ready pods', { from: proxy_from, to: { kind: 'Service', namespace, name: 'tcp-echo' } })),
-        ...iptablesRows
-    ],
-    look: async (checking, asked) => {
-        const wanted = (aspect) => asked.filter(({ id }) => id.endsWith(aspect));
-        const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
-        const [listeners, endpoints] = await Promise.all([
-            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery) : {},
-            ofClient ? dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, endpointQuery) : {}
-        ]);
-        for (const { id, target } of wanted('/cluster-ips'))
-            checking.tell(id, clusterIps(checking, target, listeners));
-        for (const { id, target } of wanted('/endpoints'))
-            checking.tell(id, readyPods(checking, target, endpoints));
-        await Promise.all([
-            iptables(checking, wanted('/iptables')),
-            ...wanted('/listeners').map(async ({ id, to }) => {
-                const { namespace = '', name = '' } = to ?? {};
-                checking.tell(id, wildcardListeners(await dump(checking, namespace, name, listenerQuery), envoy(namespace, name, listenerQuery)));
-            })
-        ]);
-    }
-};
-/** What a proxy says to a query of its admin interface. */
-async function dump({ sh }, namespace, app, query) {
-    return (await (0,base_sh/* mustJson */._N)(sh, envoy(namespace, app, query), { seconds: 20 }));
-}
-const written = ({ socket_address: socket }) => socket === undefined
-    ? ''
-    : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
-/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
-const addressesOf = ({ listener_statuses = [] }) => listener_statuses
-    .flatMap(({ local_address, additional_local_addresses = [] }) => [
-    local_address,
-    ...additional_local_addresses
-])
-    .map(written);
-function wildcardListeners(listeners, command) {
-    const addresses = addressesOf(listeners);
-    const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-    return (0,checks_row/* compare */.UD)(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
-        reproduce: command.join(' ')
-    });
-}
-function clusterIps({ things }, target, listeners) {
-    const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const others = (0,kube/* ofKind */.CZ)(things, 'Service')
-        .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? [])
-        .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
-    const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
-    const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
-    const said = [
-        ...missing.map(address => `no listener on ${address}`),
-        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
-    ];
-    return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
-    });
-}
-/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({ things }, target, dumped) {
-    const families = target === 'dual-stack' ? ['ipv4', 'ipv6'] : [target];
-    const wanted = (0,kube/* ofKind */.CZ)(things, 'Pod', target)
-        .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod))
-        .map(pod => endpointOf(pod, families));
-    const found = endpointsIn(dumped, { namespace: target, name: 'tcp-echo' }, 9000) ?? [];
-    const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
-    const observed = found.join(', ') || 'none';
-    return (0,checks_row/* compare */.UD)('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-        reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-        reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, `'${endpointQuery}'`).join(' ')
-    });
-}
-/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
-function endpointsIn({ configs = [] }, { namespace, name }, port) {
-    const found = configs
-        .map(config => config.endpoint_config)
-        .filter(config => config?.cluster_name.startsWith(`outbound|${port}||${name}.${namespace}.svc.`));
-    if (found.length === 0)
-        return null;
-    return found
-        .flatMap(config => config?.endpoints ?? [])
-        .flatMap(({ lb_endpoints = [] }) => lb_endpoints)
-        .map(({ endpoint }) => [endpoint.address, ...(endpoint.additional_addresses ?? []).map(({ address }) => address)]
-        .map(({ socket_address }) => socket_address?.address)
-        .join('+'));
-}
-/** A pod as a proxy has it: its addresses of these families, in their order. */
-const endpointOf = ({ status }, families) => (status.podIPs ?? [])
-    .map(({ ip }) => ip)
-    .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
-    .join('+');
-
-;// CONCATENATED MODULE: ./src/checks/web.ts
-
-
-
-/** How often each page is asked for. */
-const times = 3;
-// each page by itself, all of them at once; curl says 000 where nothing was answered
-const web_script = `
-limit=$1 times=$2 row=0; shift 2
-while [ $# -gt 0 ]; do
-  { n=0
-    while [ $n -lt $times ]; do
-      n=$((n + 1))
-      echo "$row $(curl -sk -o /dev/null -m "$limit" -w '%{http_code} %{time_total}' \${2:+--connect-to "::$2"} "$1")"
-    done; } &
-  row=$((row + 1)); shift 2
-done
-wait`;
-/** An address with a port, as URLs have it. */
-const web_host = (address, port) => `${address.includes(':') ? `[${address}]` : address}:${port}`;
-/**
- * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
- * `no answer`. Throws CommandError when that cannot run.
- */
-async function askPages({ sh, work, plan }, client, pages) {
-    if (pages.length === 0)
-        return [];
-    const { seconds: limit } = plan.probes;
-    const words = pages.flatMap(({ url, via = '' }) => [url, via]);
-    const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${times}`, ...words];
-    const read = ({ code, stdout }) => {
-        const found = parseStatuses(stdout, pages.length, work.clock());
-        return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
-    };
-    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: limit * times + 20 });
-}
-/** Lines such as `0 200 0.012`, of so many pages. */
-function parseStatuses(text, pages, now) {
-    const answers = text
-        .split('\n')
-        .filter(line => line !== '')
-        .map(line => line.split(' '))
-        .map(([row, status, seconds]) => ({
-        row: Number(row),
-        at: now,
-        seconds: Number(seconds),
-        observed: status === '000' ? 'no answer' : (status ?? '')
-    }));
-    const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
-    return [...Array(pages).keys()].map(row => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
-}
-/** The statuses of a page, once each: `200`, or `200, no answer`. */
-const statusesOf = (attempts) => [...new Set(attempts.map(({ observed }) => observed))].join(', ') || 'no answer';
-/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
-function reproducePage({ namespace, deployment, container }, { url, via }, address = '', lookUp) {
-    const connect = via ? ` --connect-to ::${via}` : '';
-    const curl = (shown) => `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
-    const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
-    const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-    return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
-}
-
 ;// CONCATENATED MODULE: ./src/checks/egress.ts
 
 
@@ -43334,7 +43942,7 @@ const egress_families = ['ipv4', 'ipv6'];
 const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
 const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
 const egress_grid = { title: 'ServiceEntry', named: true };
-const entry = (name, namespace = egressNamespace) => ({
+const egress_entry = (name, namespace = egressNamespace) => ({
     from: egress_from,
     to: { kind: 'ServiceEntry', namespace, name }
 });
@@ -43393,19 +44001,19 @@ const egress = {
         { namespace: samples/* plainNamespace */.Ui, sidecars: false, manifests: egressStaticYaml }
     ],
     rows: [
-        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...entry('tls'), grid: egress_grid }))),
+        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...egress_entry('tls'), grid: egress_grid }))),
         ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
             family,
-            ...entry(target),
+            ...egress_entry(target),
             grid: egress_grid,
             blame: {
                 hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
             }
         }))),
-        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...entry('static', samples/* plainNamespace */.Ui), grid: egress_grid })),
+        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...egress_entry('static', samples/* plainNamespace */.Ui), grid: egress_grid })),
         ...manyAddresses.flatMap(({ target, title }) => egress_families.flatMap(family => ordinals.map(ordinal => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}-${ordinal}`, `The ${ordinal} ${family} ${title}`, `hello egress/${target}/${family}-${ordinal}`, {
             family,
-            ...entry(target, target === 'ranges' ? samples/* plainNamespace */.Ui : egressNamespace),
+            ...egress_entry(target, target === 'ranges' ? samples/* plainNamespace */.Ui : egressNamespace),
             grid: egress_grid,
             blame: {
                 hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${egress_client.namespace} deploy/${egress_client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
@@ -43419,14 +44027,14 @@ const egress = {
             }
         }),
         (0,checks_row/* row */.nM)('egress', 'egress/http/addresses', 'Known limitation: an HTTP host has two addresses, and one of them is routed', egress_known, {
-            ...entry('http'),
+            ...egress_entry('http'),
             blame: {
                 hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
                 headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
             }
         }),
         ...egress_families.flatMap(family => [
-            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...entry(overlapName, samples/* plainNamespace */.Ui), grid: egress_grid, blame: rejected }),
+            (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...egress_entry(overlapName, samples/* plainNamespace */.Ui), grid: egress_grid, blame: rejected }),
             (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
                 family,
                 from: egress_from,
@@ -43492,7 +44100,7 @@ async function traced({ sh, things, tell }, id) {
     const command = envoy(egress_client.namespace, egress_client.deployment, tracerQuery);
     const text = await (0,base_sh/* must */.sb)(sh, command, { seconds: 20 });
     const [, found = 'no tracer'] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(text) ?? [];
-    const addresses = (0,kube/* ofKind */.CZ)(things, 'Node').flatMap(({ status }) => (status.addresses ?? []).map(({ address }) => web_host(address, tracerPort)));
+    const addresses = (0,kube/* ofKind */.CZ)(things, 'Node').flatMap(({ status }) => (status.addresses ?? []).map(({ address }) => host(address, tracerPort)));
     tell(id, (0,checks_row/* compare */.UD)(ofNode, addresses.includes(found) ? ofNode : found, { reproduce: command.join(' ') }));
 }
 /** The pod without a sidecar, which answers whoever reaches it. */
@@ -43506,7 +44114,7 @@ async function pages(checking, tls, http) {
         const name = row.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
         return {
             url: `https://${name}:${egressPorts.tls}/`,
-            via: web_host(outside(1)[familyOf(row)], egressPorts.tls)
+            via: host(outside(1)[familyOf(row)], egressPorts.tls)
         };
     });
     const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
@@ -43516,7 +44124,7 @@ async function pages(checking, tls, http) {
     for (const { id } of http)
         checking.tell(id, limitation(answers.slice(tls.length).map(statusesOf)));
 }
-const httpPage = (address) => ({ url: `http://${web_host(address, egressPorts.http)}/` });
+const httpPage = (address) => ({ url: `http://${host(address, egressPorts.http)}/` });
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
 function egress_answered(row, page, attempts) {
     const observed = statusesOf(attempts);
@@ -43752,154 +44360,6 @@ async function failover_answered(checking, row, address) {
     };
 }
 
-;// CONCATENATED MODULE: ./src/manifests/gateway.ts
-
-
-const gatewayNamespace = 'gateway';
-const app = 'gateway';
-const labels = { istio: 'dual-stack-gateway' };
-/** What the gateway's Service offers: 9000 goes to a STRICT port, 8080 is answered by the gateway itself, 9002 no Gateway opens. */
-const gatewayPorts = { tcp: 9000, http: 8080, closed: 9002 };
-/** An ingress gateway by the injection template, which needs no CRD of the Gateway API, with its Service. */
-const gatewayYaml = () => [
-    (0,dist/* stringify */.As)({
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: app },
-        spec: {
-            ipFamilyPolicy: 'RequireDualStack',
-            ports: Object.entries(gatewayPorts).map(([name, port]) => ({
-                name: name === 'closed' ? 'tcp-closed' : name,
-                port
-            })),
-            selector: { app }
-        }
-    }),
-    (0,samples/* deployment */.kG)(app, labels, {
-        terminationGracePeriodSeconds: 0,
-        containers: [
-            {
-                name: 'istio-proxy',
-                image: 'auto',
-                resources: { requests: { cpu: '5m', memory: '64Mi' } }
-            }
-        ]
-    }, { 'inject.istio.io/templates': 'gateway' }),
-    (0,dist/* stringify */.As)({
-        apiVersion: 'networking.istio.io/v1',
-        kind: 'Gateway',
-        metadata: { name: app },
-        spec: {
-            selector: labels,
-            servers: [
-                { port: { number: gatewayPorts.tcp, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
-                { port: { number: gatewayPorts.http, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }
-            ]
-        }
-    }),
-    (0,dist/* stringify */.As)({
-        apiVersion: 'networking.istio.io/v1',
-        kind: 'VirtualService',
-        metadata: { name: app },
-        spec: {
-            hosts: ['*'],
-            gateways: [app],
-            tcp: [
-                {
-                    match: [{ port: gatewayPorts.tcp }],
-                    route: [
-                        {
-                            destination: {
-                                host: 'tcp-echo.dual-stack.svc.cluster.local',
-                                port: { number: 9001 }
-                            }
-                        }
-                    ]
-                }
-            ],
-            http: [{ directResponse: { status: 200, body: { string: 'hello' } } }]
-        }
-    })
-].join('---\n');
-
-;// CONCATENATED MODULE: ./src/manifests/gateway-api.ts
-
-
-const apiVersion = 'gateway.networking.k8s.io/v1';
-/** The Gateway; what istiod makes of it is named with its class. */
-const apiGateway = 'gateway-api';
-const className = 'istio';
-const apiGatewayMade = `${apiGateway}-${className}`;
-const apiGatewayPort = 8080;
-/** By this istiod labels the pods that it makes for a Gateway. */
-const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
-/** What the route answers: it sends elsewhere, and needs nobody behind it. */
-const apiGatewayStatus = 302;
-/** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
-const apiGatewaySample = {
-    namespace: gatewayNamespace,
-    sidecars: true,
-    needs: 'gateway-api',
-    manifests: () => [
-        (0,dist/* stringify */.As)({
-            apiVersion: 'v1',
-            kind: 'ConfigMap',
-            metadata: { name: apiGateway },
-            data: {
-                // a node of a runner has two processors
-                deployment: (0,dist/* stringify */.As)({
-                    spec: {
-                        template: {
-                            spec: {
-                                terminationGracePeriodSeconds: 0,
-                                containers: [
-                                    { name: 'istio-proxy', resources: { requests: { cpu: '5m', memory: '64Mi' } } }
-                                ]
-                            }
-                        }
-                    }
-                })
-            }
-        }),
-        (0,dist/* stringify */.As)({
-            apiVersion,
-            kind: 'Gateway',
-            metadata: {
-                name: apiGateway,
-                annotations: { 'networking.istio.io/service-type': 'ClusterIP' } // a cloud would give a load balancer
-            },
-            spec: {
-                gatewayClassName: className,
-                infrastructure: { parametersRef: { group: '', kind: 'ConfigMap', name: apiGateway } },
-                listeners: [{ name: 'http', port: apiGatewayPort, protocol: 'HTTP' }]
-            }
-        }),
-        (0,dist/* stringify */.As)({
-            apiVersion,
-            kind: 'HTTPRoute',
-            metadata: { name: apiGateway },
-            spec: {
-                parentRefs: [{ name: apiGateway }],
-                rules: [
-                    {
-                        filters: [
-                            {
-                                type: 'RequestRedirect',
-                                requestRedirect: {
-                                    hostname: 'elsewhere.example.test',
-                                    statusCode: apiGatewayStatus
-                                }
-                            }
-                        ]
-                    }
-                ]
-            }
-        })
-    ].join('---\n')
-};
-
-// EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
 ;// CONCATENATED MODULE: ./src/checks/gateway-api.ts
 
 
@@ -43915,20 +44375,17 @@ const gateway_api_from = { kind: 'Deployment', namespace: checks_probe/* plainCl
 const gateway_api_service = { kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade };
 const deployment = { ...gateway_api_service, kind: 'Deployment' };
 const gateway_api_pod = { ...gateway_api_service, kind: 'Pod' };
-const bothFamilies = 'a ClusterIP of each family';
 const gateway_api_bound = 'its port on 0.0.0.0 and ::';
-const ids = { service: 'gateway/api/service', listeners: 'gateway/api/listeners' };
-const selector = `${apiGatewayLabel}=${apiGateway}`;
-/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
-const making = 60;
+const gateway_api_ids = { service: 'gateway/api/service', listeners: 'gateway/api/listeners' };
+const selector = selectorOf(apiGateway);
 const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGateway} -o yaml\`), and the log of istiod.`;
 /** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
 const gatewayApiRows = [
-    (0,checks_row/* row */.nM)('gateway', ids.service, 'The Service that istiod makes for a Gateway of the Gateway API has both families', bothFamilies, {
+    (0,checks_row/* row */.nM)('gateway', gateway_api_ids.service, 'The Service that istiod makes for a Gateway of the Gateway API has both families', bothFamilies, {
         to: gateway_api_service,
         blame: { hint, headline: 'The Service of a Gateway of the Gateway API lacks a family' }
     }),
-    (0,checks_row/* row */.nM)('gateway', ids.listeners, 'A Gateway of the Gateway API listens on both families', gateway_api_bound, {
+    (0,checks_row/* row */.nM)('gateway', gateway_api_ids.listeners, 'A Gateway of the Gateway API listens on both families', gateway_api_bound, {
         to: deployment,
         blame: {
             hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
@@ -43943,40 +44400,18 @@ const gatewayApiRows = [
 async function gatewayApi(checking, asked) {
     if (asked.length === 0)
         return;
-    const made = await untilMade(checking);
+    const made = await untilMade(checking, gatewayNamespace, apiGateway);
     await Promise.all([
-        ...asked.filter(({ id }) => id === ids.service).map(({ id }) => judgeService(checking, id, made)),
-        ...asked.filter(({ id }) => id === ids.listeners).map(({ id }) => gateway_api_listeners(checking, id, made)),
+        ...asked
+            .filter(({ id }) => id === gateway_api_ids.service)
+            .map(({ id }) => checking.tell(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
+        ...asked.filter(({ id }) => id === gateway_api_ids.listeners).map(({ id }) => gateway_api_listeners(checking, id, made)),
         gateway_api_pages(checking, asked.filter(({ family }) => family !== null), made)
     ]);
 }
-/** It was not there when all pods were looked at. */
-async function untilMade({ sh, work }) {
-    const end = work.clock() + making;
-    return (0,wait/* until */.T)(work, async () => {
-        const things = await (0,kube/* get */.Jt)(sh, 'services,pods', ...['-n', gatewayNamespace, '-l', selector]);
-        const pod = things.filter(thing => thing.kind === 'Pod').find(kube/* isReady */.i_);
-        const service = things.find(thing => thing.kind === 'Service');
-        return (pod && service) || work.clock() > end
-            ? { is: 'done', value: { pod, service } }
-            : { is: 'waiting', for: `istiod to make the Gateway ${gatewayNamespace}/${apiGateway}` };
-    });
-}
-function judgeService({ tell }, id, { service }) {
-    const { ipFamilyPolicy, clusterIPs = [] } = service?.spec ?? {};
-    const both = gateway_api_families.every(family => (0,kube/* ofFamily */.AT)(clusterIPs, family) !== undefined);
-    const observed = service === undefined
-        ? 'no Service'
-        : both
-            ? bothFamilies
-            : `${ipFamilyPolicy}, ${clusterIPs.join(', ')}`;
-    tell(id, (0,checks_row/* compare */.UD)(bothFamilies, observed, {
-        reproduce: `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o yaml`
-    }));
-}
 async function gateway_api_listeners(checking, id, { pod }) {
     const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
-    const wildcards = ['0.0.0.0', '::'].map(address => web_host(address, apiGatewayPort));
+    const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
     const found = pod
         ? addressesOf(await dump(checking, gatewayNamespace, apiGatewayMade, listenerQuery))
         : [];
@@ -43992,7 +44427,7 @@ async function gateway_api_pages(checking, asked, made) {
         const address = ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address !== undefined)
             return [
-                { row, address, url: `http://${web_host(address, apiGatewayPort)}/`, at: ips.indexOf(address) }
+                { row, address, url: `http://${host(address, apiGatewayPort)}/`, at: ips.indexOf(address) }
             ];
         checking.tell(row.id, {
             observed: row.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
@@ -44038,11 +44473,11 @@ const gateway_service = { kind: 'Service', namespace: gatewayNamespace, name: ga
 const gateway_pod = { kind: 'Pod', namespace: gatewayNamespace, name: gateway_name };
 const gateway_bound = 'its ports on 0.0.0.0 and ::';
 const gateway_wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
-    web_host('0.0.0.0', port),
-    web_host('::', port)
+    host('0.0.0.0', port),
+    host('::', port)
 ]);
 /** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
-const gateway = {
+const gateway_gateway = {
     layer: 'gateway',
     blame: {
         class: 'istio',
@@ -44131,8 +44566,8 @@ async function gateway_listeners(checking, asked) {
 async function gateway_pages(checking, reached) {
     const asked = reached.map(({ row, address }) => ({
         url: gateway_aspectOf(row) === 'http'
-            ? `http://${web_host(address, gatewayPorts.http)}/`
-            : `http://${web_host(address, 15021)}/healthz/ready`
+            ? `http://${host(address, gatewayPorts.http)}/`
+            : `http://${host(address, 15021)}/healthz/ready`
     }));
     const answers = await askPages(checking, checks_probe/* plainClient */.Ux, asked);
     for (const [at, { row, address }] of reached.entries()) {
@@ -44198,7 +44633,7 @@ const everyPodIp = 'exactly the pod IPs';
 const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 async function listening(checking, pods, port, addresses) {
-    const command = proxy_listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
+    const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
     const listeners = await dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery);
     // ClusterIPs of other Services have listeners on this port too
     const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
@@ -44644,7 +45079,7 @@ const web_strict = {
     }
 };
 /** By the namespace of who asks, which only mutual TLS tells. */
-const policy = {
+const web_policy = {
     apiVersion: 'security.istio.io/v1',
     kind: 'AuthorizationPolicy',
     metadata: { name: 'dual-stack-check' },
@@ -44670,7 +45105,7 @@ const webSample = {
     sidecars: true,
     manifests: ({ echo, proxy }) => proxy === null
         ? ''
-        : [web_service, web_deployment({ echo, proxy }), web_strict, policy]
+        : [web_service, web_deployment({ echo, proxy }), web_strict, web_policy]
             .map(document => (0,dist/* stringify */.As)(document))
             .join('---\n')
 };
@@ -45538,7 +45973,12 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             cni ? (offer?.cni ?? '') : '',
             ambient ? (offer?.ztunnel ?? '') : ''
         ]),
-        samples: unique([ambient ? '' : (offer?.proxy ?? ''), ...manifests.images]),
+        // in ambient only what istiod makes of a Gateway has it, and comes last
+        samples: unique([
+            ambient ? '' : (offer?.proxy ?? ''),
+            ...manifests.images,
+            own.some(({ needs }) => needs === 'gateway-api') ? (offer?.proxy ?? '') : ''
+        ]),
         upgrade: asked === null
             ? []
             : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
@@ -46607,7 +47047,7 @@ const meshChecks = [
     { checks: http, after: ['check echo'] },
     { checks: headless, after: ['check echo'] },
     { checks: egress, after: ['check echo'] },
-    { checks: gateway, after: ['check mtls'] }, // which has waited until STRICT is in force
+    { checks: gateway_gateway, after: ['check mtls'] }, // which has waited until STRICT is in force
     { checks: dnsProxy, after: ['check echo'] },
     {
         checks: failover,
@@ -46658,8 +47098,8 @@ function rowsOf(pattern) {
 const blames = Object.fromEntries(catalogue_all.map(({ layer, blame }) => [layer, blame]));
 /** What these checks need in the cluster beside the documentation's samples. */
 const samplesOf = (rows) => {
-    const asked = catalogue_all.filter(({ layer }) => rows.some(row => row.layer === layer));
-    return [...new Set(asked.flatMap(({ samples = [] }) => samples))]; // some layers share one
+    const needed = catalogue_all.flatMap(({ layer, samples = [] }) => samples.filter(({ of = '' }) => rows.some(row => row.layer === layer && row.id.startsWith(of))));
+    return [...new Set(needed)]; // some layers share one
 };
 
 ;// CONCATENATED MODULE: ./src/checks/dataplane.ts
@@ -47300,7 +47740,7 @@ async function fetchGatewayCrds({ directory }, mirror, sh) {
 const unreachable = (url, said) => new base_fault/* Fault */.vC(`${(0,download/* shownUrl */.zA)(url)}, a CRD of the Gateway API, could not be fetched: ${said.trim().slice(-500)}`, {
     class: 'infrastructure',
     layer: 'runner',
-    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^gateway/api/` does without.',
+    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^(gateway/api|ambient/waypoint)` does without.',
     reproduce: `curl -fsSLO ${(0,download/* shownUrl */.zA)(url)}`
 });
 /** Creates them; those that are there already stay as they are. */
@@ -48904,7 +49344,7 @@ async function createMissingCrds(plan, run, sh) {
 
 
 /** The pods of all of them, by the label `app`. */
-const selectorOf = (workloads) => `app in (${[...new Set(workloads.map(({ app }) => app))].join(',')})`;
+const samples_selectorOf = (workloads) => `app in (${[...new Set(workloads.map(({ app }) => app))].join(',')})`;
 const samples_who = { class: 'istio', layer: 'workload' };
 /** The documentation's sample files from `samples`; null where those built in are used. */
 async function readSamples({ samples: from, mirror }) {
@@ -48929,7 +49369,7 @@ const deploySamples = (plan, work, sh) => deploy(plan, 'samples.yaml', plan.work
 /** The same with those that checks bring along. */
 const deployMore = (plan, work, sh) => deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh);
 async function deploy(plan, file, workloads, work, sh) {
-    const selector = selectorOf(workloads);
+    const selector = samples_selectorOf(workloads);
     await (0,base_sh/* must */.sb)(sh, applyCommand(plan, file), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
@@ -49218,7 +49658,7 @@ async function restart(workloads, work, sh) {
     for (const workload of workloads)
         await (0,wait/* until */.T)(work, () => lookAtRollout(workload, sh));
     await (0,wait/* until */.T)(work, async () => {
-        const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A', '-l', selectorOf(workloads));
+        const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A', '-l', samples_selectorOf(workloads));
         const going = pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
         return going.length === 0
             ? { is: 'done', value: undefined }

@@ -20,6 +20,41 @@ const patchEcho =
 kubectl rollout status deployment/tcp-echo -n dual-stack --timeout=60s
 until [ "$(kubectl get pods -n dual-stack -l app=tcp-echo -o name | wc -l)" = 1 ]; do sleep 0.3; done`;
 
+const json = value => `'${JSON.stringify(value)}'`;
+/** Changes a thing of a sample; istiod tells the proxies within the seconds. */
+const patch = (what, namespace, change) =>
+  `kubectl patch ${what} -n ${namespace} --type=merge -p ${json(change)}\nsleep 5`;
+/** The Service as if nobody had asked for both families; the API server takes the second away. */
+const singleStack = {spec: {ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4']}};
+/** A setting of the proxies of a Deployment that is made later: changed as soon as it is there. */
+const proxyMetadata = (name, namespace, value) =>
+  `( until kubectl get deployment ${name} -n ${namespace}; do sleep 0.1; done
+${patch(`deployment ${name}`, namespace, {
+  spec: {
+    template: {
+      metadata: {
+        annotations: {'proxy.istio.io/config': JSON.stringify({proxyMetadata: value})}
+      }
+    }
+  }
+})} ) >/dev/null 2>&1 &`;
+/** A command in the network namespace of a pod. */
+const inPod = (name, namespace, command) =>
+  `ip=$(kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIP}')
+for ns in $(docker exec $NODE ip netns list | cut -d' ' -f1); do
+  if docker exec $NODE ip netns exec $ns ip address | grep -q " $ip/"; then
+    docker exec $NODE ip netns exec $ns ${command}
+  fi
+done`;
+const envoyFilter = (namespace, spec) =>
+  `printf '%s' ${json({
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: {name: 'fault', namespace},
+    spec
+  })} | kubectl apply -f -\nsleep 5`;
+const only = layer => ['--checks', `^${layer}/`];
+
 /** A release of Istio that has a bug, by an operator that offers it. */
 const old = (operator, istio) => [
   ...[
@@ -166,6 +201,163 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     undo: 'docker network rm kind',
     expect: {class: 'infrastructure', layer: 'network'}
   },
+  'ip6tables-flushed': {
+    title: 'The ip6tables of a pod flushed',
+    before: look,
+    flags: only('proxy'),
+    cause: inPod('tcp-echo', 'dual-stack', 'ip6tables -t nat -F'),
+    expect: {class: 'istio', layer: 'proxy'}
+  },
+  'listener-address-taken': {
+    title: 'A listener on an address that is taken, by an EnvoyFilter',
+    before: look,
+    flags: only('xds'),
+    cause: envoyFilter('sleep', {
+      configPatches: [
+        {
+          applyTo: 'LISTENER',
+          patch: {
+            operation: 'ADD',
+            value: {
+              name: 'taken',
+              address: {socket_address: {address: '::', port_value: 15006}},
+              filter_chains: [{filters: []}]
+            }
+          }
+        }
+      ]
+    }),
+    expect: {class: 'istio', layer: 'xds'}
+  },
+  'filter-unknown': {
+    title: 'A filter that Envoy does not have, by an EnvoyFilter',
+    before: look,
+    flags: only('xds'),
+    cause: envoyFilter('sleep', {
+      configPatches: [
+        {
+          applyTo: 'NETWORK_FILTER',
+          match: {listener: {filterChain: {filter: {name: 'envoy.filters.network.tcp_proxy'}}}},
+          patch: {
+            operation: 'INSERT_BEFORE',
+            value: {
+              name: 'unknown',
+              typed_config: {
+                '@type': 'type.googleapis.com/udpa.type.v1.TypedStruct',
+                type_url: 'type.googleapis.com/no.such.Filter'
+              }
+            }
+          }
+        }
+      ]
+    }),
+    expect: {class: 'istio', layer: 'xds'}
+  },
+  'metrics-port-rejected': {
+    title: 'Port 15090 of a pod rejected over IPv6',
+    before: look,
+    flags: only('health'),
+    cause: inPod(
+      'tcp-echo',
+      'dual-stack',
+      'ip6tables -I INPUT -p tcp --dport 15090 -j REJECT --reject-with tcp-reset'
+    ),
+    expect: {class: 'istio', layer: 'health'}
+  },
+  'agent-port-rejected': {
+    title: 'Port 15020 of a pod rejected over IPv6',
+    before: /^kubectl exec .* request /,
+    flags: only('health'),
+    cause: inPod(
+      'web',
+      'http',
+      'ip6tables -I INPUT -p tcp --dport 15020 -j REJECT --reject-with tcp-reset'
+    ),
+    expect: {class: 'istio', layer: 'health'}
+  },
+  'http-port-named-tcp': {
+    title: 'The port of the web server named `tcp-web`',
+    before: look,
+    flags: only('http'),
+    cause: patch('service web', 'http', {spec: {ports: [{name: 'tcp-web', port: 8080}]}}),
+    expect: {class: 'istio', layer: 'http'}
+  },
+  'policy-missing': {
+    title: 'The AuthorizationPolicy of the web server deleted',
+    before: look,
+    flags: only('http'),
+    cause: 'kubectl delete authorizationpolicy --all -n http\nsleep 5',
+    expect: {class: 'istio', layer: 'http'}
+  },
+  'headless-single-stack': {
+    title: 'A headless Service made SingleStack',
+    before: look,
+    flags: only('headless'),
+    cause: patch('service echo', 'headless', singleStack),
+    expect: {class: 'istio', layer: 'headless'}
+  },
+  'host-network-single-stack': {
+    title: "The headless Service of a pod in its node's network made SingleStack",
+    before: look,
+    flags: only('headless'),
+    cause: patch('service echo-host', 'host-network', singleStack),
+    expect: {class: 'istio', layer: 'headless'}
+  },
+  'second-host-missing': {
+    title: 'A ServiceEntry without its second TLS host',
+    before: look,
+    flags: only('egress'),
+    cause: patch('serviceentry tls', 'egress', {spec: {hosts: ['one.example.test']}}),
+    expect: {class: 'istio', layer: 'egress'}
+  },
+  'second-address-missing': {
+    title: 'A ServiceEntry without its IPv6 address',
+    before: look,
+    flags: only('egress'),
+    cause: patch('serviceentry static', 'plain', {spec: {addresses: ['192.0.2.10']}}),
+    expect: {class: 'istio', layer: 'egress'}
+  },
+  'gateway-single-stack': {
+    title: 'The Service of the ingress gateway made SingleStack',
+    before: look,
+    flags: only('gateway'),
+    cause: patch('service gateway', 'gateway', singleStack),
+    expect: {class: 'istio', layer: 'gateway'}
+  },
+  'dual-stack-off-in-gateway': {
+    title: '`ISTIO_DUAL_STACK` missing in the ingress gateway alone',
+    before: look,
+    flags: only('gateway'),
+    cause: proxyMetadata('gateway', 'gateway', {ISTIO_DUAL_STACK: 'false'}),
+    expect: {class: 'istio', layer: 'gateway'}
+  },
+  'dns-capture-off': {
+    title: 'DNS capture missing in the sidecar',
+    before: look,
+    flags: only('dns-proxy'),
+    cause: proxyMetadata('dns-proxy', 'dns-proxy', {ISTIO_META_DNS_CAPTURE: 'false'}),
+    expect: {class: 'istio', layer: 'dns-proxy'}
+  },
+  'ipv6-dropped-in-upgrade': {
+    title: 'IPv6 dropped to the server for 5 s while istiod is replaced',
+    before: /^kubectl apply .*upgrade\.yaml$/,
+    flags: ['--istio-version', '1.30.3', '--upgrade-from', '1.29.6', ...only('upgrade')],
+    cause: `ip=${podIp(6)}
+docker exec $NODE ip6tables -I FORWARD -d $ip -j DROP
+sleep 5
+docker exec $NODE ip6tables -D FORWARD -d $ip -j DROP`,
+    expect: {class: 'connectivity', layer: 'upgrade'}
+  },
+  'istio-51279': {
+    title: 'istio/istio#51279, in Istio 1.23.5',
+    flags: [...old('1.25.1', '1.23.5'), ...only('proxy')],
+    expect: {class: 'istio', layer: 'proxy'}
+  },
+  'istio-53245': {
+    title: 'istio/istio#53245, in Istio 1.23.5',
+    flags: [...old('1.25.1', '1.23.5'), ...only('gateway')],
+    expect: {class: 'istio', layer: 'gateway'}
+  },
   'istio-55577': {
     title: 'istio/istio#55577, in Istio 1.25.1',
     flags: old('1.25.1', '1.25.1'),
@@ -173,7 +365,7 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
   },
   'istio-58397': {
     title: 'istio/istio#58397, in Istio 1.25.1',
-    flags: [...old('1.25.1', '1.25.1'), '--checks', '^dns-proxy/'],
+    flags: [...old('1.25.1', '1.25.1'), ...only('dns-proxy')],
     expect: {class: 'istio', layer: 'dns-proxy'}
   },
   'docker-down': {

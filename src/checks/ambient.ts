@@ -1,4 +1,3 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {addressFamily, isReady, ofFamily, ofKind, type Pod} from '../base/kube.ts';
 import {must, type Sh} from '../base/sh.ts';
 import {
@@ -12,6 +11,7 @@ import {
 } from '../manifests/ambient.ts';
 import {ztunnelNamespace} from '../manifests/istio.ts';
 import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
+import {waypointSample} from '../manifests/waypoint.ts';
 import {type Family, familyNames, type Place} from '../results/results.ts';
 import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
@@ -28,6 +28,8 @@ import {
   row,
   type Told
 } from './row.ts';
+import {waypointChecks, waypointRows} from './waypoint.ts';
+import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
@@ -81,7 +83,7 @@ export const ambient: Checks<Checking> = {
     hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
     headline: family => `Ambient does not carry ${family || 'both families'}`
   },
-  samples: [ambientSample],
+  samples: [ambientSample, waypointSample],
   rows: [
     row('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', expectations.ready, {
       to: ztunnel,
@@ -304,11 +306,15 @@ export const ambient: Checks<Checking> = {
           }
         }
       )
-    )
+    ),
+    ...waypointRows
   ],
-  look: async (checking, asked) => {
+  look: async (checking, all) => {
+    const ofWaypoint = all.filter(row => waypointRows.some(({id}) => id === row.id));
+    const asked = all.filter(row => !ofWaypoint.includes(row));
     standing(checking, asked);
     await Promise.all([
+      waypointChecks(checking, ofWaypoint),
       iptables(
         checking,
         asked.filter(({id}) => id.endsWith('/redirection'))
@@ -485,7 +491,7 @@ async function answered(checking: Checking, asked: Row[]): Promise<void> {
       checking
     )
   ]);
-  await carried(checking, hbone, past);
+  await untilLogged(checking, hbone, past, (row, logged) => sawOf(checking, row, logged));
 }
 
 const addressOf = (checking: Checking, {target, family, to}: Row): string | undefined =>
@@ -517,49 +523,6 @@ const nowhere = (row: Row): Finding =>
         reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
       }
     : absent(row);
-
-/** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
-type Logged = Record<string, string>;
-
-const logged = async ({sh}: Checking): Promise<string[]> =>
-  (await sh(logCommand, {seconds: 20})).stdout.split('\n');
-
-const logCommand = [
-  ...['kubectl', 'logs', '--namespace', ztunnelNamespace, '--selector', 'app=ztunnel'],
-  ...['--tail', '5000', '--max-log-requests', '100']
-];
-
-/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
-export const parseAccess = (lines: string[]): Logged[] =>
-  lines
-    .filter(line => /\baccess\s+connection complete\b/.test(line))
-    .map(line =>
-      Object.fromEntries(
-        [...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
-          name,
-          quoted ?? bare ?? ''
-        ])
-      )
-    );
-
-/** How long ztunnel may take to log a connection that has ended, in seconds. */
-const logging = 3;
-
-/** Told from what was not logged before. */
-async function carried(checking: Checking, asked: Row[], past: string[]): Promise<void> {
-  if (asked.length === 0) return;
-  const end = checking.work.clock() + logging;
-  for (;;) {
-    const fresh = (await logged(checking)).filter(line => !past.includes(line));
-    const findings = asked.map(row => ({row, finding: sawOf(checking, row, parseAccess(fresh))}));
-    const whole = findings.every(({finding}) => finding.verdict === 'passed');
-    if (!whole && checking.work.clock() < end && !checking.work.signal.aborted) await sleep(300);
-    else {
-      for (const {row, finding} of findings) checking.tell(row.id, finding);
-      return;
-    }
-  }
-}
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
 function sawOf(checking: Checking, row: Row, logged: Logged[]): Finding {

@@ -124,6 +124,8 @@ export const blames = Object.fromEntries(all.map(({layer, blame}) => [layer, bla
 
 /** What these checks need in the cluster beside the documentation's samples. */
 export const samplesOf = (rows: Row[]): OwnSample[] => {
-  const asked = all.filter(({layer}) => rows.some(row => row.layer === layer));
-  return [...new Set(asked.flatMap(({samples = []}) => samples))]; // some layers share one
+  const needed = all.flatMap(({layer, samples = []}) =>
+    samples.filter(({of = ''}) => rows.some(row => row.layer === layer && row.id.startsWith(of)))
+  );
+  return [...new Set(needed)]; // some layers share one
 };

@@ -1,14 +1,13 @@
-import {addressFamily, get, isReady, ofFamily, type Pod, type Service} from '../base/kube.ts';
-import {until} from '../base/wait.ts';
+import {addressFamily} from '../base/kube.ts';
 import {gatewayNamespace} from '../manifests/gateway.ts';
 import {
-  apiGatewayLabel,
   apiGatewayMade,
   apiGateway as apiGatewayName,
   apiGatewayPort,
   apiGatewayStatus
 } from '../manifests/gateway-api.ts';
 import type {Family} from '../results/results.ts';
+import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './made.ts';
 import {plainClient} from './probe.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
 import {type Checking, compare, type Row, row} from './row.ts';
@@ -20,13 +19,9 @@ const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainC
 const service = {kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade};
 const deployment = {...service, kind: 'Deployment'};
 const pod = {...service, kind: 'Pod'};
-const bothFamilies = 'a ClusterIP of each family';
 const bound = 'its port on 0.0.0.0 and ::';
 const ids = {service: 'gateway/api/service', listeners: 'gateway/api/listeners'};
-const selector = `${apiGatewayLabel}=${apiGatewayName}`;
-
-/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
-const making = 60;
+const selector = selectorOf(apiGatewayName);
 
 const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod.`;
 
@@ -66,17 +61,14 @@ export const gatewayApiRows: Row[] = [
   ])
 ];
 
-interface Made {
-  service: Service | undefined;
-  pod: Pod | undefined;
-}
-
 /** Looks once istiod has made what it is to make, or has had the time for it. */
 export async function gatewayApi(checking: Checking, asked: Row[]): Promise<void> {
   if (asked.length === 0) return;
-  const made = await untilMade(checking);
+  const made = await untilMade(checking, gatewayNamespace, apiGatewayName);
   await Promise.all([
-    ...asked.filter(({id}) => id === ids.service).map(({id}) => judgeService(checking, id, made)),
+    ...asked
+      .filter(({id}) => id === ids.service)
+      .map(({id}) => checking.tell(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
     ...asked.filter(({id}) => id === ids.listeners).map(({id}) => listeners(checking, id, made)),
     pages(
       checking,
@@ -84,40 +76,6 @@ export async function gatewayApi(checking: Checking, asked: Row[]): Promise<void
       made
     )
   ]);
-}
-
-/** It was not there when all pods were looked at. */
-async function untilMade({sh, work}: Checking): Promise<Made> {
-  const end = work.clock() + making;
-  return until(work, async () => {
-    const things = await get<Service | Pod>(
-      sh,
-      'services,pods',
-      ...['-n', gatewayNamespace, '-l', selector]
-    );
-    const pod = things.filter(thing => thing.kind === 'Pod').find(isReady);
-    const service = things.find(thing => thing.kind === 'Service');
-    return (pod && service) || work.clock() > end
-      ? {is: 'done', value: {pod, service}}
-      : {is: 'waiting', for: `istiod to make the Gateway ${gatewayNamespace}/${apiGatewayName}`};
-  });
-}
-
-function judgeService({tell}: Checking, id: string, {service}: Made): void {
-  const {ipFamilyPolicy, clusterIPs = []} = service?.spec ?? {};
-  const both = families.every(family => ofFamily(clusterIPs, family) !== undefined);
-  const observed =
-    service === undefined
-      ? 'no Service'
-      : both
-        ? bothFamilies
-        : `${ipFamilyPolicy}, ${clusterIPs.join(', ')}`;
-  tell(
-    id,
-    compare(bothFamilies, observed, {
-      reproduce: `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o yaml`
-    })
-  );
 }
 
 async function listeners(checking: Checking, id: string, {pod}: Made): Promise<void> {

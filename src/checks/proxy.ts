@@ -6,7 +6,7 @@ import {iptables, iptablesRows} from './iptables.ts';
 import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
-interface SocketAddress {
+export interface SocketAddress {
   socket_address?: {address: string; port_value: number};
 }
 export interface Listeners {

@@ -39,19 +39,34 @@ export async function refuse(
   }
 }
 
-/** How long STRICT may take until it is in force, in seconds; measured was 0.8. */
+/** How long a policy, such as STRICT, may take until it is in force, in seconds; measured was 0.8. */
 export const settling = 10;
 
-/** Proves that plaintext to STRICT ports is refused: asked until it is, for a policy takes a moment to be in force. */
+/** Who asks, and what is told of an answer that should not have come. */
+interface Refusal {
+  client: Client;
+  observed: (text: string) => string;
+  reason: (probe: Probe, text: string) => string;
+}
+
+const plaintext: Refusal = {
+  client: plainClient,
+  observed: () => 'plaintext was answered, should be refused',
+  reason: ({address, port}, text) =>
+    `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settling} s ago`
+};
+
+/** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 export async function untilRefused(
   proofs: {row: Row; probe: Probe}[],
-  checking: Checking
+  checking: Checking,
+  {client, observed, reason}: Refusal = plaintext
 ): Promise<void> {
   const {work, tell} = checking;
   const end = work.clock() + settling;
   for (let open = proofs; open.length > 0; ) {
     const probes = open.map(({probe}) => probe);
-    const said = await ask(checking, plainClient, probes, 1, patience);
+    const said = await ask(checking, client, probes, 1, patience);
     if (work.signal.aborted) throw new Stopped();
     const over = work.clock() > end;
     open = open.filter(({row, probe}, at) => {
@@ -59,15 +74,12 @@ export async function untilRefused(
       const text = answers[0]?.text ?? '';
       if (text !== '' && !over) return true;
       tell(row.id, {
-        observed: text === '' ? refused : 'plaintext was answered, should be refused',
+        observed: text === '' ? refused : observed(text),
         verdict: text === '' ? 'passed' : 'failed',
-        reason:
-          text === ''
-            ? null
-            : `plaintext to ${probe.address} port ${probe.port} was answered "${text}" although STRICT was asked for ${settling} s ago`,
+        reason: text === '' ? null : reason(probe, text),
         address: probe.address,
         attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(plainClient, probe)
+        reproduce: reproduceProbe(client, probe)
       });
       return false;
     });

@@ -2,7 +2,8 @@ import {stringify} from 'yaml';
 import {gatewayNamespace} from './gateway.ts';
 import type {OwnSample} from './own.ts';
 
-const apiVersion = 'gateway.networking.k8s.io/v1';
+/** The version of its resources that we use. */
+export const gatewayVersion = 'gateway.networking.k8s.io/v1';
 
 /** The Gateway; what istiod makes of it is named with its class. */
 export const apiGateway = 'gateway-api';
@@ -16,35 +17,42 @@ export const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
 /** What the route answers: it sends elsewhere, and needs nobody behind it. */
 export const apiGatewayStatus = 302;
 
+/** Changes what istiod makes of a Gateway: a node of a runner has two processors. */
+export const littleYaml = (name: string): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {name},
+    data: {
+      deployment: stringify({
+        spec: {
+          template: {
+            spec: {
+              terminationGracePeriodSeconds: 0,
+              containers: [
+                {name: 'istio-proxy', resources: {requests: {cpu: '5m', memory: '64Mi'}}}
+              ]
+            }
+          }
+        }
+      })
+    }
+  });
+
+/** By this a Gateway names that ConfigMap. */
+export const littleBy = (name: string) => ({parametersRef: {group: '', kind: 'ConfigMap', name}});
+
 /** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
 export const apiGatewaySample: OwnSample = {
   namespace: gatewayNamespace,
   sidecars: true,
   needs: 'gateway-api',
+  of: 'gateway/api/',
   manifests: () =>
     [
+      littleYaml(apiGateway),
       stringify({
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: {name: apiGateway},
-        data: {
-          // a node of a runner has two processors
-          deployment: stringify({
-            spec: {
-              template: {
-                spec: {
-                  terminationGracePeriodSeconds: 0,
-                  containers: [
-                    {name: 'istio-proxy', resources: {requests: {cpu: '5m', memory: '64Mi'}}}
-                  ]
-                }
-              }
-            }
-          })
-        }
-      }),
-      stringify({
-        apiVersion,
+        apiVersion: gatewayVersion,
         kind: 'Gateway',
         metadata: {
           name: apiGateway,
@@ -52,12 +60,12 @@ export const apiGatewaySample: OwnSample = {
         },
         spec: {
           gatewayClassName: className,
-          infrastructure: {parametersRef: {group: '', kind: 'ConfigMap', name: apiGateway}},
+          infrastructure: littleBy(apiGateway),
           listeners: [{name: 'http', port: apiGatewayPort, protocol: 'HTTP'}]
         }
       }),
       stringify({
-        apiVersion,
+        apiVersion: gatewayVersion,
         kind: 'HTTPRoute',
         metadata: {name: apiGateway},
         spec: {

@@ -17,6 +17,8 @@ export interface OwnSample {
   sidecars: boolean;
   /** What a cluster that was there may not have: nodes that are ours to use, or the CRDs of the Gateway API. */
   needs?: 'kind' | 'gateway-api';
+  /** How the ids of the checks begin that need it, where not all of their layer do. */
+  of?: string;
   /** More labels of a namespace of its own. */
   labels?: Record<string, string>;
   /** Kubernetes manifests as YAML documents; they are put into the namespace. */

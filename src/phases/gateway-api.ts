@@ -44,7 +44,7 @@ const unreachable = (url: string, said: string): Fault =>
     {
       class: 'infrastructure',
       layer: 'runner',
-      hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^gateway/api/` does without.',
+      hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^(gateway/api|ambient/waypoint)` does without.',
       reproduce: `curl -fsSLO ${shownUrl(url)}`
     }
   );

@@ -173,7 +173,12 @@ export function makePlan(
       cni ? (offer?.cni ?? '') : '',
       ambient ? (offer?.ztunnel ?? '') : ''
     ]),
-    samples: unique([ambient ? '' : (offer?.proxy ?? ''), ...manifests.images]),
+    // in ambient only what istiod makes of a Gateway has it, and comes last
+    samples: unique([
+      ambient ? '' : (offer?.proxy ?? ''),
+      ...manifests.images,
+      own.some(({needs}) => needs === 'gateway-api') ? (offer?.proxy ?? '') : ''
+    ]),
     upgrade:
       asked === null
         ? []

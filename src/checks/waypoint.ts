@@ -1,0 +1,465 @@
+import {addressFamily, ofFamily, ofKind} from '../base/kube.ts';
+import {ztunnelNamespace} from '../manifests/istio.ts';
+import {client} from '../manifests/samples.ts';
+import {
+  waypoint as gateway,
+  waypointNamespace as namespace,
+  waypointPorts as ports,
+  waypointApp,
+  waypointClient,
+  waypointEntry,
+  waypointServices
+} from '../manifests/waypoint.ts';
+import {type Family, familyNames, type Place} from '../results/results.ts';
+import {reproduceQuestion, resolve} from './dns.ts';
+import {absent, lookUp, podIps} from './echo.ts';
+import {bothFamilies, clusterIpsOf, type Made, untilMade} from './made.ts';
+import {type Client, meshClient, type Probe} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
+import {dump, type Endpoints, endpointQuery, envoy, type SocketAddress, written} from './proxy.ts';
+import {refused, settling, untilRefused} from './refuse.ts';
+import {type Checking, compare, type Finding, type Row, row} from './row.ts';
+import {host} from './web.ts';
+import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
+
+const families: Family[] = ['ipv4', 'ipv6'];
+const hbonePort = 15008;
+const place = (kind: string, name: string): Place => ({kind, namespace, name});
+const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+
+/** What is addressed through the waypoint, by the checks' targets. */
+const targets: Record<string, Place> = {
+  ...Object.fromEntries(
+    Object.keys(waypointServices).map(name => [`waypoint-${name}`, place('Service', name)])
+  ),
+  'waypoint-entry': place('ServiceEntry', waypointEntry.name),
+  'waypoint-pod': place('Pod', waypointApp)
+};
+
+const ids = {
+  service: 'ambient/waypoint/service',
+  listeners: 'ambient/waypoint/listeners',
+  endpoints: 'ambient/waypoint/endpoints'
+};
+
+const expectations = {
+  listeners: 'HBONE on 0.0.0.0 and ::',
+  endpoints: 'internal listeners alone',
+  vips: 'exactly its addresses',
+  carried: 'by the waypoint, dialled over that family'
+};
+
+const grid = {title: 'through a waypoint', named: true};
+const madeHint = `istiod makes Deployment and Service of the waypoint: see its status (\`kubectl get gateway -n ${namespace} ${gateway} -o yaml\`), its log (\`kubectl logs -n ${namespace} deploy/${gateway}\`), and the log of istiod.`;
+const toldHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
+
+/** A waypoint, which is addressed by Services of both orders, by a host of istiod's addresses, and by a pod's own. */
+export const waypointRows: Row[] = [
+  row(
+    'ambient',
+    ids.service,
+    'The Service that istiod makes for a waypoint has both families',
+    bothFamilies,
+    {
+      to: place('Service', gateway),
+      blame: {hint: madeHint, headline: 'The Service of a waypoint lacks a family'}
+    }
+  ),
+  row(
+    'ambient',
+    ids.listeners,
+    'A waypoint listens for HBONE on both families',
+    expectations.listeners,
+    {
+      to: place('Deployment', gateway),
+      blame: {
+        hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${toldHint}`,
+        headline: 'A waypoint does not listen on both families'
+      }
+    }
+  ),
+  row(
+    'ambient',
+    ids.endpoints,
+    "A waypoint's endpoints in ambient are internal listeners, without an address beside them",
+    expectations.endpoints,
+    {
+      to: place('Deployment', gateway),
+      blame: {
+        hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${toldHint}`,
+        headline: 'A waypoint is told an address beside its internal listener'
+      }
+    }
+  ),
+  ...Object.entries(targets)
+    .filter(([, {kind}]) => kind !== 'Pod')
+    .map(([target, to]) =>
+      row(
+        'ambient',
+        `ambient/${target}/vips`,
+        `The waypoint knows the ${to.kind} by exactly its addresses`,
+        expectations.vips,
+        {
+          to,
+          blame: {
+            hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${toldHint}`,
+            headline: 'A waypoint does not know both addresses of what is addressed through it'
+          }
+        }
+      )
+    ),
+  ...Object.entries(targets).flatMap(([target, to]) =>
+    families.flatMap(family => [
+      row(
+        'ambient',
+        `ambient/${target}/${family}`,
+        `Through a waypoint, the ${to.kind} answers on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`,
+        `hello ambient/${target}/${family}`,
+        {
+          family,
+          from,
+          to,
+          grid,
+          blame: {
+            class: 'connectivity',
+            hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and the waypoint (\`kubectl logs -n ${namespace} deploy/${gateway}\`); \`ambient/waypoint/*\` tells whether it listens, and \`ambient/${target}/vips\` whether it knows the address.`
+          }
+        }
+      ),
+      row(
+        'ambient',
+        `ambient/${target}/${family}-carried`,
+        `The waypoint has carried that, and ztunnel has dialled it over ${family}`,
+        expectations.carried,
+        {
+          family,
+          from,
+          to,
+          blame: {
+            hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`. Its \`dst.addr\` is to be the waypoint's address of that family; whether it knows of the waypoint, \`istioctl ztunnel-config service\` and \`istioctl ztunnel-config workload\` say.`
+          }
+        }
+      ),
+      row(
+        'ambient',
+        `ambient/${target}/${family}-denied`,
+        `What only the waypoint's policy denies is not answered over ${family}`,
+        refused,
+        {
+          family,
+          from,
+          to,
+          blame: {
+            hint: `It went past the waypoint: see the label \`istio.io/use-waypoint\` of the namespace ${namespace} and of what is in it, the status of the waypoint and of the AuthorizationPolicy, and \`ambient/${target}/${family}-carried\`.`,
+            headline: `What is for a waypoint goes past it over ${familyNames[family]}`
+          }
+        }
+      )
+    ])
+  ),
+  ...families.map(family =>
+    row(
+      'ambient',
+      `ambient/waypoint-client/${family}`,
+      `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`,
+      `hello ambient/waypoint-client/${family}`,
+      {
+        family,
+        from: place('Deployment', waypointClient),
+        to: place('Service', 'echo-ipv6-first'),
+        grid: {title: 'from behind a waypoint', named: true},
+        blame: {
+          class: 'connectivity',
+          hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and \`ambient/waypoint-echo-ipv6-first/${family}\`, which asks the same from a pod without a waypoint.`
+        }
+      }
+    )
+  )
+];
+
+const behindClient: Client = {namespace, deployment: waypointClient, container: 'sleep'};
+const aspectOf = ({id}: Row): string => id.split('/')[2] ?? '';
+
+/** The addresses by which a place is asked for. */
+type Addresses = (to: Place | null) => string[];
+
+/** Looks once istiod has made the waypoint, or has had the time for it. */
+export async function waypointChecks(checking: Checking, asked: Row[]): Promise<void> {
+  if (asked.length === 0) return;
+  const [made, allocated] = await Promise.all([
+    untilMade(checking, namespace, gateway),
+    allocatedTo(checking, asked)
+  ]);
+  const addresses: Addresses = to => addressesTo(checking, to, allocated);
+  await traffic(checking, asked, addresses, made);
+  await told(checking, asked, addresses, made); // by now it was told of everything
+}
+
+const entryQuestions = [
+  {type: 'a', name: `${waypointEntry.host}.`},
+  {type: 'aaaa', name: `${waypointEntry.host}.`}
+];
+
+/** As DNS has them: istiod allocates them. */
+async function allocatedTo(checking: Checking, asked: Row[]): Promise<string[]> {
+  if (!asked.some(({to}) => to?.kind === 'ServiceEntry')) return [];
+  const answers = await resolve(checking, meshClient, entryQuestions);
+  return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
+}
+
+function addressesTo(checking: Checking, to: Place | null, allocated: string[]): string[] {
+  if (to?.kind === 'ServiceEntry') return allocated;
+  if (to?.kind === 'Pod') return podIps(checking, namespace, to.name);
+  const service = ofKind(checking.things, 'Service', namespace).find(
+    ({metadata}) => metadata.name === to?.name
+  );
+  return service?.spec.clusterIPs ?? [];
+}
+
+// ---- Connections ----
+
+async function traffic(
+  checking: Checking,
+  asked: Row[],
+  addresses: Addresses,
+  made: Made
+): Promise<void> {
+  const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
+  const denied = proofsOf(checking, of(/-denied$/), addresses, ports.denied);
+  await untilRefused(denied, checking, denial);
+  const carried = of(/-carried$/);
+  const past = carried.length === 0 ? [] : await logged(checking);
+  const proofs = proofsOf(checking, of(/^ipv[46]$/), addresses, ports.open);
+  const behind = (row: Row) => row.from?.namespace === namespace;
+  const {retries} = checking.plan.probes;
+  await Promise.all([
+    prove(
+      meshClient,
+      proofs.filter(({row}) => !behind(row)),
+      checking,
+      retries
+    ),
+    prove(
+      behindClient,
+      proofs.filter(({row}) => behind(row)),
+      checking,
+      retries
+    )
+  ]);
+  await untilLogged(checking, carried, past, (row, all) => {
+    const address = ofFamily(addresses(row.to), row.family ?? 'ipv4');
+    return address === undefined ? nowhere(row) : sawOf(checking, row, address, made, all);
+  });
+}
+
+function proofsOf(checking: Checking, rows: Row[], addresses: Addresses, port: number): Proof[] {
+  return rows.flatMap(row => {
+    const address = ofFamily(addresses(row.to), row.family ?? 'ipv4');
+    if (address === undefined) {
+      checking.tell(row.id, nowhere(row));
+      return [];
+    }
+    const known =
+      row.to?.kind === 'ServiceEntry' ? {} : {lookUp: lookUp(checking, row.to, address)};
+    return [
+      {
+        row,
+        probe: {word: row.id, address, port, ...known},
+        pods: podIps(checking, namespace, waypointApp)
+      }
+    ];
+  });
+}
+
+/** No address to ask. */
+function nowhere(row: Row): Finding {
+  const {kind} = row.to ?? {};
+  if (kind === 'Service') return absent(row);
+  const isPod = kind === 'Pod';
+  return {
+    observed: isPod ? 'no pod IP' : 'no address',
+    verdict: 'failed',
+    reason: isPod
+      ? `no pod of ${namespace}/${waypointApp} has an ${row.family} address`
+      : `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
+    reproduce: isPod
+      ? `kubectl get pods -n ${namespace} -l app=${waypointApp} -o yaml`
+      : reproduceQuestion(
+          meshClient,
+          entryQuestions[families.indexOf(row.family ?? 'ipv4')] ?? {type: 'a', name: ''}
+        )
+  };
+}
+
+/** What is told where the waypoint's policy is not in force. */
+const denial = {
+  client: meshClient,
+  observed: (text: string) => text,
+  reason: ({address, port}: Probe, text: string) =>
+    `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settling} s`
+};
+
+/** As istiod makes it: named as the Gateway is. */
+const isWaypoint = (identity = ''): boolean => identity.endsWith(`/ns/${namespace}/sa/${gateway}`);
+
+/** The client's ztunnel tells where it went, and the server's from whom it came. */
+function sawOf(
+  checking: Checking,
+  {expected, family, to}: Row,
+  address: string,
+  {pod}: Made,
+  all: Logged[]
+): Finding {
+  const ips = podIps(checking, namespace, waypointApp);
+  const arrivals = ips
+    .filter(ip => to?.kind !== 'Pod' || ip === address)
+    .map(ip => host(ip, ports.open));
+  const here = pod?.status.podIPs?.map(({ip}) => ip).find(ip => addressFamily(ip) === family);
+  const out = all.filter(
+    one =>
+      one.direction === 'outbound' &&
+      one['src.namespace'] === client.namespace &&
+      isFor(one, to, arrivals)
+  );
+  const through = out.filter(one => isWaypoint(one['dst.identity']));
+  const dialled = through.filter(one => one['dst.addr'] === host(here ?? '', hbonePort));
+  const arrived = all.filter(
+    one =>
+      one.direction === 'inbound' &&
+      isWaypoint(one['src.identity']) &&
+      arrivals.includes(one['dst.hbone_addr'] ?? '')
+  );
+  const observed =
+    here === undefined
+      ? 'no waypoint that is ready'
+      : out.length === 0
+        ? 'nothing logged of it'
+        : through.length === 0
+          ? `past the waypoint, to ${places(out)}`
+          : dialled.length === 0
+            ? `only to ${places(through)}`
+            : dialled.every(({error}) => error !== undefined)
+              ? (dialled[0]?.error ?? '')
+              : dialled.every(one => one.bytes_recv === '0')
+                ? 'the waypoint gave nothing back'
+                : arrived.length === 0
+                  ? 'nothing logged where it arrived'
+                  : expected;
+  return compare(expected, observed, {
+    address,
+    reproduce: `${logCommand.join(' ')} | grep ${namespace}`
+  });
+}
+
+const places = (all: Logged[]): string => [...new Set(all.map(one => one['dst.addr']))].join(', ');
+
+/** Whether a connection was for a target, and for the port that is not denied. */
+function isFor(one: Logged, to: Place | null, arrivals: string[]): boolean {
+  const hbone = one['dst.hbone_addr'] ?? '';
+  const service = one['dst.service'];
+  if (to?.kind === 'Pod') return service === undefined && arrivals.includes(hbone);
+  const name = to?.kind === 'Service' ? `${to.name}.${namespace}.` : waypointEntry.host;
+  return service?.startsWith(name) === true && hbone.endsWith(`:${ports.open}`);
+}
+
+// ---- What istiod told the waypoint ----
+
+const listenersQuery = 'config_dump?resource=dynamic_listeners';
+
+/** Listeners as Envoy has taken them. */
+interface Dumped {
+  configs?: {
+    name: string;
+    active_state?: {
+      listener?: {
+        address?: SocketAddress;
+        additional_addresses?: {address: SocketAddress}[];
+        filter_chain_matcher?: unknown;
+      };
+    };
+  }[];
+}
+
+async function told(
+  checking: Checking,
+  asked: Row[],
+  addresses: Addresses,
+  made: Made
+): Promise<void> {
+  const of = (id: string) => asked.filter(row => row.id === id);
+  const vips = asked.filter(row => aspectOf(row) === 'vips');
+  for (const {id} of of(ids.service)) checking.tell(id, clusterIpsOf(made, namespace, gateway));
+  const read = async <T>(query: string, rows: Row[], judge: (row: Row, said: T) => string) => {
+    if (rows.length === 0) return;
+    const reproduce = envoy(namespace, gateway, query).join(' ');
+    const said = made.pod && (await dump<T>(checking, namespace, gateway, query));
+    for (const row of rows)
+      checking.tell(
+        row.id,
+        compare(row.expected, said ? judge(row, said) : 'no pod that is ready', {reproduce})
+      );
+  };
+  await Promise.all([
+    read<Dumped>(listenersQuery, [...of(ids.listeners), ...vips], ({id, expected, to}, said) =>
+      id === ids.listeners
+        ? (notBound(said) ?? expected)
+        : knownBy(said, to, addresses(to), expected)
+    ),
+    read<Endpoints>(endpointQuery, of(ids.endpoints), ({expected}, said) => bare(said) ?? expected)
+  ]);
+}
+
+/** Where the waypoint does not listen for HBONE; undefined: nowhere that it should. */
+function notBound({configs = []}: Dumped): string | undefined {
+  const {address, additional_addresses: more = []} =
+    configs.find(({name}) => name === 'connect_terminate')?.active_state?.listener ?? {};
+  const found = [address ?? {}, ...more.map(one => one.address)].map(written);
+  const missing = ['0.0.0.0', '::']
+    .map(wildcard => host(wildcard, hbonePort))
+    .filter(wildcard => !found.includes(wildcard));
+  return missing.length === 0 ? undefined : `not on ${missing.join(', ')}`;
+}
+
+/** The addresses by which it knows a place, where they are others than those `right` ones. */
+function knownBy(said: Dumped, to: Place | null, right: string[], expected: string): string {
+  const known = rangesOf(said, hostOf(to));
+  const same = [...known].sort().join() === [...right].sort().join();
+  return right.length > 0 && same ? expected : known.join(', ') || 'no address';
+}
+
+/** As istiod names its clusters and its filter chains. */
+const hostOf = (to: Place | null): string =>
+  to?.kind === 'Service' ? `${to.name}.${namespace}.svc.` : waypointEntry.host;
+
+/** What is wrong with the endpoints of what is addressed through the waypoint; undefined: nothing. */
+function bare({configs = []}: Endpoints): string | undefined {
+  const endpoints = configs
+    .flatMap(({endpoint_config: one}) =>
+      one?.cluster_name.startsWith('inbound-vip|') ? [one] : []
+    )
+    .flatMap(({endpoints = []}) => endpoints.flatMap(({lb_endpoints = []}) => lb_endpoints));
+  const wrong = endpoints
+    .flatMap(({endpoint: {address, additional_addresses: more = []}}) => [
+      address,
+      ...more.map(one => one.address)
+    ])
+    .map(written)
+    .filter(address => address !== '');
+  if (wrong.length > 0) return [...new Set(wrong)].join(', ');
+  return endpoints.length === 0 ? 'no endpoint' : undefined;
+}
+
+interface Range {
+  address_prefix: string;
+}
+
+/** The ranges by which a listener's matcher knows a host, wherever it has them. */
+export function rangesOf(node: unknown, name: string): string[] {
+  if (typeof node !== 'object' || node === null) return [];
+  const {ranges, on_match: match} = node as {ranges?: Range[]; on_match?: unknown};
+  if (ranges !== undefined)
+    return JSON.stringify(match ?? null).includes(`|${name}`)
+      ? ranges.map(({address_prefix}) => address_prefix)
+      : [];
+  return Object.values(node).flatMap(below => rangesOf(below, name));
+}
