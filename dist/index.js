@@ -33533,7 +33533,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3303);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2835);
 
 
 
@@ -34719,13 +34719,13 @@ const smallSidecar = {
     ...littleCpu,
     'sidecar.istio.io/proxyMemory': '64Mi'
 };
-/** A Deployment of one pod. */
-const deployment = (app, labels, pod, annotations = {}) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
+/** A Deployment, of one pod unless it says otherwise. */
+const deployment = (app, labels, pod, annotations = {}, replicas = 1) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: app },
     spec: {
-        replicas: 1,
+        replicas,
         selector: { matchLabels: { app, ...labels } },
         template: {
             metadata: {
@@ -37465,11 +37465,11 @@ function annotate({ counts, cells, first }) {
 }
 
 ;// CONCATENATED MODULE: ./schema/report.schema.json
-const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
 // EXTERNAL MODULE: ./src/results/files.ts
 var files = __nccwpck_require__(6689);
 ;// CONCATENATED MODULE: ./schema/results.schema.json
-const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
 ;// CONCATENATED MODULE: ./src/results/read.ts
 
 
@@ -41377,6 +41377,7 @@ const layers = [
     'cluster',
     'xds',
     'proxy',
+    'cni',
     'ambient',
     'echo',
     'path',
@@ -41581,7 +41582,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 3303:
+/***/ 2835:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42077,8 +42078,8 @@ async function iptables({ plan, sh, tell }, asked) {
         const [, namespace = '', sandbox = '', tool = '', rule = ''] = /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
         return namespace === '' ? [] : [{ namespace, sandbox, tool, rule }];
     });
-    for (const { id, target } of asked) {
-        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === target), ({ sandbox }) => sandbox);
+    for (const { id, to } of asked) {
+        const pods = (0,group/* groupBy */.$)(lines.filter(({ namespace }) => namespace === to?.namespace), ({ sandbox }) => sandbox);
         const findings = [...pods.values()].map(own => difference(...['iptables', 'ip6tables'].map(tool => own.filter(line => line.tool === tool).map(({ rule }) => asIpv4(rule)))));
         tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
     }
@@ -42567,7 +42568,8 @@ const waypointRows = [
     (0,checks_row/* row */.nM)('ambient', ids.endpoints, "A waypoint's endpoints in ambient are internal listeners, without an address beside them", expectations.endpoints, {
         to: place('Deployment', waypoint),
         blame: {
-            hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both: ${toldHint}`
+            hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${toldHint}`,
+            headline: 'A waypoint is told an address beside its internal listener'
         }
     }),
     ...Object.entries(targets)
@@ -43357,6 +43359,374 @@ const cluster = {
     }
 };
 
+;// CONCATENATED MODULE: ./src/manifests/cni.ts
+
+
+const repairNamespace = 'cni';
+/** The name of Deployment and label `app` of a pod that loses its IPv4 rules before it starts. */
+const repairedApp = 'repaired';
+/** The same of a pod that never runs: IstioCNI is asked for its rules, in a network of our own. Its sidecar is not dual-stack. */
+const unscheduledApp = 'unscheduled';
+/** STRICT, and what plaintext finds beside it. */
+const repairedPorts = { strict: 9001, open: 9000 };
+const repairedService = (family) => `${repairedApp}-${family}`;
+/** The init container by which IstioCNI's repair finds a pod without rules, and how that ends. */
+const validation = { name: 'istio-validation', failed: 126 };
+// Istio puts its own init container before all others, so that only there can rules be lost in time. The first turn takes
+// IPv4's away, and fails as Istio's validation does; the next one lasts until they are there again. Istio's own program
+// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made
+const validate = `
+tool_of_rules() {
+  for tool in iptables-nft iptables-legacy; do
+    $tool-save 2>/dev/null | grep -q ISTIO && echo $tool && return
+  done
+}
+if mkdir /turns/first 2>/dev/null; then
+  tool=$(tool_of_rules)
+  [ "$tool" ] || exit 0
+  $tool -t nat -F && $tool -t nat -X && exit ${validation.failed}
+fi
+until [ "$(tool_of_rules)" ]; do sleep .2; done`;
+const cni_service = (family) => (0,dist/* stringify */.As)({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: repairedService(family), labels: { app: repairedApp } },
+    spec: {
+        ipFamilyPolicy: 'SingleStack',
+        ipFamilies: [family === 'ipv4' ? 'IPv4' : 'IPv6'],
+        ports: [{ name: 'tcp', port: repairedPorts.strict }],
+        selector: { app: repairedApp }
+    }
+});
+const cni_strict = () => (0,dist/* stringify */.As)({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'dual-stack-check' },
+    spec: {
+        selector: { matchLabels: { app: repairedApp } },
+        portLevelMtls: { [repairedPorts.strict]: { mode: 'STRICT' } }
+    }
+});
+const cni_echo = (name, image) => ({
+    name,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    args: [Object.values(repairedPorts).join(','), 'hello'],
+    ports: Object.values(repairedPorts).map(containerPort => ({ containerPort }))
+});
+/** Pods that are there only while they are looked at: one that does not get ready is to be told by its check, and must not end the run. */
+const none = 0;
+const repaired = (image) => (0,samples/* deployment */.kG)(repairedApp, {}, {
+    terminationGracePeriodSeconds: 0,
+    volumes: [{ name: 'turns', emptyDir: {} }],
+    initContainers: [
+        {
+            name: validation.name,
+            image: 'auto', // merged over what Istio injects by that name
+            command: ['sh', '-c', validate, 'validate'],
+            securityContext: {
+                runAsUser: 0,
+                runAsGroup: 0,
+                runAsNonRoot: false,
+                readOnlyRootFilesystem: false, // legacy iptables has a lock file
+                capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] }
+            },
+            volumeMounts: [{ name: 'turns', mountPath: '/turns' }]
+        }
+    ],
+    containers: [cni_echo(repairedApp, image)]
+}, samples/* smallSidecar */.l7, none);
+const unscheduled = (image) => (0,samples/* deployment */.kG)(unscheduledApp, {}, {
+    schedulingGates: [{ name: 'dual-stack-check/never' }],
+    terminationGracePeriodSeconds: 0,
+    containers: [cni_echo(unscheduledApp, image)]
+}, { 'proxy.istio.io/config': (0,dist/* stringify */.As)({ proxyMetadata: { ISTIO_DUAL_STACK: 'false' } }) }, none);
+const repairSample = {
+    namespace: repairNamespace,
+    sidecars: true,
+    needs: 'kind',
+    manifests: ({ echo: image }) => [cni_service('ipv4'), cni_service('ipv6'), cni_strict(), repaired(image), unscheduled(image)].join('---\n')
+};
+
+;// CONCATENATED MODULE: ./src/checks/cni.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+const cni_families = ['ipv4', 'ipv6'];
+const cni_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
+const cni_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+const cni_pod = { kind: 'Pod', namespace: repairNamespace, name: repairedApp };
+const deployment = { ...cni_pod, kind: 'Deployment' };
+const agent = { kind: 'DaemonSet', namespace: manifests_istio/* cniNamespace */.qf, name: 'istio-cni-node' };
+const cni_place = ['--namespace', repairNamespace];
+/** How long a repair may take, in seconds from when the pod is asked for; it took 3, and 30 on a machine with a load of 35. */
+const repairing = 90;
+const cni_ids = { ready: `cni/${repairedApp}/ready`, iptables: `cni/${repairedApp}/iptables` };
+const repairedWords = 'Ready after a repair';
+const seeRepair = `kubectl logs -n ${manifests_istio/* cniNamespace */.qf} ds/istio-cni-node | grep -i -A 5 repair`;
+const repairHint = `IstioCNI's repair must set the rules of IPv4 again although those of IPv6 are there: Istio before 1.25.5, 1.26.4 and 1.27.1 did not (istio/istio#56587). See its log: \`${seeRepair}\`.`;
+/** Networks with one family alone, in a node that has both; and the pod for which IstioCNI is asked there. */
+const networks = {
+    'ipv4-only': {
+        family: 'ipv4',
+        address: '192.0.2.1/32',
+        of: { namespace: 'dual-stack', app: 'tcp-echo' }
+    },
+    // of a sidecar that is not dual-stack: else IPv6 is looked for in any network that has it
+    'ipv6-only': {
+        family: 'ipv6',
+        address: '2001:db8::1/128',
+        of: { namespace: repairNamespace, app: unscheduledApp }
+    }
+};
+const cni_expectations = {
+    'ipv4-only': 'rules for IPv4 alone',
+    'ipv6-only': 'rules for IPv6' // and some for IPv4, which harm nobody
+};
+/** IstioCNI in place of istio-init: that it repairs a pod, and goes by the pod's own network. */
+const cni = {
+    layer: 'cni',
+    blame: {
+        class: 'istio',
+        hint: `See the log of istio-cni-node (\`kubectl logs -n ${manifests_istio/* cniNamespace */.qf} ds/istio-cni-node\`).`,
+        headline: family => `IstioCNI does not redirect ${family || 'both families'} as it should`
+    },
+    grid: { title: 'repaired by IstioCNI', named: false },
+    samples: [repairSample],
+    rows: [
+        (0,checks_row/* row */.nM)('cni', cni_ids.ready, 'A pod that has lost its IPv4 rules is repaired', repairedWords, {
+            to: deployment,
+            blame: { hint: repairHint, headline: 'IstioCNI does not repair a pod without IPv4 rules' }
+        }),
+        (0,checks_row/* row */.nM)('cni', cni_ids.iptables, 'The pod that was repaired redirects both families into its sidecar alike', alike, {
+            to: deployment,
+            blame: {
+                hint: repairHint,
+                headline: 'IstioCNI’s repair leaves the rules of a family out'
+            }
+        }),
+        ...cni_families.flatMap(family => [
+            (0,checks_row/* row */.nM)('cni', `cni/${repairedApp}/${family}`, `The pod that was repaired answers over ${family} under STRICT mutual TLS`, `hello cni/${repairedApp}/${family}`, { family, from: cni_mesh, to: { ...cni_pod, kind: 'Service', name: repairedService(family) } }),
+            (0,checks_row/* row */.nM)('cni', `cni/${repairedApp}/${family}-refused`, `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`, refused, {
+                family,
+                from: cni_plain,
+                to: cni_pod,
+                blame: {
+                    hint: `The ${results_results/* familyNames */.zO[family]} traffic of the repaired pod does not go through its sidecar. ${repairHint}`,
+                    headline: `Plaintext passes over ${results_results/* familyNames */.zO[family]} into a pod that IstioCNI has repaired`
+                }
+            }),
+            (0,checks_row/* row */.nM)('cni', `cni/${repairedApp}/${family}-control`, `Without a sidecar, a port that is not STRICT answers over ${family}`, `hello cni/${repairedApp}/${family}-control`, { family, from: cni_plain, to: cni_pod })
+        ]),
+        ...Object.keys(networks).map(network => (0,checks_row/* row */.nM)('cni', `cni/${network}/rules`, `In a network of ${networks[network].family} alone, IstioCNI sets ${cni_expectations[network]}, whatever the node has`, cni_expectations[network], {
+            family: networks[network].family,
+            to: agent,
+            blame: {
+                hint: 'IstioCNI takes the families of another network than that of the pod, mostly the node’s (istio/istio#50531, #36871).',
+                headline: 'IstioCNI does not go by the families of the pod’s own network'
+            }
+        }))
+    ],
+    look: async (checking, asked) => {
+        const [node = ''] = checking.plan.cluster.nodes;
+        const [plugin, off] = await Promise.all([pluginIn(checking, node), repairIsOff(checking)]);
+        if (plugin?.native_nftables === true) {
+            for (const { id } of asked)
+                checking.tell(id, (0,checks_row/* skip */.iv)(nftables));
+            return;
+        }
+        const ofRepair = asked.filter(({ target }) => target === repairedApp);
+        const ofNetworks = asked.filter(row => !ofRepair.includes(row));
+        if (off)
+            for (const { id } of ofRepair)
+                checking.tell(id, (0,checks_row/* skip */.iv)(turnedOff));
+        await (0,base_sh/* must */.sb)(checking.sh, scaleCommand(1), { seconds: 60 });
+        try {
+            await Promise.all([
+                off ? undefined : repair(checking, ofRepair),
+                inNetworks(checking, ofNetworks, node, plugin)
+            ]);
+        }
+        finally {
+            await checking.sh(scaleCommand(0), { seconds: 30 }); // room for others; and the next time it is a new pod
+        }
+    }
+};
+const nftables = 'IstioCNI sets native rules of nftables (`nativeNftables`), and the checks read those of iptables';
+const turnedOff = "IstioCNI's repair of pods is turned off (`cni.repair.repairPods`)";
+const scaleCommand = (replicas) => [
+    ...['kubectl', 'scale', ...cni_place, `deployment/${repairedApp}`, `deployment/${unscheduledApp}`],
+    ...['--replicas', `${replicas}`]
+];
+// ---- The repair ----
+/** What IstioCNI goes by, where it says so. */
+async function repairIsOff({ sh }) {
+    const command = ['kubectl', 'get', 'configmap', 'istio-cni-config', '--namespace', manifests_istio/* cniNamespace */.qf];
+    const { data } = objectOf((await sh([...command, '--output', 'json'], { seconds: 20 })).stdout);
+    return data?.REPAIR_ENABLED === 'false' || data?.REPAIR_REPAIR_PODS === 'false';
+}
+async function repair(checking, asked) {
+    if (asked.length === 0)
+        return;
+    const pods = await untilRepaired(checking);
+    const [own] = pods;
+    if (own && validationOf(own, /executable file not found|no such file or directory/i)) {
+        for (const { id } of asked)
+            checking.tell(id, (0,checks_row/* skip */.iv)(shellless));
+        return;
+    }
+    const now = { ...checking, things: [...checking.things, ...pods] };
+    const of = (pattern) => asked.filter(({ id }) => pattern.test(id));
+    for (const { id } of of(/\/ready$/))
+        checking.tell(id, readiness(own));
+    await Promise.all([
+        iptables(now, of(/\/iptables$/)),
+        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, of(/\/ipv[46]$/).flatMap(row => cni_proofOf(now, row, repairedPorts.strict)), now, checking.plan.probes.retries // its endpoint came a moment ago
+        ),
+        (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of(/-control$/).flatMap(row => cni_proofOf(now, row, repairedPorts.open)), now),
+        untilRefused(of(/-refused$/).flatMap(row => cni_proofOf(now, row, repairedPorts.strict)), now)
+    ]);
+}
+const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
+/** The pod as soon as it is ready, or as it is when that takes too long. */
+async function untilRepaired({ sh, work }) {
+    const end = work.clock() + repairing;
+    return (0,wait/* until */.T)(work, async () => {
+        await (0,kube/* waited */.h6)(sh, ['pods', ...cni_place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
+        const found = await podsOf(sh, repairedApp);
+        return found.some(kube/* isReady */.i_) || work.clock() > end
+            ? { is: 'done', value: found }
+            : { is: 'waiting', for: `${repairNamespace}/${repairedApp} to be repaired` };
+    });
+}
+const podsOf = async (sh, app) => (await (0,kube/* get */.Jt)(sh, 'pods', ...cni_place, '-l', `app=${app}`)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+const statusOf = ({ status }) => status.initContainerStatuses?.find(({ name }) => name === validation.name);
+/** Whether what is told of the init container has such words. */
+function validationOf(pod, words) {
+    const { waiting, terminated } = statusOf(pod)?.state ?? {};
+    return words.test(`${waiting?.message} ${terminated?.message}`);
+}
+function readiness(pod) {
+    const { restartCount = 0, ready = false } = (pod && statusOf(pod)) ?? {};
+    const observed = !pod
+        ? 'no pod'
+        : !ready && restartCount > 0
+            ? `no IPv4 rules after ${repairing} s`
+            : !(0,kube/* isReady */.i_)(pod)
+                ? `not ready after ${repairing} s`
+                : restartCount > 0
+                    ? repairedWords
+                    : 'Ready without a repair: it had no IPv4 rules to lose';
+    return (0,checks_row/* compare */.UD)(repairedWords, observed, { reproduce: seeRepair });
+}
+function cni_proofOf(checking, row, port) {
+    const pods = (0,checks_echo/* podIps */.yr)(checking, repairNamespace, repairedApp);
+    const address = row.to?.kind === 'Pod'
+        ? pods.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family)
+        : (0,checks_echo/* clusterIp */.kt)(checking, repairNamespace, row.to?.name ?? '', row.family ?? 'ipv4');
+    return (0,checks_echo/* proofAt */.i_)(checking, row, address, port, pods);
+}
+// the file that the container runtime goes by is the first one; each becomes a line
+const pluginScript = `
+for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
+/** IstioCNI's configuration, as the container runtime would hand it over; null where it has none. */
+async function pluginIn({ sh }, node) {
+    const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
+    return pluginOf(await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 }));
+}
+/** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
+function pluginOf(text) {
+    const [first = ''] = text.split('\n');
+    const { name, cniVersion, plugins } = objectOf(first);
+    const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
+    return own ? { ...own, name, cniVersion } : null;
+}
+/** What a JSON text has, where it is that of an object. */
+function objectOf(text) {
+    try {
+        const value = JSON.parse(text);
+        return typeof value === 'object' && value !== null ? value : {};
+    }
+    catch {
+        return {};
+    }
+}
+// as the container runtime adds a pod, from the node's own network; istio-cni has nothing to do when one is deleted
+const networkScript = `
+name=$1 address=$2 config=$3 namespace=$4 pod=$5 path=/var/run/netns/$1
+ip netns delete $name 2>/dev/null
+trap 'ip netns delete $name' EXIT
+ip netns add $name && ip -n $name link set lo up && ip -n $name address add $address dev lo || exit
+said=$(echo "$config" | CNI_COMMAND=ADD CNI_CONTAINERID=$name CNI_NETNS=$path CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \\
+  CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=$namespace;K8S_POD_NAME=$pod" /opt/cni/bin/istio-cni 2>/dev/null)
+code=$?
+[ $code = 0 ] || { echo $said >&2; exit $code; }
+for tool in iptables ip6tables; do
+  rules=$(nsenter --net=$path $tool-save; nsenter --net=$path $tool-legacy-save)
+  echo "$tool $(echo "$rules" | grep -c '^-A.*ISTIO')"
+done 2>/dev/null`;
+async function inNetworks(checking, asked, node, plugin) {
+    if (asked.length === 0)
+        return;
+    const things = [...checking.things, ...(await untilThere(checking))];
+    await Promise.all(asked.map(async ({ id, target }) => checking.tell(id, await inNetwork({ ...checking, things }, target, node, plugin))));
+}
+/** The pod that never runs: it is enough that the API server has it. */
+const untilThere = ({ sh, work }) => (0,wait/* until */.T)(work, async () => {
+    const found = await podsOf(sh, unscheduledApp);
+    return found.length > 0
+        ? { is: 'done', value: found }
+        : { is: 'waiting', for: `${repairNamespace}/${unscheduledApp} to be there` };
+});
+async function inNetwork({ sh, things }, network, node, plugin) {
+    const expected = cni_expectations[network];
+    const { address, of } = networks[network];
+    const found = (0,kube/* ofKind */.CZ)(things, 'Pod', of.namespace).find(({ metadata }) => metadata.labels?.app === of.app);
+    if (!plugin)
+        return (0,checks_row/* compare */.UD)(expected, 'no istio-cni in the CNI configuration of the node');
+    if (!found)
+        return (0,checks_row/* compare */.UD)(expected, 'no pod');
+    const command = [
+        ...['docker', 'exec', node, 'bash', '-c', networkScript, 'network'],
+        ...[`dual-stack-check-${network}`, address, JSON.stringify(plugin)],
+        ...[found.metadata.namespace, found.metadata.name]
+    ];
+    const output = await sh(command, { seconds: 60 });
+    if (output.late)
+        throw new base_sh/* CommandError */.Qd(command, output); // which says nothing of IstioCNI
+    if (output.code !== 0)
+        return (0,checks_row/* compare */.UD)(expected, 'istio-cni failed', {
+            reason: `istio-cni failed in a network of its own: ${output.stderr.trim().slice(-500) || 'it said nothing'}`
+        });
+    return (0,checks_row/* compare */.UD)(expected, rulesIn(output.stdout, network), {
+        reproduce: `kubectl logs -n ${manifests_istio/* cniNamespace */.qf} ds/istio-cni-node | grep -A 40 'Start iptables configuration for ${of.app}'`
+    });
+}
+/** Of which families there are rules, by lines such as `ip6tables 20`. */
+function rulesIn(text, network) {
+    const has = (tool) => new RegExp(`^${tool} [1-9]`, 'm').test(text);
+    const [ipv4, ipv6] = [has('iptables'), has('ip6tables')];
+    if (network === 'ipv6-only' && ipv6)
+        return cni_expectations[network];
+    return ipv4 && ipv6
+        ? 'rules for IPv4 and IPv6'
+        : ipv4
+            ? 'rules for IPv4 alone'
+            : ipv6
+                ? 'rules for IPv6 alone'
+                : 'no rules of Istio';
+}
+
 // EXTERNAL MODULE: ./src/base/image.ts
 var base_image = __nccwpck_require__(1860);
 ;// CONCATENATED MODULE: ./src/checks/images.ts
@@ -43496,7 +43866,7 @@ const aspects = [
     }
 ];
 const version = 'control-plane/istiod/version';
-const cni = 'control-plane/istio-cni/ready';
+const control_plane_cni = 'control-plane/istio-cni/ready';
 const imageId = 'control-plane/istiod/image-id';
 /** The Istio resource and what the operator made of it. */
 const controlPlane = {
@@ -43518,7 +43888,7 @@ const controlPlane = {
         (0,checks_row/* row */.nM)('control-plane', imageId, 'istiod runs the very image asked for, by its id', 'the image asked for', {
             to: control_plane_place('Deployment', 'istiod')
         }),
-        (0,checks_row/* row */.nM)('control-plane', cni, 'IstioCNI is ready', 'ready', {
+        (0,checks_row/* row */.nM)('control-plane', control_plane_cni, 'IstioCNI is ready', 'ready', {
             to: control_plane_place('IstioCNI', 'default', manifests_istio/* cniNamespace */.qf),
             blame: {
                 hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
@@ -43552,7 +43922,7 @@ const controlPlane = {
         }));
         const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', namespace).filter(({ metadata }) => metadata.labels?.app === 'istiod');
         tell(imageId, await compareIds(pods, brought, sh));
-        tell(cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
+        tell(control_plane_cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
 /** The one of that name, or of that name with a revision's version. */
@@ -44373,7 +44743,7 @@ const gateway_api_families = ['ipv4', 'ipv6'];
 const gateway_api_grid = { title: 'through a Gateway of the Gateway API', named: false };
 const gateway_api_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const gateway_api_service = { kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade };
-const deployment = { ...gateway_api_service, kind: 'Deployment' };
+const gateway_api_deployment = { ...gateway_api_service, kind: 'Deployment' };
 const gateway_api_pod = { ...gateway_api_service, kind: 'Pod' };
 const gateway_api_bound = 'its port on 0.0.0.0 and ::';
 const gateway_api_ids = { service: 'gateway/api/service', listeners: 'gateway/api/listeners' };
@@ -44386,7 +44756,7 @@ const gatewayApiRows = [
         blame: { hint, headline: 'The Service of a Gateway of the Gateway API lacks a family' }
     }),
     (0,checks_row/* row */.nM)('gateway', gateway_api_ids.listeners, 'A Gateway of the Gateway API listens on both families', gateway_api_bound, {
-        to: deployment,
+        to: gateway_api_deployment,
         blame: {
             hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
         }
@@ -44453,7 +44823,111 @@ async function gateway_api_pages(checking, asked, made) {
     }
 }
 
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
+;// CONCATENATED MODULE: ./src/checks/published.ts
+
+
+
+/** What Istio publishes with the release that is installed; nothing of a run depends on it, so that it goes on without. */
+/** In seconds: a runner that reaches nothing is to lose little by it. */
+const limits = { toConnect: 3, inAll: 10 };
+/** In bytes; the largest has a fiftieth. */
+const most = 1_000_000;
+/** Fetches a file; to standard output where no `output` is named. */
+const fetchCommand = (url, output = null) => [
+    ...['curl', '--fail', '--silent', '--show-error', '--location'],
+    ...['--connect-timeout', `${limits.toConnect}`, '--max-time', `${limits.inAll}`],
+    ...['--max-filesize', `${most}`, ...(output === null ? [] : ['--output', output]), url]
+];
+/** What was fetched, or why a check cannot be made without it. */
+async function fetchPublished({ plan, sh, mirror }, what, output = null) {
+    const release = (0,pins/* releaseOf */.l7)(plan.istio.expected);
+    if (release === null)
+        return (0,checks_row/* skip */.iv)(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
+    const url = (0,download/* mirrored */.VV)(pins/* published */.H3[what](release), mirror);
+    const { code, stdout, stderr } = await sh(fetchCommand(url, output), { seconds: 2 * limits.inAll });
+    return code === 0
+        ? { url: (0,download/* shownUrl */.zA)(url), text: stdout }
+        : (0,checks_row/* skip */.iv)(`${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${stderr.trim().slice(-300)}`);
+}
+
+;// CONCATENATED MODULE: ./src/checks/gateway-chart.ts
+
+
+
+
+
+/** Of Helm's release, and so of the Service; the gateway's own in that namespace has another one. */
+const gateway_chart_name = 'gateway-chart';
+const asked = { policy: 'RequireDualStack', families: ['IPv6', 'IPv4'] };
+const expected = `${asked.policy}, ${asked.families.join(' before ')}, an address of each`;
+/** Istio's own chart for gateways, which is not the operator's to install: its Service is as dual-stack as its values say. */
+const gatewayChartRow = (0,checks_row/* row */.nM)('gateway', 'gateway/chart/service', "Istio's gateway chart makes a Service of the families that its values ask for", expected, {
+    to: { kind: 'Service', namespace: gatewayNamespace, name: gateway_chart_name },
+    blame: {
+        hint: 'The gateway chart that Istio publishes with this release does not pass `service.ipFamilyPolicy` or `service.ipFamilies` on to its Service (istio/istio#46679): give them to the Service after it was made.',
+        headline: "Istio's gateway chart makes no dual-stack Service"
+    }
+});
+const renderCommand = (file) => [
+    ...['helm', 'template', gateway_chart_name, file, '--namespace', gatewayNamespace],
+    ...['--show-only', 'templates/service.yaml', '--set', 'service.type=ClusterIP'],
+    ...['--set', `service.ipFamilyPolicy=${asked.policy}`],
+    ...['--set', `service.ipFamilies={${asked.families.join(',')}}`]
+];
+/** The API server says what it would make of it, with addresses; nothing is made. */
+const tryCommand = [
+    ...['kubectl', 'create', '--dry-run=server', '--namespace', gatewayNamespace],
+    ...['--output', 'json', '-f', '-']
+];
+/** What Helm may fill, in bytes: what is served is not pinned. */
+const mostMemory = 1 << 30;
+/** What Helm says of a file that is none of its archives, such as a page of a proxy's. */
+const noChart = /gzip: invalid header|does not appear to be a|Chart\.yaml file is missing/i;
+async function gatewayChart(checking, rows) {
+    for (const { id } of rows)
+        checking.tell(id, await look(checking));
+}
+async function look(checking) {
+    const file = external_node_path_.join(checking.plan.directory, `${gateway_chart_name}.tgz`);
+    const fetched = await fetchPublished(checking, 'gatewayChart', file);
+    if ('verdict' in fetched)
+        return fetched;
+    const command = renderCommand(file);
+    const output = await checking.sh(command, {
+        into: tryCommand,
+        seconds: 60,
+        memory: mostMemory
+    });
+    if (output.late)
+        throw new base_sh/* CommandError */.Qd(command, output); // which says nothing of the chart
+    const { code, stdout, stderr } = output;
+    if (noChart.test(stderr))
+        return (0,checks_row/* skip */.iv)(`${fetched.url} is no chart: ${stderr.trim().slice(-300)}`);
+    const reproduce = `curl -fsSLO ${fetched.url}; ${[...renderCommand(external_node_path_.basename(fetched.url))].join(' ').replace(/\{.*\}/, "'$&'")} | ${tryCommand.join(' ')}`;
+    if (code !== 0)
+        return (0,checks_row/* compare */.UD)(expected, 'no Service', {
+            reason: `the Service of the chart was not taken: ${stderr.trim().slice(-500)}`,
+            reproduce
+        });
+    return (0,checks_row/* compare */.UD)(expected, serviceIn(stdout), { reproduce });
+}
+function serviceIn(text) {
+    try {
+        const { ipFamilyPolicy, ipFamilies = [], clusterIPs = [] } = JSON.parse(text).spec;
+        const each = clusterIPs.length === ipFamilies.length
+            ? `an address of ${ipFamilies.length > 1 ? 'each' : 'it'}`
+            : `${clusterIPs.length} addresses`;
+        return `${ipFamilyPolicy}, ${ipFamilies.join(' before ')}, ${each}`;
+    }
+    catch {
+        return 'no Service';
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/checks/gateway.ts
+
 
 
 
@@ -44513,11 +44987,13 @@ const gateway_gateway = {
                 }
             })
         ]),
-        ...gatewayApiRows
+        ...gatewayApiRows,
+        gatewayChartRow
     ],
     look: async (checking, every) => {
         const ofApi = every.filter(row => gatewayApiRows.some(({ id }) => id === row.id));
-        const asked = every.filter(row => !ofApi.includes(row));
+        const ofChart = every.filter(({ id }) => id === gatewayChartRow.id);
+        const asked = every.filter(row => !ofApi.includes(row) && !ofChart.includes(row));
         const reached = asked.flatMap(row => located(checking, row));
         const of = (...aspects) => reached.filter(({ row }) => aspects.includes(gateway_aspectOf(row)));
         await Promise.all([
@@ -44525,7 +45001,8 @@ const gateway_gateway = {
             (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
             refuse(checks_probe/* plainClient */.Ux, of('closed').map(gateway_proofOf(checking)), checking),
             gateway_pages(checking, of('http', 'ready')),
-            gatewayApi(checking, ofApi)
+            gatewayApi(checking, ofApi),
+            gatewayChart(checking, ofChart)
         ]);
     }
 };
@@ -45110,6 +45587,10 @@ const webSample = {
             .join('---\n')
 };
 
+// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
+var bounded = __nccwpck_require__(8361);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
 ;// CONCATENATED MODULE: ./src/checks/request.ts
 
 
@@ -45169,6 +45650,10 @@ function parseResponses(text, now) {
         };
     });
 }
+/** What is expected where a proxy tells its metrics. */
+const withMetrics = '200 with metrics of Envoy';
+/** What a response is told as. */
+const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;
 /** Responses as the attempts of a check. */
 const attemptsOf = (responses, said) => responses.map(one => ({ at: one.at, seconds: one.seconds, observed: said(one) }));
 /** `http://HOST:PORT/PATH`, with brackets where the host is an IPv6 address. */
@@ -45181,7 +45666,202 @@ function reproduceRequest({ namespace, deployment, container }, url, address = n
     return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
 }
 
+;// CONCATENATED MODULE: ./src/checks/prometheus.ts
+
+
+
+
+
+
+
+
+
+
+const prometheus_families = ['ipv4', 'ipv6'];
+const prometheus_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
+const prometheus_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
+/** The job of Istio's sample configuration that finds pods. */
+const jobName = 'kubernetes-pods';
+/** What Prometheus makes of a pod's addresses, by the configuration of Istio's sample. */
+const prometheusRows = prometheus_families.map(family => (0,checks_row/* row */.nM)('health', `health/prometheus/${family}`, `Prometheus, as Istio's sample configures it, finds metrics at the pod's ${family} address`, withMetrics, {
+    family,
+    from: prometheus_from,
+    to: prometheus_pod,
+    blame: {
+        hint: `The job \`${jobName}\` of samples/addons/prometheus.yaml makes no address that can be dialled of the pod's ${results_results/* familyNames */.zO[family]} one: see its rules for \`__address__\` (istio/istio#35915).`,
+        headline: `Prometheus does not scrape pods over ${results_results/* familyNames */.zO[family]}`
+    }
+}));
+/** Rules that Prometheus may read and that are not read here. */
+class Unread extends Error {
+}
+// rules can double what they find, again and again; of a pod there are some dozens of labels
+const prometheus_most = 1000;
+const longest = 10_000;
+const fieldsOf = (value) => typeof value === 'object' && value !== null ? value : {};
+const listOf = (value) => (Array.isArray(value) ? value : []);
+/**
+ * What `relabel_configs` make of a target; null: it is dropped. Regular expressions match the whole of a value.
+ * Source: Prometheus' documentation of <relabel_config>. Throws where a rule is none of those that are known here.
+ */
+function relabel(labels, rules) {
+    let made = labels;
+    for (const rule of rules) {
+        const next = applied(made, fieldsOf(rule));
+        if (next === null)
+            return null;
+        if (Object.keys(next).length > prometheus_most)
+            throw new Unread(`more than ${prometheus_most} labels`);
+        made = next;
+    }
+    return made;
+}
+function applied(labels, rule) {
+    const { action = 'replace', regex = '(.*)', separator = ';', replacement = '$1' } = rule;
+    const whole = new RegExp(`^(?:${regex})$`, 's');
+    const value = listOf(rule.source_labels)
+        .map(name => labels[`${name}`] ?? '')
+        .join(`${separator}`);
+    const match = whole.exec(value);
+    switch (action) {
+        case 'keep':
+            return match ? labels : null;
+        case 'drop':
+            return match ? null : labels;
+        case 'replace':
+            return match
+                ? {
+                    ...labels,
+                    [expanded(`${rule.target_label}`, match)]: expanded(`${replacement}`, match)
+                }
+                : labels;
+        case 'labelmap':
+            return Object.fromEntries([
+                ...Object.entries(labels),
+                ...Object.entries(labels).flatMap(([name, text]) => {
+                    const named = whole.exec(name);
+                    return named ? [[expanded(`${replacement}`, named), text]] : [];
+                })
+            ]);
+        default:
+            throw new Unread(`an action \`${action}\``);
+    }
+}
+/** `$1` and `${1}`, as Go has them. */
+function expanded(text, match) {
+    const made = text.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced, bare) => match[Number(braced ?? bare)] ?? '');
+    if (made.length > longest)
+        throw new Unread(`a value of more than ${longest} characters`);
+    return made;
+}
+const asLabel = (name) => name.replace(/\W/g, '_');
+/** A pod as Prometheus finds it by the API server, had it this address alone. */
+function labelsOf({ metadata, spec, status }, ip) {
+    const { namespace, name, annotations = {}, labels = {} } = metadata;
+    const port = spec.containers.flatMap(({ ports = [] }) => ports)[0]?.containerPort;
+    const named = (kind, values) => Object.entries(values).map(([name, value]) => [
+        `__meta_kubernetes_pod_${kind}_${asLabel(name)}`,
+        value
+    ]);
+    return {
+        __address__: port === undefined ? ip : host(ip, port),
+        __scheme__: 'http',
+        __metrics_path__: '/metrics',
+        __meta_kubernetes_namespace: namespace,
+        __meta_kubernetes_pod_name: name,
+        __meta_kubernetes_pod_ip: ip,
+        __meta_kubernetes_pod_phase: status.phase,
+        __meta_kubernetes_pod_node_name: spec.nodeName ?? '',
+        ...Object.fromEntries([...named('annotation', annotations), ...named('label', labels)])
+    };
+}
+/** The rules of the job, in the sample's ConfigMap; null: it has none. Throws YamlError. */
+function prometheus_rulesIn(text) {
+    const configuration = (0,yaml/* readDocuments */.r9)(text)
+        .map(document => document.getIn(['data', 'prometheus.yml']))
+        .find(found => typeof found === 'string');
+    const jobs = listOf(fieldsOf((0,yaml/* readYaml */.gM)(`${configuration ?? ''}`)).scrape_configs);
+    const job = jobs.map(fieldsOf).find(({ job_name: name }) => name === jobName);
+    return job ? listOf(job.relabel_configs) : null;
+}
+// ---- Scraping ----
+/** Tells whether what Prometheus would ask is answered. */
+async function scrape(checking, asked) {
+    if (asked.length === 0)
+        return;
+    const all = (finding) => {
+        for (const { id } of asked)
+            checking.tell(id, finding);
+    };
+    const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', prometheus_pod.namespace).filter(({ metadata }) => metadata.labels?.app === prometheus_pod.name);
+    if (own?.metadata.annotations?.['prometheus.io/scrape'] !== 'true')
+        return all((0,checks_row/* skip */.iv)('the pod is not to be scraped (`meshConfig.enablePrometheusMerge`)'));
+    const fetched = await fetchPublished(checking, 'prometheus');
+    if ('verdict' in fetched)
+        return all(fetched);
+    try {
+        const rules = prometheus_rulesIn(fetched.text);
+        if (rules === null)
+            return all((0,checks_row/* skip */.iv)(`${fetched.url} has no job \`${jobName}\``));
+        const targets = asked.map(row => targetOf(row, own, rules));
+        await askTargets(checking, targets);
+    }
+    catch (error) {
+        if (!isUnread(error))
+            throw error;
+        all((0,checks_row/* skip */.iv)(`${fetched.url} cannot be read: ${error.message.slice(0, 200)}`));
+    }
+}
+/** Of text that came from elsewhere, what is no bug of ours: YAML, rules and expressions that are others than JavaScript's. */
+const isUnread = (error) => error instanceof Unread ||
+    (error instanceof Error && /^(YamlError|TooSlow|SyntaxError)$/.test(error.name));
+function targetOf(row, own, rules) {
+    const ip = (own.status.podIPs ?? [])
+        .map(({ ip }) => ip)
+        .find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
+    if (ip === undefined)
+        return { row, ip, url: null };
+    const made = (0,bounded/* bounded */.M)(() => relabel(labelsOf(own, ip), rules));
+    return {
+        row,
+        ip,
+        url: made && `${made.__scheme__}://${made.__address__}${made.__metrics_path__}`
+    };
+}
+/** Whether a URL is dialled at this address. */
+const leadsTo = (url, ip) => /^https?:\/\//.test(url) &&
+    URL.canParse(url) &&
+    new URL(url).hostname === new URL(`http://${host(ip, 80)}`).hostname;
+async function askTargets(checking, targets) {
+    const dialled = [];
+    for (const { row, ip, url } of targets) {
+        if (ip !== undefined && url !== null && leadsTo(url, ip))
+            dialled.push({ row, ip, url });
+        else
+            checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, ip === undefined
+                ? 'no pod IP'
+                : url === null
+                    ? 'the pod is not scraped'
+                    : `no address of the pod: ${url.slice(0, 200)}`, { address: ip ?? null }));
+    }
+    if (dialled.length === 0)
+        return;
+    const urls = dialled.map(({ url }) => url);
+    const said = await request(checking, checks_probe/* plainClient */.Ux, urls, 1, checking.plan.probes.seconds);
+    for (const [at, { row, ip, url }] of dialled.entries()) {
+        const responses = said[at] ?? [];
+        const observed = responses.map(answerOf).at(-1) ?? 'no answer';
+        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
+            address: ip,
+            attempts: attemptsOf(responses, answerOf),
+            reason: observed === row.expected ? null : `${url} gave ${observed}`,
+            reproduce: reproduceRequest(checks_probe/* plainClient */.Ux, url, ip, (0,checks_echo/* lookUp */.TE)(checking, row.to, ip))
+        }));
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/checks/health.ts
+
 
 
 
@@ -45198,7 +45878,6 @@ const servers = {
     'dual-stack': { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' },
     [webApp]: { kind: 'Pod', namespace: webNamespace, name: webApp }
 };
-const withMetrics = '200 with metrics of Envoy';
 const health_listeners = 'The proxy or its agent listens on one family only there: see `ISTIO_DUAL_STACK` in that proxy, and the listeners in diagnostics/.';
 const probes = "The agent answers an application's probes in its place: see `ISTIO_KUBE_APP_PROBERS` in the sidecar, its log, and whether the agent listens on both families.";
 const questions = [
@@ -45271,9 +45950,12 @@ const health = {
                 hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
                 headline: 'The probes of an application are not rewritten, or do not hold'
             }
-        })
+        }),
+        ...prometheusRows
     ],
-    look: async (checking, asked) => {
+    look: async (checking, every) => {
+        const ofPrometheus = every.filter(row => prometheusRows.some(({ id }) => id === row.id));
+        const asked = every.filter(row => !ofPrometheus.includes(row));
         const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', webNamespace);
         const [there, gone] = own
             ? [asked, []]
@@ -45285,7 +45967,7 @@ const health = {
             checking.tell(id, (0,checks_row/* skip */.iv)(noWeb));
         if (own && asked.some(({ id }) => id === rewritten))
             checking.tell(rewritten, (0,checks_row/* compare */.UD)('Ready by rewritten probes', probesOf(own), { reproduce }));
-        await askEach(checking, there);
+        await Promise.all([askEach(checking, there), scrape(checking, ofPrometheus)]);
     }
 };
 /** Why the checks of the web server are not made. */
@@ -45342,7 +46024,6 @@ const noPodIp = ({ to, family }) => ({
     reason: `no pod of ${to?.namespace}/${to?.name} has an ${family} address`,
     reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
 });
-const answerOf = ({ status, metrics }) => status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;
 
 ;// CONCATENATED MODULE: ./src/checks/http.ts
 
@@ -45704,12 +46385,8 @@ const strictYaml = () => (0,dist/* stringify */.As)({
 var versions_istio = __nccwpck_require__(6618);
 // EXTERNAL MODULE: ./src/versions/operator.ts
 var operator = __nccwpck_require__(377);
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/versions/upgrade.ts
 var versions_upgrade = __nccwpck_require__(3989);
-// EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
 var inputs_inputs = __nccwpck_require__(8028);
 // EXTERNAL MODULE: ./src/versions/chart.ts
@@ -46477,7 +47154,7 @@ const uninstall = {
 /** Between two probes, in seconds. */
 const interval = 0.2;
 /** The load ends by itself after so many seconds, should nobody be there to end it. */
-const longest = 3600;
+const load_longest = 3600;
 const directory = '/tmp/dual-stack-load';
 // It goes on in the client when the command that starts it has ended, and writes a line for whatever happens, with the
 // node's clock: `new FAMILY NUMBER START END ANSWER` of a connection, `put FAMILY NUMBER TIME` and `got FAMILY TIME ANSWER`
@@ -46553,7 +47230,7 @@ cat $d/log; rm -rf $d`;
 const atLeast1 = (seconds) => Math.max(1, Math.ceil(seconds));
 /** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
 const startCommand = (client, targets, seconds) => [
-    ...[...(0,checks_probe/* inClient */.T$)(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / interval}`],
+    ...[...(0,checks_probe/* inClient */.T$)(client), start, 'load-start', `${atLeast1(seconds)}`, `${load_longest / interval}`],
     ...targets.flatMap(({ family, address, port }) => [family, address, `${port}`])
 ];
 /** Notes in the log that something begins. */
@@ -46926,7 +47603,7 @@ function staged(rows, upgrade) {
 
 
 
-const targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
+const workload_targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
 const workload_to = ({ namespace, app }) => ({
     to: { kind: 'Deployment', namespace, name: app }
 });
@@ -46949,8 +47626,8 @@ const workload = {
     },
     rows: [
         ...samples/* workloads */.bH.flatMap(place => [
-            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
+            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
                 ...workload_to(place),
                 blame: {
                     class: 'infrastructure',
@@ -46958,7 +47635,7 @@ const workload = {
                     headline: 'Pods do not have an address of each family'
                 }
             }),
-            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
+            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
         ]),
         (0,checks_row/* row */.nM)('workload', imageIds, 'Every pod runs the very images asked for, by their ids', 'the images asked for')
     ],
@@ -46972,7 +47649,7 @@ const workload = {
             }
             const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
             const observe = id.endsWith('/ready')
-                ? readiness
+                ? workload_readiness
                 : id.endsWith('/sidecar')
                     ? sidecar
                     : addresses;
@@ -46983,7 +47660,7 @@ const workload = {
         }
     }
 };
-const readiness = (pod) => ((0,kube/* isReady */.i_)(pod) ? 'Ready' : pod.status.phase);
+const workload_readiness = (pod) => ((0,kube/* isReady */.i_)(pod) ? 'Ready' : pod.status.phase);
 const addresses = ({ status }) => (status.podIPs ?? [])
     .map(({ ip }) => (0,kube/* addressFamily */.JH)(ip))
     .sort()
@@ -46995,6 +47672,7 @@ function sidecar({ spec }) {
 }
 
 ;// CONCATENATED MODULE: ./src/checks/catalogue.ts
+
 
 
 
@@ -47040,6 +47718,7 @@ const meshChecks = [
     { checks: dns, after: ['check echo'] },
     { checks: cluster, after: ['check echo'] },
     { checks: proxy, after: ['check echo'] },
+    { checks: cni, after: ['check echo'] },
     { checks: ambient, after: ['check echo'] },
     { checks: mtls, after: ['check echo'] }, // its connections would be taken for those of the echo
     { checks: path, after: ['check mtls'] },
@@ -47060,7 +47739,7 @@ const meshChecks = [
                 'check dns',
                 'check control-plane'
             ],
-            ...['check health', 'check http', 'check headless'] // ask pods whose family is cut, or keep the processors from it
+            ...['check health', 'check http', 'check headless', 'check cni'] // ask pods whose family is cut, or keep the processors from it
         ]
     },
     {
@@ -47105,7 +47784,7 @@ const samplesOf = (rows) => {
 ;// CONCATENATED MODULE: ./src/checks/dataplane.ts
 /** What is asked of sidecars, or by a client that has one. */
 const ofSidecars = [
-    ...['xds', 'proxy', 'path', 'mtls', 'failover', 'health', 'http', 'headless'],
+    ...['xds', 'proxy', 'cni', 'path', 'mtls', 'failover', 'health', 'http', 'headless'],
     ...['egress', 'gateway', 'dns-proxy', 'upgrade', 'uninstall', 'docs']
 ];
 /** What can be asked of a data plane at all. */
@@ -47116,8 +47795,9 @@ const inMode = (mode, rows) => rows.filter(({ id, layer, expected }) => mode ===
 ;// CONCATENATED MODULE: ./src/checks/existing.ts
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
 const existingOnly = ['node/service/families'];
-/** What can be asked at all of this kind of cluster, and of a chart that comes from elsewhere than a checkout. */
-const askedOf = ({ cluster, 'operator-chart': chart }, rows) => rows.filter(({ id, layer }) => (cluster === 'existing' || !existingOnly.includes(id)) &&
+/** What can be asked at all of this kind of cluster, with or without IstioCNI, and of a chart that comes from elsewhere than a checkout. */
+const askedOf = ({ cluster, 'operator-chart': chart, 'istio-cni': cni }, rows) => rows.filter(({ id, layer }) => (cluster === 'existing' || !existingOnly.includes(id)) &&
+    (layer !== 'cni' || cni === 'true') &&
     (layer !== 'docs' || (chart !== null && !chart.includes('://'))));
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
 function leftOut(rows, existing) {
@@ -47133,6 +47813,8 @@ function whyNot(id, layer, { mesh, operator, strict, found }) {
         return 'a family is cut in the nodes, which is done in kind clusters only';
     if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
         return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
+    if (layer === 'cni')
+        return 'rules are taken from a pod in its node, which is done in kind clusters only';
     if (id.startsWith('gateway/api/') && !found.gatewayApi)
         return 'this cluster has no CRDs of the Gateway API, and is not given any';
     if (id.startsWith('headless/host-network/'))
@@ -47715,7 +48397,7 @@ var phases_cluster = __nccwpck_require__(7538);
 
 const folder = 'gateway-api';
 /** Fetches a CRD; none of them has a megabyte. */
-const fetchCommand = (file, url) => [
+const gateway_api_fetchCommand = (file, url) => [
     ...['curl', '--fail', '--silent', '--show-error', '--location', '--retry', '2'],
     ...['--max-time', '60', '--max-filesize', '5000000', '--output', file, url]
 ];
@@ -47729,7 +48411,7 @@ async function fetchGatewayCrds({ directory }, mirror, sh) {
     await Promise.all(Object.entries(pins/* gatewayApi */.db.crds).map(async ([name, expected]) => {
         const url = (0,download/* mirrored */.VV)((0,pins/* gatewayCrdUrl */.lK)(name), mirror);
         const file = external_node_path_.join(own, `${name}.yaml`);
-        const { code, stderr } = await sh(fetchCommand(file, url), { seconds: 200 });
+        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200 });
         if (code !== 0)
             throw unreachable(url, stderr);
         const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
@@ -48234,7 +48916,7 @@ const script_gatewayApi = (here) => [
     'gateway_api() {',
     '  mkdir "$work/gateway-api" &&',
     ...Object.entries(pins/* gatewayApi */.db.crds).flatMap(([name, sum]) => [
-        `    ${script_command(fetchCommand(`$work/gateway-api/${name}.yaml`, (0,pins/* gatewayCrdUrl */.lK)(name)))} &&`,
+        `    ${script_command(gateway_api_fetchCommand(`$work/gateway-api/${name}.yaml`, (0,pins/* gatewayCrdUrl */.lK)(name)))} &&`,
         `    echo ${sum} "$work/gateway-api/${name}.yaml" | sha256sum --check &&`
     ]),
     `    ${script_command(gatewayCrdsCommand(here))}`,
@@ -49030,8 +49712,6 @@ async function writeReports(results, plan, directory) {
         await core/* summary */.z.addRaw(text, true).write();
 }
 
-// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
-var bounded = __nccwpck_require__(8361);
 ;// CONCATENATED MODULE: ./src/run/asked.ts
 
 
@@ -50112,7 +50792,7 @@ function graph_phases(run, plan) {
         {
             name: 'look',
             needs: ['samples', 'plain samples', ...resources.map(({ name }) => name)],
-            run: work => look(run, work)
+            run: work => graph_look(run, work)
         },
         // the documentation's samples are there first, and are looked at while the others start
         ...(plan.moreWorkloads.length === 0
@@ -50123,7 +50803,7 @@ function graph_phases(run, plan) {
                     needs: ['look', ...gatewayApi.map(({ name }) => name)],
                     run: (work) => deployMore(plan, work, sh)
                 },
-                { name: 'look again', needs: ['more samples'], run: (work) => look(run, work) }
+                { name: 'look again', needs: ['more samples'], run: (work) => graph_look(run, work) }
             ]),
         ...standingPhases(false),
         ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, [bringsPods(plan, checks) ? 'look again' : 'look', ...after], false, work => ({
@@ -50212,7 +50892,7 @@ function upgradePhases(run, plan, upgrade) {
         {
             name: `look${later}`,
             needs: ['restart of the rest'],
-            run: work => look(run, work)
+            run: work => graph_look(run, work)
         },
         ...catalogue_standing
             .filter(({ fatal }) => !fatal)
@@ -50247,7 +50927,7 @@ function untuned(phases) {
 }
 const savers = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 /** Asks the API server for everything that the checks go by. */
-async function look(run, work) {
+async function graph_look(run, work) {
     run.things = await (0,wait/* until */.T)(work, async () => ({
         is: 'done',
         value: (await Promise.all(scopesOf(known_known(run.plan, 'plan')).map(([kinds = '', ...scope]) => (0,kube/* get */.Jt)(run.sh, kinds, ...scope)))).flat()
@@ -50275,6 +50955,7 @@ const basis = ({ sh, ledger, inputs }, work) => ({
 /** What the checks of the mesh go by. */
 const seen = (run) => ({
     things: known_known(run.things, 'things'),
+    mirror: run.inputs?.mirror ?? null,
     brought: run.brought,
     undo: (undo) => run.save({ undo })
 });
@@ -50498,7 +51179,7 @@ const targetRow = (layer, service, aspect, title, expected, more = {}) => (0,che
 });
 const selects = ({ spec }) => Object.keys(spec.selector ?? {}).length > 0;
 const targets_aspectOf = ({ id }) => id.slice(id.lastIndexOf('/') + 1);
-const podsOf = ({ metadata, spec }) => `kubectl get pods -n ${metadata.namespace} -l ${(0,shlex/* quote */.hD)(Object.entries(spec.selector ?? {})
+const targets_podsOf = ({ metadata, spec }) => `kubectl get pods -n ${metadata.namespace} -l ${(0,shlex/* quote */.hD)(Object.entries(spec.selector ?? {})
     .map(pair => pair.join('='))
     .join(','))} -o yaml`;
 const workloads = {
@@ -50534,7 +51215,7 @@ const workloads = {
                 tell(row.id, (0,checks_row/* skip */.iv)(observed === 'none' ? withoutSidecar : withoutPods));
             else
                 tell(row.id, {
-                    ...(0,checks_row/* compare */.UD)(row.expected, observed, { reproduce: podsOf(service) }),
+                    ...(0,checks_row/* compare */.UD)(row.expected, observed, { reproduce: targets_podsOf(service) }),
                     ...(pods.length === 0 && { blame: nobody(service) })
                 });
         }
@@ -51465,12 +52146,14 @@ const lacksForAmbient = (version) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   BD: () => (/* binding */ clientImage),
+/* harmony export */   H3: () => (/* binding */ published),
 /* harmony export */   HJ: () => (/* binding */ chartIndex),
 /* harmony export */   V2: () => (/* binding */ echoImage),
 /* harmony export */   Yl: () => (/* binding */ tools),
 /* harmony export */   bI: () => (/* binding */ operatorVersion),
 /* harmony export */   db: () => (/* binding */ gatewayApi),
 /* harmony export */   eg: () => (/* binding */ charts),
+/* harmony export */   l7: () => (/* binding */ releaseOf),
 /* harmony export */   lK: () => (/* binding */ gatewayCrdUrl),
 /* harmony export */   oH: () => (/* binding */ chartUrl)
 /* harmony export */ });
@@ -51548,6 +52231,13 @@ const gatewayApi = {
     }
 };
 const gatewayCrdUrl = (name) => `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
+/** The release of Istio that a version is, `1.30.3`; null: it is none that Istio has published. */
+const releaseOf = (version) => /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
+/** What Istio publishes with a release beside what is installed; each release has another one, so that there is no pin. */
+const published = {
+    gatewayChart: (release) => `https://istio-release.storage.googleapis.com/charts/gateway-${release}.tgz`,
+    prometheus: (release) => `https://raw.githubusercontent.com/istio/istio/${release}/samples/addons/prometheus.yaml`
+};
 /** As Istio's samples name them from release-1.30 on. */
 const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 const clientImage = 'docker.io/curlimages/curl:8.16.0';
