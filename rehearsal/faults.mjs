@@ -176,6 +176,13 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     flags: [...old('1.25.1', '1.25.1'), '--checks', '^dns-proxy/'],
     expect: {class: 'istio', layer: 'dns-proxy'}
   },
+  'istio-51939': {
+    title: 'istio/istio#51939, in Istio 1.30.3: a ServiceEntry that names two addresses itself',
+    before: look,
+    cause: `kubectl patch serviceentry entry -n ambient-waypoint --type=merge -p '{"spec": {"addresses": ["192.0.2.90", "2001:db8::90"]}}'`,
+    flags: ['--dataplane-mode', 'ambient', '--checks', '^ambient/waypoint'],
+    expect: {class: 'istio', layer: 'ambient'}
+  },
   'docker-down': {
     title: 'Docker down',
     docker: 'unix:///nonexistent/docker.sock',
