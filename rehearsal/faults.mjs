@@ -368,6 +368,13 @@ docker exec $NODE ip6tables -D FORWARD -d $ip -j DROP`,
     flags: [...old('1.25.1', '1.25.1'), ...only('dns-proxy')],
     expect: {class: 'istio', layer: 'dns-proxy'}
   },
+  'istio-51939': {
+    title: 'istio/istio#51939, in Istio 1.30.3: a ServiceEntry that names two addresses itself',
+    before: look,
+    cause: `kubectl patch serviceentry entry -n ambient-waypoint --type=merge -p '{"spec": {"addresses": ["192.0.2.90", "2001:db8::90"]}}'`,
+    flags: ['--dataplane-mode', 'ambient', '--checks', '^ambient/waypoint'],
+    expect: {class: 'istio', layer: 'ambient'}
+  },
   'docker-down': {
     title: 'Docker down',
     docker: 'unix:///nonexistent/docker.sock',

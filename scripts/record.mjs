@@ -1,5 +1,5 @@
 // npm run record -- NAME [flags of npm start]: a real run on this machine's Docker, recorded into rehearsal/recordings.
-// A NAME of rehearsal/faults.mjs has that fault caused. `--all` instead of NAME makes every recording anew, one after the
+// A NAME of rehearsal/faults.mjs has that fault caused; `healthy` and `ambient` have none. `--all` instead of NAME makes every recording anew, one after the
 // other. What is told otherwise than expected, by class or layer, is not stored. Where the lab's mirror answers, with the
 // lab's flags; else from the internet.
 import {spawn, spawnSync} from 'node:child_process';
@@ -129,10 +129,13 @@ function fetchedTools(isLab, env) {
 /** A class and a layer, as they are compared. */
 const told = failure => ({class: failure?.class ?? '', layer: failure?.layer ?? ''});
 
+/** Runs without a fault, and what they are run with. */
+const healthy = {healthy: {}, ambient: {flags: ['--dataplane-mode', 'ambient']}};
+
 /** What must be told of a run; null where nothing says so. */
 export function expected(name) {
   if (faults[name]) return faults[name].expect;
-  if (name === 'healthy') return told(null);
+  if (healthy[name]) return told(null);
   if (!recordings().includes(name)) return null;
   const {'failure-class': failureClass, 'failed-layer': layer} = recording(name).expect;
   return {class: failureClass, layer};
@@ -208,7 +211,7 @@ export function description(name, inputs, results, code, fault = {}, seconds = n
 }
 
 /** Every recording that there should be. */
-const everyName = ['healthy', ...Object.keys(faults)];
+const everyName = [...Object.keys(healthy), ...Object.keys(faults)];
 
 /** Set by Ctrl-C: the terminal tells start.mjs too, and that ends the run under way. */
 let interrupted = false;
@@ -263,7 +266,7 @@ async function recordAll(flags, place) {
 }
 
 async function recordOne(name, flags, place) {
-  const fault = faults[name] ?? {};
+  const fault = faults[name] ?? healthy[name] ?? {};
   const recorder = standIns('record');
   try {
     if (!fault.before && fault.cause) shell(fault.cause, place);
