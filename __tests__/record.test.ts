@@ -183,17 +183,18 @@ onLinux('npm run record', () => {
     const lines = stdout
       .trimEnd()
       .split('\n')
-      .slice(-7)
+      .slice(-8)
       .map(line => line.replace(/ +\d+ s /, ' '));
     expect(code).toBe(1);
     expect(lines).toEqual([
       'healthy  recorded      passed',
+      'ambient  recorded      passed',
       'name-taken  recorded      input, no layer',
       'not-told  NOT RECORDED  not-told: told was passed; expected is istio, proxy. Nothing is stored. It said: nothing',
       'no-results  NOT RECORDED  The run left no results.json or ran no command: nothing recorded.',
       'silent  recorded      connectivity, echo',
       '',
-      '3 recorded, 2 not; of those not recorded the old recording stands.'
+      '4 recorded, 2 not; of those not recorded the old recording stands.'
     ]);
     expect(read(here, 'not-told').date).toBe('before');
     expect(fs.existsSync(fileOf(here, 'no-results'))).toBe(false);
