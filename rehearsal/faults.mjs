@@ -264,17 +264,6 @@ kubectl wait pods -n istio-system -l app=istiod --for=delete --timeout=60s`,
     ),
     expect: {class: 'istio', layer: 'health'}
   },
-  'agent-port-rejected': {
-    title: 'Port 15020 of a pod rejected over IPv6',
-    before: /^kubectl exec .* request /,
-    flags: only('health'),
-    cause: inPod(
-      'web',
-      'http',
-      'ip6tables -I INPUT -p tcp --dport 15020 -j REJECT --reject-with tcp-reset'
-    ),
-    expect: {class: 'istio', layer: 'health'}
-  },
   'http-port-named-tcp': {
     title: 'The port of the web server named `tcp-web`',
     before: look,
