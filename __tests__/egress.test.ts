@@ -23,8 +23,8 @@ const usual = (url: string) =>
 interface World {
   answer?: (probe: Probe, round: number) => string | {text: string; peers: string};
   status?: (url: string, via: string) => string;
-  /** What the proxy says of the cluster of its tracer. */
-  tracer?: string;
+  /** What the proxy says of the cluster of its tracer, each time. */
+  tracer?: string | string[];
 }
 
 const clusters =
@@ -171,6 +171,7 @@ describe('egress', () => {
       clusterOf('172.18.0.9:8126'),
       {'egress/tracer/address': '172.18.0.9:8126'}
     ],
+    ['that is told the third time', ['', '', atNode], {}],
     ['that is not there', '', {'egress/tracer/address': 'no tracer'}]
   ])('a tracer’s address %s', async (_, tracer, expected) => {
     const sh = world({tracer});

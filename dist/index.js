@@ -44468,8 +44468,10 @@ const manyProofs = (checking) => (row) => manyAddresses
 /** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
 async function traced({ sh, things, tell }, id) {
     const command = envoy(egress_client.namespace, egress_client.deployment, tracerQuery);
-    const text = await (0,base_sh/* must */.sb)(sh, command, { seconds: 20 });
-    const [, found = 'no tracer'] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(text) ?? [];
+    const found = await (0,base_sh/* wholeAnswer */.Eg)(sh, command, (output, isLast) => {
+        const [, address] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(output.stdout) ?? [];
+        return address ?? (isLast && output.code === 0 ? 'no tracer' : null);
+    }, { seconds: 20 });
     const addresses = (0,kube/* ofKind */.CZ)(things, 'Node').flatMap(({ status }) => (status.addresses ?? []).map(({ address }) => host(address, tracerPort)));
     tell(id, (0,checks_row/* compare */.UD)(ofNode, addresses.includes(found) ? ofNode : found, { reproduce: command.join(' ') }));
 }

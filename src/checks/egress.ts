@@ -1,7 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
 import {addressFamily, ofKind} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
+import {must, wholeAnswer} from '../base/sh.ts';
 import {
   egressNamespace,
   egressPorts,
@@ -278,8 +278,15 @@ const manyProofs =
 /** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
 async function traced({sh, things, tell}: Checking, id: string): Promise<void> {
   const command = envoy(client.namespace, client.deployment, tracerQuery);
-  const text = await must(sh, command, {seconds: 20});
-  const [, found = 'no tracer'] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(text) ?? [];
+  const found = await wholeAnswer(
+    sh,
+    command,
+    (output, isLast) => {
+      const [, address] = /^datadog_agent::(\S+?)::(?:cx|rq)_/m.exec(output.stdout) ?? [];
+      return address ?? (isLast && output.code === 0 ? 'no tracer' : null);
+    },
+    {seconds: 20}
+  );
   const addresses = ofKind(things, 'Node').flatMap(({status}) =>
     (status.addresses ?? []).map(({address}) => host(address, tracerPort))
   );
