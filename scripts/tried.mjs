@@ -1,19 +1,27 @@
-// npm run tried: writes docs/tried.md of what `npm run e2e` has left in results/e2e.
+// npm run tried: adds what `npm run e2e` has left in results/e2e to docs/tried.jsonl, and makes docs/tried.md of it.
+// The first is of this machine and not committed; the second keeps, of each row, the rounds of the commit that was tried last.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
-const kept = path.join(root, 'results', 'e2e');
+const kept = path.join(root, 'docs', 'tried.jsonl');
+const fresh = path.join(root, 'results', 'e2e');
 
-const rounds = fs
-  .readdirSync(kept)
+/** {at, commit, docker, cgroup, lab, name, result, seconds, tried, left} of each round. */
+const before = fs
+  .readFileSync(kept, 'utf8')
+  .split('\n')
+  .filter(Boolean)
+  .map(line => JSON.parse(line));
+const now = (fs.existsSync(fresh) ? fs.readdirSync(fresh) : [])
   .filter(name => name.endsWith('.json'))
-  .sort()
-  .map(name => JSON.parse(fs.readFileSync(path.join(kept, name), 'utf8')));
-if (rounds.length === 0) {
-  console.log('results/e2e has no results: `npm run e2e` makes some.');
-  process.exit(1);
-}
+  .map(name => JSON.parse(fs.readFileSync(path.join(fresh, name), 'utf8')));
+const all = [...new Map([...before, ...now].map(round => [round.at, round])).values()].sort(
+  (one, other) => one.at.localeCompare(other.at)
+);
+const rowOf = ({name, docker}) => `${name} ${docker}`;
+const lastCommit = new Map(all.map(round => [rowOf(round), round.commit]));
+const rounds = all.filter(round => round.commit === lastCommit.get(rowOf(round)));
 
 const unique = values => [...new Set(values)].filter(Boolean).join(', ');
 
@@ -27,12 +35,12 @@ function spread(numbers) {
   return rest.length === 0 ? shown[0] : `${shown[0]} (${shown[1]} to ${shown[2]})`;
 }
 
-function row(name, mine) {
+function row(mine) {
   const runs = mine.flatMap(({tried}) => tried);
   const green = mine.filter(({result}) => result === 'passed').length;
   const flaky = unique(runs.flatMap(run => run.flaky)) || (runs.length === 0 ? '–' : 'none');
   const cells = [
-    name,
+    mine[0].name,
     `${green} of ${mine.length}`,
     spread(runs.map(({seconds}) => seconds)),
     unique(runs.map(({checks}) => checks)) || '–',
@@ -45,11 +53,15 @@ function row(name, mine) {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** The rounds since the last that was made of other code, as one soak; none where they are few. */
+/** The most rounds of the same code, one after the other. */
 function soak() {
-  const commit = rounds.at(-1).commit;
-  const other = rounds.findLastIndex(round => round.commit !== commit || !round.left);
-  return rounds.slice(other + 1);
+  let [longest, row] = [[], []];
+  for (const round of rounds) {
+    const goesOn = round.left && round.commit === row.at(-1)?.commit;
+    row = goesOn ? [...row, round] : round.left ? [round] : [];
+    if (row.length > longest.length) longest = row;
+  }
+  return longest;
 }
 
 const measures = {
@@ -68,7 +80,7 @@ function soaked(rounds) {
   const at = [0, Math.floor((rounds.length - 1) / 2), rounds.length - 1].map(at => rounds[at]);
   return `
 ## In a row
-The last ${rounds.length} rounds were one after the other, in ${hours.toFixed(1)} hours, of the same code: ${green} of them as expected. What was on the machine after the first, the middle and the last of them:
+${rounds.length} rounds, one after the other in ${hours.toFixed(1)} hours, of the same code (\`${rounds[0].commit}\`): ${green} of them as expected. What was on the machine after the first, the middle and the last of them:
 
 | | first | middle | last |
 | --- | ---: | ---: | ---: |
@@ -78,24 +90,19 @@ ${Object.entries(measures)
 `;
 }
 
-const names = [...new Set(rounds.map(({name}) => name))];
-const lab = rounds.every(round => round.lab);
+const inLab = rounds.every(round => round.lab);
 const text = `# What was tried on what
 
-Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made, each a job of [the end-to-end workflow](../.github/workflows/e2e.yml) by act on a real cluster${lab ? '. All in one lab: two processors, cgroup v1, nodes by kind’s own recipe that pull every image from a registry on the same machine, the operator and Istio built from their sources, and Envoy without Istio’s filters' : ''}. As expected means green, but for the rows “red” and “matrix”: in the first an unknown version is refused, in the second cells whose images are nowhere are red, and the others are not. Seconds are of the whole Action: the median, the least and the most; other work went on beside some.
+Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made ([tried.jsonl](tried.jsonl)), each a job of [the end-to-end workflow](../.github/workflows/e2e.yml) by act on a real cluster${inLab ? '. All in one lab: two processors, cgroup v1, nodes by kind’s own recipe that pull every image from a registry on the same machine, the operator and Istio built from their sources, and Envoy without Istio’s filters' : ''}. As expected means green, but for the rows “red” and “matrix”: in the first an unknown version is refused, in the second cells whose images are nowhere are red, and the others are not. Seconds are of the whole Action: the median, the least and the most; other work went on beside some. Of each row and Docker, the rounds of the commit that was tried last.
 
 | row | as expected | seconds | checks | flaky | Istio | Kubernetes | Docker | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-${names
-  .map(name =>
-    row(
-      name,
-      rounds.filter(round => round.name === name)
-    )
-  )
+${[...new Set(rounds.map(rowOf))]
+  .map(key => row(rounds.filter(round => rowOf(round) === key)))
   .join('\n')}
 ${soak().length < 10 ? '' : soaked(soak())}
 Never tried: GitHub’s own runners, arm64, Docker Desktop, Podman, a cloud’s cluster, OpenShift.
 `;
+fs.writeFileSync(kept, rounds.map(round => `${JSON.stringify(round)}\n`).join(''));
 fs.writeFileSync(path.join(root, 'docs', 'tried.md'), text);
 console.log(`docs/tried.md, of ${rounds.length} rounds`);
