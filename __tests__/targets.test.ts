@@ -291,12 +291,16 @@ describe('what cannot be asked', () => {
     [
       'a proxy that does not answer',
       {listeners: {code: 1, stderr: 'error: denied by a webhook\n'}},
-      proxies('its proxy could not be asked: error: denied by a webhook') as [string, string][]
+      proxies(
+        'its proxy could not be asked: `kubectl exec --namespace` ended with exit code 1: error: denied by a webhook'
+      ) as [string, string][]
     ],
     [
       'one that answers something else',
       {dump: 'hello'},
-      proxies('its proxy could not be asked: what it wrote is no JSON') as [string, string][]
+      proxies(
+        'its proxy could not be asked: `kubectl exec --namespace` ended with exit code 0: what it wrote is no JSON: hello'
+      ) as [string, string][]
     ],
     [
       'a Service that its own proxy is not told of',

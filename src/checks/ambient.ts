@@ -1,5 +1,5 @@
 import {addressFamily, isReady, ofFamily, ofKind, type Pod} from '../base/kube.ts';
-import {must, type Sh} from '../base/sh.ts';
+import {must, type Sh, wholeAnswer} from '../base/sh.ts';
 import {
   ambientApp,
   ambientNamespace,
@@ -664,17 +664,22 @@ async function listeners(checking: Checking, asked: Row[]): Promise<void> {
   if (rows.length === 0) return;
   const pods = podIps(checking, plainNamespace);
   const questions = rows.map(row => ({row, server: ofFamily(pods, row.family ?? 'ipv4') ?? ''}));
-  const output = await must(
+  const command = [
+    ...[...inClient(meshClient), listenerScript, 'listeners'],
+    ...questions.flatMap(({row, server}) => [row.id, `${crossed.ipv4.host}.`, server])
+  ];
+  const answers = await wholeAnswer(
     checking.sh,
-    [
-      ...[...inClient(meshClient), listenerScript, 'listeners'],
-      ...questions.flatMap(({row, server}) => [row.id, `${crossed.ipv4.host}.`, server])
-    ],
+    command,
+    ({code, stdout}) => {
+      const lines = stdout.split('\n');
+      const isWhole = rows.every(({id}) => lines.some(line => line.startsWith(`${id} `)));
+      return code === 0 && isWhole ? lines : null;
+    },
     {seconds: 30}
   );
   for (const {row, server} of questions) {
-    const said = output
-      .split('\n')
+    const said = answers
       .find(line => line.startsWith(`${row.id} `))
       ?.slice(row.id.length + 1)
       .trim();

@@ -7,7 +7,7 @@ import {
   type Pod,
   type Service
 } from '../base/kube.ts';
-import type {Sh} from '../base/sh.ts';
+import {CommandError, mustJson, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import type {Family, Layer} from '../results/results.ts';
 import {endpoints, exactly, listedIn} from './endpoints.ts';
@@ -387,13 +387,11 @@ async function lookAtProxy({sh, silent, tell}: Looking, target: Target, rows: Ro
 
 /** What a proxy says; or why it could not be asked. */
 async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
-  const {code, stdout, stderr} = await sh(command, {seconds: 20});
-  const said = stderr.trim().slice(0, 300) || `exit code ${code}`;
-  if (code !== 0) return `its proxy could not be asked: ${said}`;
   try {
-    return JSON.parse(stdout) as Dump;
-  } catch {
-    return 'its proxy could not be asked: what it wrote is no JSON';
+    return (await mustJson(sh, command, {seconds: 20})) as Dump;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return `its proxy could not be asked: ${error.message.slice(0, 300)}`;
   }
 }
 
