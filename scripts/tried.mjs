@@ -98,6 +98,7 @@ Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made ([tried.js
 | row | as expected | seconds | checks | flaky | Istio | Kubernetes | Docker | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${[...new Set(rounds.map(rowOf))]
+  .reverse() // what was tried last comes first
   .map(key => row(rounds.filter(round => rowOf(round) === key)))
   .join('\n')}
 ${soak().length < 10 ? '' : soaked(soak())}
