@@ -43274,13 +43274,17 @@ async function listeners(checking, asked) {
         return;
     const pods = (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui);
     const questions = rows.map(row => ({ row, server: (0,kube/* ofFamily */.AT)(pods, row.family ?? 'ipv4') ?? '' }));
-    const output = await (0,base_sh/* must */.sb)(checking.sh, [
+    const command = [
         ...[...(0,checks_probe/* inClient */.T$)(checks_probe/* meshClient */.Vd), listenerScript, 'listeners'],
         ...questions.flatMap(({ row, server }) => [row.id, `${crossed.ipv4.host}.`, server])
-    ], { seconds: 30 });
+    ];
+    const answers = await (0,base_sh/* wholeAnswer */.Eg)(checking.sh, command, ({ code, stdout }) => {
+        const lines = stdout.split('\n');
+        const isWhole = rows.every(({ id }) => lines.some(line => line.startsWith(`${id} `)));
+        return code === 0 && isWhole ? lines : null;
+    }, { seconds: 30 });
     for (const { row, server } of questions) {
-        const said = output
-            .split('\n')
+        const said = answers
             .find(line => line.startsWith(`${row.id} `))
             ?.slice(row.id.length + 1)
             .trim();
@@ -43374,19 +43378,21 @@ const repairedService = (family) => `${repairedApp}-${family}`;
 const validation = { name: 'istio-validation', failed: 126 };
 // Istio puts its own init container before all others, so that only there can rules be lost in time. The first turn takes
 // IPv4's away, and fails as Istio's validation does; the next one lasts until they are there again. Istio's own program
-// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made
+// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made.
+// An image of the proxy may have a shell and nothing beside it
 const validate = `
 tool_of_rules() {
   for tool in iptables-nft iptables-legacy; do
-    $tool-save 2>/dev/null | grep -q ISTIO && echo $tool && return
+    case $($tool-save 2>/dev/null) in *ISTIO*) echo $tool; return ;; esac
   done
 }
-if mkdir /turns/first 2>/dev/null; then
+if [ ! -e /turns/first ]; then
+  : >/turns/first
   tool=$(tool_of_rules)
   [ "$tool" ] || exit 0
   $tool -t nat -F && $tool -t nat -X && exit ${validation.failed}
 fi
-until [ "$(tool_of_rules)" ]; do sleep .2; done`;
+until [ "$(tool_of_rules)" ]; do sleep .2 2>/dev/null; done`;
 const cni_service = (family) => (0,dist/* stringify */.As)({
     apiVersion: 'v1',
     kind: 'Service',
@@ -51146,6 +51152,7 @@ var gather = __nccwpck_require__(3199);
 
 
 
+
 const targets_families = ['ipv4', 'ipv6'];
 const both = 'ipv4, ipv6';
 const dual = 'RequireDualStack or PreferDualStack';
@@ -51383,15 +51390,13 @@ async function lookAtProxy({ sh, silent, tell }, target, rows) {
 }
 /** What a proxy says; or why it could not be asked. */
 async function dumped(sh, command) {
-    const { code, stdout, stderr } = await sh(command, { seconds: 20 });
-    const said = stderr.trim().slice(0, 300) || `exit code ${code}`;
-    if (code !== 0)
-        return `its proxy could not be asked: ${said}`;
     try {
-        return JSON.parse(stdout);
+        return (await (0,base_sh/* mustJson */._N)(sh, command, { seconds: 20 }));
     }
-    catch {
-        return 'its proxy could not be asked: what it wrote is no JSON';
+    catch (error) {
+        if (!(error instanceof base_sh/* CommandError */.Qd))
+            throw error;
+        return `its proxy could not be asked: ${error.message.slice(0, 300)}`;
     }
 }
 /** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */

@@ -21,19 +21,21 @@ export const validation = {name: 'istio-validation', failed: 126};
 
 // Istio puts its own init container before all others, so that only there can rules be lost in time. The first turn takes
 // IPv4's away, and fails as Istio's validation does; the next one lasts until they are there again. Istio's own program
-// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made
+// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made.
+// An image of the proxy may have a shell and nothing beside it
 const validate = `
 tool_of_rules() {
   for tool in iptables-nft iptables-legacy; do
-    $tool-save 2>/dev/null | grep -q ISTIO && echo $tool && return
+    case $($tool-save 2>/dev/null) in *ISTIO*) echo $tool; return ;; esac
   done
 }
-if mkdir /turns/first 2>/dev/null; then
+if [ ! -e /turns/first ]; then
+  : >/turns/first
   tool=$(tool_of_rules)
   [ "$tool" ] || exit 0
   $tool -t nat -F && $tool -t nat -X && exit ${validation.failed}
 fi
-until [ "$(tool_of_rules)" ]; do sleep .2; done`;
+until [ "$(tool_of_rules)" ]; do sleep .2 2>/dev/null; done`;
 
 const service = (family: Family): string =>
   stringify({
