@@ -49,7 +49,8 @@ const sandbox = (ipv4 = rules, ipv6 = rules): string =>
   ].join('\n');
 
 interface World {
-  plugins: string;
+  /** What the node's CNI configuration is, each time that it is read; the last stands. */
+  plugins: string[];
   config: Record<string, string>;
   pod: Pod;
   rules: string;
@@ -70,7 +71,7 @@ const strict = ({word, address, port}: Probe): string =>
 
 async function seen(other: Partial<World> = {}) {
   const world: World = {
-    plugins: conflist,
+    plugins: [conflist],
     config: {REPAIR_ENABLED: 'true', REPAIR_REPAIR_PODS: 'true'},
     pod: repaired(),
     rules: sandbox(),
@@ -79,6 +80,7 @@ async function seen(other: Partial<World> = {}) {
     ...other
   };
   const commands: string[][] = [];
+  let reads = 0;
   const sh = fakeSh(command => {
     commands.push(command);
     const line = command.join(' ');
@@ -88,7 +90,8 @@ async function seen(other: Partial<World> = {}) {
       return JSON.stringify({
         items: [line.includes('app=unscheduled') ? unscheduled : world.pod]
       });
-    if (command.includes('plugins')) return `${world.plugins}\n${withoutPlugin}\n`;
+    if (command.includes('plugins'))
+      return `${world.plugins[reads++] ?? world.plugins.at(-1)}\n${withoutPlugin}\n`;
     if (command.includes('network'))
       return world.networks[line.includes('dual-stack-check-ipv4-only') ? 'ipv4' : 'ipv6'];
     return command.includes('iptables') ? world.rules : undefined;
@@ -226,11 +229,16 @@ describe('cni', () => {
   });
 
   test('no IstioCNI in what the container runtime goes by', async () => {
-    const {found} = await seen({plugins: withoutPlugin});
+    const {found} = await seen({plugins: [withoutPlugin]});
     expect(failures(found)).toEqual({
       'cni/ipv4-only/rules': 'no istio-cni in the CNI configuration of the node',
       'cni/ipv6-only/rules': 'no istio-cni in the CNI configuration of the node'
     });
+  });
+
+  test('IstioCNI comes back a moment after kindnet has written its configuration anew', async () => {
+    const {found} = await seen({plugins: [withoutPlugin, conflist]});
+    expect(failures(found)).toEqual({});
   });
 
   const skipped = (found: Awaited<ReturnType<typeof seen>>['found']) =>
@@ -265,7 +273,7 @@ describe('cni', () => {
 
   test('native nftables have no such rules: nothing is made', async () => {
     const plugins = conflist.replace('"native_nftables":false', '"native_nftables":true');
-    const {found, commands} = await seen({plugins});
+    const {found, commands} = await seen({plugins: [plugins]});
     expect(skipped(found)).toHaveLength(cni.rows.length);
     expect(scaled(commands)).toEqual([]);
   });

@@ -43477,6 +43477,8 @@ const agent = { kind: 'DaemonSet', namespace: manifests_istio/* cniNamespace */.
 const cni_place = ['--namespace', repairNamespace];
 /** How long a repair may take, in seconds from when the pod is asked for; it took 3, and 30 on a machine with a load of 35. */
 const repairing = 90;
+/** How long IstioCNI may be out of a node's CNI configuration, in seconds. */
+const returning = 30;
 const cni_ids = { ready: `cni/${repairedApp}/ready`, iptables: `cni/${repairedApp}/iptables` };
 const repairedWords = 'Ready after a repair';
 const seeRepair = `kubectl logs -n ${manifests_istio/* cniNamespace */.qf} ds/istio-cni-node | grep -i -A 5 repair`;
@@ -43645,10 +43647,19 @@ function cni_proofOf(checking, row, port) {
 // the file that the container runtime goes by is the first one; each becomes a line
 const pluginScript = `
 for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
-/** IstioCNI's configuration, as the container runtime would hand it over; null where it has none. */
-async function pluginIn({ sh }, node) {
+/**
+ * IstioCNI's configuration, as the container runtime would hand it over; null where it has none. When the pod network has
+ * written its own anew, as kindnet does late, IstioCNI comes back into it a moment later (2 of 8 runs met that).
+ */
+function pluginIn({ sh, work }, node) {
     const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
-    return pluginOf(await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 }));
+    const end = work.clock() + returning;
+    return (0,wait/* until */.T)(work, async () => {
+        const value = pluginOf(await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 }));
+        return value || work.clock() > end
+            ? { is: 'done', value }
+            : { is: 'waiting', for: `istio-cni to be in the CNI configuration of ${node}` };
+    });
 }
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
 function pluginOf(text) {

@@ -30,6 +30,8 @@ const place = ['--namespace', repairNamespace];
 
 /** How long a repair may take, in seconds from when the pod is asked for; it took 3, and 30 on a machine with a load of 35. */
 const repairing = 90;
+/** How long IstioCNI may be out of a node's CNI configuration, in seconds. */
+const returning = 30;
 
 const ids = {ready: `cni/${repairedApp}/ready`, iptables: `cni/${repairedApp}/iptables`};
 const repairedWords = 'Ready after a repair';
@@ -266,10 +268,19 @@ type Plugin = Record<string, unknown>;
 const pluginScript = `
 for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
 
-/** IstioCNI's configuration, as the container runtime would hand it over; null where it has none. */
-async function pluginIn({sh}: Checking, node: string): Promise<Plugin | null> {
+/**
+ * IstioCNI's configuration, as the container runtime would hand it over; null where it has none. When the pod network has
+ * written its own anew, as kindnet does late, IstioCNI comes back into it a moment later (2 of 8 runs met that).
+ */
+function pluginIn({sh, work}: Checking, node: string): Promise<Plugin | null> {
   const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
-  return pluginOf(await must(sh, command, {seconds: 60}));
+  const end = work.clock() + returning;
+  return until(work, async () => {
+    const value = pluginOf(await must(sh, command, {seconds: 60}));
+    return value || work.clock() > end
+      ? {is: 'done', value}
+      : {is: 'waiting', for: `istio-cni to be in the CNI configuration of ${node}`};
+  });
 }
 
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
