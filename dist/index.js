@@ -43648,7 +43648,7 @@ function cni_proofOf(checking, row, port) {
 const pluginScript = `
 for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
 /**
- * IstioCNI's configuration, as the container runtime would hand it over; null where it has none for a while. In 5 of 13
+ * IstioCNI's configuration, as the container runtime would hand it over; null where it has none for a while. In 5 of 17
  * runs it was not in what was read first, and a few seconds later it was; the files had not changed where that was watched.
  */
 function pluginIn({ sh, work }, node) {
