@@ -236,7 +236,7 @@ describe('cni', () => {
     });
   });
 
-  test('IstioCNI comes back a moment after kindnet has written its configuration anew', async () => {
+  test('IstioCNI that is not in the node’s CNI configuration at first, and is a moment later', async () => {
     const {found} = await seen({plugins: [withoutPlugin, conflist]});
     expect(failures(found)).toEqual({});
   });

@@ -1,5 +1,6 @@
 // npm run tried: adds what `npm run e2e` has left in results/e2e to docs/tried.jsonl, and makes docs/tried.md of it.
-// The first is of this machine and not committed; the second keeps, of each row, the rounds of the commit that was tried last.
+// results/e2e is of this machine and not committed; docs/tried.jsonl keeps the rounds of every commit that the table tells of,
+// red ones too that a later commit has mended.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
@@ -21,7 +22,9 @@ const all = [...new Map([...before, ...now].map(round => [round.at, round])).val
 );
 const rowOf = ({name, docker}) => `${name} ${docker}`;
 const lastCommit = new Map(all.map(round => [rowOf(round), round.commit]));
-const rounds = all.filter(round => round.commit === lastCommit.get(rowOf(round)));
+const shown = new Set(lastCommit.values());
+const rounds = all.filter(({commit}) => shown.has(commit));
+const ofTable = rounds.filter(round => round.commit === lastCommit.get(rowOf(round)));
 
 const unique = values => [...new Set(values)].filter(Boolean).join(', ');
 
@@ -97,9 +100,9 @@ Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made ([tried.js
 
 | row | as expected | seconds | checks | flaky | Istio | Kubernetes | Docker | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-${[...new Set(rounds.map(rowOf))]
+${[...new Set(ofTable.map(rowOf))]
   .reverse() // what was tried last comes first
-  .map(key => row(rounds.filter(round => rowOf(round) === key)))
+  .map(key => row(ofTable.filter(round => rowOf(round) === key)))
   .join('\n')}
 ${soak().length < 10 ? '' : soaked(soak())}
 Never tried: GitHub’s own runners, arm64, Docker Desktop, Podman, a cloud’s cluster, OpenShift.
