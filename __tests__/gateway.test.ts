@@ -249,7 +249,8 @@ test('the gateway goes to the STRICT port of the dual-stack pods, and asks for l
     {
       name: 'istio-proxy',
       image: 'auto',
-      resources: {requests: {cpu: '5m', memory: '64Mi'}}
+      resources: {requests: {cpu: '5m', memory: '64Mi'}},
+      startupProbe: expect.objectContaining({periodSeconds: 1}) // the template asks every 15 s
     }
   ]);
   expect(routes.spec.tcp[0].route[0].destination).toEqual({

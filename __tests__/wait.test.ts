@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {Fault, Stopped} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
-import {type Look, until} from '../src/base/wait.ts';
+import {type Look, until, waitAtMost} from '../src/base/wait.ts';
 import {fakeWork} from './fake.ts';
 
 const fault = new Fault('the pod crashes', {class: 'istio', hint: 'see it'});
@@ -122,5 +122,31 @@ describe('until', () => {
         null
       ]);
     });
+  });
+});
+
+describe('waitAtMost', () => {
+  /** Finds 1, 2, 3 and so on, a second apart. */
+  const counting = (enough: number) => {
+    let count = 0;
+    const work = fakeWork(() => count);
+    const limit = {seconds: 5, for: (found: number) => `${enough - found} more`, every: 0};
+    const found = waitAtMost(
+      work,
+      limit,
+      async () => ++count,
+      count => count >= enough
+    );
+    return {work, found};
+  };
+
+  test('looks until it is enough, and says by what it found what it waits for', async () => {
+    const {work, found} = counting(3);
+    expect(await found).toBe(3);
+    expect(work.waits).toEqual(['2 more', '1 more', null]);
+  });
+
+  test('gives what is there when the time is over', async () => {
+    expect(await counting(1000).found).toBe(6);
   });
 });

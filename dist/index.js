@@ -31869,7 +31869,8 @@ async function must(sh, command, options) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   T: () => (/* binding */ until)
+/* harmony export */   T: () => (/* binding */ until),
+/* harmony export */   _: () => (/* binding */ waitAtMost)
 /* harmony export */ });
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
@@ -31914,6 +31915,16 @@ async function until(work, look, { every = 0.3, patience = 15 } = {}) {
             throw found.fault;
         await pause(every, work.signal);
     }
+}
+/** Looks again and again until it is enough, or the time is over: what was found last. Throws as `until` does. */
+function waitAtMost(work, limit, look, isEnough) {
+    const end = work.clock() + limit.seconds;
+    return until(work, async () => {
+        const value = await look();
+        return isEnough(value) || work.clock() > end
+            ? { is: 'done', value }
+            : { is: 'waiting', for: limit.for(value) };
+    }, limit);
 }
 /** Throws what is no command's failure, or has been failing for long. */
 function failedAgain(error, before, now) {
@@ -33533,7 +33544,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2835);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9135);
 
 
 
@@ -41582,7 +41593,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 2835:
+/***/ 9135:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41731,7 +41742,13 @@ const gatewayYaml = () => [
             {
                 name: 'istio-proxy',
                 image: 'auto',
-                resources: { requests: { cpu: '5m', memory: '64Mi' } }
+                resources: { requests: { cpu: '5m', memory: '64Mi' } },
+                // the template has none, and asks whether it is ready at once and then every 15 s
+                startupProbe: {
+                    httpGet: { path: '/healthz/ready', port: 15021 },
+                    periodSeconds: 1,
+                    failureThreshold: 300
+                }
             }
         ]
     }, { 'inject.istio.io/templates': 'gateway' }),
@@ -42117,8 +42134,30 @@ var prove = __nccwpck_require__(6323);
 var external_node_timers_promises_ = __nccwpck_require__(8500);
 // EXTERNAL MODULE: ./src/base/fault.ts
 var base_fault = __nccwpck_require__(6933);
-;// CONCATENATED MODULE: ./src/checks/refuse.ts
+;// CONCATENATED MODULE: ./src/checks/settle.ts
 
+
+/** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
+const settling = 10;
+/** Asks again of what is red, until it is green or so many seconds are over; then tells what was found last of each. */
+async function settle({ work, tell }, questions, ask, seconds = settling) {
+    const end = work.clock() + seconds;
+    for (let open = questions; open.length > 0;) {
+        const found = await ask(open);
+        if (work.signal.aborted)
+            throw new base_fault/* Stopped */.C9();
+        const red = found.filter(({ finding }) => finding.verdict === 'failed');
+        const again = work.clock() > end ? [] : red;
+        for (const one of found)
+            if (!again.includes(one))
+                tell(one.question.row.id, one.finding);
+        open = again.map(({ question }) => question);
+        if (open.length > 0)
+            await (0,external_node_timers_promises_.setTimeout)(300);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/checks/refuse.ts
 
 
 /** What a row expects that nothing answers. */
@@ -42130,55 +42169,40 @@ async function refuse(client, proofs, checking) {
     if (proofs.length === 0)
         return;
     const answers = await (0,checks_probe/* ask */.kA)(checking, client, proofs.map(({ probe }) => probe), 1, patience);
-    for (const [at, { row, probe }] of proofs.entries()) {
-        const text = answers[at]?.[0]?.text ?? '';
-        checking.tell(row.id, {
-            observed: text || refused,
-            verdict: text === '' ? 'passed' : 'failed',
-            reason: text === ''
-                ? null
-                : `${probe.address} port ${probe.port} answered "${text}", expected none`,
-            address: probe.address,
-            attempts: (0,checks_probe/* attemptsOf */.Or)(answers[at] ?? []),
-            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
-        });
-    }
+    for (const [at, { row, probe }] of proofs.entries())
+        checking.tell(row.id, judge({ client, ...never }, probe, answers[at] ?? []));
 }
-/** How long a policy, such as STRICT, may take until it is in force, in seconds; measured was 0.8. */
-const settling = 10;
+/** Nothing should have answered there. */
+const never = {
+    observed: (text) => text,
+    reason: ({ address, port }, text) => `${address} port ${port} answered "${text}", expected none`
+};
 const plaintext = {
     client: checks_probe/* plainClient */.Ux,
     observed: () => 'plaintext was answered, should be refused',
     reason: ({ address, port }, text) => `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settling} s ago`
 };
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
-async function untilRefused(proofs, checking, { client, observed, reason } = plaintext) {
-    const { work, tell } = checking;
-    const end = work.clock() + settling;
-    for (let open = proofs; open.length > 0;) {
+async function untilRefused(proofs, checking, refusal = plaintext) {
+    await settle(checking, proofs, async (open) => {
         const probes = open.map(({ probe }) => probe);
-        const said = await (0,checks_probe/* ask */.kA)(checking, client, probes, 1, patience);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        open = open.filter(({ row, probe }, at) => {
-            const answers = said[at] ?? [];
-            const text = answers[0]?.text ?? '';
-            if (text !== '' && !over)
-                return true;
-            tell(row.id, {
-                observed: text === '' ? refused : observed(text),
-                verdict: text === '' ? 'passed' : 'failed',
-                reason: text === '' ? null : reason(probe, text),
-                address: probe.address,
-                attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
-            });
-            return false;
-        });
-        if (open.length > 0)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-    }
+        const answers = await (0,checks_probe/* ask */.kA)(checking, refusal.client, probes, 1, patience);
+        return open.map((question, at) => ({
+            question,
+            finding: judge(refusal, question.probe, answers[at] ?? [])
+        }));
+    });
+}
+function judge({ client, observed, reason }, probe, answers) {
+    const text = answers[0]?.text ?? '';
+    return {
+        observed: text === '' ? refused : observed(text),
+        verdict: text === '' ? 'passed' : 'failed',
+        reason: text === '' ? null : reason(probe, text),
+        address: probe.address,
+        attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+        reproduce: (0,checks_probe/* reproduceProbe */.Yu)(client, probe)
+    };
 }
 
 ;// CONCATENATED MODULE: ./src/checks/mtls.ts
@@ -42260,15 +42284,13 @@ const making = 60;
 const selectorOf = (gateway) => `${apiGatewayLabel}=${gateway}`;
 /** It was not there when all pods were looked at. */
 async function untilMade({ sh, work }, namespace, gateway) {
-    const end = work.clock() + making;
-    return (0,wait/* until */.T)(work, async () => {
+    return (0,wait/* waitAtMost */._)(work, { seconds: making, for: () => `istiod to make the Gateway ${namespace}/${gateway}` }, async () => {
         const things = await (0,kube/* get */.Jt)(sh, 'services,pods', ...['-n', namespace, '-l', selectorOf(gateway)]);
-        const pod = things.filter(thing => thing.kind === 'Pod').find(kube/* isReady */.i_);
-        const service = things.find(thing => thing.kind === 'Service');
-        return (pod && service) || work.clock() > end
-            ? { is: 'done', value: { pod, service } }
-            : { is: 'waiting', for: `istiod to make the Gateway ${namespace}/${gateway}` };
-    });
+        return {
+            pod: things.filter(thing => thing.kind === 'Pod').find(kube/* isReady */.i_),
+            service: things.find(thing => thing.kind === 'Service')
+        };
+    }, ({ pod, service }) => pod !== undefined && service !== undefined);
 }
 function clusterIpsOf({ service }, namespace, name) {
     const { ipFamilyPolicy, clusterIPs = [] } = service?.spec ?? {};
@@ -42495,24 +42517,16 @@ const parseAccess = (lines) => lines
 const logging = 3;
 /** Tells of connections by what was not logged before. */
 async function untilLogged(checking, asked, past, judge) {
-    if (asked.length === 0)
-        return;
-    const end = checking.work.clock() + logging;
-    for (;;) {
+    const questions = asked.map(row => ({ row }));
+    await settle(checking, questions, async (open) => {
         const fresh = (await logged(checking)).filter(line => !past.includes(line));
-        const findings = asked.map(row => ({ row, finding: judge(row, parseAccess(fresh)) }));
-        const whole = findings.every(({ finding }) => finding.verdict === 'passed');
-        if (!whole && checking.work.clock() < end && !checking.work.signal.aborted)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-        else {
-            for (const { row, finding } of findings)
-                checking.tell(row.id, finding);
-            return;
-        }
-    }
+        const access = parseAccess(fresh);
+        return open.map(question => ({ question, finding: judge(question.row, access) }));
+    }, logging);
 }
 
 ;// CONCATENATED MODULE: ./src/checks/waypoint.ts
+
 
 
 
@@ -43608,14 +43622,10 @@ async function repair(checking, asked) {
 const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
 /** The pod as soon as it is ready, or as it is when that takes too long. */
 async function untilRepaired({ sh, work }) {
-    const end = work.clock() + repairing;
-    return (0,wait/* until */.T)(work, async () => {
+    return (0,wait/* waitAtMost */._)(work, { seconds: repairing, for: () => `${repairNamespace}/${repairedApp} to be repaired` }, async () => {
         await (0,kube/* waited */.h6)(sh, ['pods', ...cni_place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
-        const found = await podsOf(sh, repairedApp);
-        return found.some(kube/* isReady */.i_) || work.clock() > end
-            ? { is: 'done', value: found }
-            : { is: 'waiting', for: `${repairNamespace}/${repairedApp} to be repaired` };
-    });
+        return podsOf(sh, repairedApp);
+    }, found => found.some(kube/* isReady */.i_));
 }
 const podsOf = async (sh, app) => (await (0,kube/* get */.Jt)(sh, 'pods', ...cni_place, '-l', `app=${app}`)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 const statusOf = ({ status }) => status.initContainerStatuses?.find(({ name }) => name === validation.name);
@@ -43653,13 +43663,7 @@ for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
  */
 function pluginIn({ sh, work }, node) {
     const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
-    const end = work.clock() + returning;
-    return (0,wait/* until */.T)(work, async () => {
-        const value = pluginOf(await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 }));
-        return value || work.clock() > end
-            ? { is: 'done', value }
-            : { is: 'waiting', for: `istio-cni to be in the CNI configuration of ${node}` };
-    });
+    return (0,wait/* waitAtMost */._)(work, { seconds: returning, for: () => `istio-cni to be in the CNI configuration of ${node}` }, async () => pluginOf(await (0,base_sh/* must */.sb)(sh, command, { seconds: 60 })), plugin => plugin !== null);
 }
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
 function pluginOf(text) {
@@ -44324,7 +44328,6 @@ const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
 
 
 
-
 const egress_families = ['ipv4', 'ipv6'];
 const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
 const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
@@ -44335,8 +44338,6 @@ const egress_entry = (name, namespace = egressNamespace) => ({
 });
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
-/** How long the patch may take until it is in force, in seconds; measured was less than 1. */
-const egress_settling = 10;
 /** How often an address must answer, each time. */
 const egress_times = 5;
 /** What a name that has records of one family alone is for. */
@@ -44576,37 +44577,29 @@ function patchCommand(clusterIps) {
     ];
 }
 async function untilAnswered(checking, proofs) {
-    const { work, tell, plan } = checking;
-    const end = work.clock() + egress_settling;
-    for (let open = proofs; open.length > 0;) {
+    await settle(checking, proofs, async (open) => {
         const probes = open.map(({ probe }) => probe);
-        const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, plan.probes.seconds);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        open = open.filter(({ row, probe }, at) => {
-            const taken = answers[at] ?? [];
-            const wrong = taken.find(({ text }) => text !== row.expected);
-            if (wrong && !over)
-                return true;
-            const observed = wrong ? wrong.text || 'no answer' : row.expected;
-            const finding = {
-                observed,
-                verdict: wrong ? 'failed' : 'passed',
-                reason: wrong
-                    ? `${probe.address} port ${probe.port} gave ${observed} ${egress_settling} s after the ServiceEntry took it`
-                    : null,
-                address: probe.address,
-                upstream: upstream(checking, taken),
-                attempts: (0,checks_probe/* attemptsOf */.Or)(taken),
-                reproduce: (0,checks_probe/* reproduceProbe */.Yu)(egress_client, probe)
-            };
-            tell(row.id, finding);
-            return false;
-        });
-        if (open.length > 0)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-    }
+        const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, checking.plan.probes.seconds);
+        return open.map((question, at) => ({
+            question,
+            finding: overlapped(checking, question, answers[at] ?? [])
+        }));
+    });
+}
+function overlapped(checking, { row, probe }, answers) {
+    const wrong = answers.find(({ text }) => text !== row.expected);
+    const observed = wrong ? wrong.text || 'no answer' : row.expected;
+    return {
+        observed,
+        verdict: wrong ? 'failed' : 'passed',
+        reason: wrong
+            ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+            : null,
+        address: probe.address,
+        upstream: upstream(checking, answers),
+        attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+        reproduce: (0,checks_probe/* reproduceProbe */.Yu)(egress_client, probe)
+    };
 }
 /** The pod that the connections really took. */
 function upstream(checking, answers) {
@@ -45198,7 +45191,6 @@ async function hostNetwork(checking, asked) {
 
 
 
-
 const headless_families = ['ipv4', 'ipv6'];
 const headless_ordinals = [...Array(replicas).keys()];
 const headless_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
@@ -45206,8 +45198,6 @@ const headless_plain = { kind: 'Deployment', namespace: checks_probe/* plainClie
 const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp };
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
-/** How long the client may take until it knows of a new pod, in seconds. */
-const headless_settling = 10;
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
 const headless_ids = {
@@ -45244,7 +45234,7 @@ const headless = {
             (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: headless_plain, to: headless_to })
         ]),
         (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: headless_mesh, to: headless_to }),
-        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${headless_settling} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settling} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
         ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
         ...hostRows
@@ -45310,33 +45300,17 @@ const absent = (row) => ({
 const listeningTo = (checking, pods) => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length);
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking, asked) {
-    const { sh, work, tell } = checking;
+    const { sh, work } = checking;
     const place = ['--namespace', statefulNamespace];
     await (0,base_sh/* must */.sb)(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], { seconds: 70 });
-    const end = work.clock() + replacing;
-    const pods = await (0,wait/* until */.T)(work, async () => {
+    const pods = await (0,wait/* waitAtMost */._)(work, { seconds: replacing, for: () => `${statefulNamespace}/${replaced} to be replaced` }, async () => {
         await (0,kube/* waited */.h6)(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
         const found = await (0,kube/* get */.Jt)(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
-        const next = headless_named(found, replaced);
-        const there = next !== undefined && (0,kube/* isReady */.i_)(next);
-        return there || work.clock() > end
-            ? { is: 'done', value: found.filter(kube/* isReady */.i_) }
-            : { is: 'waiting', for: `${statefulNamespace}/${replaced} to be replaced` };
-    });
-    const told = work.clock() + headless_settling;
-    for (;;) {
-        const finding = await listeningTo(checking, pods);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        if (finding.verdict === 'failed' && work.clock() < told) {
-            await (0,external_node_timers_promises_.setTimeout)(500);
-            continue;
-        }
-        if (asked.some(({ id }) => id === headless_ids.replacedListeners))
-            tell(headless_ids.replacedListeners, finding);
-        break;
-    }
-    await proveAll(checking, pods, asked.filter(({ id }) => id !== headless_ids.replacedListeners));
+        return found.filter(kube/* isReady */.i_);
+    }, ready => headless_named(ready, replaced) !== undefined);
+    const isListeners = ({ id }) => id === headless_ids.replacedListeners;
+    await settle(checking, asked.filter(isListeners).map(row => ({ row })), async ([question]) => (question ? [{ question, finding: await listeningTo(checking, pods) }] : []));
+    await proveAll(checking, pods, asked.filter(row => !isListeners(row)));
 }
 
 ;// CONCATENATED MODULE: ./src/manifests/web.ts
@@ -46056,7 +46030,6 @@ const noPodIp = ({ to, family }) => ({
 
 
 
-
 const http_families = ['ipv4', 'ipv6'];
 const http_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const http_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -46067,8 +46040,6 @@ const http_known = `200, asked by ${samples/* client */.Sn.namespace}`;
 const unknown = '200, asked by nobody known';
 /** How often each address must answer. */
 const http_times = 5;
-/** How long the policies may take until they are in force, in seconds. */
-const http_settling = 10;
 const domainsId = `http/${webApp}/domains`;
 const allDomains = 'its ClusterIPs';
 const routes = [
@@ -46158,34 +46129,24 @@ function http_questionOf(checking, row) {
 }
 /** A policy takes a moment to be in force: asked until it is. */
 async function untilHeld(checking, asker, all) {
-    const { work } = checking;
-    const end = work.clock() + http_settling;
-    for (let open = all; open.length > 0;) {
-        const urls = open.map(({ url }) => url);
-        const said = await request(checking, asker, urls, 1, 1);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const over = work.clock() > end;
-        open = open.filter((question, at) => {
-            const finding = judge(checking, asker, question, said[at] ?? []);
-            if (finding.verdict === 'failed' && !over)
-                return true;
-            checking.tell(question.row.id, finding);
-            return false;
-        });
-        if (open.length > 0)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-    }
+    await settle(checking, all, open => ask(checking, asker, open, 1, 1));
 }
 async function http_answered(checking, asker, questions) {
     if (questions.length === 0)
         return;
-    const urls = questions.map(({ url }) => url);
-    const said = await request(checking, asker, urls, http_times, checking.plan.probes.seconds);
-    for (const [at, question] of questions.entries())
-        checking.tell(question.row.id, judge(checking, asker, question, said[at] ?? []));
+    const found = await ask(checking, asker, questions, http_times, checking.plan.probes.seconds);
+    for (const { question, finding } of found)
+        checking.tell(question.row.id, finding);
 }
-function judge(checking, asker, { row, url, address }, responses) {
+async function ask(checking, asker, questions, times, seconds) {
+    const urls = questions.map(({ url }) => url);
+    const said = await request(checking, asker, urls, times, seconds);
+    return questions.map((question, at) => ({
+        question,
+        finding: http_judge(checking, asker, question, said[at] ?? [])
+    }));
+}
+function http_judge(checking, asker, { row, url, address }, responses) {
     const said = responses.map(http_answerOf);
     const observed = said.find(text => text !== row.expected) ?? row.expected;
     const upstreams = [
@@ -46324,17 +46285,13 @@ const node = {
             tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
         if (plan.existing !== null)
             tell(node_service, node_dualStackOf(plan.existing.found));
-        const start = work.clock();
-        const nodes = await (0,wait/* until */.T)(work, async () => {
-            const nodes = await (0,kube/* get */.Jt)(sh, 'nodes');
-            const waiting = nodes.filter(node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined));
-            if (waiting.length === 0 || work.clock() - start > node_patience)
-                return { is: 'done', value: nodes };
-            return {
-                is: 'waiting',
-                for: `${waiting.map(({ metadata }) => metadata.name).join(', ')} to be Ready`
-            };
-        });
+        const waiting = (nodes) => nodes.filter(node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined));
+        const nodes = await (0,wait/* waitAtMost */._)(work, {
+            seconds: node_patience,
+            for: nodes => `${waiting(nodes)
+                .map(({ metadata }) => metadata.name)
+                .join(', ')} to be Ready`
+        }, () => (0,kube/* get */.Jt)(sh, 'nodes'), nodes => waiting(nodes).length === 0);
         const unready = nodes.filter(node => !isReady(node)).map(({ metadata }) => metadata.name);
         tell(ready, (0,checks_row/* compare */.UD)('Ready', unready.length > 0
             ? `not Ready: ${unready.join(', ')}`
@@ -47151,15 +47108,11 @@ const uninstall = {
     ],
     look: async ({ sh, work, tell }) => {
         const { code, stderr } = await sh(deletion, { seconds: 90 });
-        const end = work.clock() + uninstall_patience;
-        const left = await (0,wait/* until */.T)(work, async () => {
+        const left = await (0,wait/* waitAtMost */._)(work, { seconds: uninstall_patience, for: left => `${left.length} objects to go`, every: 1 }, async () => {
             const things = await (0,kube/* get */.Jt)(sh, kinds, '-n', manifests_istio/* istioNamespace */.Gp);
             // Kubernetes' own
-            const left = things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
-            return left.length === 0 || code !== 0 || work.clock() > end
-                ? { is: 'done', value: left }
-                : { is: 'waiting', for: `${left.length} objects to go` };
-        }, { every: 1 });
+            return things.filter(({ kind, metadata }) => !(kind === 'ServiceAccount' && metadata.name === 'default'));
+        }, left => left.length === 0 || code !== 0);
         const names = left.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ');
         tell(uninstall_id, (0,checks_row/* compare */.UD)('empty', code === 0 ? names || 'empty' : stderr.trim(), {
             reproduce: deletion.join(' ')
@@ -47596,14 +47549,10 @@ async function revisions({ plan, sh, work }) {
     if (plan.upgrade?.strategy !== 'RevisionBased')
         return (0,checks_row/* skip */.iv)('the mesh was upgraded in place: there is one revision');
     const { revisions } = plan.upgrade;
-    const end = work.clock() + removing;
-    const names = await (0,wait/* until */.T)(work, async () => {
+    const names = await (0,wait/* waitAtMost */._)(work, { seconds: removing, for: () => `the operator to remove ${revisions[0]}`, every: 1 }, async () => {
         const found = await (0,kube/* get */.Jt)(sh, 'istiorevisions.sailoperator.io');
-        const names = found.map(({ metadata }) => metadata.name);
-        return !names.includes(revisions[0]) || work.clock() > end
-            ? { is: 'done', value: names }
-            : { is: 'waiting', for: `the operator to remove ${revisions[0]}` };
-    }, { every: 1 });
+        return found.map(({ metadata }) => metadata.name);
+    }, names => !names.includes(revisions[0]));
     return (0,checks_row/* compare */.UD)('the new revision alone', names.length === 1 && names[0] === revisions[1] ? 'the new revision alone' : names.join(', '), { reproduce: 'kubectl get istiorevisions -o yaml' });
 }
 /** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */

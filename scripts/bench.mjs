@@ -160,11 +160,11 @@ const spread = (values, digits = 1) =>
 async function grow(targets) {
   const [{prove}, {summary}, {html}, {junit}, {many}] = await Promise.all(
     [
-      './src/checks/prove.ts',
-      './src/reports/summary.ts',
-      './src/reports/html.ts',
-      './src/reports/junit.ts',
-      './__tests__/results.ts'
+      '../src/checks/prove.ts',
+      '../src/reports/summary.ts',
+      '../src/reports/html.ts',
+      '../src/reports/junit.ts',
+      '../__tests__/results.ts'
     ].map(file => import(file))
   );
   const sh = async command => {

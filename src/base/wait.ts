@@ -58,6 +58,32 @@ export async function until<Value>(
   }
 }
 
+/** How long is waited at most, in seconds, and what for, by what was found. */
+export interface Limit<Value> extends Pick<Pace, 'every'> {
+  seconds: number;
+  for: (found: Value) => string;
+}
+
+/** Looks again and again until it is enough, or the time is over: what was found last. Throws as `until` does. */
+export function waitAtMost<Value>(
+  work: Work,
+  limit: Limit<Value>,
+  look: () => Promise<Value>,
+  isEnough: (value: Value) => boolean
+): Promise<Value> {
+  const end = work.clock() + limit.seconds;
+  return until(
+    work,
+    async () => {
+      const value = await look();
+      return isEnough(value) || work.clock() > end
+        ? {is: 'done', value}
+        : {is: 'waiting', for: limit.for(value)};
+    },
+    limit
+  );
+}
+
 /** Looks that failed one after the other. */
 interface Failing {
   times: number;

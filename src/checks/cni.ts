@@ -1,6 +1,6 @@
 import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {CommandError, must} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {until, waitAtMost} from '../base/wait.ts';
 import {
   repairedApp,
   repairedPorts,
@@ -212,14 +212,15 @@ const shellless = "the proxy's image has no shell, by which the pod would lose i
 
 /** The pod as soon as it is ready, or as it is when that takes too long. */
 async function untilRepaired({sh, work}: Checking): Promise<Pod[]> {
-  const end = work.clock() + repairing;
-  return until(work, async () => {
-    await waited(sh, ['pods', ...place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
-    const found = await podsOf(sh, repairedApp);
-    return found.some(isReady) || work.clock() > end
-      ? {is: 'done', value: found}
-      : {is: 'waiting', for: `${repairNamespace}/${repairedApp} to be repaired`};
-  });
+  return waitAtMost(
+    work,
+    {seconds: repairing, for: () => `${repairNamespace}/${repairedApp} to be repaired`},
+    async () => {
+      await waited(sh, ['pods', ...place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
+      return podsOf(sh, repairedApp);
+    },
+    found => found.some(isReady)
+  );
 }
 
 const podsOf = async (sh: Checking['sh'], app: string): Promise<Pod[]> =>
@@ -274,13 +275,12 @@ for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
  */
 function pluginIn({sh, work}: Checking, node: string): Promise<Plugin | null> {
   const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
-  const end = work.clock() + returning;
-  return until(work, async () => {
-    const value = pluginOf(await must(sh, command, {seconds: 60}));
-    return value || work.clock() > end
-      ? {is: 'done', value}
-      : {is: 'waiting', for: `istio-cni to be in the CNI configuration of ${node}`};
-  });
+  return waitAtMost(
+    work,
+    {seconds: returning, for: () => `istio-cni to be in the CNI configuration of ${node}`},
+    async () => pluginOf(await must(sh, command, {seconds: 60})),
+    plugin => plugin !== null
+  );
 }
 
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */

@@ -1,5 +1,3 @@
-import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
 import {addressFamily, ofKind} from '../base/kube.ts';
 import {must, wholeAnswer} from '../base/sh.ts';
 import {
@@ -25,6 +23,7 @@ import {type Proof, prove} from './prove.ts';
 import {envoy} from './proxy.ts';
 import {refuse, refused} from './refuse.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
+import {settle, settling} from './settle.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -38,8 +37,6 @@ const entry = (name: string, namespace = egressNamespace) => ({
 
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
-/** How long the patch may take until it is in force, in seconds; measured was less than 1. */
-const settling = 10;
 /** How often an address must answer, each time. */
 const times = 5;
 
@@ -392,34 +389,34 @@ async function untilAnswered(
   checking: Checking,
   proofs: {row: Row; probe: Probe}[]
 ): Promise<void> {
-  const {work, tell, plan} = checking;
-  const end = work.clock() + settling;
-  for (let open = proofs; open.length > 0; ) {
+  await settle(checking, proofs, async open => {
     const probes = open.map(({probe}) => probe);
-    const answers = await ask(checking, client, probes, times, plan.probes.seconds);
-    if (work.signal.aborted) throw new Stopped();
-    const over = work.clock() > end;
-    open = open.filter(({row, probe}, at) => {
-      const taken = answers[at] ?? [];
-      const wrong = taken.find(({text}) => text !== row.expected);
-      if (wrong && !over) return true;
-      const observed = wrong ? wrong.text || 'no answer' : row.expected;
-      const finding: Finding = {
-        observed,
-        verdict: wrong ? 'failed' : 'passed',
-        reason: wrong
-          ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
-          : null,
-        address: probe.address,
-        upstream: upstream(checking, taken),
-        attempts: attemptsOf(taken),
-        reproduce: reproduceProbe(client, probe)
-      };
-      tell(row.id, finding);
-      return false;
-    });
-    if (open.length > 0) await sleep(300);
-  }
+    const answers = await ask(checking, client, probes, times, checking.plan.probes.seconds);
+    return open.map((question, at) => ({
+      question,
+      finding: overlapped(checking, question, answers[at] ?? [])
+    }));
+  });
+}
+
+function overlapped(
+  checking: Checking,
+  {row, probe}: {row: Row; probe: Probe},
+  answers: Answer[]
+): Finding {
+  const wrong = answers.find(({text}) => text !== row.expected);
+  const observed = wrong ? wrong.text || 'no answer' : row.expected;
+  return {
+    observed,
+    verdict: wrong ? 'failed' : 'passed',
+    reason: wrong
+      ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+      : null,
+    address: probe.address,
+    upstream: upstream(checking, answers),
+    attempts: attemptsOf(answers),
+    reproduce: reproduceProbe(client, probe)
+  };
 }
 
 /** The pod that the connections really took. */

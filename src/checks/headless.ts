@@ -1,8 +1,6 @@
-import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
 import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {waitAtMost} from '../base/wait.ts';
 import {hostSample} from '../manifests/host-network.ts';
 import {client} from '../manifests/samples.ts';
 import {
@@ -20,6 +18,7 @@ import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {untilRefused} from './refuse.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
+import {settle, settling} from './settle.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const ordinals = [...Array(replicas).keys()];
@@ -29,9 +28,6 @@ const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp
 
 /** Which pod is replaced. */
 const replaced = `${statefulApp}-0`;
-
-/** How long the client may take until it knows of a new pod, in seconds. */
-const settling = 10;
 
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
@@ -204,33 +200,28 @@ const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>
 
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking: Checking, asked: Row[]): Promise<void> {
-  const {sh, work, tell} = checking;
+  const {sh, work} = checking;
   const place = ['--namespace', statefulNamespace];
   await must(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], {seconds: 70});
-  const end = work.clock() + replacing;
-  const pods = await until(work, async () => {
-    await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
-    const found = await get<Pod>(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
-    const next = named(found, replaced);
-    const there = next !== undefined && isReady(next);
-    return there || work.clock() > end
-      ? {is: 'done', value: found.filter(isReady)}
-      : {is: 'waiting', for: `${statefulNamespace}/${replaced} to be replaced`};
-  });
-  const told = work.clock() + settling;
-  for (;;) {
-    const finding = await listeningTo(checking, pods);
-    if (work.signal.aborted) throw new Stopped();
-    if (finding.verdict === 'failed' && work.clock() < told) {
-      await sleep(500);
-      continue;
-    }
-    if (asked.some(({id}) => id === ids.replacedListeners)) tell(ids.replacedListeners, finding);
-    break;
-  }
+  const pods = await waitAtMost(
+    work,
+    {seconds: replacing, for: () => `${statefulNamespace}/${replaced} to be replaced`},
+    async () => {
+      await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
+      const found = await get<Pod>(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
+      return found.filter(isReady);
+    },
+    ready => named(ready, replaced) !== undefined
+  );
+  const isListeners = ({id}: Row) => id === ids.replacedListeners;
+  await settle(
+    checking,
+    asked.filter(isListeners).map(row => ({row})),
+    async ([question]) => (question ? [{question, finding: await listeningTo(checking, pods)}] : [])
+  );
   await proveAll(
     checking,
     pods,
-    asked.filter(({id}) => id !== ids.replacedListeners)
+    asked.filter(row => !isListeners(row))
   );
 }

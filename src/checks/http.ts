@@ -1,5 +1,3 @@
-import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
 import {addressFamily, ofKind} from '../base/kube.ts';
 import {mustJson} from '../base/sh.ts';
 import {client} from '../manifests/samples.ts';
@@ -18,6 +16,7 @@ import {noWeb} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
 import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
+import {settle} from './settle.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
@@ -31,9 +30,6 @@ const unknown = '200, asked by nobody known';
 
 /** How often each address must answer. */
 const times = 5;
-
-/** How long the policies may take until they are in force, in seconds. */
-const settling = 10;
 
 const domainsId = `http/${webApp}/domains`;
 const allDomains = 'its ClusterIPs';
@@ -180,29 +176,28 @@ function questionOf(checking: Checking, row: Row): Question[] {
 
 /** A policy takes a moment to be in force: asked until it is. */
 async function untilHeld(checking: Checking, asker: Client, all: Question[]): Promise<void> {
-  const {work} = checking;
-  const end = work.clock() + settling;
-  for (let open = all; open.length > 0; ) {
-    const urls = open.map(({url}) => url);
-    const said = await request(checking, asker, urls, 1, 1);
-    if (work.signal.aborted) throw new Stopped();
-    const over = work.clock() > end;
-    open = open.filter((question, at) => {
-      const finding = judge(checking, asker, question, said[at] ?? []);
-      if (finding.verdict === 'failed' && !over) return true;
-      checking.tell(question.row.id, finding);
-      return false;
-    });
-    if (open.length > 0) await sleep(300);
-  }
+  await settle(checking, all, open => ask(checking, asker, open, 1, 1));
 }
 
 async function answered(checking: Checking, asker: Client, questions: Question[]): Promise<void> {
   if (questions.length === 0) return;
+  const found = await ask(checking, asker, questions, times, checking.plan.probes.seconds);
+  for (const {question, finding} of found) checking.tell(question.row.id, finding);
+}
+
+async function ask(
+  checking: Checking,
+  asker: Client,
+  questions: Question[],
+  times: number,
+  seconds: number
+): Promise<{question: Question; finding: Finding}[]> {
   const urls = questions.map(({url}) => url);
-  const said = await request(checking, asker, urls, times, checking.plan.probes.seconds);
-  for (const [at, question] of questions.entries())
-    checking.tell(question.row.id, judge(checking, asker, question, said[at] ?? []));
+  const said = await request(checking, asker, urls, times, seconds);
+  return questions.map((question, at) => ({
+    question,
+    finding: judge(checking, asker, question, said[at] ?? [])
+  }));
 }
 
 function judge(

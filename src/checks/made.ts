@@ -1,5 +1,5 @@
 import {get, isReady, ofFamily, type Pod, type Service} from '../base/kube.ts';
-import {until} from '../base/wait.ts';
+import {waitAtMost} from '../base/wait.ts';
 import {apiGatewayLabel} from '../manifests/gateway-api.ts';
 import {type Checking, compare, type Finding} from './row.ts';
 
@@ -23,19 +23,22 @@ export async function untilMade(
   namespace: string,
   gateway: string
 ): Promise<Made> {
-  const end = work.clock() + making;
-  return until(work, async () => {
-    const things = await get<Service | Pod>(
-      sh,
-      'services,pods',
-      ...['-n', namespace, '-l', selectorOf(gateway)]
-    );
-    const pod = things.filter(thing => thing.kind === 'Pod').find(isReady);
-    const service = things.find(thing => thing.kind === 'Service');
-    return (pod && service) || work.clock() > end
-      ? {is: 'done', value: {pod, service}}
-      : {is: 'waiting', for: `istiod to make the Gateway ${namespace}/${gateway}`};
-  });
+  return waitAtMost(
+    work,
+    {seconds: making, for: () => `istiod to make the Gateway ${namespace}/${gateway}`},
+    async () => {
+      const things = await get<Service | Pod>(
+        sh,
+        'services,pods',
+        ...['-n', namespace, '-l', selectorOf(gateway)]
+      );
+      return {
+        pod: things.filter(thing => thing.kind === 'Pod').find(isReady),
+        service: things.find(thing => thing.kind === 'Service')
+      };
+    },
+    ({pod, service}) => pod !== undefined && service !== undefined
+  );
 }
 
 export function clusterIpsOf({service}: Made, namespace: string, name: string): Finding {

@@ -1,6 +1,6 @@
 import {addressFamily, condition, get, type Node} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {waitAtMost} from '../base/wait.ts';
 import {ip6tablesModules} from '../manifests/kind.ts';
 import type {Existing} from '../plan/existing.ts';
 import {type Checks, compare, type Finding, row, type Standing} from './row.ts';
@@ -67,19 +67,22 @@ export const node: Checks<Standing> = {
     if (asked.some(({id}) => id === ip6tables))
       tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
     if (plan.existing !== null) tell(service, dualStackOf(plan.existing.found));
-    const start = work.clock();
-    const nodes = await until(work, async () => {
-      const nodes = await get<Node>(sh, 'nodes');
-      const waiting = nodes.filter(
+    const waiting = (nodes: Node[]) =>
+      nodes.filter(
         node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined)
       );
-      if (waiting.length === 0 || work.clock() - start > patience)
-        return {is: 'done', value: nodes};
-      return {
-        is: 'waiting',
-        for: `${waiting.map(({metadata}) => metadata.name).join(', ')} to be Ready`
-      };
-    });
+    const nodes = await waitAtMost(
+      work,
+      {
+        seconds: patience,
+        for: nodes =>
+          `${waiting(nodes)
+            .map(({metadata}) => metadata.name)
+            .join(', ')} to be Ready`
+      },
+      () => get<Node>(sh, 'nodes'),
+      nodes => waiting(nodes).length === 0
+    );
     const unready = nodes.filter(node => !isReady(node)).map(({metadata}) => metadata.name);
     tell(
       ready,

@@ -1,7 +1,14 @@
-import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
-import {ask, attemptsOf, type Client, type Probe, plainClient, reproduceProbe} from './probe.ts';
-import type {Checking, Row} from './row.ts';
+import {
+  type Answer,
+  ask,
+  attemptsOf,
+  type Client,
+  type Probe,
+  plainClient,
+  reproduceProbe
+} from './probe.ts';
+import type {Checking, Finding, Row} from './row.ts';
+import {settle, settling} from './settle.ts';
 
 /** What a row expects that nothing answers. */
 export const refused = 'no answer';
@@ -23,24 +30,9 @@ export async function refuse(
     1,
     patience
   );
-  for (const [at, {row, probe}] of proofs.entries()) {
-    const text = answers[at]?.[0]?.text ?? '';
-    checking.tell(row.id, {
-      observed: text || refused,
-      verdict: text === '' ? 'passed' : 'failed',
-      reason:
-        text === ''
-          ? null
-          : `${probe.address} port ${probe.port} answered "${text}", expected none`,
-      address: probe.address,
-      attempts: attemptsOf(answers[at] ?? []),
-      reproduce: reproduceProbe(client, probe)
-    });
-  }
+  for (const [at, {row, probe}] of proofs.entries())
+    checking.tell(row.id, judge({client, ...never}, probe, answers[at] ?? []));
 }
-
-/** How long a policy, such as STRICT, may take until it is in force, in seconds; measured was 0.8. */
-export const settling = 10;
 
 /** Who asks, and what is told of an answer that should not have come. */
 interface Refusal {
@@ -48,6 +40,13 @@ interface Refusal {
   observed: (text: string) => string;
   reason: (probe: Probe, text: string) => string;
 }
+
+/** Nothing should have answered there. */
+const never = {
+  observed: (text: string) => text,
+  reason: ({address, port}: Probe, text: string) =>
+    `${address} port ${port} answered "${text}", expected none`
+};
 
 const plaintext: Refusal = {
   client: plainClient,
@@ -60,29 +59,26 @@ const plaintext: Refusal = {
 export async function untilRefused(
   proofs: {row: Row; probe: Probe}[],
   checking: Checking,
-  {client, observed, reason}: Refusal = plaintext
+  refusal: Refusal = plaintext
 ): Promise<void> {
-  const {work, tell} = checking;
-  const end = work.clock() + settling;
-  for (let open = proofs; open.length > 0; ) {
+  await settle(checking, proofs, async open => {
     const probes = open.map(({probe}) => probe);
-    const said = await ask(checking, client, probes, 1, patience);
-    if (work.signal.aborted) throw new Stopped();
-    const over = work.clock() > end;
-    open = open.filter(({row, probe}, at) => {
-      const answers = said[at] ?? [];
-      const text = answers[0]?.text ?? '';
-      if (text !== '' && !over) return true;
-      tell(row.id, {
-        observed: text === '' ? refused : observed(text),
-        verdict: text === '' ? 'passed' : 'failed',
-        reason: text === '' ? null : reason(probe, text),
-        address: probe.address,
-        attempts: attemptsOf(answers),
-        reproduce: reproduceProbe(client, probe)
-      });
-      return false;
-    });
-    if (open.length > 0) await sleep(300);
-  }
+    const answers = await ask(checking, refusal.client, probes, 1, patience);
+    return open.map((question, at) => ({
+      question,
+      finding: judge(refusal, question.probe, answers[at] ?? [])
+    }));
+  });
+}
+
+function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Finding {
+  const text = answers[0]?.text ?? '';
+  return {
+    observed: text === '' ? refused : observed(text),
+    verdict: text === '' ? 'passed' : 'failed',
+    reason: text === '' ? null : reason(probe, text),
+    address: probe.address,
+    attempts: attemptsOf(answers),
+    reproduce: reproduceProbe(client, probe)
+  };
 }

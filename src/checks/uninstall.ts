@@ -1,5 +1,5 @@
 import {get} from '../base/kube.ts';
-import {until} from '../base/wait.ts';
+import {waitAtMost} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
@@ -25,9 +25,9 @@ export const uninstall: Checks<Checking> = {
   ],
   look: async ({sh, work, tell}) => {
     const {code, stderr} = await sh(deletion, {seconds: 90});
-    const end = work.clock() + patience;
-    const left = await until(
+    const left = await waitAtMost(
       work,
+      {seconds: patience, for: left => `${left.length} objects to go`, every: 1},
       async () => {
         const things = await get<{kind: string; metadata: {name: string}}>(
           sh,
@@ -36,14 +36,11 @@ export const uninstall: Checks<Checking> = {
           istioNamespace
         );
         // Kubernetes' own
-        const left = things.filter(
+        return things.filter(
           ({kind, metadata}) => !(kind === 'ServiceAccount' && metadata.name === 'default')
         );
-        return left.length === 0 || code !== 0 || work.clock() > end
-          ? {is: 'done', value: left}
-          : {is: 'waiting', for: `${left.length} objects to go`};
       },
-      {every: 1}
+      left => left.length === 0 || code !== 0
     );
     const names = left.map(({kind, metadata}) => `${kind} ${metadata.name}`).join(', ');
     tell(

@@ -1,6 +1,6 @@
 import {get, type Meta} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {waitAtMost} from '../base/wait.ts';
 import {client} from '../manifests/samples.ts';
 import type {Family, Load} from '../results/results.ts';
 import {absent, clusterIp} from './echo.ts';
@@ -244,17 +244,14 @@ async function revisions({plan, sh, work}: Checking): Promise<Finding> {
   if (plan.upgrade?.strategy !== 'RevisionBased')
     return skip('the mesh was upgraded in place: there is one revision');
   const {revisions} = plan.upgrade;
-  const end = work.clock() + removing;
-  const names = await until(
+  const names = await waitAtMost(
     work,
+    {seconds: removing, for: () => `the operator to remove ${revisions[0]}`, every: 1},
     async () => {
       const found = await get<{metadata: Meta}>(sh, 'istiorevisions.sailoperator.io');
-      const names = found.map(({metadata}) => metadata.name);
-      return !names.includes(revisions[0]) || work.clock() > end
-        ? {is: 'done', value: names}
-        : {is: 'waiting', for: `the operator to remove ${revisions[0]}`};
+      return found.map(({metadata}) => metadata.name);
     },
-    {every: 1}
+    names => !names.includes(revisions[0])
   );
   return compare(
     'the new revision alone',

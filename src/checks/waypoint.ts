@@ -17,8 +17,9 @@ import {bothFamilies, clusterIpsOf, type Made, untilMade} from './made.ts';
 import {type Client, meshClient, type Probe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {dump, type Endpoints, endpointQuery, envoy, type SocketAddress, written} from './proxy.ts';
-import {refused, settling, untilRefused} from './refuse.ts';
+import {refused, untilRefused} from './refuse.ts';
 import {type Checking, compare, type Finding, type Row, row} from './row.ts';
+import {settling} from './settle.ts';
 import {host} from './web.ts';
 import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 

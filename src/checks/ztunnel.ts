@@ -1,6 +1,6 @@
-import {setTimeout as sleep} from 'node:timers/promises';
 import {ztunnelNamespace} from '../manifests/istio.ts';
 import type {Checking, Finding, Row} from './row.ts';
+import {settle} from './settle.ts';
 
 /** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
 export type Logged = Record<string, string>;
@@ -36,16 +36,15 @@ export async function untilLogged(
   past: string[],
   judge: (row: Row, logged: Logged[]) => Finding
 ): Promise<void> {
-  if (asked.length === 0) return;
-  const end = checking.work.clock() + logging;
-  for (;;) {
-    const fresh = (await logged(checking)).filter(line => !past.includes(line));
-    const findings = asked.map(row => ({row, finding: judge(row, parseAccess(fresh))}));
-    const whole = findings.every(({finding}) => finding.verdict === 'passed');
-    if (!whole && checking.work.clock() < end && !checking.work.signal.aborted) await sleep(300);
-    else {
-      for (const {row, finding} of findings) checking.tell(row.id, finding);
-      return;
-    }
-  }
+  const questions = asked.map(row => ({row}));
+  await settle(
+    checking,
+    questions,
+    async open => {
+      const fresh = (await logged(checking)).filter(line => !past.includes(line));
+      const access = parseAccess(fresh);
+      return open.map(question => ({question, finding: judge(question.row, access)}));
+    },
+    logging
+  );
 }

@@ -33,7 +33,13 @@ export const gatewayYaml = (): string =>
           {
             name: 'istio-proxy',
             image: 'auto',
-            resources: {requests: {cpu: '5m', memory: '64Mi'}}
+            resources: {requests: {cpu: '5m', memory: '64Mi'}},
+            // the template has none, and asks whether it is ready at once and then every 15 s
+            startupProbe: {
+              httpGet: {path: '/healthz/ready', port: 15021},
+              periodSeconds: 1,
+              failureThreshold: 300
+            }
           }
         ]
       },

@@ -1,0 +1,31 @@
+import {setTimeout as sleep} from 'node:timers/promises';
+import {Stopped} from '../base/fault.ts';
+import type {Checking, Finding, Row} from './row.ts';
+
+/** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
+export const settling = 10;
+
+/** What was found of a question. */
+interface Found<Question> {
+  question: Question;
+  finding: Finding;
+}
+
+/** Asks again of what is red, until it is green or so many seconds are over; then tells what was found last of each. */
+export async function settle<Question extends {row: Row}>(
+  {work, tell}: Checking,
+  questions: Question[],
+  ask: (open: Question[]) => Promise<Found<Question>[]>,
+  seconds = settling
+): Promise<void> {
+  const end = work.clock() + seconds;
+  for (let open = questions; open.length > 0; ) {
+    const found = await ask(open);
+    if (work.signal.aborted) throw new Stopped();
+    const red = found.filter(({finding}) => finding.verdict === 'failed');
+    const again = work.clock() > end ? [] : red;
+    for (const one of found) if (!again.includes(one)) tell(one.question.row.id, one.finding);
+    open = again.map(({question}) => question);
+    if (open.length > 0) await sleep(300);
+  }
+}
