@@ -164,6 +164,7 @@ const machine = () => ({
   commit: say('git', 'rev-parse', '--short', 'HEAD'),
   docker: say('docker', 'version', '--format', '{{.Server.Version}}'),
   cgroup: say('docker', 'info', '--format', '{{.CgroupVersion}}'),
+  kubernetes: isLab ? lab.kubernetes : null, // as the Action chooses
   lab: isLab
 });
 

@@ -8,7 +8,7 @@ const root = path.resolve(import.meta.dirname, '..');
 const kept = path.join(root, 'docs', 'tried.jsonl');
 const fresh = path.join(root, 'results', 'e2e');
 
-/** {at, commit, docker, cgroup, lab, name, result, seconds, tried, left} of each round. */
+/** {at, commit, docker, cgroup, kubernetes, lab, name, result, seconds, tried, left} of each round. */
 const before = fs
   .readFileSync(kept, 'utf8')
   .split('\n')
@@ -20,7 +20,7 @@ const now = (fs.existsSync(fresh) ? fs.readdirSync(fresh) : [])
 const all = [...new Map([...before, ...now].map(round => [round.at, round])).values()].sort(
   (one, other) => one.at.localeCompare(other.at)
 );
-const rowOf = ({name, docker}) => `${name} ${docker}`;
+const rowOf = ({name, docker, kubernetes}) => `${name} ${docker} ${kubernetes}`;
 const lastCommit = new Map(all.map(round => [rowOf(round), round.commit]));
 const shown = new Set(lastCommit.values());
 const rounds = all.filter(({commit}) => shown.has(commit));
@@ -96,7 +96,7 @@ ${Object.entries(measures)
 const inLab = rounds.every(round => round.lab);
 const text = `# What was tried on what
 
-Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made ([tried.jsonl](tried.jsonl)), each a job of [the end-to-end workflow](../.github/workflows/e2e.yml) by act on a real cluster${inLab ? '. All in one lab: two processors, cgroup v1, nodes by kind’s own recipe that pull every image from a registry on the same machine, the operator and Istio built from their sources, and Envoy without Istio’s filters' : ''}. As expected means green, but for the rows “red” and “matrix”: in the first an unknown version is refused, in the second cells whose images are nowhere are red, and the others are not. Seconds are of the whole Action: the median, the least and the most; other work went on beside some. Of each row and Docker, the rounds of the commit that was tried last.
+Made by \`npm run tried\` of the rounds that \`npm run e2e\` has made ([tried.jsonl](tried.jsonl)), each a job of [the end-to-end workflow](../.github/workflows/e2e.yml) by act on a real cluster${inLab ? '. All in one lab: two processors, cgroup v1, nodes by kind’s own recipe that pull every image from a registry on the same machine, the operator and Istio built from their sources, and Envoy without Istio’s filters' : ''}. As expected means green, but for the rows “red” and “matrix”: in the first an unknown version is refused, in the second cells whose images are nowhere are red, and the others are not. Seconds are of the whole Action: the median, the least and the most; other work went on beside some. Of each row, Kubernetes and Docker, the rounds of the commit that was tried last.
 
 | row | as expected | seconds | checks | flaky | Istio | Kubernetes | Docker | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
