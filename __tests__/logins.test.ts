@@ -1,3 +1,4 @@
+import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {beforeEach, describe, expect, test} from '@jest/globals';
@@ -98,8 +99,22 @@ describe('the nodes', () => {
     const text = `{"auths":{"https://index.docker.io/v1/":{"auth":"${mine}"}}}`;
     expect(seen).toEqual([{text, mode: 0o600}]);
     expect(sh.calls.join()).not.toContain(mine);
-    expect(sh.calls[0]).toContain('umask 077; cat >/var/lib/kubelet/config.json.new');
     expect(fs.readdirSync(runner.directory)).not.toContain('logins.json');
+  });
+
+  test('keep them where the kubelet looks, which has not made its directory yet', async () => {
+    let command: string[] = [];
+    await giveLogins(here, new Map([['quay.io', mine]]), async (_, {into = []} = {seconds: 1}) => {
+      command = into;
+      return {code: 0, stdout: '', stderr: '', late: false};
+    });
+    const own = path.join(runner.directory, 'kubelet');
+    const [, script = '', name = ''] = command.slice(command.indexOf('-c'));
+    const words = ['-c', script.replaceAll('/var/lib/kubelet', own), name];
+    expect(spawnSync('bash', words, {input: 'logins'}).status).toBe(0);
+    expect(fs.readFileSync(path.join(own, 'config.json'), 'utf8')).toBe('logins');
+    const modes = [own, path.join(own, 'config.json')].map(file => fs.statSync(file).mode & 0o777);
+    expect(modes).toEqual([0o750, 0o600]);
   });
 
   test('that cannot take them end the run, and no file stays', async () => {

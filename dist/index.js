@@ -48021,7 +48021,8 @@ async function fromHelper(helper, registry, tell, sh) {
     return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
 }
 /** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
-const kubeletLogins = '/var/lib/kubelet/config.json';
+const kubelet = '/var/lib/kubelet';
+const kubeletLogins = `${kubelet}/config.json`;
 /** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
 async function giveLogins({ cluster, directory }, logins, sh) {
     if (logins.size === 0)
@@ -48037,9 +48038,11 @@ async function giveLogins({ cluster, directory }, logins, sh) {
         await promises_.rm(file, { force: true });
     }
 }
+// on a busy machine the kubelet has not made its directory yet, with the mode that it would have
 const takeCommand = (node) => [
     ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
-    ...[`umask 077; cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`, 'logins']
+    `mkdir -p -m 750 ${kubelet} && umask 077 && cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`,
+    'logins'
 ];
 /** A pull of ours with the kubelet's login, which crictl does not read by itself. */
 const pullWithLogin = (image) => [

@@ -118,7 +118,8 @@ async function fromHelper(
 }
 
 /** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
-const kubeletLogins = '/var/lib/kubelet/config.json';
+const kubelet = '/var/lib/kubelet';
+const kubeletLogins = `${kubelet}/config.json`;
 
 /** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
 export async function giveLogins(
@@ -140,9 +141,11 @@ export async function giveLogins(
   }
 }
 
+// on a busy machine the kubelet has not made its directory yet, with the mode that it would have
 const takeCommand = (node: string): string[] => [
   ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
-  ...[`umask 077; cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`, 'logins']
+  `mkdir -p -m 750 ${kubelet} && umask 077 && cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`,
+  'logins'
 ];
 
 /** A pull of ours with the kubelet's login, which crictl does not read by itself. */
