@@ -13,15 +13,15 @@ const root = path.resolve(import.meta.dirname, '..');
 const operator = lab.images[0];
 const from = (fault, image) => `${fault}.lab.test/${image}`;
 
-/** All of a run's images from registries that fail for 100 s, and one that needs a login. */
+/** All of a run's images from registries that fail for 60 s, which the kubelet's fourth try outlasts, and one that needs a login. */
 const healing = [
-  ...['--operator-image', from('eof-100', operator)],
-  ...['--echo-image', from('reset-100', 'registry.istio.io/release/tcp-echo-server:1.3')],
+  ...['--operator-image', from('eof-60', operator)],
+  ...['--echo-image', from('reset-60', 'registry.istio.io/release/tcp-echo-server:1.3')],
   ...['--client-image', from('private', 'docker.io/curlimages/curl:8.16.0')],
   '--istio-values',
   JSON.stringify({
-    pilot: {image: from('busy-100', lab.images[1])},
-    global: {proxy: {image: from('error-100', lab.images[2])}}
+    pilot: {image: from('busy-60', lab.images[1])},
+    global: {proxy: {image: from('error-60', lab.images[2])}}
   })
 ];
 
