@@ -1,5 +1,6 @@
-// npm run bench [-- --runs 5] [--images warm,cold]: in the lab, the documented steps and the Action's bundle in turn,
-// with the same images: in the local Docker (warm), or only in the registry, whence the nodes pull them (cold).
+// npm run bench [-- --runs 5] [--images warm,cold]: in the lab, the documented steps, the Action's bundle, and that with
+// `checks: documented`, in turn, with the same images: in the local Docker (warm), or only in the registry, whence the nodes
+// pull them (cold).
 // Prints medians, spread and ratios, and writes docs/performance.md. Needs Node 24, which reads our TypeScript.
 // It also times what is ours alone, checks and reports, with 1 to 1,000 targets, each in a process of its own.
 import {spawn, spawnSync} from 'node:child_process';
@@ -96,7 +97,7 @@ async function documented(kind) {
 }
 
 /** Seconds until the documented validations have passed, and until everything is written; and each phase's. */
-async function action() {
+async function action(checks = '') {
   const results = path.join(temp, 'results');
   const flags = {
     'cluster-name': 'bench-action',
@@ -105,6 +106,7 @@ async function action() {
     mirror: lab.mirrorInput,
     'istio-values': JSON.stringify(plainEnvoy),
     'results-dir': results,
+    ...(checks !== '' && {checks}),
     ...Object.fromEntries(['kind', 'kubectl', 'helm'].map(tool => [`${tool}-version`, 'path']))
   };
   const {started} = await run(process.execPath, [
@@ -204,21 +206,21 @@ const kinds = {
 };
 
 /** The section of one kind of images. */
-function comparison(kind, pairs) {
-  const by = pick => pairs.map(pick);
+function comparison(kind, rounds) {
+  const by = pick => rounds.map(pick);
   const ratio = pick => by(({steps, action}) => pick(action) / steps.TOTAL);
-  const stages = Object.keys(pairs[0].steps);
-  const phases = pairs[0].action.phases.map(({name}) => name);
+  const stages = Object.keys(rounds[0].steps);
+  const phases = rounds[0].action.phases.map(({name}) => name);
   const ofPhase = (name, field) =>
     spread(by(({action}) => action.phases.find(phase => phase.name === name)?.[field] ?? 0));
   return [
-    `## ${kinds[kind]}, ${pairs.length} pairs`,
+    `## ${kinds[kind]}, ${rounds.length} rounds`,
     table(
       ['', 'seconds', 'ratio to the documented steps'],
       [
         ['the documented steps', spread(by(({steps}) => steps.TOTAL)), '1'],
         [
-          'the Action, until the four documented validations have passed',
+          'the Action without inputs, until the four documented validations have passed',
           spread(by(({action}) => action.validated)),
           spread(
             ratio(action => action.validated),
@@ -226,7 +228,15 @@ function comparison(kind, pairs) {
           )
         ],
         [
-          `the Action, all ${pairs[0].action.checks} checks and reports`,
+          `the Action with \`checks: documented\`, ${rounds[0].only.checks} checks and reports`,
+          spread(by(({only}) => only.whole)),
+          spread(
+            by(({steps, only}) => only.whole / steps.TOTAL),
+            2
+          )
+        ],
+        [
+          `the Action without inputs, ${rounds[0].action.checks} checks and reports`,
           spread(by(({action}) => action.whole)),
           spread(
             ratio(action => action.whole),
@@ -252,7 +262,7 @@ function report(measured, start, growth) {
   return [
     '# Performance',
     `Measured by \`npm run bench\`: the documented steps and the Action in turn in one run, with the real Sail Operator 1.30.3 and Istio 1.30.3 (its Envoy is the plain one) on Kubernetes ${lab.kubernetes}, ${os.cpus().length} cores, Node ${process.version}. Median (least to most).`,
-    ...Object.entries(measured).flatMap(([kind, pairs]) => comparison(kind, pairs)),
+    ...Object.entries(measured).flatMap(([kind, rounds]) => comparison(kind, rounds)),
     '## The bundle',
     table(
       ['', ''],
@@ -286,20 +296,6 @@ if (targets) {
   console.log(JSON.stringify(await grow(Number(targets))));
   process.exit();
 }
-await writeSamples();
-/** Kind of images → pairs. */
-const measured = {};
-for (const kind of images.split(',')) {
-  provideImages(kind);
-  measured[kind] = [];
-  for (let i = 1; i <= Number(runs); i++) {
-    const pair = {steps: await documented(kind), action: await action()};
-    console.log(
-      `${kind} ${i}: documented ${pair.steps.TOTAL} s, validated ${pair.action.validated.toFixed(1)} s, whole ${pair.action.whole.toFixed(1)} s`
-    );
-    measured[kind].push(pair);
-  }
-}
 const growth = [];
 for (const targets of [1, 10, 100, 1000])
   growth.push(
@@ -307,6 +303,24 @@ for (const targets of [1, 10, 100, 1000])
       (await run(process.execPath, [import.meta.filename, '--targets', `${targets}`])).stdout
     )
   );
+await writeSamples();
+/** Kind of images → rounds. */
+const measured = {};
+for (const kind of images.split(',')) {
+  provideImages(kind);
+  measured[kind] = [];
+  for (let i = 1; i <= Number(runs); i++) {
+    const round = {
+      steps: await documented(kind),
+      action: await action(),
+      only: await action('documented')
+    };
+    console.log(
+      `${kind} ${i}: steps ${round.steps.TOTAL} s, validated ${round.action.validated.toFixed(1)} s, documented ${round.only.whole.toFixed(1)} s, whole ${round.action.whole.toFixed(1)} s`
+    );
+    measured[kind].push(round);
+  }
+}
 const text = `${report(measured, await startUp(31), growth)}\n`;
 fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
 console.log(text);
