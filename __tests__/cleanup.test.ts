@@ -6,6 +6,7 @@ import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();
+const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=mine';
 const untouched: State = {
   cluster: null,
   made: false,
@@ -43,7 +44,7 @@ describe('cleanUp', () => {
   ])('%s, after %s: deletes %s', async (cleanup, result, deletes) => {
     const {calls, left, work} = await cleaned({cleanup, result});
     const command = `kind delete cluster --name mine --kubeconfig ${path.join(work, 'kubeconfig')}`;
-    expect(calls).toEqual(deletes ? [command] : []);
+    expect(calls).toEqual(deletes ? [listing, command] : []);
     expect(left).toBe(!deletes); // with the cluster its kubeconfig is kept
     expect(runner.log()).toBe(
       deletes
@@ -63,7 +64,7 @@ describe('cleanUp', () => {
 
   test('a cluster that is deleted needs no mending', async () => {
     const {calls} = await cleaned({undo: [['docker', 'exec', 'mine-control-plane']]});
-    expect(calls).toEqual([expect.stringMatching(/^kind delete cluster /)]);
+    expect(calls).toEqual([listing, expect.stringMatching(/^kind delete cluster /)]);
   });
 
   test('without a cluster of this run only its own directory goes', async () => {
@@ -78,17 +79,16 @@ describe('cleanUp', () => {
 
   test('a cluster that was still being made is deleted twice: it may have grown a container since', async () => {
     const {calls, left} = await cleaned({made: false});
-    expect(calls).toHaveLength(2);
-    expect(calls[1]).toBe(calls[0]);
+    expect(calls).toHaveLength(3);
+    expect(calls[2]).toBe(calls[1]);
     expect(left).toBe(false);
   }, 20_000);
 
   describe('told by the containers', () => {
-    const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=mine';
     const deletion = `kind delete cluster --name mine --kubeconfig `;
     const containers = ['a1', 'b2'];
     const calls = async (there: Answer) => {
-      const sh = fakeSh(([program]) => (program === 'docker' ? there : ''));
+      const sh = fakeSh(([, verb]) => (verb === 'ps' ? there : ''));
       await cleanUp({...untouched, cluster: 'mine', made: true, containers}, sh);
       return sh.calls;
     };
@@ -97,9 +97,11 @@ describe('cleanUp', () => {
       ['all that it made', 'a1\nb2\n'],
       ['some of it', 'b2\n'],
       ['nothing', ''],
-      ['what Docker does not tell', {code: 1, stderr: 'Cannot connect to the Docker daemon'}]
+      ['what Docker does not tell', {code: 1, stderr: 'permission denied'}]
     ])('%s is deleted', async (_, there) => {
-      expect(await calls(there)).toEqual([listing, expect.stringContaining(deletion)]);
+      const [first, ...rest] = await calls(there);
+      expect(first).toBe(listing);
+      expect(rest.at(-1)).toContain(deletion);
     });
 
     test.each([['c3\n'], ['a1\nc3\n']])(
@@ -109,6 +111,36 @@ describe('cleanUp', () => {
         expect(runner.log()).toMatch(/^::warning::The cluster mine is left: /);
       }
     );
+  });
+
+  describe('a Docker that is restarted', () => {
+    const containers = ['a1', 'b2'];
+    const answers = ([program, verb]: string[]): Answer =>
+      program === 'docker' && verb === 'ps'
+        ? 'a1\nb2\n'
+        : verb === 'inspect'
+          ? 'first\nsecond\n\n'
+          : '';
+
+    test('while it removes the containers forgets their volumes, which are removed then', async () => {
+      const sh = fakeSh(answers);
+      await cleanUp({...untouched, cluster: 'mine', made: true, containers}, sh);
+      expect(sh.calls).toEqual([
+        listing,
+        expect.stringMatching(/^docker inspect --format .*Mounts.* a1 b2$/),
+        expect.stringMatching(/^kind delete cluster /),
+        'docker volume rm --force first second'
+      ]);
+    });
+
+    test('is waited for', async () => {
+      const gone = {code: 1, stderr: 'ERROR: Cannot connect to the Docker daemon at unix://'};
+      let turn = 0;
+      const sh = fakeSh(command => (turn++ === 0 ? gone : answers(command)));
+      await cleanUp({...untouched, cluster: 'mine', made: true, containers}, sh);
+      expect(sh.calls.slice(0, 2)).toEqual([listing, listing]);
+      expect(runner.log()).toBe('The cluster mine is deleted.\n');
+    }, 20_000);
   });
 
   describe('a claim that is left', () => {

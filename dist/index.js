@@ -35285,7 +35285,8 @@ const claimed = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_0__/* .badI
 
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
-async function cleanUp(state, sh) {
+async function cleanUp(state, shOnce) {
+    const sh = patient(shOnce);
     const { cluster, work, cleanup, result } = state;
     const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
     if (cluster !== null && keep) {
@@ -35313,27 +35314,50 @@ async function release({ claim }, sh) {
     if (claim !== null)
         await (0,_claim_js__WEBPACK_IMPORTED_MODULE_5__/* .releaseName */ ["do"])(claim.name, claim.token, sh);
 }
-/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
-async function isAnother(name, { containers }, sh) {
+/** Docker's own words when it does not run. */
+const away = /Cannot connect to the Docker daemon|error during connect/;
+/** Docker may be on its way back: asks again, for a minute in all. */
+function patient(sh) {
+    let turns = 30;
+    return async (command, options) => {
+        for (;;) {
+            const output = await sh(command, options);
+            if (output.code === 0 || !away.test(output.stderr) || turns-- === 0)
+                return output;
+            await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000);
+        }
+    };
+}
+/** Of volumes that Docker named itself, as those of kind's nodes: their names. */
+const mounted = '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}';
+async function volumesOf(containers, sh) {
     if (containers.length === 0)
-        return false;
-    const found = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
-    return found.some(id => !containers.includes(id));
+        return [];
+    const { stdout } = await sh(['docker', 'inspect', '--format', mounted, ...containers], {
+        seconds: 60
+    });
+    return stdout.split('\n').filter(Boolean);
 }
 async function deleteCluster(name, state, sh) {
-    const { made, work, kind } = state;
+    const { made, work, kind, containers } = state;
     if (kind !== null)
         process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
-    if (await isAnother(name, state, sh)) {
+    const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
+    // unknown while it was being made, when its name was claimed
+    if (containers.length > 0 && there.some(id => !containers.includes(id))) {
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
         return;
     }
+    const volumes = await volumesOf(there, sh);
     const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
     if (!made) {
         await sh(command, { seconds: 120 });
         await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
     }
     const { code, stderr } = await sh(command, { seconds: 120 });
+    // a Docker that is restarted while it removes a container forgets its volumes
+    if (volumes.length > 0)
+        await sh(['docker', 'volume', 'rm', '--force', ...volumes], { seconds: 120 });
     if (code === 0)
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
     else

@@ -10,7 +10,8 @@ import {containersOf, deleteCommand} from './cluster.ts';
 import {removalCommands, removeFromCluster} from './removal.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
-export async function cleanUp(state: State, sh: Sh): Promise<void> {
+export async function cleanUp(state: State, shOnce: Sh): Promise<void> {
+  const sh = patient(shOnce);
   const {cluster, work, cleanup, result} = state;
   const keep = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
   if (cluster !== null && keep) {
@@ -38,28 +39,53 @@ async function release({claim}: State, sh: Sh): Promise<void> {
   if (claim !== null) await releaseName(claim.name, claim.token, sh);
 }
 
-/** Whether a cluster has a container that this run did not make; unknown while it was being made, when its name was claimed. */
-async function isAnother(name: string, {containers}: State, sh: Sh): Promise<boolean> {
-  if (containers.length === 0) return false;
-  const found = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
-  return found.some(id => !containers.includes(id));
+/** Docker's own words when it does not run. */
+const away = /Cannot connect to the Docker daemon|error during connect/;
+
+/** Docker may be on its way back: asks again, for a minute in all. */
+function patient(sh: Sh): Sh {
+  let turns = 30;
+  return async (command, options) => {
+    for (;;) {
+      const output = await sh(command, options);
+      if (output.code === 0 || !away.test(output.stderr) || turns-- === 0) return output;
+      await sleep(2000);
+    }
+  };
+}
+
+/** Of volumes that Docker named itself, as those of kind's nodes: their names. */
+const mounted = '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}';
+
+async function volumesOf(containers: string[], sh: Sh): Promise<string[]> {
+  if (containers.length === 0) return [];
+  const {stdout} = await sh(['docker', 'inspect', '--format', mounted, ...containers], {
+    seconds: 60
+  });
+  return stdout.split('\n').filter(Boolean);
 }
 
 async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> {
-  const {made, work, kind} = state;
+  const {made, work, kind, containers} = state;
   if (kind !== null) process.env.PATH = `${kind}${path.delimiter}${process.env.PATH}`;
-  if (await isAnother(name, state, sh)) {
+  const there = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
+  // unknown while it was being made, when its name was claimed
+  if (containers.length > 0 && there.some(id => !containers.includes(id))) {
     core.warning(
       `The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`
     );
     return;
   }
+  const volumes = await volumesOf(there, sh);
   const command = deleteCommand(name, path.join(work ?? '', 'kubeconfig'));
   if (!made) {
     await sh(command, {seconds: 120});
     await sleep(2000); // what Docker was asked for before the run was cut off may still come
   }
   const {code, stderr} = await sh(command, {seconds: 120});
+  // a Docker that is restarted while it removes a container forgets its volumes
+  if (volumes.length > 0)
+    await sh(['docker', 'volume', 'rm', '--force', ...volumes], {seconds: 120});
   if (code === 0) core.info(`The cluster ${name} is deleted.`);
   else core.setFailed(`The cluster ${name} could not be deleted: ${oneLine(stderr)}`);
 }
