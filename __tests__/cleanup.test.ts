@@ -10,6 +10,7 @@ const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind
 const untouched: State = {
   cluster: null,
   made: false,
+  nodes: 1,
   containers: [],
   claim: null,
   work: null,
@@ -77,12 +78,33 @@ describe('cleanUp', () => {
     expect(process.env.PATH?.split(path.delimiter)[0]).toBe('/tools/kind/0.33.0/x64');
   });
 
-  test('a cluster that was still being made is deleted twice: it may have grown a container since', async () => {
-    const {calls, left} = await cleaned({made: false});
-    expect(calls).toHaveLength(3);
-    expect(calls[2]).toBe(calls[1]);
-    expect(left).toBe(false);
-  }, 20_000);
+  describe('a cluster that was still being made', () => {
+    /** What was run where Docker has these containers, one look after the other. */
+    const calls = async (nodes: number, ...looks: string[]) => {
+      let look = 0;
+      const sh = fakeSh(([, verb]) => (verb === 'ps' ? (looks[look++] ?? '') : ''));
+      await cleanUp({...untouched, cluster: 'mine', made: false, nodes}, sh);
+      return sh.calls.map(line => line.split(' ').slice(0, 2).join(' '));
+    };
+    const [ps, inspect, deletion] = ['docker ps', 'docker inspect', 'kind delete'];
+
+    test('is deleted, and once more, since kind may have been at work meanwhile', async () => {
+      expect(await calls(1, 'a1\n', 'a1\n')).toEqual([ps, ps, inspect, deletion, deletion]);
+    });
+
+    test('may grow a container after who asked for it has gone', async () => {
+      expect(await calls(1, '', '', 'a1\n')).toEqual([ps, ps, ps, inspect, deletion, deletion]);
+    }, 20_000);
+
+    test('may grow more of them', async () => {
+      const [first, ...rest] = await calls(2, '', 'a1\n', 'b2\n');
+      expect([first, rest]).toEqual([ps, [ps, inspect, deletion, ps, inspect, deletion, deletion]]);
+    }, 20_000);
+
+    test('is not waited for where none was asked for', async () => {
+      expect(await calls(0)).toEqual([ps, deletion]);
+    });
+  });
 
   describe('told by the containers', () => {
     const deletion = `kind delete cluster --name mine --kubeconfig `;

@@ -301,7 +301,7 @@ describe('the name', () => {
   test('that is free is claimed, and told to post just before the cluster is made', async () => {
     const {error, saved, docker} = await claim('');
     expect(error).toBeUndefined();
-    expect(saved).toEqual([{claim: mine}, {cluster: 'istio-ds'}]);
+    expect(saved).toEqual([{claim: mine}, {cluster: 'istio-ds', nodes: 1}]);
     expect(Object.keys(docker.volumes)).toEqual(['istio-ds.dual-stack-check-claim']);
   });
 

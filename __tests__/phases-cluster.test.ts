@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import {Fault} from '../src/base/fault.ts';
 import {
   containersOf,
   cordon,
@@ -12,6 +13,7 @@ import {
   refuseTaken,
   uncordon
 } from '../src/phases/cluster.ts';
+import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -107,7 +109,7 @@ describe('createCluster', () => {
   const directory = () => path.join(runner.directory, 'private');
   /** Makes it with what kind and Docker answer; the n-th time kind is asked it gives its n-th answer. */
   const made = async (kind: Answer[], network: Answer = '', given: Record<string, string> = {}) => {
-    let refused = 0;
+    const saved: Partial<State>[] = [];
     let turn = 0;
     fs.mkdirSync(directory());
     const file = path.join(directory(), 'kind.yaml');
@@ -119,10 +121,10 @@ describe('createCluster', () => {
       return kind[turn++];
     });
     const plan = {...planOf(given), directory: directory()};
-    const error = await createCluster(plan, fakeWork(), sh, () => refused++).catch(
+    const error = await createCluster(plan, fakeWork(), sh, one => saved.push(one)).catch(
       (error: unknown) => error
     );
-    return {error, refused, calls: sh.calls, configs};
+    return {error, saved, calls: sh.calls, configs};
   };
   const failed = (said: string): Answer => ({
     code: 1,
@@ -130,14 +132,24 @@ describe('createCluster', () => {
   });
 
   test('makes it', async () =>
-    expect(await made([''])).toMatchObject({error: undefined, refused: 0}));
+    expect(await made([''])).toMatchObject({error: undefined, saved: []}));
 
   test('a refusal because of the name tells that there is nothing to clean up', async () => {
-    const {error, refused} = await made([
+    const {error, saved} = await made([
       failed('node(s) already exist for a cluster with the name "istio-ds"')
     ]);
     expect(error).toMatchObject(taken);
-    expect(refused).toBe(1);
+    expect(saved).toEqual([{cluster: null}]);
+  });
+
+  test.each<[string, number, Partial<State>[]]>([
+    ['has failed makes no more', 1, [{made: true}]],
+    ['was ended may still make', 143, []],
+    ['was killed may still make', 137, []]
+  ])('a kind that %s containers: post is told', async (_, code, expected) => {
+    const {error, saved} = await made([{code, stderr: 'ERROR: failed to create cluster'}]);
+    expect(error).toBeInstanceOf(Fault);
+    expect(saved).toEqual(expected);
   });
 
   test.each([
@@ -152,12 +164,12 @@ describe('createCluster', () => {
     ],
     ['failed to init node with kubeadm: exit status 1', /inotify limits/]
   ])('%s', async (said, hint) => {
-    const {error, refused} = await made([failed(said)]);
+    const {error, saved} = await made([failed(said)]);
     expect(error).toMatchObject({
       message: `kind could not make the cluster istio-ds: ERROR: failed to create cluster: ${said}`,
       because: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
     });
-    expect(refused).toBe(0); // there may be half of it: post deletes it
+    expect(saved).toEqual([{made: true}]); // there may be half of it: post deletes it
   });
 
   // what kind 0.33 printed where the lab's registry had no such image

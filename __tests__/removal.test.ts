@@ -28,7 +28,7 @@ async function post(state: Partial<State> = {}, answers: Record<string, Answer> 
   const sh = fakeSh(command => answers[command.join(' ')] ?? '');
   await cleanUp(
     {
-      ...{cluster: null, made: false, containers: [], claim: null, kind: null, undo: []},
+      ...{cluster: null, made: false, nodes: 0, containers: [], claim: null, kind: null, undo: []},
       existing: {
         ...{run: 'mine', operator: true, configMaps: null},
         tools: ['/tools/kubectl', '/tools/helm']

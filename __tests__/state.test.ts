@@ -18,6 +18,7 @@ describe('the state', () => {
     expect(readState()).toEqual({
       cluster: null,
       made: false,
+      nodes: 0,
       containers: [],
       existing: null,
       claim: null,
@@ -50,6 +51,7 @@ describe('the state', () => {
     expect(readState()).toEqual({
       cluster: 'mine',
       made: false,
+      nodes: 0,
       containers: [],
       existing: null,
       claim: null,

@@ -35338,6 +35338,28 @@ async function volumesOf(containers, sh) {
     });
     return stdout.split('\n').filter(Boolean);
 }
+/** How often is looked for the nodes of a cluster that kind was making, 2 s apart. */
+const looks = 15;
+/**
+ * Deletes a cluster that kind was making as its nodes come, until all have; where one does not, for half a minute. Docker
+ * makes a container also when who asked for it has gone, and tells of it only when it has filled its volumes: on a busy
+ * machine that took over 4 s. Their volumes.
+ */
+async function deleteAsItComes(command, { cluster, nodes }, sh) {
+    const seen = new Set();
+    const volumes = [];
+    for (let look = 0; look < looks && seen.size < nodes; look++) {
+        if (look > 0)
+            await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000);
+        const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(cluster ?? '', sh).catch(() => []);
+        volumes.push(...(await volumesOf(there, sh)));
+        if (there.length > 0)
+            await sh(command, { seconds: 120 });
+        for (const id of there)
+            seen.add(id);
+    }
+    return volumes;
+}
 async function deleteCluster(name, state, sh) {
     const { made, work, kind, containers } = state;
     if (kind !== null)
@@ -35348,12 +35370,8 @@ async function deleteCluster(name, state, sh) {
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
         return;
     }
-    const volumes = await volumesOf(there, sh);
     const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
-    if (!made) {
-        await sh(command, { seconds: 120 });
-        await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000); // what Docker was asked for before the run was cut off may still come
-    }
+    const volumes = made ? await volumesOf(there, sh) : await deleteAsItComes(command, state, sh);
     const { code, stderr } = await sh(command, { seconds: 120 });
     // a Docker that is restarted while it removes a container forgets its volumes
     if (volumes.length > 0)
@@ -35451,17 +35469,21 @@ async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
         return;
     throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
 }
-/** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
-async function createCluster(plan, work, sh, refused) {
+/** Makes the cluster. Post is told where kind would not, because the name is taken, and where it failed, after which it makes no more. */
+async function createCluster(plan, work, sh, save) {
     const { code, stderr } = await create(plan, work, sh);
     if (code === 0)
         return;
     if (/already exist/.test(stderr)) {
-        refused();
+        save({ cluster: null });
         throw taken(plan.cluster.name);
     }
+    if (code === kindFailed)
+        save({ made: true });
     throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
+/** kind's exit code where it has not been ended by somebody else. */
+const kindFailed = 1;
 // Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
 const mountRefused = /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
 /** Has kind make it: without our mount, which only saves time, where Docker refuses that. */
@@ -36793,6 +36815,7 @@ function architecture() {
 const none = {
     cluster: null,
     made: false,
+    nodes: 0,
     containers: [],
     claim: null,
     work: null,
@@ -50649,7 +50672,7 @@ function graph_phases(run, plan) {
             name: 'cluster',
             needs: ['name'],
             run: async (work) => {
-                await (0,phases_cluster/* createCluster */.Xn)(plan, work, sh, () => run.save({ cluster: null }));
+                await (0,phases_cluster/* createCluster */.Xn)(plan, work, sh, run.save);
                 run.save({ made: true, containers: await (0,phases_cluster/* containersOf */.Mz)(plan.cluster.name, sh) });
                 await release(run); // from now on its containers show that the name is taken
             }
@@ -50989,7 +51012,7 @@ async function claim(run, { cluster }) {
     const others = (0,phases_cluster/* leftWords */.D9)(await (0,phases_cluster/* refuseTaken */.Ir)(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
     if (others !== null)
         (0,log/* say */.cv)(run.clock(), 'name', others);
-    run.save({ cluster: name });
+    run.save({ cluster: name, nodes: cluster.nodes.length });
 }
 async function release({ claim, sh, save }) {
     const { name, token } = known_known(claim, 'claim');

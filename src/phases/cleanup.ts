@@ -65,6 +65,27 @@ async function volumesOf(containers: string[], sh: Sh): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
+/** How often is looked for the nodes of a cluster that kind was making, 2 s apart. */
+const looks = 15;
+
+/**
+ * Deletes a cluster that kind was making as its nodes come, until all have; where one does not, for half a minute. Docker
+ * makes a container also when who asked for it has gone, and tells of it only when it has filled its volumes: on a busy
+ * machine that took over 4 s. Their volumes.
+ */
+async function deleteAsItComes(command: string[], {cluster, nodes}: State, sh: Sh) {
+  const seen = new Set<string>();
+  const volumes: string[] = [];
+  for (let look = 0; look < looks && seen.size < nodes; look++) {
+    if (look > 0) await sleep(2000);
+    const there = await containersOf(cluster ?? '', sh).catch(() => []);
+    volumes.push(...(await volumesOf(there, sh)));
+    if (there.length > 0) await sh(command, {seconds: 120});
+    for (const id of there) seen.add(id);
+  }
+  return volumes;
+}
+
 async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> {
   const {made, work, kind, containers} = state;
   if (kind !== null) process.env.PATH = `${kind}${path.delimiter}${process.env.PATH}`;
@@ -76,12 +97,8 @@ async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> 
     );
     return;
   }
-  const volumes = await volumesOf(there, sh);
   const command = deleteCommand(name, path.join(work ?? '', 'kubeconfig'));
-  if (!made) {
-    await sh(command, {seconds: 120});
-    await sleep(2000); // what Docker was asked for before the run was cut off may still come
-  }
+  const volumes = made ? await volumesOf(there, sh) : await deleteAsItComes(command, state, sh);
   const {code, stderr} = await sh(command, {seconds: 120});
   // a Docker that is restarted while it removes a container forgets its volumes
   if (volumes.length > 0)

@@ -7,6 +7,7 @@ import type {Work} from '../base/schedule.ts';
 import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
 import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
+import type {State} from '../plan/state.ts';
 import {untilSucceeds} from './node.ts';
 
 type Cluster = Plan['cluster'];
@@ -73,21 +74,25 @@ export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh)
   );
 }
 
-/** Makes the cluster. `refused` is called when kind would not, because the name is taken. */
+/** Makes the cluster. Post is told where kind would not, because the name is taken, and where it failed, after which it makes no more. */
 export async function createCluster(
   plan: Plan,
   work: Work,
   sh: Sh,
-  refused: () => void
+  save: (change: Partial<State>) => void
 ): Promise<void> {
   const {code, stderr} = await create(plan, work, sh);
   if (code === 0) return;
   if (/already exist/.test(stderr)) {
-    refused();
+    save({cluster: null});
     throw taken(plan.cluster.name);
   }
+  if (code === kindFailed) save({made: true});
   throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
+
+/** kind's exit code where it has not been ended by somebody else. */
+const kindFailed = 1;
 
 // Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
 const mountRefused =

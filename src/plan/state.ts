@@ -4,8 +4,10 @@ import * as core from '@actions/core';
 export interface State {
   /** Name of the cluster that this run is making or has made; null: none. */
   cluster: string | null;
-  /** It was made whole; one that was being made may still grow a container after it is deleted. */
+  /** kind is through with it; else it may grow a container after it is deleted. */
   made: boolean;
+  /** How many nodes it is to have. */
+  nodes: number;
   /** Ids of its containers; empty: not known. What else has its name is not this run's. */
   containers: string[];
   /** The name that this run has claimed, and the token that says so; null: none. */
@@ -37,6 +39,7 @@ export interface InCluster {
 const none: State = {
   cluster: null,
   made: false,
+  nodes: 0,
   containers: [],
   claim: null,
   work: null,

@@ -140,7 +140,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       name: 'cluster',
       needs: ['name'],
       run: async work => {
-        await createCluster(plan, work, sh, () => run.save({cluster: null}));
+        await createCluster(plan, work, sh, run.save);
         run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
         await release(run); // from now on its containers show that the name is taken
       }
@@ -529,7 +529,7 @@ async function claim(run: Known, {cluster}: Plan): Promise<void> {
   await claimName(name, run.claim.token, run.sh);
   const others = leftWords(await refuseTaken(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
   if (others !== null) say(run.clock(), 'name', others);
-  run.save({cluster: name});
+  run.save({cluster: name, nodes: cluster.nodes.length});
 }
 
 async function release({claim, sh, save}: Known): Promise<void> {
