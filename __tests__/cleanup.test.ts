@@ -89,17 +89,34 @@ describe('cleanUp', () => {
     const [ps, inspect, deletion] = ['docker ps', 'docker inspect', 'kind delete'];
 
     test('is deleted, and once more, since kind may have been at work meanwhile', async () => {
-      expect(await calls(1, 'a1\n', 'a1\n')).toEqual([ps, ps, inspect, deletion, deletion]);
+      expect(await calls(1, 'a1\n', 'a1\n')).toEqual([
+        ...[ps, ps, inspect, deletion],
+        ...[ps, deletion]
+      ]);
+    });
+
+    test('may have a container that Docker lists, and cannot remove yet', async () => {
+      expect(await calls(1, 'a1\n', 'a1\n', 'a1\n')).toEqual([
+        ...[ps, ps, inspect, deletion],
+        ...[ps, inspect, deletion],
+        ...[ps, deletion]
+      ]);
     });
 
     test('may grow a container after who asked for it has gone', async () => {
-      expect(await calls(1, '', '', 'a1\n')).toEqual([ps, ps, ps, inspect, deletion, deletion]);
-    }, 20_000);
+      expect(await calls(1, '', '', 'a1\n')).toEqual([
+        ...[ps, ps, ps, inspect, deletion],
+        ...[ps, deletion]
+      ]);
+    });
 
     test('may grow more of them', async () => {
-      const [first, ...rest] = await calls(2, '', 'a1\n', 'b2\n');
-      expect([first, rest]).toEqual([ps, [ps, inspect, deletion, ps, inspect, deletion, deletion]]);
-    }, 20_000);
+      expect(await calls(2, '', 'a1\n', '', 'b2\n')).toEqual([
+        ...[ps, ps, inspect, deletion],
+        ...[ps, ps, inspect, deletion],
+        ...[ps, deletion]
+      ]);
+    });
 
     test('is not waited for where none was asked for', async () => {
       expect(await calls(0)).toEqual([ps, deletion]);

@@ -35338,25 +35338,26 @@ async function volumesOf(containers, sh) {
     });
     return stdout.split('\n').filter(Boolean);
 }
-/** How often is looked for the nodes of a cluster that kind was making, 2 s apart. */
-const looks = 15;
+/** How often is looked for the nodes of a cluster that kind was making, a second apart. */
+const looks = 30;
 /**
- * Deletes a cluster that kind was making as its nodes come, until all have; where one does not, for half a minute. Docker
- * makes a container also when who asked for it has gone, and tells of it only when it has filled its volumes: on a busy
- * machine that took over 4 s. Their volumes.
+ * Deletes a cluster that kind was making as its nodes come, until all have come and gone; where one does not come, for
+ * half a minute. Docker makes a container also when who asked for it has gone, and lists it some seconds before it can
+ * be removed, when it fills the volumes: until then a removal finds none, and is no error. Gives their volumes.
  */
 async function deleteAsItComes(command, { cluster, nodes }, sh) {
     const seen = new Set();
     const volumes = [];
-    for (let look = 0; look < looks && seen.size < nodes; look++) {
-        if (look > 0)
-            await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000);
+    for (let look = 0; look < looks; look++) {
         const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(cluster ?? '', sh).catch(() => []);
+        if (there.length === 0 && seen.size >= nodes)
+            break;
         volumes.push(...(await volumesOf(there, sh)));
         if (there.length > 0)
             await sh(command, { seconds: 120 });
         for (const id of there)
             seen.add(id);
+        await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(1000);
     }
     return volumes;
 }

@@ -65,23 +65,24 @@ async function volumesOf(containers: string[], sh: Sh): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
-/** How often is looked for the nodes of a cluster that kind was making, 2 s apart. */
-const looks = 15;
+/** How often is looked for the nodes of a cluster that kind was making, a second apart. */
+const looks = 30;
 
 /**
- * Deletes a cluster that kind was making as its nodes come, until all have; where one does not, for half a minute. Docker
- * makes a container also when who asked for it has gone, and tells of it only when it has filled its volumes: on a busy
- * machine that took over 4 s. Their volumes.
+ * Deletes a cluster that kind was making as its nodes come, until all have come and gone; where one does not come, for
+ * half a minute. Docker makes a container also when who asked for it has gone, and lists it some seconds before it can
+ * be removed, when it fills the volumes: until then a removal finds none, and is no error. Gives their volumes.
  */
 async function deleteAsItComes(command: string[], {cluster, nodes}: State, sh: Sh) {
   const seen = new Set<string>();
   const volumes: string[] = [];
-  for (let look = 0; look < looks && seen.size < nodes; look++) {
-    if (look > 0) await sleep(2000);
+  for (let look = 0; look < looks; look++) {
     const there = await containersOf(cluster ?? '', sh).catch(() => []);
+    if (there.length === 0 && seen.size >= nodes) break;
     volumes.push(...(await volumesOf(there, sh)));
     if (there.length > 0) await sh(command, {seconds: 120});
     for (const id of there) seen.add(id);
+    await sleep(1000);
   }
   return volumes;
 }
