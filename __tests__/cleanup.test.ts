@@ -119,7 +119,7 @@ describe('cleanUp', () => {
     });
 
     test('is not waited for where none was asked for', async () => {
-      expect(await calls(0)).toEqual([ps, deletion]);
+      expect(await calls(0)).toEqual([ps, ps, deletion]);
     });
   });
 
