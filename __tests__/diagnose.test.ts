@@ -15,6 +15,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   blames,
   failOnFlaky: false,
   existing: false,
+  lost: null,
   ...more
 });
 const broken = (id: string, {blame, ...more}: Partial<Made> = {}): Made => ({
@@ -44,6 +45,26 @@ const running = (...names: string[]) =>
   );
 
 describe('diagnose', () => {
+  describe('a node that was lost', () => {
+    const lost = 'The container of a ended, and was started anew, in the middle of the run';
+    const told = {class: 'infrastructure', layer: 'node', check: null, message: lost};
+
+    test.each<[string, Partial<Evidence>]>([
+      ['a check that failed', {checks: [broken('mtls/ipv4/refused')]}],
+      ['a phase that failed', error('samples', command('Forbidden', 'kubectl', 'get', 'pods'))],
+      [
+        'a time that is over',
+        {ending: 'timeout', ...error('look', new Fault('x', {class: 'istio', hint: ''}))}
+      ]
+    ])('is the cause of %s', (_, given) => {
+      const {result, failure} = diagnose(evidence({...given, lost}));
+      expect({result, failure}).toMatchObject({result: 'error', failure: told});
+    });
+
+    test('is nobody’s where nothing failed', () =>
+      expect(diagnose(evidence({lost, checks: [check('echo/ipv4/name')]})).result).toBe('passed'));
+  });
+
   test('all that holds is passed', () => {
     const checks = [
       check('echo/ipv4/name'),

@@ -9,6 +9,7 @@ import {
   createCommand,
   deleteCommand,
   leftWords,
+  lostNode,
   refuseCgroup1,
   refuseTaken,
   uncordon
@@ -103,6 +104,45 @@ test('the containers of a cluster are told by kind’s label', async () => {
   const line = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=istio-ds';
   expect(await containersOf('istio-ds', fakeSh({[line]: 'a1\nb2\n'}))).toEqual(['a1', 'b2']);
   expect(await containersOf('istio-ds', fakeSh({[line]: ''}))).toEqual([]);
+});
+
+describe('a node that was lost', () => {
+  const nodes = ['a', 'b'];
+  const since = Date.parse('2026-11-28T09:00:00Z');
+  const running = (minute: string) => `running 2026-11-28T${minute}:59.155430929Z`;
+
+  test.each<[string, Answer, string | null]>([
+    ['none', `${running('08:59')}\n${running('08:58')}\n`, null],
+    [
+      'one that was started anew',
+      `${running('08:59')}\n${running('09:00')}\n`,
+      'The container of b ended, and was started anew, in the middle of the run'
+    ],
+    [
+      'one that has ended',
+      'exited 2026-11-28T08:59:59.1Z\n',
+      'The container of a is exited instead of running'
+    ],
+    [
+      'one that is gone',
+      {code: 1, stdout: `${running('08:59')}\n`, stderr: 'Error: No such object: b\n'},
+      'The container of b was removed in the middle of the run'
+    ],
+    [
+      'Docker itself',
+      {code: 1, stderr: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.'},
+      'Docker does not answer any more'
+    ],
+    ['what nobody can tell', {code: 1, stderr: 'permission denied'}, null]
+  ])('%s', async (_, answer, expected) => {
+    expect(
+      await lostNode(
+        nodes,
+        since,
+        fakeSh(() => answer)
+      )
+    ).toBe(expected);
+  });
 });
 
 describe('createCluster', () => {

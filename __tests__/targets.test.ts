@@ -550,7 +550,8 @@ describe('the reports', () => {
       checks: checks.map(one => ({...rows.find(({id}) => id === one.id), ...one})),
       blames,
       failOnFlaky: false,
-      existing: true
+      existing: true,
+      lost: null
     });
     return passed({
       checks,

@@ -35314,15 +35314,13 @@ async function release({ claim }, sh) {
     if (claim !== null)
         await (0,_claim_js__WEBPACK_IMPORTED_MODULE_5__/* .releaseName */ ["do"])(claim.name, claim.token, sh);
 }
-/** Docker's own words when it does not run. */
-const away = /Cannot connect to the Docker daemon|error during connect/;
 /** Docker may be on its way back: asks again, for a minute in all. */
 function patient(sh) {
     let turns = 30;
     return async (command, options) => {
         for (;;) {
             const output = await sh(command, options);
-            if (output.code === 0 || !away.test(output.stderr) || turns-- === 0)
+            if (output.code === 0 || !_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .dockerAway */ .Z5.test(output.stderr) || turns-- === 0)
                 return output;
             await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000);
         }
@@ -35397,7 +35395,9 @@ async function deleteCluster(name, state, sh) {
 /* harmony export */   Kq: () => (/* binding */ cordon),
 /* harmony export */   Mz: () => (/* binding */ containersOf),
 /* harmony export */   Xn: () => (/* binding */ createCluster),
+/* harmony export */   Z5: () => (/* binding */ dockerAway),
 /* harmony export */   gu: () => (/* binding */ createCommand),
+/* harmony export */   vI: () => (/* binding */ lostNode),
 /* harmony export */   x3: () => (/* binding */ deleteCommand)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
@@ -35444,6 +35444,28 @@ async function containersOf(name, sh) {
     const filter = `label=io.x-k8s.kind.cluster=${name}`;
     const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
     return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
+}
+/** Docker's own words when it does not run. */
+const dockerAway = /Cannot connect to the Docker daemon|error during connect/i;
+/** What became of nodes that ran at a time, in milliseconds since 1970: a sentence; null where they have run ever since, or nobody can tell. */
+async function lostNode(nodes, since, sh) {
+    const command = ['docker', 'inspect', '--format', '{{.State.Status}} {{.State.StartedAt}}'];
+    const { code, stdout, stderr } = await sh([...command, ...nodes], { seconds: 20 });
+    if (dockerAway.test(stderr))
+        return 'Docker does not answer any more';
+    const [, gone] = /No such (?:object|container): (\S+)/i.exec(stderr) ?? [];
+    if (gone !== undefined)
+        return `The container of ${gone} was removed in the middle of the run`;
+    if (code !== 0)
+        return null;
+    for (const [at, line] of stdout.trim().split('\n').entries()) {
+        const [status = '', started = ''] = line.split(' ');
+        if (status !== 'running')
+            return `The container of ${nodes[at]} is ${status} instead of running`;
+        if (Date.parse(started) > since)
+            return `The container of ${nodes[at]} ended, and was started anew, in the middle of the run`;
+    }
+    return null;
 }
 /**
  * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
@@ -47854,6 +47876,8 @@ function whyNot(id, layer, { mesh, operator, strict, found }) {
     return null;
 }
 
+// EXTERNAL MODULE: ./src/phases/cluster.ts
+var phases_cluster = __nccwpck_require__(7538);
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 
 
@@ -48405,8 +48429,6 @@ const outputs_named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '')
 
 // EXTERNAL MODULE: ./node_modules/shlex/shlex.js
 var shlex = __nccwpck_require__(5637);
-// EXTERNAL MODULE: ./src/phases/cluster.ts
-var phases_cluster = __nccwpck_require__(7538);
 ;// CONCATENATED MODULE: ./src/phases/gateway-api.ts
 
 
@@ -49809,13 +49831,30 @@ function diagnose(evidence) {
     const first = broken[0];
     const checks = evidence.checks.map(check => withBlame(check, first, evidence));
     const cause = causeBelow(evidence, first);
-    const failure = cause ??
+    const failure = ofLost(evidence, first) ??
+        cause ??
         (first ? ofCheck(first, evidence) : null) ??
         ofEnding(evidence) ??
         ofError(evidence.errors[0], evidence) ??
         ofUnmade(checks);
-    const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
+    const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first && evidence.lost === null;
     return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
+}
+/** Where a node was lost, what failed says nothing of what runs on it. */
+function ofLost({ lost, errors, blames }, first) {
+    const [error] = errors;
+    if (lost === null || (first === undefined && error === undefined))
+        return null;
+    return {
+        class: blames.node.class,
+        layer: 'node',
+        check: null,
+        message: (0,log/* oneLine */.TN)(lost),
+        hint: "Docker was restarted, or somebody, or the kernel for want of memory, ended the node's container: see `docker ps --all`, `docker logs NODE` and Docker's own log. What failed says nothing of Istio.",
+        headline: 'A node of the cluster did not run to the end',
+        ...(error && { phase: error.phase }),
+        reproduce: containerGone.reproduce
+    };
 }
 /** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
 function causeBelow(evidence, first) {
@@ -51568,6 +51607,7 @@ function phasesOfTargets(run, asked) {
 
 
 
+
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 async function run(sh) {
     const cutOff = [interrupted(), run_broken()]; // before all else: a signal that nobody waits for ends us without a report
@@ -51695,6 +51735,7 @@ async function writeFiles(plan) {
 const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run, ending) {
+    const lost = ending === 'cancelled' ? null : await lostOf(run); // who cancels does not wait
     const results = (0,gather/* gather */.kg)(run, diagnose({
         ending,
         errors: [...run.errors, ...run.schedule.errors],
@@ -51702,7 +51743,8 @@ async function report(run, ending) {
         checks: [...run.ledger.results(), ...run.upgraded.results()],
         blames: blames,
         failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
-        existing: run.inputs?.cluster === 'existing'
+        existing: run.inputs?.cluster === 'existing',
+        lost
     }));
     const directory = resultsDirectory(run);
     run.save({ result: results.result });
@@ -51715,6 +51757,16 @@ async function report(run, ending) {
     for (const text of logEnd(results, kept ? directory : ''))
         core/* info */.pq(text);
     return results;
+}
+/** What became of a node of ours that was there, where something went wrong. */
+async function lostOf({ plan, schedule, errors, ledger, upgraded, started, sh }) {
+    const there = schedule.phases.find(({ name, status }) => name === 'containerd' && status === 'passed');
+    const isWrong = errors.length + schedule.errors.length > 0 ||
+        [...ledger.results(), ...upgraded.results()].some(({ verdict }) => verdict === 'failed');
+    if (!plan || plan.existing !== null || there?.at == null || !isWrong)
+        return null;
+    const since = started.getTime() + (there.at + there.seconds) * 1000;
+    return (0,phases_cluster/* lostNode */.vI)(plan.cluster.nodes, since, sh);
 }
 const resultsDirectory = ({ inputs }) => (inputs ? inputs['results-dir'] : (0,inputs_inputs/* readResultsDir */.Uv)()) ??
     external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${inputs?.['cluster-name'] ?? 'results'}`);

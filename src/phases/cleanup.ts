@@ -6,7 +6,7 @@ import {oneLine} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
 import type {State} from '../plan/state.ts';
 import {releaseName} from './claim.ts';
-import {containersOf, deleteCommand} from './cluster.ts';
+import {containersOf, deleteCommand, dockerAway} from './cluster.ts';
 import {removalCommands, removeFromCluster} from './removal.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */
@@ -39,16 +39,13 @@ async function release({claim}: State, sh: Sh): Promise<void> {
   if (claim !== null) await releaseName(claim.name, claim.token, sh);
 }
 
-/** Docker's own words when it does not run. */
-const away = /Cannot connect to the Docker daemon|error during connect/;
-
 /** Docker may be on its way back: asks again, for a minute in all. */
 function patient(sh: Sh): Sh {
   let turns = 30;
   return async (command, options) => {
     for (;;) {
       const output = await sh(command, options);
-      if (output.code === 0 || !away.test(output.stderr) || turns-- === 0) return output;
+      if (output.code === 0 || !dockerAway.test(output.stderr) || turns-- === 0) return output;
       await sleep(2000);
     }
   };

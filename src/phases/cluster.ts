@@ -42,6 +42,27 @@ export async function containersOf(name: string, sh: Sh): Promise<string[]> {
   return (await must(sh, command, {seconds: 60})).split('\n').filter(Boolean);
 }
 
+/** Docker's own words when it does not run. */
+export const dockerAway = /Cannot connect to the Docker daemon|error during connect/i;
+
+/** What became of nodes that ran at a time, in milliseconds since 1970: a sentence; null where they have run ever since, or nobody can tell. */
+export async function lostNode(nodes: string[], since: number, sh: Sh): Promise<string | null> {
+  const command = ['docker', 'inspect', '--format', '{{.State.Status}} {{.State.StartedAt}}'];
+  const {code, stdout, stderr} = await sh([...command, ...nodes], {seconds: 20});
+  if (dockerAway.test(stderr)) return 'Docker does not answer any more';
+  const [, gone] = /No such (?:object|container): (\S+)/i.exec(stderr) ?? [];
+  if (gone !== undefined) return `The container of ${gone} was removed in the middle of the run`;
+  if (code !== 0) return null;
+  for (const [at, line] of stdout.trim().split('\n').entries()) {
+    const [status = '', started = ''] = line.split(' ');
+    if (status !== 'running')
+      return `The container of ${nodes[at]} is ${status} instead of running`;
+    if (Date.parse(started) > since)
+      return `The container of ${nodes[at]} ended, and was started anew, in the middle of the run`;
+  }
+  return null;
+}
+
 /**
  * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
  * them up: another run's that is under way, or was cut off without its post.

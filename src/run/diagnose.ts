@@ -69,6 +69,8 @@ export interface Evidence {
   failOnFlaky: boolean;
   /** The cluster was there before, and need not run on this machine. */
   existing: boolean;
+  /** What became of a node that was there, where it did not run to the end. */
+  lost: string | null;
 }
 
 export interface Diagnosis {
@@ -85,13 +87,31 @@ export function diagnose(evidence: Evidence): Diagnosis {
   const checks = evidence.checks.map(check => withBlame(check, first, evidence));
   const cause = causeBelow(evidence, first);
   const failure =
+    ofLost(evidence, first) ??
     cause ??
     (first ? ofCheck(first, evidence) : null) ??
     ofEnding(evidence) ??
     ofError(evidence.errors[0], evidence) ??
     ofUnmade(checks);
-  const complete = evidence.ending === 'done' && evidence.errors.length === 0 && first;
+  const complete =
+    evidence.ending === 'done' && evidence.errors.length === 0 && first && evidence.lost === null;
   return {result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks};
+}
+
+/** Where a node was lost, what failed says nothing of what runs on it. */
+function ofLost({lost, errors, blames}: Evidence, first: Made | undefined): Failure | null {
+  const [error] = errors;
+  if (lost === null || (first === undefined && error === undefined)) return null;
+  return {
+    class: blames.node.class,
+    layer: 'node',
+    check: null,
+    message: oneLine(lost),
+    hint: "Docker was restarted, or somebody, or the kernel for want of memory, ended the node's container: see `docker ps --all`, `docker logs NODE` and Docker's own log. What failed says nothing of Istio.",
+    headline: 'A node of the cluster did not run to the end',
+    ...(error && {phase: error.phase}),
+    reproduce: containerGone.reproduce
+  };
 }
 
 /** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */

@@ -12,6 +12,7 @@ import type {Row} from '../checks/row.ts';
 import {staged} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {kindYaml, withMount} from '../manifests/kind.ts';
+import {lostNode} from '../phases/cluster.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
 import {imagesIn, imagesInNode} from '../phases/images.ts';
 import {dockerConfig} from '../phases/logins.ts';
@@ -181,6 +182,7 @@ const annotate = {error: core.error, warning: core.warning, notice: core.notice}
 
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run: Known, ending: Ending): Promise<Results> {
+  const lost = ending === 'cancelled' ? null : await lostOf(run); // who cancels does not wait
   const results = gather(
     run,
     diagnose({
@@ -190,7 +192,8 @@ async function report(run: Known, ending: Ending): Promise<Results> {
       checks: [...run.ledger.results(), ...run.upgraded.results()],
       blames,
       failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
-      existing: run.inputs?.cluster === 'existing'
+      existing: run.inputs?.cluster === 'existing',
+      lost
     })
   );
   const directory = resultsDirectory(run);
@@ -205,6 +208,19 @@ async function report(run: Known, ending: Ending): Promise<Results> {
   await tried('diagnostics', () => diagnostics(run, ending, results, directory));
   for (const text of logEnd(results, kept ? directory : '')) core.info(text);
   return results;
+}
+
+/** What became of a node of ours that was there, where something went wrong. */
+async function lostOf({plan, schedule, errors, ledger, upgraded, started, sh}: Known) {
+  const there = schedule.phases.find(
+    ({name, status}) => name === 'containerd' && status === 'passed'
+  );
+  const isWrong =
+    errors.length + schedule.errors.length > 0 ||
+    [...ledger.results(), ...upgraded.results()].some(({verdict}) => verdict === 'failed');
+  if (!plan || plan.existing !== null || there?.at == null || !isWrong) return null;
+  const since = started.getTime() + (there.at + there.seconds) * 1000;
+  return lostNode(plan.cluster.nodes, since, sh);
 }
 
 const resultsDirectory = ({inputs}: Known): string =>
