@@ -20,6 +20,7 @@ const nothing = diagnose({
   checks: [],
   failOnFlaky: false,
   existing: false,
+  lost: null,
   blames
 });
 
