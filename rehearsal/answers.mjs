@@ -7,14 +7,7 @@ import {
   recordingDirectory,
   tookManifests
 } from './play.mjs';
-import {answerToNewer, leftBy, nearest, onlyParts, question} from './question.mjs';
-
-/** What a run is asked for whatever was recorded, and goes by without (shim.mjs). */
-const later = [
-  /^docker ps .*--filter label=io\.x-k8s\.kind\.cluster=/,
-  /^docker exec \S+ containerd config dump$/,
-  /^docker context inspect /
-];
+import {answerToNewer, later, leftBy, nearest, onlyParts, question} from './question.mjs';
 
 /** The recording of that name as `{inputs, checks, calls}`; read once, however often it is played. */
 export const readRecording = name => ({

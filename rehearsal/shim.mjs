@@ -3,7 +3,7 @@
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {answerToNewer, leftBy, nearest, onlyParts, question} from './question.mjs';
+import {answerToNewer, later, leftBy, nearest, onlyParts, question} from './question.mjs';
 
 const [mode, directory, program, ...rest] = process.argv.slice(2);
 /** What one call may print, in bytes: more is an error, for half an answer would be a wrong one. */
@@ -250,13 +250,6 @@ function claim() {
   if (verb === 'create') fs.writeFileSync(file, more[1].replace(/^[^=]*=/, ''));
   return {code: 0, stdout: verb === 'inspect' ? fs.readFileSync(file, 'utf8') : more.at(-1)};
 }
-
-/** What a run has been asking since later than the recording, and goes on without when nothing is said. */
-const later = [
-  /^docker ps .*--filter label=io\.x-k8s\.kind\.cluster=/,
-  /^docker exec \S+ containerd config dump$/,
-  /^docker context inspect /
-];
 
 /** Answers from the recording: the n-th call of a question gets its n-th answer, and the last one stands. */
 async function replay() {

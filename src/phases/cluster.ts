@@ -55,7 +55,7 @@ export async function lostNode(nodes: string[], since: number, sh: Sh): Promise<
   if (code !== 0) return null;
   for (const [at, line] of stdout.trim().split('\n').entries()) {
     const [status = '', started = ''] = line.split(' ');
-    if (status !== 'running')
+    if (status !== '' && status !== 'running')
       return `The container of ${nodes[at]} is ${status} instead of running`;
     if (Date.parse(started) > since)
       return `The container of ${nodes[at]} ended, and was started anew, in the middle of the run`;
