@@ -35336,6 +35336,12 @@ async function volumesOf(containers, sh) {
     });
     return stdout.split('\n').filter(Boolean);
 }
+/** The volumes of a cluster that was made whole; null where it has a container that this run did not make. */
+async function volumesOfMade(name, { containers }, sh) {
+    const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
+    const isOurs = containers.length === 0 || there.every(id => containers.includes(id));
+    return isOurs ? volumesOf(there, sh) : null;
+}
 /** How often is looked for the nodes of a cluster that kind was making, a second apart. */
 const looks = 30;
 /**
@@ -35360,17 +35366,17 @@ async function deleteAsItComes(command, { cluster, nodes }, sh) {
     return volumes;
 }
 async function deleteCluster(name, state, sh) {
-    const { made, work, kind, containers } = state;
+    const { made, work, kind } = state;
     if (kind !== null)
         process.env.PATH = `${kind}${node_path__WEBPACK_IMPORTED_MODULE_1__.delimiter}${process.env.PATH}`;
-    const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
-    // unknown while it was being made, when its name was claimed
-    if (containers.length > 0 && there.some(id => !containers.includes(id))) {
+    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
+    const volumes = made
+        ? await volumesOfMade(name, state, sh)
+        : await deleteAsItComes(command, state, sh);
+    if (volumes === null) {
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`);
         return;
     }
-    const command = (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .deleteCommand */ .x3)(name, node_path__WEBPACK_IMPORTED_MODULE_1__.join(work ?? '', 'kubeconfig'));
-    const volumes = made ? await volumesOf(there, sh) : await deleteAsItComes(command, state, sh);
     const { code, stderr } = await sh(command, { seconds: 120 });
     // a Docker that is restarted while it removes a container forgets its volumes
     if (volumes.length > 0)
@@ -42238,9 +42244,9 @@ const patience = 1;
 async function refuse(client, proofs, checking) {
     if (proofs.length === 0)
         return;
-    const answers = await (0,checks_probe/* ask */.kA)(checking, client, proofs.map(({ probe }) => probe), 1, patience);
-    for (const [at, { row, probe }] of proofs.entries())
-        checking.tell(row.id, judge({ client, ...never }, probe, answers[at] ?? []));
+    const found = await judged(checking, { client, ...never }, proofs);
+    for (const { question, finding } of found)
+        checking.tell(question.row.id, finding);
 }
 /** Nothing should have answered there. */
 const never = {
@@ -42254,14 +42260,15 @@ const plaintext = {
 };
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 async function untilRefused(proofs, checking, refusal = plaintext) {
-    await settle(checking, proofs, async (open) => {
-        const probes = open.map(({ probe }) => probe);
-        const answers = await (0,checks_probe/* ask */.kA)(checking, refusal.client, probes, 1, patience);
-        return open.map((question, at) => ({
-            question,
-            finding: judge(refusal, question.probe, answers[at] ?? [])
-        }));
-    });
+    await settle(checking, proofs, open => judged(checking, refusal, open));
+}
+async function judged(checking, refusal, questions) {
+    const probes = questions.map(({ probe }) => probe);
+    const answers = await (0,checks_probe/* ask */.kA)(checking, refusal.client, probes, 1, patience);
+    return questions.map((question, at) => ({
+        question,
+        finding: judge(refusal, question.probe, answers[at] ?? [])
+    }));
 }
 function judge({ client, observed, reason }, probe, answers) {
     const text = answers[0]?.text ?? '';
@@ -45379,7 +45386,10 @@ async function replace(checking, asked) {
         return found.filter(kube/* isReady */.i_);
     }, ready => headless_named(ready, replaced) !== undefined);
     const isListeners = ({ id }) => id === headless_ids.replacedListeners;
-    await settle(checking, asked.filter(isListeners).map(row => ({ row })), async ([question]) => (question ? [{ question, finding: await listeningTo(checking, pods) }] : []));
+    await settle(checking, asked.filter(isListeners).map(row => ({ row })), async (open) => {
+        const finding = await listeningTo(checking, pods);
+        return open.map(question => ({ question, finding }));
+    });
     await proveAll(checking, pods, asked.filter(row => !isListeners(row)));
 }
 

@@ -217,7 +217,10 @@ async function replace(checking: Checking, asked: Row[]): Promise<void> {
   await settle(
     checking,
     asked.filter(isListeners).map(row => ({row})),
-    async ([question]) => (question ? [{question, finding: await listeningTo(checking, pods)}] : [])
+    async open => {
+      const finding = await listeningTo(checking, pods);
+      return open.map(question => ({question, finding}));
+    }
   );
   await proveAll(
     checking,

@@ -16,7 +16,7 @@ import {noWeb} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
 import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
-import {settle} from './settle.ts';
+import {type Found, settle} from './settle.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
@@ -191,7 +191,7 @@ async function ask(
   questions: Question[],
   times: number,
   seconds: number
-): Promise<{question: Question; finding: Finding}[]> {
+): Promise<Found<Question>[]> {
   const urls = questions.map(({url}) => url);
   const said = await request(checking, asker, urls, times, seconds);
   return questions.map((question, at) => ({

@@ -8,7 +8,7 @@ import {
   reproduceProbe
 } from './probe.ts';
 import type {Checking, Finding, Row} from './row.ts';
-import {settle, settling} from './settle.ts';
+import {type Found, settle, settling} from './settle.ts';
 
 /** What a row expects that nothing answers. */
 export const refused = 'no answer';
@@ -19,19 +19,18 @@ const patience = 1;
 /** Proves that nothing answers these probes. */
 export async function refuse(
   client: Client,
-  proofs: {row: Row; probe: Probe}[],
+  proofs: Question[],
   checking: Checking
 ): Promise<void> {
   if (proofs.length === 0) return;
-  const answers = await ask(
-    checking,
-    client,
-    proofs.map(({probe}) => probe),
-    1,
-    patience
-  );
-  for (const [at, {row, probe}] of proofs.entries())
-    checking.tell(row.id, judge({client, ...never}, probe, answers[at] ?? []));
+  const found = await judged(checking, {client, ...never}, proofs);
+  for (const {question, finding} of found) checking.tell(question.row.id, finding);
+}
+
+/** What nothing should answer. */
+interface Question {
+  row: Row;
+  probe: Probe;
 }
 
 /** Who asks, and what is told of an answer that should not have come. */
@@ -57,18 +56,24 @@ const plaintext: Refusal = {
 
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 export async function untilRefused(
-  proofs: {row: Row; probe: Probe}[],
+  proofs: Question[],
   checking: Checking,
   refusal: Refusal = plaintext
 ): Promise<void> {
-  await settle(checking, proofs, async open => {
-    const probes = open.map(({probe}) => probe);
-    const answers = await ask(checking, refusal.client, probes, 1, patience);
-    return open.map((question, at) => ({
-      question,
-      finding: judge(refusal, question.probe, answers[at] ?? [])
-    }));
-  });
+  await settle(checking, proofs, open => judged(checking, refusal, open));
+}
+
+async function judged(
+  checking: Checking,
+  refusal: Refusal,
+  questions: Question[]
+): Promise<Found<Question>[]> {
+  const probes = questions.map(({probe}) => probe);
+  const answers = await ask(checking, refusal.client, probes, 1, patience);
+  return questions.map((question, at) => ({
+    question,
+    finding: judge(refusal, question.probe, answers[at] ?? [])
+  }));
 }
 
 function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Finding {

@@ -6,7 +6,7 @@ import type {Checking, Finding, Row} from './row.ts';
 export const settling = 10;
 
 /** What was found of a question. */
-interface Found<Question> {
+export interface Found<Question> {
   question: Question;
   finding: Finding;
 }

@@ -62,6 +62,13 @@ async function volumesOf(containers: string[], sh: Sh): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
+/** The volumes of a cluster that was made whole; null where it has a container that this run did not make. */
+async function volumesOfMade(name: string, {containers}: State, sh: Sh): Promise<string[] | null> {
+  const there = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
+  const isOurs = containers.length === 0 || there.every(id => containers.includes(id));
+  return isOurs ? volumesOf(there, sh) : null;
+}
+
 /** How often is looked for the nodes of a cluster that kind was making, a second apart. */
 const looks = 30;
 
@@ -85,18 +92,18 @@ async function deleteAsItComes(command: string[], {cluster, nodes}: State, sh: S
 }
 
 async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> {
-  const {made, work, kind, containers} = state;
+  const {made, work, kind} = state;
   if (kind !== null) process.env.PATH = `${kind}${path.delimiter}${process.env.PATH}`;
-  const there = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
-  // unknown while it was being made, when its name was claimed
-  if (containers.length > 0 && there.some(id => !containers.includes(id))) {
+  const command = deleteCommand(name, path.join(work ?? '', 'kubeconfig'));
+  const volumes = made
+    ? await volumesOfMade(name, state, sh)
+    : await deleteAsItComes(command, state, sh);
+  if (volumes === null) {
     core.warning(
       `The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`
     );
     return;
   }
-  const command = deleteCommand(name, path.join(work ?? '', 'kubeconfig'));
-  const volumes = made ? await volumesOf(there, sh) : await deleteAsItComes(command, state, sh);
   const {code, stderr} = await sh(command, {seconds: 120});
   // a Docker that is restarted while it removes a container forgets its volumes
   if (volumes.length > 0)
