@@ -208,7 +208,14 @@ const kinds = {
 /** The section of one kind of images. */
 function comparison(kind, rounds) {
   const by = pick => rounds.map(pick);
-  const ratio = pick => by(({steps, action}) => pick(action) / steps.TOTAL);
+  /** The spread of something’s seconds, and of its ratio to the documented steps. */
+  const against = pick => [
+    spread(by(pick)),
+    spread(
+      by(round => pick(round) / round.steps.TOTAL),
+      2
+    )
+  ];
   const stages = Object.keys(rounds[0].steps);
   const phases = rounds[0].action.phases.map(({name}) => name);
   const ofPhase = (name, field) =>
@@ -221,27 +228,15 @@ function comparison(kind, rounds) {
         ['the documented steps', spread(by(({steps}) => steps.TOTAL)), '1'],
         [
           'the Action without inputs, until the four documented validations have passed',
-          spread(by(({action}) => action.validated)),
-          spread(
-            ratio(action => action.validated),
-            2
-          )
+          ...against(({action}) => action.validated)
         ],
         [
           `the Action with \`checks: documented\`, ${rounds[0].only.checks} checks and reports`,
-          spread(by(({only}) => only.whole)),
-          spread(
-            by(({steps, only}) => only.whole / steps.TOTAL),
-            2
-          )
+          ...against(({only}) => only.whole)
         ],
         [
           `the Action without inputs, ${rounds[0].action.checks} checks and reports`,
-          spread(by(({action}) => action.whole)),
-          spread(
-            ratio(action => action.whole),
-            2
-          )
+          ...against(({action}) => action.whole)
         ]
       ]
     ),

@@ -393,9 +393,10 @@ for (let number = 0; number < wanted; number++) {
   const where = ended.isOver ? 'it was over' : ended.phases.join(', ') || 'no phase';
   const told = `${number + 1} ${signal} after ${ended.seconds.toFixed(1)} s in ${where}`;
   if (flags.lab || ended.wrong.length > 0 || (number + 1) % 10 === 0) console.log(told);
+  if (ended.wrong.length === 0) continue;
+  bad++;
   for (const what of ended.wrong) console.log(`   ${what}`);
-  if (ended.wrong.length > 0) console.log(ended.log.slice(-3000).replace(/^/gm, '   | '));
-  if (ended.wrong.length > 0) bad++;
+  console.log(ended.log.slice(-3000).replace(/^/gm, '   | '));
 }
 const listed = map => [...map].map(([name, times]) => `${name} ${times}`).join(', ');
 console.log(`Killed: ${listed(perSignal)}.`);
