@@ -66,6 +66,22 @@ describe('parseAnswers', () => {
   ])('%j', (line, row, text, seconds, peers) => {
     expect(parseAnswers(line, 20)).toEqual([{row, text, at: 20 - seconds, seconds, peers}]);
   });
+
+  test.each([
+    '::error::0 1.00 1.00  x',
+    '0 1 1  x',
+    '0 ::x:: 1.00  x',
+    '0 1.00 1e999  x',
+    '0 1.0.0 1.00  x'
+  ])('%j is no answer', line => {
+    expect(parseAnswers(`${line}\n0 1.00 1.00  hello ipv4`, 20)).toEqual([
+      {row: 0, text: 'hello ipv4', at: 20, seconds: 0, peers: []}
+    ]);
+  });
+
+  test('a clock that goes backwards has taken no time', () => {
+    expect(parseAnswers('0 2.00 1.00  hello ipv4', 20)[0]?.seconds).toBe(0);
+  });
 });
 
 describe('ask', () => {
@@ -101,7 +117,7 @@ describe('ask', () => {
         sh: async (command, options) => {
           commands.push(command);
           limits.push(options?.seconds);
-          return {code: 0, stdout: '0 1 1  x\n', stderr: '', late: false};
+          return {code: 0, stdout: '0 1.00 1.00  x\n', stderr: '', late: false};
         }
       },
       plainClient,
@@ -144,7 +160,7 @@ describe('ask', () => {
     let script = '';
     const sh = fakeSh(command => {
       script = command[10] ?? '';
-      return '0 1 1  x\n';
+      return '0 1.00 1.00  x\n';
     });
     await ask({sh, work}, meshClient, [probe], 1, 1);
     expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);

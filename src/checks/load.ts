@@ -138,9 +138,15 @@ export interface Log {
   cuts: {family: string; at: number}[];
 }
 
+const logLine = /^(?:(?:new|put) \S+ \S+|(?:got|mark|end) \S+) \d{1,9}\.\d\d(?: |$)/;
+
 /** Reads the log of a load; a line that was cut off is none. */
 export function parseLog(text: string): Log {
-  const lines = text.split('\n').map(line => line.trim().split(' '));
+  const lines = text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => logLine.test(line))
+    .map(line => line.split(' '));
   const of = (kind: string) => lines.filter(([first]) => first === kind);
   const families = [...new Set([...of('new'), ...of('put')].flatMap(([, family = '']) => family))];
   const answers = new Map(

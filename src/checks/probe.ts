@@ -95,16 +95,18 @@ export async function ask(
   return wholeAnswer(sh, command, read, {seconds: enough});
 }
 
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. What is none is left out. */
 export function parseAnswers(text: string, now: number): Answer[] {
-  const lines = text.split('\n').filter(line => line !== '');
-  const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+  const found = text.split('\n').flatMap(line => {
+    const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\S*) ?(.*)$/.exec(line);
+    return match ? [match] : [];
+  });
   const last = Number(found.at(-1)?.[3]);
   return found.map(([, row, start, end, peers = '', text = '']) => ({
     row: Number(row),
     text: text.trim(),
     at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-    seconds: Number((Number(end) - Number(start)).toFixed(2)),
+    seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2)),
     peers: peers
       .split(',')
       .filter(peer => peer !== '')

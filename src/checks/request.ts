@@ -59,7 +59,7 @@ export async function request(
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
 export function parseResponses(text: string, now: number): (Response & {row: number})[] {
   const found = text.split('\n').flatMap(line => {
-    const match = /^(\d+) (\S+) (\S+) (\d+) ?(.*)$/.exec(line);
+    const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\d{1,9}) ?(.*)$/.exec(line);
     return match ? [match] : [];
   });
   const last = Math.max(...found.map(([, , , end]) => Number(end)));
@@ -76,7 +76,7 @@ export function parseResponses(text: string, now: number): (Response & {row: num
       headers: Object.fromEntries(headers),
       metrics: Number(metrics),
       at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-      seconds: Number((Number(end) - Number(start)).toFixed(2))
+      seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2))
     };
   });
 }

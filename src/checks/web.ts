@@ -52,16 +52,14 @@ export async function askPages(
 
 /** Lines such as `0 200 0.012`, of so many pages. */
 function parseStatuses(text: string, pages: number, now: number): Attempt[][] {
-  const answers = text
-    .split('\n')
-    .filter(line => line !== '')
-    .map(line => line.split(' '))
-    .map(([row, status, seconds]) => ({
+  const answers = [...text.matchAll(/^(\d{1,6}) (\d{3}) (\d{1,6}\.\d{1,9})$/gm)].map(
+    ([, row, status = '', seconds]) => ({
       row: Number(row),
       at: now,
       seconds: Number(seconds),
-      observed: status === '000' ? 'no answer' : (status ?? '')
-    }));
+      observed: status === '000' ? 'no answer' : status
+    })
+  );
   const byRow = groupBy(answers, ({row}) => row);
   return [...Array(pages).keys()].map(row =>
     (byRow.get(row) ?? []).map(({row: _, ...attempt}) => attempt)
