@@ -1,9 +1,12 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {describe, expect, test} from '@jest/globals';
-import {cleanUp} from '../src/phases/cleanup.ts';
+import {afterAll, describe, expect, test} from '@jest/globals';
 import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
+import {hurry} from './hostile.ts';
+
+afterAll(hurry(100)); // before what waits is imported
+const {cleanUp} = await import('../src/phases/cleanup.ts');
 
 const runner = eachOnRunner();
 const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=mine';
@@ -154,6 +157,8 @@ describe('cleanUp', () => {
     );
   });
 
+  const claim = {name: 'mine', token: 'ours'};
+
   describe('a Docker that is restarted', () => {
     const containers = ['a1', 'b2'];
     const answers = ([program, verb]: string[]): Answer =>
@@ -181,11 +186,31 @@ describe('cleanUp', () => {
       await cleanUp({...untouched, cluster: 'mine', made: true, containers}, sh);
       expect(sh.calls.slice(0, 2)).toEqual([listing, listing]);
       expect(runner.log()).toBe('The cluster mine is deleted.\n');
-    }, 20_000);
+    });
+
+    test.each([
+      ['made', true, 31],
+      ['still being made', false, 60] // a second apart when the minute is over
+    ])('and stays away is waited for a minute, then told: a cluster %s', async (_, made, asked) => {
+      const before = process.exitCode;
+      const sh = fakeSh(() => ({code: 1, stderr: 'Cannot connect to the Docker daemon at unix://'}));
+      const work = path.join(runner.directory, 'private');
+      fs.mkdirSync(work);
+      try {
+        await cleanUp({...untouched, cluster: 'mine', made, containers, work, claim}, sh);
+        expect(process.exitCode).toBe(1);
+      } finally {
+        process.exitCode = before;
+      }
+      expect(sh.calls.filter(line => line === listing)).toHaveLength(asked);
+      expect(fs.existsSync(work)).toBe(false);
+      expect(runner.log()).toBe(
+        '::error::The cluster mine could not be deleted: Cannot connect to the Docker daemon at unix://. By hand: kind delete cluster --name mine\n'
+      );
+    });
   });
 
   describe('a claim that is left', () => {
-    const claim = {name: 'mine', token: 'ours'};
     const inspect =
       'docker volume inspect --format {{index .Labels "dual-stack-check.claim"}} mine.dual-stack-check-claim';
     const remove = 'docker volume rm mine.dual-stack-check-claim';
@@ -220,7 +245,7 @@ describe('cleanUp', () => {
       process.exitCode = before;
     }
     expect(runner.log()).toBe(
-      '::error::The cluster mine could not be deleted: no ::set-output name=a::b\n'
+      '::error::The cluster mine could not be deleted: no ::set-output name=a::b. By hand: kind delete cluster --name mine\n'
     );
   });
 

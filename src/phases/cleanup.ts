@@ -41,11 +41,11 @@ async function release({claim}: State, sh: Sh): Promise<void> {
 
 /** Docker may be on its way back: asks again, for a minute in all. */
 function patient(sh: Sh): Sh {
-  let turns = 30;
+  let turns = 30; // of all commands together
   return async (command, options) => {
     for (;;) {
       const output = await sh(command, options);
-      if (output.code === 0 || !dockerAway.test(output.stderr) || turns-- === 0) return output;
+      if (output.code === 0 || !dockerAway.test(output.stderr) || turns-- <= 0) return output;
       await sleep(2000);
     }
   };
@@ -109,5 +109,8 @@ async function deleteCluster(name: string, state: State, sh: Sh): Promise<void> 
   if (volumes.length > 0)
     await sh(['docker', 'volume', 'rm', '--force', ...volumes], {seconds: 120});
   if (code === 0) core.info(`The cluster ${name} is deleted.`);
-  else core.setFailed(`The cluster ${name} could not be deleted: ${oneLine(stderr)}`);
+  else
+    core.setFailed(
+      `The cluster ${name} could not be deleted: ${oneLine(stderr)}. By hand: kind delete cluster --name ${name}`
+    );
 }
