@@ -3,11 +3,14 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
   get,
+  ipsOfPod,
+  ipsOfService,
   lookAtTrouble,
   type Owner,
   ofFamily,
   ofKind,
   type Pod,
+  type Service,
   troubleFault,
   troubles
 } from '../src/base/kube.ts';
@@ -50,6 +53,20 @@ test.each([
   [[], 'ipv4', undefined]
 ] as const)('ofFamily: %j has for %s %s', (addresses, family, expected) => {
   expect(ofFamily([...addresses], family)).toBe(expected);
+});
+
+test.each([
+  [
+    ['10.96.0.7', 'fd00::7'],
+    ['10.96.0.7', 'fd00::7']
+  ],
+  [['None'], []],
+  [['--option', '10.96.0.7'], ['10.96.0.7']],
+  [['$(touch x)', '10.96.0.7; touch x', '10.96.0.7/24'], []]
+])('the addresses among %j', (found, expected) => {
+  const pod = {status: {podIPs: found.map(ip => ({ip}))}} as Pod;
+  expect(ipsOfPod(pod)).toEqual(expected);
+  expect(ipsOfService({spec: {clusterIPs: found}} as Service)).toEqual(expected);
 });
 
 test('ofKind knows kind and namespace', () => {

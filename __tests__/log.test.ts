@@ -106,7 +106,8 @@ describe('oneLine', () => {
     ['#\u001b[0m#[error]', '# #[error]'],
     ['##\u001b[1m[error]', '# #[error]'],
     ['grüß', 'grüß'],
-    ['password: hunter2', 'password: [removed]']
+    ['password: hunter2', 'password: [removed]'],
+    ['a\u202eb\u2066c\u200fd', 'abcd']
   ])('%j', (text, expected) => expect(oneLine(text)).toBe(expected));
 });
 

@@ -137,15 +137,21 @@ export const condition = (type: string, conditions: Condition[] = []): Condition
 export const isReady = (pod: Pod): boolean =>
   condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
 
-const family = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
+export const addressFamily = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
 
-/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
+/** The addresses of a pod, in its order; what is none is left out, here and below: they go into commands. */
+export const ipsOfPod = (pod: Pod | undefined): string[] =>
+  (pod?.status.podIPs ?? []).map(({ip}) => ip).filter(ip => isIP(`${ip}`) > 0);
+
+/** The ClusterIPs of a Service, in its order. */
+export const ipsOfService = (service: Service | undefined): string[] =>
+  (service?.spec.clusterIPs ?? []).filter(ip => isIP(`${ip}`) > 0);
+
+/** The first address, or subnet, of a family. */
 export const ofFamily = (addresses: string[], wanted: 'ipv4' | 'ipv6'): string | undefined =>
   addresses.find(
     address => isIP(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6)
   );
-
-export const addressFamily = family;
 
 /** A pod that will not become ready by itself, as the kubelet or the scheduler tells it. */
 export interface Trouble {

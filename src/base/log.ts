@@ -94,11 +94,18 @@ function withoutBlocks(text: string): string {
 }
 
 /**
- * Text without colours and what else terminals act on, in time linear in its length, which Node's own
+ * Text without colours, marks that reorder it, and what else terminals act on, in time linear in its length, which Node's own
  * function is not: 100 KB of the beginning of a title took a minute.
  */
 export const plainText = (text: string): string =>
-  text.replace(terminalTitle, '').replace(terminalCommand, '').replace(terminalEscape, '');
+  text
+    .replace(terminalTitle, '')
+    .replace(terminalCommand, '')
+    .replace(terminalEscape, '')
+    .replace(reordering, '');
+
+/** Text could hide behind them. */
+const reordering = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?/g;

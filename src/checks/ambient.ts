@@ -1,4 +1,12 @@
-import {addressFamily, isReady, ofFamily, ofKind, type Pod} from '../base/kube.ts';
+import {
+  addressFamily,
+  ipsOfPod,
+  ipsOfService,
+  isReady,
+  ofFamily,
+  ofKind,
+  type Pod
+} from '../base/kube.ts';
 import {must, type Sh, wholeAnswer} from '../base/sh.ts';
 import {
   ambientApp,
@@ -424,11 +432,12 @@ function workloadOf({things}: Checking, {expected, to}: Row, {workloads = []}: D
   const pods = ofKind(things, 'Pod', to?.namespace).filter(
     ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
   );
-  const wrong = pods.flatMap(({metadata, status}) => {
+  const wrong = pods.flatMap(pod => {
+    const {metadata} = pod;
     const told = workloads.find(
       ({name, namespace}) => name === metadata.name && namespace === metadata.namespace
     );
-    const ips = (status.podIPs ?? []).map(({ip}) => ip);
+    const ips = ipsOfPod(pod);
     if (!told) return [`nothing of ${metadata.name}`];
     const {workloadIps = [], protocol = 'none'} = told;
     return [
@@ -458,9 +467,7 @@ function vipsOf({things}: Checking, {expected, to}: Row, {services = []}: Dump):
     ({name, namespace}) => name === to?.name && namespace === to?.namespace
   );
   const vips = (told?.vips ?? []).map(vip => vip.slice(vip.indexOf('/') + 1));
-  const observed = same(service?.spec.clusterIPs ?? [], vips)
-    ? expected
-    : `${vips.join(', ') || 'none'}`;
+  const observed = same(ipsOfService(service), vips) ? expected : `${vips.join(', ') || 'none'}`;
   return compare(expected, observed, {reproduce: reproduceDump});
 }
 

@@ -4,6 +4,7 @@ import {
   type Deployment,
   get,
   type Istio,
+  ipsOfService,
   ofKind,
   type Service
 } from '../base/kube.ts';
@@ -84,10 +85,7 @@ const aspects: {
     expected: 'RequireDualStack, ipv4, ipv6',
     to: place('Service', 'istiod'),
     observe: ({service}) =>
-      [
-        service?.spec.ipFamilyPolicy,
-        ...(service?.spec.clusterIPs ?? []).map(addressFamily).sort()
-      ].join(', '),
+      [service?.spec.ipFamilyPolicy, ...ipsOfService(service).map(addressFamily).sort()].join(', '),
     reproduce: ({namespace, istiod}) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
     blame: {
       hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',

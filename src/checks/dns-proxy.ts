@@ -1,5 +1,5 @@
 import {lt} from 'semver';
-import {ofFamily, ofKind} from '../base/kube.ts';
+import {ipsOfPod, ofFamily, ofKind} from '../base/kube.ts';
 import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy.ts';
 import {plainNamespace, servers} from '../manifests/samples.ts';
 import {replicas, statefulApp, statefulNamespace, statefulSample} from '../manifests/stateful.ts';
@@ -188,10 +188,7 @@ function podIpOf({things}: Checking, family: Family): string | undefined {
   const pod = ofKind(things, 'Pod', statefulNamespace).find(
     ({metadata}) => metadata.name === podName
   );
-  return ofFamily(
-    (pod?.status.podIPs ?? []).map(({ip}) => ip),
-    family
-  );
+  return ofFamily(ipsOfPod(pod), family);
 }
 
 async function uncaptured(checking: Checking, asked: Row[]): Promise<void> {

@@ -1,4 +1,4 @@
-import {ofFamily, ofKind} from '../base/kube.ts';
+import {ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
 import {client, servers} from '../manifests/samples.ts';
 import type {CheckResult, Family, Layer, Place} from '../results/results.ts';
 import {meshClient} from './probe.ts';
@@ -73,7 +73,7 @@ export function clusterIp(
   family: Family
 ): string | undefined {
   const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
-  return ofFamily(service?.spec.clusterIPs ?? [], family);
+  return ofFamily(ipsOfService(service), family);
 }
 
 /** An address that should be there and is not. */
@@ -116,8 +116,7 @@ export const podIps = (
 ): string[] =>
   ofKind(things, 'Pod', namespace)
     .filter(({metadata}) => metadata.labels?.app === app)
-    .flatMap(({status}) => status.podIPs ?? [])
-    .map(({ip}) => ip);
+    .flatMap(ipsOfPod);
 
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
 export function lookUp({things}: Checking, to: Place | null, address: string): string {

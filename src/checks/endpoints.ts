@@ -1,4 +1,11 @@
-import {addressFamily, type EndpointSlice, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {
+  addressFamily,
+  type EndpointSlice,
+  ipsOfPod,
+  isReady,
+  ofKind,
+  type Pod
+} from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
@@ -58,10 +65,7 @@ export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | 
     .flatMap(({endpoints}) => endpoints ?? [])
     .filter(({conditions}) => conditions?.ready !== false)
     .flatMap(({addresses}) => addresses);
-  const wanted = pods
-    .flatMap(({status}) => status.podIPs ?? [])
-    .map(({ip}) => ip)
-    .filter(ip => addressFamily(ip) === family);
+  const wanted = pods.flatMap(ipsOfPod).filter(ip => addressFamily(ip) === family);
   const same =
     listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
   return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');

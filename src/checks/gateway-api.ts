@@ -1,4 +1,4 @@
-import {addressFamily} from '../base/kube.ts';
+import {addressFamily, ipsOfPod, ipsOfService} from '../base/kube.ts';
 import {gatewayNamespace} from '../manifests/gateway.ts';
 import {
   apiGatewayMade,
@@ -91,10 +91,7 @@ async function listeners(checking: Checking, id: string, {pod}: Made): Promise<v
 
 async function pages(checking: Checking, asked: Row[], made: Made): Promise<void> {
   const reached = asked.flatMap(row => {
-    const ips =
-      row.to?.kind === 'Pod'
-        ? (made.pod?.status.podIPs ?? []).map(({ip}) => ip)
-        : (made.service?.spec.clusterIPs ?? []);
+    const ips = row.to?.kind === 'Pod' ? ipsOfPod(made.pod) : ipsOfService(made.service);
     const address = ips.find(ip => addressFamily(ip) === row.family);
     if (address !== undefined)
       return [

@@ -1,4 +1,4 @@
-import {ofKind, type Pod} from '../base/kube.ts';
+import {ipsOfPod, ipsOfService, ofKind, type Pod} from '../base/kube.ts';
 import {client} from '../manifests/samples.ts';
 import {addressesOf, dump, type Listeners, listenerQuery, listenersOf} from './proxy.ts';
 import {type Checking, compare, type Finding} from './row.ts';
@@ -6,8 +6,7 @@ import {type Checking, compare, type Finding} from './row.ts';
 /** What the client of a headless Service listens on. */
 export const everyPodIp = 'exactly the pod IPs';
 
-export const ipsOf = (pods: Pod[]): string[] =>
-  pods.flatMap(({status}) => status.podIPs ?? []).map(({ip}) => ip);
+export const ipsOf = (pods: Pod[]): string[] => pods.flatMap(ipsOfPod);
 
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 export async function listening(
@@ -19,7 +18,7 @@ export async function listening(
   const command = listenersOf(client.namespace, client.app);
   const listeners = await dump<Listeners>(checking, client.namespace, client.app, listenerQuery);
   // ClusterIPs of other Services have listeners on this port too
-  const others = ofKind(checking.things, 'Service').flatMap(({spec}) => spec.clusterIPs ?? []);
+  const others = ofKind(checking.things, 'Service').flatMap(ipsOfService);
   const found = addressesOf(listeners)
     .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
     .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))

@@ -1,5 +1,5 @@
 import {bounded} from '../base/bounded.ts';
-import {addressFamily, ofKind, type Pod} from '../base/kube.ts';
+import {addressFamily, ipsOfPod, ofKind, type Pod} from '../base/kube.ts';
 import {readDocuments, readYaml} from '../base/yaml.ts';
 import {type Family, familyNames} from '../results/results.ts';
 import {lookUp} from './echo.ts';
@@ -182,9 +182,7 @@ interface Target {
 }
 
 function targetOf(row: Row, own: Pod, rules: unknown[]): Target {
-  const ip = (own.status.podIPs ?? [])
-    .map(({ip}) => ip)
-    .find(one => addressFamily(one) === row.family);
+  const ip = ipsOfPod(own).find(one => addressFamily(one) === row.family);
   if (ip === undefined) return {row, ip, url: null};
   const made = bounded(() => relabel(labelsOf(own, ip), rules));
   return {

@@ -1,4 +1,4 @@
-import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {addressFamily, ipsOfPod, ipsOfService, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {mustJson} from '../base/sh.ts';
 import {client, samples, servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
@@ -142,12 +142,12 @@ function clusterIps({things}: Checking, target: string, listeners: Listeners): F
   const service = ofKind(things, 'Service', target).find(
     ({metadata}) => metadata.name === 'tcp-echo'
   );
-  const wanted = (service?.spec.clusterIPs ?? []).map(ip =>
+  const wanted = ipsOfService(service).map(ip =>
     written({socket_address: {address: ip, port_value: 9000}})
   );
   const others = ofKind(things, 'Service')
     .filter(other => other !== service)
-    .flatMap(({spec}) => spec.clusterIPs ?? [])
+    .flatMap(ipsOfService)
     .map(ip => written({socket_address: {address: ip, port_value: 9000}}));
   const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
@@ -199,8 +199,7 @@ export function endpointsIn(
 }
 
 /** A pod as a proxy has it: its addresses of these families, in their order. */
-export const endpointOf = ({status}: Pod, families: Family[]): string =>
-  (status.podIPs ?? [])
-    .map(({ip}) => ip)
+export const endpointOf = (pod: Pod, families: Family[]): string =>
+  ipsOfPod(pod)
     .filter(ip => families.includes(addressFamily(ip)))
     .join('+');

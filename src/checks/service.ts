@@ -1,4 +1,4 @@
-import {addressFamily, ofKind, type Service} from '../base/kube.ts';
+import {addressFamily, ipsOfService, ofKind, type Service} from '../base/kube.ts';
 import {type Checking, type Checks, compare, row} from './row.ts';
 
 const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});
@@ -59,8 +59,9 @@ export const service: Checks<Checking> = {
 export const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
 
 /** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
-export const familiesOf = ({spec}: Service): string => {
-  const addresses = (spec.clusterIPs ?? []).filter(ip => ip !== 'None');
+export const familiesOf = (service: Service): string => {
+  const {spec} = service;
+  const addresses = ipsOfService(service);
   const families = isHeadless(spec)
     ? (spec.ipFamilies ?? []).map(family => family.toLowerCase())
     : addresses.map(addressFamily);

@@ -3,6 +3,7 @@ import {
   addressFamily,
   type EndpointSlice,
   get,
+  ipsOfService,
   isReady,
   type Pod,
   type Service
@@ -399,7 +400,7 @@ async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
 function unserved({service}: Target, listeners: Listeners, known: Endpoints): string[] | null {
   const found = addressesOf(listeners);
   return ofPorts(service, known, port =>
-    (service.spec.clusterIPs ?? [])
+    ipsOfService(service)
       .filter(ip => {
         const anywhere = addressFamily(ip) === 'ipv4' ? '0.0.0.0' : '::';
         const wanted = [ip, anywhere].map(address =>

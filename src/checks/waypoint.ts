@@ -1,4 +1,4 @@
-import {addressFamily, ofFamily, ofKind} from '../base/kube.ts';
+import {addressFamily, ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
 import {ztunnelNamespace} from '../manifests/istio.ts';
 import {client} from '../manifests/samples.ts';
 import {
@@ -214,7 +214,7 @@ function addressesTo(checking: Checking, to: Place | null, allocated: string[]):
   const service = ofKind(checking.things, 'Service', namespace).find(
     ({metadata}) => metadata.name === to?.name
   );
-  return service?.spec.clusterIPs ?? [];
+  return ipsOfService(service);
 }
 
 // ---- Connections ----
@@ -315,7 +315,7 @@ function sawOf(
   const arrivals = ips
     .filter(ip => to?.kind !== 'Pod' || ip === address)
     .map(ip => host(ip, ports.open));
-  const here = pod?.status.podIPs?.map(({ip}) => ip).find(ip => addressFamily(ip) === family);
+  const here = ipsOfPod(pod).find(ip => addressFamily(ip) === family);
   const out = all.filter(
     one =>
       one.direction === 'outbound' &&

