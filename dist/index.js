@@ -31391,6 +31391,7 @@ function isLatest(name) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   AT: () => (/* binding */ ofFamily),
+/* harmony export */   BH: () => (/* binding */ ipsOfPod),
 /* harmony export */   CZ: () => (/* binding */ ofKind),
 /* harmony export */   JH: () => (/* binding */ addressFamily),
 /* harmony export */   Jt: () => (/* binding */ get),
@@ -31398,6 +31399,7 @@ function isLatest(name) {
 /* harmony export */   dR: () => (/* binding */ isFinal),
 /* harmony export */   h6: () => (/* binding */ waited),
 /* harmony export */   i_: () => (/* binding */ isReady),
+/* harmony export */   p3: () => (/* binding */ ipsOfService),
 /* harmony export */   uH: () => (/* binding */ condition)
 /* harmony export */ });
 /* unused harmony exports troubles, troubleFault */
@@ -31423,10 +31425,13 @@ const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--tim
 const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
 const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
 const isReady = (pod) => condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
-const family = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
-/** The first address, or subnet, of a family; what is none is not taken: it goes into commands. */
+const addressFamily = (address) => (address.includes(':') ? 'ipv6' : 'ipv4');
+/** The addresses of a pod, in its order; what is none is left out, here and below: they go into commands. */
+const ipsOfPod = (pod) => (pod?.status.podIPs ?? []).map(({ ip }) => ip).filter(ip => (0,node_net__WEBPACK_IMPORTED_MODULE_0__.isIP)(`${ip}`) > 0);
+/** The ClusterIPs of a Service, in its order. */
+const ipsOfService = (service) => (service?.spec.clusterIPs ?? []).filter(ip => (0,node_net__WEBPACK_IMPORTED_MODULE_0__.isIP)(`${ip}`) > 0);
+/** The first address, or subnet, of a family. */
 const ofFamily = (addresses, wanted) => addresses.find(address => (0,node_net__WEBPACK_IMPORTED_MODULE_0__.isIP)(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6));
-const addressFamily = family;
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 // what a registry, containerd or the kubelet says when another try will say the same
@@ -31619,10 +31624,16 @@ function withoutBlocks(text) {
     return kept.join('\n');
 }
 /**
- * Text without colours and what else terminals act on, in time linear in its length, which Node's own
+ * Text without colours, marks that reorder it, and what else terminals act on, in time linear in its length, which Node's own
  * function is not: 100 KB of the beginning of a title took a minute.
  */
-const plainText = (text) => text.replace(terminalTitle, '').replace(terminalCommand, '').replace(terminalEscape, '');
+const plainText = (text) => text
+    .replace(terminalTitle, '')
+    .replace(terminalCommand, '')
+    .replace(terminalEscape, '')
+    .replace(reordering, '');
+/** Text could hide behind them. */
+const reordering = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u001b\\|\u009c)?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
@@ -32678,7 +32689,7 @@ const echo = {
 /** A Service's ClusterIP of one family. */
 function clusterIp({ things }, namespace, name, family) {
     const service = (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Service', namespace).find(({ metadata }) => metadata.name === name);
-    return (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofFamily */ .AT)(service?.spec.clusterIPs ?? [], family);
+    return (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofFamily */ .AT)((0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ipsOfService */ .p3)(service), family);
 }
 /** An address that should be there and is not. */
 const absent = ({ to, family }) => to?.kind === 'Pod'
@@ -32706,8 +32717,7 @@ function proofAt(checking, row, address, port, pods = []) {
 /** All addresses of the pods of an app in a namespace, in the pods' order. */
 const podIps = ({ things }, namespace, app = 'tcp-echo') => (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ofKind */ .CZ)(things, 'Pod', namespace)
     .filter(({ metadata }) => metadata.labels?.app === app)
-    .flatMap(({ status }) => status.podIPs ?? [])
-    .map(({ ip }) => ip);
+    .flatMap(_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ipsOfPod */ .BH);
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
 function lookUp({ things }, to, address) {
     const { kind, namespace = '', name } = to ?? {};
@@ -32806,16 +32816,18 @@ async function ask({ sh, work }, client, probes, times, seconds) {
     const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
     return (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_0__/* .wholeAnswer */ .Eg)(sh, command, read, { seconds: enough });
 }
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. What is none is left out. */
 function parseAnswers(text, now) {
-    const lines = text.split('\n').filter(line => line !== '');
-    const found = lines.map(line => /^(\d+) (\S+) (\S+) (\S*) ?(.*)$/.exec(line) ?? []);
+    const found = text.split('\n').flatMap(line => {
+        const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\S*) ?(.*)$/.exec(line);
+        return match ? [match] : [];
+    });
     const last = Number(found.at(-1)?.[3]);
     return found.map(([, row, start, end, peers = '', text = '']) => ({
         row: Number(row),
         text: text.trim(),
         at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-        seconds: Number((Number(end) - Number(start)).toFixed(2)),
+        seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2)),
         peers: peers
             .split(',')
             .filter(peer => peer !== '')
@@ -33001,8 +33013,9 @@ const service = {
 };
 const policyOf = ({ spec }) => spec.ipFamilyPolicy ?? 'none';
 /** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
-const familiesOf = ({ spec }) => {
-    const addresses = (spec.clusterIPs ?? []).filter(ip => ip !== 'None');
+const familiesOf = (service) => {
+    const { spec } = service;
+    const addresses = (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .ipsOfService */ .p3)(service);
     const families = isHeadless(spec)
         ? (spec.ipFamilies ?? []).map(family => family.toLowerCase())
         : addresses.map(_base_kube_js__WEBPACK_IMPORTED_MODULE_0__/* .addressFamily */ .JH);
@@ -35316,11 +35329,11 @@ async function release({ claim }, sh) {
 }
 /** Docker may be on its way back: asks again, for a minute in all. */
 function patient(sh) {
-    let turns = 30;
+    let turns = 30; // of all commands together
     return async (command, options) => {
         for (;;) {
             const output = await sh(command, options);
-            if (output.code === 0 || !_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .dockerAway */ .Z5.test(output.stderr) || turns-- === 0)
+            if (output.code === 0 || !_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .dockerAway */ .Z5.test(output.stderr) || turns-- <= 0)
                 return output;
             await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_2__.setTimeout)(2000);
         }
@@ -35384,7 +35397,7 @@ async function deleteCluster(name, state, sh) {
     if (code === 0)
         _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .info */ .pq(`The cluster ${name} is deleted.`);
     else
-        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}`);
+        _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .setFailed */ .C1(`The cluster ${name} could not be deleted: ${(0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(stderr)}. By hand: kind delete cluster --name ${name}`);
 }
 
 
@@ -41359,12 +41372,10 @@ const asksCluster = (command, results) => command.startsWith('kubectl ') && !onl
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
 
 /** Foreign text, numbers and addresses in words that people read. Pure. */
-/** Marks that reorder what is read, so that text could hide behind them; and what XML cannot hold. */
-const unwanted = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-/** Foreign text without colours, control characters and unwanted marks; line ends and tabs stay. */
+/** Foreign text without colours, control characters, marks that reorder, and what XML cannot hold; line ends and tabs stay. */
 const plain = (foreign) => (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .plainText */ .wh)(foreign.replace(/\r\n?/g, '\n'))
     .replace(/[^\P{Cc}\n\t]/gu, '')
-    .replace(unwanted, '')
+    .replace(/[\ufffe\uffff]/g, '')
     .replace(/\p{Cs}/gu, '\ufffd');
 /** Foreign text as one line of at most so many characters. */
 const line = (foreign, most = 300) => clip(plain(clip(foreign, 10 * most))
@@ -42463,10 +42474,10 @@ function wildcardListeners(listeners, command) {
 }
 function clusterIps({ things }, target, listeners) {
     const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
-    const wanted = (service?.spec.clusterIPs ?? []).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
+    const wanted = (0,kube/* ipsOfService */.p3)(service).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const others = (0,kube/* ofKind */.CZ)(things, 'Service')
         .filter(other => other !== service)
-        .flatMap(({ spec }) => spec.clusterIPs ?? [])
+        .flatMap(kube/* ipsOfService */.p3)
         .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
     const missing = wanted.filter(address => !found.includes(address));
@@ -42508,8 +42519,7 @@ function endpointsIn({ configs = [] }, { namespace, name }, port) {
         .join('+'));
 }
 /** A pod as a proxy has it: its addresses of these families, in their order. */
-const endpointOf = ({ status }, families) => (status.podIPs ?? [])
-    .map(({ ip }) => ip)
+const endpointOf = (pod, families) => (0,kube/* ipsOfPod */.BH)(pod)
     .filter(ip => families.includes((0,kube/* addressFamily */.JH)(ip)))
     .join('+');
 
@@ -42551,15 +42561,11 @@ async function askPages({ sh, work, plan }, client, pages) {
 }
 /** Lines such as `0 200 0.012`, of so many pages. */
 function parseStatuses(text, pages, now) {
-    const answers = text
-        .split('\n')
-        .filter(line => line !== '')
-        .map(line => line.split(' '))
-        .map(([row, status, seconds]) => ({
+    const answers = [...text.matchAll(/^(\d{1,6}) (\d{3}) (\d{1,6}\.\d{1,9})$/gm)].map(([, row, status = '', seconds]) => ({
         row: Number(row),
         at: now,
         seconds: Number(seconds),
-        observed: status === '000' ? 'no answer' : (status ?? '')
+        observed: status === '000' ? 'no answer' : status
     }));
     const byRow = (0,group/* groupBy */.$)(answers, ({ row }) => row);
     return [...Array(pages).keys()].map(row => (byRow.get(row) ?? []).map(({ row: _, ...attempt }) => attempt));
@@ -42743,7 +42749,7 @@ function addressesTo(checking, to, allocated) {
     if (to?.kind === 'Pod')
         return (0,checks_echo/* podIps */.yr)(checking, waypointNamespace, to.name);
     const service = (0,kube/* ofKind */.CZ)(checking.things, 'Service', waypointNamespace).find(({ metadata }) => metadata.name === to?.name);
-    return service?.spec.clusterIPs ?? [];
+    return (0,kube/* ipsOfService */.p3)(service);
 }
 // ---- Connections ----
 async function traffic(checking, asked, addresses, made) {
@@ -42812,7 +42818,7 @@ function sawOf(checking, { expected, family, to }, address, { pod }, all) {
     const arrivals = ips
         .filter(ip => to?.kind !== 'Pod' || ip === address)
         .map(ip => host(ip, waypointPorts.open));
-    const here = pod?.status.podIPs?.map(({ ip }) => ip).find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
+    const here = (0,kube/* ipsOfPod */.BH)(pod).find(ip => (0,kube/* addressFamily */.JH)(ip) === family);
     const out = all.filter(one => one.direction === 'outbound' &&
         one['src.namespace'] === samples/* client */.Sn.namespace &&
         isFor(one, to, arrivals));
@@ -43180,9 +43186,10 @@ async function dumpOf(node, sh) {
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
 function workloadOf({ things }, { expected, to }, { workloads = [] }) {
     const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
-    const wrong = pods.flatMap(({ metadata, status }) => {
+    const wrong = pods.flatMap(pod => {
+        const { metadata } = pod;
         const told = workloads.find(({ name, namespace }) => name === metadata.name && namespace === metadata.namespace);
-        const ips = (status.podIPs ?? []).map(({ ip }) => ip);
+        const ips = (0,kube/* ipsOfPod */.BH)(pod);
         if (!told)
             return [`nothing of ${metadata.name}`];
         const { workloadIps = [], protocol = 'none' } = told;
@@ -43203,9 +43210,7 @@ function vipsOf({ things }, { expected, to }, { services = [] }) {
     const service = (0,kube/* ofKind */.CZ)(things, 'Service', to?.namespace).find(({ metadata }) => metadata.name === to?.name);
     const told = services.find(({ name, namespace }) => name === to?.name && namespace === to?.namespace);
     const vips = (told?.vips ?? []).map(vip => vip.slice(vip.indexOf('/') + 1));
-    const observed = same(service?.spec.clusterIPs ?? [], vips)
-        ? expected
-        : `${vips.join(', ') || 'none'}`;
+    const observed = same((0,kube/* ipsOfService */.p3)(service), vips) ? expected : `${vips.join(', ') || 'none'}`;
     return (0,checks_row/* compare */.UD)(expected, observed, { reproduce: reproduceDump });
 }
 const same = (some, others) => [...some].sort().join() === [...others].sort().join();
@@ -43952,10 +43957,7 @@ const aspects = [
         title: 'The Service istiod is RequireDualStack with a ClusterIP of each family',
         expected: 'RequireDualStack, ipv4, ipv6',
         to: control_plane_place('Service', 'istiod'),
-        observe: ({ service }) => [
-            service?.spec.ipFamilyPolicy,
-            ...(service?.spec.clusterIPs ?? []).map(kube/* addressFamily */.JH).sort()
-        ].join(', '),
+        observe: ({ service }) => [service?.spec.ipFamilyPolicy, ...(0,kube/* ipsOfService */.p3)(service).map(kube/* addressFamily */.JH).sort()].join(', '),
         reproduce: ({ namespace, istiod }) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
         blame: {
             hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
@@ -44277,7 +44279,7 @@ function observe(checking, { target, family }, answer) {
 /** The address of one family of the pod that is asked for. */
 function podIpOf({ things }, family) {
     const pod = (0,kube/* ofKind */.CZ)(things, 'Pod', statefulNamespace).find(({ metadata }) => metadata.name === podName);
-    return (0,kube/* ofFamily */.AT)((pod?.status.podIPs ?? []).map(({ ip }) => ip), family);
+    return (0,kube/* ofFamily */.AT)((0,kube/* ipsOfPod */.BH)(pod), family);
 }
 async function uncaptured(checking, asked) {
     const row = asked.find(({ id }) => id.endsWith('/uncaptured'));
@@ -44724,10 +44726,7 @@ function listedIn(slices, pods, family) {
         .flatMap(({ endpoints }) => endpoints ?? [])
         .filter(({ conditions }) => conditions?.ready !== false)
         .flatMap(({ addresses }) => addresses);
-    const wanted = pods
-        .flatMap(({ status }) => status.podIPs ?? [])
-        .map(({ ip }) => ip)
-        .filter(ip => (0,kube/* addressFamily */.JH)(ip) === family);
+    const wanted = pods.flatMap(kube/* ipsOfPod */.BH).filter(ip => (0,kube/* addressFamily */.JH)(ip) === family);
     const same = listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
     return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
 }
@@ -44880,9 +44879,7 @@ async function gateway_api_listeners(checking, id, { pod }) {
 }
 async function gateway_api_pages(checking, asked, made) {
     const reached = asked.flatMap(row => {
-        const ips = row.to?.kind === 'Pod'
-            ? (made.pod?.status.podIPs ?? []).map(({ ip }) => ip)
-            : (made.service?.spec.clusterIPs ?? []);
+        const ips = row.to?.kind === 'Pod' ? (0,kube/* ipsOfPod */.BH)(made.pod) : (0,kube/* ipsOfService */.p3)(made.service);
         const address = ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address !== undefined)
             return [
@@ -45196,13 +45193,13 @@ const hostSample = {
 
 /** What the client of a headless Service listens on. */
 const everyPodIp = 'exactly the pod IPs';
-const ipsOf = (pods) => pods.flatMap(({ status }) => status.podIPs ?? []).map(({ ip }) => ip);
+const ipsOf = (pods) => pods.flatMap(kube/* ipsOfPod */.BH);
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 async function listening(checking, pods, port, addresses) {
     const command = listenersOf(samples/* client */.Sn.namespace, samples/* client */.Sn.app);
     const listeners = await dump(checking, samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery);
     // ClusterIPs of other Services have listeners on this port too
-    const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(({ spec }) => spec.clusterIPs ?? []);
+    const others = (0,kube/* ofKind */.CZ)(checking.things, 'Service').flatMap(kube/* ipsOfService */.p3);
     const found = addressesOf(listeners)
         .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
         .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
@@ -45702,7 +45699,7 @@ async function request({ sh, work }, client, urls, times, seconds) {
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
 function parseResponses(text, now) {
     const found = text.split('\n').flatMap(line => {
-        const match = /^(\d+) (\S+) (\S+) (\d+) ?(.*)$/.exec(line);
+        const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\d{1,9}) ?(.*)$/.exec(line);
         return match ? [match] : [];
     });
     const last = Math.max(...found.map(([, , , end]) => Number(end)));
@@ -45719,7 +45716,7 @@ function parseResponses(text, now) {
             headers: Object.fromEntries(headers),
             metrics: Number(metrics),
             at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-            seconds: Number((Number(end) - Number(start)).toFixed(2))
+            seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2))
         };
     });
 }
@@ -45889,9 +45886,7 @@ async function scrape(checking, asked) {
 const isUnread = (error) => error instanceof Unread ||
     (error instanceof Error && /^(YamlError|TooSlow|SyntaxError)$/.test(error.name));
 function targetOf(row, own, rules) {
-    const ip = (own.status.podIPs ?? [])
-        .map(({ ip }) => ip)
-        .find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
+    const ip = (0,kube/* ipsOfPod */.BH)(own).find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
     if (ip === undefined)
         return { row, ip, url: null };
     const made = (0,bounded/* bounded */.M)(() => relabel(labelsOf(own, ip), rules));
@@ -47305,9 +47300,14 @@ async function endLoad(client, seconds, sh) {
         throw new base_sh/* CommandError */.Qd(command, output);
     return parseLog(output.stdout);
 }
+const logLine = /^(?:(?:new|put) \S+ \S+|(?:got|mark|end) \S+) \d{1,9}\.\d\d(?: |$)/;
 /** Reads the log of a load; a line that was cut off is none. */
 function parseLog(text) {
-    const lines = text.split('\n').map(line => line.trim().split(' '));
+    const lines = text
+        .split('\n')
+        .map(line => line.trim())
+        .filter(line => logLine.test(line))
+        .map(line => line.split(' '));
     const of = (kind) => lines.filter(([first]) => first === kind);
     const families = [...new Set([...of('new'), ...of('put')].flatMap(([, family = '']) => family))];
     const answers = new Map(of('got').map(([, family, at, ...answer]) => [`${family} ${answer.join(' ')}`, Number(at)]));
@@ -47709,10 +47709,7 @@ const workload = {
     }
 };
 const workload_readiness = (pod) => ((0,kube/* isReady */.i_)(pod) ? 'Ready' : pod.status.phase);
-const addresses = ({ status }) => (status.podIPs ?? [])
-    .map(({ ip }) => (0,kube/* addressFamily */.JH)(ip))
-    .sort()
-    .join(', ') || 'none';
+const addresses = (pod) => (0,kube/* ipsOfPod */.BH)(pod).map(kube/* addressFamily */.JH).sort().join(', ') || 'none';
 /** From Istio 1.27 on the sidecar is an init container that is restarted always. */
 function sidecar({ spec }) {
     const restarted = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
@@ -51462,7 +51459,7 @@ async function dumped(sh, command) {
 /** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */
 function unserved({ service }, listeners, known) {
     const found = addressesOf(listeners);
-    return ofPorts(service, known, port => (service.spec.clusterIPs ?? [])
+    return ofPorts(service, known, port => (0,kube/* ipsOfService */.p3)(service)
         .filter(ip => {
         const anywhere = (0,kube/* addressFamily */.JH)(ip) === 'ipv4' ? '0.0.0.0' : '::';
         const wanted = [ip, anywhere].map(address => written({ socket_address: { address, port_value: port } }));
