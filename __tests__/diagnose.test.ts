@@ -52,6 +52,7 @@ describe('diagnose', () => {
     test.each<[string, Partial<Evidence>]>([
       ['a check that failed', {checks: [broken('mtls/ipv4/refused')]}],
       ['a phase that failed', error('samples', command('Forbidden', 'kubectl', 'get', 'pods'))],
+      ['a time that is over, with nothing failed', {ending: 'timeout'}],
       [
         'a time that is over',
         {ending: 'timeout', ...error('look', new Fault('x', {class: 'istio', hint: ''}))}

@@ -99,9 +99,10 @@ export function diagnose(evidence: Evidence): Diagnosis {
 }
 
 /** Where a node was lost, what failed says nothing of what runs on it. */
-function ofLost({lost, errors, blames}: Evidence, first: Made | undefined): Failure | null {
+function ofLost({lost, ending, errors, blames}: Evidence, first: Made | undefined): Failure | null {
   const [error] = errors;
-  if (lost === null || (first === undefined && error === undefined)) return null;
+  const isWrong = ending === 'timeout' || first !== undefined || error !== undefined;
+  if (lost === null || !isWrong) return null;
   return {
     class: blames.node.class,
     layer: 'node',

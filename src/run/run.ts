@@ -182,7 +182,7 @@ const annotate = {error: core.error, warning: core.warning, notice: core.notice}
 
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run: Known, ending: Ending): Promise<Results> {
-  const lost = ending === 'cancelled' ? null : await lostOf(run); // who cancels does not wait
+  const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
   const results = gather(
     run,
     diagnose({
@@ -211,11 +211,15 @@ async function report(run: Known, ending: Ending): Promise<Results> {
 }
 
 /** What became of a node of ours that was there, where something went wrong. */
-async function lostOf({plan, schedule, errors, ledger, upgraded, started, sh}: Known) {
+async function lostOf(
+  {plan, schedule, errors, ledger, upgraded, started, sh}: Known,
+  ending: Ending
+) {
   const there = schedule.phases.find(
     ({name, status}) => name === 'containerd' && status === 'passed'
   );
   const isWrong =
+    ending !== 'done' ||
     errors.length + schedule.errors.length > 0 ||
     [...ledger.results(), ...upgraded.results()].some(({verdict}) => verdict === 'failed');
   if (!plan || plan.existing !== null || there?.at == null || !isWrong) return null;
