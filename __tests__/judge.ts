@@ -17,6 +17,9 @@ const root = path.join(import.meta.dirname, '..');
 const promised = Object.keys(parse(fs.readFileSync(path.join(root, 'action.yml'), 'utf8')).outputs);
 const schema = validator('results');
 
+/** `results-dir` where none was given, whatever the cluster is called. */
+const isResults = (name: string): boolean => /^dual-stack-.*(?<!\.private)$/.test(name);
+
 export async function complaints(ended: Ended): Promise<string[]> {
   const {exitCode, log, directory, asked, files} = ended;
   const all: string[] = [];
@@ -38,7 +41,7 @@ export async function complaints(ended: Ended): Promise<string[]> {
   );
   minds('a command line', asked.filter(acts));
   minds('a prototype', [({} as Record<string, unknown>)[mark]].filter(Boolean));
-  const results = path.join(directory, 'dual-stack-istio-ds');
+  const results = path.join(directory, fs.readdirSync(directory).find(isResults) ?? 'none');
   const text = (name: string) => fs.readFileSync(path.join(results, name), 'utf8');
   if (!fs.existsSync(path.join(results, 'results.json'))) return [...all, 'no results'];
   const told: Results = JSON.parse(text('results.json'));
