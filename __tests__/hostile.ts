@@ -221,7 +221,7 @@ export async function rehearsed<Found>(
     });
     give({
       'cluster-name': 'istio-ds',
-      timeout: '20s', // for what an answer makes a run wait for in vain; no clock is hurried for it
+      timeout: '5s', // for what an answer makes a run wait for in vain; no clock is hurried for it
       ...recording.inputs,
       ...inputs,
       checks: `^(${known.map(({id}) => id).join('|')})$`

@@ -49848,9 +49848,10 @@ function diagnose(evidence) {
     return { result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks };
 }
 /** Where a node was lost, what failed says nothing of what runs on it. */
-function ofLost({ lost, errors, blames }, first) {
+function ofLost({ lost, ending, errors, blames }, first) {
     const [error] = errors;
-    if (lost === null || (first === undefined && error === undefined))
+    const isWrong = ending === 'timeout' || first !== undefined || error !== undefined;
+    if (lost === null || !isWrong)
         return null;
     return {
         class: blames.node.class,
@@ -51742,7 +51743,7 @@ async function writeFiles(plan) {
 const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, notice: core/* notice */.lm };
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run, ending) {
-    const lost = ending === 'cancelled' ? null : await lostOf(run); // who cancels does not wait
+    const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
     const results = (0,gather/* gather */.kg)(run, diagnose({
         ending,
         errors: [...run.errors, ...run.schedule.errors],
@@ -51766,9 +51767,10 @@ async function report(run, ending) {
     return results;
 }
 /** What became of a node of ours that was there, where something went wrong. */
-async function lostOf({ plan, schedule, errors, ledger, upgraded, started, sh }) {
+async function lostOf({ plan, schedule, errors, ledger, upgraded, started, sh }, ending) {
     const there = schedule.phases.find(({ name, status }) => name === 'containerd' && status === 'passed');
-    const isWrong = errors.length + schedule.errors.length > 0 ||
+    const isWrong = ending !== 'done' ||
+        errors.length + schedule.errors.length > 0 ||
         [...ledger.results(), ...upgraded.results()].some(({ verdict }) => verdict === 'failed');
     if (!plan || plan.existing !== null || there?.at == null || !isWrong)
         return null;

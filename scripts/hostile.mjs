@@ -1,4 +1,4 @@
-// npm run hostile [-- --recording NAME] [--every N] [--jobs N]: hostile text in every field and every line of what programs
+// npm run hostile [-- [--recording NAME]... [--every N] [--jobs N]]: hostile text in every field and every line of what programs
 // answer, one rehearsal for each place of each recording, or for each N-th; several recordings beside each other by --jobs.
 // `npm test` plays some of them (__tests__/hostile.test.ts).
 import {spawn} from 'node:child_process';
@@ -12,17 +12,17 @@ import {recordings} from '../rehearsal/play.mjs';
 const root = path.resolve(import.meta.dirname, '..');
 const {values} = parseArgs({
   options: {
-    recording: {type: 'string', default: 'all'},
+    recording: {type: 'string', multiple: true, default: recordings()},
     every: {type: 'string', default: '1'},
     jobs: {type: 'string', default: '1'}
   }
 });
-if (![...recordings(), 'all'].includes(values.recording))
+if (values.recording.some(name => !recordings().includes(name)))
   throw new Error(`--recording takes one of ${recordings().join(', ')}`);
 for (const name of ['every', 'jobs'])
   if (!/^[1-9]\d{0,3}$/.test(values[name])) throw new Error(`--${name} takes a whole number`);
 
-const left = values.recording === 'all' ? recordings() : [values.recording];
+const left = [...values.recording];
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'hostile-'));
 const count = path.join(temp, 'count');
 const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
