@@ -15,7 +15,7 @@ import {
   ways,
   withText
 } from './hostile.ts';
-import {complaints, strangeCommands, strangeEntries, strangeMarkdown} from './judge.ts';
+import {complaints, resultsOf, strangeCommands, strangeEntries, strangeMarkdown} from './judge.ts';
 
 /**
  * Hostile text in the answers of a cluster, a chart or a program. `npm run hostile` puts it in every field of every recording.
@@ -87,6 +87,19 @@ quick.each(far)('hostile text in the recording %s, %j', (name, place) => {
   test.each(all)('$name', async ({text, way}) => {
     expect(placesIn(recording).map(placeName)).toContain(placeName(place));
     expect(await wrong(recording, place, text, way)).toEqual([]);
+  });
+});
+
+quick('without such text', () => {
+  test.each(names)('the recording %s ends as it did', async name => {
+    const recording = read(name);
+    const {result, failure} = await rehearsed(recording, {run, rows}, resultsOf);
+    expect({
+      code: result === 'passed' ? 0 : 1,
+      result,
+      'failure-class': failure?.class ?? '',
+      'failed-layer': failure?.layer ?? ''
+    }).toEqual(recording.expect);
   });
 });
 

@@ -20,6 +20,8 @@ export interface Recording {
   inputs: Record<string, string>;
   checks: string[];
   calls: Call[];
+  /** How the real run ended. */
+  expect: {code: number; result: string; 'failure-class': string; 'failed-layer': string};
 }
 
 // ---- time ----
@@ -258,12 +260,16 @@ const files = ['OUTPUT', 'ENV', 'STATE', 'PATH'] as const;
 function shOf(recording: Recording, temp: string, newer: boolean) {
   const ask = answers(recording, {RUNNER_TEMP: temp}, newer);
   const asked: string[][] = [];
-  const sh: Sh = async (command): Promise<Output> => {
+  const one = (command: string[]): Output => {
     asked.push(command);
     const answer = ask(command) ?? {code: 1, stderr: 'it was never asked'};
     const {code, stdout = '', stderr = '', files: written = []} = answer;
     for (const file of written) fs.writeFileSync(file.path, file.text, {mode: 0o600});
     return {code: code ?? 124, stdout, stderr, late: code === null};
+  };
+  const sh: Sh = async (command, {into} = {}) => {
+    const output = one(command);
+    return into === undefined || output.code !== 0 ? output : one(into);
   };
   return {sh, asked};
 }

@@ -18,7 +18,15 @@ const promised = Object.keys(parse(fs.readFileSync(path.join(root, 'action.yml')
 const schema = validator('results');
 
 /** `results-dir` where none was given, whatever the cluster is called. */
-const isResults = (name: string): boolean => /^dual-stack-.*(?<!\.private)$/.test(name);
+const resultsIn = (directory: string): string =>
+  path.join(
+    directory,
+    fs.readdirSync(directory).find(name => /^dual-stack-.*(?<!\.private)$/.test(name)) ?? 'none'
+  );
+
+/** What results.json says. */
+export const resultsOf = ({directory}: Pick<Ended, 'directory'>): Results =>
+  JSON.parse(fs.readFileSync(path.join(resultsIn(directory), 'results.json'), 'utf8'));
 
 export async function complaints(ended: Ended): Promise<string[]> {
   const {exitCode, log, directory, asked, files} = ended;
@@ -41,7 +49,7 @@ export async function complaints(ended: Ended): Promise<string[]> {
   );
   minds('a command line', asked.filter(acts));
   minds('a prototype', [({} as Record<string, unknown>)[mark]].filter(Boolean));
-  const results = path.join(directory, fs.readdirSync(directory).find(isResults) ?? 'none');
+  const results = resultsIn(directory);
   const text = (name: string) => fs.readFileSync(path.join(results, name), 'utf8');
   if (!fs.existsSync(path.join(results, 'results.json'))) return [...all, 'no results'];
   const told: Results = JSON.parse(text('results.json'));
