@@ -223,8 +223,8 @@ export async function rehearsed<Found>(
     });
     give({
       'cluster-name': 'istio-ds',
-      timeout: '5s', // for what an answer makes a run wait for in vain; no clock is hurried for it
       ...recording.inputs,
+      timeout: '5s', // for what an answer makes a run wait for in vain; no clock is hurried for it
       ...inputs,
       checks: `^(${known.map(({id}) => id).join('|')})$`
     });
