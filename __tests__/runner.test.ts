@@ -46,6 +46,21 @@ describe('runner', () => {
     });
   });
 
+  test.each([
+    ['/mnt/docker', '/mnt/docker'],
+    ['--files0-from=/etc/passwd', '/'],
+    ['', '/']
+  ])(
+    'where Docker says that it keeps its data in "%s", asks for the room of %s',
+    async (data, asked) => {
+      const sh = machine({
+        docker: JSON.stringify({ServerVersion: '28.2.2', MemTotal: gibibyte, DockerRootDir: data})
+      });
+      await look(runner, {sh});
+      expect(sh.calls).toContain(`df --output=avail --block-size=1 ${asked}`);
+    }
+  );
+
   test('holds at the least that will do', async () => {
     const sh = machine({
       watches: '8192',

@@ -47107,7 +47107,8 @@ const runner = {
         tell(runner_ids.docker, runner_judge(said, Boolean(info.ServerVersion), 'docker info'));
         if (info.ServerVersion) {
             tell(runner_ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
-            const df = ['df', '--output=avail', '--block-size=1', info.DockerRootDir ?? '/'];
+            const { DockerRootDir: data = '' } = info;
+            const df = ['df', '--output=avail', '--block-size=1', /^\//.test(data) ? data : '/'];
             const [, free] = (await sh(df, { seconds: 5 })).stdout.trim().split('\n');
             tell(runner_ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
         }
