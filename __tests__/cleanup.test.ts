@@ -193,7 +193,10 @@ describe('cleanUp', () => {
       ['still being made', false, 60] // a second apart when the minute is over
     ])('and stays away is waited for a minute, then told: a cluster %s', async (_, made, asked) => {
       const before = process.exitCode;
-      const sh = fakeSh(() => ({code: 1, stderr: 'Cannot connect to the Docker daemon at unix://'}));
+      const sh = fakeSh(() => ({
+        code: 1,
+        stderr: 'Cannot connect to the Docker daemon at unix://'
+      }));
       const work = path.join(runner.directory, 'private');
       fs.mkdirSync(work);
       try {
