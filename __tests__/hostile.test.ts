@@ -34,7 +34,9 @@ const names = fs
 
 /** What is wrong after a rehearsal with that text in that place. */
 const wrong = (recording: Recording, place: Place, text: string, way: Way) =>
-  rehearsed(withText(recording, place, text, way), {run, rows}, complaints);
+  rehearsed(withText(recording, place, text, way), {run, rows}, complaints, {
+    inputs: everything ? {timeout: '5s'} : {} // many places make a run wait in vain
+  });
 
 describe('who judges it sees', () => {
   test.each([
@@ -93,7 +95,9 @@ quick.each(far)('hostile text in the recording %s, %j', (name, place) => {
 quick('without such text', () => {
   test.each(names)('the recording %s ends as it did', async name => {
     const recording = read(name);
-    const {result, failure} = await rehearsed(recording, {run, rows}, resultsOf);
+    const {result, failure} = await rehearsed(recording, {run, rows}, resultsOf, {
+      inputs: {timeout: '2m'}
+    });
     expect({
       code: result === 'passed' ? 0 : 1,
       result,

@@ -224,7 +224,7 @@ export async function rehearsed<Found>(
     give({
       'cluster-name': 'istio-ds',
       ...recording.inputs,
-      timeout: '5s', // for what an answer makes a run wait for in vain; no clock is hurried for it
+      timeout: '20s', // for what an answer makes a run wait for in vain; no clock is hurried for it
       ...inputs,
       checks: `^(${known.map(({id}) => id).join('|')})$`
     });
