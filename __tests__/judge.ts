@@ -52,7 +52,7 @@ export async function complaints(ended: Ended): Promise<string[]> {
   const results = resultsIn(directory);
   const text = (name: string) => fs.readFileSync(path.join(results, name), 'utf8');
   if (!fs.existsSync(path.join(results, 'results.json'))) return [...all, 'no results'];
-  const told: Results = JSON.parse(text('results.json'));
+  const told = resultsOf(ended);
   minds('the schema', schema.errors(told) ?? []);
   if (told.failure?.class === 'internal') all.push(`a bug: ${told.failure.message.slice(0, 300)}`);
   minds('report.html', strangeMarkup(text('report.html'), pages));

@@ -107,7 +107,9 @@ describe('oneLine', () => {
     ['##\u001b[1m[error]', '# #[error]'],
     ['grüß', 'grüß'],
     ['password: hunter2', 'password: [removed]'],
-    ['a\u202eb\u2066c\u200fd', 'abcd']
+    ['a\u202eb\u2066c\u200fd', 'abcd'],
+    ['\u001b\u202e[31mred', 'red'],
+    ['\u001b\u001bA[31mred', '[31mred']
   ])('%j', (text, expected) => expect(oneLine(text)).toBe(expected));
 });
 
@@ -134,6 +136,15 @@ describe('group', () => {
       `::${token}::`,
       '::endgroup::'
     ]);
+  });
+
+  test.each([
+    ['\u001b\u202e[31mred', 'red'],
+    ['\u001b\u001bA[31mred', '[31mred'],
+    ['red\u001b', 'red']
+  ])('leaves nothing that a terminal acts on: %j', (text, expected) => {
+    group('a', text);
+    expect(runner.log().split('\n')[2]).toBe(expected);
   });
 
   test('has another token each time', () => {

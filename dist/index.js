@@ -31628,10 +31628,10 @@ function withoutBlocks(text) {
  * function is not: 100 KB of the beginning of a title took a minute.
  */
 const plainText = (text) => text
+    .replace(reordering, '') // first: what stood between two characters may have kept them apart
     .replace(terminalTitle, '')
     .replace(terminalCommand, '')
-    .replace(terminalEscape, '')
-    .replace(reordering, '');
+    .replace(terminalEscape, '');
 /** Text could hide behind them. */
 const reordering = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
@@ -31639,7 +31639,7 @@ const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u00
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const terminalEscape = /\u001b[ -/]{0,10}[0-~]/g;
+const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the next one it would be left to what follows that
 /** Foreign text as one line that the runner cannot take for a command. */
 const oneLine = (text) => plainText(redact(text))
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
@@ -32754,6 +32754,7 @@ function deadWithoutSidecar(failed, all, layer = 'mtls') {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   L6: () => (/* binding */ timedLines),
 /* harmony export */   Or: () => (/* binding */ attemptsOf),
 /* harmony export */   T$: () => (/* binding */ inClient),
 /* harmony export */   Ux: () => (/* binding */ plainClient),
@@ -32816,18 +32817,32 @@ async function ask({ sh, work }, client, probes, times, seconds) {
     const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
     return (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_0__/* .wholeAnswer */ .Eg)(sh, command, read, { seconds: enough });
 }
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. What is none is left out. */
-function parseAnswers(text, now) {
-    const found = text.split('\n').flatMap(line => {
-        const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\S*) ?(.*)$/.exec(line);
-        return match ? [match] : [];
+const timedLine = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (.*)$/;
+/**
+ * Lines that begin with a row and two times of the node's clock, `0 12.30 12.34 …`, and go on as a pattern says; the last
+ * one came `now`, in seconds of the run. What is none is left out.
+ */
+function timedLines(text, rest, now) {
+    const lines = text.split('\n').flatMap(line => {
+        const [, row, start, end, more = ''] = timedLine.exec(line) ?? [];
+        const [whole, ...found] = rest.exec(more) ?? [];
+        return row === undefined || whole === undefined
+            ? []
+            : [{ row: Number(row), start: Number(start), end: Number(end), found }];
     });
-    const last = Number(found.at(-1)?.[3]);
-    return found.map(([, row, start, end, peers = '', text = '']) => ({
-        row: Number(row),
+    const last = lines.reduce((most, { end }) => Math.max(most, end), 0);
+    return lines.map(({ row, start, end, found }) => ({
+        row,
+        at: Number(Math.max(0, now - (last - start)).toFixed(2)), // a recording is played faster than it was made
+        seconds: Number(Math.max(0, end - start).toFixed(2)),
+        found
+    }));
+}
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+function parseAnswers(text, now) {
+    return timedLines(text, /^(\S*) ?(.*)$/, now).map(({ found: [peers = '', text = ''], ...timed }) => ({
+        ...timed,
         text: text.trim(),
-        at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-        seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2)),
         peers: peers
             .split(',')
             .filter(peer => peer !== '')
@@ -45344,7 +45359,7 @@ const podOf = ({ id }) => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 function proofs(checking, pods, rows) {
     return rows.flatMap(row => {
         const name = podOf(row);
-        const ips = ipsOf([headless_named(pods, name) ?? []].flat());
+        const ips = (0,kube/* ipsOfPod */.BH)(headless_named(pods, name));
         const address = row.family === null
             ? `${name}.${statefulApp}.${statefulNamespace}`
             : ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
@@ -45698,12 +45713,7 @@ async function request({ sh, work }, client, urls, times, seconds) {
 }
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
 function parseResponses(text, now) {
-    const found = text.split('\n').flatMap(line => {
-        const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\d{1,9}) ?(.*)$/.exec(line);
-        return match ? [match] : [];
-    });
-    const last = Math.max(...found.map(([, , , end]) => Number(end)));
-    return found.map(([, row, start, end, metrics, head = '']) => {
+    return (0,checks_probe/* timedLines */.L6)(text, /^(\d{1,9}) ?(.*)$/, now).map(({ found: [metrics, head = ''], ...timed }) => {
         const [first = '', ...lines] = head.split('|');
         const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
         const headers = lines.flatMap(line => {
@@ -45711,12 +45721,10 @@ function parseResponses(text, now) {
             return name === '' ? [] : [[name.toLowerCase(), value]];
         });
         return {
-            row: Number(row),
+            ...timed,
             status: status === undefined ? null : Number(status),
             headers: Object.fromEntries(headers),
-            metrics: Number(metrics),
-            at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-            seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2))
+            metrics: Number(metrics)
         };
     });
 }
@@ -51770,7 +51778,7 @@ async function report(run, ending) {
 /** What became of a node of ours that was there, where something went wrong. */
 async function lostOf({ plan, schedule, errors, ledger, upgraded, started, sh }, ending) {
     const there = schedule.phases.find(({ name, status }) => name === 'containerd' && status === 'passed');
-    const isWrong = ending !== 'done' ||
+    const isWrong = ending === 'timeout' ||
         errors.length + schedule.errors.length > 0 ||
         [...ledger.results(), ...upgraded.results()].some(({ verdict }) => verdict === 'failed');
     if (!plan || plan.existing !== null || there?.at == null || !isWrong)

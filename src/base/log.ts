@@ -99,10 +99,10 @@ function withoutBlocks(text: string): string {
  */
 export const plainText = (text: string): string =>
   text
+    .replace(reordering, '') // first: what stood between two characters may have kept them apart
     .replace(terminalTitle, '')
     .replace(terminalCommand, '')
-    .replace(terminalEscape, '')
-    .replace(reordering, '');
+    .replace(terminalEscape, '');
 
 /** Text could hide behind them. */
 const reordering = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
@@ -112,7 +112,7 @@ const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u00
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const terminalEscape = /\u001b[ -/]{0,10}[0-~]/g;
+const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the next one it would be left to what follows that
 
 /** Foreign text as one line that the runner cannot take for a command. */
 export const oneLine = (text: string): string =>

@@ -1,4 +1,4 @@
-import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
+import {addressFamily, get, ipsOfPod, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {waitAtMost} from '../base/wait.ts';
 import {hostSample} from '../manifests/host-network.ts';
@@ -163,7 +163,7 @@ const podOf = ({id}: Row): string => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.
 function proofs(checking: Checking, pods: Pod[], rows: Row[]): Proof[] {
   return rows.flatMap(row => {
     const name = podOf(row);
-    const ips = ipsOf([named(pods, name) ?? []].flat());
+    const ips = ipsOfPod(named(pods, name));
     const address =
       row.family === null
         ? `${name}.${statefulApp}.${statefulNamespace}`

@@ -95,23 +95,51 @@ export async function ask(
   return wholeAnswer(sh, command, read, {seconds: enough});
 }
 
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. What is none is left out. */
-export function parseAnswers(text: string, now: number): Answer[] {
-  const found = text.split('\n').flatMap(line => {
-    const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\S*) ?(.*)$/.exec(line);
-    return match ? [match] : [];
+export interface Timed {
+  /** Of what was asked, from 0. */
+  row: number;
+  /** In seconds of the run. */
+  at: number;
+  seconds: number;
+  /** What a pattern has found in the rest of the line. */
+  found: string[];
+}
+
+const timedLine = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (.*)$/;
+
+/**
+ * Lines that begin with a row and two times of the node's clock, `0 12.30 12.34 …`, and go on as a pattern says; the last
+ * one came `now`, in seconds of the run. What is none is left out.
+ */
+export function timedLines(text: string, rest: RegExp, now: number): Timed[] {
+  const lines = text.split('\n').flatMap(line => {
+    const [, row, start, end, more = ''] = timedLine.exec(line) ?? [];
+    const [whole, ...found] = rest.exec(more) ?? [];
+    return row === undefined || whole === undefined
+      ? []
+      : [{row: Number(row), start: Number(start), end: Number(end), found}];
   });
-  const last = Number(found.at(-1)?.[3]);
-  return found.map(([, row, start, end, peers = '', text = '']) => ({
-    row: Number(row),
-    text: text.trim(),
-    at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-    seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2)),
-    peers: peers
-      .split(',')
-      .filter(peer => peer !== '')
-      .map(parsePeer)
+  const last = lines.reduce((most, {end}) => Math.max(most, end), 0);
+  return lines.map(({row, start, end, found}) => ({
+    row,
+    at: Number(Math.max(0, now - (last - start)).toFixed(2)), // a recording is played faster than it was made
+    seconds: Number(Math.max(0, end - start).toFixed(2)),
+    found
   }));
+}
+
+/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+export function parseAnswers(text: string, now: number): Answer[] {
+  return timedLines(text, /^(\S*) ?(.*)$/, now).map(
+    ({found: [peers = '', text = ''], ...timed}) => ({
+      ...timed,
+      text: text.trim(),
+      peers: peers
+        .split(',')
+        .filter(peer => peer !== '')
+        .map(parsePeer)
+    })
+  );
 }
 
 /** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */

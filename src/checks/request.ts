@@ -2,7 +2,7 @@ import {groupBy} from '../base/group.ts';
 import type {Work} from '../base/schedule.ts';
 import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
-import {type Client, inClient} from './probe.ts';
+import {type Client, inClient, timedLines} from './probe.ts';
 
 /** What a web server said. */
 export interface Response {
@@ -58,27 +58,22 @@ export async function request(
 
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
 export function parseResponses(text: string, now: number): (Response & {row: number})[] {
-  const found = text.split('\n').flatMap(line => {
-    const match = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (\d{1,9}) ?(.*)$/.exec(line);
-    return match ? [match] : [];
-  });
-  const last = Math.max(...found.map(([, , , end]) => Number(end)));
-  return found.map(([, row, start, end, metrics, head = '']) => {
-    const [first = '', ...lines] = head.split('|');
-    const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
-    const headers = lines.flatMap(line => {
-      const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(line) ?? [];
-      return name === '' ? [] : [[name.toLowerCase(), value]];
-    });
-    return {
-      row: Number(row),
-      status: status === undefined ? null : Number(status),
-      headers: Object.fromEntries(headers),
-      metrics: Number(metrics),
-      at: Number(Math.max(0, now - (last - Number(start))).toFixed(2)), // a recording is played faster than it was made
-      seconds: Number(Math.max(0, Number(end) - Number(start)).toFixed(2))
-    };
-  });
+  return timedLines(text, /^(\d{1,9}) ?(.*)$/, now).map(
+    ({found: [metrics, head = ''], ...timed}) => {
+      const [first = '', ...lines] = head.split('|');
+      const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
+      const headers = lines.flatMap(line => {
+        const [, name = '', value = ''] = /^([^:]+): *(.*)$/.exec(line) ?? [];
+        return name === '' ? [] : [[name.toLowerCase(), value]];
+      });
+      return {
+        ...timed,
+        status: status === undefined ? null : Number(status),
+        headers: Object.fromEntries(headers),
+        metrics: Number(metrics)
+      };
+    }
+  );
 }
 
 /** What is expected where a proxy tells its metrics. */

@@ -219,7 +219,7 @@ async function lostOf(
     ({name, status}) => name === 'containerd' && status === 'passed'
   );
   const isWrong =
-    ending !== 'done' ||
+    ending === 'timeout' ||
     errors.length + schedule.errors.length > 0 ||
     [...ledger.results(), ...upgraded.results()].some(({verdict}) => verdict === 'failed');
   if (!plan || plan.existing !== null || there?.at == null || !isWrong) return null;
