@@ -435,6 +435,11 @@ test('a line of the access log is read by its names', () => {
   ]);
 });
 
+test('a long line of the access log takes no time', () => {
+  const long = `2026 info access connection complete ${'a'.repeat(300_000)} b=c`;
+  expect(parseAccess([long])).toEqual([{}]);
+});
+
 describe('what is asked of a data plane', () => {
   const layersOf = (mode: 'sidecar' | 'ambient') => [
     ...new Set(inMode(mode, catalogue).map(({layer}) => layer))

@@ -38,7 +38,7 @@ const helm = (digests: Record<string, string> = charts): FakeSh =>
       const [, version = ''] = /sail-operator-(.+)\.tgz$/.exec(verb ?? '') ?? [];
       return `${digests[version] ?? sumOf('other')}  ${verb}\n`;
     }
-    if (verb === 'pull') return '';
+    if (program === 'curl') return '';
     return what === 'chart' ? about : what === 'crds' ? crds : file ? values : undefined;
   });
 
@@ -83,8 +83,9 @@ describe('provideChart', () => {
       url: chartUrl(operatorVersion),
       version: '1.30.3'
     });
-    expect(sh.calls[0]).toBe(
-      `helm pull ${chartUrl(operatorVersion)} --destination ${runner.directory}`
+    expect(sh.calls[0]).toMatch(/^curl .* --proto-redir =https /);
+    expect(sh.calls[0]?.endsWith(` --output ${found.path} ${chartUrl(operatorVersion)}`)).toBe(
+      true
     );
     expect(sh.calls[1]).toBe(`sha256sum ${found.path}`);
   });
@@ -232,55 +233,64 @@ describe('provideChart', () => {
   });
 
   test.each([
-    ['503 Service Unavailable', 3],
-    ['dial tcp: lookup charts.example: no such host', 3],
-    ['404 Not Found', 1]
+    ['(22) The requested URL returned error: 503', 3],
+    ['(6) Could not resolve host: charts.example', 3],
+    ['(22) The requested URL returned error: 404', 1],
+    ['(1) Protocol "http" disabled in libcurl or follow redirects', 1]
   ])(
     'a chart that cannot be fetched is the fault of the infrastructure: %s, %i tries',
     async (said, tries) => {
-      const sh = fakeSh(() => ({code: 1, stderr: `Error: ${said}\n`}));
+      const sh = fakeSh(() => ({code: 1, stderr: `curl: ${said}\n`}));
       await expect(
         provideChart(inputsOf(), runner.directory, fakeWork(), sh)
       ).rejects.toMatchObject({
         because: {class: 'infrastructure', layer: 'runner'},
-        message: `the chart ${chartUrl(operatorVersion)} could not be fetched: Error: ${said}`
+        message: `the chart ${chartUrl(operatorVersion)} could not be fetched: curl: ${said}`
       });
       expect(sh.calls).toHaveLength(tries);
     },
     20_000
   );
 
-  test('what is larger than any chart is not read to its end, and told so once', async () => {
-    const asked: unknown[] = [];
-    const sh = fakeSh(() => ({
-      code: 2,
-      stderr: 'fatal error: out of memory allocating heap arena metadata\n\nruntime.throw timeout'
-    }));
-    const provided = provideChart(inputsOf(), runner.directory, fakeWork(), (command, options) => {
-      asked.push(options?.memory);
-      return sh(command, options);
-    });
-    await expect(provided).rejects.toMatchObject({
-      because: {class: 'infrastructure', layer: 'runner'},
-      message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
-    });
-    expect(asked).toEqual([1 << 30]);
-  });
+  test.each([
+    ['as its size was told', {code: 63, stderr: 'curl: (63) Maximum file size exceeded\n'}],
+    ['as it came', {code: 153}]
+  ])(
+    'what is larger than any chart is not read to its end, and told so once: %s',
+    async (_, answer) => {
+      const asked: unknown[] = [];
+      const sh = fakeSh(() => answer);
+      const provided = provideChart(
+        inputsOf(),
+        runner.directory,
+        fakeWork(),
+        (command, options) => {
+          asked.push(options?.file);
+          return sh(command, options);
+        }
+      );
+      await expect(provided).rejects.toMatchObject({
+        because: {class: 'infrastructure', layer: 'runner'},
+        message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
+      });
+      expect(asked).toEqual([50_000_000]);
+    }
+  );
 
   test('a fetch that is tried again is shown, without what is secret in it', async () => {
     const passes = helm();
     let turn = 0;
     const sh = fakeSh(command =>
-      command[1] === 'pull' && turn++ === 0
-        ? {code: 1, stderr: 'Get "https://me:hunter2@x.example": connection reset by peer'}
+      command[0] === 'curl' && turn++ === 0
+        ? {code: 56, stderr: 'curl: (56) of https://me:hunter2@x.example: Connection reset by peer'}
         : undefined
     );
     const work = fakeWork();
     await provideChart(inputsOf(), runner.directory, work, async (command, options) =>
-      turn === 0 && command[1] === 'pull' ? sh(command, options) : passes(command, options)
+      turn === 0 && command[0] === 'curl' ? sh(command, options) : passes(command, options)
     );
     expect(work.waits.filter(Boolean)).toEqual([
-      'another try to fetch the chart, after: Get "https://x.example": connection reset by peer'
+      'another try to fetch the chart, after: curl: (56) of https://x.example: Connection reset by peer'
     ]);
   }, 20_000);
 
@@ -338,7 +348,9 @@ describe('a minor of the operator, by a mirror', () => {
     async (asked, version) => {
       const {url, pulled} = await provide(asked);
       expect(url).toBe(chartUrl(version));
-      expect(pulled).toContain(`helm pull ${mirror}/${chartUrl(version).replace('https://', '')} `);
+      expect(pulled?.endsWith(` ${mirror}/${chartUrl(version).replace('https://', '')}`)).toBe(
+        true
+      );
     }
   );
 

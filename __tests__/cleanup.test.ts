@@ -14,7 +14,7 @@ const untouched: State = {
   cluster: null,
   made: false,
   nodes: 1,
-  containers: [],
+  containers: null,
   claim: null,
   work: null,
   kind: null,
@@ -155,6 +155,12 @@ describe('cleanUp', () => {
         expect(runner.log()).toMatch(/^::warning::The cluster mine is left: /);
       }
     );
+  });
+
+  test('of a cluster that kind could not make, one of that name which came later is left', async () => {
+    const sh = fakeSh(([, verb]) => (verb === 'ps' ? 'c3\n' : ''));
+    await cleanUp({...untouched, cluster: 'mine', made: true, containers: []}, sh);
+    expect(sh.calls).toEqual([listing]);
   });
 
   const claim = {name: 'mine', token: 'ours'};

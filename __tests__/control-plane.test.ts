@@ -58,6 +58,24 @@ const version = (answer: Answer) => api({[`kubectl get --raw ${versionPath}`]: a
 const id = (aspect: string) => `control-plane/${aspect}`;
 
 describe('control-plane', () => {
+  test('istiod’s version is asked for again, and an answer that does not come is no version', async () => {
+    const gone = {code: 1, stderr: 'Error from server (ServiceUnavailable): error trying to reach'};
+    const [once, always] = await Promise.all(
+      [[gone, '1.30.3-56df41f-Clean\n'], [gone]].map(answers =>
+        look(controlPlane, {
+          sh: api({[`kubectl get --raw ${versionPath}`]: answers} as never),
+          things: [istiod(), dual]
+        })
+      )
+    );
+    expect(failures(once ?? {})).toEqual({});
+    expect(failures(always ?? {})).toEqual({[id('istiod/version')]: 'no answer'});
+    expect(always?.[id('istiod/version')]?.blame).toMatchObject({
+      class: 'infrastructure',
+      headline: 'istiod does not tell its version'
+    });
+  });
+
   test('holds on a healthy mesh; IstioCNI is skipped where it is not used', async () => {
     const sh = api();
     const found = await look(controlPlane, {sh, things: [istiod(), dual]});
@@ -99,8 +117,9 @@ describe('control-plane', () => {
     const sh = version({code: 1, stderr: 'no endpoints available for service "istiod:15014"'});
     const found = await look(controlPlane, {sh, things: [istiod(), dual]});
     expect(failures(found)).toEqual({
-      [id('istiod/version')]: 'no endpoints available for service "istiod:15014"'
+      [id('istiod/version')]: 'no answer'
     });
+    expect(found[id('istiod/version')]?.reason).toContain('no endpoints available for service');
   });
 
   test('where the chart lists nothing, the version of the resource is expected', async () => {

@@ -81,6 +81,31 @@ describe('dns', () => {
     expect(failures(await look(dns, {sh: fakeSh(() => ''), asked}))).not.toEqual({});
   });
 
+  test('a question that nobody answers is not answered "none", and is not asked again', async () => {
+    const sh = answering(Object.fromEntries(Object.keys(healthy).map(question => [question, '!'])));
+    const found = await look(dns, {sh});
+    expect(new Set(Object.values(failures(found)))).toEqual(new Set(['no answer']));
+    expect(Object.keys(failures(found))).toHaveLength(dns.rows.length);
+    expect(sh.calls).toHaveLength(1);
+  });
+
+  test.each([
+    [';; connection timed out; no servers could be reached', 'aaaa x. !\n'],
+    ['** server can’t find x.: SERVFAIL', 'aaaa x. !\n'],
+    ['** server can’t find x.: NXDOMAIN', 'aaaa x. \n'],
+    ['*** Can’t find x.: No answer', 'aaaa x. \n']
+  ])('its script tells what BusyBox says of no address: %s', async (said, line) => {
+    let script = '';
+    const sh = fakeSh(command => {
+      script = command[command.indexOf('dns') - 1] ?? '';
+      return '';
+    });
+    await look(dns, {sh});
+    const busybox = `busybox() { echo "${said}" >&2; return 1; }`;
+    const {stdout} = spawnSync('sh', ['-c', `${busybox}\n${script}`, 'dns', 'aaaa', 'x.']);
+    expect(`${stdout}`).toBe(line);
+  });
+
   test('its script is one that sh can read, and reads BusyBox’s answer', async () => {
     let script = '';
     const sh = fakeSh(command => {

@@ -1,7 +1,7 @@
 import {createHash} from 'node:crypto';
 import * as fs from 'node:fs';
 import {createServer, type Server, type ServerResponse} from 'node:http';
-import type {AddressInfo} from 'node:net';
+import {type AddressInfo, createServer as createTcpServer, type Socket} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {
@@ -11,7 +11,8 @@ import {
   mirrored,
   mirrorWords,
   parseChecksum,
-  redirected
+  redirected,
+  shownUrl
 } from '../src/base/download.ts';
 import {eachOnRunner} from './fake.ts';
 
@@ -193,6 +194,46 @@ describe('a download that goes wrong', () => {
     const url = `${base.replace('://', '://me:hunter2@')}/missing?token=hunter2`;
     const error = await download(url, limits).catch(error => error);
     expect(JSON.stringify([error.message, error.because])).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['https://a.example/b?c=hunter2#d', 'https://a.example/b'],
+    ['https://user:top/hunter2@a.example/b?c', 'https://a.example/b'],
+    ['https://user:hunter2@[bad/b', 'https://[bad/b'],
+    ['/a/file?with=#odd@name', '/a/file?with=#odd@name']
+  ])('%s is shown as %s', (url, shown) => expect(shownUrl(url)).toBe(shown));
+
+  test.each([
+    [
+      'before its headers have ended',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nx: ')
+    ],
+    [
+      'that answers too late',
+      (socket: Socket) =>
+        void setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx'), 700)
+    ]
+  ])('no connection is left to a server %s', async (_, answer) => {
+    let open = 0;
+    const slow = createTcpServer(socket => {
+      open++;
+      socket
+        .on('close', () => open--)
+        .on('error', () => {})
+        .resume();
+      answer(socket);
+    });
+    await new Promise<void>(listening => slow.listen(0, '127.0.0.1', listening));
+    const {port} = slow.address() as AddressInfo;
+    try {
+      await expect(
+        download(`http://127.0.0.1:${port}/x`, {seconds: 0.4, pauses: []})
+      ).rejects.toThrow(/longer than 0.4 s/);
+      await new Promise(later => setTimeout(later, 800));
+      expect(open).toBe(0);
+    } finally {
+      slow.close();
+    }
   });
 
   test('nothing is written raw to the log', async () => {

@@ -1,6 +1,21 @@
 import {describe, expect, test} from '@jest/globals';
+import type {Thing} from '../src/base/kube.ts';
 import {endpoints} from '../src/checks/endpoints.ts';
-import {both, failures, healthyBut, isOf, look, pod, slice} from './things.ts';
+import {fakeSh, fakeWork} from './fake.ts';
+import {both, failures, healthy, healthyBut, isOf, look as lookAt, pod, slice} from './things.ts';
+
+/** What there is stays so, for as long as it is looked at; or is that in the end. */
+function look(
+  checks: typeof endpoints,
+  {things = healthy(), later = things}: {things?: Thing[]; later?: Thing[]} = {}
+) {
+  let now = 0;
+  return lookAt(checks, {
+    things,
+    work: fakeWork(() => (now += 6)),
+    sh: fakeSh({'kubectl get pods,endpointslices -A -o json': JSON.stringify({items: later})})
+  });
+}
 
 const exactly = 'exactly the ready pods';
 const second = pod('dual-stack', 'tcp-echo', {name: 'tcp-echo-2', ips: both('66')});
@@ -77,6 +92,11 @@ describe('endpoints', () => {
     ]
   ])('%s', async (_, things, expected) => {
     expect(failures(await look(endpoints, {things}))).toEqual(expected);
+  });
+
+  test('a slice that comes a moment after its pod was ready', async () => {
+    const things = withSlices(slice('dual-stack', 'IPv4', ['10.244.0.6'], false));
+    expect(failures(await look(endpoints, {things, later: healthy()}))).toEqual({});
   });
 
   test('pods that are not ready, or on their way out, are not expected', async () => {

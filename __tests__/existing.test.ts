@@ -1,9 +1,11 @@
 import {spawnSync} from 'node:child_process';
+import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {rowsOf, samplesOf} from '../src/checks/catalogue.ts';
 import {askedOf, leftOut} from '../src/checks/existing.ts';
 import {Ledger} from '../src/checks/ledger.ts';
+import {collectDiagnostics} from '../src/phases/diagnostics.ts';
 import {chartOf, decide, type Existing, type Found, refuseTaken} from '../src/plan/existing.ts';
 import {makePlan, type Plan} from '../src/plan/plan.ts';
 import {script} from '../src/reports/script.ts';
@@ -14,7 +16,7 @@ import {eachOnRunner, fakeSh, fakeWork, give} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
 import {passed} from './results.ts';
 
-eachOnRunner();
+const runner = eachOnRunner();
 
 /** A dual-stack cluster with nothing of Istio in it. */
 const bare: Found = {
@@ -240,7 +242,8 @@ describe('the plan', () => {
       ...['istio-system', 'dual-stack', 'ipv4', 'ipv6', 'sleep', 'plain'].map(
         name => `deployments,pods,endpointslices -n ${name}`
       ),
-      'services -A'
+      'services -A',
+      'nodes'
     ]);
     const kind = makePlan(inputsOf(), chart, null, '/work', 'v0.33.0');
     expect(scopesOf(kind)).toEqual([['nodes,deployments,pods,services,endpointslices', '-A']]);
@@ -382,6 +385,27 @@ describe('the checks', () => {
       reason: 'why'
     });
   });
+});
+
+test.each<[string, Record<string, string>, Partial<Found>]>([
+  ['nothing of Istio', {'istio-cni': 'true'}, {}],
+  ['IstioCNI, and no mesh', {'istio-cni': 'true'}, {cni: true}],
+  ['a mesh', {}, meshed]
+])('the script writes what it applies: %s', (_, given, found) => {
+  const text = script(planned(found, given), passed());
+  const applied = [...text.matchAll(/-f "\$work"\/(\S+)/g)].map(([, name]) => name);
+  expect(applied.length).toBeGreaterThan(3);
+  for (const name of applied) expect(text).toContain(`cat >"$work/${name}" <<`);
+});
+
+test('diagnostics are of the operator and of the mesh that are there', async () => {
+  const sh = fakeSh(() => '');
+  const elsewhere = {...istiod('default'), namespace: 'mesh-system'};
+  const injectors = [{revision: 'default', tag: null}];
+  const plan = planned({operators: [operator], istiods: [elsewhere], injectors});
+  await collectDiagnostics(plan, path.join(runner.directory, 'diagnostics'), 5, sh);
+  expect(sh.calls).toContain('kubectl logs -n operators deployment/sail-operator --tail=2000');
+  expect(sh.calls).toContain('kubectl logs -n mesh-system -l app=istiod --tail=2000');
 });
 
 describe('the phases', () => {

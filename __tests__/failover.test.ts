@@ -75,6 +75,18 @@ describe('failover', () => {
     );
   });
 
+  test('an answer from the address that is cut proves nothing', async () => {
+    const sh = fakeClients(
+      probe => ({text: good(probe), peers: '100000FD000044020000000006000000:2328,'}),
+      node()
+    );
+    const found = await look(failover, {sh});
+    expect(failures(found)).toEqual({
+      'failover/dual-stack/ipv6': 'an answer from fd00:10:244::6, which was cut'
+    });
+    expect(found['failover/dual-stack/ipv6']?.blame?.class).toBe('infrastructure');
+  });
+
   test('no answer over the other family', async () => {
     const sh = fakeClients(probe => (probe.word.endsWith('ipv4') ? '' : good(probe)), node());
     const found = await look(failover, {sh});

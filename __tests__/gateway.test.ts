@@ -201,7 +201,15 @@ describe('gateway', () => {
     ]
   ])('of the Gateway API, %s', async (_, api, expected) => {
     const sh = gatewayOf({api});
-    expect(failures(await look(gateway, {sh, things: things()}))).toEqual(expected);
+    let now = 0;
+    const work = fakeWork(() => (now += 6));
+    expect(failures(await look(gateway, {sh, things: things(), work}))).toEqual(expected);
+  });
+
+  test('of the Gateway API, a ClusterIP that kube-proxy does not have yet is asked again', async () => {
+    let asked = 0;
+    const sh = gatewayOf({api: {status: () => (asked++ < 4 ? '000' : '302')}});
+    expect(failures(await look(gateway, {sh, things: things()}))).toEqual({});
   });
 
   test.each<[string, Thing[], string, string]>([

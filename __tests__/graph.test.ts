@@ -1,9 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Phase} from '../src/base/schedule.ts';
-import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
+import {catalogue, rowsOf, samplesOf} from '../src/checks/catalogue.ts';
 import {staged} from '../src/checks/upgrade.ts';
+import {phaseKind, phaseKinds} from '../src/results/phases.ts';
+import {preparationsInExisting} from '../src/run/existing.ts';
 import {phases, preparations, without} from '../src/run/graph.ts';
 import {type Known, startKnowing} from '../src/run/known.ts';
+import {phasesOfTargets} from '../src/run/targets.ts';
 import {type Answer, eachOnRunner, engine, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {node} from './things.ts';
@@ -84,6 +87,37 @@ describe('the phases', () => {
       [...names(before), ...names(after)].filter(name => name.startsWith('check ')).sort()
     ).toEqual(layers.sort());
   });
+
+  test('every phase has its layer and its words, and every entry of their table a phase', () => {
+    const plans: Record<string, string>[] = [
+      {checks: 'all'},
+      {'upgrade-from': '1.29.6', 'upgrade-strategy': 'RevisionBased'},
+      {'dataplane-mode': 'ambient'},
+      {tuned: 'false'}
+    ];
+    const made = plans.flatMap(given => {
+      const {run, before} = planned(given);
+      const own = samplesOf(run.ledger.asked);
+      return names([...before, ...phases(run, planOf(given, {}, null, own))]);
+    });
+    const run = startKnowing(fakeSh({}), () => {});
+    run.inputs = inputsOf({cluster: 'existing', targets: 'a/b'});
+    run.directory = '/private';
+    const existing = names([...preparationsInExisting(run), ...phasesOfTargets(run, [])]);
+    const all = [...new Set([...made, ...existing])];
+    expect(all.filter(name => phaseKind(name) === null)).toEqual([]);
+    const bare = all.map(name => name.replace(/ after the upgrade$/, ''));
+    expect(phaseKinds.filter(name => !bare.includes(name))).toEqual([]);
+  });
+
+  test.each([
+    ['namespaces', 'Namespaces could not be made'],
+    ['look after the upgrade', 'Cluster could not be read'],
+    ['save: istiod', 'Images could not be transferred'],
+    ['check mtls after the upgrade', 'Checks could not be made'],
+    ['check dance', undefined],
+    ['constructor', undefined]
+  ])('the words of %s', (name, words) => expect(phaseKind(name)?.couldNot).toBe(words));
 
   test('with an upgrade, each layer of the mesh has another one after it', () => {
     const {after} = planned({'upgrade-from': '1.29.6', checks: '.|uninstall'});

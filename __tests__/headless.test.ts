@@ -179,6 +179,29 @@ describe('headless', () => {
     expect(failures(found)).toEqual(expected);
   });
 
+  test('a name for which the cluster’s DNS still has the old address is waited for', async () => {
+    let asked = 0;
+    const {sh} = mesh({
+      answer: ({word}) => (word.endsWith('/replaced-name') && asked++ < 3 ? '' : null)
+    });
+    let now = 0;
+    const found = await look(headless, {sh, things: things(), work: fakeWork(() => (now += 1))});
+    expect(failures(found)).toEqual({});
+    expect(found['headless/echo/replaced-name']?.verdict).toBe('passed');
+    expect(asked).toBe(8); // five times in the end
+  });
+
+  test('what is asked by addresses alone waits until the client listens on them', async () => {
+    const {sh, calls} = mesh({
+      listening: {after: [listeners(...ipsOf(before)), listeners(...ipsOf(after))]}
+    });
+    const asked = headless.rows.filter(({id}) => id.endsWith('/replaced-ipv6'));
+    const found = await look(headless, {sh, asked, things: things()});
+    expect(Object.keys(found)).toEqual(['headless/echo/replaced-ipv6']);
+    expect(failures(found)).toEqual({});
+    expect(calls.filter(line => line.startsWith('kubectl exec'))).toHaveLength(2);
+  });
+
   test('a pod that does not come back', async () => {
     const {sh} = mesh({
       pods: [JSON.stringify({items: [after[1]]})],

@@ -115,6 +115,12 @@ describe('images', () => {
     expect(await findSnapshotter('one', sh)).toBe(expected);
   });
 
+  test('are found in no time in what is no configuration', async () => {
+    const dump = `${'\n'.repeat(300_000)}snapshotter = "native"`;
+    const sh = fakeSh({'docker exec one containerd config dump': dump});
+    expect(await findSnapshotter('one', sh)).toBe('native');
+  });
+
   test('are only imported where that is another one, by either way', async () => {
     const sh = fakeSh(([program, verb]) =>
       program === 'docker' && verb === 'exec' ? {code: 1, stderr: 'no such file'} : ''

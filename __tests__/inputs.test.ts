@@ -385,6 +385,17 @@ describe('a bad input', () => {
   );
 
   // Not yet: only those of http and https are removed.
+  test.each([
+    ['operator-chart', 'https://host.example/c.tar.gz?sig=hunter2hunter2hunter2'],
+    ['samples', 'http://host.example/s?sig=hunter2hunter2hunter2'],
+    ['mirror', 'https://host.example/x?token2=hunter2'],
+    ['mirror', 'https://user:top/hunter2@host.example/x']
+  ])('%s: nor is what signs a URL that is refused: %s', (name, url) => {
+    expect(refusal({[name]: url}).message).not.toContain('hunter2');
+    give({[name]: url});
+    expect(JSON.stringify(givenInputs())).not.toContain('hunter2');
+  });
+
   test.each(['mirror', 'samples'])('%s: nor are those of another scheme', name =>
     expect(refusal({[name]: 'ftp://user:hunter2@mirror.example'}).message).not.toContain('hunter2')
   );

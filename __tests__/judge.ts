@@ -164,7 +164,7 @@ const withoutCode = (markdown: string): string =>
 /** Foreign words outside of code that are more than words. */
 export const strangeMarkdown = (text: string): string[] => [
   ...(withoutCode(text).match(
-    /.{0,20}(?:[<@/(:[&!]hostile|hostile[=>(:/]|javascript:|<script|<img|onerror).{0,20}/g
+    /.{0,20}(?:[<@/(:[&!]hostile|hostile[=>(:/]|javascript:|<script|<img|onerror\s?=).{0,20}/g
   ) ?? []),
   ...(text.match(/.{0,20}[^\P{Cc}\n\t]/gu) ?? [])
 ];

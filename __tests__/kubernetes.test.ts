@@ -44,6 +44,15 @@ describe('the Kubernetes that Istio supports', () => {
     expect(planOf({}, {offers: []}).cluster.kubernetes).toBe('1.36.4');
   });
 
+  test.each(['constructor', '__proto__', 'master'])(
+    '%s is a version like any other that is not known',
+    odd => {
+      expect(supports(odd, '1.36.4')).toBeNull();
+      expect(supportedBy(odd)[0]).toBe('1.36.4');
+      expect(unsupported(odd, '1.20.0')).toBeNull();
+    }
+  );
+
   test('every Istio version that a released operator installs has its range', () => {
     for (const version of Object.values(releases).flat())
       expect(

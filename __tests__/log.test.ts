@@ -1,4 +1,4 @@
-import {describe, expect, test} from '@jest/globals';
+import {afterEach, describe, expect, test} from '@jest/globals';
 import {group, hide, oneLine, redact, say} from '../src/base/log.ts';
 import {eachOnRunner} from './fake.ts';
 
@@ -95,6 +95,25 @@ describe('redact', () => {
   });
 });
 
+describe('what is hidden', () => {
+  afterEach(() => hide([]));
+
+  test.each<[string, string[]]>([
+    ['one text of 60 KB', ['a+b/'.repeat(15_000)]],
+    [
+      '1,000 lines of base64',
+      [Array.from({length: 1000}, (_, at) => `${at}/+${'x'.repeat(60)}`).join('\n')]
+    ],
+    ['40,000 short ones', Array.from({length: 40_000}, (_, at) => `value-${at}.`)]
+  ])('may be %s', (_, texts) => {
+    hide([...texts, 'hunter+2/secret']);
+    const last = texts.at(-1)?.split('\n').at(-1) ?? '';
+    const start = performance.now();
+    expect(redact(`a ${last} b hunter+2/secret c`)).toBe('a [removed] b [removed] c');
+    expect(performance.now() - start).toBeLessThan(3000);
+  });
+});
+
 describe('oneLine', () => {
   test.each([
     ['a\nb', 'a b'],
@@ -107,6 +126,7 @@ describe('oneLine', () => {
     ['##\u001b[1m[error]', '# #[error]'],
     ['grüß', 'grüß'],
     ['password: hunter2', 'password: [removed]'],
+    ['\u001b[36mpassword\u001b[0m=hunter2', 'password=[removed]'],
     ['a\u202eb\u2066c\u200fd', 'abcd'],
     ['\u001b\u202e[31mred', 'red'],
     ['\u001b\u001bA[31mred', '[31mred']

@@ -9,7 +9,7 @@ import {matrixSummary} from '../src/reports/matrix.ts';
 import {type Cell, planCells, type Wanted} from '../src/versions/cells.ts';
 import {releases} from '../src/versions/istio.ts';
 import {operatorVersion} from '../src/versions/pins.ts';
-import {eachOnRunner, fakeSh, give} from './fake.ts';
+import {eachOnRunner, fakePrograms, fakeSh, give} from './fake.ts';
 import {published} from './planned.ts';
 
 const runner = eachOnRunner();
@@ -241,6 +241,23 @@ describe('the action', () => {
       'v1.32.0-alpha.527f8d6c on 1.36.4'
     ]);
     expect(fs.existsSync(path.join(runner.directory, 'dual-stack-matrix.private'))).toBe(false);
+  });
+
+  test.each([
+    'https://host.example/chart.tgz?X-Amz-Signature=hunter2hunter2hunter2',
+    'https://host.example/chart.tar.gz?sig=hunter2hunter2hunter2',
+    'https://user:hunter2/hunter2@host.example/chart.tgz'
+  ])('a chart’s URL is told without what is secret in it: %s', async chart => {
+    give({'operator-chart': chart, 'helm-version': 'path'});
+    process.env.PATH = fakePrograms(runner.directory, {helm: []}).PATH;
+    const said = `curl: (22) ${chart}: The requested URL returned error: 403\n::error::x`;
+    await quietly(
+      fakeSh(([program]) => (program === 'helm' ? 'v3.19.5' : {code: 22, stderr: said}))
+    );
+    expect(process.exitCode).toBe(1);
+    process.exitCode = 0;
+    expect(runner.log()).toContain('::error::');
+    expect(runner.log().replace(/^::add-mask::.*$/gm, '')).not.toContain('hunter2');
   });
 
   test('a bad input fails the step, says what would be accepted, and sets no output', async () => {

@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Pod} from '../src/base/kube.ts';
+import {CommandError} from '../src/base/sh.ts';
 import {
   applyCommand,
   applyOnceServed,
@@ -57,6 +58,23 @@ const hasty = () => {
 describe('applyOnceServed', () => {
   const apply = (sh: ReturnType<typeof fakeSh>) =>
     applyOnceServed(planOf(), 'istio.yaml', fakeWork(), sh);
+
+  test.each<[string, object]>([
+    ['gets no answer', {code: 124, late: true}],
+    [
+      'is told that etcd is slow',
+      {code: 1, stderr: 'Error from server: etcdserver: request timed out'}
+    ],
+    ['is told so', {code: 1, stderr: 'Error from server (Timeout): error when creating "x"'}]
+  ])('tries again where it %s, and blames nobody for it', async (_, answer) => {
+    let turn = 0;
+    await apply(fakeSh(() => (turn++ === 0 ? answer : '')));
+    expect(turn).toBe(2);
+    const always = fakeSh(() => answer);
+    const applied = applyOnceServed(planOf(), 'istio.yaml', hasty(), always);
+    await expect(applied).rejects.toBeInstanceOf(CommandError);
+    expect(always.calls.length).toBeGreaterThanOrEqual(3);
+  });
 
   test('tries again while the CRD is not served', async () => {
     let turn = 0;
@@ -187,6 +205,11 @@ describe('untilHealthy', () => {
       'Istio to be Healthy, it is Healthy'
     ]);
   }, 20_000);
+
+  test('a version that is a number, as a chart’s CRD may have it, is text', async () => {
+    const odd = {...istio({state: 'Healthy', conditions: [ready]}), spec: {version: 1.3}};
+    expect(await untilHealthy(fakeWork(), api([odd]))).toBe('1.3');
+  });
 
   test('what the operator will go on saying ends the wait', async () => {
     await expect(untilHealthy(fakeWork(), api([reconcileError(endOfLife)]))).rejects.toThrow(

@@ -38,6 +38,29 @@ describe('mtls', () => {
     expect(asked).toBeGreaterThan(2);
   });
 
+  test('one plaintext probe that is lost on a busy machine is no refusal', async () => {
+    let now = 0;
+    let probes = 0;
+    const sh = fakeClients(probe => {
+      if (strict(probe) !== '') return strict(probe);
+      return probes++ % 3 === 1 ? `hello ${probe.word}` : {text: '', seconds: 1};
+    });
+    const asked = mtls.rows.filter(({id}) => id.endsWith('-refused'));
+    const found = await look(mtls, {sh, asked, work: fakeWork(() => (now += 6))});
+    expect(Object.values(failures(found))).toEqual(
+      Array(2).fill('plaintext was answered, should be refused')
+    );
+  });
+
+  test('what gets no answer in time, again and again, is refused', async () => {
+    const sh = fakeClients(probe =>
+      strict(probe) === '' ? {text: '', seconds: 1} : strict(probe)
+    );
+    const found = await look(mtls, {sh});
+    expect(failures(found)).toEqual({});
+    expect(found['mtls/dual-stack/ipv6-refused']?.attempts).toHaveLength(4);
+  });
+
   test('plaintext that is answered all the time', async () => {
     let now = 0;
     const found = await look(mtls, {

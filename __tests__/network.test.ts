@@ -35,6 +35,20 @@ describe('network', () => {
     expect(found['network/kind/families']?.reason ?? null).toBe(reason);
   });
 
+  test.each([
+    [
+      {code: 1, stderr: 'Cannot connect to the Docker daemon'},
+      'Cannot connect to the Docker daemon'
+    ],
+    [{code: 124, late: true}, 'no answer in time']
+  ])('of which Docker does not tell is not called absent: %j', async (answer, said) => {
+    const found = await look(network, {sh: fakeSh({[asks]: answer})});
+    expect(found['network/kind/families']).toMatchObject({
+      verdict: 'skipped',
+      reason: `Docker does not tell: ${said}`
+    });
+  });
+
   test('is that of another name where kind is told so', async () => {
     process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK = 'ours';
     try {

@@ -57,6 +57,20 @@ describe('the operator', () => {
     expect(sh.calls.join(' ')).not.toContain('--wait');
   });
 
+  test.each([
+    {code: 124, late: true},
+    {code: 1, stderr: 'Error: INSTALLATION FAILED: etcdserver: request timed out'}
+  ])(
+    'an API server that is too slow is not the operator’s fault, and is not asked twice: %j',
+    async answer => {
+      const sh = fakeSh(() => answer);
+      await expect(installOperator(planOf(), fakeWork(), sh)).rejects.toMatchObject({
+        because: {class: 'infrastructure', layer: 'node', headline: 'The cluster answers too late'}
+      });
+      expect(sh.calls).toHaveLength(1);
+    }
+  );
+
   test('a chart that is refused is the fault of the operator', async () => {
     const sh = fakeSh(() => ({
       code: 1,

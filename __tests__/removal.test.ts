@@ -28,7 +28,15 @@ async function post(state: Partial<State> = {}, answers: Record<string, Answer> 
   const sh = fakeSh(command => answers[command.join(' ')] ?? '');
   await cleanUp(
     {
-      ...{cluster: null, made: false, nodes: 0, containers: [], claim: null, kind: null, undo: []},
+      ...{
+        cluster: null,
+        made: false,
+        nodes: 0,
+        containers: null,
+        claim: null,
+        kind: null,
+        undo: []
+      },
       existing: {
         ...{run: 'mine', operator: true, configMaps: null},
         tools: ['/tools/kubectl', '/tools/helm']
@@ -105,6 +113,14 @@ describe('what istiod has put into other namespaces', () => {
     ]);
   });
 
+  test('names that would be options are no names', async () => {
+    const existing = {run: 'mine', operator: true, configMaps: [], tools: []};
+    const {calls} = await post({existing}, {[listing]: 'ns/--all\n--all/a\nshop/a\n'});
+    expect(calls.filter(call => call.startsWith('kubectl delete configmaps'))).toEqual([
+      'kubectl delete configmaps --namespace shop a --timeout=240s'
+    ]);
+  });
+
   test('is nobody’s business where the mesh is another’s', async () => {
     expect((await post({}, {[listing]: there})).calls).not.toContain(listing);
   });
@@ -120,6 +136,12 @@ describe('CRDs that this run made', () => {
     const {calls} = await post({}, {[crds]: made});
     expect(calls.at(-1)).toBe(`kubectl delete crds ${names.join(' ')} --timeout=240s`);
     expect(runner.log()).not.toContain('::warning');
+  });
+
+  test('names that would be options are no names', async () => {
+    const {calls} = await post({}, {[crds]: `${made}x/--profile=heap\nx/--all\n`});
+    expect(calls.filter(call => /--profile|--all/.test(call))).toEqual([]);
+    expect(calls.at(-1)).toBe(`kubectl delete crds ${names.join(' ')} --timeout=240s`);
   });
 
   test.each<[string, Answer]>([

@@ -191,7 +191,7 @@ describe('of what is secret nothing is seen', () => {
   });
 
   test.each([
-    ['helm pull', `Error: failed to fetch ${address} : 401 Unauthorized`],
+    ['curl', `curl: (22) ${address}: The requested URL returned error: 401`],
     [
       'docker info',
       `error during connect: Get "https://robot:${secret('docker-url')}@docker.example:2376/v1.47/info": x`

@@ -53,6 +53,21 @@ describe('settle', () => {
     expect(asked).toHaveLength(3); // after 5, 10 and 15 s
   });
 
+  test('gives each row its own time', async () => {
+    const asked: string[][] = [];
+    const checking = {work: fakeWork(() => asked.length), tell: () => {}} as unknown as Checking;
+    await settle(
+      checking,
+      ['slow', 'quick'].map(question),
+      async open => {
+        asked.push(open.map(({row}) => row.id));
+        return open.map(one => ({question: one, finding: compare('closed', 'open')}));
+      },
+      ({id}) => (id === 'slow' ? 3 : 0)
+    );
+    expect(asked).toEqual([['slow', 'quick'], ['slow'], ['slow'], ['slow']]); // after 1, 2, 3 and 4 s
+  });
+
   test('asks nobody where there is no question', async () => {
     expect(await settled([], () => 'open', 1)).toEqual({asked: [], told: []});
   });

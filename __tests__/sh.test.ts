@@ -82,6 +82,17 @@ describe('sh', () => {
   );
 
   linux(
+    'an answer without an end of a line takes no longer',
+    async () => {
+      const start = performance.now();
+      const {code, stdout} = await sh(['head', '-c', '30000000', '/dev/zero']);
+      expect({code, length: stdout.length}).toEqual({code: 0, length: 30_000_000});
+      expect(performance.now() - start).toBeLessThan(4000); // it was 9 s, and four times that for twice as much
+    },
+    60_000
+  );
+
+  linux(
     'a program that leaves somebody behind with its output open is not waited for',
     async () => {
       const start = performance.now();
@@ -118,6 +129,20 @@ describe('sh', () => {
     expect(code).not.toBe(124);
     expect(stderr).toMatch(/cannot allocate/);
     expect((await sh(['bash', '-c', 'true'], {memory: 1e8})).code).toBe(0);
+  });
+
+  linux('a command that writes a larger file than it may is ended', async () => {
+    const file = path.join(os.tmpdir(), `dual-stack-test-${process.pid}`);
+    const write = ['cp', '/dev/zero', file];
+    const start = performance.now();
+    const {code, stderr} = await sh(write, {file: 100_000, seconds: 60});
+    expect({ended: code !== 0, stderr, size: fs.statSync(file).size}).toEqual({
+      ended: true,
+      stderr: '',
+      size: 100_000
+    });
+    expect(performance.now() - start).toBeLessThan(20_000);
+    fs.rmSync(file);
   });
 
   linux('a program that is not there is an exit code', async () => {

@@ -42,6 +42,15 @@ describe('the version to upgrade from', () => {
     expect(() => from(asked, to)).toThrow(message);
   });
 
+  test('what a chart lists and is no version is neither older nor newer', () => {
+    const master = {...chart.offers[0], version: 'master'} as (typeof chart.offers)[0];
+    const offers = [...chart.offers, master];
+    expect(from('1.29.6', '1.30.3', {offers})).toBe('v1.29.6');
+    expect(() => from('1.30.3', '1.30.3', {offers})).toThrow(/older: v1.30.0, v1.29.6$/);
+    const aliases = {main: 'master'};
+    expect(() => from('1.29.6', 'main', {offers, aliases})).toThrow(/not older than master/);
+  });
+
   test('of a chart that lists nothing both are asked for, as whole versions', () => {
     expect(from('1.24.5', '1.24.6', {offers: []})).toBe('v1.24.5');
     expect(() => from('1.24.5', null, {offers: []})).toThrow(/^istio-version: found nothing/);

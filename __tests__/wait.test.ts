@@ -46,6 +46,12 @@ describe('until', () => {
     expect(count()).toBe(10);
   });
 
+  test('one that needs less patience has not been bad for as long as another', async () => {
+    const pull: Look<string> = {...bad, patience: 90};
+    const {look, work} = looks(...Array<Look<string>>(20).fill(pull), bad, pull, done);
+    expect(await until(work, look, {every: 0, patience: 5})).toBe('it');
+  });
+
   test.each([
     ['heals', [bad, bad, bad, done]],
     ['is gone in between', [bad, bad, bad, waiting, bad, bad, bad, done]]

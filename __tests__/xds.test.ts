@@ -103,6 +103,11 @@ describe('xds', () => {
     expect(failures(await look(xds, {sh, things: things(), plan}))).toEqual(expected);
   });
 
+  test('counts without an end take no time', async () => {
+    const endless = `${metrics}${'pilot_total_xds_rejects{x\n'.repeat(60_000)}`;
+    expect(failures(await look(xds, {sh: mesh(endless), plan, things: things()}))).toEqual({});
+  });
+
   test('the command shows the proxy that refused something', async () => {
     const found = await look(xds, {sh: mesh(metrics, 'other'), things: things(), plan});
     expect(found['xds/others/rejected']?.reproduce).toBe(

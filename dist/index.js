@@ -31076,6 +31076,29 @@ function bounded(work, seconds = 5) {
 
 /***/ }),
 
+/***/ 4675:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ curl)
+/* harmony export */ });
+/**
+ * Fetches a file by curl, where a recording is to have it; into standard output where no file is named. From https it is
+ * redirected to https only. A curl before 8.4 knows no size that it was not told: who runs it limits what it may write.
+ */
+const curl = (url, file, { most, seconds, toConnect, retries }) => [
+    ...['curl', '--fail', '--silent', '--show-error', '--location'],
+    ...['--proto-redir', url.startsWith('https:') ? '=https' : '=http,https'],
+    ...(retries === undefined ? [] : ['--retry', `${retries}`]),
+    ...(toConnect === undefined ? [] : ['--connect-timeout', `${toConnect}`]),
+    ...['--max-time', `${seconds}`, '--max-filesize', `${most}`],
+    ...(file === null ? [] : ['--output', file]),
+    url
+];
+
+
+/***/ }),
+
 /***/ 1959:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31086,10 +31109,12 @@ __nccwpck_require__.d(__webpack_exports__, {
   mR: () => (/* binding */ downloadText),
   nz: () => (/* binding */ downloadVerified),
   RO: () => (/* binding */ holdsPins),
+  gU: () => (/* binding */ isUrl),
   hb: () => (/* binding */ mirrorWords),
   VV: () => (/* binding */ mirrored),
   JM: () => (/* binding */ ownChecksums),
   tB: () => (/* binding */ parseChecksum),
+  Ct: () => (/* binding */ secretsInUrl),
   zA: () => (/* binding */ shownUrl),
   ZC: () => (/* binding */ wrongChecksum)
 });
@@ -31155,9 +31180,19 @@ function mirrored(url, mirror) {
 /** An answer that another try will not change. */
 class Refused extends Error {
 }
-/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
+/** The door to the network for what no recording has. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
 async function download(url, { most = 300e6, seconds = 300, pauses = [1, 4] } = {}) {
     const file = external_node_path_.join(process.env.RUNNER_TEMP || external_node_os_.tmpdir(), (0,external_node_crypto_.randomUUID)());
+    const remove = () => (0,external_node_fs_.rmSync)(file, { force: true });
+    process.once('exit', remove); // who is cancelled does not wait
+    try {
+        return await fetched(file, url, { most, seconds, pauses });
+    }
+    finally {
+        process.off('exit', remove);
+    }
+}
+async function fetched(file, url, { most, seconds, pauses }) {
     for (const pause of [...pauses, null]) {
         try {
             await fetchInto(file, url, most, seconds);
@@ -31180,10 +31215,31 @@ const failed = (url, { message }) => new fault/* Fault */.vC(`${shownUrl(url)} c
 });
 /** A URL as it may be shown: what may be secret in it is left out. */
 function shownUrl(url) {
-    if (!URL.canParse(url))
+    if (!isUrl(url))
         return url;
+    if (!URL.canParse(url))
+        return url.replace(/[?#].*$/s, '').replace(/\/\/.*@/s, '//');
     const { protocol, host, pathname } = new URL(url);
     return `${protocol}//${host}${pathname}`;
+}
+/** Whether it was meant as one. */
+const isUrl = (text) => /^\s*[a-z][a-z0-9+.-]{0,20}:\/\//i.test(text);
+/** The password and the query of a URL, which may sign it. */
+function secretsInUrl(url) {
+    if (!isUrl(url) || !URL.canParse(url))
+        return [];
+    const { password, search, searchParams } = new URL(url);
+    const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
+    return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
+}
+/** A text that is escaped as in a URL, or as it is where it is not. */
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
 }
 async function fetchInto(file, url, most, seconds) {
     const over = AbortSignal.timeout(seconds * 1000);
@@ -31191,7 +31247,7 @@ async function fetchInto(file, url, most, seconds) {
         over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
     });
     late.catch(() => { }); // nobody waits for it any more
-    const answer = await Promise.race([ask(url, seconds), late]);
+    const answer = await Promise.race([ask(url, seconds, over), late]);
     const { statusCode = 0, headers } = answer;
     try {
         if (statusCode !== 200)
@@ -31224,14 +31280,17 @@ async function pour(from, to, most, signal) {
     return bytes;
 }
 /** Asks, and goes where it is sent; from https never to http. */
-async function ask(url, seconds) {
+async function ask(url, seconds, over) {
     let at = new URL(url);
     for (let turn = 0; turn < 5; turn++) {
         const client = new lib/* HttpClient */.Qq('dual-stack', [], {
             allowRedirects: false,
             socketTimeout: Math.min(30, seconds) * 1000 // of silence
         });
+        over.addEventListener('abort', () => client.dispose()); // with its connection, which would keep us from ending
         const { message } = await client.get(at.href);
+        if (over.aborted)
+            message.destroy();
         const { location } = message.headers;
         if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location)
             return message;
@@ -31400,7 +31459,9 @@ function isLatest(name) {
 /* harmony export */   h6: () => (/* binding */ waited),
 /* harmony export */   i_: () => (/* binding */ isReady),
 /* harmony export */   p3: () => (/* binding */ ipsOfService),
-/* harmony export */   uH: () => (/* binding */ condition)
+/* harmony export */   uH: () => (/* binding */ condition),
+/* harmony export */   vi: () => (/* binding */ isOverload),
+/* harmony export */   wc: () => (/* binding */ overload)
 /* harmony export */ });
 /* unused harmony exports troubles, troubleFault */
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7030);
@@ -31421,6 +31482,18 @@ async function get(sh, kinds, ...scope) {
 }
 /** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
 const waited = async (sh, what) => (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], { seconds: 20 })).code === 0;
+// what the API server says when it is too busy, and another try may do (kubernetes.io/docs/reference/using-api/api-concepts)
+const overloaded = /etcdserver: |\((InternalError|ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout/;
+/** Whether a command that failed has failed for the API server, or the machine, is too busy, and not for what it asked. */
+const isOverload = ({ late, said }) => late || overloaded.test(said);
+/** What is told of that. */
+const overload = {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
+    headline: 'The cluster answers too late',
+    reproduce: 'uptime; kubectl get --raw /readyz'
+};
 /** Those of one kind, and of one namespace where it is given. */
 const ofKind = (things, kind, namespace) => things.filter(thing => thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace));
 const condition = (type, conditions = []) => conditions.find(condition => condition.type === type);
@@ -31441,8 +31514,10 @@ const refused = /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(den
 const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
 const tooMany = /toomanyrequests|\b429\b/i;
 /** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
-const isFinal = (message) => !tooMany.test(message) &&
-    (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
+function isFinal(message) {
+    const said = message.slice(0, 4000);
+    return (!tooMany.test(said) && (absent.test(said) || (refused.test(said) && !tokenRefused.test(said))));
+}
 // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
 const unknownHost = /no such host/i;
 /**
@@ -31559,7 +31634,9 @@ function lookAtTrouble(pods, who) {
 
 
 /** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
-let hidden = null;
+let hidden = [];
+/** The most of a regular expression's source: V8 refuses one of some 30,000, and only when it is first used. */
+const mostSource = 8000;
 let hiddenTexts = [];
 /** The same with what is learnt later. */
 const alsoHide = (texts) => hide([...hiddenTexts, ...texts]);
@@ -31575,8 +31652,31 @@ function hide(texts) {
     all.sort((one, other) => other.length - one.length);
     for (const text of all)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setSecret */ .Pq(text);
-    hidden = all.length === 0 ? null : new RegExp(all.map(literal).join('|'), 'g');
+    hidden = patterns(all);
 }
+/** Texts as what finds them in turn: several by one expression, a long one by itself. */
+function patterns(texts) {
+    const found = [];
+    let sources = [];
+    const close = () => {
+        if (sources.length > 0)
+            found.push(new RegExp(sources.join('|'), 'g'));
+        sources = [];
+    };
+    for (const text of texts) {
+        const source = literal(text);
+        if (source.length > mostSource)
+            found.push(text);
+        else {
+            if (sources.join('|').length + source.length >= mostSource)
+                close();
+            sources.push(source);
+        }
+    }
+    close();
+    return found;
+}
+const withoutHidden = (text) => hidden.reduce((left, one) => left.replaceAll(one, '[removed]'), text);
 /** Shorter ones are in every text by chance. */
 const shortestHidden = 4;
 const literal = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -31597,7 +31697,7 @@ const block = new RegExp(`^( *)(?:- )*["']?[\\w.-]{0,100}(?:${secretNames})["']?
  * twice within one run of the characters that it repeats.
  */
 function redact(text) {
-    const clean = withoutBlocks(hidden ? text.replace(hidden, '[removed]') : text)
+    const clean = withoutBlocks(withoutHidden(text))
         .replace(/:\/\/[^\s/?#]+@/g, '://')
         .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, '[private key]')
         .replace(/(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/g, '[token]')
@@ -31641,7 +31741,7 @@ const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the next one it would be left to what follows that
 /** Foreign text as one line that the runner cannot take for a command. */
-const oneLine = (text) => plainText(redact(text))
+const oneLine = (text) => redact(plainText(text)) // a colour may stand between a key and its value
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
@@ -31654,7 +31754,7 @@ function group(title, text) {
     const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(oneLine(title));
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`::stop-commands::${token}`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(plainText(redact(text)).replaceAll('##[', '# #[').trimEnd());
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(redact(plainText(text)).replaceAll('##[', '# #[').trimEnd());
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`::${token}::`);
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
 }
@@ -31771,12 +31871,14 @@ function endsWithUs() {
     asked ??= canEndWithUs();
     return asked;
 }
-/** A command that may fill no more memory than that; as it is where `prlimit` of util-linux is not there. */
-function lean(command, memory) {
-    const limited = ['prlimit', `--data=${memory}`];
-    const can = () => (0,external_node_child_process_namespaceObject.spawnSync)('prlimit', [...limited.slice(1), 'true'], { env: process.env, stdio: 'ignore' })
-        .status === 0;
-    return memory !== undefined && can() ? [...limited, ...command] : command;
+/** A command that may fill no more than that; as it is where `prlimit` of util-linux is not there. */
+function lean(command, { memory, file }) {
+    const limits = [
+        ...(memory === undefined ? [] : [`--data=${memory}`]),
+        ...(file === undefined ? [] : [`--fsize=${file}`])
+    ];
+    const can = () => (0,external_node_child_process_namespaceObject.spawnSync)('prlimit', [...limits, 'true'], { env: process.env, stdio: 'ignore' }).status === 0;
+    return limits.length > 0 && can() ? ['prlimit', ...limits, ...command] : command;
 }
 /** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
 const bounded = (line, seconds, withUs = endsWithUs()) => process.platform === 'linux'
@@ -31788,8 +31890,8 @@ const mostOutput = 32 << 20;
 const ours = /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
 const childEnvironment = (env) => Object.fromEntries(Object.entries(env).flatMap(([name, value]) => value === undefined || ours.test(name) ? [] : [[name, value]]));
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-const sh = async (command, { into, seconds = 600, memory } = {}) => {
-    const line = lean(into ? pipe(command, into) : command, memory);
+const sh = async (command, { into, seconds = 600, ...limits } = {}) => {
+    const line = lean(into ? pipe(command, into) : command, limits);
     const [program = '', ...rest] = bounded(line, seconds);
     const [stdout, stderr] = [new Kept(), new Kept()];
     const exitCode = await exec/* exec */.m(program, rest, {
@@ -31814,10 +31916,12 @@ const tooMuch = 125;
 class Kept {
     #chunks = [];
     #bytes = 0;
+    /** Takes the chunk's bytes, and leaves it as one line: the toolkit keeps what has no end, and searches all of it at each chunk (30 MB of that took 9 s). */
     add = (chunk) => {
         this.#bytes += chunk.length;
         if (!this.full)
-            this.#chunks.push(chunk);
+            this.#chunks.push(Buffer.from(chunk));
+        chunk[chunk.length - 1] = 10;
     };
     get full() {
         return this.#bytes > mostOutput;
@@ -31898,7 +32002,7 @@ const failingSeconds = 10;
  * CommandError of a look only when one look after the other has failed, for some seconds.
  */
 async function until(work, look, { every = 0.3, patience = 15 } = {}) {
-    let badSince = null;
+    const badSince = new Map(); // of each patience by itself: what needs less has not been bad for long because of what may take longer
     let failing = null;
     for (;;) {
         if (work.signal.aborted)
@@ -31919,11 +32023,14 @@ async function until(work, look, { every = 0.3, patience = 15 } = {}) {
             throw found.fault;
         work.waitFor(found.for);
         if (found.is === 'waiting')
-            badSince = null;
-        else if (badSince === null)
-            badSince = work.clock();
-        else if (work.clock() - badSince >= (found.patience ?? patience))
-            throw found.fault;
+            badSince.clear();
+        else {
+            const { patience: given = patience } = found;
+            const since = badSince.get(given) ?? work.clock();
+            badSince.set(given, since);
+            if (work.clock() - since >= given)
+                throw found.fault;
+        }
         await pause(every, work.signal);
     }
 }
@@ -32883,10 +32990,13 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   U: () => (/* binding */ proveSettled),
 /* harmony export */   z: () => (/* binding */ prove)
 /* harmony export */ });
-/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7642);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
 /* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6671);
+/* harmony import */ var _settle_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2706);
+
 
 
 /** How often an address must answer, each time. */
@@ -32898,9 +33008,18 @@ const settling = 5;
  * `retries` are for who comes first, while the mesh settles.
  */
 async function prove(client, proofs, checking, retries = 0) {
-    const lanes = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_1__/* .groupBy */ .$)(proofs, ({ pods }) => pods.join());
+    const lanes = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(proofs, ({ pods }) => pods.join());
     await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
+/** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
+const proveSettled = (client, proofs, checking, seconds) => (0,_settle_js__WEBPACK_IMPORTED_MODULE_1__/* .settle */ .G)(checking, proofs, async (open) => {
+    const probes = open.map(({ probe }) => probe);
+    const answers = await (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .ask */ .kA)(checking, client, probes, times, checking.plan.probes.seconds);
+    return open.map((question, at) => {
+        const own = answers[at] ?? [];
+        return { question, finding: judge(question, client, own, (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .attemptsOf */ .Or)(own)) };
+    });
+}, seconds);
 async function proveLane(client, lane, checking, retries) {
     const { plan, tell } = checking;
     const past = new Map();
@@ -33041,6 +33160,43 @@ const isHeadless = ({ clusterIPs = [] }) => clusterIPs.includes('None');
 
 /***/ }),
 
+/***/ 2706:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G: () => (/* binding */ settle),
+/* harmony export */   N: () => (/* binding */ settling)
+/* harmony export */ });
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+
+
+/** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
+const settling = 10;
+/** Asks again of what is red, until it is green or so many seconds of its row are over; then tells what was found last of each. */
+async function settle({ work, tell }, questions, ask, seconds = () => settling) {
+    const start = work.clock();
+    for (let open = questions; open.length > 0;) {
+        const found = await ask(open);
+        if (work.signal.aborted)
+            throw new _base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .Stopped */ .C9();
+        const passed = work.clock() - start;
+        const isYet = (row) => seconds(row) > 0 && passed <= seconds(row);
+        const red = found.filter(({ finding }) => finding.verdict === 'failed');
+        const again = red.filter(({ question }) => isYet(question.row));
+        for (const one of found)
+            if (!again.includes(one))
+                tell(one.question.row.id, one.finding);
+        open = again.map(({ question }) => question);
+        if (open.length > 0)
+            await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_0__.setTimeout)(300);
+    }
+}
+
+
+/***/ }),
+
 /***/ 8028:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -33131,23 +33287,10 @@ const defaults = {
 const inputNames = Object.keys(readers);
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 function readInputs() {
-    const problems = [];
-    const inputs = {};
-    for (const name of inputNames) {
-        const value = given(name);
-        try {
-            inputs[name] = readers[name](value);
-        }
-        catch (error) {
-            const accepted = (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .oneLine */ .TN)(error instanceof Error ? error.message : String(error)).slice(0, 1000);
-            const found = holdsYaml(name, value) ? `${value.length} characters` : (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .redact */ .E$)((0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .quoted */ .TL)(value));
-            problems.push(`${name}: found ${found}; ${accepted}`);
-        }
-    }
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)([
-        ...yamlInputs.flatMap(name => secretsIn(inputs[name])),
-        ...[inputs['operator-chart'], inputs.samples, inputs.mirror].flatMap(secretsInUrl)
-    ]);
+    const inUrls = urlInputs.flatMap(name => (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .secretsInUrl */ .Ct)(given(name)));
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(inUrls);
+    const { inputs, problems } = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .readAll */ .yw)(readers, given, (name, value) => holdsYaml(name, value) ? `${value.length} characters` : (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .shownInput */ .IY)(value));
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)([...yamlInputs.flatMap(name => secretsIn(inputs[name])), ...inUrls]);
     if (problems.length === 0)
         problems.push(...misplaced(inputs));
     if (problems.length > 0)
@@ -33214,6 +33357,7 @@ function givenInputs() {
     return Object.fromEntries(names.map(name => [name, shown(name, given(name))]));
 }
 const given = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || (defaults[name] ?? '');
+const urlInputs = ['operator-chart', 'samples', 'mirror'];
 const yamlInputs = ['kind-config', 'operator-values', 'istio-values'];
 /** What people look for in diagnostics, and what an image or a version is called is no secret. */
 const publicName = /^(hub|tag|image|variant|profile|revision|version|name|namespace|network|role|ip_?famil\w*|\w*path|apiVersion|kind)$/i;
@@ -33234,23 +33378,6 @@ function secretsIn(value, key = '') {
         return [];
     return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
 }
-/** The password and the query of a URL, which may sign it. */
-function secretsInUrl(value) {
-    if (typeof value !== 'string' || !URL.canParse(value) || !value.includes('://'))
-        return [];
-    const { password, search, searchParams } = new URL(value);
-    const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
-    return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
-}
-/** A text that is escaped as in a URL, or as it is where it is not. */
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return text;
-    }
-}
 /** It may hold credentials. */
 const holdsYaml = (name, value) => name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
 function readsAsPath(value) {
@@ -33264,7 +33391,7 @@ function readsAsPath(value) {
 function shown(name, value) {
     if (holdsYaml(name, value))
         return `sha256:${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(value).digest('hex').slice(0, 16)}`;
-    if (!URL.canParse(value) || !value.includes('//'))
+    if (!(0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .isUrl */ .gU)(value))
         return value;
     return (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .shownUrl */ .zA)(value) + (value.endsWith(_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM) ? _base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .ownChecksums */ .JM : '');
 }
@@ -33277,6 +33404,7 @@ function shown(name, value) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   IL: () => (/* binding */ istioRelease),
+/* harmony export */   IY: () => (/* binding */ shownInput),
 /* harmony export */   Sl: () => (/* binding */ image),
 /* harmony export */   T1: () => (/* binding */ pattern),
 /* harmony export */   TJ: () => (/* binding */ families),
@@ -33300,6 +33428,7 @@ function shown(name, value) {
 /* harmony export */   wu: () => (/* binding */ isImage),
 /* harmony export */   yL: () => (/* binding */ oneOf),
 /* harmony export */   yR: () => (/* binding */ readText),
+/* harmony export */   yw: () => (/* binding */ readAll),
 /* harmony export */   zM: () => (/* binding */ boolean),
 /* harmony export */   zS: () => (/* binding */ mirrorUrl),
 /* harmony export */   zV: () => (/* binding */ targets)
@@ -33310,8 +33439,10 @@ function shown(name, value) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5958);
-/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6689);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5958);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6689);
+
 
 
 
@@ -33319,6 +33450,24 @@ function shown(name, value) {
 
 const quoted = (value) => value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
 const accepts = (what) => new Error(`accepted is ${what}`);
+/** What was given, without what is secret in it. */
+const shownInput = (value) => (0,_base_log_js__WEBPACK_IMPORTED_MODULE_3__/* .redact */ .E$)(quoted((0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .shownUrl */ .zA)(value)));
+/** Reads every input by its reader. What is wrong is told of each, `found` shows what was given. */
+function readAll(readers, given, found = (_name, value) => shownInput(value)) {
+    const inputs = {};
+    const problems = [];
+    for (const name of Object.keys(readers)) {
+        const value = given(name);
+        try {
+            inputs[name] = readers[name](value);
+        }
+        catch (error) {
+            const accepted = (0,_base_log_js__WEBPACK_IMPORTED_MODULE_3__/* .oneLine */ .TN)(error instanceof Error ? error.message : String(error));
+            problems.push(`${name}: found ${found(name, value)}; ${accepted.slice(0, 1000)}`);
+        }
+    }
+    return { inputs, problems };
+}
 /** A reader that takes `missing` for an input that is not given. */
 function or(missing, read) {
     return (value) => (value === '' ? missing : read(value));
@@ -33418,10 +33567,10 @@ function yaml(value) {
 }
 function parse(value, what) {
     try {
-        return (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_3__/* .readYaml */ .gM)(value);
+        return (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_4__/* .readYaml */ .gM)(value);
     }
     catch (error) {
-        if (!(error instanceof _base_yaml_js__WEBPACK_IMPORTED_MODULE_3__/* .YamlError */ .Iz))
+        if (!(error instanceof _base_yaml_js__WEBPACK_IMPORTED_MODULE_4__/* .YamlError */ .Iz))
             throw error;
         throw new Error(`${what.message} (${error.message})`);
     }
@@ -33486,7 +33635,7 @@ const namedSets = {
 };
 /** A named set, or written as `/one|two/` without the slashes; a leading `!` leaves out what matches. Null: what is made without an input. */
 function pattern(value) {
-    const set = namedSets[value];
+    const set = Object.hasOwn(namedSets, value) ? namedSets[value] : undefined;
     if (set !== undefined)
         return set && { matches: set, leaveOut: false };
     const leaveOut = value.startsWith('!');
@@ -33505,7 +33654,7 @@ function resultsDir(value) {
         return directory;
     if (!node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync(directory).isDirectory())
         throw accepts(what);
-    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory).find(name => !_results_files_js__WEBPACK_IMPORTED_MODULE_4__/* .ownFiles */ .J.includes(name));
+    const foreign = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory).find(name => !_results_files_js__WEBPACK_IMPORTED_MODULE_5__/* .ownFiles */ .J.includes(name));
     if (foreign !== undefined)
         throw new Error(`accepted is ${what} (it holds ${quoted(foreign)})`);
     const link = node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync(directory, { withFileTypes: true })
@@ -33567,12 +33716,14 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
-/* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8417);
-/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7212);
-/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3118);
-/* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9135);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6402);
+/* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8417);
+/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7212);
+/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3118);
+/* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1993);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8190);
+
 
 
 
@@ -33583,26 +33734,28 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 /** What main has saved is cleaned up; nothing where there was no main. */
 async function post(sh) {
-    const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_5__/* .readState */ .u)();
+    const state = (0,_plan_state_js__WEBPACK_IMPORTED_MODULE_6__/* .readState */ .u)();
     if (state !== null)
-        await (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_4__/* .cleanUp */ .n)(state, sh);
+        await (0,_phases_cleanup_js__WEBPACK_IMPORTED_MODULE_5__/* .cleanUp */ .n)(state, sh);
 }
 /**
  * One bundle for post and the other actions, by the file that their action.yml runs: two lines that import it
  * (scripts/entries.mjs). That is told by nothing else: the environment may be anybody's.
  */
 const others = {
-    'matrix.js': _matrix_js__WEBPACK_IMPORTED_MODULE_3__/* .matrix */ .U,
-    'report.js': _report_js__WEBPACK_IMPORTED_MODULE_6__/* .report */ .z,
+    'matrix.js': _matrix_js__WEBPACK_IMPORTED_MODULE_4__/* .matrix */ .U,
+    'report.js': _report_js__WEBPACK_IMPORTED_MODULE_7__/* .report */ .z,
     'post.js': post
 };
-const action = others[node_path__WEBPACK_IMPORTED_MODULE_0__.basename(process.argv[1] ?? '')] ?? _run_run_js__WEBPACK_IMPORTED_MODULE_7__/* .run */ .e;
+const action = others[node_path__WEBPACK_IMPORTED_MODULE_0__.basename(process.argv[1] ?? '')] ?? _run_run_js__WEBPACK_IMPORTED_MODULE_8__/* .run */ .e;
 try {
-    await action(_base_sh_js__WEBPACK_IMPORTED_MODULE_2__.sh);
+    await action(_base_sh_js__WEBPACK_IMPORTED_MODULE_3__.sh);
 }
 catch (error) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1((0,_base_log_js__WEBPACK_IMPORTED_MODULE_2__/* .oneLine */ .TN)(text.slice(0, 4000)));
 }
+process.exit(); // what is still under way ends with us
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -34800,6 +34953,8 @@ var fault = __nccwpck_require__(6933);
 var log = __nccwpck_require__(3179);
 // EXTERNAL MODULE: ./src/base/own.ts
 var own = __nccwpck_require__(5105);
+// EXTERNAL MODULE: ./src/base/download.ts + 1 modules
+var download = __nccwpck_require__(1959);
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
 // EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
@@ -34884,7 +35039,7 @@ function clustersFor(istio, asked) {
     return supported.filter(version => (0,semver.satisfies)(version, asked));
 }
 function noCluster(istio, { kubernetes }) {
-    const [oldest, newest] = versions_kubernetes/* ranges */.Zz[(0,versions_istio/* minorOf */.Hs)(istio)] ?? [];
+    const [oldest, newest] = (0,versions_kubernetes/* rangeOf */.be)(istio) ?? [];
     return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${versions_kubernetes/* kubernetesVersions */.KS.join(', ')})`;
 }
 /** `1.36` or `1.35, 1.36.4`. */
@@ -34897,6 +35052,7 @@ var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
 var readers = __nccwpck_require__(8961);
 ;// CONCATENATED MODULE: ./src/inputs/matrix.ts
+
 
 
 
@@ -34926,18 +35082,9 @@ const matrixDefaults = {
 const matrixInputNames = Object.keys(matrix_readers);
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 function readMatrixInputs() {
-    const problems = [];
-    const inputs = {};
-    for (const name of matrixInputNames) {
-        const value = core/* getInput */.V4(name) || (matrixDefaults[name] ?? '');
-        try {
-            inputs[name] = matrix_readers[name](value);
-        }
-        catch (error) {
-            const accepted = error instanceof Error ? error.message : String(error);
-            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${accepted}`);
-        }
-    }
+    const given = (name) => core/* getInput */.V4(name) || (matrixDefaults[name] ?? '');
+    (0,log/* hide */.jD)([...(0,download/* secretsInUrl */.Ct)(given('operator-chart')), ...(0,download/* secretsInUrl */.Ct)(given('mirror'))]);
+    const { inputs, problems } = (0,readers/* readAll */.yw)(matrix_readers, given);
     if (problems.length > 0)
         throw (0,fault/* badInput */.AN)(problems.join('\n'));
     return inputs;
@@ -35030,7 +35177,7 @@ async function matrix(sh) {
     catch (error) {
         if (!(error instanceof fault/* Fault */.vC))
             throw error;
-        core/* setFailed */.C1(`${error.message}\n${error.because.hint}`);
+        core/* setFailed */.C1((0,log/* oneLine */.TN)(`${error.message.replaceAll('\n', '; ')} ${error.because.hint}`));
     }
 }
 /** The operator's version and what it can install: of a release that we know without fetching anything. */
@@ -35075,6 +35222,7 @@ async function chartOf(inputs, sh) {
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2088);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var shlex__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5637);
+/* harmony import */ var _base_curl_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(4675);
 /* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1959);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3179);
@@ -35086,6 +35234,7 @@ async function chartOf(inputs, sh) {
 /* harmony import */ var _versions_chart_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(5025);
 /* harmony import */ var _versions_operator_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(377);
 /* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(8685);
+
 
 
 
@@ -35160,21 +35309,22 @@ function splitDigest(given) {
     const [url = '', sum] = given.split('#sha256:');
     return { url, sha256: sum ?? null };
 }
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
-/** What Helm may fill, in bytes: it reads whatever is served into memory; a chart of ours has 100 KB. */
-const mostMemory = 1 << 30;
-const outOfMemory = /out of memory|cannot allocate memory/i;
+/** What the network may answer better a moment later, as curl says it (curl.se/docs/manpage.html, EXIT CODES). */
+const passing = /curl: \((5|6|7|18|28|35|52|55|56|92)\)|\b(408|429|50[0234])\b/;
+/** In bytes; a chart of ours has 100 KB. */
+const most = 50_000_000;
+/** Of curl, where it was told the size beforehand; and by its own end, where it wrote more. */
+const tooLarge = ({ code, stderr }) => /curl: \(63\)/.test(stderr) || (code !== 0 && stderr === '');
 /** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
 async function pull(url, directory, work, sh) {
+    const file = node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, node_path__WEBPACK_IMPORTED_MODULE_0__.basename(new URL(url).pathname));
     let again = 2;
     return (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_8__/* .until */ .T)(work, async () => {
-        const command = ['helm', 'pull', url, '--destination', directory];
-        const output = await sh(command, { seconds: 120, memory: mostMemory });
+        const output = await sh((0,_base_curl_js__WEBPACK_IMPORTED_MODULE_14__/* .curl */ .V)(url, file, { most, seconds: 110 }), { seconds: 120, file: most });
         if (output.code === 0)
-            return { is: 'done', value: node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, node_path__WEBPACK_IMPORTED_MODULE_0__.basename(new URL(url).pathname)) };
-        const said = outOfMemory.test(output.stderr)
-            ? 'it is larger than any chart: Helm, which reads it as a whole, was given 1 GiB of memory'
+            return { is: 'done', value: file };
+        const said = tooLarge(output)
+            ? `it is larger than any chart, with more than ${most} bytes`
             : output.stderr.trim();
         if (passing.test(said) && again-- > 0)
             return {
@@ -35185,7 +35335,7 @@ async function pull(url, directory, work, sh) {
             class: 'infrastructure',
             layer: 'runner',
             hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-            reproduce: `helm pull ${(0,shlex__WEBPACK_IMPORTED_MODULE_2__/* .quote */ .hD)((0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(url))}`
+            reproduce: `curl -fsSLO ${(0,shlex__WEBPACK_IMPORTED_MODULE_2__/* .quote */ .hD)((0,_base_download_js__WEBPACK_IMPORTED_MODULE_3__/* .shownUrl */ .zA)(url))}`
         });
         return { is: 'lost', fault };
     }, { every: 2 });
@@ -35367,7 +35517,7 @@ async function volumesOf(containers, sh) {
 /** The volumes of a cluster that was made whole; null where it has a container that this run did not make. */
 async function volumesOfMade(name, { containers }, sh) {
     const there = await (0,_cluster_js__WEBPACK_IMPORTED_MODULE_6__/* .containersOf */ .Mz)(name, sh).catch(() => []); // where Docker does not answer, kind says so
-    const isOurs = containers.length === 0 || there.every(id => containers.includes(id));
+    const isOurs = containers === null || there.every(id => containers.includes(id));
     return isOurs ? volumesOf(there, sh) : null;
 }
 /** How often is looked for the nodes of a cluster that kind was making, a second apart. */
@@ -35536,7 +35686,7 @@ async function createCluster(plan, work, sh, save) {
         throw taken(plan.cluster.name);
     }
     if (code === kindFailed)
-        save({ made: true });
+        save({ made: true, containers: await containersOf(plan.cluster.name, sh).catch(() => null) });
     throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
 /** kind's exit code where it has not been ended by somebody else. */
@@ -35870,7 +36020,9 @@ async function removeConfigMaps(before, sh) {
         'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
     ];
     const { stdout } = await sh(['kubectl', 'get', 'configmaps', '-A', '--selector', _manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .configMapSelector */ .Od, ...names], { seconds: 60 });
-    const ours = stdout.split('\n').filter(name => name !== '' && !before.includes(name));
+    const ours = stdout
+        .split('\n')
+        .filter(name => name.split('/').every(isName) && !before.includes(name));
     const byNamespace = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_5__/* .groupBy */ .$)(ours, name => name.split('/')[0] ?? '');
     for (const [namespace, names] of byNamespace) {
         const bare = names.map(name => name.slice(namespace.length + 1));
@@ -35879,10 +36031,15 @@ async function removeConfigMaps(before, sh) {
         });
     }
 }
+/** Whether it is a name as Kubernetes has them: what is none may be an option of kubectl. */
+const isName = (text) => /^[a-z0-9][a-z0-9.-]*$/.test(text);
 /** Removes the CRDs that the run made and nobody uses. Those that somebody does. */
 async function removeCrds(run, sh) {
     const made = await sh(['kubectl', 'get', 'crds', '--selector', `${_manifests_existing_js__WEBPACK_IMPORTED_MODULE_3__/* .runLabel */ .Az}=${run}`, '-o', 'name'], { seconds: 60 });
-    const names = made.stdout.split('\n').flatMap(line => line.split('/')[1] ?? []);
+    const names = made.stdout
+        .split('\n')
+        .flatMap(line => line.split('/')[1] ?? [])
+        .filter(isName);
     const used = await Promise.all(names.map(async (name) => {
         const { code, stdout } = await sh(['kubectl', 'get', name, '-A', '-o', 'name'], { seconds: 60 });
         return code !== 0 || stdout.trim() !== '';
@@ -36873,7 +37030,7 @@ const none = {
     cluster: null,
     made: false,
     nodes: 0,
-    containers: [],
+    containers: null,
     claim: null,
     work: null,
     kind: null,
@@ -36940,7 +37097,6 @@ var readers = __nccwpck_require__(8961);
 
 
 
-
 /** How each input of report/action.yml is read; a test holds the two together. */
 const report_readers = {
     directory: readers/* inWorkspace */.ve,
@@ -36956,17 +37112,7 @@ const reportDefaults = {
 const reportInputNames = Object.keys(report_readers);
 /** Reads every input of the report action. Throws one Fault of class `input` that names every bad one. */
 function readReportInputs() {
-    const problems = [];
-    const inputs = {};
-    for (const name of reportInputNames) {
-        const value = core/* getInput */.V4(name) || (reportDefaults[name] ?? '');
-        try {
-            inputs[name] = report_readers[name](value);
-        }
-        catch (error) {
-            problems.push(`${name}: found ${(0,log/* redact */.E$)((0,readers/* quoted */.TL)(value))}; ${error.message}`);
-        }
-    }
+    const { inputs, problems } = (0,readers/* readAll */.yw)(report_readers, name => core/* getInput */.V4(name) || (reportDefaults[name] ?? ''));
     if (problems.length === 0)
         problems.push(...together(inputs));
     if (problems.length > 0)
@@ -37016,18 +37162,19 @@ function plannedCells(value) {
     });
 }
 function classes(value) {
-    const leaveOut = value.startsWith('!');
-    const names = value.replace(/^!/, '').split(',');
     if (value === 'all')
         return [...cellClasses];
     if (value === 'none')
         return [];
+    const leaveOut = value.startsWith('!');
+    const names = value
+        .replace(/^!/, '')
+        .split(',')
+        .map(name => name.trim());
     const known = cellClasses;
-    const strange = names.map(name => name.trim()).find(name => !known.includes(name));
-    if (strange !== undefined)
+    if (names.some(name => !known.includes(name)))
         throw new Error(`accepted is \`all\`, \`none\`, or of ${cellClasses.join(', ')} those that fail the step, with commas between; after a \`!\`, those that do not`);
-    const named = names.map(name => name.trim());
-    return cellClasses.filter(one => named.includes(one) !== leaveOut);
+    return cellClasses.filter(one => names.includes(one) !== leaveOut);
 }
 
 // EXTERNAL MODULE: ./src/base/group.ts
@@ -37109,16 +37256,11 @@ const shortWords = new Map([
 ]);
 const byInputs = (plan) => Object.fromEntries(Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value]));
 /** What decides a cell; more of them may be in a matrix. */
-const isInput = (key) => [
-    'istio-version',
-    'kubernetes-version',
-    'node-image',
-    'operator-version',
-    'dataplane-mode'
-].includes(key) || Object.hasOwn(inputs/* defaults */.NT, key);
+const isInput = (key) => ['istio-version', 'kubernetes-version', 'node-image', 'operator-version'].includes(key) ||
+    Object.hasOwn(inputs/* defaults */.NT, key);
 /** What was given, or the default of what was not. */
 const given = (results, key) => (Object.hasOwn(results.inputs, key) ? results.inputs[key] : standard(key)) ?? '';
-const standard = (key) => key === 'dataplane-mode' ? 'sidecar' : inputs/* defaults */.NT[key];
+const standard = (key) => Object.hasOwn(inputs/* defaults */.NT, key) ? inputs/* defaults */.NT[key] : undefined;
 const bare = (version) => version.trim().replace(/^v(?=\d)/, '');
 // ---- One cell ----
 const nothing = {
@@ -41193,9 +41335,11 @@ const footerOf = (parts) => markup `<footer>${parts.flatMap(part => (part ? [mar
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   P: () => (/* binding */ headline)
 /* harmony export */ });
-/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4897);
-/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8550);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4062);
+/* harmony import */ var _results_phases_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8392);
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4897);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8550);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4062);
+
 
 
 
@@ -41209,18 +41353,18 @@ const headline = (results) => ({
         numbers(results)
     ],
     rehearsal: results.rehearsal &&
-        `Rehearsal: recorded answers of "${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(results.rehearsal.recording, 100)}", no real cluster.`
+        `Rehearsal: recorded answers of "${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(results.rehearsal.recording, 100)}", no real cluster.`
 });
 function versionFact(results, title, name) {
     const found = results.versions[name]?.found;
-    return found ? [`${title} ${withV((0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(found, 60))}`] : [];
+    return found ? [`${title} ${withV((0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(found, 60))}`] : [];
 }
 const withV = (version) => (/^\d/.test(version) ? `v${version}` : version);
 function numbers(results) {
     const ran = results.checks.filter(check => check.verdict !== 'skipped');
     const failed = ran.filter(check => check.verdict === 'failed').length;
-    const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(ran.length, 'check');
-    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .duration */ .p0)(results.seconds);
+    const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(ran.length, 'check');
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .duration */ .p0)(results.seconds);
     if (ran.length === 0)
         return `no check reached in ${took}`;
     if (results.result === 'error' && failed === 0)
@@ -41229,48 +41373,16 @@ function numbers(results) {
 }
 function words(results) {
     if (results.result === 'passed')
-        return (0,_versions_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyLooks */ .V8)(results) ? 'All targets are dual-stack' : 'Dual-stack works';
+        return (0,_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .onlyLooks */ .V8)(results) ? 'All targets are dual-stack' : 'Dual-stack works';
     if (results.failure === null)
         return 'Dual-stack was not proven';
     return results.result === 'error'
         ? errorWords(results, results.failure)
         : brokenWords(results, results.failure);
 }
-/** What could not be done when a phase failed, by the beginning of the phase's name. */
-const couldNot = [
-    ['kind', 'kind could not be provided'],
-    ['kubectl', 'kubectl could not be provided'],
-    ['helm', 'Helm could not be provided'],
-    ['tools', 'Tools could not be provided'],
-    ['chart', 'The chart of the Sail Operator could not be provided'],
-    ['sample files', 'The sample manifests could not be provided'],
-    ['name', 'Cluster could not be made'],
-    ['cluster', 'Cluster could not be made'],
-    ['survey', 'The cluster could not be looked at'],
-    ['containerd', 'Cluster did not come up'],
-    ['api', 'Cluster did not come up'],
-    ['images', 'Images could not be transferred'],
-    ['save', 'Images could not be transferred'],
-    ['operator', 'Sail Operator could not be installed'],
-    ['resources', 'Istio resources of the samples could not be applied'],
-    ['strict', 'STRICT mutual TLS could not be asked for'],
-    ['istiod', 'Istio could not be installed'],
-    ['mesh', 'Istio did not become healthy'],
-    ['control', 'Istio could not be installed'],
-    ['namespaces', 'Samples could not be deployed'],
-    ['services', 'Samples could not be deployed'],
-    ['plain samples', 'Samples could not be deployed'],
-    ['more samples', 'Samples could not be deployed'],
-    ['samples', 'Samples could not be deployed'],
-    ['look', 'Cluster could not be read'],
-    ['revision tag', 'Istio could not be installed'],
-    ['upgrade', 'Istio could not be upgraded'],
-    ['restart', 'Workloads could not be restarted after the upgrade'],
-    ['check', 'Checks could not be made']
-];
 function errorWords(results, failure) {
-    const message = `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.message, 160).replace(/\.$/, '')}`;
-    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .duration */ .p0)(results.seconds);
+    const message = `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(failure.message, 160).replace(/\.$/, '')}`;
+    const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .duration */ .p0)(results.seconds);
     if (failure.class === 'cancelled')
         return `Cancelled after ${took}${during(results)}`;
     if (failure.class === 'timeout')
@@ -41280,37 +41392,36 @@ function errorWords(results, failure) {
     if (failure.class === 'internal')
         return `A bug of this action${message}`;
     return failure.headline
-        ? (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.headline, 160)
+        ? (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(failure.headline, 160)
         : `${failedPhaseWords(results, failure)}${message}`;
 }
 /** The names of several bad inputs; each sentence begins with one. */
 function refused(failure) {
-    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .sentences */ .hC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(one.split(':')[0] ?? '', 60));
-    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(names.join(', '), 160)}` : null;
+    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .sentences */ .hC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(one.split(':')[0] ?? '', 60));
+    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(names.join(', '), 160)}` : null;
 }
 function failedPhaseWords(results, failure) {
     // of several that failed, the one that the failure is of
     const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
-    const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
-    if (phase)
-        return words ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(phase, 60)} failed`;
-    return 'The checks could not be reached';
+    if (!phase)
+        return 'The checks could not be reached';
+    return (0,_results_phases_js__WEBPACK_IMPORTED_MODULE_0__/* .phaseKind */ .C)(phase)?.couldNot ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(phase, 60)} failed`;
 }
 /** What was under way when the run was ended from outside. */
 function during(results) {
     const names = results.phases
         .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
-        .map(phase => (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(phase.name, 60));
+        .map(phase => (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(phase.name, 60));
     return names.length === 0 ? '' : `, in ${names.slice(0, 4).join(' and ')}`;
 }
 function brokenWords(results, failure) {
     const failed = results.checks.some(check => check.verdict === 'failed');
     if (!failed)
-        return needed((0,_findings_js__WEBPACK_IMPORTED_MODULE_0__/* .flakyChecks */ .NL)(results).length);
-    const several = (0,_versions_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyLooks */ .V8)(results) ? severalTargets(results) : null;
+        return needed((0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .flakyChecks */ .NL)(results).length);
+    const several = (0,_versions_js__WEBPACK_IMPORTED_MODULE_2__/* .onlyLooks */ .V8)(results) ? severalTargets(results) : null;
     if (several !== null)
-        return (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(several, 160);
-    return (0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .line */ .n8)(failure.headline ?? 'Dual-stack does not work', 160);
+        return (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(several, 160);
+    return (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .line */ .n8)(failure.headline ?? 'Dual-stack does not work', 160);
 }
 /** Of Services that were looked at: which are not dual-stack; null where one is. */
 function severalTargets({ checks }) {
@@ -41325,7 +41436,7 @@ function severalTargets({ checks }) {
 /** Only `fail-on-flaky` fails a run in which every check holds. */
 const needed = (flaky) => flaky === 0
     ? 'Dual-stack was not proven'
-    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_2__/* .count */ .U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .count */ .U9)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
 
 
 /***/ }),
@@ -41458,6 +41569,85 @@ const files = {
     diagnostics: 'diagnostics'
 };
 const ownFiles = Object.values(files);
+
+
+/***/ }),
+
+/***/ 8392:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   C: () => (/* binding */ phaseKind)
+/* harmony export */ });
+/* unused harmony export phaseKinds */
+/* harmony import */ var _results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9820);
+
+/** Of all phases but those that come once for each of something. A test holds them to the graph. */
+const kinds = {
+    kind: { layer: 'runner', couldNot: 'kind could not be provided' },
+    kubectl: { layer: 'runner', couldNot: 'kubectl could not be provided' },
+    helm: { layer: 'runner', couldNot: 'Helm could not be provided' },
+    chart: { layer: 'runner', couldNot: 'The chart of the Sail Operator could not be provided' },
+    'sample files': { layer: 'runner', couldNot: 'The sample manifests could not be provided' },
+    survey: { layer: 'node', couldNot: 'The cluster could not be looked at' },
+    name: { layer: 'runner', couldNot: 'Cluster could not be made' },
+    cluster: { layer: 'node', couldNot: 'Cluster could not be made' },
+    containerd: { layer: 'node', couldNot: 'Cluster did not come up' },
+    api: { layer: 'node', couldNot: 'Cluster did not come up' },
+    logins: { layer: 'node', couldNot: 'The nodes could not be given the logins of Docker' },
+    pulls: { layer: 'node', couldNot: 'Images could not be pulled' },
+    unpack: { layer: 'node', couldNot: 'Images of the node could not be unpacked' },
+    'pod network': { layer: 'node', couldNot: 'Cluster did not come up' },
+    'kube-proxy': { layer: 'node', couldNot: 'Cluster did not come up' },
+    cordon: { layer: 'node', couldNot: 'Cluster did not come up' },
+    uncordon: { layer: 'node', couldNot: 'Cluster did not come up' },
+    namespaces: { layer: 'node', couldNot: 'Namespaces could not be made' },
+    crds: { layer: 'operator', couldNot: 'CRDs of the Sail Operator could not be made' },
+    operator: { layer: 'operator', couldNot: 'Sail Operator could not be installed' },
+    istio: { layer: 'control-plane', couldNot: 'Istio could not be installed' },
+    istiod: { layer: 'control-plane', couldNot: 'Istio could not be installed' },
+    mesh: { layer: 'control-plane', couldNot: 'Istio did not become healthy' },
+    'revision tag': { layer: 'control-plane', couldNot: 'Istio could not be installed' },
+    ambient: { layer: 'ambient', couldNot: 'IstioCNI and ZTunnel did not become healthy' },
+    strict: { layer: 'control-plane', couldNot: 'STRICT mutual TLS could not be asked for' },
+    'strict off': { layer: 'control-plane', couldNot: 'STRICT mutual TLS could not be taken back' },
+    'gateway api': {
+        layer: 'runner',
+        couldNot: 'The CRDs of the Gateway API could not be provided'
+    },
+    'gateway crds': {
+        layer: 'node',
+        couldNot: 'The CRDs of the Gateway API could not be made'
+    },
+    resources: {
+        layer: 'control-plane',
+        couldNot: 'Istio resources of the samples could not be applied'
+    },
+    services: { layer: 'node', couldNot: 'Samples could not be deployed' },
+    samples: { layer: 'workload', couldNot: 'Samples could not be deployed' },
+    'plain samples': { layer: 'workload', couldNot: 'Samples could not be deployed' },
+    'more samples': { layer: 'workload', couldNot: 'Samples could not be deployed' },
+    look: { layer: 'node', couldNot: 'Cluster could not be read' },
+    'look again': { layer: 'node', couldNot: 'Cluster could not be read' },
+    upgrade: { layer: 'control-plane', couldNot: 'Istio could not be upgraded' },
+    restart: { layer: 'workload', couldNot: 'Workloads could not be restarted after the upgrade' },
+    'restart of the rest': {
+        layer: 'workload',
+        couldNot: 'Workloads could not be restarted after the upgrade'
+    }
+};
+/** What is known of a phase by its name; null where that is nobody's. */
+function phaseKind(name) {
+    const bare = name.replace(/ after the upgrade$/, '');
+    if (/^(images|(save|images): .+)$/.test(bare))
+        return { layer: 'node', couldNot: 'Images could not be transferred' };
+    const layer = _results_js__WEBPACK_IMPORTED_MODULE_0__/* .layers */ .ZF.find(one => bare === `check ${one}`);
+    if (layer !== undefined)
+        return { layer, couldNot: 'Checks could not be made' };
+    return Object.hasOwn(kinds, bare) ? (kinds[bare] ?? null) : null;
+}
+/** The names of the table, for the test that holds them to the graph. */
+const phaseKinds = Object.keys(kinds);
 
 
 /***/ }),
@@ -41639,7 +41829,7 @@ const longest = 8000;
 /** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
 function cleaned(value) {
     if (typeof value === 'string')
-        return (0,words/* clip */.$Q)((0,log/* redact */.E$)(value), longest);
+        return (0,words/* clip */.$Q)((0,log/* redact */.E$)((0,log/* plainText */.wh)(value)), longest);
     if (Array.isArray(value))
         return value.map(cleaned);
     if (typeof value !== 'object' || value === null)
@@ -41695,7 +41885,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 9135:
+/***/ 8190:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41718,6 +41908,18 @@ var log = __nccwpck_require__(3179);
 var base_own = __nccwpck_require__(5105);
 // EXTERNAL MODULE: ./src/results/results.ts
 var results_results = __nccwpck_require__(9820);
+;// CONCATENATED MODULE: ./src/base/json.ts
+/** What a JSON text has, where it is that of an object; else nothing. Foreign text: no field is sure to be there. */
+function objectOf(text) {
+    try {
+        const value = JSON.parse(text);
+        return typeof value === 'object' && value !== null ? value : {};
+    }
+    catch {
+        return {};
+    }
+}
+
 // EXTERNAL MODULE: ./src/base/kube.ts
 var kube = __nccwpck_require__(4500);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
@@ -42082,10 +42284,15 @@ const records = [
 /** Whether a sample's Service has a family. */
 const has = (target, family) => target === 'dual-stack' || target === family;
 const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
-// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
+/** In place of an address, where nobody has said whether there is one. */
+const unanswered = '!';
+// all at once; BusyBox says of a name or a record that is not there that it is not, and of an answer that did not come,
+// or says nothing of it, something else
 const script = `
 while [ $# -gt 0 ]; do
-  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+  { said=$(busybox nslookup -type="$1" "$2" 2>&1)
+    address=$(echo "$said" | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    case $said in *'timed out'* | *SERVFAIL* | *REFUSED*) address='${unanswered}' ;; esac
     echo "$1 $2 $address"; } &
   shift 2
 done
@@ -42144,7 +42351,8 @@ async function resolve({ sh }, client, questions) {
             .trim());
         return code !== 0 || (found.includes(undefined) && !isLast) ? null : found;
     };
-    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: 30 });
+    const found = await (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: 30 });
+    return found.map(answer => (answer === unanswered ? undefined : answer));
 }
 /** The command that asks by hand. */
 const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
@@ -42232,40 +42440,17 @@ function findingOf(differences, node) {
 
 // EXTERNAL MODULE: ./src/checks/prove.ts
 var prove = __nccwpck_require__(6323);
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
-;// CONCATENATED MODULE: ./src/checks/settle.ts
-
-
-/** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
-const settling = 10;
-/** Asks again of what is red, until it is green or so many seconds are over; then tells what was found last of each. */
-async function settle({ work, tell }, questions, ask, seconds = settling) {
-    const end = work.clock() + seconds;
-    for (let open = questions; open.length > 0;) {
-        const found = await ask(open);
-        if (work.signal.aborted)
-            throw new base_fault/* Stopped */.C9();
-        const red = found.filter(({ finding }) => finding.verdict === 'failed');
-        const again = work.clock() > end ? [] : red;
-        for (const one of found)
-            if (!again.includes(one))
-                tell(one.question.row.id, one.finding);
-        open = again.map(({ question }) => question);
-        if (open.length > 0)
-            await (0,external_node_timers_promises_.setTimeout)(300);
-    }
-}
-
+// EXTERNAL MODULE: ./src/checks/settle.ts
+var settle = __nccwpck_require__(2706);
 ;// CONCATENATED MODULE: ./src/checks/refuse.ts
 
 
 /** What a row expects that nothing answers. */
 const refused = 'no answer';
-/** Sees that nothing answers at an address; how long a probe waits for that, in seconds. */
+/** How long a probe waits for an answer, in seconds. */
 const patience = 1;
+/** Who refuses ends the connection at once; what was only too late for the patience may have been lost, and must be so each time. */
+const times = 4;
 /** Proves that nothing answers these probes. */
 async function refuse(client, proofs, checking) {
     if (proofs.length === 0)
@@ -42282,22 +42467,34 @@ const never = {
 const plaintext = {
     client: checks_probe/* plainClient */.Ux,
     observed: () => 'plaintext was answered, should be refused',
-    reason: ({ address, port }, text) => `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settling} s ago`
+    reason: ({ address, port }, text) => `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settle/* settling */.N} s ago`
 };
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 async function untilRefused(proofs, checking, refusal = plaintext) {
-    await settle(checking, proofs, open => judged(checking, refusal, open));
+    await (0,settle/* settle */.G)(checking, proofs, open => judged(checking, refusal, open));
 }
 async function judged(checking, refusal, questions) {
-    const probes = questions.map(({ probe }) => probe);
-    const answers = await (0,checks_probe/* ask */.kA)(checking, refusal.client, probes, 1, patience);
+    const answers = questions.map(() => []);
+    const isOpen = (given) => given.length < times && given.every(({ text, seconds }) => text === '' && seconds >= patience);
+    for (let turn = 0; turn < times; turn++) {
+        const open = questions.flatMap(({ probe }, at) => {
+            const given = answers[at] ?? [];
+            return isOpen(given) ? [{ probe, given }] : [];
+        });
+        if (open.length === 0)
+            break;
+        const probes = open.map(({ probe }) => probe);
+        const found = await (0,checks_probe/* ask */.kA)(checking, refusal.client, probes, 1, patience);
+        for (const [at, { given }] of open.entries())
+            given.push(...(found[at] ?? []));
+    }
     return questions.map((question, at) => ({
         question,
         finding: judge(refusal, question.probe, answers[at] ?? [])
     }));
 }
 function judge({ client, observed, reason }, probe, answers) {
-    const text = answers[0]?.text ?? '';
+    const text = answers.at(-1)?.text ?? '';
     return {
         observed: text === '' ? refused : observed(text),
         verdict: text === '' ? 'passed' : 'failed',
@@ -42487,7 +42684,7 @@ function wildcardListeners(listeners, command) {
         reproduce: command.join(' ')
     });
 }
-function clusterIps({ things }, target, listeners) {
+function clusterIps({ things, plan }, target, listeners) {
     const service = (0,kube/* ofKind */.CZ)(things, 'Service', target).find(({ metadata }) => metadata.name === 'tcp-echo');
     const wanted = (0,kube/* ipsOfService */.p3)(service).map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const others = (0,kube/* ofKind */.CZ)(things, 'Service')
@@ -42497,9 +42694,11 @@ function clusterIps({ things }, target, listeners) {
     const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
     const missing = wanted.filter(address => !found.includes(address));
     const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
+    // in a mesh of others a Service for HTTP, or one without a ClusterIP, has its listeners there too
+    const isOurs = !plan.existing?.mesh;
     const said = [
         ...missing.map(address => `no listener on ${address}`),
-        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+        ...(isOurs ? foreign : []).map(address => `a listener on ${address}, which is no ClusterIP`)
     ];
     return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
         reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
@@ -42543,7 +42742,7 @@ const endpointOf = (pod, families) => (0,kube/* ipsOfPod */.BH)(pod)
 
 
 /** How often each page is asked for. */
-const times = 3;
+const web_times = 3;
 // each page by itself, all of them at once; curl says 000 where nothing was answered
 const web_script = `
 limit=$1 times=$2 row=0; shift 2
@@ -42567,12 +42766,12 @@ async function askPages({ sh, work, plan }, client, pages) {
         return [];
     const { seconds: limit } = plan.probes;
     const words = pages.flatMap(({ url, via = '' }) => [url, via]);
-    const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${times}`, ...words];
+    const command = [...(0,checks_probe/* inClient */.T$)(client), web_script, 'pages', `${limit}`, `${web_times}`, ...words];
     const read = ({ code, stdout }) => {
         const found = parseStatuses(stdout, pages.length, work.clock());
         return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
     };
-    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: limit * times + 20 });
+    return (0,base_sh/* wholeAnswer */.Eg)(sh, command, read, { seconds: limit * web_times + 20 });
 }
 /** Lines such as `0 200 0.012`, of so many pages. */
 function parseStatuses(text, pages, now) {
@@ -42607,20 +42806,17 @@ const logCommand = [
 /** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
 const parseAccess = (lines) => lines
     .filter(line => /\baccess\s+connection complete\b/.test(line))
-    .map(line => Object.fromEntries([...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
-    name,
-    quoted ?? bare ?? ''
-])));
+    .map(line => Object.fromEntries([...line.slice(0, 4000).matchAll(/(?<![\w.])([\w.]{1,100})=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [name, quoted ?? bare ?? ''])));
 /** How long ztunnel may take to log a connection that has ended, in seconds. */
 const logging = 3;
 /** Tells of connections by what was not logged before. */
 async function untilLogged(checking, asked, past, judge) {
     const questions = asked.map(row => ({ row }));
-    await settle(checking, questions, async (open) => {
+    await (0,settle/* settle */.G)(checking, questions, async (open) => {
         const fresh = (await logged(checking)).filter(line => !past.includes(line));
         const access = parseAccess(fresh);
         return open.map(question => ({ question, finding: judge(question.row, access) }));
-    }, logging);
+    }, () => logging);
 }
 
 ;// CONCATENATED MODULE: ./src/checks/waypoint.ts
@@ -42823,7 +43019,7 @@ function nowhere(row) {
 const denial = {
     client: checks_probe/* meshClient */.Vd,
     observed: (text) => text,
-    reason: ({ address, port }, text) => `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settling} s`
+    reason: ({ address, port }, text) => `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settle/* settling */.N} s`
 };
 /** As istiod makes it: named as the Gateway is. */
 const isWaypoint = (identity = '') => identity.endsWith(`/ns/${waypointNamespace}/sa/${waypoint}`);
@@ -42940,6 +43136,7 @@ function rangesOf(node, name) {
 }
 
 ;// CONCATENATED MODULE: ./src/checks/ambient.ts
+
 
 
 
@@ -43191,12 +43388,7 @@ async function known(checking, asked) {
 }
 async function dumpOf(node, sh) {
     const text = await (0,base_sh/* must */.sb)(sh, ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', manifests_istio/* ztunnelNamespace */.Gj], { seconds: 30 });
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return {}; // it is no answer: every row says what is missing
-    }
+    return objectOf(text); // of no answer every row says what is missing
 }
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
 function workloadOf({ things }, { expected, to }, { workloads = [] }) {
@@ -43327,12 +43519,12 @@ async function probed(checking, asked) {
         checking.tell(row.id, ambient_nowhere(row));
         return [];
     });
-    const limit = `${Math.max(1, Math.ceil(checking.plan.probes.seconds))}`;
+    const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));
     const command = [
-        ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', limit],
+        ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', `${limit}`],
         ...reached.flatMap(({ row, address }) => [address, `${ambientPorts.strict}`, row.id])
     ];
-    const output = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 30 });
+    const output = await (0,base_sh/* must */.sb)(checking.sh, command, { seconds: 3 * limit * reached.length + 20 });
     const answers = output.split('\n');
     for (const { row, address } of reached) {
         const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);
@@ -43579,6 +43771,7 @@ const repairSample = {
 
 
 
+
 const cni_families = ['ipv4', 'ipv6'];
 const cni_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const cni_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -43769,16 +43962,6 @@ function pluginOf(text) {
     const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
     return own ? { ...own, name, cniVersion } : null;
 }
-/** What a JSON text has, where it is that of an object. */
-function objectOf(text) {
-    try {
-        const value = JSON.parse(text);
-        return typeof value === 'object' && value !== null ? value : {};
-    }
-    catch {
-        return {};
-    }
-}
 // as the container runtime adds a pod, from the node's own network; istio-cni has nothing to do when one is deleted
 const networkScript = `
 name=$1 address=$2 config=$3 namespace=$4 pod=$5 path=/var/run/netns/$1
@@ -43923,6 +44106,7 @@ function otherImage({ image, id, pod }, wanted) {
 
 
 
+
 // istiod's monitoring port, by way of the API server: no program is needed in its image
 const versionPath = ({ namespace, istiod }) => `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
 const control_plane_place = (kind, name, namespace = manifests_istio/* istioNamespace */.Gp) => ({
@@ -44015,13 +44199,12 @@ const controlPlane = {
         const { namespace, istiod, resource } = plan.istio;
         const [[istio], said] = await Promise.all([
             resource === null ? [] : (0,kube/* get */.Jt)(sh, 'istios.sailoperator.io', resource),
-            sh(['kubectl', 'get', '--raw', versionPath(plan.istio)], { seconds: 20 })
+            askVersion(plan.istio, sh)
         ]);
         const seen = {
             istio,
             deployment: control_plane_named(istiod, (0,kube/* ofKind */.CZ)(things, 'Deployment', namespace)),
-            service: control_plane_named(istiod, (0,kube/* ofKind */.CZ)(things, 'Service', namespace)),
-            version: (said.code === 0 ? said.stdout : said.stderr).trim()
+            service: control_plane_named(istiod, (0,kube/* ofKind */.CZ)(things, 'Service', namespace))
         };
         for (const { id, expected, observe, reproduce } of aspects) {
             const observed = observe(seen);
@@ -44032,13 +44215,26 @@ const controlPlane = {
             }));
         }
         const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-        tell(version, (0,checks_row/* compare */.UD)(asked, versionOf(seen.version, asked), {
-            reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
+        tell(version, (0,checks_row/* compare */.UD)(asked, said instanceof base_sh/* CommandError */.Qd ? 'no answer' : versionOf(said, asked), {
+            reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
+            ...(said instanceof base_sh/* CommandError */.Qd && { reason: said.message, blame: unreached })
         }));
         const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', namespace).filter(({ metadata }) => metadata.labels?.app === 'istiod');
         tell(imageId, await compareIds(pods, brought, sh));
         tell(control_plane_cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
     }
+};
+/** What istiod says of itself, `1.30.3-56df41f-Clean`; or why it says nothing, though asked again. */
+const askVersion = (istio, sh) => (0,base_sh/* wholeAnswer */.Eg)(sh, ['kubectl', 'get', '--raw', versionPath(istio)], ({ code, stdout }) => (code === 0 ? stdout.trim() : null), { seconds: 20 }).catch(error => {
+    if (error instanceof base_sh/* CommandError */.Qd)
+        return error;
+    throw error;
+});
+/** Nothing is known of the version then. */
+const unreached = {
+    class: 'infrastructure',
+    hint: 'The API server does not reach istiod by its Service, on port 15014: see whether istiod runs, and whether the control plane reaches pods, and this user `services/proxy`.',
+    headline: 'istiod does not tell its version'
 };
 /** The one of that name, or of that name with a revision's version. */
 const control_plane_named = (wanted, things) => things.find(({ metadata }) => metadata.name === wanted) ??
@@ -44671,7 +44867,7 @@ function patchCommand(clusterIps) {
     ];
 }
 async function untilAnswered(checking, proofs) {
-    await settle(checking, proofs, async (open) => {
+    await (0,settle/* settle */.G)(checking, proofs, async (open) => {
         const probes = open.map(({ probe }) => probe);
         const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, checking.plan.probes.seconds);
         return open.map((question, at) => ({
@@ -44687,7 +44883,7 @@ function overlapped(checking, { row, probe }, answers) {
         observed,
         verdict: wrong ? 'failed' : 'passed',
         reason: wrong
-            ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+            ? `${probe.address} port ${probe.port} gave ${observed} ${settle/* settling */.N} s after the ServiceEntry took it`
             : null,
         address: probe.address,
         upstream: upstream(checking, answers),
@@ -44703,6 +44899,7 @@ function upstream(checking, answers) {
 }
 
 ;// CONCATENATED MODULE: ./src/checks/endpoints.ts
+
 
 
 
@@ -44723,17 +44920,27 @@ const endpoints = {
         family,
         to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
     }))),
-    look: async ({ things, tell }, asked) => {
-        for (const { id, target, family, expected } of asked) {
-            const slices = (0,kube/* ofKind */.CZ)(things, 'EndpointSlice', target).filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo');
-            const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', target).filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod));
-            const observed = listedIn(slices, pods, family);
-            tell(id, (0,checks_row/* compare */.UD)(expected, observed, {
-                reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
-            }));
-        }
+    look: async (checking, asked) => {
+        const { things, plan, sh } = checking;
+        const kinds = 'pods,endpointslices';
+        const again = async (targets) => plan.existing === null
+            ? (0,kube/* get */.Jt)(sh, kinds, '-A')
+            : (await Promise.all(targets.map(name => (0,kube/* get */.Jt)(sh, kinds, '-n', name)))).flat();
+        let first = true; // a pod is Ready a moment before it is in a slice
+        await (0,settle/* settle */.G)(checking, asked.map(row => ({ row })), async (open) => {
+            const seen = first ? things : await again([...new Set(open.map(({ row }) => row.target))]);
+            first = false;
+            return open.map(question => ({ question, finding: endpoints_judge(seen, question.row) }));
+        });
     }
 };
+function endpoints_judge(things, { target, family, expected }) {
+    const slices = (0,kube/* ofKind */.CZ)(things, 'EndpointSlice', target).filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo');
+    const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', target).filter(pod => pod.metadata.labels?.app === 'tcp-echo' && (0,kube/* isReady */.i_)(pod));
+    return (0,checks_row/* compare */.UD)(expected, listedIn(slices, pods, family), {
+        reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
+    });
+}
 /** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
 function listedIn(slices, pods, family) {
     const own = slices.filter(({ addressType }) => addressType.toLowerCase() === family);
@@ -44787,7 +44994,7 @@ async function withCut(checking, row) {
     try {
         for (const rule of rules)
             await (0,base_sh/* must */.sb)(checking.sh, rule('-I'), { seconds: 20 });
-        return await failover_answered(checking, row, address);
+        return await failover_answered(checking, row, address, pod);
     }
     finally {
         const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), { seconds: 20 })));
@@ -44808,13 +45015,28 @@ const cutCommand = (node, verb, pod) => [
     ],
     ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
 ];
-async function failover_answered(checking, row, address) {
+async function failover_answered(checking, row, address, cut) {
     const { plan } = checking;
     const probe = { word: row.id, address, port: 9000, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) };
     const [answers = []] = await (0,checks_probe/* ask */.kA)(checking, checks_probe/* meshClient */.Vd, [probe], 2, plan.probes.seconds);
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
     const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
+    if (peers.includes(cut))
+        return {
+            observed: `an answer from ${cut}, which was cut`,
+            verdict: 'failed',
+            reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
+            address,
+            upstream: cut,
+            attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, probe),
+            blame: {
+                class: 'infrastructure',
+                hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
+                headline: 'A family could not be cut'
+            }
+        };
     const slowest = Math.max(...answers.map(({ seconds }) => seconds));
     return {
         observed: slow === undefined
@@ -44834,6 +45056,7 @@ async function failover_answered(checking, row, address) {
 }
 
 ;// CONCATENATED MODULE: ./src/checks/gateway-api.ts
+
 
 
 
@@ -44893,7 +45116,7 @@ async function gateway_api_listeners(checking, id, { pod }) {
     checking.tell(id, (0,checks_row/* compare */.UD)(gateway_api_bound, pod ? observed : 'no pod that is ready', { reproduce }));
 }
 async function gateway_api_pages(checking, asked, made) {
-    const reached = asked.flatMap(row => {
+    const reached = asked.flatMap((row) => {
         const ips = row.to?.kind === 'Pod' ? (0,kube/* ipsOfPod */.BH)(made.pod) : (0,kube/* ipsOfService */.p3)(made.service);
         const address = ips.find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address !== undefined)
@@ -44908,46 +45131,47 @@ async function gateway_api_pages(checking, asked, made) {
         });
         return [];
     });
-    const answers = await askPages(checking, checks_probe/* plainClient */.Ux, reached);
-    for (const [at, { row, address, url, at: place }] of reached.entries()) {
-        const attempts = answers[at] ?? [];
-        const observed = statusesOf(attempts);
-        const lookUp = row.to?.kind === 'Pod'
-            ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${place}].ip}'`
-            : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${place}]}'`;
-        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
-            reason: observed === row.expected ? null : `${url} gave ${observed}`,
-            address,
-            attempts,
-            reproduce: reproducePage(checks_probe/* plainClient */.Ux, { url }, address, lookUp)
-        }));
-    }
+    // it is asked as soon as it is there, when kube-proxy may know nothing of it yet
+    await (0,settle/* settle */.G)(checking, reached, async (open) => {
+        const answers = await askPages(checking, checks_probe/* plainClient */.Ux, open);
+        return open.map((question, at) => ({ question, finding: gateway_api_judge(question, answers[at] ?? []) }));
+    });
+}
+function gateway_api_judge({ row, address, url, at }, attempts) {
+    const observed = statusesOf(attempts);
+    const lookUp = row.to?.kind === 'Pod'
+        ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+        : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+    return (0,checks_row/* compare */.UD)(row.expected, observed, {
+        reason: observed === row.expected ? null : `${url} gave ${observed}`,
+        address,
+        attempts,
+        reproduce: reproducePage(checks_probe/* plainClient */.Ux, { url }, address, lookUp)
+    });
 }
 
+// EXTERNAL MODULE: ./src/base/curl.ts
+var curl = __nccwpck_require__(4675);
 // EXTERNAL MODULE: ./src/versions/pins.ts
 var pins = __nccwpck_require__(8685);
 ;// CONCATENATED MODULE: ./src/checks/published.ts
 
 
 
+
 /** What Istio publishes with the release that is installed; nothing of a run depends on it, so that it goes on without. */
-/** In seconds: a runner that reaches nothing is to lose little by it. */
-const limits = { toConnect: 3, inAll: 10 };
-/** In bytes; the largest has a fiftieth. */
-const most = 1_000_000;
+/** A runner that reaches nothing is to lose little by it; of bytes, the largest has a fiftieth. */
+const bounds = { toConnect: 3, seconds: 10, most: 1_000_000 };
 /** Fetches a file; to standard output where no `output` is named. */
-const fetchCommand = (url, output = null) => [
-    ...['curl', '--fail', '--silent', '--show-error', '--location'],
-    ...['--connect-timeout', `${limits.toConnect}`, '--max-time', `${limits.inAll}`],
-    ...['--max-filesize', `${most}`, ...(output === null ? [] : ['--output', output]), url]
-];
+const fetchCommand = (url, output = null) => (0,curl/* curl */.V)(url, output, bounds);
 /** What was fetched, or why a check cannot be made without it. */
 async function fetchPublished({ plan, sh, mirror }, what, output = null) {
     const release = (0,pins/* releaseOf */.l7)(plan.istio.expected);
     if (release === null)
         return (0,checks_row/* skip */.iv)(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
     const url = (0,download/* mirrored */.VV)(pins/* published */.H3[what](release), mirror);
-    const { code, stdout, stderr } = await sh(fetchCommand(url, output), { seconds: 2 * limits.inAll });
+    const limits = { seconds: 2 * bounds.seconds, file: bounds.most };
+    const { code, stdout, stderr } = await sh(fetchCommand(url, output), limits);
     return code === 0
         ? { url: (0,download/* shownUrl */.zA)(url), text: stdout }
         : (0,checks_row/* skip */.iv)(`${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${stderr.trim().slice(-300)}`);
@@ -45222,7 +45446,10 @@ async function listening(checking, pods, port, addresses) {
     const wanted = ipsOf(pods);
     const said = [
         ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
-        ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+        // in a mesh of others their Services have listeners on this port as well
+        ...(checking.plan.existing?.mesh ? [] : found)
+            .filter(ip => !wanted.includes(ip))
+            .map(ip => `a listener on ${ip}, which is no pod IP`)
     ];
     const complete = wanted.length === addresses;
     const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);
@@ -45289,6 +45516,8 @@ const headless_to = { kind: 'StatefulSet', namespace: statefulNamespace, name: s
 const replaced = `${statefulApp}-0`;
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
+/** How long the cluster's DNS may go on with an old address, in seconds: CoreDNS caches for 30, but for the cluster's names of newer Kubernetes. */
+const caching = 35;
 const headless_ids = {
     listeners: `headless/${statefulApp}/listeners`,
     replacedListeners: `headless/${statefulApp}/replaced-listeners`
@@ -45323,7 +45552,7 @@ const headless = {
             (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-control`, `Without a sidecar, the other port answers over ${family}`, `hello headless/${statefulApp}/${family}-control`, { family, from: headless_plain, to: headless_to })
         ]),
         (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: headless_mesh, to: headless_to }),
-        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settling} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
+        (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settle/* settling */.N} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
         ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
         ...hostRows
@@ -45385,8 +45614,8 @@ const absent = (row) => ({
     reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
     reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
-/** What the client's proxy listens on, against the pods that there are. */
-const listeningTo = (checking, pods) => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length);
+/** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
+const listeningTo = (checking, pods) => (0,wait/* waitAtMost */._)(checking.work, { seconds: settle/* settling */.N, for: () => `the client to listen on the pods of ${statefulNamespace}` }, () => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length), ({ verdict }) => verdict === 'passed');
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking, asked) {
     const { sh, work } = checking;
@@ -45398,11 +45627,10 @@ async function replace(checking, asked) {
         return found.filter(kube/* isReady */.i_);
     }, ready => headless_named(ready, replaced) !== undefined);
     const isListeners = ({ id }) => id === headless_ids.replacedListeners;
-    await settle(checking, asked.filter(isListeners).map(row => ({ row })), async (open) => {
-        const finding = await listeningTo(checking, pods);
-        return open.map(question => ({ question, finding }));
-    });
-    await proveAll(checking, pods, asked.filter(row => !isListeners(row)));
+    const listens = await listeningTo(checking, pods); // the others need it, whether it is asked for or not
+    for (const { id } of asked.filter(isListeners))
+        checking.tell(id, listens);
+    await (0,prove/* proveSettled */.U)(checks_probe/* meshClient */.Vd, proofs(checking, pods, asked.filter(row => !isListeners(row))), checking, ({ family }) => (family === null ? caching : 0));
 }
 
 ;// CONCATENATED MODULE: ./src/manifests/web.ts
@@ -45774,7 +46002,7 @@ const prometheusRows = prometheus_families.map(family => (0,checks_row/* row */.
 class Unread extends Error {
 }
 // rules can double what they find, again and again; of a pod there are some dozens of labels
-const prometheus_most = 1000;
+const most = 1000;
 const longest = 10_000;
 const fieldsOf = (value) => typeof value === 'object' && value !== null ? value : {};
 const listOf = (value) => (Array.isArray(value) ? value : []);
@@ -45788,8 +46016,8 @@ function relabel(labels, rules) {
         const next = applied(made, fieldsOf(rule));
         if (next === null)
             return null;
-        if (Object.keys(next).length > prometheus_most)
-            throw new Unread(`more than ${prometheus_most} labels`);
+        if (Object.keys(next).length > most)
+            throw new Unread(`more than ${most} labels`);
         made = next;
     }
     return made;
@@ -46212,7 +46440,7 @@ function http_questionOf(checking, row) {
 }
 /** A policy takes a moment to be in force: asked until it is. */
 async function untilHeld(checking, asker, all) {
-    await settle(checking, all, open => ask(checking, asker, open, 1, 1));
+    await (0,settle/* settle */.G)(checking, all, open => ask(checking, asker, open, 1, 1));
 }
 async function http_answered(checking, asker, questions) {
     if (questions.length === 0)
@@ -46297,10 +46525,13 @@ const network = {
     ],
     look: async ({ sh, tell }) => {
         const command = (0,manifests_kind/* networkCommand */.eZ)();
-        const { code, stdout } = await sh(command, { seconds: 20 });
+        const { code, stdout, stderr } = await sh(command, { seconds: 20 });
         const reproduce = command.join(' ');
         if (code !== 0) {
-            tell(id, { observed: 'absent', verdict: 'passed', reproduce });
+            const absent = /no such network|not found/i.test(stderr);
+            tell(id, absent
+                ? { observed: 'absent', verdict: 'passed', reproduce }
+                : (0,checks_row/* skip */.iv)(`Docker does not tell: ${stderr.trim() || 'no answer in time'}`));
             return;
         }
         const subnets = (0,manifests_kind/* subnetsOf */.i_)(stdout);
@@ -46423,6 +46654,8 @@ async function lookAtTables(nodes, sh) {
 }
 const isReady = ({ status }) => (0,kube/* condition */.uH)('Ready', status.conditions)?.status === 'True';
 
+// EXTERNAL MODULE: ./src/base/fault.ts
+var base_fault = __nccwpck_require__(6933);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
 var readers = __nccwpck_require__(8961);
 // EXTERNAL MODULE: ./src/manifests/existing.ts
@@ -46501,7 +46734,7 @@ function chooseMesh(label, found) {
         injectors.find(({ revision, tag }) => tag === null && revision === asked)?.revision;
     const istiod = istiods.find(istiod => istiod.revision === revision);
     if (revision === undefined || istiod === undefined)
-        throw unanswered(label, found);
+        throw existing_unanswered(label, found);
     const resource = istios.find(({ name }) => revision === name || revision.startsWith(`${name}-v`));
     return {
         ...istiod,
@@ -46509,7 +46742,7 @@ function chooseMesh(label, found) {
         resource: resource?.name ?? null
     };
 }
-function unanswered(label, { injectors }) {
+function existing_unanswered(label, { injectors }) {
     const names = injectors.map(({ revision, tag }) => tag ?? revision);
     const labels = [...new Set(names)].flatMap(name => [
         ...(name === 'default' ? ['`istio-injection=enabled`'] : []),
@@ -47039,6 +47272,7 @@ const path = {
 
 ;// CONCATENATED MODULE: ./src/checks/runner.ts
 
+
 const commands = {
     docker: ['docker', 'info', '--format', '{{json .}}'],
     kernel: ['sysctl', '-n', 'net.ipv6.conf.all.disable_ipv6'],
@@ -47108,7 +47342,7 @@ const runner = {
             sh(commands.watches, { seconds: 5 }),
             sh(commands.instances, { seconds: 5 })
         ]);
-        const info = readInfo(docker.stdout);
+        const info = objectOf(docker.stdout); // the client prints what it knows of itself even when no server answers
         const said = info.ServerVersion
             ? `version ${info.ServerVersion}`
             : `no answer: ${docker.stderr.trim()}`;
@@ -47148,15 +47382,6 @@ const runner = {
         });
     }
 };
-/** Docker's client prints what it knows of itself even when no server answers. */
-function readInfo(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return {};
-    }
-}
 const runner_judge = (observed, passed, reproduce) => ({
     observed,
     verdict: passed ? 'passed' : 'failed',
@@ -47460,7 +47685,7 @@ async function xds_rejected(sh, proxy) {
 }
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
 function rejects(text, metrics) {
-    const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
+    const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}\n]{0,1000})\} (\S+)$/gm)]
         .filter(([, , count]) => Number(count) > 0)
         .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
     const silent = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
@@ -47901,7 +48126,7 @@ var phases_cluster = __nccwpck_require__(7538);
 
 
 /** File → the command whose output it holds. */
-const diagnostics_commands = (node) => ({
+const diagnostics_commands = ({ operator, istio }, node) => ({
     'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
     'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
     'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
@@ -47917,11 +48142,11 @@ const diagnostics_commands = (node) => ({
         'kubectl',
         'logs',
         '-n',
-        'sail-operator',
-        'deployment/sail-operator',
+        operator.namespace,
+        `deployment/${operator.name}`,
         '--tail=2000'
     ],
-    'istiod.log': ['kubectl', 'logs', '-n', 'istio-system', '-l', 'app=istiod', '--tail=2000'],
+    'istiod.log': ['kubectl', 'logs', '-n', istio.namespace, '-l', 'app=istiod', '--tail=2000'],
     ...Object.fromEntries(['sleep', 'dual-stack', 'ipv4', 'ipv6'].map(namespace => [
         `proxies/${namespace}.log`,
         [
@@ -47999,7 +48224,7 @@ function readable(name, text) {
     }
 }
 /** Text as a terminal may be given it, for that is where logs are read. */
-const shown = (text) => (0,log/* plainText */.wh)((0,log/* redact */.E$)(text)).replace(controls, '');
+const shown = (text) => (0,log/* redact */.E$)((0,log/* plainText */.wh)(text)).replace(controls, '');
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
 /** Each file, in characters. */
@@ -48008,7 +48233,7 @@ const cap = 400_000;
 async function collectDiagnostics(plan, directory, seconds, sh) {
     const [node] = plan.cluster.nodes;
     const all = Object.entries({
-        ...diagnostics_commands(node ?? ''),
+        ...diagnostics_commands(plan, node ?? ''),
         ...(plan.istio.ambient ? ofAmbient : {})
     });
     const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
@@ -48031,18 +48256,10 @@ async function collectDiagnostics(plan, directory, seconds, sh) {
 
 
 
+
 /** The text of Docker's config.json; nothing where there is none. */
 const dockerConfig = ({ DOCKER_CONFIG, HOME = '' }) => promises_.readFile(external_node_path_.join(DOCKER_CONFIG || external_node_path_.join(HOME, '.docker'), 'config.json'), 'utf8')
     .catch(() => '');
-function parse(text) {
-    try {
-        const config = JSON.parse(text);
-        return typeof config === 'object' && config !== null ? config : {};
-    }
-    catch {
-        return {};
-    }
-}
 /** `https://index.docker.io/v1/` → `docker.io`. */
 const registryOf = (key) => {
     const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
@@ -48066,7 +48283,7 @@ function registriesOf({ images, files }, config) {
  * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
  */
 async function findLogins(plan, text, work, sh) {
-    const config = parse(text);
+    const config = objectOf(text);
     const tell = (what) => (0,log/* say */.cv)(work.clock(), 'logins', what);
     const logins = new Map();
     for (const registry of registriesOf(plan, config)) {
@@ -48103,7 +48320,7 @@ async function fromHelper(helper, registry, tell, sh) {
     });
     if (code !== 0)
         return null; // mostly: nobody is logged in there
-    const { Username = '', Secret = '' } = parse(stdout);
+    const { Username = '', Secret = '' } = objectOf(stdout);
     if (Username === '<token>')
         return tokenOnly(registry, tell);
     return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
@@ -48145,6 +48362,7 @@ const pullWithLogin = (image) => [
 
 
 
+
 /** Where a node sees `imagesIn(plan)`, read-only. */
 const imagesInNode = '/mnt/dual-stack-images';
 /** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
@@ -48172,7 +48390,7 @@ async function findSnapshotter(node, sh) {
     const { stdout } = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
         seconds: 30
     });
-    const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+    const [, found] = /^[ \t]{0,20}snapshotter = ['"]([\w-]{1,100})['"]/m.exec(stdout) ?? []; // those of runtimes are empty
     return found ?? usualSnapshotter;
 }
 // detached: where the registry does not answer, it is the kubelet that says so
@@ -48207,13 +48425,10 @@ function idsIn(manifest, images) {
         return digest === undefined ? [] : [[name, `sha256:${digest}`]];
     }));
 }
+/** Of an archive's manifest.json; none where it cannot be read: then the ids are what Docker said. */
 function readManifest(text) {
-    try {
-        return JSON.parse(text);
-    }
-    catch {
-        return []; // then the ids are what Docker said
-    }
+    const entries = objectOf(text);
+    return Array.isArray(entries) ? entries.filter(entry => entry !== null) : [];
 }
 /** Has every node import the archive of these images, and deletes it. */
 async function importImages(images, file, nodes, snapshotter, sh) {
@@ -48452,12 +48667,12 @@ var shlex = __nccwpck_require__(5637);
 
 
 
+
 const folder = 'gateway-api';
-/** Fetches a CRD; none of them has a megabyte. */
-const gateway_api_fetchCommand = (file, url) => [
-    ...['curl', '--fail', '--silent', '--show-error', '--location', '--retry', '2'],
-    ...['--max-time', '60', '--max-filesize', '5000000', '--output', file, url]
-];
+/** In bytes; none of them has a megabyte. */
+const gateway_api_most = 5_000_000;
+/** Fetches a CRD. */
+const gateway_api_fetchCommand = (file, url) => (0,curl/* curl */.V)(url, file, { most: gateway_api_most, seconds: 60, retries: 2 });
 const gatewayCrdsCommand = ({ directory }) => [
     ...['kubectl', 'create', '-f', external_node_path_.join(directory, folder)]
 ];
@@ -48468,7 +48683,7 @@ async function fetchGatewayCrds({ directory }, mirror, sh) {
     await Promise.all(Object.entries(pins/* gatewayApi */.db.crds).map(async ([name, expected]) => {
         const url = (0,download/* mirrored */.VV)((0,pins/* gatewayCrdUrl */.lK)(name), mirror);
         const file = external_node_path_.join(own, `${name}.yaml`);
-        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200 });
+        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200, file: gateway_api_most });
         if (code !== 0)
             throw unreachable(url, stderr);
         const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
@@ -48492,6 +48707,7 @@ async function createGatewayCrds(plan, sh) {
 }
 
 ;// CONCATENATED MODULE: ./src/phases/mesh.ts
+
 
 
 
@@ -48522,13 +48738,16 @@ async function untilIstiod(plan, work, sh) {
 /** Applies a custom resource whose CRD was created a moment ago. */
 async function applyOnceServed(plan, file, work, sh) {
     await (0,wait/* until */.T)(work, async () => {
-        const { code, stderr } = await sh(applyCommand(plan, file), { seconds: 60 });
+        const output = await sh(applyCommand(plan, file), { seconds: 60 });
+        const { code, stderr, late } = output;
         if (code === 0)
             return { is: 'done', value: undefined };
         if (/no matches for kind|could not find the requested resource/.test(stderr))
             return { is: 'waiting', for: 'the CRD to be served' };
         // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
         const isWebhook = /failed calling webhook/.test(stderr);
+        if (!isWebhook && (0,kube/* isOverload */.vi)({ late, said: stderr }))
+            throw new base_sh/* CommandError */.Qd(applyCommand(plan, file), output);
         const fault = new base_fault/* Fault */.vC(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
             ...who,
             class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
@@ -48550,7 +48769,7 @@ async function untilHealthy(work, sh) {
         const { state, observedGeneration, conditions } = istio?.status ?? {};
         const current = observedGeneration === istio?.metadata.generation;
         if (current && state === 'Healthy' && (0,kube/* condition */.uH)('Ready', conditions)?.status === 'True')
-            return { is: 'done', value: istio?.spec.version ?? '' };
+            return { is: 'done', value: `${istio?.spec.version ?? ''}` }; // a chart's CRD may have a number there
         return (lookAtConditions(istio) ?? {
             is: 'waiting',
             for: `Istio to be Healthy, it is ${state ?? 'new'}`
@@ -48619,6 +48838,7 @@ function lookAtConditions(istio) {
 
 
 
+
 const installCommand = ({ operator, operatorImageAsked, directory }) => [
     ...['helm', 'install', 'sail-operator', operator.chart],
     ...['--namespace', manifests_istio/* operatorNamespace */.aC, '--create-namespace', '--skip-crds'],
@@ -48651,12 +48871,14 @@ const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async ()
         ? { is: 'bad', for: "the chart's CRDs", fault }
         : { is: 'lost', fault };
 });
-const operator_refused = ({ stderr }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
-    class: 'operator',
-    layer: 'operator',
-    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-    reproduce: command.join(' ')
-});
+const operator_refused = ({ stderr, late }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`, (0,kube/* isOverload */.vi)({ late, said: stderr })
+    ? kube/* overload */.wc // not tried again: Helm may have made a part of it
+    : {
+        class: 'operator',
+        layer: 'operator',
+        hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+        reproduce: command.join(' ')
+    });
 
 // EXTERNAL MODULE: ./src/phases/removal.ts
 var removal = __nccwpck_require__(3172);
@@ -48984,7 +49206,9 @@ const script_gatewayApi = (here) => [
 function script_istio({ istio, shown, upgrade }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
     return [
-        ...(istio.cni ? [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+        ...(shown['istio-cni.yaml'] === undefined
+            ? []
+            : [`step IstioCNI ${script_command(applyCommand(here, 'istio-cni.yaml'))}`]),
         ...(merged
             ? [
                 'values() {',
@@ -49793,54 +50017,15 @@ function inTime(choose, found) {
     }
 }
 
+// EXTERNAL MODULE: ./src/results/phases.ts
+var results_phases = __nccwpck_require__(8392);
 ;// CONCATENATED MODULE: ./src/run/diagnose.ts
 
 
 
 
-/** Where a phase works; a time that is over is told of that layer. */
-const layerOfPhase = (phase) => {
-    const table = {
-        kind: 'runner',
-        kubectl: 'runner',
-        helm: 'runner',
-        chart: 'runner',
-        name: 'runner',
-        cluster: 'node',
-        survey: 'node',
-        containerd: 'node',
-        api: 'node',
-        version: 'node',
-        cordon: 'node',
-        uncordon: 'node',
-        images: 'node',
-        logins: 'node',
-        pulls: 'node',
-        'kube-proxy': 'node',
-        namespaces: 'node',
-        services: 'node',
-        crds: 'operator',
-        operator: 'operator',
-        strict: 'control-plane',
-        resources: 'control-plane',
-        istiod: 'control-plane',
-        mesh: 'control-plane',
-        ambient: 'ambient',
-        'plain samples': 'workload',
-        'more samples': 'workload',
-        'look again': 'node',
-        'revision tag': 'control-plane',
-        upgrade: 'control-plane',
-        restart: 'workload',
-        'restart of the rest': 'workload',
-        samples: 'workload',
-        look: 'node'
-    };
-    if (/^(save|images): /.test(phase))
-        return 'node';
-    const bare = phase.replace(/ after the upgrade$/, '');
-    return table[bare] ?? results_results/* layers */.ZF.find(layer => bare === `check ${layer}`) ?? null;
-};
+
+
 /** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
 function diagnose(evidence) {
     const broken = brokenChecks(evidence);
@@ -49949,10 +50134,10 @@ function ofEnding({ ending, phases }) {
         return ofBug(ending.bug);
     const running = phases.filter(({ status }) => status === 'cancelled');
     const doing = running.map(({ name, waits }) => `${name}${waits.length > 0 ? ` (waiting for ${waits.at(-1)?.for})` : ''}`);
-    const last = running.at(-1);
+    const under = running.flatMap(({ name }) => (0,results_phases/* phaseKind */.C)(name)?.layer ?? []);
     return {
         class: ending,
-        layer: last ? layerOfPhase(last.name) : null,
+        layer: results_results/* layers */.ZF.find(layer => under.includes(layer)) ?? null, // the lowest: the others may wait for it
         check: null,
         message: (0,log/* oneLine */.TN)(`${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`),
         hint: ending === 'timeout'
@@ -49989,7 +50174,7 @@ function ofError(first, { blames, existing }) {
         const { class: failureClass, layer, hint, headline, reproduce } = error.because;
         return {
             class: failureClass,
-            layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
+            layer: layer ?? (failureClass === 'input' ? null : ((0,results_phases/* phaseKind */.C)(phase)?.layer ?? null)),
             check: null,
             message,
             hint,
@@ -49998,19 +50183,12 @@ function ofError(first, { blames, existing }) {
             reproduce: reproduce ? (0,log/* redact */.E$)(reproduce) : null
         };
     }
-    const layer = layerOfPhase(phase);
+    const layer = (0,results_phases/* phaseKind */.C)(phase)?.layer ?? null;
     // what is asked of the mesh has a time limit of its own, within the command's
-    if (layer !== null && error instanceof base_sh/* CommandError */.Qd && error.late)
-        return {
-            class: 'infrastructure',
-            layer,
-            check: null,
-            message,
-            hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
-            headline: 'The cluster answers too late',
-            phase,
-            reproduce: 'uptime; kubectl get --raw /readyz'
-        };
+    if (layer !== null &&
+        error instanceof base_sh/* CommandError */.Qd &&
+        (0,kube/* isOverload */.vi)({ late: error.late, said: message }))
+        return { ...kube/* overload */.wc, layer, check: null, message, phase };
     return layer === null
         ? ofBug(error)
         : {
@@ -51008,14 +51186,15 @@ async function graph_look(run, work) {
         value: (await Promise.all(scopesOf(known_known(run.plan, 'plan')).map(([kinds = '', ...scope]) => (0,kube/* get */.Jt)(run.sh, kinds, ...scope)))).flat()
     }));
 }
-/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for. */
+/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for, and of nodes. */
 function scopesOf({ existing, istio, workloads, moreWorkloads }) {
     if (existing === null)
         return [['nodes,deployments,pods,services,endpointslices', '-A']];
     const ours = [istio, ...workloads, ...moreWorkloads].map(({ namespace }) => namespace);
     return [
         ...[...new Set(ours)].map(name => ['deployments,pods,endpointslices', '-n', name]),
-        ['services', '-A']
+        ['services', '-A'],
+        ['nodes'] // for their addresses
     ];
 }
 /** Whether checks look at pods that come after the documentation's. */
@@ -51648,8 +51827,6 @@ async function run(sh) {
     const results = await report(run, ending);
     if (results.failure)
         process.exitCode = 1; // its annotation is written
-    if (ending !== 'done')
-        process.exit(); // what is still under way ends with us
 }
 async function work(run) {
     const over = new AbortController();
@@ -51753,7 +51930,7 @@ const annotate = { error: core/* error */.z3, warning: core/* warning */.$e, not
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run, ending) {
     const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
-    const results = (0,gather/* gather */.kg)(run, diagnose({
+    const results = gathered(run, {
         ending,
         errors: [...run.errors, ...run.schedule.errors],
         phases: run.schedule.phases,
@@ -51762,7 +51939,7 @@ async function report(run, ending) {
         failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
         existing: run.inputs?.cluster === 'existing',
         lost
-    }));
+    });
     const directory = resultsDirectory(run);
     run.save({ result: results.result });
     const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
@@ -51774,6 +51951,17 @@ async function report(run, ending) {
     for (const text of logEnd(results, kept ? directory : ''))
         core/* info */.pq(text);
     return results;
+}
+/** The results; where something that was found is so odd that there would be none, those without it, which say so. */
+function gathered(run, evidence) {
+    try {
+        return (0,gather/* gather */.kg)(run, diagnose(evidence));
+    }
+    catch (bug) {
+        const { started, clock, schedule, directory } = run;
+        const bare = { ...startKnowing(run.sh, () => { }), started, clock, schedule, directory };
+        return (0,gather/* gather */.kg)(bare, diagnose({ ...evidence, checks: [], lost: null, ending: { bug } }));
+    }
 }
 /** What became of a node of ours that was there, where something went wrong. */
 async function lostOf({ plan, schedule, errors, ledger, upgraded, started, sh }, ending) {
@@ -52038,12 +52226,12 @@ function elsewhere(asked) {
 /* harmony export */   U2: () => (/* binding */ kubernetesIn),
 /* harmony export */   VF: () => (/* binding */ nodeImageOf),
 /* harmony export */   Wm: () => (/* binding */ supportedBy),
-/* harmony export */   Zz: () => (/* binding */ ranges),
+/* harmony export */   be: () => (/* binding */ rangeOf),
 /* harmony export */   eg: () => (/* binding */ refuseOldKind),
 /* harmony export */   mM: () => (/* binding */ needsCgroup2),
 /* harmony export */   qO: () => (/* binding */ unsupported)
 /* harmony export */ });
-/* unused harmony export supports */
+/* unused harmony exports ranges, supports */
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
@@ -52084,16 +52272,18 @@ const kubernetesVersions = Object.keys(digests).sort(semver__WEBPACK_IMPORTED_MO
 const nodeImageOf = (kubernetes) => `kindest/node:v${kubernetes}@sha256:${digests[kubernetes]}`;
 /** The Kubernetes version that an image's tag tells; null where it tells none. */
 const kubernetesIn = (image) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(/:v?(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(image ?? '')?.[1]);
+/** The range of an Istio version, which a chart may name as it likes; undefined where it is not known. */
+const rangeOf = (istio) => Object.hasOwn(ranges, (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)) ? ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)] : undefined;
 /** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
 function supports(istio, kubernetes) {
-    const range = ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)];
+    const range = rangeOf(istio);
     if (range === undefined)
         return null;
     return (0,semver__WEBPACK_IMPORTED_MODULE_0__.satisfies)((0,semver__WEBPACK_IMPORTED_MODULE_0__.coerce)(kubernetes) ?? '', `${range[0]} - ${range[1]}`);
 }
 /** The Kubernetes versions with a node image that an Istio version supports, the newest first; of one that is not known yet, those of the newest that is. */
 function supportedBy(istio) {
-    const known = istio !== null && (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio) in ranges;
+    const known = istio !== null && rangeOf(istio) !== undefined;
     const [newest = ''] = Object.keys(ranges);
     return kubernetesVersions.filter(version => supports(known ? istio : newest, version));
 }
@@ -52117,7 +52307,7 @@ const needsCgroup2 = (kubernetes) => kubernetes !== null && (0,semver__WEBPACK_I
 function unsupported(istio, kubernetes) {
     if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false)
         return null;
-    const [oldest, newest] = ranges[(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)] ?? [];
+    const [oldest, newest] = rangeOf(istio) ?? [];
     return `Kubernetes ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(kubernetes)} is outside of what Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)} supports, ${oldest} to ${newest}: what fails here may hold there.`;
 }
 /** One sentence where kubectl is more than one minor away from Kubernetes, which is all that it supports. kubernetes.io/releases/version-skew-policy */
@@ -52354,9 +52544,10 @@ function chooseFrom(asked, to, chart) {
     if (to === null)
         throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)('istio-version: found nothing, and the chart does not tell its default; with `upgrade-from` accepted is a whole version such as `1.24.6`');
     const from = (0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .chooseIstio */ ._g)(asked, chart, 'upgrade-from');
-    if (from !== null && !(0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(from.version, to.version))
+    const isOlder = (version) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(version) !== null && (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(to.version) !== null && (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(version, to.version);
+    if (from !== null && isOlder(from.version))
         return from;
-    const older = chart.offers.map(({ version }) => version).filter(one => !(0,semver__WEBPACK_IMPORTED_MODULE_0__.gte)(one, to.version));
+    const older = chart.offers.map(({ version }) => version).filter(isOlder);
     const those = older.length > 0 ? `: ${older.join(', ')}` : ', and this operator has none';
     throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`upgrade-from: found "${asked}", which is not older than ${to.version}, to which it is upgraded (\`istio-version\`); accepted is what is older${those}`);
 }

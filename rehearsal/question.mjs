@@ -25,6 +25,11 @@ const grammars = {
     ),
     limits: ['timeout']
   },
+  curl: {
+    short: {},
+    valued: words('connect-timeout max-filesize max-time output proto-redir retry'),
+    limits: []
+  },
   kind: {
     short: {q: 'quiet'},
     valued: words('config image kubeconfig name nodes wait'),
@@ -91,12 +96,21 @@ function partsOf({words: [program, verb, ...rest], options}) {
   return isList && !rest[0].includes('/') ? rest[0].split(',') : null;
 }
 
+/** What a command fetches, by whichever program: the chart was Helm's to fetch before it was curl's. */
+function fetched({words: [program, verb, what]}) {
+  if (program === 'curl') return verb;
+  return program === 'helm' && verb === 'pull' ? what : undefined;
+}
+
 /**
  * `exact`: the same for two commands that ask the same. Of one that asks for several things, `parts` are these,
  * `scope` is the rest of it, and `kinds` says that they are kinds of objects.
  */
 export function question(argv) {
   const command = parsed(argv);
+  const url = fetched(command);
+  if (url !== undefined)
+    return {exact: JSON.stringify(['fetch', url]), parts: null, scope: null, kinds: false};
   const parts = partsOf(command)?.toSorted() ?? null;
   if (!parts) return {exact: text(command), parts, scope: null, kinds: false};
   const scoped = {...command, words: command.words.slice(0, 2)};

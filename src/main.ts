@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import * as core from '@actions/core';
+import {oneLine} from './base/log.ts';
 import {type Sh, sh} from './base/sh.ts';
 import {matrix} from './matrix.ts';
 import {cleanUp} from './phases/cleanup.ts';
@@ -27,5 +28,7 @@ const action = others[path.basename(process.argv[1] ?? '')] ?? run;
 try {
   await action(sh);
 } catch (error) {
-  core.setFailed(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  core.setFailed(oneLine(text.slice(0, 4000)));
 }
+process.exit(); // what is still under way ends with us

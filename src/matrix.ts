@@ -37,7 +37,7 @@ export async function matrix(sh: Sh): Promise<void> {
       await core.summary.addRaw(matrixSummary(operator, cells, leftOut)).write();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    core.setFailed(`${error.message}\n${error.because.hint}`);
+    core.setFailed(oneLine(`${error.message.replaceAll('\n', '; ')} ${error.because.hint}`));
   }
 }
 

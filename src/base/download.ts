@@ -1,5 +1,5 @@
 import {createHash, randomUUID} from 'node:crypto';
-import {createReadStream, createWriteStream} from 'node:fs';
+import {createReadStream, createWriteStream, rmSync} from 'node:fs';
 import * as fs from 'node:fs/promises';
 import type {IncomingMessage} from 'node:http';
 import * as os from 'node:os';
@@ -48,12 +48,26 @@ export interface Limits {
 /** An answer that another try will not change. */
 class Refused extends Error {}
 
-/** The one door to the network. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
+/** The door to the network for what no recording has. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
 export async function download(
   url: string,
   {most = 300e6, seconds = 300, pauses = [1, 4]}: Limits = {}
 ): Promise<string> {
   const file = path.join(process.env.RUNNER_TEMP || os.tmpdir(), randomUUID());
+  const remove = () => rmSync(file, {force: true});
+  process.once('exit', remove); // who is cancelled does not wait
+  try {
+    return await fetched(file, url, {most, seconds, pauses});
+  } finally {
+    process.off('exit', remove);
+  }
+}
+
+async function fetched(
+  file: string,
+  url: string,
+  {most, seconds, pauses}: Required<Limits>
+): Promise<string> {
   for (const pause of [...pauses, null]) {
     try {
       await fetchInto(file, url, most, seconds);
@@ -77,9 +91,30 @@ const failed = (url: string, {message}: Error): Fault =>
 
 /** A URL as it may be shown: what may be secret in it is left out. */
 export function shownUrl(url: string): string {
-  if (!URL.canParse(url)) return url;
+  if (!isUrl(url)) return url;
+  if (!URL.canParse(url)) return url.replace(/[?#].*$/s, '').replace(/\/\/.*@/s, '//');
   const {protocol, host, pathname} = new URL(url);
   return `${protocol}//${host}${pathname}`;
+}
+
+/** Whether it was meant as one. */
+export const isUrl = (text: string): boolean => /^\s*[a-z][a-z0-9+.-]{0,20}:\/\//i.test(text);
+
+/** The password and the query of a URL, which may sign it. */
+export function secretsInUrl(url: string): string[] {
+  if (!isUrl(url) || !URL.canParse(url)) return [];
+  const {password, search, searchParams} = new URL(url);
+  const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
+  return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
+}
+
+/** A text that is escaped as in a URL, or as it is where it is not. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 async function fetchInto(file: string, url: string, most: number, seconds: number): Promise<void> {
@@ -88,7 +123,7 @@ async function fetchInto(file: string, url: string, most: number, seconds: numbe
     over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
   });
   late.catch(() => {}); // nobody waits for it any more
-  const answer = await Promise.race([ask(url, seconds), late]);
+  const answer = await Promise.race([ask(url, seconds, over), late]);
   const {statusCode = 0, headers} = answer;
   try {
     if (statusCode !== 200) throw wrongStatus(statusCode);
@@ -126,14 +161,16 @@ async function pour(
 }
 
 /** Asks, and goes where it is sent; from https never to http. */
-async function ask(url: string, seconds: number): Promise<IncomingMessage> {
+async function ask(url: string, seconds: number, over: AbortSignal): Promise<IncomingMessage> {
   let at = new URL(url);
   for (let turn = 0; turn < 5; turn++) {
     const client = new HttpClient('dual-stack', [], {
       allowRedirects: false,
       socketTimeout: Math.min(30, seconds) * 1000 // of silence
     });
+    over.addEventListener('abort', () => client.dispose()); // with its connection, which would keep us from ending
     const {message} = await client.get(at.href);
+    if (over.aborted) message.destroy();
     const {location} = message.headers;
     if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location) return message;
     message.destroy();

@@ -94,7 +94,7 @@ export interface Node {
     nodeInfo: {kubeletVersion: string};
   };
 }
-/** A resource of the Sail Operator: Istio, IstioCNI. */
+/** The Istio resource; IstioCNI and ZTunnel, which are asked for by their names, have a status like it. */
 export interface Istio {
   kind: 'Istio';
   metadata: {name: string; generation: number};
@@ -119,6 +119,23 @@ export async function get<T>(sh: Sh, kinds: string, ...scope: string[]): Promise
 /** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
 export const waited = async (sh: Sh, what: string[]): Promise<boolean> =>
   (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], {seconds: 20})).code === 0;
+
+// what the API server says when it is too busy, and another try may do (kubernetes.io/docs/reference/using-api/api-concepts)
+const overloaded =
+  /etcdserver: |\((InternalError|ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout/;
+
+/** Whether a command that failed has failed for the API server, or the machine, is too busy, and not for what it asked. */
+export const isOverload = ({late, said}: {late: boolean; said: string}): boolean =>
+  late || overloaded.test(said);
+
+/** What is told of that. */
+export const overload: Cause = {
+  class: 'infrastructure',
+  layer: 'node',
+  hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
+  headline: 'The cluster answers too late',
+  reproduce: 'uptime; kubectl get --raw /readyz'
+};
 
 /** Those of one kind, and of one namespace where it is given. */
 export const ofKind = <Kind extends Thing['kind']>(
@@ -179,9 +196,12 @@ const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is
 const tooMany = /toomanyrequests|\b429\b/i;
 
 /** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
-export const isFinal = (message: string): boolean =>
-  !tooMany.test(message) &&
-  (absent.test(message) || (refused.test(message) && !tokenRefused.test(message)));
+export function isFinal(message: string): boolean {
+  const said = message.slice(0, 4000);
+  return (
+    !tooMany.test(said) && (absent.test(said) || (refused.test(said) && !tokenRefused.test(said)))
+  );
+}
 
 // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
 const unknownHost = /no such host/i;

@@ -2,7 +2,10 @@ import {randomUUID} from 'node:crypto';
 import * as core from '@actions/core';
 
 /** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
-let hidden: RegExp | null = null;
+let hidden: (RegExp | string)[] = [];
+
+/** The most of a regular expression's source: V8 refuses one of some 30,000, and only when it is first used. */
+const mostSource = 8000;
 
 let hiddenTexts: string[] = [];
 
@@ -22,8 +25,31 @@ export function hide(texts: string[]): void {
   );
   all.sort((one, other) => other.length - one.length);
   for (const text of all) core.setSecret(text);
-  hidden = all.length === 0 ? null : new RegExp(all.map(literal).join('|'), 'g');
+  hidden = patterns(all);
 }
+
+/** Texts as what finds them in turn: several by one expression, a long one by itself. */
+function patterns(texts: string[]): (RegExp | string)[] {
+  const found: (RegExp | string)[] = [];
+  let sources: string[] = [];
+  const close = () => {
+    if (sources.length > 0) found.push(new RegExp(sources.join('|'), 'g'));
+    sources = [];
+  };
+  for (const text of texts) {
+    const source = literal(text);
+    if (source.length > mostSource) found.push(text);
+    else {
+      if (sources.join('|').length + source.length >= mostSource) close();
+      sources.push(source);
+    }
+  }
+  close();
+  return found;
+}
+
+const withoutHidden = (text: string): string =>
+  hidden.reduce<string>((left, one) => left.replaceAll(one, '[removed]'), text);
 
 /** Shorter ones are in every text by chance. */
 const shortestHidden = 4;
@@ -64,7 +90,7 @@ const block = new RegExp(
  * twice within one run of the characters that it repeats.
  */
 export function redact(text: string): string {
-  const clean = withoutBlocks(hidden ? text.replace(hidden, '[removed]') : text)
+  const clean = withoutBlocks(withoutHidden(text))
     .replace(/:\/\/[^\s/?#]+@/g, '://')
     .replace(
       /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
@@ -116,7 +142,7 @@ const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the 
 
 /** Foreign text as one line that the runner cannot take for a command. */
 export const oneLine = (text: string): string =>
-  plainText(redact(text))
+  redact(plainText(text)) // a colour may stand between a key and its value
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
@@ -131,7 +157,7 @@ export function group(title: string, text: string): void {
   const token = randomUUID();
   core.startGroup(oneLine(title));
   core.info(`::stop-commands::${token}`);
-  core.info(plainText(redact(text)).replaceAll('##[', '# #[').trimEnd());
+  core.info(redact(plainText(text)).replaceAll('##[', '# #[').trimEnd());
   core.info(`::${token}::`);
   core.endGroup();
 }

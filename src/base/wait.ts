@@ -33,7 +33,7 @@ export async function until<Value>(
   look: () => Promise<Look<Value>>,
   {every = 0.3, patience = 15}: Pace = {}
 ): Promise<Value> {
-  let badSince: number | null = null;
+  const badSince = new Map<number, number>(); // of each patience by itself: what needs less has not been bad for long because of what may take longer
   let failing: Failing | null = null;
   for (;;) {
     if (work.signal.aborted) throw new Stopped();
@@ -51,9 +51,13 @@ export async function until<Value>(
     }
     if (found.is === 'lost') throw found.fault;
     work.waitFor(found.for);
-    if (found.is === 'waiting') badSince = null;
-    else if (badSince === null) badSince = work.clock();
-    else if (work.clock() - badSince >= (found.patience ?? patience)) throw found.fault;
+    if (found.is === 'waiting') badSince.clear();
+    else {
+      const {patience: given = patience} = found;
+      const since = badSince.get(given) ?? work.clock();
+      badSince.set(given, since);
+      if (work.clock() - since >= given) throw found.fault;
+    }
     await pause(every, work.signal);
   }
 }

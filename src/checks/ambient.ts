@@ -1,3 +1,4 @@
+import {objectOf} from '../base/json.ts';
 import {
   addressFamily,
   ipsOfPod,
@@ -419,11 +420,7 @@ async function dumpOf(node: string, sh: Sh): Promise<Dump> {
     ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
     {seconds: 30}
   );
-  try {
-    return JSON.parse(text) as Dump;
-  } catch {
-    return {}; // it is no answer: every row says what is missing
-  }
+  return objectOf<Dump>(text); // of no answer every row says what is missing
 }
 
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
@@ -605,12 +602,12 @@ async function probed(checking: Checking, asked: Row[]): Promise<void> {
     checking.tell(row.id, nowhere(row));
     return [];
   });
-  const limit = `${Math.max(1, Math.ceil(checking.plan.probes.seconds))}`;
+  const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));
   const command = [
-    ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', limit],
+    ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', `${limit}`],
     ...reached.flatMap(({row, address}) => [address, `${ambientPorts.strict}`, row.id])
   ];
-  const output = await must(checking.sh, command, {seconds: 30});
+  const output = await must(checking.sh, command, {seconds: 3 * limit * reached.length + 20});
   const answers = output.split('\n');
   for (const {row, address} of reached) {
     const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);

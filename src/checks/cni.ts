@@ -1,3 +1,4 @@
+import {objectOf} from '../base/json.ts';
 import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {CommandError, must} from '../base/sh.ts';
 import {until, waitAtMost} from '../base/wait.ts';
@@ -289,16 +290,6 @@ export function pluginOf(text: string): Plugin | null {
   const {name, cniVersion, plugins} = objectOf<Plugin>(first);
   const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
   return own ? {...own, name, cniVersion} : null;
-}
-
-/** What a JSON text has, where it is that of an object. */
-function objectOf<Value extends object>(text: string): Partial<Value> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Value) : {};
-  } catch {
-    return {};
-  }
 }
 
 // as the container runtime adds a pod, from the node's own network; istio-cni has nothing to do when one is deleted

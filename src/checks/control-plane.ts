@@ -8,6 +8,7 @@ import {
   ofKind,
   type Service
 } from '../base/kube.ts';
+import {CommandError, wholeAnswer} from '../base/sh.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
@@ -19,8 +20,6 @@ interface Seen {
   istio: Istio | undefined;
   deployment: Deployment | undefined;
   service: Service | undefined;
-  /** What istiod says of itself, `1.30.3-56df41f-Clean`, or why it says nothing. */
-  version: string;
 }
 
 // istiod's monitoring port, by way of the API server: no program is needed in its image
@@ -138,13 +137,12 @@ export const controlPlane: Checks<Checking> = {
     const {namespace, istiod, resource} = plan.istio;
     const [[istio], said] = await Promise.all([
       resource === null ? [] : get<Istio>(sh, 'istios.sailoperator.io', resource),
-      sh(['kubectl', 'get', '--raw', versionPath(plan.istio)], {seconds: 20})
+      askVersion(plan.istio, sh)
     ]);
     const seen: Seen = {
       istio,
       deployment: named(istiod, ofKind(things, 'Deployment', namespace)),
-      service: named(istiod, ofKind(things, 'Service', namespace)),
-      version: (said.code === 0 ? said.stdout : said.stderr).trim()
+      service: named(istiod, ofKind(things, 'Service', namespace))
     };
     for (const {id, expected, observe, reproduce} of aspects) {
       const observed = observe(seen);
@@ -160,8 +158,9 @@ export const controlPlane: Checks<Checking> = {
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
     tell(
       version,
-      compare(asked, versionOf(seen.version, asked), {
-        reproduce: `kubectl get --raw ${versionPath(plan.istio)}`
+      compare(asked, said instanceof CommandError ? 'no answer' : versionOf(said, asked), {
+        reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
+        ...(said instanceof CommandError && {reason: said.message, blame: unreached})
       })
     );
     const pods = ofKind(things, 'Pod', namespace).filter(
@@ -173,6 +172,25 @@ export const controlPlane: Checks<Checking> = {
       plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
     );
   }
+};
+
+/** What istiod says of itself, `1.30.3-56df41f-Clean`; or why it says nothing, though asked again. */
+const askVersion = (istio: Plan['istio'], sh: Checking['sh']): Promise<string | CommandError> =>
+  wholeAnswer(
+    sh,
+    ['kubectl', 'get', '--raw', versionPath(istio)],
+    ({code, stdout}) => (code === 0 ? stdout.trim() : null),
+    {seconds: 20}
+  ).catch(error => {
+    if (error instanceof CommandError) return error;
+    throw error;
+  });
+
+/** Nothing is known of the version then. */
+const unreached: Partial<Told> = {
+  class: 'infrastructure',
+  hint: 'The API server does not reach istiod by its Service, on port 15014: see whether istiod runs, and whether the control plane reaches pods, and this user `services/proxy`.',
+  headline: 'istiod does not tell its version'
 };
 
 /** The one of that name, or of that name with a revision's version. */

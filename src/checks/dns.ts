@@ -21,10 +21,16 @@ export const has = (target: string, family: string): boolean =>
   target === 'dual-stack' || target === family;
 export const nameOf = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
 
-// all at once; BusyBox ends with 1 for a name that is not there, and with 0 and no address for a missing record
+/** In place of an address, where nobody has said whether there is one. */
+const unanswered = '!';
+
+// all at once; BusyBox says of a name or a record that is not there that it is not, and of an answer that did not come,
+// or says nothing of it, something else
 const script = `
 while [ $# -gt 0 ]; do
-  { address=$(busybox nslookup -type="$1" "$2" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+  { said=$(busybox nslookup -type="$1" "$2" 2>&1)
+    address=$(echo "$said" | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
+    case $said in *'timed out'* | *SERVFAIL* | *REFUSED*) address='${unanswered}' ;; esac
     echo "$1 $2 $address"; } &
   shift 2
 done
@@ -105,7 +111,8 @@ export async function resolve(
     );
     return code !== 0 || (found.includes(undefined) && !isLast) ? null : found;
   };
-  return wholeAnswer(sh, command, read, {seconds: 30});
+  const found = await wholeAnswer(sh, command, read, {seconds: 30});
+  return found.map(answer => (answer === unanswered ? undefined : answer));
 }
 
 /** The command that asks by hand. */

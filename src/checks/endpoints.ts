@@ -1,14 +1,17 @@
 import {
   addressFamily,
   type EndpointSlice,
+  get,
   ipsOfPod,
   isReady,
   ofKind,
-  type Pod
+  type Pod,
+  type Thing
 } from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
 import type {Family} from '../results/results.ts';
-import {type Checking, type Checks, compare, row} from './row.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
+import {settle} from './settle.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const has = (target: string, family: Family): boolean =>
@@ -39,24 +42,37 @@ export const endpoints: Checks<Checking> = {
       )
     )
   ),
-  look: async ({things, tell}, asked) => {
-    for (const {id, target, family, expected} of asked) {
-      const slices = ofKind(things, 'EndpointSlice', target).filter(
-        ({metadata}) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo'
-      );
-      const pods = ofKind(things, 'Pod', target).filter(
-        pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
-      );
-      const observed = listedIn(slices, pods, family);
-      tell(
-        id,
-        compare(expected, observed, {
-          reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
-        })
-      );
-    }
+  look: async (checking, asked) => {
+    const {things, plan, sh} = checking;
+    const kinds = 'pods,endpointslices';
+    const again = async (targets: string[]): Promise<Thing[]> =>
+      plan.existing === null
+        ? get(sh, kinds, '-A')
+        : (await Promise.all(targets.map(name => get<Thing>(sh, kinds, '-n', name)))).flat();
+    let first = true; // a pod is Ready a moment before it is in a slice
+    await settle(
+      checking,
+      asked.map(row => ({row})),
+      async open => {
+        const seen = first ? things : await again([...new Set(open.map(({row}) => row.target))]);
+        first = false;
+        return open.map(question => ({question, finding: judge(seen, question.row)}));
+      }
+    );
   }
 };
+
+function judge(things: Thing[], {target, family, expected}: Row): Finding {
+  const slices = ofKind(things, 'EndpointSlice', target).filter(
+    ({metadata}) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo'
+  );
+  const pods = ofKind(things, 'Pod', target).filter(
+    pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
+  );
+  return compare(expected, listedIn(slices, pods, family), {
+    reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
+  });
+}
 
 /** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
 export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | null): string {

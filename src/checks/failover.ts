@@ -50,7 +50,7 @@ async function withCut(checking: Checking, row: Row): Promise<Finding> {
   checking.undo(rules.map(rule => rule('-D')));
   try {
     for (const rule of rules) await must(checking.sh, rule('-I'), {seconds: 20});
-    return await answered(checking, row, address);
+    return await answered(checking, row, address, pod);
   } finally {
     const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), {seconds: 20})));
     if (mended.every(({code}) => code === 0)) checking.undo([]);
@@ -71,13 +71,33 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
   ...['--destination', pod, '--match', 'comment', '--comment', 'dual-stack-check', '--jump', 'DROP']
 ];
 
-async function answered(checking: Checking, row: Row, address: string): Promise<Finding> {
+async function answered(
+  checking: Checking,
+  row: Row,
+  address: string,
+  cut: string
+): Promise<Finding> {
   const {plan} = checking;
   const probe = {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)};
   const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
   const pods = podIps(checking, 'dual-stack');
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
+  if (peers.includes(cut))
+    return {
+      observed: `an answer from ${cut}, which was cut`,
+      verdict: 'failed',
+      reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
+      address,
+      upstream: cut,
+      attempts: attemptsOf(answers),
+      reproduce: reproduceProbe(meshClient, probe),
+      blame: {
+        class: 'infrastructure',
+        hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
+        headline: 'A family could not be cut'
+      }
+    };
   const slowest = Math.max(...answers.map(({seconds}) => seconds));
   return {
     observed:

@@ -6,11 +6,12 @@ import {
   apiGatewayPort,
   apiGatewayStatus
 } from '../manifests/gateway-api.ts';
-import type {Family} from '../results/results.ts';
+import type {Attempt, Family} from '../results/results.ts';
 import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './made.ts';
 import {plainClient} from './probe.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
-import {type Checking, compare, type Row, row} from './row.ts';
+import {type Checking, compare, type Finding, type Row, row} from './row.ts';
+import {settle} from './settle.ts';
 import {askPages, host, reproducePage, statusesOf} from './web.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
@@ -90,7 +91,7 @@ async function listeners(checking: Checking, id: string, {pod}: Made): Promise<v
 }
 
 async function pages(checking: Checking, asked: Row[], made: Made): Promise<void> {
-  const reached = asked.flatMap(row => {
+  const reached = asked.flatMap((row): Reached[] => {
     const ips = row.to?.kind === 'Pod' ? ipsOfPod(made.pod) : ipsOfService(made.service);
     const address = ips.find(ip => addressFamily(ip) === row.family);
     if (address !== undefined)
@@ -105,22 +106,31 @@ async function pages(checking: Checking, asked: Row[], made: Made): Promise<void
     });
     return [];
   });
-  const answers = await askPages(checking, plainClient, reached);
-  for (const [at, {row, address, url, at: place}] of reached.entries()) {
-    const attempts = answers[at] ?? [];
-    const observed = statusesOf(attempts);
-    const lookUp =
-      row.to?.kind === 'Pod'
-        ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${place}].ip}'`
-        : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${place}]}'`;
-    checking.tell(
-      row.id,
-      compare(row.expected, observed, {
-        reason: observed === row.expected ? null : `${url} gave ${observed}`,
-        address,
-        attempts,
-        reproduce: reproducePage(plainClient, {url}, address, lookUp)
-      })
-    );
-  }
+  // it is asked as soon as it is there, when kube-proxy may know nothing of it yet
+  await settle(checking, reached, async open => {
+    const answers = await askPages(checking, plainClient, open);
+    return open.map((question, at) => ({question, finding: judge(question, answers[at] ?? [])}));
+  });
+}
+
+interface Reached {
+  row: Row;
+  address: string;
+  url: string;
+  /** Which of its addresses it is, from 0. */
+  at: number;
+}
+
+function judge({row, address, url, at}: Reached, attempts: Attempt[]): Finding {
+  const observed = statusesOf(attempts);
+  const lookUp =
+    row.to?.kind === 'Pod'
+      ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
+      : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+  return compare(row.expected, observed, {
+    reason: observed === row.expected ? null : `${url} gave ${observed}`,
+    address,
+    attempts,
+    reproduce: reproducePage(plainClient, {url}, address, lookUp)
+  });
 }

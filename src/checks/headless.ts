@@ -15,10 +15,10 @@ import {deadWithoutSidecar} from './echo.ts';
 import {hostNetwork, hostRows} from './host-network.ts';
 import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
 import {meshClient, plainClient} from './probe.ts';
-import {type Proof, prove} from './prove.ts';
+import {type Proof, prove, proveSettled} from './prove.ts';
 import {untilRefused} from './refuse.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
-import {settle, settling} from './settle.ts';
+import {settling} from './settle.ts';
 
 const families: Family[] = ['ipv4', 'ipv6'];
 const ordinals = [...Array(replicas).keys()];
@@ -31,6 +31,9 @@ const replaced = `${statefulApp}-0`;
 
 /** How long a pod may take from its deletion until its successor is ready, in seconds. */
 const replacing = 90;
+
+/** How long the cluster's DNS may go on with an old address, in seconds: CoreDNS caches for 30, but for the cluster's names of newer Kubernetes. */
+const caching = 35;
 
 const ids = {
   listeners: `headless/${statefulApp}/listeners`,
@@ -194,9 +197,14 @@ const absent = (row: Row): Finding => ({
   reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 
-/** What the client's proxy listens on, against the pods that there are. */
+/** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
 const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>
-  listening(checking, pods, statefulPorts.strict, replicas * families.length);
+  waitAtMost(
+    checking.work,
+    {seconds: settling, for: () => `the client to listen on the pods of ${statefulNamespace}`},
+    () => listening(checking, pods, statefulPorts.strict, replicas * families.length),
+    ({verdict}) => verdict === 'passed'
+  );
 
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking: Checking, asked: Row[]): Promise<void> {
@@ -214,17 +222,16 @@ async function replace(checking: Checking, asked: Row[]): Promise<void> {
     ready => named(ready, replaced) !== undefined
   );
   const isListeners = ({id}: Row) => id === ids.replacedListeners;
-  await settle(
+  const listens = await listeningTo(checking, pods); // the others need it, whether it is asked for or not
+  for (const {id} of asked.filter(isListeners)) checking.tell(id, listens);
+  await proveSettled(
+    meshClient,
+    proofs(
+      checking,
+      pods,
+      asked.filter(row => !isListeners(row))
+    ),
     checking,
-    asked.filter(isListeners).map(row => ({row})),
-    async open => {
-      const finding = await listeningTo(checking, pods);
-      return open.map(question => ({question, finding}));
-    }
-  );
-  await proveAll(
-    checking,
-    pods,
-    asked.filter(row => !isListeners(row))
+    ({family}) => (family === null ? caching : 0)
   );
 }

@@ -26,7 +26,10 @@ export async function listening(
   const wanted = ipsOf(pods);
   const said = [
     ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
-    ...found.filter(ip => !wanted.includes(ip)).map(ip => `a listener on ${ip}, which is no pod IP`)
+    // in a mesh of others their Services have listeners on this port as well
+    ...(checking.plan.existing?.mesh ? [] : found)
+      .filter(ip => !wanted.includes(ip))
+      .map(ip => `a listener on ${ip}, which is no pod IP`)
   ];
   const complete = wanted.length === addresses;
   const observed = said.join('; ') || (complete ? everyPodIp : `pod IPs ${wanted.join(', ')}`);

@@ -2,6 +2,7 @@ import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import type {Checking, Finding, Row} from './row.ts';
+import {settle} from './settle.ts';
 
 /** A row, and the probe that decides it. */
 export interface Proof {
@@ -32,6 +33,27 @@ export async function prove(
   const lanes = groupBy(proofs, ({pods}) => pods.join());
   await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
+
+/** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
+export const proveSettled = (
+  client: Client,
+  proofs: Proof[],
+  checking: Checking,
+  seconds: (row: Row) => number
+): Promise<void> =>
+  settle(
+    checking,
+    proofs,
+    async open => {
+      const probes = open.map(({probe}) => probe);
+      const answers = await ask(checking, client, probes, times, checking.plan.probes.seconds);
+      return open.map((question, at) => {
+        const own = answers[at] ?? [];
+        return {question, finding: judge(question, client, own, attemptsOf(own))};
+      });
+    },
+    seconds
+  );
 
 async function proveLane(
   client: Client,

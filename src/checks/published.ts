@@ -1,21 +1,16 @@
+import {curl} from '../base/curl.ts';
 import {mirrored, shownUrl} from '../base/download.ts';
 import {published, releaseOf} from '../versions/pins.ts';
 import {type Checking, type Finding, skip} from './row.ts';
 
 /** What Istio publishes with the release that is installed; nothing of a run depends on it, so that it goes on without. */
 
-/** In seconds: a runner that reaches nothing is to lose little by it. */
-const limits = {toConnect: 3, inAll: 10};
-
-/** In bytes; the largest has a fiftieth. */
-const most = 1_000_000;
+/** A runner that reaches nothing is to lose little by it; of bytes, the largest has a fiftieth. */
+const bounds = {toConnect: 3, seconds: 10, most: 1_000_000};
 
 /** Fetches a file; to standard output where no `output` is named. */
-export const fetchCommand = (url: string, output: string | null = null): string[] => [
-  ...['curl', '--fail', '--silent', '--show-error', '--location'],
-  ...['--connect-timeout', `${limits.toConnect}`, '--max-time', `${limits.inAll}`],
-  ...['--max-filesize', `${most}`, ...(output === null ? [] : ['--output', output]), url]
-];
+export const fetchCommand = (url: string, output: string | null = null): string[] =>
+  curl(url, output, bounds);
 
 interface Fetched {
   url: string;
@@ -32,7 +27,8 @@ export async function fetchPublished(
   if (release === null)
     return skip(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
   const url = mirrored(published[what](release), mirror);
-  const {code, stdout, stderr} = await sh(fetchCommand(url, output), {seconds: 2 * limits.inAll});
+  const limits = {seconds: 2 * bounds.seconds, file: bounds.most};
+  const {code, stdout, stderr} = await sh(fetchCommand(url, output), limits);
   return code === 0
     ? {url: shownUrl(url), text: stdout}
     : skip(`${shownUrl(url)} could not be fetched: ${stderr.trim().slice(-300)}`);

@@ -13,8 +13,11 @@ import {type Found, settle, settling} from './settle.ts';
 /** What a row expects that nothing answers. */
 export const refused = 'no answer';
 
-/** Sees that nothing answers at an address; how long a probe waits for that, in seconds. */
+/** How long a probe waits for an answer, in seconds. */
 const patience = 1;
+
+/** Who refuses ends the connection at once; what was only too late for the patience may have been lost, and must be so each time. */
+const times = 4;
 
 /** Proves that nothing answers these probes. */
 export async function refuse(
@@ -68,8 +71,19 @@ async function judged(
   refusal: Refusal,
   questions: Question[]
 ): Promise<Found<Question>[]> {
-  const probes = questions.map(({probe}) => probe);
-  const answers = await ask(checking, refusal.client, probes, 1, patience);
+  const answers = questions.map((): Answer[] => []);
+  const isOpen = (given: Answer[]) =>
+    given.length < times && given.every(({text, seconds}) => text === '' && seconds >= patience);
+  for (let turn = 0; turn < times; turn++) {
+    const open = questions.flatMap(({probe}, at) => {
+      const given = answers[at] ?? [];
+      return isOpen(given) ? [{probe, given}] : [];
+    });
+    if (open.length === 0) break;
+    const probes = open.map(({probe}) => probe);
+    const found = await ask(checking, refusal.client, probes, 1, patience);
+    for (const [at, {given}] of open.entries()) given.push(...(found[at] ?? []));
+  }
   return questions.map((question, at) => ({
     question,
     finding: judge(refusal, question.probe, answers[at] ?? [])
@@ -77,7 +91,7 @@ async function judged(
 }
 
 function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Finding {
-  const text = answers[0]?.text ?? '';
+  const text = answers.at(-1)?.text ?? '';
   return {
     observed: text === '' ? refused : observed(text),
     verdict: text === '' ? 'passed' : 'failed',

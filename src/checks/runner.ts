@@ -1,3 +1,4 @@
+import {objectOf} from '../base/json.ts';
 import {type Checks, type Finding, type Preflight, row, skip} from './row.ts';
 
 const commands = {
@@ -85,7 +86,7 @@ export const runner: Checks<Preflight> = {
       sh(commands.watches, {seconds: 5}),
       sh(commands.instances, {seconds: 5})
     ]);
-    const info = readInfo(docker.stdout);
+    const info = objectOf<DockerInfo>(docker.stdout); // the client prints what it knows of itself even when no server answers
     const said = info.ServerVersion
       ? `version ${info.ServerVersion}`
       : `no answer: ${docker.stderr.trim()}`;
@@ -132,15 +133,6 @@ export const runner: Checks<Preflight> = {
     });
   }
 };
-
-/** Docker's client prints what it knows of itself even when no server answers. */
-function readInfo(text: string): DockerInfo {
-  try {
-    return JSON.parse(text) as DockerInfo;
-  } catch {
-    return {};
-  }
-}
 
 const judge = (observed: string, passed: boolean, reproduce: string): Finding => ({
   observed,

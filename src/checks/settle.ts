@@ -11,19 +11,21 @@ export interface Found<Question> {
   finding: Finding;
 }
 
-/** Asks again of what is red, until it is green or so many seconds are over; then tells what was found last of each. */
+/** Asks again of what is red, until it is green or so many seconds of its row are over; then tells what was found last of each. */
 export async function settle<Question extends {row: Row}>(
   {work, tell}: Checking,
   questions: Question[],
   ask: (open: Question[]) => Promise<Found<Question>[]>,
-  seconds = settling
+  seconds: (row: Row) => number = () => settling
 ): Promise<void> {
-  const end = work.clock() + seconds;
+  const start = work.clock();
   for (let open = questions; open.length > 0; ) {
     const found = await ask(open);
     if (work.signal.aborted) throw new Stopped();
+    const passed = work.clock() - start;
+    const isYet = (row: Row) => seconds(row) > 0 && passed <= seconds(row);
     const red = found.filter(({finding}) => finding.verdict === 'failed');
-    const again = work.clock() > end ? [] : red;
+    const again = red.filter(({question}) => isYet(question.row));
     for (const one of found) if (!again.includes(one)) tell(one.question.row.id, one.finding);
     open = again.map(({question}) => question);
     if (open.length > 0) await sleep(300);

@@ -110,7 +110,7 @@ async function rejected(sh: Sh, proxy: string[]): Promise<string> {
 
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
 function rejects(text: string, metrics: string[]): Finding {
-  const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}]*)\} (\S+)$/gm)]
+  const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}\n]{0,1000})\} (\S+)$/gm)]
     .filter(([, , count]) => Number(count) > 0)
     .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
   const silent = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything

@@ -19,10 +19,9 @@ export const parseAccess = (lines: string[]): Logged[] =>
     .filter(line => /\baccess\s+connection complete\b/.test(line))
     .map(line =>
       Object.fromEntries(
-        [...line.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, name, quoted, bare]) => [
-          name,
-          quoted ?? bare ?? ''
-        ])
+        [...line.slice(0, 4000).matchAll(/(?<![\w.])([\w.]{1,100})=(?:"([^"]*)"|(\S+))/g)].map(
+          ([, name, quoted, bare]) => [name, quoted ?? bare ?? '']
+        )
       )
     );
 
@@ -45,6 +44,6 @@ export async function untilLogged(
       const access = parseAccess(fresh);
       return open.map(question => ({question, finding: judge(question.row, access)}));
     },
-    logging
+    () => logging
   );
 }

@@ -1,8 +1,8 @@
 import {createHash, randomBytes} from 'node:crypto';
 import * as core from '@actions/core';
-import {ownChecksums, shownUrl} from '../base/download.ts';
+import {isUrl, ownChecksums, secretsInUrl, shownUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {hide, isSecretName, oneLine, redact} from '../base/log.ts';
+import {hide, isSecretName} from '../base/log.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
@@ -21,9 +21,10 @@ import {
   oneOf,
   or,
   pattern,
-  quoted,
+  readAll,
   release,
   resultsDir,
+  shownInput,
   targets,
   toolVersion,
   yaml,
@@ -106,25 +107,12 @@ export const inputNames = Object.keys(readers) as (keyof Inputs)[];
 
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 export function readInputs(): Inputs {
-  const problems: string[] = [];
-  const inputs: Record<string, unknown> = {};
-  for (const name of inputNames) {
-    const value = given(name);
-    try {
-      inputs[name] = readers[name](value);
-    } catch (error) {
-      const accepted = oneLine(error instanceof Error ? error.message : String(error)).slice(
-        0,
-        1000
-      );
-      const found = holdsYaml(name, value) ? `${value.length} characters` : redact(quoted(value));
-      problems.push(`${name}: found ${found}; ${accepted}`);
-    }
-  }
-  hide([
-    ...yamlInputs.flatMap(name => secretsIn(inputs[name])),
-    ...[inputs['operator-chart'], inputs.samples, inputs.mirror].flatMap(secretsInUrl)
-  ]);
+  const inUrls = urlInputs.flatMap(name => secretsInUrl(given(name)));
+  hide(inUrls);
+  const {inputs, problems} = readAll(readers, given, (name, value) =>
+    holdsYaml(name, value) ? `${value.length} characters` : shownInput(value)
+  );
+  hide([...yamlInputs.flatMap(name => secretsIn(inputs[name])), ...inUrls]);
   if (problems.length === 0) problems.push(...misplaced(inputs as Inputs));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as Inputs;
@@ -206,6 +194,8 @@ export function givenInputs(): Record<string, string> {
 
 const given = (name: keyof Inputs): string => core.getInput(name) || (defaults[name] ?? '');
 
+const urlInputs = ['operator-chart', 'samples', 'mirror'] as const;
+
 const yamlInputs = ['kind-config', 'operator-values', 'istio-values'] as const;
 
 /** What people look for in diagnostics, and what an image or a version is called is no secret. */
@@ -229,23 +219,6 @@ export function secretsIn(value: unknown, key = ''): string[] {
   return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
 }
 
-/** The password and the query of a URL, which may sign it. */
-function secretsInUrl(value: unknown): string[] {
-  if (typeof value !== 'string' || !URL.canParse(value) || !value.includes('://')) return [];
-  const {password, search, searchParams} = new URL(value);
-  const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
-  return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
-}
-
-/** A text that is escaped as in a URL, or as it is where it is not. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
 /** It may hold credentials. */
 const holdsYaml = (name: keyof Inputs, value: string): boolean =>
   name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
@@ -261,6 +234,6 @@ function readsAsPath(value: string): boolean {
 function shown(name: keyof Inputs, value: string): string {
   if (holdsYaml(name, value))
     return `sha256:${createHash('sha256').update(value).digest('hex').slice(0, 16)}`;
-  if (!URL.canParse(value) || !value.includes('//')) return value;
+  if (!isUrl(value)) return value;
   return shownUrl(value) + (value.endsWith(ownChecksums) ? ownChecksums : '');
 }

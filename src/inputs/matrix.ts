@@ -1,9 +1,10 @@
 import * as core from '@actions/core';
+import {secretsInUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {redact} from '../base/log.ts';
+import {hide} from '../base/log.ts';
 import {isList, isRange} from '../versions/cells.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
-import {chart, families, mirrorUrl, oneOf, or, quoted, release, toolVersion} from './readers.ts';
+import {chart, families, mirrorUrl, oneOf, or, readAll, release, toolVersion} from './readers.ts';
 
 /** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
@@ -38,17 +39,9 @@ export const matrixInputNames = Object.keys(readers) as (keyof MatrixInputs)[];
 
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 export function readMatrixInputs(): MatrixInputs {
-  const problems: string[] = [];
-  const inputs: Record<string, unknown> = {};
-  for (const name of matrixInputNames) {
-    const value = core.getInput(name) || (matrixDefaults[name] ?? '');
-    try {
-      inputs[name] = readers[name](value);
-    } catch (error) {
-      const accepted = error instanceof Error ? error.message : String(error);
-      problems.push(`${name}: found ${redact(quoted(value))}; ${accepted}`);
-    }
-  }
+  const given = (name: keyof MatrixInputs) => core.getInput(name) || (matrixDefaults[name] ?? '');
+  hide([...secretsInUrl(given('operator-chart')), ...secretsInUrl(given('mirror'))]);
+  const {inputs, problems} = readAll(readers, given);
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as MatrixInputs;
 }

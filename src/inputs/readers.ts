@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import {ownChecksums} from '../base/download.ts';
+import {ownChecksums, shownUrl} from '../base/download.ts';
+import {oneLine, redact} from '../base/log.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import {ownFiles} from '../results/files.ts';
 import type {Family} from '../results/results.ts';
@@ -13,6 +14,29 @@ export const quoted = (value: string): string =>
   value === '' ? 'nothing' : JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
 
 const accepts = (what: string): Error => new Error(`accepted is ${what}`);
+
+/** What was given, without what is secret in it. */
+export const shownInput = (value: string): string => redact(quoted(shownUrl(value)));
+
+/** Reads every input by its reader. What is wrong is told of each, `found` shows what was given. */
+export function readAll<Name extends string>(
+  readers: Record<Name, (value: string) => unknown>,
+  given: (name: Name) => string,
+  found = (_name: Name, value: string): string => shownInput(value)
+): {inputs: Partial<Record<Name, unknown>>; problems: string[]} {
+  const inputs: Partial<Record<Name, unknown>> = {};
+  const problems: string[] = [];
+  for (const name of Object.keys(readers) as Name[]) {
+    const value = given(name);
+    try {
+      inputs[name] = readers[name](value);
+    } catch (error) {
+      const accepted = oneLine(error instanceof Error ? error.message : String(error));
+      problems.push(`${name}: found ${found(name, value)}; ${accepted.slice(0, 1000)}`);
+    }
+  }
+  return {inputs, problems};
+}
 
 /** A reader that takes `missing` for an input that is not given. */
 export function or<Missing, Value>(missing: Missing, read: (value: string) => Value) {
@@ -203,7 +227,7 @@ const namedSets: Record<string, RegExp | null> = {
 
 /** A named set, or written as `/one|two/` without the slashes; a leading `!` leaves out what matches. Null: what is made without an input. */
 export function pattern(value: string): {matches: RegExp; leaveOut: boolean} | null {
-  const set = namedSets[value];
+  const set = Object.hasOwn(namedSets, value) ? namedSets[value] : undefined;
   if (set !== undefined) return set && {matches: set, leaveOut: false};
   const leaveOut = value.startsWith('!');
   try {

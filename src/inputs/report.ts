@@ -2,9 +2,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {badInput} from '../base/fault.ts';
-import {redact} from '../base/log.ts';
 import {type CellClass, cellClasses} from '../results/merged.ts';
-import {inWorkspace, or, quoted, resultsDir} from './readers.ts';
+import {inWorkspace, or, quoted, readAll, resultsDir} from './readers.ts';
 
 /** A cell of the matrix as it was planned: inputs by name. */
 export type Planned = Record<string, string>;
@@ -29,16 +28,10 @@ export const reportInputNames = Object.keys(readers) as (keyof ReportInputs)[];
 
 /** Reads every input of the report action. Throws one Fault of class `input` that names every bad one. */
 export function readReportInputs(): ReportInputs {
-  const problems: string[] = [];
-  const inputs: Record<string, unknown> = {};
-  for (const name of reportInputNames) {
-    const value = core.getInput(name) || (reportDefaults[name] ?? '');
-    try {
-      inputs[name] = readers[name](value);
-    } catch (error) {
-      problems.push(`${name}: found ${redact(quoted(value))}; ${(error as Error).message}`);
-    }
-  }
+  const {inputs, problems} = readAll(
+    readers,
+    name => core.getInput(name) || (reportDefaults[name] ?? '')
+  );
   if (problems.length === 0) problems.push(...together(inputs as ReportInputs));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as ReportInputs;
@@ -92,16 +85,17 @@ function plannedCells(value: string): Planned[] {
 }
 
 function classes(value: string): CellClass[] {
-  const leaveOut = value.startsWith('!');
-  const names = value.replace(/^!/, '').split(',');
   if (value === 'all') return [...cellClasses];
   if (value === 'none') return [];
+  const leaveOut = value.startsWith('!');
+  const names = value
+    .replace(/^!/, '')
+    .split(',')
+    .map(name => name.trim());
   const known: readonly string[] = cellClasses;
-  const strange = names.map(name => name.trim()).find(name => !known.includes(name));
-  if (strange !== undefined)
+  if (names.some(name => !known.includes(name)))
     throw new Error(
       `accepted is \`all\`, \`none\`, or of ${cellClasses.join(', ')} those that fail the step, with commas between; after a \`!\`, those that do not`
     );
-  const named = names.map(name => name.trim());
-  return cellClasses.filter(one => named.includes(one) !== leaveOut);
+  return cellClasses.filter(one => names.includes(one) !== leaveOut);
 }

@@ -1,12 +1,13 @@
 import * as path from 'node:path';
 import {valid} from 'semver';
 import {quote} from 'shlex';
+import {curl} from '../base/curl.ts';
 import {downloadText, holdsPins, mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
 import {redact, say} from '../base/log.ts';
 import {ownDirectory, writeAnew} from '../base/own.ts';
 import type {Work} from '../base/schedule.ts';
-import {CommandError, must, type Sh} from '../base/sh.ts';
+import {CommandError, must, type Output, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
@@ -89,25 +90,26 @@ function splitDigest(given: string): {url: string; sha256: string | null} {
   return {url, sha256: sum ?? null};
 }
 
-/** What the network may answer better a moment later. */
-const passing = /time(d )?out|reset|refused|EOF|temporary|no such host|\b(429|50[0234])\b/i;
+/** What the network may answer better a moment later, as curl says it (curl.se/docs/manpage.html, EXIT CODES). */
+const passing = /curl: \((5|6|7|18|28|35|52|55|56|92)\)|\b(408|429|50[0234])\b/;
 
-/** What Helm may fill, in bytes: it reads whatever is served into memory; a chart of ours has 100 KB. */
-const mostMemory = 1 << 30;
-const outOfMemory = /out of memory|cannot allocate memory/i;
+/** In bytes; a chart of ours has 100 KB. */
+const most = 50_000_000;
+/** Of curl, where it was told the size beforehand; and by its own end, where it wrote more. */
+const tooLarge = ({code, stderr}: Output): boolean =>
+  /curl: \(63\)/.test(stderr) || (code !== 0 && stderr === '');
 
 /** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
 async function pull(url: string, directory: string, work: Work, sh: Sh): Promise<string> {
+  const file = path.join(directory, path.basename(new URL(url).pathname));
   let again = 2;
   return until(
     work,
     async () => {
-      const command = ['helm', 'pull', url, '--destination', directory];
-      const output = await sh(command, {seconds: 120, memory: mostMemory});
-      if (output.code === 0)
-        return {is: 'done', value: path.join(directory, path.basename(new URL(url).pathname))};
-      const said = outOfMemory.test(output.stderr)
-        ? 'it is larger than any chart: Helm, which reads it as a whole, was given 1 GiB of memory'
+      const output = await sh(curl(url, file, {most, seconds: 110}), {seconds: 120, file: most});
+      if (output.code === 0) return {is: 'done', value: file};
+      const said = tooLarge(output)
+        ? `it is larger than any chart, with more than ${most} bytes`
         : output.stderr.trim();
       if (passing.test(said) && again-- > 0)
         return {
@@ -120,7 +122,7 @@ async function pull(url: string, directory: string, work: Work, sh: Sh): Promise
           class: 'infrastructure',
           layer: 'runner',
           hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
-          reproduce: `helm pull ${quote(shownUrl(url))}`
+          reproduce: `curl -fsSLO ${quote(shownUrl(url))}`
         }
       );
       return {is: 'lost', fault};

@@ -65,7 +65,7 @@ async function volumesOf(containers: string[], sh: Sh): Promise<string[]> {
 /** The volumes of a cluster that was made whole; null where it has a container that this run did not make. */
 async function volumesOfMade(name: string, {containers}: State, sh: Sh): Promise<string[] | null> {
   const there = await containersOf(name, sh).catch(() => []); // where Docker does not answer, kind says so
-  const isOurs = containers.length === 0 || there.every(id => containers.includes(id));
+  const isOurs = containers === null || there.every(id => containers.includes(id));
   return isOurs ? volumesOf(there, sh) : null;
 }
 

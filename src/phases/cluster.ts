@@ -108,7 +108,8 @@ export async function createCluster(
     save({cluster: null});
     throw taken(plan.cluster.name);
   }
-  if (code === kindFailed) save({made: true});
+  if (code === kindFailed)
+    save({made: true, containers: await containersOf(plan.cluster.name, sh).catch(() => null)});
   throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
 }
 

@@ -7,7 +7,7 @@ import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Plan} from '../plan/plan.ts';
 
 /** File → the command whose output it holds. */
-const commands = (node: string): Record<string, string[]> => ({
+const commands = ({operator, istio}: Plan, node: string): Record<string, string[]> => ({
   'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
   'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
   'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
@@ -23,11 +23,11 @@ const commands = (node: string): Record<string, string[]> => ({
     'kubectl',
     'logs',
     '-n',
-    'sail-operator',
-    'deployment/sail-operator',
+    operator.namespace,
+    `deployment/${operator.name}`,
     '--tail=2000'
   ],
-  'istiod.log': ['kubectl', 'logs', '-n', 'istio-system', '-l', 'app=istiod', '--tail=2000'],
+  'istiod.log': ['kubectl', 'logs', '-n', istio.namespace, '-l', 'app=istiod', '--tail=2000'],
   ...Object.fromEntries(
     ['sleep', 'dual-stack', 'ipv4', 'ipv6'].map(namespace => [
       `proxies/${namespace}.log`,
@@ -78,7 +78,7 @@ const ofAmbient: Record<string, string[]> = {
 };
 
 /** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
-export function withoutValues(text: string): string {
+function withoutValues(text: string): string {
   const {items} = readYaml(text) as {items?: unknown};
   if (!Array.isArray(items)) throw new YamlError('it is no list');
   return stringify({items: items.map(withoutItsValues)});
@@ -110,7 +110,7 @@ function readable(name: string, text: string): string {
 }
 
 /** Text as a terminal may be given it, for that is where logs are read. */
-const shown = (text: string): string => plainText(redact(text)).replace(controls, '');
+const shown = (text: string): string => redact(plainText(text)).replace(controls, '');
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
@@ -127,7 +127,7 @@ export async function collectDiagnostics(
 ): Promise<void> {
   const [node] = plan.cluster.nodes;
   const all = Object.entries({
-    ...commands(node ?? ''),
+    ...commands(plan, node ?? ''),
     ...(plan.istio.ambient ? ofAmbient : {})
   });
   const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked

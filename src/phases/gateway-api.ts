@@ -1,4 +1,5 @@
 import * as path from 'node:path';
+import {curl} from '../base/curl.ts';
 import {mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {Fault} from '../base/fault.ts';
 import {ownDirectory} from '../base/own.ts';
@@ -8,11 +9,12 @@ import {gatewayApi, gatewayCrdUrl} from '../versions/pins.ts';
 
 const folder = 'gateway-api';
 
-/** Fetches a CRD; none of them has a megabyte. */
-export const fetchCommand = (file: string, url: string): string[] => [
-  ...['curl', '--fail', '--silent', '--show-error', '--location', '--retry', '2'],
-  ...['--max-time', '60', '--max-filesize', '5000000', '--output', file, url]
-];
+/** In bytes; none of them has a megabyte. */
+const most = 5_000_000;
+
+/** Fetches a CRD. */
+export const fetchCommand = (file: string, url: string): string[] =>
+  curl(url, file, {most, seconds: 60, retries: 2});
 
 export const gatewayCrdsCommand = ({directory}: Pick<Plan, 'directory'>): string[] => [
   ...['kubectl', 'create', '-f', path.join(directory, folder)]
@@ -30,7 +32,7 @@ export async function fetchGatewayCrds(
     Object.entries(gatewayApi.crds).map(async ([name, expected]) => {
       const url = mirrored(gatewayCrdUrl(name), mirror);
       const file = path.join(own, `${name}.yaml`);
-      const {code, stderr} = await sh(fetchCommand(file, url), {seconds: 200});
+      const {code, stderr} = await sh(fetchCommand(file, url), {seconds: 200, file: most});
       if (code !== 0) throw unreachable(url, stderr);
       const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
       if (found !== expected) throw wrongChecksum(url, expected, found);

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
 import {parseImage, wholeName} from '../base/image.ts';
+import {objectOf} from '../base/json.ts';
 import type {Output, Sh} from '../base/sh.ts';
 import {type Logins, pullWithLogin} from './logins.ts';
 
@@ -53,7 +54,7 @@ export async function findSnapshotter(node: string, sh: Sh): Promise<string> {
   const {stdout} = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
     seconds: 30
   });
-  const [, found] = /^\s*snapshotter = ['"]([\w-]+)['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+  const [, found] = /^[ \t]{0,20}snapshotter = ['"]([\w-]{1,100})['"]/m.exec(stdout) ?? []; // those of runtimes are empty
   return found ?? usualSnapshotter;
 }
 
@@ -95,12 +96,10 @@ function idsIn(manifest: string, images: string[]): Ids {
   );
 }
 
+/** Of an archive's manifest.json; none where it cannot be read: then the ids are what Docker said. */
 function readManifest(text: string): {Config?: string; RepoTags?: string[] | null}[] {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return []; // then the ids are what Docker said
-  }
+  const entries: unknown = objectOf(text);
+  return Array.isArray(entries) ? entries.filter(entry => entry !== null) : [];
 }
 
 /** Has every node import the archive of these images, and deletes it. */

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {parseImage} from '../base/image.ts';
+import {objectOf} from '../base/json.ts';
 import {alsoHide, say} from '../base/log.ts';
 import {writeAnew} from '../base/own.ts';
 import type {Work} from '../base/schedule.ts';
@@ -22,15 +23,6 @@ export const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Pro
   fs
     .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
     .catch(() => '');
-
-function parse(text: string): DockerConfig {
-  try {
-    const config = JSON.parse(text);
-    return typeof config === 'object' && config !== null ? config : {};
-  } catch {
-    return {};
-  }
-}
 
 /** `https://index.docker.io/v1/` → `docker.io`. */
 const registryOf = (key: string): string => {
@@ -59,7 +51,7 @@ function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
  * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
  */
 export async function findLogins(plan: Plan, text: string, work: Work, sh: Sh): Promise<Logins> {
-  const config = parse(text);
+  const config: DockerConfig = objectOf(text);
   const tell = (what: string) => say(work.clock(), 'logins', what);
   const logins: Logins = new Map();
   for (const registry of registriesOf(plan, config)) {
@@ -112,7 +104,7 @@ async function fromHelper(
     seconds: 20
   });
   if (code !== 0) return null; // mostly: nobody is logged in there
-  const {Username = '', Secret = ''} = parse(stdout) as {Username?: string; Secret?: string};
+  const {Username = '', Secret = ''} = objectOf<{Username: string; Secret: string}>(stdout);
   if (Username === '<token>') return tokenOnly(registry, tell);
   return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
 }

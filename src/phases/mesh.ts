@@ -5,12 +5,13 @@ import {
   type Deployment,
   get,
   type Istio,
+  isOverload,
   lookAtTrouble,
   type Pod,
   waited
 } from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
-import type {Sh} from '../base/sh.ts';
+import {CommandError, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio.ts';
 import {ownerOf, type Plan} from '../plan/plan.ts';
@@ -46,12 +47,15 @@ export async function untilIstiod(plan: Plan, work: Work, sh: Sh): Promise<void>
 /** Applies a custom resource whose CRD was created a moment ago. */
 export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: Sh): Promise<void> {
   await until(work, async () => {
-    const {code, stderr} = await sh(applyCommand(plan, file), {seconds: 60});
+    const output = await sh(applyCommand(plan, file), {seconds: 60});
+    const {code, stderr, late} = output;
     if (code === 0) return {is: 'done', value: undefined};
     if (/no matches for kind|could not find the requested resource/.test(stderr))
       return {is: 'waiting', for: 'the CRD to be served'};
     // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
     const isWebhook = /failed calling webhook/.test(stderr);
+    if (!isWebhook && isOverload({late, said: stderr}))
+      throw new CommandError(applyCommand(plan, file), output);
     const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
       ...who,
       class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
@@ -74,7 +78,7 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
     const {state, observedGeneration, conditions} = istio?.status ?? {};
     const current = observedGeneration === istio?.metadata.generation;
     if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
-      return {is: 'done', value: istio?.spec.version ?? ''};
+      return {is: 'done', value: `${istio?.spec.version ?? ''}`}; // a chart's CRD may have a number there
     return (
       lookAtConditions(istio) ?? {
         is: 'waiting',

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
+import {isOverload, overload} from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Output, Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
@@ -41,10 +42,15 @@ export const installOperator = (plan: Plan, work: Work, sh: Sh): Promise<void> =
       : {is: 'lost', fault};
   });
 
-const refused = ({stderr}: Output, command: string[]): Fault =>
-  new Fault(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500)}`, {
-    class: 'operator',
-    layer: 'operator',
-    hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
-    reproduce: command.join(' ')
-  });
+const refused = ({stderr, late}: Output, command: string[]): Fault =>
+  new Fault(
+    `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`,
+    isOverload({late, said: stderr})
+      ? overload // not tried again: Helm may have made a part of it
+      : {
+          class: 'operator',
+          layer: 'operator',
+          hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+          reproduce: command.join(' ')
+        }
+  );

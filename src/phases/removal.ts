@@ -74,7 +74,9 @@ async function removeConfigMaps(before: string[], sh: Sh): Promise<void> {
     ['kubectl', 'get', 'configmaps', '-A', '--selector', configMapSelector, ...names],
     {seconds: 60}
   );
-  const ours = stdout.split('\n').filter(name => name !== '' && !before.includes(name));
+  const ours = stdout
+    .split('\n')
+    .filter(name => name.split('/').every(isName) && !before.includes(name));
   const byNamespace = groupBy(ours, name => name.split('/')[0] ?? '');
   for (const [namespace, names] of byNamespace) {
     const bare = names.map(name => name.slice(namespace.length + 1));
@@ -84,13 +86,19 @@ async function removeConfigMaps(before: string[], sh: Sh): Promise<void> {
   }
 }
 
+/** Whether it is a name as Kubernetes has them: what is none may be an option of kubectl. */
+const isName = (text: string): boolean => /^[a-z0-9][a-z0-9.-]*$/.test(text);
+
 /** Removes the CRDs that the run made and nobody uses. Those that somebody does. */
 async function removeCrds(run: string, sh: Sh): Promise<string[]> {
   const made = await sh(
     ['kubectl', 'get', 'crds', '--selector', `${runLabel}=${run}`, '-o', 'name'],
     {seconds: 60}
   );
-  const names = made.stdout.split('\n').flatMap(line => line.split('/')[1] ?? []);
+  const names = made.stdout
+    .split('\n')
+    .flatMap(line => line.split('/')[1] ?? [])
+    .filter(isName);
   const used = await Promise.all(
     names.map(async name => {
       const {code, stdout} = await sh(['kubectl', 'get', name, '-A', '-o', 'name'], {seconds: 60});

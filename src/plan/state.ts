@@ -8,8 +8,8 @@ export interface State {
   made: boolean;
   /** How many nodes it is to have. */
   nodes: number;
-  /** Ids of its containers; empty: not known. What else has its name is not this run's. */
-  containers: string[];
+  /** Ids of its containers; null: not known. What else has its name is not this run's. */
+  containers: string[] | null;
   /** The name that this run has claimed, and the token that says so; null: none. */
   claim: {name: string; token: string} | null;
   /** The private directory of this run: kubeconfig, manifests, downloads. */
@@ -40,7 +40,7 @@ const none: State = {
   cluster: null,
   made: false,
   nodes: 0,
-  containers: [],
+  containers: null,
   claim: null,
   work: null,
   kind: null,

@@ -111,20 +111,15 @@ const byInputs = (plan: Planned): Planned =>
 
 /** What decides a cell; more of them may be in a matrix. */
 const isInput = (key: string): boolean =>
-  [
-    'istio-version',
-    'kubernetes-version',
-    'node-image',
-    'operator-version',
-    'dataplane-mode'
-  ].includes(key) || Object.hasOwn(defaults, key);
+  ['istio-version', 'kubernetes-version', 'node-image', 'operator-version'].includes(key) ||
+  Object.hasOwn(defaults, key);
 
 /** What was given, or the default of what was not. */
 const given = (results: Results, key: string): string =>
   (Object.hasOwn(results.inputs, key) ? results.inputs[key] : standard(key)) ?? '';
 
 const standard = (key: string): string | undefined =>
-  key === 'dataplane-mode' ? 'sidecar' : (defaults as Record<string, string>)[key];
+  Object.hasOwn(defaults, key) ? defaults[key as keyof typeof defaults] : undefined;
 
 const bare = (version: string): string => version.trim().replace(/^v(?=\d)/, '');
 

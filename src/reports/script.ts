@@ -374,7 +374,9 @@ const gatewayApi = (here: Plan): string[] => [
 function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): string[] {
   const merged = given.some(({file}) => file === 'istio-values.yaml');
   return [
-    ...(istio.cni ? [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`] : []),
+    ...(shown['istio-cni.yaml'] === undefined
+      ? []
+      : [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`]),
     ...(merged
       ? [
           'values() {',

@@ -1,3 +1,4 @@
+import {phaseKind} from '../results/phases.ts';
 import type {Failure, Results} from '../results/results.ts';
 import {flakyChecks, sentences} from './findings.ts';
 import {onlyLooks} from './versions.ts';
@@ -55,39 +56,6 @@ function words(results: Results): string {
     : brokenWords(results, results.failure);
 }
 
-/** What could not be done when a phase failed, by the beginning of the phase's name. */
-const couldNot: [string, string][] = [
-  ['kind', 'kind could not be provided'],
-  ['kubectl', 'kubectl could not be provided'],
-  ['helm', 'Helm could not be provided'],
-  ['tools', 'Tools could not be provided'],
-  ['chart', 'The chart of the Sail Operator could not be provided'],
-  ['sample files', 'The sample manifests could not be provided'],
-  ['name', 'Cluster could not be made'],
-  ['cluster', 'Cluster could not be made'],
-  ['survey', 'The cluster could not be looked at'],
-  ['containerd', 'Cluster did not come up'],
-  ['api', 'Cluster did not come up'],
-  ['images', 'Images could not be transferred'],
-  ['save', 'Images could not be transferred'],
-  ['operator', 'Sail Operator could not be installed'],
-  ['resources', 'Istio resources of the samples could not be applied'],
-  ['strict', 'STRICT mutual TLS could not be asked for'],
-  ['istiod', 'Istio could not be installed'],
-  ['mesh', 'Istio did not become healthy'],
-  ['control', 'Istio could not be installed'],
-  ['namespaces', 'Samples could not be deployed'],
-  ['services', 'Samples could not be deployed'],
-  ['plain samples', 'Samples could not be deployed'],
-  ['more samples', 'Samples could not be deployed'],
-  ['samples', 'Samples could not be deployed'],
-  ['look', 'Cluster could not be read'],
-  ['revision tag', 'Istio could not be installed'],
-  ['upgrade', 'Istio could not be upgraded'],
-  ['restart', 'Workloads could not be restarted after the upgrade'],
-  ['check', 'Checks could not be made']
-];
-
 function errorWords(results: Results, failure: Failure): string {
   const message = `: ${line(failure.message, 160).replace(/\.$/, '')}`;
   const took = duration(results.seconds);
@@ -109,9 +77,8 @@ function refused(failure: Failure): string | null {
 function failedPhaseWords(results: Results, failure: Failure): string {
   // of several that failed, the one that the failure is of
   const phase = failure.phase ?? results.phases.find(({status}) => status === 'failed')?.name;
-  const [, words] = couldNot.find(([start]) => phase?.startsWith(start)) ?? [];
-  if (phase) return words ?? `Phase ${line(phase, 60)} failed`;
-  return 'The checks could not be reached';
+  if (!phase) return 'The checks could not be reached';
+  return phaseKind(phase)?.couldNot ?? `Phase ${line(phase, 60)} failed`;
 }
 
 /** What was under way when the run was ended from outside. */

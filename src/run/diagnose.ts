@@ -1,7 +1,9 @@
 import {Fault} from '../base/fault.ts';
+import {isOverload, overload} from '../base/kube.ts';
 import {oneLine, redact} from '../base/log.ts';
 import {CommandError} from '../base/sh.ts';
 import type {Blame, Made, Told} from '../checks/row.ts';
+import {phaseKind} from '../results/phases.ts';
 import {
   type CheckResult,
   type Failure,
@@ -11,49 +13,6 @@ import {
   type PhaseResult,
   type Result
 } from '../results/results.ts';
-
-/** Where a phase works; a time that is over is told of that layer. */
-const layerOfPhase = (phase: string): Layer | null => {
-  const table: Record<string, Layer> = {
-    kind: 'runner',
-    kubectl: 'runner',
-    helm: 'runner',
-    chart: 'runner',
-    name: 'runner',
-    cluster: 'node',
-    survey: 'node',
-    containerd: 'node',
-    api: 'node',
-    version: 'node',
-    cordon: 'node',
-    uncordon: 'node',
-    images: 'node',
-    logins: 'node',
-    pulls: 'node',
-    'kube-proxy': 'node',
-    namespaces: 'node',
-    services: 'node',
-    crds: 'operator',
-    operator: 'operator',
-    strict: 'control-plane',
-    resources: 'control-plane',
-    istiod: 'control-plane',
-    mesh: 'control-plane',
-    ambient: 'ambient',
-    'plain samples': 'workload',
-    'more samples': 'workload',
-    'look again': 'node',
-    'revision tag': 'control-plane',
-    upgrade: 'control-plane',
-    restart: 'workload',
-    'restart of the rest': 'workload',
-    samples: 'workload',
-    look: 'node'
-  };
-  if (/^(save|images): /.test(phase)) return 'node';
-  const bare = phase.replace(/ after the upgrade$/, '');
-  return table[bare] ?? layers.find(layer => bare === `check ${layer}`) ?? null;
-};
 
 /** How the run ended, apart from what its phases and checks say. */
 export type Ending = 'done' | 'timeout' | 'cancelled' | {bug: unknown};
@@ -210,10 +169,10 @@ function ofEnding({ending, phases}: Evidence): Failure | null {
   const doing = running.map(
     ({name, waits}) => `${name}${waits.length > 0 ? ` (waiting for ${waits.at(-1)?.for})` : ''}`
   );
-  const last = running.at(-1);
+  const under = running.flatMap(({name}) => phaseKind(name)?.layer ?? []);
   return {
     class: ending,
-    layer: last ? layerOfPhase(last.name) : null,
+    layer: layers.find(layer => under.includes(layer)) ?? null, // the lowest: the others may wait for it
     check: null,
     message: oneLine(
       `${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`
@@ -254,7 +213,7 @@ function ofError(
     const {class: failureClass, layer, hint, headline, reproduce} = error.because;
     return {
       class: failureClass,
-      layer: layer ?? (failureClass === 'input' ? null : layerOfPhase(phase)),
+      layer: layer ?? (failureClass === 'input' ? null : (phaseKind(phase)?.layer ?? null)),
       check: null,
       message,
       hint,
@@ -263,19 +222,14 @@ function ofError(
       reproduce: reproduce ? redact(reproduce) : null
     };
   }
-  const layer = layerOfPhase(phase);
+  const layer = phaseKind(phase)?.layer ?? null;
   // what is asked of the mesh has a time limit of its own, within the command's
-  if (layer !== null && error instanceof CommandError && error.late)
-    return {
-      class: 'infrastructure',
-      layer,
-      check: null,
-      message,
-      hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
-      headline: 'The cluster answers too late',
-      phase,
-      reproduce: 'uptime; kubectl get --raw /readyz'
-    };
+  if (
+    layer !== null &&
+    error instanceof CommandError &&
+    isOverload({late: error.late, said: message})
+  )
+    return {...overload, layer, check: null, message, phase};
   return layer === null
     ? ofBug(error)
     : {

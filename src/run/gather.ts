@@ -1,5 +1,5 @@
 import about from '../../package.json' with {type: 'json'};
-import {redact} from '../base/log.ts';
+import {plainText, redact} from '../base/log.ts';
 import {moved} from '../checks/docs.ts';
 import {givenInputs} from '../inputs/inputs.ts';
 import {rerun} from '../reports/versions.ts';
@@ -95,7 +95,7 @@ const longest = 8000;
 
 /** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
 function cleaned<Value>(value: Value): Value {
-  if (typeof value === 'string') return clip(redact(value), longest) as Value;
+  if (typeof value === 'string') return clip(redact(plainText(value)), longest) as Value;
   if (Array.isArray(value)) return value.map(cleaned) as Value;
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(

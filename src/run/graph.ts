@@ -458,13 +458,14 @@ async function look(run: Known, work: Work): Promise<void> {
   }));
 }
 
-/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for. */
+/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for, and of nodes. */
 export function scopesOf({existing, istio, workloads, moreWorkloads}: Plan): string[][] {
   if (existing === null) return [['nodes,deployments,pods,services,endpointslices', '-A']];
   const ours = [istio, ...workloads, ...moreWorkloads].map(({namespace}) => namespace);
   return [
     ...[...new Set(ours)].map(name => ['deployments,pods,endpointslices', '-n', name]),
-    ['services', '-A']
+    ['services', '-A'],
+    ['nodes'] // for their addresses
   ];
 }
 

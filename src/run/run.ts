@@ -30,7 +30,7 @@ import type {Results} from '../results/results.ts';
 import {skewed, unsupported} from '../versions/kubernetes.ts';
 import {skipped} from '../versions/upgrade.ts';
 import {askedBy} from './asked.ts';
-import {diagnose, type Ending} from './diagnose.ts';
+import {diagnose, type Ending, type Evidence} from './diagnose.ts';
 import {phasesInExisting, preparationsInExisting} from './existing.ts';
 import {gather, rehearsal} from './gather.ts';
 import {phases, preparations} from './graph.ts';
@@ -57,7 +57,6 @@ export async function run(sh: Sh): Promise<void> {
   }
   const results = await report(run, ending);
   if (results.failure) process.exitCode = 1; // its annotation is written
-  if (ending !== 'done') process.exit(); // what is still under way ends with us
 }
 
 async function work(run: Known): Promise<Ending> {
@@ -183,19 +182,16 @@ const annotate = {error: core.error, warning: core.warning, notice: core.notice}
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
 async function report(run: Known, ending: Ending): Promise<Results> {
   const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
-  const results = gather(
-    run,
-    diagnose({
-      ending,
-      errors: [...run.errors, ...run.schedule.errors],
-      phases: run.schedule.phases,
-      checks: [...run.ledger.results(), ...run.upgraded.results()],
-      blames,
-      failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
-      existing: run.inputs?.cluster === 'existing',
-      lost
-    })
-  );
+  const results = gathered(run, {
+    ending,
+    errors: [...run.errors, ...run.schedule.errors],
+    phases: run.schedule.phases,
+    checks: [...run.ledger.results(), ...run.upgraded.results()],
+    blames,
+    failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
+    existing: run.inputs?.cluster === 'existing',
+    lost
+  });
   const directory = resultsDirectory(run);
   run.save({result: results.result});
   const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
@@ -208,6 +204,17 @@ async function report(run: Known, ending: Ending): Promise<Results> {
   await tried('diagnostics', () => diagnostics(run, ending, results, directory));
   for (const text of logEnd(results, kept ? directory : '')) core.info(text);
   return results;
+}
+
+/** The results; where something that was found is so odd that there would be none, those without it, which say so. */
+function gathered(run: Known, evidence: Evidence): Results {
+  try {
+    return gather(run, diagnose(evidence));
+  } catch (bug) {
+    const {started, clock, schedule, directory} = run;
+    const bare = {...startKnowing(run.sh, () => {}), started, clock, schedule, directory};
+    return gather(bare, diagnose({...evidence, checks: [], lost: null, ending: {bug}}));
+  }
 }
 
 /** What became of a node of ours that was there, where something went wrong. */

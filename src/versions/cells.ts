@@ -2,7 +2,7 @@ import {satisfies, validRange} from 'semver';
 import {badInput} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
 import {minorOf, newestOf} from './istio.ts';
-import {chooseKubernetes, kubernetesVersions, ranges, supportedBy} from './kubernetes.ts';
+import {chooseKubernetes, kubernetesVersions, rangeOf, supportedBy} from './kubernetes.ts';
 import {lacksForAmbient} from './operator.ts';
 
 /** One job of a matrix: what the main action is to be given, and a name that may be an artifact's. */
@@ -127,7 +127,7 @@ function clustersFor(istio: string, asked: string): string[] {
 }
 
 function noCluster(istio: string, {kubernetes}: Wanted): string {
-  const [oldest, newest] = ranges[minorOf(istio)] ?? [];
+  const [oldest, newest] = rangeOf(istio) ?? [];
   return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${kubernetesVersions.join(', ')})`;
 }
 

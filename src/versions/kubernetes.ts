@@ -41,16 +41,20 @@ export const nodeImageOf = (kubernetes: string): string =>
 export const kubernetesIn = (image: string | null): string | null =>
   valid(/:v?(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(image ?? '')?.[1]);
 
+/** The range of an Istio version, which a chart may name as it likes; undefined where it is not known. */
+export const rangeOf = (istio: string): [oldest: string, newest: string] | undefined =>
+  Object.hasOwn(ranges, minorOf(istio)) ? ranges[minorOf(istio)] : undefined;
+
 /** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
 export function supports(istio: string, kubernetes: string): boolean | null {
-  const range = ranges[minorOf(istio)];
+  const range = rangeOf(istio);
   if (range === undefined) return null;
   return satisfies(coerce(kubernetes) ?? '', `${range[0]} - ${range[1]}`);
 }
 
 /** The Kubernetes versions with a node image that an Istio version supports, the newest first; of one that is not known yet, those of the newest that is. */
 export function supportedBy(istio: string | null): string[] {
-  const known = istio !== null && minorOf(istio) in ranges;
+  const known = istio !== null && rangeOf(istio) !== undefined;
   const [newest = ''] = Object.keys(ranges);
   return kubernetesVersions.filter(version => supports(known ? istio : newest, version));
 }
@@ -81,7 +85,7 @@ export const needsCgroup2 = (kubernetes: string | null): boolean =>
 /** One sentence where a Kubernetes version is outside of what an Istio version supports; null where it is not, or nobody knows. */
 export function unsupported(istio: string | null, kubernetes: string | null): string | null {
   if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false) return null;
-  const [oldest, newest] = ranges[minorOf(istio)] ?? [];
+  const [oldest, newest] = rangeOf(istio) ?? [];
   return `Kubernetes ${minorOf(kubernetes)} is outside of what Istio ${minorOf(istio)} supports, ${oldest} to ${newest}: what fails here may hold there.`;
 }
 

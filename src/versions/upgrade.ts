@@ -1,4 +1,4 @@
-import {gte, minor} from 'semver';
+import {lt, minor, valid} from 'semver';
 import {badInput} from '../base/fault.ts';
 import type {Chart, Offer} from './chart.ts';
 import {chooseIstio, minorOf} from './istio.ts';
@@ -16,8 +16,10 @@ export function chooseFrom(asked: string, to: Offer | null, chart: Chart): Offer
       'istio-version: found nothing, and the chart does not tell its default; with `upgrade-from` accepted is a whole version such as `1.24.6`'
     );
   const from = chooseIstio(asked, chart, 'upgrade-from');
-  if (from !== null && !gte(from.version, to.version)) return from;
-  const older = chart.offers.map(({version}) => version).filter(one => !gte(one, to.version));
+  const isOlder = (version: string) =>
+    valid(version) !== null && valid(to.version) !== null && lt(version, to.version);
+  if (from !== null && isOlder(from.version)) return from;
+  const older = chart.offers.map(({version}) => version).filter(isOlder);
   const those = older.length > 0 ? `: ${older.join(', ')}` : ', and this operator has none';
   throw badInput(
     `upgrade-from: found "${asked}", which is not older than ${to.version}, to which it is upgraded (\`istio-version\`); accepted is what is older${those}`

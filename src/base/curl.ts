@@ -1,0 +1,29 @@
+/** What a fetch may cost. */
+export interface Bounds {
+  /** In bytes. */
+  most: number;
+  /** For one try, in seconds. */
+  seconds: number;
+  /** Until there is a connection, in seconds. */
+  toConnect?: number;
+  /** How often curl itself tries again. */
+  retries?: number;
+}
+
+/**
+ * Fetches a file by curl, where a recording is to have it; into standard output where no file is named. From https it is
+ * redirected to https only. A curl before 8.4 knows no size that it was not told: who runs it limits what it may write.
+ */
+export const curl = (
+  url: string,
+  file: string | null,
+  {most, seconds, toConnect, retries}: Bounds
+): string[] => [
+  ...['curl', '--fail', '--silent', '--show-error', '--location'],
+  ...['--proto-redir', url.startsWith('https:') ? '=https' : '=http,https'],
+  ...(retries === undefined ? [] : ['--retry', `${retries}`]),
+  ...(toConnect === undefined ? [] : ['--connect-timeout', `${toConnect}`]),
+  ...['--max-time', `${seconds}`, '--max-filesize', `${most}`],
+  ...(file === null ? [] : ['--output', file]),
+  url
+];
