@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {samples, workloads} from '../src/manifests/samples.ts';
-import {deploySamples, readSamples} from '../src/phases/samples.ts';
+import {deployMore, deploySamples, readSamples} from '../src/phases/samples.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {pod, waiting} from './things.ts';
@@ -170,4 +170,39 @@ describe('deploySamples', () => {
     const sh = api([], [], {code: 1, stderr: 'error validating data'});
     await expect(deploySamples(planOf(), fakeWork(), sh)).rejects.toThrow('error validating data');
   });
+});
+
+describe('deployMore', () => {
+  const plan = {...planOf(), moreWorkloads: workloads.slice(0, 1)};
+  const [{namespace, app}] = plan.moreWorkloads as [(typeof workloads)[0]];
+  /** Looked at so often, a minute apart, with a pod that never gets ready, and then one that is. */
+  const deployed = (isBroken: boolean, readyAfter: number) => {
+    let looks = 0;
+    const work = fakeWork(() => looks * 60);
+    const sh = fakeSh(([, verb]) => {
+      if (verb === 'apply') return '';
+      if (verb === 'wait') return {code: 1, stderr: 'timed out waiting for the condition'};
+      const items = [pod(namespace, app, {ready: looks++ >= readyAfter})];
+      return JSON.stringify({items});
+    });
+    return deployMore(plan, work, sh, () => (isBroken ? 'dns' : null));
+  };
+
+  test('does not wait for ever for what may never be ready where a check has failed', async () => {
+    await expect(deployed(true, 9)).rejects.toMatchObject({
+      message: `waited 60 s in vain for ${namespace}/${app} to be ready`,
+      because: {layer: 'dns'} // nothing below it is to be blamed
+    });
+  });
+
+  test.each([
+    ['what comes in time', true, 1],
+    ['as long as nothing has failed', false, 9]
+  ])(
+    'waits for %s',
+    async (_, isBroken, readyAfter) => {
+      await expect(deployed(isBroken, readyAfter)).resolves.toBeUndefined();
+    },
+    20_000
+  );
 });

@@ -50299,15 +50299,26 @@ function readSample(file, directory) {
 }
 /** Applies the documentation's workloads, and waits until a pod of each is ready. */
 const deploySamples = (plan, work, sh) => deploy(plan, 'samples.yaml', plan.workloads, work, sh);
-/** The same with those that checks bring along. */
-const deployMore = (plan, work, sh) => deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh);
-async function deploy(plan, file, workloads, work, sh) {
+/** How long those that checks bring along are waited for in vain where a check has failed already, in seconds. */
+const inVain = 60;
+/** The same with those that checks bring along; where a layer is `broken` they may never be ready, as without DNS. */
+const deployMore = (plan, work, sh, broken) => deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh, broken);
+async function deploy(plan, file, workloads, work, sh, broken = () => null) {
     const selector = samples_selectorOf(workloads);
     await (0,base_sh/* must */.sb)(sh, applyCommand(plan, file), { seconds: 60 });
     await (0,wait/* until */.T)(work, async () => {
         // true too while some of them are not made
         await (0,kube/* waited */.h6)(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-        return lookAtSamples(plan, workloads, selector, sh);
+        const found = await lookAtSamples(plan, workloads, selector, sh);
+        const layer = broken();
+        if (found.is !== 'waiting' || layer === null)
+            return found;
+        const fault = new base_fault/* Fault */.vC(`waited ${inVain} s in vain for ${found.for}`, {
+            class: samples_who.class,
+            layer, // a check of it is the cause
+            hint: 'A check had failed by then: see that first.'
+        });
+        return { ...found, is: 'bad', fault, patience: inVain };
     });
 }
 async function lookAtSamples(plan, workloads, selector, sh) {
@@ -51054,7 +51065,7 @@ function graph_phases(run, plan) {
                 {
                     name: 'more samples',
                     needs: ['look', ...gatewayApi.map(({ name }) => name)],
-                    run: (work) => deployMore(plan, work, sh)
+                    run: (work) => deployMore(plan, work, sh, () => ledger.failed?.layer ?? null)
                 },
                 { name: 'look again', needs: ['more samples'], run: (work) => graph_look(run, work) }
             ]),

@@ -18,6 +18,7 @@ import {readText} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/own.ts';
 import {samples} from '../manifests/samples.ts';
 import {ownerOf, type Plan, type SampleFiles} from '../plan/plan.ts';
+import type {Layer} from '../results/results.ts';
 import {applyCommand} from './mesh.ts';
 
 /** The pods of all of them, by the label `app`. */
@@ -52,17 +53,39 @@ function readSample(file: string, directory: string): string {
 export const deploySamples = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
   deploy(plan, 'samples.yaml', plan.workloads, work, sh);
 
-/** The same with those that checks bring along. */
-export const deployMore = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
-  deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh);
+/** How long those that checks bring along are waited for in vain where a check has failed already, in seconds. */
+const inVain = 60;
 
-async function deploy(plan: Plan, file: string, workloads: Workload[], work: Work, sh: Sh) {
+/** The same with those that checks bring along; where a layer is `broken` they may never be ready, as without DNS. */
+export const deployMore = (
+  plan: Plan,
+  work: Work,
+  sh: Sh,
+  broken: () => Layer | null
+): Promise<void> => deploy(plan, 'more-samples.yaml', plan.moreWorkloads, work, sh, broken);
+
+async function deploy(
+  plan: Plan,
+  file: string,
+  workloads: Workload[],
+  work: Work,
+  sh: Sh,
+  broken: () => Layer | null = () => null
+) {
   const selector = selectorOf(workloads);
   await must(sh, applyCommand(plan, file), {seconds: 60});
   await until(work, async () => {
     // true too while some of them are not made
     await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
-    return lookAtSamples(plan, workloads, selector, sh);
+    const found = await lookAtSamples(plan, workloads, selector, sh);
+    const layer = broken();
+    if (found.is !== 'waiting' || layer === null) return found;
+    const fault = new Fault(`waited ${inVain} s in vain for ${found.for}`, {
+      class: who.class,
+      layer, // a check of it is the cause
+      hint: 'A check had failed by then: see that first.'
+    });
+    return {...found, is: 'bad', fault, patience: inVain};
   });
 }
 

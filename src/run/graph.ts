@@ -287,7 +287,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
           {
             name: 'more samples',
             needs: ['look', ...gatewayApi.map(({name}) => name)],
-            run: (work: Work) => deployMore(plan, work, sh)
+            run: (work: Work) => deployMore(plan, work, sh, () => ledger.failed?.layer ?? null)
           },
           {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
         ]),
