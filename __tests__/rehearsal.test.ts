@@ -97,7 +97,7 @@ async function record(
     kill
   } of steps)
     await run(program, args, {
-      input,
+      ...(input !== undefined && {input}),
       env: {RUNNER_TEMP: temp, ...env, PATH},
       ...(kill && {started: killOnOutput})
     });

@@ -1,7 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
-import {run} from '../src/run/run.ts';
+import {blames} from '../src/checks/catalogue.ts';
+import {startKnowing} from '../src/run/known.ts';
+import {gathered, run} from '../src/run/run.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -67,6 +69,24 @@ test('signals are waited for before the first line: one that comes with it has i
   await run(fakeSh({}));
   expect(waiting.length).toBeGreaterThan(3);
   expect(Math.min(...waiting)).toBeGreaterThan(before);
+});
+
+test('where what was found is too odd for results, they say so, and nothing is lost', () => {
+  const known = startKnowing(fakeSh({}), () => {});
+  const odd = {
+    ...known,
+    get plan(): never {
+      throw new TypeError('Invalid Version: master');
+    }
+  };
+  const results = gathered(odd, {
+    ...{ending: 'done', errors: [], phases: [], checks: [], blames, failOnFlaky: false},
+    ...{existing: false, lost: null}
+  });
+  expect(results).toMatchObject({
+    result: 'error',
+    failure: {class: 'internal', message: expect.stringContaining('Invalid Version: master')}
+  });
 });
 
 describe('a dry run', () => {

@@ -86,7 +86,7 @@ const mostOutput = 32 << 20;
 const ours =
   /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
 
-export const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
+const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) =>
       value === undefined || ours.test(name) ? [] : [[name, value]]

@@ -21,9 +21,9 @@ import {
 import {ztunnelNamespace} from '../manifests/istio.ts';
 import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
 import {waypointSample} from '../manifests/waypoint.ts';
-import {type Family, familyNames, type Place} from '../results/results.ts';
+import {type Family, families, familyNames, type Place} from '../results/results.ts';
 import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
-import {absent, clusterIp, lookUp, podIps} from './echo.ts';
+import {absent, clusterIp, podIps, proofAt} from './echo.ts';
 import {iptables} from './iptables.ts';
 import {refusedByPod} from './mtls.ts';
 import {inClient, meshClient, plainClient} from './probe.ts';
@@ -40,7 +40,6 @@ import {
 import {waypointChecks, waypointRows} from './waypoint.ts';
 import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
 
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
@@ -503,30 +502,10 @@ const addressOf = (checking: Checking, {target, family, to}: Row): string | unde
     ? podIps(checking, ambientNamespace, ambientApp).find(ip => addressFamily(ip) === family)
     : clusterIp(checking, ambientNamespace, target, family ?? 'ipv4');
 
-function proofOf(checking: Checking, row: Row, port: number): Proof[] {
-  const address = addressOf(checking, row);
-  if (address !== undefined)
-    return [
-      {
-        row,
-        probe: {word: row.id, address, port, lookUp: lookUp(checking, row.to, address)},
-        pods: podIps(checking, ambientNamespace, ambientApp)
-      }
-    ];
-  checking.tell(row.id, nowhere(row));
-  return [];
-}
-
-/** No address to ask. */
-const nowhere = (row: Row): Finding =>
-  row.to?.kind === 'Pod'
-    ? {
-        observed: 'no pod IP',
-        verdict: 'failed',
-        reason: `no pod of ${ambientNamespace}/${ambientApp} has an ${row.family} address`,
-        reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
-      }
-    : absent(row);
+const proofOf = (checking: Checking, row: Row, port: number): Proof[] => {
+  const pods = podIps(checking, ambientNamespace, ambientApp);
+  return proofAt(checking, row, addressOf(checking, row), port, pods);
+};
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
 function sawOf(checking: Checking, row: Row, logged: Logged[]): Finding {
@@ -599,7 +578,7 @@ async function probed(checking: Checking, asked: Row[]): Promise<void> {
   const reached = rows.flatMap(row => {
     const address = addressOf(checking, row);
     if (address !== undefined) return [{row, address}];
-    checking.tell(row.id, nowhere(row));
+    checking.tell(row.id, absent(row));
     return [];
   });
   const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));

@@ -1,12 +1,11 @@
 import {addressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import {families} from '../results/results.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
 
 /** Client and server without sidecars: only these two together tell what is below Istio. */

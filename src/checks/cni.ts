@@ -13,7 +13,7 @@ import {
 } from '../manifests/cni.ts';
 import {cniNamespace} from '../manifests/istio.ts';
 import {client} from '../manifests/samples.ts';
-import {type Family, familyNames} from '../results/results.ts';
+import {families, familyNames} from '../results/results.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
 import {alike, iptables} from './iptables.ts';
 import {meshClient, plainClient} from './probe.ts';
@@ -21,7 +21,6 @@ import {type Proof, prove} from './prove.ts';
 import {refused, untilRefused} from './refuse.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const pod = {kind: 'Pod', namespace: repairNamespace, name: repairedApp};

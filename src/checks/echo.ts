@@ -1,11 +1,16 @@
 import {ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
 import {client, servers} from '../manifests/samples.ts';
-import type {CheckResult, Family, Layer, Place} from '../results/results.ts';
+import {
+  type CheckResult,
+  type Family,
+  families,
+  type Layer,
+  type Place
+} from '../results/results.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {type Checking, type Checks, type Finding, type Row, row, type Told} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const word = (target: string): string => target.replace('-', ''); // as the documentation spells it
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 const to = (namespace: string) => ({from, to: {kind: 'Service', namespace, name: 'tcp-echo'}});
@@ -132,7 +137,7 @@ export function lookUp({things}: Checking, to: Place | null, address: string): s
 }
 
 /** Something else than the echo server, or another word than was sent. */
-export const wrongAnswer = ({observed, expected}: CheckResult): Partial<Told> | null =>
+const wrongAnswer = ({observed, expected}: CheckResult): Partial<Told> | null =>
   observed.startsWith('no ') || observed === expected
     ? null
     : {

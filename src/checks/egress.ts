@@ -16,7 +16,7 @@ import {
   tracerPort
 } from '../manifests/egress.ts';
 import {plainNamespace} from '../manifests/samples.ts';
-import type {Attempt, Family} from '../results/results.ts';
+import {type Attempt, type Family, families} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
@@ -26,7 +26,6 @@ import {type Checking, type Checks, compare, type Finding, type Row, row} from '
 import {settle, settling} from './settle.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const client: Client = {namespace: egressNamespace, deployment: 'egress', container: 'sleep'};
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.deployment};
 const grid = {title: 'ServiceEntry', named: true};

@@ -9,11 +9,10 @@ import {
   type Thing
 } from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import {type Family, families} from '../results/results.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 import {settle} from './settle.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const has = (target: string, family: Family): boolean =>
   target === 'dual-stack' || target === family;
 export const exactly = 'exactly the ready pods';

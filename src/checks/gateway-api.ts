@@ -6,7 +6,7 @@ import {
   apiGatewayPort,
   apiGatewayStatus
 } from '../manifests/gateway-api.ts';
-import type {Attempt, Family} from '../results/results.ts';
+import {type Attempt, families} from '../results/results.ts';
 import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './made.ts';
 import {plainClient} from './probe.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
@@ -14,7 +14,6 @@ import {type Checking, compare, type Finding, type Row, row} from './row.ts';
 import {settle} from './settle.ts';
 import {askPages, host, reproducePage, statusesOf} from './web.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const grid = {title: 'through a Gateway of the Gateway API', named: false};
 const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const service = {kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade};

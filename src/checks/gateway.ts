@@ -1,7 +1,7 @@
 import {addressFamily} from '../base/kube.ts';
 import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway.ts';
 import {apiGatewaySample} from '../manifests/gateway-api.ts';
-import type {Family} from '../results/results.ts';
+import {families} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
 import {gatewayChart, gatewayChartRow} from './gateway-chart.ts';
@@ -12,7 +12,6 @@ import {refuse, refused} from './refuse.ts';
 import {type Checking, type Checks, compare, type Row, row} from './row.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const name = 'gateway';
 const grid = {title: 'through a gateway', named: false};
 const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};

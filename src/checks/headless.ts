@@ -10,7 +10,7 @@ import {
   statefulPorts,
   statefulSample
 } from '../manifests/stateful.ts';
-import type {Family} from '../results/results.ts';
+import {type Family, families} from '../results/results.ts';
 import {deadWithoutSidecar} from './echo.ts';
 import {hostNetwork, hostRows} from './host-network.ts';
 import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
@@ -20,7 +20,6 @@ import {untilRefused} from './refuse.ts';
 import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
 import {settling} from './settle.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const ordinals = [...Array(replicas).keys()];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};

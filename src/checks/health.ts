@@ -1,13 +1,12 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {webApp, webNamespace, webSample} from '../manifests/web.ts';
-import type {Family} from '../results/results.ts';
-import {lookUp, podIps} from './echo.ts';
+import {type Family, families} from '../results/results.ts';
+import {absent, lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prometheusRows, scrape} from './prometheus.ts';
 import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
+import {type Checking, type Checks, compare, type Row, row, skip} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const from = {
   kind: 'Deployment',
   namespace: plainClient.namespace,
@@ -166,7 +165,7 @@ async function askEach(checking: Checking, asked: Row[]): Promise<void> {
     if (!question) return [];
     const {namespace, name} = servers[question.target];
     const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
-    if (address === undefined) checking.tell(row.id, noPodIp(row));
+    if (address === undefined) checking.tell(row.id, absent(row));
     return address === undefined ? [] : [{row, question, address}];
   });
   if (addressed.length === 0) return;
@@ -187,10 +186,3 @@ async function askEach(checking: Checking, asked: Row[]): Promise<void> {
     });
   }
 }
-
-const noPodIp = ({to, family}: Row): Finding => ({
-  observed: 'no pod IP',
-  verdict: 'failed',
-  reason: `no pod of ${to?.namespace}/${to?.name} has an ${family} address`,
-  reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
-});

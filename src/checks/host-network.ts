@@ -1,14 +1,13 @@
 import {ofFamily, ofKind} from '../base/kube.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network.ts';
 import {client} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import {families} from '../results/results.ts';
 import {podIps, proofAt} from './echo.ts';
 import {everyPodIp, listening} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 import {type Checking, type Row, row} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
 const listeners = 'headless/host-network/listeners';

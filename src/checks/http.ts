@@ -10,7 +10,7 @@ import {
   webPort,
   webSample
 } from '../manifests/web.ts';
-import {type Family, familyNames} from '../results/results.ts';
+import {families, familyNames} from '../results/results.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {noWeb} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
@@ -18,7 +18,6 @@ import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './req
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 import {type Found, settle} from './settle.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'Service', namespace: webNamespace, name: webApp};

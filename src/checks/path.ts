@@ -1,12 +1,11 @@
 import type {OwnSample} from '../manifests/own.ts';
 import {client, pathServiceYaml} from '../manifests/samples.ts';
-import type {Family} from '../results/results.ts';
+import {families} from '../results/results.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 import {type Checking, type Checks, row} from './row.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 
 /** The dual-stack pods by each family alone. */

@@ -1,7 +1,7 @@
 import {bounded} from '../base/bounded.ts';
 import {addressFamily, ipsOfPod, ofKind, type Pod} from '../base/kube.ts';
 import {readDocuments, readYaml} from '../base/yaml.ts';
-import {type Family, familyNames} from '../results/results.ts';
+import {families, familyNames} from '../results/results.ts';
 import {lookUp} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {fetchPublished} from './published.ts';
@@ -9,7 +9,6 @@ import {answerOf, attemptsOf, reproduceRequest, request, withMetrics} from './re
 import {type Checking, compare, type Finding, type Row, row, skip} from './row.ts';
 import {host} from './web.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
 const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 
@@ -134,7 +133,7 @@ export function labelsOf({metadata, spec, status}: Pod, ip: string): Labels {
 }
 
 /** The rules of the job, in the sample's ConfigMap; null: it has none. Throws YamlError. */
-export function rulesIn(text: string): unknown[] | null {
+function rulesIn(text: string): unknown[] | null {
   const configuration = readDocuments(text)
     .map(document => document.getIn(['data', 'prometheus.yml']))
     .find(found => typeof found === 'string');

@@ -10,7 +10,7 @@ import {
 } from '../base/kube.ts';
 import {CommandError, mustJson, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
-import type {Family, Layer} from '../results/results.ts';
+import {type Family, families, type Layer} from '../results/results.ts';
 import {endpoints, exactly, listedIn} from './endpoints.ts';
 import {
   addressesOf,
@@ -46,7 +46,6 @@ export interface Looking extends Preflight {
   silent: string[];
 }
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const both = 'ipv4, ipv6';
 const dual = 'RequireDualStack or PreferDualStack';
 const onEach = 'a listener for each ClusterIP';

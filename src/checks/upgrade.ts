@@ -2,7 +2,7 @@ import {get, type Meta} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {waitAtMost} from '../base/wait.ts';
 import {client} from '../manifests/samples.ts';
-import type {Family, Load} from '../results/results.ts';
+import {type Family, families, type Load} from '../results/results.ts';
 import {absent, clusterIp} from './echo.ts';
 import {
   endLoad,
@@ -19,8 +19,6 @@ import {pathSample} from './path.ts';
 import {meshClient} from './probe.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 import {metricsCommand} from './xds.ts';
-
-const families: Family[] = ['ipv4', 'ipv6'];
 
 /** While only istiod is replaced, which carries no traffic; and while the server is restarted, as was asked for. */
 type Span = 'istiod' | 'restart';

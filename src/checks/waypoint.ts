@@ -10,7 +10,7 @@ import {
   waypointEntry,
   waypointServices
 } from '../manifests/waypoint.ts';
-import {type Family, familyNames, type Place} from '../results/results.ts';
+import {families, familyNames, type Place} from '../results/results.ts';
 import {reproduceQuestion, resolve} from './dns.ts';
 import {absent, lookUp, podIps} from './echo.ts';
 import {bothFamilies, clusterIpsOf, type Made, untilMade} from './made.ts';
@@ -23,7 +23,6 @@ import {settling} from './settle.ts';
 import {host} from './web.ts';
 import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 
-const families: Family[] = ['ipv4', 'ipv6'];
 const hbonePort = 15008;
 const place = (kind: string, name: string): Place => ({kind, namespace, name});
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
@@ -274,21 +273,15 @@ function proofsOf(checking: Checking, rows: Row[], addresses: Addresses, port: n
 
 /** No address to ask. */
 function nowhere(row: Row): Finding {
-  const {kind} = row.to ?? {};
-  if (kind === 'Service') return absent(row);
-  const isPod = kind === 'Pod';
+  if (row.to?.kind !== 'ServiceEntry') return absent(row);
   return {
-    observed: isPod ? 'no pod IP' : 'no address',
+    observed: 'no address',
     verdict: 'failed',
-    reason: isPod
-      ? `no pod of ${namespace}/${waypointApp} has an ${row.family} address`
-      : `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
-    reproduce: isPod
-      ? `kubectl get pods -n ${namespace} -l app=${waypointApp} -o yaml`
-      : reproduceQuestion(
-          meshClient,
-          entryQuestions[families.indexOf(row.family ?? 'ipv4')] ?? {type: 'a', name: ''}
-        )
+    reason: `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
+    reproduce: reproduceQuestion(
+      meshClient,
+      entryQuestions[families.indexOf(row.family ?? 'ipv4')] ?? {type: 'a', name: ''}
+    )
   };
 }
 

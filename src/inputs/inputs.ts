@@ -206,7 +206,7 @@ const publicName =
  * The texts of a YAML input that nobody is to read: under a key that says so; and from eight characters on under every
  * key but a few, where they are no word of letters alone, as `RequireDualStack` is.
  */
-export function secretsIn(value: unknown, key = ''): string[] {
+function secretsIn(value: unknown, key = ''): string[] {
   if (typeof value === 'string' || typeof value === 'number') {
     const text = String(value);
     const secret =

@@ -192,7 +192,7 @@ export function mirrorUrl(value: string): string {
 }
 
 /** An https URL, which may end with the digest of a file, `#sha256:…`. */
-export function httpsUrl(value: string): string {
+function httpsUrl(value: string): string {
   if (!/^https:\/\/[^\s/?#]+[^\s#]*(#sha256:[0-9a-f]{64})?$/.test(value) || !URL.canParse(value))
     throw accepts(
       'an https URL, which may end with the SHA-256 of what is there, `https://host.example/x.tgz#sha256:…`'

@@ -1,5 +1,5 @@
 import {stringify} from 'yaml';
-import type {Family} from '../results/results.ts';
+import {type Family, familyNames} from '../results/results.ts';
 import type {OwnSample} from './own.ts';
 import {deployment, smallSidecar} from './samples.ts';
 
@@ -44,7 +44,7 @@ const service = (family: Family): string =>
     metadata: {name: repairedService(family), labels: {app: repairedApp}},
     spec: {
       ipFamilyPolicy: 'SingleStack',
-      ipFamilies: [family === 'ipv4' ? 'IPv4' : 'IPv6'],
+      ipFamilies: [familyNames[family]],
       ports: [{name: 'tcp', port: repairedPorts.strict}],
       selector: {app: repairedApp}
     }

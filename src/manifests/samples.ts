@@ -1,7 +1,7 @@
 import {type Document, isMap, isSeq, stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import {readDocuments, YamlError} from '../base/yaml.ts';
-import type {Family} from '../results/results.ts';
+import {type Family, familyNames} from '../results/results.ts';
 import type {Workload} from './own.ts';
 
 /** One sample of the documentation: where it goes, and the file that holds it. */
@@ -55,7 +55,7 @@ export const namespaceYaml = (
 
 /** The dual-stack pods once more, by one family alone: only so is each family proven. */
 export const pathServiceYaml = (family: Family): string =>
-  service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+  service(`tcp-echo-${family}`, 'SingleStack', [familyNames[family]]);
 
 /** Client and server without sidecars. */
 export const plainYaml = (images: {echo: string; client: string}): string =>

@@ -35,7 +35,7 @@ export const saveCommand = (images: string[], file?: string): string[] => [
 ];
 
 /** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
-export const usualSnapshotter = 'overlayfs';
+const usualSnapshotter = 'overlayfs';
 
 // not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
 // unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
@@ -59,7 +59,7 @@ export async function findSnapshotter(node: string, sh: Sh): Promise<string> {
 }
 
 // detached: where the registry does not answer, it is the kubelet that says so
-export const pullCommand = (node: string, image: string, loggedIn = false): string[] => [
+const pullCommand = (node: string, image: string, loggedIn = false): string[] => [
   ...['docker', 'exec', '--detach', node],
   ...(loggedIn ? pullWithLogin(image) : ['crictl', 'pull', image])
 ];

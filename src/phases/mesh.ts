@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import {Fault} from '../base/fault.ts';
+import {type Cause, Fault} from '../base/fault.ts';
 import {
   condition,
   type Deployment,
@@ -137,24 +137,29 @@ async function lookAtIstiod(plan: Plan, sh: Sh): Promise<Look<undefined>> {
 // what the operator says and will go on saying, measured with 1.30.3
 const final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 
+function causeOf(message: string): Cause {
+  if (/end-of-life|unsupported version/.test(message))
+    return {
+      class: 'input',
+      layer: who.layer,
+      hint: 'Ask for a version that this operator can install by `istio-version`.'
+    };
+  if (/dual-stack/.test(message))
+    return {
+      class: 'infrastructure',
+      layer: 'node',
+      hint: 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
+    };
+  return {...who, hint: "See the operator's log in diagnostics/."};
+}
+
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
 export function lookAtConditions(istio: Istio | undefined): Look<never> | null {
   const reconciled = condition('Reconciled', istio?.status?.conditions);
   if (reconciled?.status !== 'False') return null;
   const {reason = '', message = ''} = reconciled;
   const fault = new Fault(`the Istio resource: ${reason}: ${message}`, {
-    ...who,
-    class: /end-of-life|unsupported version/.test(message)
-      ? 'input'
-      : /dual-stack/.test(message)
-        ? 'infrastructure'
-        : 'istio',
-    layer: /dual-stack/.test(message) ? 'node' : who.layer,
-    hint: /end-of-life|unsupported version/.test(message)
-      ? 'Ask for a version that this operator can install by `istio-version`.'
-      : /dual-stack/.test(message)
-        ? 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
-        : "See the operator's log in diagnostics/.",
+    ...causeOf(message),
     reproduce: seeIstio
   });
   return final.test(message) ? {is: 'lost', fault} : {is: 'bad', for: `Istio: ${reason}`, fault};

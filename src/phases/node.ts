@@ -113,7 +113,7 @@ const network = (single: boolean): string =>
     ...patchNetwork
   ].join('\n');
 
-export const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
 
 const runsControlPlane = (node: string): boolean => /-control-plane\d*$/.test(node);
 

@@ -91,7 +91,7 @@ async function fetchTool(name: ToolName, version: string, mirror: string | null)
   const unpacked = isArchive(name) ? await cache.extractTar(file) : null;
   const program = unpacked === null ? file : path.join(unpacked, `linux-${architecture()}`, name);
   const directory = await keep(program, name, version.slice(1), sum);
-  await io.rmRF(unpacked ?? file);
+  if (unpacked !== null) await io.rmRF(unpacked);
   await io.rmRF(file);
   return directory;
 }

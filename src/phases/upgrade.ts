@@ -66,7 +66,7 @@ async function lookAtUpgrade({to, revisions, istio}: Upgrade, sh: Sh): Promise<L
 }
 
 /** Every pod is of the newest template, available, and there is no other. */
-export const isRolledOut = ({metadata, spec, status}: Deployment): boolean =>
+const isRolledOut = ({metadata, spec, status}: Deployment): boolean =>
   status.observedGeneration === metadata.generation &&
   [status.replicas, status.updatedReplicas, status.availableReplicas].every(
     count => count === spec.replicas
@@ -110,7 +110,7 @@ const rollout = (verb: string, {namespace, kind, name}: Workload): string[] => [
   ...['kubectl', 'rollout', verb, `${kind.toLowerCase()}/${name}`, '--namespace', namespace]
 ];
 
-export const restartCommand = (workload: Workload): string[] => rollout('restart', workload);
+const restartCommand = (workload: Workload): string[] => rollout('restart', workload);
 
 /** Restarts workloads, all at once, and waits until no pod from before is left. */
 export async function restart(workloads: Workload[], work: Work, sh: Sh): Promise<void> {

@@ -42,7 +42,7 @@ function linesThatFit(lines: string[], most: number): string[] {
   return end === -1 ? lines : lines.slice(0, end);
 }
 
-export const bytes = (markdown: string): number => Buffer.byteLength(markdown);
+const bytes = (markdown: string): number => Buffer.byteLength(markdown);
 
 /** A block that is shown whole or not at all. */
 export const whole = (head: string): Block => ({head, lines: [], tail: ''});

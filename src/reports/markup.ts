@@ -52,7 +52,7 @@ ${footer}
 `.source;
 
 /** Words of others, with what stands between backticks as code. */
-export const prose = (words: string, most = 2000): Markup[] =>
+const prose = (words: string, most = 2000): Markup[] =>
   spans(line(words, most)).map(span =>
     span.code ? markup`<code>${span.text}</code>` : markup`${span.text}`
   );

@@ -3,6 +3,8 @@ export const schema = 1;
 
 export type Family = 'ipv4' | 'ipv6';
 
+export const families: Family[] = ['ipv4', 'ipv6'];
+
 /** As people write them. */
 export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 

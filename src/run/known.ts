@@ -13,7 +13,7 @@ import type {State} from '../plan/state.ts';
 import type {Chart} from '../versions/chart.ts';
 import type {ToolName} from '../versions/pins.ts';
 
-/** What a run knows so far. Each field is set once, by the one phase that finds it out. */
+/** What a run knows so far. Each field is set by the phase that finds it out; `things` and `istio` anew where the mesh has changed. */
 export interface Known {
   readonly sh: Sh;
   readonly clock: Clock;
@@ -43,7 +43,7 @@ export interface Known {
   localImages?: Ids;
   /** What Docker is logged in with at the registries of this run. */
   logins?: Logins;
-  /** Those of them that were archived for the nodes, with the ids that they have there. */
+  /** The local images that were archived for the nodes, with the ids that they have there. */
   readonly brought: Ids;
   /** What the nodes' containerd keeps images in. */
   snapshotter?: string;

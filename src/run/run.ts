@@ -159,7 +159,7 @@ function tellVersions({clock, tools}: Known, {istio, upgrade, cluster}: Plan): v
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
 async function privateDirectory(run: Known, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
-  run.save({work: directory, cleanup: run.inputs?.cleanup});
+  run.save({work: directory, cleanup: known(run.inputs, 'inputs').cleanup});
   await makePrivate(directory).catch(error => {
     run.save({work: null}); // it is somebody else's
     throw error;
@@ -207,12 +207,12 @@ async function report(run: Known, ending: Ending): Promise<Results> {
 }
 
 /** The results; where something that was found is so odd that there would be none, those without it, which say so. */
-function gathered(run: Known, evidence: Evidence): Results {
+export function gathered(run: Known, evidence: Evidence): Results {
   try {
     return gather(run, diagnose(evidence));
   } catch (bug) {
-    const {started, clock, schedule, directory} = run;
-    const bare = {...startKnowing(run.sh, () => {}), started, clock, schedule, directory};
+    const {sh, save, started, clock, schedule} = run;
+    const bare = {...startKnowing(sh, save), started, clock, schedule};
     return gather(bare, diagnose({...evidence, checks: [], lost: null, ending: {bug}}));
   }
 }
