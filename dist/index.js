@@ -31827,7 +31827,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   Eg: () => (/* binding */ wholeAnswer)
 });
 
-// UNUSED EXPORTS: bounded, canEndWithUs, childEnvironment
+// UNUSED EXPORTS: bounded, canEndWithUs
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -32738,18 +32738,18 @@ function differences(theirs, ours) {
 /* harmony export */   kt: () => (/* binding */ clusterIp),
 /* harmony export */   yr: () => (/* binding */ podIps)
 /* harmony export */ });
-/* unused harmony export wrongAnswer */
 /* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4500);
 /* harmony import */ var _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4837);
-/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6671);
-/* harmony import */ var _prove_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6323);
-/* harmony import */ var _row_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6033);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9820);
+/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6671);
+/* harmony import */ var _prove_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6323);
+/* harmony import */ var _row_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6033);
 
 
 
 
 
-const families = ['ipv4', 'ipv6'];
+
 const word = (target) => target.replace('-', ''); // as the documentation spells it
 const from = { kind: 'Deployment', namespace: _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__/* .client */ .Sn.namespace, name: 'sleep' };
 const to = (namespace) => ({ from, to: { kind: 'Service', namespace, name: 'tcp-echo' } });
@@ -32764,10 +32764,10 @@ const echo = {
         evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
     },
     rows: _manifests_samples_js__WEBPACK_IMPORTED_MODULE_1__/* .servers */ .b0.flatMap(({ namespace: target }) => [
-        (0,_row_js__WEBPACK_IMPORTED_MODULE_4__/* .row */ .nM)('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
-        ...families
+        (0,_row_js__WEBPACK_IMPORTED_MODULE_5__/* .row */ .nM)('echo', `echo/${target}/name`, `As documented, sleep reaches tcp-echo.${target} by name`, `hello ${word(target)}`, to(target)),
+        ..._results_results_js__WEBPACK_IMPORTED_MODULE_2__/* .families */ .TJ
             .filter(family => target === 'dual-stack' || target === family)
-            .map(family => (0,_row_js__WEBPACK_IMPORTED_MODULE_4__/* .row */ .nM)('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
+            .map(family => (0,_row_js__WEBPACK_IMPORTED_MODULE_5__/* .row */ .nM)('echo', `echo/${target}/${family}`, `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`, `hello echo/${target}/${family}`, { family, ...to(target) }))
     ]),
     look: async (checking, asked) => {
         const proofs = [];
@@ -32790,7 +32790,7 @@ const echo = {
                     pods
                 });
         }
-        await (0,_prove_js__WEBPACK_IMPORTED_MODULE_3__/* .prove */ .z)(_probe_js__WEBPACK_IMPORTED_MODULE_2__/* .meshClient */ .Vd, proofs, checking, checking.plan.probes.retries);
+        await (0,_prove_js__WEBPACK_IMPORTED_MODULE_4__/* .prove */ .z)(_probe_js__WEBPACK_IMPORTED_MODULE_3__/* .meshClient */ .Vd, proofs, checking, checking.plan.probes.retries);
     }
 };
 /** A Service's ClusterIP of one family. */
@@ -33207,7 +33207,7 @@ async function settle({ work, tell }, questions, ask, seconds = () => settling) 
 /* harmony export */   Uv: () => (/* binding */ readResultsDir),
 /* harmony export */   qR: () => (/* binding */ isGiven)
 /* harmony export */ });
-/* unused harmony exports inputNames, secretsIn */
+/* unused harmony export inputNames */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
@@ -33433,7 +33433,7 @@ function shown(name, value) {
 /* harmony export */   zS: () => (/* binding */ mirrorUrl),
 /* harmony export */   zV: () => (/* binding */ targets)
 /* harmony export */ });
-/* unused harmony exports httpsUrl, staysInside */
+/* unused harmony export staysInside */
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
@@ -34767,6 +34767,8 @@ const kindYaml = (config) => (0,dist/* stringify */.As)(config);
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5958);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9820);
+
 
 
 
@@ -34802,7 +34804,7 @@ const namespaceYaml = (name, label, more = {}) => {
     });
 };
 /** The dual-stack pods once more, by one family alone: only so is each family proven. */
-const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [family === 'ipv4' ? 'IPv4' : 'IPv6']);
+const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack', [_results_results_js__WEBPACK_IMPORTED_MODULE_3__/* .familyNames */ .zO[family]]);
 /** Client and server without sidecars. */
 const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
@@ -35783,7 +35785,6 @@ async function uncordon({ nodes }, sh) {
 /* harmony export */   eZ: () => (/* binding */ untilSucceeds),
 /* harmony export */   mt: () => (/* binding */ untilContainerd)
 /* harmony export */ });
-/* unused harmony export controlPlane */
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
 /* harmony import */ var _base_own_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5105);
@@ -36967,7 +36968,8 @@ async function fetchTool(name, version, mirror) {
     const unpacked = isArchive(name) ? await extractTar(file) : null;
     const program = unpacked === null ? file : external_node_path_.join(unpacked, `linux-${architecture()}`, name);
     const directory = await keep(program, name, version.slice(1), sum);
-    await lib_io/* rmRF */.Yz(unpacked ?? file);
+    if (unpacked !== null)
+        await lib_io/* rmRF */.Yz(unpacked);
     await lib_io/* rmRF */.Yz(file);
     return directory;
 }
@@ -38374,7 +38376,6 @@ function wrongTry(check) {
 /* harmony export */   hD: () => (/* binding */ quote),
 /* harmony export */   j$: () => (/* binding */ mostBytes)
 /* harmony export */ });
-/* unused harmony export bytes */
 /* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6689);
 /* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8022);
 
@@ -41091,7 +41092,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   pI: () => (/* binding */ runFacts)
 });
 
-// UNUSED EXPORTS: Markup, prose
+// UNUSED EXPORTS: Markup
 
 ;// CONCATENATED MODULE: ./src/reports/styles.ts
 /** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
@@ -41656,6 +41657,7 @@ const phaseKinds = Object.keys(kinds);
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   TJ: () => (/* binding */ families),
 /* harmony export */   ZF: () => (/* binding */ layers),
 /* harmony export */   fQ: () => (/* binding */ failureClasses),
 /* harmony export */   v9: () => (/* binding */ holds),
@@ -41664,6 +41666,7 @@ const phaseKinds = Object.keys(kinds);
 /* harmony export */ });
 /** results.json: the one source of every report. Its names are promised; a later schema only adds. */
 const schema = 1;
+const families = ['ipv4', 'ipv6'];
 /** As people write them. */
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
 /** From the ground up. The first layer that does not hold is the broken one. */
@@ -41893,6 +41896,8 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 __nccwpck_require__.d(__webpack_exports__, {
   e: () => (/* binding */ run)
 });
+
+// UNUSED EXPORTS: gathered
 
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
@@ -42514,7 +42519,6 @@ function judge({ client, observed, reason }, probe, answers) {
 
 
 
-const families = ['ipv4', 'ipv6'];
 const to = { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' };
 const pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
 const mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
@@ -42529,7 +42533,7 @@ const mtls = {
         headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
         evidence: (failed, all) => failed.id.endsWith('-refused') ? {} : (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all)
     },
-    rows: families.flatMap(family => [
+    rows: results_results/* families */.TJ.flatMap(family => [
         (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}`, `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`, `hello mtls/dual-stack/${family}`, { family, from: mesh, to }),
         (0,checks_row/* row */.nM)('mtls', `mtls/dual-stack/${family}-refused`, `Without a sidecar, port 9001 is refused over ${family}`, refused, {
             family,
@@ -42836,7 +42840,6 @@ async function untilLogged(checking, asked, past, judge) {
 
 
 
-const waypoint_families = ['ipv4', 'ipv6'];
 const hbonePort = 15008;
 const place = (kind, name) => ({ kind, namespace: waypointNamespace, name });
 const waypoint_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
@@ -42889,7 +42892,7 @@ const waypointRows = [
             headline: 'A waypoint does not know both addresses of what is addressed through it'
         }
     })),
-    ...Object.entries(targets).flatMap(([target, to]) => waypoint_families.flatMap(family => [
+    ...Object.entries(targets).flatMap(([target, to]) => results_results/* families */.TJ.flatMap(family => [
         (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}`, `Through a waypoint, the ${to.kind} answers on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`, `hello ambient/${target}/${family}`, {
             family,
             from: waypoint_from,
@@ -42918,7 +42921,7 @@ const waypointRows = [
             }
         })
     ])),
-    ...waypoint_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/waypoint-client/${family}`, `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`, `hello ambient/waypoint-client/${family}`, {
+    ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/waypoint-client/${family}`, `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`, `hello ambient/waypoint-client/${family}`, {
         family,
         from: place('Deployment', waypointClient),
         to: place('Service', 'echo-ipv6-first'),
@@ -43000,19 +43003,13 @@ function proofsOf(checking, rows, addresses, port) {
 }
 /** No address to ask. */
 function nowhere(row) {
-    const { kind } = row.to ?? {};
-    if (kind === 'Service')
+    if (row.to?.kind !== 'ServiceEntry')
         return (0,checks_echo/* absent */.Ge)(row);
-    const isPod = kind === 'Pod';
     return {
-        observed: isPod ? 'no pod IP' : 'no address',
+        observed: 'no address',
         verdict: 'failed',
-        reason: isPod
-            ? `no pod of ${waypointNamespace}/${waypointApp} has an ${row.family} address`
-            : `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
-        reproduce: isPod
-            ? `kubectl get pods -n ${waypointNamespace} -l app=${waypointApp} -o yaml`
-            : reproduceQuestion(checks_probe/* meshClient */.Vd, entryQuestions[waypoint_families.indexOf(row.family ?? 'ipv4')] ?? { type: 'a', name: '' })
+        reason: `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
+        reproduce: reproduceQuestion(checks_probe/* meshClient */.Vd, entryQuestions[results_results/* families */.TJ.indexOf(row.family ?? 'ipv4')] ?? { type: 'a', name: '' })
     };
 }
 /** What is told where the waypoint's policy is not in force. */
@@ -43153,7 +43150,6 @@ function rangesOf(node, name) {
 
 
 
-const ambient_families = ['ipv4', 'ipv6'];
 const other = { ipv4: 'ipv6', ipv6: 'ipv4' };
 const ambient_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const ambient_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -43244,7 +43240,7 @@ const ambient = {
                 headline: 'ztunnel does not know both addresses of the Services'
             }
         })),
-        ...ambient_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('ambient', `ambient/${ambientApp}/${family}-refused`, `From outside of the mesh, a STRICT port is refused over ${family}`, 'no answer', {
                 family,
                 from: ambient_plain,
@@ -43272,7 +43268,7 @@ const ambient = {
                 headline: 'Probes of pods in ambient fail'
             }
         }),
-        ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target => ambient_families.flatMap(family => [
+        ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target => results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${family}`, `In ambient, a STRICT port answers on the ${family} ${isPod(target) ? 'address of the pod' : 'ClusterIP'}`, `hello ambient/${target}/${family}`, {
                 family,
                 from: ambient_from,
@@ -43289,7 +43285,7 @@ const ambient = {
                 }
             })
         ])),
-        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/${crossed[family].name}/${other[family]}`, `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`, `hello ambient/${crossed[family].name}/${other[family]}`, {
+        ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/${crossed[family].name}/${other[family]}`, `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`, `hello ambient/${crossed[family].name}/${other[family]}`, {
             family: other[family],
             from: ambient_from,
             to: { kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name },
@@ -43306,7 +43302,7 @@ const ambient = {
             blame: { hint: dnsHint, headline: dnsHeadline }
         }))),
         ...Object.keys(headlessServices).flatMap(target => records.map(({ type, family }) => (0,checks_row/* row */.nM)('ambient', `ambient/${target}/${type}`, `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`, target.endsWith(family) ? 'its pod' : 'none', { family, from: ambient_from, to: ambient_service(target), blame: { hint: dnsHint, headline: dnsHeadline } }))),
-        ...ambient_families.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/dns/${family}`, `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`, ambient_expectations.address, {
+        ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('ambient', `ambient/dns/${family}`, `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`, ambient_expectations.address, {
             family,
             from: ambient_from,
             to: ztunnel,
@@ -43440,28 +43436,10 @@ async function answered(checking, asked) {
 const addressOf = (checking, { target, family, to }) => to?.kind === 'Pod' || isPod(target)
     ? (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp).find(ip => (0,kube/* addressFamily */.JH)(ip) === family)
     : (0,checks_echo/* clusterIp */.kt)(checking, ambientNamespace, target, family ?? 'ipv4');
-function ambient_proofOf(checking, row, port) {
-    const address = addressOf(checking, row);
-    if (address !== undefined)
-        return [
-            {
-                row,
-                probe: { word: row.id, address, port, lookUp: (0,checks_echo/* lookUp */.TE)(checking, row.to, address) },
-                pods: (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp)
-            }
-        ];
-    checking.tell(row.id, ambient_nowhere(row));
-    return [];
-}
-/** No address to ask. */
-const ambient_nowhere = (row) => row.to?.kind === 'Pod'
-    ? {
-        observed: 'no pod IP',
-        verdict: 'failed',
-        reason: `no pod of ${ambientNamespace}/${ambientApp} has an ${row.family} address`,
-        reproduce: `kubectl get pods -n ${ambientNamespace} -l app=${ambientApp} -o yaml`
-    }
-    : (0,checks_echo/* absent */.Ge)(row);
+const ambient_proofOf = (checking, row, port) => {
+    const pods = (0,checks_echo/* podIps */.yr)(checking, ambientNamespace, ambientApp);
+    return (0,checks_echo/* proofAt */.i_)(checking, row, addressOf(checking, row), port, pods);
+};
 /** The client's side tells what was asked for, and both sides tell of one another. */
 function ambient_sawOf(checking, row, logged) {
     const { target, expected } = row;
@@ -43516,7 +43494,7 @@ async function probed(checking, asked) {
         const address = addressOf(checking, row);
         if (address !== undefined)
             return [{ row, address }];
-        checking.tell(row.id, ambient_nowhere(row));
+        checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
         return [];
     });
     const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));
@@ -43630,7 +43608,7 @@ async function crossing(checking, asked) {
 
 
 
-const cluster_families = ['ipv4', 'ipv6'];
+
 const cluster_from = { kind: 'Deployment', namespace: samples/* plainNamespace */.Ui, name: 'sleep' };
 /** Client and server without sidecars: only these two together tell what is below Istio. */
 const cluster = {
@@ -43641,7 +43619,7 @@ const cluster = {
         hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
         headline: family => `${family || 'Traffic'} between pods is dead`
     },
-    rows: cluster_families.flatMap(family => [
+    rows: results_results/* families */.TJ.flatMap(family => [
         (0,checks_row/* row */.nM)('cluster', `cluster/plain/${family}`, `Without any sidecar a pod answers over ${family}`, `hello cluster/plain/${family}`, {
             family,
             from: cluster_from,
@@ -43667,6 +43645,7 @@ const cluster = {
 };
 
 ;// CONCATENATED MODULE: ./src/manifests/cni.ts
+
 
 
 const repairNamespace = 'cni';
@@ -43702,7 +43681,7 @@ const cni_service = (family) => (0,dist/* stringify */.As)({
     metadata: { name: repairedService(family), labels: { app: repairedApp } },
     spec: {
         ipFamilyPolicy: 'SingleStack',
-        ipFamilies: [family === 'ipv4' ? 'IPv4' : 'IPv6'],
+        ipFamilies: [results_results/* familyNames */.zO[family]],
         ports: [{ name: 'tcp', port: repairedPorts.strict }],
         selector: { app: repairedApp }
     }
@@ -43772,7 +43751,6 @@ const repairSample = {
 
 
 
-const cni_families = ['ipv4', 'ipv6'];
 const cni_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const cni_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const cni_pod = { kind: 'Pod', namespace: repairNamespace, name: repairedApp };
@@ -43827,7 +43805,7 @@ const cni = {
                 headline: 'IstioCNI’s repair leaves the rules of a family out'
             }
         }),
-        ...cni_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('cni', `cni/${repairedApp}/${family}`, `The pod that was repaired answers over ${family} under STRICT mutual TLS`, `hello cni/${repairedApp}/${family}`, { family, from: cni_mesh, to: { ...cni_pod, kind: 'Service', name: repairedService(family) } }),
             (0,checks_row/* row */.nM)('cni', `cni/${repairedApp}/${family}-refused`, `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`, refused, {
                 family,
@@ -44618,7 +44596,7 @@ const toPlainPods = (name, addresses, number) => istio('ServiceEntry', name, {
 
 
 
-const egress_families = ['ipv4', 'ipv6'];
+
 const egress_client = { namespace: egressNamespace, deployment: 'egress', container: 'sleep' };
 const egress_from = { kind: 'Deployment', namespace: egress_client.namespace, name: egress_client.deployment };
 const egress_grid = { title: 'ServiceEntry', named: true };
@@ -44679,8 +44657,8 @@ const egress = {
         { namespace: samples/* plainNamespace */.Ui, sidecars: false, manifests: egressStaticYaml }
     ],
     rows: [
-        ...Object.keys(tlsHosts).flatMap(name => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...egress_entry('tls'), grid: egress_grid }))),
-        ...egress_byName.flatMap(({ target, endpoint }) => egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
+        ...Object.keys(tlsHosts).flatMap(name => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('egress', `egress/tls/${name}-${family}`, `TLS to host ${name} of two is let through over ${family}`, anyStatus, { family, ...egress_entry('tls'), grid: egress_grid }))),
+        ...egress_byName.flatMap(({ target, endpoint }) => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}`, `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`, `hello egress/${target}/${family}`, {
             family,
             ...egress_entry(target),
             grid: egress_grid,
@@ -44688,8 +44666,8 @@ const egress = {
                 hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
             }
         }))),
-        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...egress_entry('static', samples/* plainNamespace */.Ui), grid: egress_grid })),
-        ...manyAddresses.flatMap(({ target, title }) => egress_families.flatMap(family => ordinals.map(ordinal => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}-${ordinal}`, `The ${ordinal} ${family} ${title}`, `hello egress/${target}/${family}-${ordinal}`, {
+        ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('egress', `egress/static/${family}`, `TCP to the ${family} one of two addresses goes to the pods that are selected`, `hello egress/static/${family}`, { family, ...egress_entry('static', samples/* plainNamespace */.Ui), grid: egress_grid })),
+        ...manyAddresses.flatMap(({ target, title }) => results_results/* families */.TJ.flatMap(family => ordinals.map(ordinal => (0,checks_row/* row */.nM)('egress', `egress/${target}/${family}-${ordinal}`, `The ${ordinal} ${family} ${title}`, `hello egress/${target}/${family}-${ordinal}`, {
             family,
             ...egress_entry(target, target === 'ranges' ? samples/* plainNamespace */.Ui : egressNamespace),
             grid: egress_grid,
@@ -44711,7 +44689,7 @@ const egress = {
                 headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
             }
         }),
-        ...egress_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}`, `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`, `hello egress/overlap/${family}`, { family, ...egress_entry(overlapName, samples/* plainNamespace */.Ui), grid: egress_grid, blame: rejected }),
             (0,checks_row/* row */.nM)('egress', `egress/overlap/${family}-cluster-ip`, `The ${family} ClusterIP that a ServiceEntry has taken too still answers`, `hello egress/overlap/${family}-cluster-ip`, {
                 family,
@@ -44721,7 +44699,7 @@ const egress = {
                 blame: rejected
             })
         ]),
-        ...egress_families.map(family => (0,checks_row/* row */.nM)('egress', `egress/none/${family}`, `An ${family} address of no ServiceEntry is refused`, refused, {
+        ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('egress', `egress/none/${family}`, `An ${family} address of no ServiceEntry is refused`, refused, {
             family,
             from: egress_from,
             to: { kind: 'Pod', namespace: samples/* plainNamespace */.Ui, name: 'tcp-echo' },
@@ -44768,7 +44746,7 @@ const manyProofs = (checking) => (row) => manyAddresses
             // to their ClusterIPs, by name; or to pods that are selected
             pods: target === 'ranges'
                 ? (0,checks_echo/* podIps */.yr)(checking, samples/* plainNamespace */.Ui)
-                : egress_families.flatMap(family => (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family) ?? []),
+                : results_results/* families */.TJ.flatMap(family => (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family) ?? []),
             ...(target === 'several' && { times: manyTimes })
         }
     ];
@@ -44837,7 +44815,7 @@ function limitation(statuses) {
 async function overlap(checking, asked) {
     if (asked.length === 0)
         return;
-    const taken = Object.fromEntries(egress_families.map(family => [family, (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family)]));
+    const taken = Object.fromEntries(results_results/* families */.TJ.map(family => [family, (0,checks_echo/* clusterIp */.kt)(checking, family, 'tcp-echo', family)]));
     const proofs = asked.flatMap(row => {
         const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
         if (address !== undefined)
@@ -44860,7 +44838,7 @@ async function overlap(checking, asked) {
 }
 /** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
 function patchCommand(clusterIps) {
-    const addresses = egress_families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
+    const addresses = results_results/* families */.TJ.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
     return [
         ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', samples/* plainNamespace */.Ui],
         ...['--type', 'merge', '--patch', JSON.stringify({ spec: { addresses } })]
@@ -44903,7 +44881,7 @@ function upstream(checking, answers) {
 
 
 
-const endpoints_families = ['ipv4', 'ipv6'];
+
 const endpoints_has = (target, family) => target === 'dual-stack' || target === family;
 const exactly = 'exactly the ready pods';
 /** What kube-controller-manager made of Services and pods. */
@@ -44914,7 +44892,7 @@ const endpoints = {
         hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
         headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
     },
-    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => endpoints_families.map(family => (0,checks_row/* row */.nM)('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
+    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
         ? `EndpointSlices with the pods' ${family} addresses`
         : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
         family,
@@ -44960,7 +44938,7 @@ function listedIn(slices, pods, family) {
 
 
 
-const failover_families = ['ipv4', 'ipv6'];
+
 /** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
 const limit = 1;
 /** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
@@ -44972,7 +44950,7 @@ const failover = {
         hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
         headline: family => `With ${family || 'a family'} cut, the other does not take over`
     },
-    rows: failover_families.map(family => (0,checks_row/* row */.nM)('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
+    rows: results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('failover', `failover/dual-stack/${family}`, `With ${family} to the dual-stack pod cut, its Service answers over the other family`, `an answer within ${limit} s`, {
         family,
         from: { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app },
         to: { kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo' }
@@ -45065,7 +45043,7 @@ async function failover_answered(checking, row, address, cut) {
 
 
 
-const gateway_api_families = ['ipv4', 'ipv6'];
+
 const gateway_api_grid = { title: 'through a Gateway of the Gateway API', named: false };
 const gateway_api_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const gateway_api_service = { kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade };
@@ -45087,7 +45065,7 @@ const gatewayApiRows = [
             hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
         }
     }),
-    ...gateway_api_families.flatMap(family => [
+    ...results_results/* families */.TJ.flatMap(family => [
         (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}`, `A Gateway of the Gateway API answers HTTP on its ${family} ClusterIP`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: gateway_api_service, grid: gateway_api_grid, blame: { hint } }),
         (0,checks_row/* row */.nM)('gateway', `gateway/api/${family}-pod`, `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`, `${apiGatewayStatus}`, { family, from: gateway_api_from, to: gateway_api_pod, grid: gateway_api_grid, blame: { hint } })
     ])
@@ -45264,7 +45242,7 @@ function serviceIn(text) {
 
 
 
-const gateway_families = ['ipv4', 'ipv6'];
+
 const gateway_name = 'gateway';
 const gateway_grid = { title: 'through a gateway', named: false };
 const gateway_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -45289,7 +45267,7 @@ const gateway_gateway = {
     ],
     rows: [
         (0,checks_row/* row */.nM)('gateway', 'gateway/classic/listeners', 'The gateway listens on both families, on each port of its Gateway', gateway_bound, { to: { ...gateway_pod, kind: 'Deployment' } }),
-        ...gateway_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}`, `Through the gateway's ${family} ClusterIP the STRICT port answers`, `hello gateway/classic/${family}`, { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
             (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-pod`, `Through the gateway pod's ${family} address the STRICT port answers`, `hello gateway/classic/${family}-pod`, { family, from: gateway_from, to: gateway_pod, grid: gateway_grid }),
             (0,checks_row/* row */.nM)('gateway', `gateway/classic/${family}-http`, `The gateway answers HTTP on its ${family} ClusterIP`, '200', { family, from: gateway_from, to: gateway_service, grid: gateway_grid }),
@@ -45465,14 +45443,14 @@ async function listening(checking, pods, port, addresses) {
 
 
 
-const host_network_families = ['ipv4', 'ipv6'];
+
 const host_network_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const host_network_to = { kind: 'Pod', namespace: hostNamespace, name: hostApp };
 const host_network_listeners = 'headless/host-network/listeners';
 /** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
 const hostRows = [
     (0,checks_row/* row */.nM)('headless', host_network_listeners, "The client has a listener on exactly the addresses of a headless Service's pod in its node's network", everyPodIp, { from: host_network_from, to: host_network_to }),
-    ...host_network_families.map(family => (0,checks_row/* row */.nM)('headless', `headless/host-network/${family}`, `A headless Service's pod in its node's network answers over ${family}`, `hello headless/host-network/${family}`, { family, from: host_network_from, to: host_network_to }))
+    ...results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('headless', `headless/host-network/${family}`, `A headless Service's pod in its node's network answers over ${family}`, `hello headless/host-network/${family}`, { family, from: host_network_from, to: host_network_to }))
 ];
 /** Asks the mesh's client, and what its proxy listens on. */
 async function hostNetwork(checking, asked) {
@@ -45488,7 +45466,7 @@ async function hostNetwork(checking, asked) {
         (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, reached, checking),
         ...asked
             .filter(({ id }) => id === host_network_listeners)
-            .map(async ({ id }) => checking.tell(id, await listening(checking, pods, hostPort, host_network_families.length)))
+            .map(async ({ id }) => checking.tell(id, await listening(checking, pods, hostPort, results_results/* families */.TJ.length)))
     ]);
 }
 
@@ -45507,7 +45485,7 @@ async function hostNetwork(checking, asked) {
 
 
 
-const headless_families = ['ipv4', 'ipv6'];
+
 const headless_ordinals = [...Array(replicas).keys()];
 const headless_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const headless_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
@@ -45537,9 +45515,9 @@ const headless = {
     rows: [
         ...headless_ordinals.flatMap(ordinal => [
             headless_known(`headless/${statefulApp}/pod-${ordinal}-name`, `Pod ${ordinal} of a StatefulSet answers by its name, under STRICT mutual TLS`, null),
-            ...headless_families.map(family => headless_known(`headless/${statefulApp}/pod-${ordinal}-${family}`, `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`, family))
+            ...results_results/* families */.TJ.map(family => headless_known(`headless/${statefulApp}/pod-${ordinal}-${family}`, `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`, family))
         ]),
-        ...headless_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('headless', `headless/${statefulApp}/${family}-refused`, `Without a sidecar, the STRICT port is refused over ${family}`, 'no answer', {
                 family,
                 from: headless_plain,
@@ -45554,7 +45532,7 @@ const headless = {
         (0,checks_row/* row */.nM)('headless', headless_ids.listeners, 'The client has a listener on exactly the pod IPs of a headless Service', everyPodIp, { from: headless_mesh, to: headless_to }),
         (0,checks_row/* row */.nM)('headless', headless_ids.replacedListeners, `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settle/* settling */.N} s`, everyPodIp, { from: headless_mesh, to: headless_to }),
         headless_known(`headless/${statefulApp}/replaced-name`, 'A pod that replaced another answers by its name', null),
-        ...headless_families.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
+        ...results_results/* families */.TJ.map(family => headless_known(`headless/${statefulApp}/replaced-${family}`, `A pod that replaced another answers on its ${family} address`, family)),
         ...hostRows
     ],
     look: async (checking, asked) => {
@@ -45615,7 +45593,7 @@ const absent = (row) => ({
     reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 /** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
-const listeningTo = (checking, pods) => (0,wait/* waitAtMost */._)(checking.work, { seconds: settle/* settling */.N, for: () => `the client to listen on the pods of ${statefulNamespace}` }, () => listening(checking, pods, statefulPorts.strict, replicas * headless_families.length), ({ verdict }) => verdict === 'passed');
+const listeningTo = (checking, pods) => (0,wait/* waitAtMost */._)(checking.work, { seconds: settle/* settling */.N, for: () => `the client to listen on the pods of ${statefulNamespace}` }, () => listening(checking, pods, statefulPorts.strict, replicas * results_results/* families */.TJ.length), ({ verdict }) => verdict === 'passed');
 /** Replaces a pod, and sees that the mesh follows. */
 async function replace(checking, asked) {
     const { sh, work } = checking;
@@ -45983,13 +45961,12 @@ function reproduceRequest({ namespace, deployment, container }, url, address = n
 
 
 
-const prometheus_families = ['ipv4', 'ipv6'];
 const prometheus_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
 const prometheus_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 /** The job of Istio's sample configuration that finds pods. */
 const jobName = 'kubernetes-pods';
 /** What Prometheus makes of a pod's addresses, by the configuration of Istio's sample. */
-const prometheusRows = prometheus_families.map(family => (0,checks_row/* row */.nM)('health', `health/prometheus/${family}`, `Prometheus, as Istio's sample configures it, finds metrics at the pod's ${family} address`, withMetrics, {
+const prometheusRows = results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('health', `health/prometheus/${family}`, `Prometheus, as Istio's sample configures it, finds metrics at the pod's ${family} address`, withMetrics, {
     family,
     from: prometheus_from,
     to: prometheus_pod,
@@ -46172,7 +46149,7 @@ async function askTargets(checking, targets) {
 
 
 
-const health_families = ['ipv4', 'ipv6'];
+
 const health_from = {
     kind: 'Deployment',
     namespace: checks_probe/* plainClient */.Ux.namespace,
@@ -46242,7 +46219,7 @@ const health = {
     },
     samples: [webSample],
     rows: [
-        ...questions.flatMap(question => health_families.map(family => (0,checks_row/* row */.nM)('health', idOf(question, family), question.title, question.expected, {
+        ...questions.flatMap(question => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('health', idOf(question, family), question.title, question.expected, {
             family,
             from: health_from,
             to: servers[question.target],
@@ -46294,13 +46271,13 @@ function probesOf(pod) {
 /** All at once, by the client without a sidecar. */
 async function askEach(checking, asked) {
     const addressed = asked.flatMap(row => {
-        const question = questions.find(one => health_families.some(family => idOf(one, family) === row.id));
+        const question = questions.find(one => results_results/* families */.TJ.some(family => idOf(one, family) === row.id));
         if (!question)
             return [];
         const { namespace, name } = servers[question.target];
         const address = (0,checks_echo/* podIps */.yr)(checking, namespace, name).find(ip => (0,kube/* addressFamily */.JH)(ip) === row.family);
         if (address === undefined)
-            checking.tell(row.id, noPodIp(row));
+            checking.tell(row.id, (0,checks_echo/* absent */.Ge)(row));
         return address === undefined ? [] : [{ row, question, address }];
     });
     if (addressed.length === 0)
@@ -46322,12 +46299,6 @@ async function askEach(checking, asked) {
         });
     }
 }
-const noPodIp = ({ to, family }) => ({
-    observed: 'no pod IP',
-    verdict: 'failed',
-    reason: `no pod of ${to?.namespace}/${to?.name} has an ${family} address`,
-    reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
-});
 
 ;// CONCATENATED MODULE: ./src/checks/http.ts
 
@@ -46341,7 +46312,6 @@ const noPodIp = ({ to, family }) => ({
 
 
 
-const http_families = ['ipv4', 'ipv6'];
 const http_mesh = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: samples/* client */.Sn.app };
 const http_plain = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
 const http_to = { kind: 'Service', namespace: webNamespace, name: webApp };
@@ -46376,7 +46346,7 @@ const http = {
             from: http_mesh,
             to: http_to
         }),
-        ...http_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}`, `An HTTP Service answers by its ${family} ClusterIP, by its route`, http_known, { family, from: http_mesh, to: http_to }),
             (0,checks_row/* row */.nM)('http', `http/${webApp}/${family}-denied`, `A policy denies over ${family} what only another namespace may ask`, '403', {
                 family,
@@ -46488,14 +46458,14 @@ async function domains(checking, row) {
     const found = configs
         .flatMap(({ route_config }) => route_config?.virtual_hosts ?? [])
         .find(({ name }) => name === host);
-    const wanted = http_families.flatMap(family => {
+    const wanted = results_results/* families */.TJ.flatMap(family => {
         const address = (0,checks_echo/* clusterIp */.kt)(checking, webNamespace, webApp, family);
         return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
     });
     const missing = wanted.filter(address => !found?.domains.includes(address));
     const observed = found === undefined
         ? `no route for ${host}`
-        : wanted.length < http_families.length
+        : wanted.length < results_results/* families */.TJ.length
             ? 'no ClusterIP of one family'
             : missing.length > 0
                 ? `not for ${missing.join(', ')}`
@@ -47229,13 +47199,13 @@ const runningAs = (image, pods) => pods.filter(({ spec }) => spec.containers.som
 
 
 
-const path_families = ['ipv4', 'ipv6'];
+
 const path_from = { kind: 'Deployment', namespace: samples/* client */.Sn.namespace, name: 'sleep' };
 /** The dual-stack pods by each family alone. */
 const pathSample = {
     namespace: 'dual-stack',
     sidecars: true,
-    manifests: () => path_families.map(samples/* pathServiceYaml */.i$).join('---\n')
+    manifests: () => results_results/* families */.TJ.map(samples/* pathServiceYaml */.i$).join('---\n')
 };
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
 const path = {
@@ -47255,7 +47225,7 @@ const path = {
         }
     },
     samples: [pathSample],
-    rows: path_families.map(family => (0,checks_row/* row */.nM)('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
+    rows: results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('path', `path/dual-stack/${family}`, `the dual-stack pods carry traffic over ${family} under mutual TLS`, `hello path/dual-stack/${family}`, {
         family,
         from: path_from,
         to: { kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}` }
@@ -47709,7 +47679,7 @@ const xds_judge = (wrong, shown) => ({
 
 
 
-const upgrade_families = ['ipv4', 'ipv6'];
+
 /** The longest time without an answer, in seconds; and of restarts, for how long in all probes may fail. Measured was 1.7 at most, on a machine that was very busy. */
 const upgrade_limit = 5;
 /** How long to go on once istiod is replaced, in seconds: a listener that it changed is drained for 45, Istio's drainDuration, and then its connections are cut. */
@@ -47734,7 +47704,7 @@ const upgrade = {
     },
     samples: [pathSample],
     rows: [
-        ...upgrade_families.flatMap(family => [
+        ...results_results/* families */.TJ.flatMap(family => [
             under('istiod', family, 'new', `While istiod is upgraded, every new connection over ${family} is answered`, `0 failed, no gap over ${upgrade_limit} s`),
             under('istiod', family, 'held', `While istiod is upgraded, a connection that is held over ${family} stays, and is answered`, `0 failed, never cut, no gap over ${upgrade_limit} s`),
             under('restart', family, 'new', `While the server is restarted, new connections over ${family} are answered`, `answered again within ${upgrade_limit} s`),
@@ -47794,7 +47764,7 @@ async function startLoad(checking, asked) {
 }
 /** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
 function targetsOf(checking, asked) {
-    return upgrade_families.flatMap(family => {
+    return results_results/* families */.TJ.flatMap(family => {
         const rows = asked.filter(row => row.family === family);
         const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', `tcp-echo-${family}`, family);
         if (address !== undefined)
@@ -48809,6 +48779,21 @@ async function lookAtIstiod(plan, sh) {
 }
 // what the operator says and will go on saying, measured with 1.30.3
 const mesh_final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
+function causeOf(message) {
+    if (/end-of-life|unsupported version/.test(message))
+        return {
+            class: 'input',
+            layer: who.layer,
+            hint: 'Ask for a version that this operator can install by `istio-version`.'
+        };
+    if (/dual-stack/.test(message))
+        return {
+            class: 'infrastructure',
+            layer: 'node',
+            hint: 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
+        };
+    return { ...who, hint: "See the operator's log in diagnostics/." };
+}
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
 function lookAtConditions(istio) {
     const reconciled = (0,kube/* condition */.uH)('Reconciled', istio?.status?.conditions);
@@ -48816,18 +48801,7 @@ function lookAtConditions(istio) {
         return null;
     const { reason = '', message = '' } = reconciled;
     const fault = new base_fault/* Fault */.vC(`the Istio resource: ${reason}: ${message}`, {
-        ...who,
-        class: /end-of-life|unsupported version/.test(message)
-            ? 'input'
-            : /dual-stack/.test(message)
-                ? 'infrastructure'
-                : 'istio',
-        layer: /dual-stack/.test(message) ? 'node' : who.layer,
-        hint: /end-of-life|unsupported version/.test(message)
-            ? 'Ask for a version that this operator can install by `istio-version`.'
-            : /dual-stack/.test(message)
-                ? 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
-                : "See the operator's log in diagnostics/.",
+        ...causeOf(message),
         reproduce: seeIstio
     });
     return mesh_final.test(message) ? { is: 'lost', fault } : { is: 'bad', for: `Istio: ${reason}`, fault };
@@ -50074,7 +50048,7 @@ function ofUnmade(checks) {
 /** A check as results.json has it. */
 function withBlame(made, first, evidence) {
     const { blame: _, apart = false, ...check } = made;
-    const because = causeOf(check, apart ? firstOfTarget(made, evidence) : first);
+    const because = diagnose_causeOf(check, apart ? firstOfTarget(made, evidence) : first);
     if (check.verdict !== 'failed')
         return { ...check, because };
     const { class: failureClass, hint } = toldOf(made, evidence);
@@ -50108,7 +50082,7 @@ function brokenChecks({ checks, failOnFlaky }) {
 /** Of checks that stand apart, the broken one of the same target. */
 const firstOfTarget = ({ target }, evidence) => brokenChecks(evidence).find(one => one.apart && one.target === target);
 /** What fails in a layer further up follows from the first broken one. */
-function causeOf(check, first) {
+function diagnose_causeOf(check, first) {
     const follows = check.verdict === 'failed' &&
         first &&
         check.stage === first.stage &&
@@ -51410,7 +51384,7 @@ var gather = __nccwpck_require__(3199);
 
 
 
-const targets_families = ['ipv4', 'ipv6'];
+
 const both = 'ipv4, ipv6';
 const dual = 'RequireDualStack or PreferDualStack';
 const onEach = 'a listener for each ClusterIP';
@@ -51532,7 +51506,7 @@ const someReady = 'ready endpoints';
 const slices = {
     layer: 'endpoints',
     blame: endpoints.blame,
-    rows: service => targets_families.map(family => targetRow('endpoints', service, family, `EndpointSlices of ${targets_titleOf(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`, selects(service) ? exactly : someReady, {
+    rows: service => results_results/* families */.TJ.map(family => targetRow('endpoints', service, family, `EndpointSlices of ${targets_titleOf(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`, selects(service) ? exactly : someReady, {
         family,
         grid: { title: 'Endpoints of', named: true },
         blame: { headline: `${targets_titleOf(service)} does not have the endpoints it should` }
@@ -51672,7 +51646,7 @@ function targets_unknown({ service, pods }, known) {
     const sorted = (addresses) => addresses.split('+').sort().join('+');
     return ofPorts(service, known, (port, found) => pods
         .filter(kube/* isReady */.i_)
-        .map(pod => endpointOf(pod, targets_families))
+        .map(pod => endpointOf(pod, results_results/* families */.TJ))
         .filter(wanted => !found.map(sorted).includes(sorted(wanted)))
         .map(wanted => `port ${port} has no endpoint ${wanted}: ${found.join(', ') || 'none'}`));
 }
@@ -51921,7 +51895,7 @@ function tellVersions({ clock, tools }, { istio, upgrade, cluster }) {
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
 async function privateDirectory(run, name) {
     const directory = external_node_path_.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
-    run.save({ work: directory, cleanup: run.inputs?.cleanup });
+    run.save({ work: directory, cleanup: known_known(run.inputs, 'inputs').cleanup });
     await (0,base_own/* makePrivate */.ux)(directory).catch(error => {
         run.save({ work: null }); // it is somebody else's
         throw error;
@@ -51969,8 +51943,8 @@ function gathered(run, evidence) {
         return (0,gather/* gather */.kg)(run, diagnose(evidence));
     }
     catch (bug) {
-        const { started, clock, schedule, directory } = run;
-        const bare = { ...startKnowing(run.sh, () => { }), started, clock, schedule, directory };
+        const { sh, save, started, clock, schedule } = run;
+        const bare = { ...startKnowing(sh, save), started, clock, schedule };
         return (0,gather/* gather */.kg)(bare, diagnose({ ...evidence, checks: [], lost: null, ending: { bug } }));
     }
 }
@@ -52319,7 +52293,7 @@ function unsupported(istio, kubernetes) {
     if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false)
         return null;
     const [oldest, newest] = rangeOf(istio) ?? [];
-    return `Kubernetes ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(kubernetes)} is outside of what Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)} supports, ${oldest} to ${newest}: what fails here may hold there.`;
+    return `Kubernetes ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(kubernetes)} is outside of what Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(istio)} supports, ${oldest} to ${newest}: a failure here may not occur on one that it supports.`;
 }
 /** One sentence where kubectl is more than one minor away from Kubernetes, which is all that it supports. kubernetes.io/releases/version-skew-policy */
 function skewed(kubectl, kubernetes) {
@@ -52567,7 +52541,7 @@ function skipped(from, to, strategy) {
     const most = mostMinors[strategy];
     if ((0,semver__WEBPACK_IMPORTED_MODULE_0__.minor)(to) - (0,semver__WEBPACK_IMPORTED_MODULE_0__.minor)(from) <= most)
         return null;
-    return `From Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(from)} to ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: what fails here may hold in steps.`;
+    return `From Istio ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(from)} to ${(0,_istio_js__WEBPACK_IMPORTED_MODULE_2__/* .minorOf */ .Hs)(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: a failure here may not occur in steps.`;
 }
 
 

@@ -16,16 +16,16 @@ const short = text => (text.length > 300 ? `${text.slice(0, 300)}…` : text);
 /** The text of docs/faults.md. */
 export function table() {
   const rows = recorded.map(name => {
-    const {expect, fault} = recording(name);
+    const {expect, fault, checks} = recording(name);
     const layer = expect['failed-layer'] ? `\`${expect['failed-layer']}\`` : '';
-    return `| ${cell(fault.title)} | \`${expect['failure-class']}\` | ${layer} | ${cell(short(fault.message))} | ${cell(fault.hint)} | ${fault.seconds} |`;
+    return `| ${cell(fault.title)} | \`${expect['failure-class']}\` | ${layer} | ${cell(short(fault.message))} | ${cell(fault.hint)} | ${fault.seconds} | ${checks.length} |`;
   });
   return `# Faults, and what is told of them
 
-Each fault was caused in a real cluster with the real Sail Operator and Istio, and the run was recorded; the tests play the recordings against the bundle. Made by \`npm run faults\`. The seconds count from when the fault was caused to the end of the run, with all other checks made; for what was wrong from the beginning, from the start of the phase that found it.
+Each fault was caused where it occurs, nearly all in a real cluster with the real Sail Operator and Istio, and the run was recorded; the tests play the recordings against the bundle. Made by \`npm run faults\`. The seconds count from when the fault was caused to the end of the run, with all the checks made that the last column counts (of a few faults those of one layer alone were recorded); for what was wrong from the beginning, from the start of the phase that found it.
 
-| fault | class | layer | told | hint | seconds |
-| --- | --- | --- | --- | --- | ---: |
+| fault | class | layer | told | hint | seconds | checks |
+| --- | --- | --- | --- | --- | ---: | ---: |
 ${rows.join('\n')}
 `;
 }

@@ -141,7 +141,7 @@ Made by \`npm run scale\`: the results of two recorded runs, one healthy and one
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${rows.map(row).join('\n')}
 
-The clock counts what else the machine did; the CPU does not. From 10 to 256 cells each takes ${each} ms of the CPU and ${memory} MiB more: the report grows with the cells, and no faster. The summary grows least, because cells with the same cause are told once and cells without trouble are folded.
+The clock counts what else the machine did; the CPU does not. From 10 to 256 cells each takes ${each} ms of the CPU and ${memory} MiB more: the report grows with the cells, and no faster. The summary grows slower than the results, because cells with the same cause are told once and cells without trouble are folded.
 
 ## GitHub's limits, and where we are
 From GitHub's [Actions limits](https://docs.github.com/en/actions/reference/limits); they may change.

@@ -86,7 +86,7 @@ export const needsCgroup2 = (kubernetes: string | null): boolean =>
 export function unsupported(istio: string | null, kubernetes: string | null): string | null {
   if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false) return null;
   const [oldest, newest] = rangeOf(istio) ?? [];
-  return `Kubernetes ${minorOf(kubernetes)} is outside of what Istio ${minorOf(istio)} supports, ${oldest} to ${newest}: what fails here may hold there.`;
+  return `Kubernetes ${minorOf(kubernetes)} is outside of what Istio ${minorOf(istio)} supports, ${oldest} to ${newest}: a failure here may not occur on one that it supports.`;
 }
 
 /** One sentence where kubectl is more than one minor away from Kubernetes, which is all that it supports. kubernetes.io/releases/version-skew-policy */

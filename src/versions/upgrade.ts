@@ -30,5 +30,5 @@ export function chooseFrom(asked: string, to: Offer | null, chart: Chart): Offer
 export function skipped(from: string, to: string, strategy: Strategy): string | null {
   const most = mostMinors[strategy];
   if (minor(to) - minor(from) <= most) return null;
-  return `From Istio ${minorOf(from)} to ${minorOf(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: what fails here may hold in steps.`;
+  return `From Istio ${minorOf(from)} to ${minorOf(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: a failure here may not occur in steps.`;
 }
