@@ -273,7 +273,7 @@ describe('provideChart', () => {
         because: {class: 'infrastructure', layer: 'runner'},
         message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
       });
-      expect(asked).toEqual([50_000_000]);
+      expect(asked).toEqual([100_000_000]);
     }
   );
 

@@ -129,11 +129,8 @@ describe('what the other checks tell of an echo or a path that failed', () => {
     check(id, {verdict: 'failed', observed: 'no answer', expected: 'hello', ...more});
   const controls = (...families: ('ipv4' | 'ipv6')[]) =>
     families.map(family => failed(`mtls/dual-stack/${family}-control`, {family}));
-  const hintOf = (
-    {blame: {evidence}}: typeof echo,
-    one: CheckResult,
-    others: CheckResult[]
-  ): string | undefined => evidence?.(one, [one, ...others]).hint;
+  const toldOf = ({blame: {evidence}}: typeof echo, one: CheckResult, others: CheckResult[]) =>
+    evidence?.(one, [one, ...others]) ?? {};
 
   test.each([
     ['by name, both dead', echo, 'echo/dual-stack/name', null, controls('ipv4', 'ipv6'), true],
@@ -143,10 +140,15 @@ describe('what the other checks tell of an echo or a path that failed', () => {
     ['other pods', echo, 'echo/ipv6/ipv6', 'ipv6', controls('ipv6'), false],
     ['nobody asked', echo, 'echo/dual-stack/name', null, [], false]
   ] as const)('a client without a sidecar fails too, %s', (_, checks, id, family, others, told) => {
-    const hint = hintOf(checks, failed(id, {family}), [...others]);
+    const {hint, headline} = toldOf(checks, failed(id, {family}), [...others]);
+    const dead =
+      family === null
+        ? 'IPv4 and IPv6 to the pods of dual-stack are dead'
+        : 'IPv6 to the pods of dual-stack is dead';
     if (told)
       expect(hint).toMatch(/A client without a sidecar gets no answer from that pod either/);
     else expect(hint).toBeUndefined();
+    expect(headline).toBe(told ? dead : undefined);
   });
 
   test('a wrong answer is no dead path', () => {

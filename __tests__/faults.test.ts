@@ -48,6 +48,7 @@ describe('npm run faults', () => {
     const about = Object.entries(told).map(([name, {class: failureClass, layer}]) => ({
       name,
       inputs: {'cluster-name': name},
+      checks: ['a/b/c', 'a/b/d'],
       expect: {'failure-class': failureClass, 'failed-layer': layer},
       fault: {title: name, message: 'said before', hint: 'do this', seconds: 1}
     }));
@@ -78,7 +79,7 @@ describe('npm run faults', () => {
     expect(code).toBe(0);
     expect(messages).toEqual(['one anew', 'said anew']);
     expect(document).toContain(
-      '| one | `istio` | `proxy` | one anew | x | 1 |\n| other | `input` |  | said anew |'
+      '| one | `istio` | `proxy` | one anew | x | 1 | 2 |\n| other | `input` |  | said anew |'
     );
   });
 

@@ -31080,11 +31080,14 @@ function bounded(work, seconds = 5) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ curl)
+/* harmony export */   V: () => (/* binding */ curl),
+/* harmony export */   t: () => (/* binding */ mostWritten)
 /* harmony export */ });
+/** What a curl before 8.4 is held to, which knows no size that it was not told beforehand, in bytes of a file. */
+const mostWritten = 100_000_000;
 /**
  * Fetches a file by curl, where a recording is to have it; into standard output where no file is named. From https it is
- * redirected to https only. A curl before 8.4 knows no size that it was not told: who runs it limits what it may write.
+ * redirected to https only. It is run with `file: mostWritten`.
  */
 const curl = (url, file, { most, seconds, toConnect, retries }) => [
     ...['curl', '--fail', '--silent', '--show-error', '--location'],
@@ -32849,7 +32852,9 @@ function deadWithoutSidecar(failed, all, layer = 'mtls') {
     const controls = families.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
     if (!controls.every(control => control?.observed === 'no answer'))
         return {};
+    const names = families.map(family => _results_results_js__WEBPACK_IMPORTED_MODULE_2__/* .familyNames */ .zO[family]).join(' and ');
     return {
+        headline: `${names} to the pods of ${failed.target} ${families.length > 1 ? 'are' : 'is'} dead`,
         hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
     };
 }
@@ -35322,7 +35327,10 @@ async function pull(url, directory, work, sh) {
     const file = node_path__WEBPACK_IMPORTED_MODULE_0__.join(directory, node_path__WEBPACK_IMPORTED_MODULE_0__.basename(new URL(url).pathname));
     let again = 2;
     return (0,_base_wait_js__WEBPACK_IMPORTED_MODULE_8__/* .until */ .T)(work, async () => {
-        const output = await sh((0,_base_curl_js__WEBPACK_IMPORTED_MODULE_14__/* .curl */ .V)(url, file, { most, seconds: 110 }), { seconds: 120, file: most });
+        const output = await sh((0,_base_curl_js__WEBPACK_IMPORTED_MODULE_14__/* .curl */ .V)(url, file, { most, seconds: 110 }), {
+            seconds: 120,
+            file: _base_curl_js__WEBPACK_IMPORTED_MODULE_14__/* .mostWritten */ .t
+        });
         if (output.code === 0)
             return { is: 'done', value: file };
         const said = tooLarge(output)
@@ -45148,11 +45156,11 @@ async function fetchPublished({ plan, sh, mirror }, what, output = null) {
     if (release === null)
         return (0,checks_row/* skip */.iv)(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
     const url = (0,download/* mirrored */.VV)(pins/* published */.H3[what](release), mirror);
-    const limits = { seconds: 2 * bounds.seconds, file: bounds.most };
+    const limits = { seconds: 2 * bounds.seconds, file: curl/* mostWritten */.t };
     const { code, stdout, stderr } = await sh(fetchCommand(url, output), limits);
     return code === 0
         ? { url: (0,download/* shownUrl */.zA)(url), text: stdout }
-        : (0,checks_row/* skip */.iv)(`${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${stderr.trim().slice(-300)}`);
+        : (0,checks_row/* skip */.iv)(`${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${stderr.trim().slice(-300) || 'curl was ended'}`);
 }
 
 ;// CONCATENATED MODULE: ./src/checks/gateway-chart.ts
@@ -47216,10 +47224,11 @@ const path = {
         hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
         headline: family => `${family || 'Traffic'} between sidecars is dead`,
         evidence: (failed, all) => {
-            const { hint } = (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all);
-            return hint === undefined
+            const { hint, headline } = (0,checks_echo/* deadWithoutSidecar */.AZ)(failed, all);
+            return hint === undefined || headline === undefined
                 ? {}
                 : {
+                    headline,
                     hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
                 };
         }
@@ -48653,7 +48662,7 @@ async function fetchGatewayCrds({ directory }, mirror, sh) {
     await Promise.all(Object.entries(pins/* gatewayApi */.db.crds).map(async ([name, expected]) => {
         const url = (0,download/* mirrored */.VV)((0,pins/* gatewayCrdUrl */.lK)(name), mirror);
         const file = external_node_path_.join(own, `${name}.yaml`);
-        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200, file: gateway_api_most });
+        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200, file: curl/* mostWritten */.t });
         if (code !== 0)
             throw unreachable(url, stderr);
         const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);

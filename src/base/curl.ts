@@ -10,9 +10,12 @@ export interface Bounds {
   retries?: number;
 }
 
+/** What a curl before 8.4 is held to, which knows no size that it was not told beforehand, in bytes of a file. */
+export const mostWritten = 100_000_000;
+
 /**
  * Fetches a file by curl, where a recording is to have it; into standard output where no file is named. From https it is
- * redirected to https only. A curl before 8.4 knows no size that it was not told: who runs it limits what it may write.
+ * redirected to https only. It is run with `file: mostWritten`.
  */
 export const curl = (
   url: string,

@@ -4,6 +4,7 @@ import {
   type CheckResult,
   type Family,
   families,
+  familyNames,
   type Layer,
   type Place
 } from '../results/results.ts';
@@ -156,7 +157,9 @@ export function deadWithoutSidecar(
     all.find(({id}) => id === `${layer}/${failed.target}/${family}-control`)
   );
   if (!controls.every(control => control?.observed === 'no answer')) return {};
+  const names = families.map(family => familyNames[family]).join(' and ');
   return {
+    headline: `${names} to the pods of ${failed.target} ${families.length > 1 ? 'are' : 'is'} dead`,
     hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
   };
 }

@@ -24,10 +24,11 @@ export const path: Checks<Checking> = {
     hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
     headline: family => `${family || 'Traffic'} between sidecars is dead`,
     evidence: (failed, all) => {
-      const {hint} = deadWithoutSidecar(failed, all);
-      return hint === undefined
+      const {hint, headline} = deadWithoutSidecar(failed, all);
+      return hint === undefined || headline === undefined
         ? {}
         : {
+            headline,
             hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
           };
     }

@@ -1,4 +1,4 @@
-import {curl} from '../base/curl.ts';
+import {curl, mostWritten} from '../base/curl.ts';
 import {mirrored, shownUrl} from '../base/download.ts';
 import {published, releaseOf} from '../versions/pins.ts';
 import {type Checking, type Finding, skip} from './row.ts';
@@ -27,9 +27,11 @@ export async function fetchPublished(
   if (release === null)
     return skip(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
   const url = mirrored(published[what](release), mirror);
-  const limits = {seconds: 2 * bounds.seconds, file: bounds.most};
+  const limits = {seconds: 2 * bounds.seconds, file: mostWritten};
   const {code, stdout, stderr} = await sh(fetchCommand(url, output), limits);
   return code === 0
     ? {url: shownUrl(url), text: stdout}
-    : skip(`${shownUrl(url)} could not be fetched: ${stderr.trim().slice(-300)}`);
+    : skip(
+        `${shownUrl(url)} could not be fetched: ${stderr.trim().slice(-300) || 'curl was ended'}`
+      );
 }

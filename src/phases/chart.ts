@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {valid} from 'semver';
 import {quote} from 'shlex';
-import {curl} from '../base/curl.ts';
+import {curl, mostWritten} from '../base/curl.ts';
 import {downloadText, holdsPins, mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
 import {redact, say} from '../base/log.ts';
@@ -106,7 +106,10 @@ async function pull(url: string, directory: string, work: Work, sh: Sh): Promise
   return until(
     work,
     async () => {
-      const output = await sh(curl(url, file, {most, seconds: 110}), {seconds: 120, file: most});
+      const output = await sh(curl(url, file, {most, seconds: 110}), {
+        seconds: 120,
+        file: mostWritten
+      });
       if (output.code === 0) return {is: 'done', value: file};
       const said = tooLarge(output)
         ? `it is larger than any chart, with more than ${most} bytes`

@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import {curl} from '../base/curl.ts';
+import {curl, mostWritten} from '../base/curl.ts';
 import {mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {Fault} from '../base/fault.ts';
 import {ownDirectory} from '../base/own.ts';
@@ -32,7 +32,7 @@ export async function fetchGatewayCrds(
     Object.entries(gatewayApi.crds).map(async ([name, expected]) => {
       const url = mirrored(gatewayCrdUrl(name), mirror);
       const file = path.join(own, `${name}.yaml`);
-      const {code, stderr} = await sh(fetchCommand(file, url), {seconds: 200, file: most});
+      const {code, stderr} = await sh(fetchCommand(file, url), {seconds: 200, file: mostWritten});
       if (code !== 0) throw unreachable(url, stderr);
       const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
       if (found !== expected) throw wrongChecksum(url, expected, found);
