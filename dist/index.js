@@ -31660,20 +31660,20 @@ function hide(texts) {
 /** Texts as what finds them in turn: several by one expression, a long one by itself. */
 function patterns(texts) {
     const found = [];
-    let sources = [];
+    let several = '';
     const close = () => {
-        if (sources.length > 0)
-            found.push(new RegExp(sources.join('|'), 'g'));
-        sources = [];
+        if (several !== '')
+            found.push(new RegExp(several, 'g'));
+        several = '';
     };
     for (const text of texts) {
         const source = literal(text);
         if (source.length > mostSource)
             found.push(text);
         else {
-            if (sources.join('|').length + source.length >= mostSource)
+            if (several.length + source.length >= mostSource)
                 close();
-            sources.push(source);
+            several += several === '' ? source : `|${source}`;
         }
     }
     close();
@@ -32793,7 +32793,7 @@ const echo = {
                     pods
                 });
         }
-        await (0,_prove_js__WEBPACK_IMPORTED_MODULE_4__/* .prove */ .z)(_probe_js__WEBPACK_IMPORTED_MODULE_3__/* .meshClient */ .Vd, proofs, checking, checking.plan.probes.retries);
+        await (0,_prove_js__WEBPACK_IMPORTED_MODULE_4__/* .prove */ .zn)(_probe_js__WEBPACK_IMPORTED_MODULE_3__/* .meshClient */ .Vd, proofs, checking, checking.plan.probes.retries);
     }
 };
 /** A Service's ClusterIP of one family. */
@@ -32848,13 +32848,13 @@ const wrongAnswer = ({ observed, expected }) => observed.startsWith('no ') || ob
     };
 /** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
 function deadWithoutSidecar(failed, all, layer = 'mtls') {
-    const families = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-    const controls = families.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
+    const dead = failed.family === null ? _results_results_js__WEBPACK_IMPORTED_MODULE_2__/* .families */ .TJ : [failed.family];
+    const controls = dead.map(family => all.find(({ id }) => id === `${layer}/${failed.target}/${family}-control`));
     if (!controls.every(control => control?.observed === 'no answer'))
         return {};
-    const names = families.map(family => _results_results_js__WEBPACK_IMPORTED_MODULE_2__/* .familyNames */ .zO[family]).join(' and ');
+    const names = dead.map(family => _results_results_js__WEBPACK_IMPORTED_MODULE_2__/* .familyNames */ .zO[family]).join(' and ');
     return {
-        headline: `${names} to the pods of ${failed.target} ${families.length > 1 ? 'are' : 'is'} dead`,
+        headline: `${names} to the pods of ${failed.target} ${dead.length > 1 ? 'are' : 'is'} dead`,
         hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
     };
 }
@@ -32995,8 +32995,9 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   U: () => (/* binding */ proveSettled),
-/* harmony export */   z: () => (/* binding */ prove)
+/* harmony export */   Uu: () => (/* binding */ proveSettled),
+/* harmony export */   fs: () => (/* binding */ askSettled),
+/* harmony export */   zn: () => (/* binding */ prove)
 /* harmony export */ });
 /* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
 /* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6671);
@@ -33017,13 +33018,12 @@ async function prove(client, proofs, checking, retries = 0) {
     await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
 }
 /** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
-const proveSettled = (client, proofs, checking, seconds) => (0,_settle_js__WEBPACK_IMPORTED_MODULE_1__/* .settle */ .G)(checking, proofs, async (open) => {
+const proveSettled = (client, proofs, checking, seconds) => askSettled(client, proofs, checking, (proof, answers) => judge(proof, client, answers, (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .attemptsOf */ .Or)(answers)), seconds);
+/** The same with a judge of one's own. */
+const askSettled = (client, proofs, checking, judged, seconds) => (0,_settle_js__WEBPACK_IMPORTED_MODULE_1__/* .settle */ .G)(checking, proofs, async (open) => {
     const probes = open.map(({ probe }) => probe);
     const answers = await (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .ask */ .kA)(checking, client, probes, times, checking.plan.probes.seconds);
-    return open.map((question, at) => {
-        const own = answers[at] ?? [];
-        return { question, finding: judge(question, client, own, (0,_probe_js__WEBPACK_IMPORTED_MODULE_0__/* .attemptsOf */ .Or)(own)) };
-    });
+    return open.map((question, at) => ({ question, finding: judged(question, answers[at] ?? []) }));
 }, seconds);
 async function proveLane(client, lane, checking, retries) {
     const { plan, tell } = checking;
@@ -33292,10 +33292,9 @@ const defaults = {
 const inputNames = Object.keys(readers);
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 function readInputs() {
-    const inUrls = urlInputs.flatMap(name => (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .secretsInUrl */ .Ct)(given(name)));
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(inUrls);
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(urlInputs.flatMap(name => (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .secretsInUrl */ .Ct)(given(name))));
     const { inputs, problems } = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .readAll */ .yw)(readers, given, (name, value) => holdsYaml(name, value) ? `${value.length} characters` : (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .shownInput */ .IY)(value));
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)([...yamlInputs.flatMap(name => secretsIn(inputs[name])), ...inUrls]);
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .alsoHide */ .yT)(yamlInputs.flatMap(name => secretsIn(inputs[name])));
     if (problems.length === 0)
         problems.push(...misplaced(inputs));
     if (problems.length > 0)
@@ -42299,8 +42298,7 @@ const has = (target, family) => target === 'dual-stack' || target === family;
 const nameOf = (target) => `tcp-echo.${target}.svc.cluster.local.`;
 /** In place of an address, where nobody has said whether there is one. */
 const unanswered = '!';
-// all at once; BusyBox says of a name or a record that is not there that it is not, and of an answer that did not come,
-// or says nothing of it, something else
+// all at once; that a name or a record is not there, BusyBox says in other words than that nobody, or no server, has answered
 const script = `
 while [ $# -gt 0 ]; do
   { said=$(busybox nslookup -type="$1" "$2" 2>&1)
@@ -42562,8 +42560,8 @@ const mtls = {
         await Promise.all(refused.map(row => refusedByPod(checking, row)));
         const proofs = answered.flatMap(row => proofOf(checking, row));
         await Promise.all([
-            (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mesh), checking),
-            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs.filter(({ row }) => row.from === plain), checking)
+            (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => row.from === mesh), checking),
+            (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, proofs.filter(({ row }) => row.from === plain), checking)
         ]);
     }
 };
@@ -42705,12 +42703,13 @@ function clusterIps({ things, plan }, target, listeners) {
         .map(ip => written({ socket_address: { address: ip, port_value: 9000 } }));
     const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
     const missing = wanted.filter(address => !found.includes(address));
-    const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
     // in a mesh of others a Service for HTTP, or one without a ClusterIP, has its listeners there too
-    const isOurs = !plan.existing?.mesh;
+    const foreign = plan.existing?.mesh
+        ? []
+        : found.filter(address => !wanted.includes(address) && !others.includes(address));
     const said = [
         ...missing.map(address => `no listener on ${address}`),
-        ...(isOurs ? foreign : []).map(address => `a listener on ${address}, which is no ClusterIP`)
+        ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
     ];
     return (0,checks_row/* compare */.UD)('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
         reproduce: envoy(samples/* client */.Sn.namespace, samples/* client */.Sn.app, listenerQuery).join(' ')
@@ -42984,8 +42983,8 @@ async function traffic(checking, asked, addresses, made) {
     const behind = (row) => row.from?.namespace === waypointNamespace;
     const { retries } = checking.plan.probes;
     await Promise.all([
-        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => !behind(row)), checking, retries),
-        (0,prove/* prove */.z)(behindClient, proofs.filter(({ row }) => behind(row)), checking, retries)
+        (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, proofs.filter(({ row }) => !behind(row)), checking, retries),
+        (0,prove/* prove */.zn)(behindClient, proofs.filter(({ row }) => behind(row)), checking, retries)
     ]);
     await untilLogged(checking, carried, past, (row, all) => {
         const address = (0,kube/* ofFamily */.AT)(addresses(row.to), row.family ?? 'ipv4');
@@ -43436,8 +43435,8 @@ async function answered(checking, asked) {
     const past = hbone.length === 0 ? [] : await logged(checking);
     const direct = within(/^ipv[46]$/).filter(({ to }) => to?.kind !== 'ServiceEntry');
     await Promise.all([
-        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, direct.flatMap(row => ambient_proofOf(checking, row, ambientPorts.strict)), checking, checking.plan.probes.retries),
-        (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, within(/^ipv[46]-control$/).flatMap(row => ambient_proofOf(checking, row, ambientPorts.open)), checking)
+        (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, direct.flatMap(row => ambient_proofOf(checking, row, ambientPorts.strict)), checking, checking.plan.probes.retries),
+        (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, within(/^ipv[46]-control$/).flatMap(row => ambient_proofOf(checking, row, ambientPorts.open)), checking)
     ]);
     await untilLogged(checking, hbone, past, (row, logged) => ambient_sawOf(checking, row, logged));
 }
@@ -43606,7 +43605,7 @@ async function crossing(checking, asked) {
         });
         return [];
     });
-    await (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs, checking);
+    await (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, proofs, checking);
 }
 
 ;// CONCATENATED MODULE: ./src/checks/cluster.ts
@@ -43648,7 +43647,7 @@ const cluster = {
                 : (0,checks_echo/* clusterIp */.kt)(checking, samples/* plainNamespace */.Ui, 'tcp-echo', family);
             return (0,checks_echo/* proofAt */.i_)(checking, row, address, 9000, pods);
         });
-        await (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs, checking);
+        await (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, proofs, checking);
     }
 };
 
@@ -43889,9 +43888,9 @@ async function repair(checking, asked) {
         checking.tell(id, readiness(own));
     await Promise.all([
         iptables(now, of(/\/iptables$/)),
-        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, of(/\/ipv[46]$/).flatMap(row => cni_proofOf(now, row, repairedPorts.strict)), now, checking.plan.probes.retries // its endpoint came a moment ago
+        (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, of(/\/ipv[46]$/).flatMap(row => cni_proofOf(now, row, repairedPorts.strict)), now, checking.plan.probes.retries // its endpoint came a moment ago
         ),
-        (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of(/-control$/).flatMap(row => cni_proofOf(now, row, repairedPorts.open)), now),
+        (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, of(/-control$/).flatMap(row => cni_proofOf(now, row, repairedPorts.open)), now),
         untilRefused(of(/-refused$/).flatMap(row => cni_proofOf(now, row, repairedPorts.strict)), now)
     ]);
 }
@@ -44458,7 +44457,7 @@ async function captured(checking, asked) {
         });
         return [];
     });
-    await (0,prove/* prove */.z)(client, proofs, checking);
+    await (0,prove/* prove */.zn)(client, proofs, checking);
 }
 function observe(checking, { target, family }, answer) {
     if (answer === undefined)
@@ -44614,8 +44613,6 @@ const egress_entry = (name, namespace = egressNamespace) => ({
 });
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
-/** How often an address must answer, each time. */
-const egress_times = 5;
 /** What a name that has records of one family alone is for. */
 const egress_byName = [
     { target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4' },
@@ -44720,8 +44717,8 @@ const egress = {
     look: async (checking, asked) => {
         const of = (...targets) => asked.filter(({ target }) => targets.includes(target));
         await Promise.all([
-            (0,prove/* prove */.z)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(egress_proofOf(checking)), checking),
-            ...manyAddresses.map(({ target }) => (0,prove/* prove */.z)(egress_client, of(target).flatMap(manyProofs(checking)), checking)),
+            (0,prove/* prove */.zn)(egress_client, of('dns-a', 'dns-aaaa', 'static').map(egress_proofOf(checking)), checking),
+            ...manyAddresses.map(({ target }) => (0,prove/* prove */.zn)(egress_client, of(target).flatMap(manyProofs(checking)), checking)),
             ...of('tracer').map(({ id }) => traced(checking, id)),
             refuse(egress_client, of('none').flatMap(outsider(checking)), checking),
             pages(checking, of('tls'), of('http')),
@@ -44842,7 +44839,7 @@ async function overlap(checking, asked) {
         return [];
     });
     await (0,base_sh/* must */.sb)(checking.sh, patchCommand(taken), { seconds: 20 });
-    await untilAnswered(checking, proofs);
+    await (0,prove/* askSettled */.fs)(egress_client, proofs, checking, (proof, answers) => overlapped(checking, proof, answers));
 }
 /** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
 function patchCommand(clusterIps) {
@@ -44851,16 +44848,6 @@ function patchCommand(clusterIps) {
         ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', samples/* plainNamespace */.Ui],
         ...['--type', 'merge', '--patch', JSON.stringify({ spec: { addresses } })]
     ];
-}
-async function untilAnswered(checking, proofs) {
-    await (0,settle/* settle */.G)(checking, proofs, async (open) => {
-        const probes = open.map(({ probe }) => probe);
-        const answers = await (0,checks_probe/* ask */.kA)(checking, egress_client, probes, egress_times, checking.plan.probes.seconds);
-        return open.map((question, at) => ({
-            question,
-            finding: overlapped(checking, question, answers[at] ?? [])
-        }));
-    });
 }
 function overlapped(checking, { row, probe }, answers) {
     const wrong = answers.find(({ text }) => text !== row.expected);
@@ -44890,7 +44877,7 @@ function upstream(checking, answers) {
 
 
 
-const endpoints_has = (target, family) => target === 'dual-stack' || target === family;
+
 const exactly = 'exactly the ready pods';
 /** What kube-controller-manager made of Services and pods. */
 const endpoints = {
@@ -44900,9 +44887,9 @@ const endpoints = {
         hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
         headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
     },
-    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('endpoints', `endpoints/${target}/${family}`, endpoints_has(target, family)
+    rows: samples/* servers */.b0.flatMap(({ namespace: target }) => results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('endpoints', `endpoints/${target}/${family}`, has(target, family)
         ? `EndpointSlices with the pods' ${family} addresses`
-        : `No EndpointSlice of ${family}`, endpoints_has(target, family) ? exactly : 'none', {
+        : `No EndpointSlice of ${family}`, has(target, family) ? exactly : 'none', {
         family,
         to: { kind: 'Service', namespace: target, name: 'tcp-echo' }
     }))),
@@ -45008,15 +44995,18 @@ async function failover_answered(checking, row, address, cut) {
     const slow = answers.find(({ text, seconds }) => text !== `hello ${row.id}` || seconds > limit);
     const pods = (0,checks_echo/* podIps */.yr)(checking, 'dual-stack');
     const peers = answers.flatMap(({ peers }) => peers).filter(peer => pods.includes(peer));
+    const seen = {
+        address,
+        attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
+        reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, probe)
+    };
     if (peers.includes(cut))
         return {
+            ...seen,
             observed: `an answer from ${cut}, which was cut`,
             verdict: 'failed',
             reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
-            address,
             upstream: cut,
-            attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-            reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, probe),
             blame: {
                 class: 'infrastructure',
                 hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
@@ -45025,6 +45015,7 @@ async function failover_answered(checking, row, address, cut) {
         };
     const slowest = Math.max(...answers.map(({ seconds }) => seconds));
     return {
+        ...seen,
         observed: slow === undefined
             ? `an answer after ${slowest} s`
             : slow.text === `hello ${row.id}`
@@ -45034,10 +45025,7 @@ async function failover_answered(checking, row, address, cut) {
         reason: slow
             ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
             : null,
-        address,
-        upstream: peers.at(-1) ?? null,
-        attempts: (0,checks_probe/* attemptsOf */.Or)(answers),
-        reproduce: (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, probe)
+        upstream: peers.at(-1) ?? null
     };
 }
 
@@ -45309,7 +45297,7 @@ const gateway_gateway = {
         const of = (...aspects) => reached.filter(({ row }) => aspects.includes(gateway_aspectOf(row)));
         await Promise.all([
             gateway_listeners(checking, asked),
-            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
+            (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
             refuse(checks_probe/* plainClient */.Ux, of('closed').map(gateway_proofOf(checking)), checking),
             gateway_pages(checking, of('http', 'ready')),
             gatewayApi(checking, ofApi),
@@ -45471,7 +45459,7 @@ async function hostNetwork(checking, asked) {
         return (0,checks_echo/* proofAt */.i_)(checking, row, address, hostPort, ips);
     });
     await Promise.all([
-        (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, reached, checking),
+        (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, reached, checking),
         ...asked
             .filter(({ id }) => id === host_network_listeners)
             .map(async ({ id }) => checking.tell(id, await listening(checking, pods, hostPort, results_results/* families */.TJ.length)))
@@ -45556,7 +45544,7 @@ const headless = {
                 row,
                 probe: { ...probe, port: statefulPorts.strict }
             })), checking),
-            (0,prove/* prove */.z)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
+            (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, proofs(checking, pods, controls), checking),
             hostNetwork(checking, ofHost),
             ...before
                 .filter(({ id }) => id === headless_ids.listeners)
@@ -45566,7 +45554,7 @@ const headless = {
             await replace(checking, after);
     }
 };
-const proveAll = (checking, pods, rows) => (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs(checking, pods, rows), checking);
+const proveAll = (checking, pods, rows) => (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, proofs(checking, pods, rows), checking);
 const headless_named = (pods, name) => pods.find(({ metadata }) => metadata.name === name);
 /** The pod that a row is about: by its number, else the first. */
 const podOf = ({ id }) => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
@@ -45616,7 +45604,7 @@ async function replace(checking, asked) {
     const listens = await listeningTo(checking, pods); // the others need it, whether it is asked for or not
     for (const { id } of asked.filter(isListeners))
         checking.tell(id, listens);
-    await (0,prove/* proveSettled */.U)(checks_probe/* meshClient */.Vd, proofs(checking, pods, asked.filter(row => !isListeners(row))), checking, ({ family }) => (family === null ? caching : 0));
+    await (0,prove/* proveSettled */.Uu)(checks_probe/* meshClient */.Vd, proofs(checking, pods, asked.filter(row => !isListeners(row))), checking, ({ family }) => (family === null ? caching : 0));
 }
 
 ;// CONCATENATED MODULE: ./src/manifests/web.ts
@@ -47245,7 +47233,7 @@ const path = {
             const address = (0,checks_echo/* clusterIp */.kt)(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
             return (0,checks_echo/* proofAt */.i_)(checking, row, address, 9001, pods);
         });
-        await (0,prove/* prove */.z)(checks_probe/* meshClient */.Vd, proofs, checking);
+        await (0,prove/* prove */.zn)(checks_probe/* meshClient */.Vd, proofs, checking);
     }
 };
 

@@ -31,17 +31,17 @@ export function hide(texts: string[]): void {
 /** Texts as what finds them in turn: several by one expression, a long one by itself. */
 function patterns(texts: string[]): (RegExp | string)[] {
   const found: (RegExp | string)[] = [];
-  let sources: string[] = [];
+  let several = '';
   const close = () => {
-    if (sources.length > 0) found.push(new RegExp(sources.join('|'), 'g'));
-    sources = [];
+    if (several !== '') found.push(new RegExp(several, 'g'));
+    several = '';
   };
   for (const text of texts) {
     const source = literal(text);
     if (source.length > mostSource) found.push(text);
     else {
-      if (sources.join('|').length + source.length >= mostSource) close();
-      sources.push(source);
+      if (several.length + source.length >= mostSource) close();
+      several += several === '' ? source : `|${source}`;
     }
   }
   close();

@@ -24,8 +24,7 @@ export const nameOf = (target: string): string => `tcp-echo.${target}.svc.cluste
 /** In place of an address, where nobody has said whether there is one. */
 const unanswered = '!';
 
-// all at once; BusyBox says of a name or a record that is not there that it is not, and of an answer that did not come,
-// or says nothing of it, something else
+// all at once; that a name or a record is not there, BusyBox says in other words than that nobody, or no server, has answered
 const script = `
 while [ $# -gt 0 ]; do
   { said=$(busybox nslookup -type="$1" "$2" 2>&1)

@@ -152,14 +152,14 @@ export function deadWithoutSidecar(
   all: CheckResult[],
   layer: Layer = 'mtls'
 ): Partial<Told> {
-  const families: Family[] = failed.family === null ? ['ipv4', 'ipv6'] : [failed.family];
-  const controls = families.map(family =>
+  const dead = failed.family === null ? families : [failed.family];
+  const controls = dead.map(family =>
     all.find(({id}) => id === `${layer}/${failed.target}/${family}-control`)
   );
   if (!controls.every(control => control?.observed === 'no answer')) return {};
-  const names = families.map(family => familyNames[family]).join(' and ');
+  const names = dead.map(family => familyNames[family]).join(' and ');
   return {
-    headline: `${names} to the pods of ${failed.target} ${families.length > 1 ? 'are' : 'is'} dead`,
+    headline: `${names} to the pods of ${failed.target} ${dead.length > 1 ? 'are' : 'is'} dead`,
     hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
   };
 }

@@ -18,12 +18,12 @@ import {
 import {plainNamespace} from '../manifests/samples.ts';
 import {type Attempt, type Family, families} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
-import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
-import {type Proof, prove} from './prove.ts';
+import {type Answer, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
+import {askSettled, type Proof, prove} from './prove.ts';
 import {envoy} from './proxy.ts';
 import {refuse, refused} from './refuse.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
-import {settle, settling} from './settle.ts';
+import {settling} from './settle.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
 const client: Client = {namespace: egressNamespace, deployment: 'egress', container: 'sleep'};
@@ -36,8 +36,6 @@ const entry = (name: string, namespace = egressNamespace) => ({
 
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
 const added = outside(31);
-/** How often an address must answer, each time. */
-const times = 5;
 
 /** What a name that has records of one family alone is for. */
 const byName = [
@@ -372,7 +370,9 @@ async function overlap(checking: Checking, asked: Row[]): Promise<void> {
     return [];
   });
   await must(checking.sh, patchCommand(taken), {seconds: 20});
-  await untilAnswered(checking, proofs);
+  await askSettled(client, proofs, checking, (proof, answers) =>
+    overlapped(checking, proof, answers)
+  );
 }
 
 /** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
@@ -382,20 +382,6 @@ export function patchCommand(clusterIps: Partial<Record<Family, string>>): strin
     ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
     ...['--type', 'merge', '--patch', JSON.stringify({spec: {addresses}})]
   ];
-}
-
-async function untilAnswered(
-  checking: Checking,
-  proofs: {row: Row; probe: Probe}[]
-): Promise<void> {
-  await settle(checking, proofs, async open => {
-    const probes = open.map(({probe}) => probe);
-    const answers = await ask(checking, client, probes, times, checking.plan.probes.seconds);
-    return open.map((question, at) => ({
-      question,
-      finding: overlapped(checking, question, answers[at] ?? [])
-    }));
-  });
 }
 
 function overlapped(

@@ -10,11 +10,10 @@ import {
 } from '../base/kube.ts';
 import {servers} from '../manifests/samples.ts';
 import {type Family, families} from '../results/results.ts';
+import {has} from './dns.ts';
 import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 import {settle} from './settle.ts';
 
-const has = (target: string, family: Family): boolean =>
-  target === 'dual-stack' || target === family;
 export const exactly = 'exactly the ready pods';
 
 /** What kube-controller-manager made of Services and pods. */

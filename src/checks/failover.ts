@@ -81,15 +81,18 @@ async function answered(
   const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
   const pods = podIps(checking, 'dual-stack');
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
+  const seen = {
+    address,
+    attempts: attemptsOf(answers),
+    reproduce: reproduceProbe(meshClient, probe)
+  };
   if (peers.includes(cut))
     return {
+      ...seen,
       observed: `an answer from ${cut}, which was cut`,
       verdict: 'failed',
       reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
-      address,
       upstream: cut,
-      attempts: attemptsOf(answers),
-      reproduce: reproduceProbe(meshClient, probe),
       blame: {
         class: 'infrastructure',
         hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
@@ -98,6 +101,7 @@ async function answered(
     };
   const slowest = Math.max(...answers.map(({seconds}) => seconds));
   return {
+    ...seen,
     observed:
       slow === undefined
         ? `an answer after ${slowest} s`
@@ -108,9 +112,6 @@ async function answered(
     reason: slow
       ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
       : null,
-    address,
-    upstream: peers.at(-1) ?? null,
-    attempts: attemptsOf(answers),
-    reproduce: reproduceProbe(meshClient, probe)
+    upstream: peers.at(-1) ?? null
   };
 }

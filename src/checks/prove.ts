@@ -41,16 +41,29 @@ export const proveSettled = (
   checking: Checking,
   seconds: (row: Row) => number
 ): Promise<void> =>
+  askSettled(
+    client,
+    proofs,
+    checking,
+    (proof, answers) => judge(proof, client, answers, attemptsOf(answers)),
+    seconds
+  );
+
+/** The same with a judge of one's own. */
+export const askSettled = <One extends {row: Row; probe: Probe}>(
+  client: Client,
+  proofs: One[],
+  checking: Checking,
+  judged: (proof: One, answers: Answer[]) => Finding,
+  seconds?: (row: Row) => number
+): Promise<void> =>
   settle(
     checking,
     proofs,
     async open => {
       const probes = open.map(({probe}) => probe);
       const answers = await ask(checking, client, probes, times, checking.plan.probes.seconds);
-      return open.map((question, at) => {
-        const own = answers[at] ?? [];
-        return {question, finding: judge(question, client, own, attemptsOf(own))};
-      });
+      return open.map((question, at) => ({question, finding: judged(question, answers[at] ?? [])}));
     },
     seconds
   );

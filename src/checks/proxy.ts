@@ -151,12 +151,13 @@ function clusterIps({things, plan}: Checking, target: string, listeners: Listene
     .map(ip => written({socket_address: {address: ip, port_value: 9000}}));
   const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
-  const foreign = found.filter(address => !wanted.includes(address) && !others.includes(address));
   // in a mesh of others a Service for HTTP, or one without a ClusterIP, has its listeners there too
-  const isOurs = !plan.existing?.mesh;
+  const foreign = plan.existing?.mesh
+    ? []
+    : found.filter(address => !wanted.includes(address) && !others.includes(address));
   const said = [
     ...missing.map(address => `no listener on ${address}`),
-    ...(isOurs ? foreign : []).map(address => `a listener on ${address}, which is no ClusterIP`)
+    ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
   ];
   return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
     reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')

@@ -2,7 +2,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import * as core from '@actions/core';
 import {isUrl, ownChecksums, secretsInUrl, shownUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {hide, isSecretName} from '../base/log.ts';
+import {alsoHide, hide, isSecretName} from '../base/log.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
@@ -107,12 +107,11 @@ export const inputNames = Object.keys(readers) as (keyof Inputs)[];
 
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 export function readInputs(): Inputs {
-  const inUrls = urlInputs.flatMap(name => secretsInUrl(given(name)));
-  hide(inUrls);
+  hide(urlInputs.flatMap(name => secretsInUrl(given(name))));
   const {inputs, problems} = readAll(readers, given, (name, value) =>
     holdsYaml(name, value) ? `${value.length} characters` : shownInput(value)
   );
-  hide([...yamlInputs.flatMap(name => secretsIn(inputs[name])), ...inUrls]);
+  alsoHide(yamlInputs.flatMap(name => secretsIn(inputs[name])));
   if (problems.length === 0) problems.push(...misplaced(inputs as Inputs));
   if (problems.length > 0) throw badInput(problems.join('\n'));
   return inputs as Inputs;

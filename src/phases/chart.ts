@@ -95,6 +95,7 @@ const passing = /curl: \((5|6|7|18|28|35|52|55|56|92)\)|\b(408|429|50[0234])\b/;
 
 /** In bytes; a chart of ours has 100 KB. */
 const most = 50_000_000;
+
 /** Of curl, where it was told the size beforehand; and by its own end, where it wrote more. */
 const tooLarge = ({code, stderr}: Output): boolean =>
   /curl: \(63\)/.test(stderr) || (code !== 0 && stderr === '');
