@@ -351,7 +351,7 @@ describe('a file', () => {
       );
       check(fc.oneof(yaml, manifest), text => {
         try {
-          splitManifests(text, 'x', null);
+          splitManifests(text, 'x');
         } catch (error) {
           refusal(error, ['samples']);
         }

@@ -225,7 +225,7 @@ describe('the phases', () => {
       Object.values(planOf().images)
         .flat()
         .filter(image => !missing.includes(image))
-        .map(image => [image, 'sha256:1'])
+        .map(image => [image, {name: image, id: 'sha256:1'}])
     );
     const pulls = phases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
     await pulls?.run(fakeWork());

@@ -22,8 +22,9 @@ async function transfer(
   sh: Sh,
   snapshotter = 'overlayfs'
 ): Promise<void> {
-  await saveImages(new Map(images.map(image => [image, 'sha256:1'])), file, sh);
-  await importImages(images, file, nodes, snapshotter, sh);
+  const local = new Map(images.map(name => [name, {name, id: 'sha256:1'}]));
+  await saveImages(local, file, sh);
+  await importImages(local, file, nodes, snapshotter, sh);
 }
 
 describe('images', () => {
@@ -33,16 +34,43 @@ describe('images', () => {
     const sh = fakeSh(command =>
       command.at(-1) === 'b' ? {code: 1, stderr: 'No such image'} : 'sha256:1'
     );
-    expect([...(await findLocal(['a', 'b', 'c'], sh))]).toEqual([
-      ['a', 'sha256:1'],
-      ['c', 'sha256:1']
+    expect([...(await findLocal(['a', 'b', 'c'], {}, sh))]).toEqual([
+      ['a', {name: 'a', id: 'sha256:1'}],
+      ['c', {name: 'c', id: 'sha256:1'}]
     ]);
     expect(sh.calls).toContain('docker image inspect --format {{.Id}} b');
   });
 
+  const old = 'registry.istio.io/release/pilot:1.30.3';
+  const moved = 'docker.io/istio/pilot:1.30.3';
+
+  test.each([
+    ['both names', () => true, moved],
+    ['the name in the chart', (name: string) => name === old, old]
+  ])('an image that the local Docker has by %s', async (_, has, name) => {
+    const sh = fakeSh(command =>
+      has(`${command.at(-1)}`) ? 'sha256:1' : {code: 1, stderr: 'No such image'}
+    );
+    const found = await findLocal([moved], {[moved]: old}, sh);
+    expect([...found]).toEqual([[moved, {name, id: 'sha256:1'}]]);
+  });
+
+  test('one that the local Docker has by another name gets the name that the pods use, in the node alone', async () => {
+    const sh = fakeSh(() => '');
+    const local = new Map([[moved, {name: old, id: 'sha256:1'}]]);
+    expect([...(await saveImages(local, '/x.tar', sh))]).toEqual([[moved, 'sha256:1']]);
+    await importImages(local, '/x.tar', ['one'], 'overlayfs', sh);
+    expect(sh.calls).toEqual([
+      `docker save --output /x.tar ${old}`,
+      'tar --extract --to-stdout --file /x.tar manifest.json',
+      'docker exec one ctr --namespace=k8s.io images import --snapshotter=overlayfs /mnt/dual-stack-images/x.tar',
+      `docker exec one ctr --namespace=k8s.io images tag --force ${old} ${moved}`
+    ]);
+  });
+
   test('one that is asked for by its digest is left to the registry, which gives no other', async () => {
     const sh = fakeSh(() => 'sha256:1');
-    expect([...(await findLocal([`a@sha256:${'0'.repeat(64)}`], sh))]).toEqual([]);
+    expect([...(await findLocal([`a@sha256:${'0'.repeat(64)}`], {}, sh))]).toEqual([]);
     expect(sh.calls).toEqual([]);
   });
 
@@ -64,7 +92,8 @@ describe('images', () => {
     ['nothing that can be read', {code: 2, stderr: 'tar: not found'}, 'sha256:1']
   ])('have the ids that the archive tells: %s', async (_, manifest, expected) => {
     const sh = fakeSh(([program]) => (program === 'tar' ? manifest : ''));
-    const found = new Map([['docker.io/curlimages/curl:8', 'sha256:1']]);
+    const name = 'docker.io/curlimages/curl:8';
+    const found = new Map([[name, {name, id: 'sha256:1'}]]);
     expect([...(await saveImages(found, file, sh)).values()]).toEqual([expected]);
     expect(sh.calls[1]).toBe(`tar --extract --to-stdout --file ${file} manifest.json`);
   });

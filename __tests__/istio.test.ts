@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {istioCniYaml, istioYaml, ztunnelYaml} from '../src/manifests/istio.ts';
+import {istioCniYaml, istioYaml, namesImages, ztunnelYaml} from '../src/manifests/istio.ts';
 
 const mesh = {version: null, values: null, cni: false, ambient: false};
 const documented = {
@@ -103,4 +103,59 @@ describe('ambient, as documented', () => {
       }
     });
   });
+});
+
+describe('images of a hub', () => {
+  const images = {
+    istiod: 'h/pilot:1',
+    proxy: 'h/proxyv2:1',
+    cni: 'h/install-cni:1',
+    ztunnel: 'h/ztunnel:1'
+  };
+  const named = (values: Record<string, unknown> | null) => {
+    const {pilot, global} = parse(istioYaml({...mesh, images, hub: 'h', values})).spec.values;
+    const {hub, tag, image} = pilot;
+    return {pilot: {hub, tag, image}, global};
+  };
+  const proxies = {proxy: {image: 'h/proxyv2:1'}, proxy_init: {image: 'h/proxyv2:1'}};
+
+  test.each<[string, Record<string, unknown> | null, unknown]>([
+    ['no values', null, {pilot: {image: 'h/pilot:1'}, global: proxies}],
+    ['a hub', {global: {hub: 'mine'}}, {pilot: {}, global: {hub: 'mine'}}],
+    ['a tag', {global: {tag: '2'}}, {pilot: {}, global: {hub: 'h', tag: '2'}}],
+    [
+      'an image of istiod',
+      {pilot: {image: 'mine/pilot:2'}},
+      {pilot: {image: 'mine/pilot:2'}, global: proxies}
+    ],
+    ['a hub of istiod', {pilot: {hub: 'mine'}}, {pilot: {hub: 'mine'}, global: proxies}],
+    ['a tag of istiod', {pilot: {tag: '2'}}, {pilot: {hub: 'h', tag: '2'}, global: proxies}],
+    [
+      'an image of the proxies',
+      {global: {proxy: {image: 'mine/proxyv2:2'}}},
+      {
+        pilot: {image: 'h/pilot:1'},
+        global: {proxy: {image: 'mine/proxyv2:2'}, proxy_init: {image: 'h/proxyv2:1'}}
+      }
+    ],
+    ['a text in place of a mapping', {global: 'x'}, {pilot: {image: 'h/pilot:1'}, global: 'x'}]
+  ])('with %s in `istio-values`', (_, values, expected) => expect(named(values)).toEqual(expected));
+
+  test('are named in IstioCNI and ZTunnel too', () => {
+    expect(parse(istioCniYaml({...mesh, images})).spec.values).toEqual({
+      cni: {image: 'h/install-cni:1'}
+    });
+    expect(parse(ztunnelYaml({version: null, images})).spec.values).toEqual({
+      ztunnel: {image: 'h/ztunnel:1'}
+    });
+  });
+
+  test.each([
+    [{}, false],
+    [{pilot: {env: {}}}, false],
+    [{global: {hub: 'h'}}, true],
+    [{global: {proxy: {image: 'x'}}}, true],
+    [{pilot: {tag: '1'}}, true],
+    [{global: {variant: 'distroless'}}, true]
+  ])('%j names images: %s', (values, expected) => expect(namesImages(values)).toBe(expected));
 });

@@ -195,16 +195,18 @@ describe('troubleFault', () => {
   });
 
   test.each([
-    ['ErrImagePull', 'The image registry.example/tcp-echo:1 cannot be pulled'],
-    ['ErrImageNeverPull', 'The image registry.example/tcp-echo:1 cannot be pulled'],
+    [
+      'ErrImagePull',
+      'The image registry.example/tcp-echo:1 cannot be pulled: registry.example does not have it'
+    ],
     ['CrashLoopBackOff', 'A pod of ipv4 does not start: CrashLoopBackOff']
   ])('%s has a headline', (reason, headline) => {
     expect(fault(reason, gone).because.headline).toBe(headline);
   });
 
-  test('a registry that does not answer is named', () => {
+  test('a registry that does not answer is named with the cause', () => {
     expect(fault('ErrImagePull', 'EOF').because.headline).toBe(
-      'The image registry.example/tcp-echo:1 cannot be pulled: its registry, registry.example, does not give it'
+      'The image registry.example/tcp-echo:1 cannot be pulled: the connection to registry.example broke'
     );
   });
 
@@ -215,15 +217,22 @@ describe('troubleFault', () => {
       gone,
       {class: 'infrastructure', input: null},
       'infrastructure',
-      'its name'
+      'Check the name and the tag'
     ],
-    ['nobody knows', gone, null, 'istio', 'its name'],
+    ['nobody knows', gone, null, 'istio', 'Check the name and the tag'],
+    [
+      'is at a retired registry',
+      'dial tcp: lookup x: no such host',
+      {class: 'infrastructure', input: null, retired: 'Istio retired x.'},
+      'infrastructure',
+      'Istio retired x. Check that'
+    ],
     [
       'a registry has a bad time with',
       'EOF',
       {class: 'input', input: 'x'},
       'infrastructure',
-      'rate'
+      'reach registry.example'
     ]
   ])('an image that %s', (_, message, owner, failureClass, hint) => {
     const [trouble] = troubles([troubled('ErrImagePull', message)]);
@@ -291,8 +300,20 @@ describe('a registry', () => {
     expect(look(name)).toMatchObject({
       is: 'bad',
       patience: 90,
-      fault: {because: {class: 'infrastructure', headline: expect.stringContaining('its registry')}}
+      fault: {
+        because: {
+          class: 'infrastructure',
+          headline: expect.stringMatching(/cannot be pulled: .*registry\.example/)
+        }
+      }
     });
+  });
+
+  test('that was retired gets one more try', () => {
+    const owner = {class: 'infrastructure', input: null, retired: 'Istio retired it.'} as const;
+    expect(
+      lookAtTrouble([troubled('ErrImagePull', pulls.error)], {...who, ownerOf: () => owner})
+    ).toMatchObject({is: 'bad', patience: 20});
   });
 
   test('whose name nobody knows is not waited for so long', () => {

@@ -145,11 +145,7 @@ describe('our own beside them', () => {
 
 describe('splitManifests', () => {
   test('puts all into a namespace; what has pods comes later', () => {
-    const split = splitManifests(
-      builtIn(images)['tcp-echo/tcp-echo-ipv4.yaml'] ?? '',
-      'ipv4',
-      null
-    );
+    const split = splitManifests(builtIn(images)['tcp-echo/tcp-echo-ipv4.yaml'] ?? '', 'ipv4');
     expect(split.early.map(text => parse(text))).toEqual([
       expect.objectContaining({
         kind: 'Service',
@@ -164,7 +160,7 @@ describe('splitManifests', () => {
 
   test('replaces the image of each container', () => {
     const text = 'spec: {template: {spec: {containers: [{image: a}, {image: b}]}}}';
-    const {images, workloads} = splitManifests(text, 'x', 'c:1');
+    const {images, workloads} = splitManifests(text, 'x', () => 'c:1');
     expect(images).toEqual(['c:1', 'c:1']);
     expect(parse(workloads[0] ?? '').spec.template.spec.containers).toEqual([
       {image: 'c:1'},
@@ -175,18 +171,14 @@ describe('splitManifests', () => {
   test('keeps the documentation’s comments and order, and skips what is empty', () => {
     const text =
       '# a licence\n---\n---\nkind: ServiceAccount\nmetadata:\n  name: sleep # theirs\n---\n';
-    const {early, workloads} = splitManifests(text, 'sleep', null);
+    const {early, workloads} = splitManifests(text, 'sleep');
     expect(early).toHaveLength(1);
     expect(early[0]).toContain('# theirs');
     expect(workloads).toEqual([]);
   });
 
   test('a namespace that a sample names itself is ours all the same', () => {
-    const {early} = splitManifests(
-      'kind: Service\nmetadata: {namespace: kube-system}',
-      'ipv4',
-      null
-    );
+    const {early} = splitManifests('kind: Service\nmetadata: {namespace: kube-system}', 'ipv4');
     expect(parse(early[0] ?? '').metadata.namespace).toBe('ipv4');
   });
 
@@ -195,11 +187,7 @@ describe('splitManifests', () => {
     ['security.istio.io/v1', 'AuthorizationPolicy'],
     ['gateway.networking.k8s.io/v1', 'HTTPRoute']
   ])('%s %s waits for its CRD', (apiVersion, kind) => {
-    const {early, resources} = splitManifests(
-      `{apiVersion: ${apiVersion}, kind: ${kind}}`,
-      'x',
-      null
-    );
+    const {early, resources} = splitManifests(`{apiVersion: ${apiVersion}, kind: ${kind}}`, 'x');
     expect(early).toEqual([]);
     expect(resources.map(text => parse(text).kind)).toEqual([kind]);
   });
@@ -212,8 +200,7 @@ describe('splitManifests', () => {
     (apiVersion, ...sizes) => {
       const {resources, workloads, pods} = splitManifests(
         `{apiVersion: ${apiVersion}, kind: Gateway}`,
-        'x',
-        null
+        'x'
       );
       expect([resources.length, workloads.length]).toEqual(sizes);
       expect(pods).toEqual([]);
@@ -225,13 +212,13 @@ describe('splitManifests', () => {
 kind: StatefulSet
 metadata: {name: echo}
 spec: {replicas: 2, template: {metadata: {labels: {app: headless}}, spec: {containers: [{image: a}]}}}`;
-    expect(splitManifests(text, 'headless', null).pods).toEqual([
+    expect(splitManifests(text, 'headless').pods).toEqual([
       {namespace: 'headless', kind: 'StatefulSet', name: 'echo', app: 'headless', pods: 2}
     ]);
   });
 
   test('nothing gives nothing', () => {
-    expect(splitManifests('', 'x', null)).toEqual({
+    expect(splitManifests('', 'x')).toEqual({
       early: [],
       resources: [],
       workloads: [],
@@ -244,7 +231,7 @@ spec: {replicas: 2, template: {metadata: {labels: {app: headless}}, spec: {conta
     const fault = {because: {class: 'input'}};
     let error: unknown;
     try {
-      splitManifests('a: [', 'x', null);
+      splitManifests('a: [', 'x');
     } catch (thrown) {
       error = thrown;
     }

@@ -239,7 +239,7 @@ describe('untilAmbient', () => {
       items(noImage('elsewhere')), // is nobody's here
       items(resource('IstioCNI', 'True'), resource('ZTunnel', 'True'))
     ]);
-    await untilAmbient(fakeWork(), sh);
+    await untilAmbient(planOf(), fakeWork(), sh);
     expect(sh.calls.filter(call => call.includes(' get ')).length).toBe(5);
   });
 
@@ -248,7 +248,7 @@ describe('untilAmbient', () => {
       items(resource('IstioCNI', 'True'), resource('ZTunnel', 'False')),
       items(noImage('ztunnel'))
     ]);
-    await expect(untilAmbient(fakeWork(), sh)).rejects.toMatchObject({
+    await expect(untilAmbient(planOf(), fakeWork(), sh)).rejects.toMatchObject({
       message: expect.stringContaining('registry.example/ztunnel:9: not found'),
       because: {class: 'istio', layer: 'ambient'}
     });

@@ -7,9 +7,10 @@ import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
 import type {OwnSample} from '../src/manifests/own.ts';
 import {builtIn} from '../src/manifests/samples.ts';
-import {ownerOf} from '../src/plan/plan.ts';
+import {describeHub, ownerOf} from '../src/plan/plan.ts';
+import type {Chart} from '../src/versions/chart.ts';
 import {nodeImageOf} from '../src/versions/kubernetes.ts';
-import {clientImage, echoImage} from '../src/versions/pins.ts';
+import {clientImage} from '../src/versions/pins.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
 
@@ -18,6 +19,96 @@ eachOnRunner();
 const documents = (text = '') => parseAllDocuments(text).map(document => document.toJS());
 const kinds = (text = '') =>
   documents(text).map(({kind, metadata: {name, namespace}}) => [kind, namespace, name].join(' '));
+
+/** The built-in echo server's image. */
+const echo = 'docker.io/istio/tcp-echo-server:1.3';
+
+describe('the hub of Istio’s images', () => {
+  const retired = 'registry.istio.io/release';
+  const named = (version: string) => ({
+    version,
+    istiod: `${retired}/pilot:${version.slice(1)}`,
+    proxy: `${retired}/proxyv2:${version.slice(1)}`,
+    cni: `${retired}/install-cni:${version.slice(1)}`,
+    ztunnel: `${retired}/ztunnel:${version.slice(1)}`
+  });
+  const offers = ['v1.30.3', 'v1.29.6'].map(named);
+  const istioIn = (text = '') => documents(text).find(({kind}) => kind === 'Istio').spec;
+
+  test.each([
+    [{}, 'docker.io/istio'],
+    [{'istio-hub': 'r.example/cache/istio/'}, 'r.example/cache/istio']
+  ])('%j: all images come from %s, in the resources too', (given: Record<string, string>, hub) => {
+    const plan = planOf({...given, 'istio-cni': 'true'}, {offers});
+    expect(plan.images.istiod).toEqual([`${hub}/pilot:1.30.3`, `${hub}/install-cni:1.30.3`]);
+    expect(plan.images.samples).toEqual([
+      `${hub}/proxyv2:1.30.3`,
+      `${hub}/tcp-echo-server:1.3`,
+      clientImage
+    ]);
+    expect(istioIn(plan.files['istio.yaml']).values).toMatchObject({
+      pilot: {image: `${hub}/pilot:1.30.3`},
+      global: {proxy: {image: `${hub}/proxyv2:1.30.3`}}
+    });
+    expect(plan.shown['istio-cni.yaml']).toContain(`image: ${hub}/install-cni:1.30.3`);
+    expect(plan.otherNames[`${hub}/pilot:1.30.3`]).toBe(`${retired}/pilot:1.30.3`);
+    expect(plan.otherNames[`${hub}/tcp-echo-server:1.3`]).toBe(`${retired}/tcp-echo-server:1.3`);
+    expect(describeHub(plan)).toBe(`Istio's images come from ${hub} instead of ${retired}`);
+    const input = given['istio-hub'] === undefined ? null : 'istio-hub';
+    expect(ownerOf(plan, `${hub}/pilot:1.30.3`)).toEqual({
+      class: input === null ? 'istio' : 'input',
+      input
+    });
+  });
+
+  test('`chart` keeps what the chart names, and a retired hub is then at fault', () => {
+    const plan = planOf({'istio-hub': 'chart'}, {offers});
+    expect(plan.images.istiod).toEqual([`${retired}/pilot:1.30.3`]);
+    expect(istioIn(plan.files['istio.yaml']).values.pilot.image).toBeUndefined();
+    expect(plan.images.samples).toContain(echo);
+    expect(ownerOf(plan, `${retired}/pilot:1.30.3`)).toMatchObject({
+      class: 'infrastructure',
+      retired: expect.stringContaining('`istio-hub`')
+    });
+  });
+
+  test('an upgrade names the images of both versions', () => {
+    const {files, images} = planOf({'upgrade-from': '1.29'}, {offers});
+    expect(istioIn(files['istio.yaml']).values.pilot.image).toBe('docker.io/istio/pilot:1.29.6');
+    expect(istioIn(files['upgrade.yaml']).values.pilot.image).toBe('docker.io/istio/pilot:1.30.3');
+    expect(images.upgrade).toContain('docker.io/istio/proxyv2:1.30.3');
+  });
+
+  test('images in `operator-values` take precedence', () => {
+    const values = 'deployment: {annotations: {images.v1_30_3.istiod: "mine/pilot:1"}}';
+    const plan = planOf({'operator-values': values}, {offers});
+    expect(plan.images.istiod).toEqual(['mine/pilot:1']);
+    expect(istioIn(plan.files['istio.yaml']).values.pilot.image).toBeUndefined();
+    expect(plan.istio.images).toMatchObject({istiod: 'mine/pilot:1'});
+  });
+
+  test('with images in `istio-values` nothing is expected of the pods by name', () => {
+    const {istio} = planOf({'istio-values': 'global: {hub: mine}'}, {offers});
+    expect(istio.images).toMatchObject({istiod: '', proxy: ''});
+  });
+
+  test('in samples that are given, Istio’s images are moved too', () => {
+    const deployment = (image: string) =>
+      `kind: Deployment\nmetadata: {name: x}\nspec: {template: {spec: {containers: [{name: x, image: ${image}}]}}}`;
+    const samples = {
+      'tcp-echo/tcp-echo-dual-stack.yaml': deployment(`${retired}/tcp-echo-server:1.2`),
+      'tcp-echo/tcp-echo-ipv4.yaml': deployment('mine/echo:1'),
+      'tcp-echo/tcp-echo-ipv6.yaml': deployment('mine/echo:1'),
+      'sleep/sleep.yaml': deployment('mine/curl:1')
+    };
+    const plan = planOf({}, {offers}, samples);
+    expect(plan.images.samples).toContain('docker.io/istio/tcp-echo-server:1.2');
+    expect(plan.images.samples).toContain('mine/echo:1');
+    expect(planOf({'istio-hub': 'chart'}, {offers}, samples).images.samples).toContain(
+      `${retired}/tcp-echo-server:1.2`
+    );
+  });
+});
 
 describe('makePlan', () => {
   test('says what will be made', () => {
@@ -49,7 +140,13 @@ describe('makePlan', () => {
       },
       istio: {
         ...{asked: null, expected: 'v1.30.3', cni: false, ambient: false},
-        ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'}
+        ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'},
+        images: {
+          istiod: 'registry.example/pilot:1.30.3',
+          proxy: 'registry.example/proxyv2:1.30.3',
+          cni: 'registry.example/install-cni:1.30.3',
+          ztunnel: 'registry.example/ztunnel:1.30.3'
+        }
       },
       probes: {retries: 1, seconds: 3}
     });
@@ -61,16 +158,18 @@ describe('makePlan', () => {
     expect(planOf({'istio-cni': 'true'}).images).toEqual({
       operator: ['registry.example/sail-operator:1.30.3'],
       istiod: ['registry.example/pilot:1.30.3', 'registry.example/install-cni:1.30.3'],
-      samples: ['registry.example/proxyv2:1.30.3', echoImage, clientImage],
+      samples: ['registry.example/proxyv2:1.30.3', echo, clientImage],
       upgrade: []
     });
   });
 
-  test('a chart that lists nothing has no images to preload but the samples', () => {
+  test('a chart that lists nothing: its images are those that Istio published for that release', () => {
     const plan = planOf({'istio-version': '1.24.6'}, {offers: [], image: null});
     expect(plan.images).toEqual({
-      ...{operator: [], istiod: [], upgrade: []},
-      samples: [echoImage, clientImage]
+      operator: [],
+      istiod: ['docker.io/istio/pilot:1.24.6'], // as Istio names it
+      samples: ['docker.io/istio/proxyv2:1.24.6', echo, clientImage],
+      upgrade: []
     });
     expect(plan.istio).toMatchObject({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
   });
@@ -176,15 +275,13 @@ describe('makePlan', () => {
       expect(planWith().files).not.toHaveProperty(['more-samples.yaml']);
     });
 
-    test.each([
-      [
-        'an operator of old',
-        {offers: [{version: 'v1.25.1', istiod: '', proxy: '', cni: '', ztunnel: ''}]}
-      ],
-      ['a chart that says nothing', {offers: []}]
-    ])('has no pods of the proxy’s image where %s does not name it', (_, more) => {
+    const unnamed = {version: 'v1.25.1', istiod: '', proxy: '', cni: '', ztunnel: ''};
+    test.each<[string, Record<string, string>, Partial<Chart>]>([
+      ['a chart of old does not name it', {'istio-hub': 'chart'}, {offers: [unnamed]}],
+      ['a chart says nothing', {}, {offers: []}]
+    ])('has no pods of the proxy’s image where %s', (_, given, more) => {
       const own = web({manifests: ({proxy}) => (proxy === null ? service : pods(proxy))});
-      expect(planOf({}, more, null, [own]).files).not.toHaveProperty(['more-samples.yaml']);
+      expect(planOf(given, more, null, [own]).files).not.toHaveProperty(['more-samples.yaml']);
       expect(planWith(own).files).toHaveProperty(['more-samples.yaml']);
     });
 
@@ -363,7 +460,7 @@ describe('makePlan', () => {
     };
     const names = (given: Record<string, string>) =>
       planOf(given, {}, samples).images.samples.slice(1);
-    expect(names({})).toEqual(['theirs', echoImage, clientImage]);
+    expect(names({})).toEqual(['theirs', echo, clientImage]);
     expect(names({'echo-image': 'mine/echo', 'client-image': 'mine/curl'})).toEqual([
       'mine/echo',
       'mine/curl'
@@ -457,7 +554,7 @@ describe('an image that no registry gives is the fault of who named it', () => {
     ['the chart', {}, chart.image ?? '', {class: 'operator', input: null}],
     ['Istio', values, chart.offers[0]?.istiod ?? '', {class: 'istio', input: null}],
     ['Istio', {}, chart.offers[0]?.proxy ?? '', {class: 'istio', input: null}],
-    ['the Action, of its own', {}, echoImage, {class: 'infrastructure', input: null}],
+    ['the Action, of its own', {}, echo, {class: 'infrastructure', input: null}],
     ['nobody that is known', {}, 'ghcr.io/me/pilot:1', null]
   ])('%s: %j, %s', (_, given, image, owner) => {
     expect(ownerOf(planOf(given), image)).toEqual(owner);

@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {workload} from '../src/checks/workload.ts';
+import {planOf} from './planned.ts';
 import {both, failures, healthyBut, isOf, look, pod} from './things.ts';
 
 const withPod = (...pods: ReturnType<typeof pod>[]) => healthyBut(isOf('Pod', 'ipv6'), ...pods);
@@ -15,9 +16,35 @@ describe('workload', () => {
       ...targets.flatMap(target => aspects.map(aspect => `workload/${target}/${aspect}`)),
       'workload/all/image-ids'
     ]);
-    expect(found['workload/all/image-ids']?.verdict).toBe('skipped'); // the local Docker has none of them
+    // the nodes pulled them: their names are compared
+    expect(found['workload/all/image-ids']).toMatchObject({
+      verdict: 'passed',
+      observed: 'registry.example/proxyv2:1.30.3'
+    });
     expect(found['workload/ipv6/sidecar']?.observed).toBe('istio-proxy');
     expect(found['workload/plain-sleep/sidecar']?.observed).toBe('none');
+  });
+
+  test('a sidecar of another image is named', async () => {
+    const other = pod('ipv6', 'tcp-echo', {ips});
+    for (const one of other.spec.initContainers ?? []) one.image = 'elsewhere/proxyv2:1.30.3';
+    const found = (await look(workload, {things: withPod(other)}))['workload/all/image-ids'];
+    expect(found).toMatchObject({verdict: 'failed', observed: 'elsewhere/proxyv2:1.30.3'});
+    expect(found?.reason).toMatch(/expected registry\.example\/proxyv2:1\.30\.3$/);
+  });
+
+  test.each([
+    ['istio-cni', 'install-cni', 'registry.example/install-cni:1.30.3', {'istio-cni': 'true'}],
+    ['ztunnel', 'istio-proxy', 'registry.example/ztunnel:1.30.3', {'dataplane-mode': 'ambient'}]
+  ])('a pod of %s is held to its image by name', async (namespace, container, image, given) => {
+    const own = pod(namespace, 'x');
+    const verdict = async (name: string) => {
+      own.spec = {containers: [{name: container, image: name}]};
+      const plan = planOf(given as Record<string, string>);
+      const found = await look(workload, {plan, things: [own]});
+      return found['workload/all/image-ids']?.verdict;
+    };
+    expect([await verdict(image), await verdict('elsewhere/x:1')]).toEqual(['passed', 'failed']);
   });
 
   test.each([

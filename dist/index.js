@@ -31416,6 +31416,90 @@ function groupBy(values, keyOf) {
 
 /***/ }),
 
+/***/ 4886:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Eh: () => (/* binding */ isFinalPull),
+/* harmony export */   Sw: () => (/* binding */ classifyPull),
+/* harmony export */   p5: () => (/* binding */ describePull),
+/* harmony export */   ul: () => (/* binding */ advisePull)
+/* harmony export */ });
+/* harmony import */ var _image_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1860);
+/** Why an image pull failed, by what the kubelet reports of it. */
+
+// the first that matches: a registry's own words come before what containerd adds to them
+const shapes = [
+    ['never-pulled', /pull policy of Never/],
+    ['rate-limited', /toomanyrequests|\b429\b/i],
+    ['name-not-resolved', /no such host|server misbehaving|name resolution/i],
+    ['no-connection', /connection refused|network is unreachable|no route to host/i],
+    ['timeout', /\btimeout\b|deadline ?exceeded|context canceled/i],
+    [
+        'not-found',
+        /manifest unknown|name unknown|manifest for .{0,500} not found|: not found|\b404 not found|\b410 gone|no match for platform|InvalidImageName|couldn't parse image/i
+    ],
+    [
+        'denied',
+        /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(denied|unauthorized)\b(?![-./\w])|insufficient_scope|failed to (authorize|fetch \w{1,20} token)/i
+    ],
+    ['connection-broken', /\bEOF\b|connection reset|broken pipe/],
+    ['server-error', /\b50\d (internal|bad|service|gateway)/i]
+];
+/** Of a message, in characters: a registry may send a whole page. */
+const longest = 4000;
+const classifyPull = (message) => shapes.find(([, shape]) => shape.test(message.slice(0, longest)))?.[0] ?? 'other';
+// Docker Hub's endpoint for tokens answers 401 now and then to what it accepts a moment later
+const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
+/** Whether the next try will fail in the same way: the registry answered, and does not have the image or does not serve it to us. */
+function isFinalPull(message) {
+    const failure = classifyPull(message);
+    return (failure === 'not-found' ||
+        (failure === 'denied' && !tokenRefused.test(message.slice(0, longest))));
+}
+/** Ends the sentence "The image … cannot be pulled: ". */
+function describePull(message, image) {
+    const { registry } = (0,_image_js__WEBPACK_IMPORTED_MODULE_0__/* .parseImage */ .zZ)(image);
+    const said = message.slice(0, longest);
+    const [status = ''] = /\b(40[13]|404|410|50\d)\b/.exec(said) ?? [];
+    const withStatus = status === '' ? '' : ` (${status})`;
+    return {
+        'never-pulled': 'the node does not have it, and its pull policy is Never',
+        'rate-limited': `${registry} limits how many images this address may pull (429)`,
+        'name-not-resolved': `the name ${registry} cannot be resolved`,
+        'no-connection': `no connection to ${registry}`,
+        'connection-broken': `the connection to ${registry} broke`,
+        timeout: `${registry} did not answer in time`,
+        'not-found': `${registry} does not have it${withStatus}`,
+        denied: `${registry} denies access to it${withStatus}`,
+        'server-error': `${registry} has a failure of its own${withStatus}`,
+        other: `the pull from ${registry} failed`
+    }[classifyPull(said)];
+}
+const login = (registry) => `\`docker login${registry === 'docker.io' ? '' : ` ${registry}`}\``;
+/** What to do about it. */
+function advisePull(message, image) {
+    const { registry } = (0,_image_js__WEBPACK_IMPORTED_MODULE_0__/* .parseImage */ .zZ)(image);
+    const reach = `Check that this runner's Docker containers reach ${registry}: its DNS, proxy and firewall.`;
+    const mirror = 'To take Istio’s images from a mirror, set `istio-hub`.';
+    const local = 'An image that the local Docker has is not pulled.';
+    return {
+        'never-pulled': 'Build or pull the image before this step, or change its `imagePullPolicy`.',
+        'rate-limited': `Run ${login(registry)} before this step: that raises the limit. ${mirror} ${local}`,
+        'name-not-resolved': `${reach} ${mirror}`,
+        'no-connection': `${reach} ${mirror}`,
+        'connection-broken': `${reach} ${mirror}`,
+        timeout: `${reach} ${mirror}`,
+        'not-found': `Check the name and the tag. ${local}`,
+        denied: `The image does not exist, or it needs ${login(registry)} before this step. ${local}`,
+        'server-error': `Run the job again later. ${mirror}`,
+        other: `${reach} ${mirror} ${local}`
+    }[classifyPull(message)];
+}
+
+
+/***/ }),
+
 /***/ 1860:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -31458,19 +31542,18 @@ function isLatest(name) {
 /* harmony export */   JH: () => (/* binding */ addressFamily),
 /* harmony export */   Jt: () => (/* binding */ get),
 /* harmony export */   ap: () => (/* binding */ lookAtTrouble),
-/* harmony export */   dR: () => (/* binding */ isFinal),
+/* harmony export */   dR: () => (/* binding */ overload),
 /* harmony export */   h6: () => (/* binding */ waited),
 /* harmony export */   i_: () => (/* binding */ isReady),
 /* harmony export */   p3: () => (/* binding */ ipsOfService),
 /* harmony export */   uH: () => (/* binding */ condition),
-/* harmony export */   vi: () => (/* binding */ isOverload),
-/* harmony export */   wc: () => (/* binding */ overload)
+/* harmony export */   vi: () => (/* binding */ isOverload)
 /* harmony export */ });
 /* unused harmony exports troubles, troubleFault */
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7030);
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_net__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _image_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1860);
+/* harmony import */ var _image_pull_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4886);
 /* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
 
 
@@ -31510,19 +31593,6 @@ const ipsOfService = (service) => (service?.spec.clusterIPs ?? []).filter(ip => 
 const ofFamily = (addresses, wanted) => addresses.find(address => (0,node_net__WEBPACK_IMPORTED_MODULE_0__.isIP)(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6));
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 const bad = /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
-// what a registry, containerd or the kubelet says when another try will say the same
-const absent = /manifest unknown|name unknown|manifest for .{0,500} not found|: not found|no match for platform|InvalidImageName|couldn't parse image/i;
-const refused = /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(denied|unauthorized)\b(?![-./\w])|insufficient_scope/i;
-// Docker Hub's endpoint for tokens answers 401 now and then to what it answers a moment later
-const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
-const tooMany = /toomanyrequests|\b429\b/i;
-/** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
-function isFinal(message) {
-    const said = message.slice(0, 4000);
-    return (!tooMany.test(said) && (absent.test(said) || (refused.test(said) && !tokenRefused.test(said))));
-}
-// a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
-const unknownHost = /no such host/i;
 /**
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
  * One crash is none: on healthy runs a program that came before what it needs crashed once.
@@ -31550,7 +31620,7 @@ function troubles(pods) {
                 message,
                 image: [...initContainers, ...containers].find(({ name }) => name === waiting?.name)?.image ??
                     null,
-                final: pullFailed.test(reason) && isFinal(message)
+                final: pullFailed.test(reason) && (0,_image_pull_js__WEBPACK_IMPORTED_MODULE_3__/* .isFinalPull */ .Eh)(message)
             }
         ];
     });
@@ -31564,21 +31634,25 @@ function troubleFault(trouble, who) {
         reproduce: `kubectl describe pods -n ${namespace}`
     });
 }
-/** Of an image that a registry does not have, or does not give, who named it is at fault; of a registry that does not answer, nobody in this run. */
-function pullCause({ namespace, pod, reason, image, final }, who) {
-    const name = image ?? `of ${namespace}/${pod}`;
+/** Who named an image is at fault where a registry does not have it, or denies it; where a registry does not answer, nobody in this run. */
+function pullCause({ namespace, pod, reason, image, final, message }, who) {
+    const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
+    const retired = owner?.retired ? [owner.retired] : [];
+    const what = image === null
+        ? `An image of ${namespace}/${pod} cannot be pulled`
+        : `The image ${image} cannot be pulled`;
+    const headline = image === null ? what : `${what}: ${(0,_image_pull_js__WEBPACK_IMPORTED_MODULE_3__/* .describePull */ .p5)(message, image)}`;
     if (!final && reason !== 'ErrImageNeverPull')
         return {
             class: 'infrastructure',
-            hint: 'The node cannot pull the image, and the local Docker does not have it. See whether this runner reaches the registry, and its rate limit: `docker login` before this step raises that, and what the local Docker has is not pulled at all.',
-            headline: `The image ${name} cannot be pulled${image === null ? '' : `: its registry, ${(0,_image_js__WEBPACK_IMPORTED_MODULE_3__/* .parseImage */ .zZ)(image).registry}, does not give it`}`
+            hint: [...retired, (0,_image_pull_js__WEBPACK_IMPORTED_MODULE_3__/* .advisePull */ .ul)(message, image ?? '')].join(' '),
+            headline
         };
-    const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
-    const named = owner?.input ? `See the input \`${owner.input}\`, which names it` : 'See its name';
+    const named = owner?.input ? [`The input \`${owner.input}\` names this image.`] : [];
     return {
         class: owner?.class ?? who.class,
-        hint: `No registry gives this image to the node, and the local Docker does not have it. ${named}; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
-        headline: `The image ${name} cannot be pulled`
+        hint: [...retired, ...named, (0,_image_pull_js__WEBPACK_IMPORTED_MODULE_3__/* .advisePull */ .ul)(message, image ?? '')].join(' '),
+        headline
     };
 }
 function startCause({ namespace, reason }, who) {
@@ -31596,6 +31670,8 @@ function startCause({ namespace, reason }, who) {
 }
 /** Seconds for which a registry may fail: in them the kubelet tries for the fourth time, after 10, 20 and 40 s. */
 const registryPatience = 90;
+/** The same of a registry that was retired: one more try. */
+const retiredPatience = 20;
 /** Turns trouble into what a wait does about it. */
 function lookAtTrouble(pods, who) {
     const found = troubles(pods);
@@ -31603,15 +31679,18 @@ function lookAtTrouble(pods, who) {
     if (!worst)
         return null;
     const fault = troubleFault(worst, who);
-    const { namespace, pod, reason, message } = worst;
+    const { namespace, pod, reason, message, image } = worst;
     if (worst.final)
         return { is: 'lost', fault };
-    const again = /^(ErrImagePull|ImagePullBackOff)$/.test(reason) && !unknownHost.test(message);
+    // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
+    const again = /^(ErrImagePull|ImagePullBackOff)$/.test(reason) &&
+        (0,_image_pull_js__WEBPACK_IMPORTED_MODULE_3__/* .classifyPull */ .Sw)(message) !== 'name-not-resolved';
+    const retired = image !== null && who.ownerOf?.(image)?.retired !== undefined;
     return {
         is: 'bad',
         for: `${namespace}/${pod}: ${reason}`,
         fault,
-        ...(again && { patience: registryPatience })
+        ...(again && { patience: retired ? retiredPatience : registryPatience })
     };
 }
 
@@ -32068,6 +32147,7 @@ async function pause(seconds, signal) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Iz: () => (/* binding */ YamlError),
+/* harmony export */   OA: () => (/* binding */ fields),
 /* harmony export */   gM: () => (/* binding */ readYaml),
 /* harmony export */   r9: () => (/* binding */ readDocuments)
 /* harmony export */ });
@@ -32153,6 +32233,10 @@ function tooDeep(path) {
     if (path.length > deepest)
         throw new YamlError('it is nested too deep');
 }
+/** The fields of a mapping; of anything else, none. */
+const fields = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? value
+    : {};
 
 
 /***/ }),
@@ -33219,8 +33303,9 @@ async function settle({ work, tell }, questions, ask, seconds = () => settling) 
 /* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6933);
 /* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8685);
-/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8961);
+/* harmony import */ var _versions_hub_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8094);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8685);
+/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8961);
 
 
 
@@ -33228,54 +33313,57 @@ async function settle({ work, tell }, questions, ask, seconds = () => settling) 
 
 
 
-const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // with that end it would be a directory of ours
+
+const clusterName = (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .matching */ .wC)(/^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // with that end it would be a directory of ours
 'at most 48 lower-case letters, digits, dots and dashes, and not `.private` at the end');
 /** A name that no other run on this Docker host has. */
 const nameOfItsOwn = () => `istio-ds-${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomBytes)(4).toString('hex')}`;
 /** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
-    cluster: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('kind', 'existing'),
-    kubeconfig: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .existingFile */ ._h),
-    context: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
-    targets: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .targets */ .zV),
+    cluster: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('kind', 'existing'),
+    kubeconfig: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .existingFile */ ._h),
+    context: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .matching */ .wC)(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")),
+    targets: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .targets */ .zV),
     'cluster-name': (value) => clusterName(value || nameOfItsOwn()),
-    'kubernetes-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .kubernetesRelease */ .u9),
-    'node-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
-    'kind-config': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yamlOrFile */ .t2),
-    'ip-families': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .families */ .TJ,
-    tuned: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM,
-    'kind-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kind.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
-    'kubectl-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.kubectl.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
-    'helm-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .tools */ .Yl.helm.version, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .toolVersion */ .fX),
-    'operator-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_5__/* .operatorVersion */ .bI, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .release */ ._r),
-    'operator-chart': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .chart */ .bW),
-    'operator-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
-    'operator-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
-    'istio-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
-    'istio-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .yaml */ .oQ),
-    'dataplane-mode': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('sidecar', 'ambient'),
-    'istio-cni': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('auto', 'true', 'false'),
-    'upgrade-from': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .istioRelease */ .IL),
-    'upgrade-strategy': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('InPlace', 'RevisionBased'),
-    samples: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .fileOrUrl */ .Vl),
-    'echo-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
-    'client-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .image */ .Sl),
-    checks: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .pattern */ .T1),
-    retries: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .count */ .U9,
-    'check-timeout': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .duration */ .p0,
-    'fail-on-flaky': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM,
-    'injection-label': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .matching */ .wC)(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
-    timeout: _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .duration */ .p0,
-    cleanup: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('always', 'on-success', 'never'),
-    diagnostics: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .oneOf */ .yL)('on-failure', 'always', 'never'),
-    'results-dir': (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .resultsDir */ .o1),
-    mirror: (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .mirrorUrl */ .zS),
-    'dry-run': _readers_js__WEBPACK_IMPORTED_MODULE_6__/* .boolean */ .zM
+    'kubernetes-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .kubernetesRelease */ .u9),
+    'node-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .image */ .Sl),
+    'kind-config': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .yamlOrFile */ .t2),
+    'ip-families': _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .families */ .TJ,
+    tuned: _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .boolean */ .zM,
+    'kind-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.kind.version, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .toolVersion */ .fX),
+    'kubectl-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.kubectl.version, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .toolVersion */ .fX),
+    'helm-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .tools */ .Yl.helm.version, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .toolVersion */ .fX),
+    'operator-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(_versions_pins_js__WEBPACK_IMPORTED_MODULE_6__/* .operatorVersion */ .bI, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .release */ ._r),
+    'operator-chart': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .chart */ .bW),
+    'operator-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .image */ .Sl),
+    'operator-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .yaml */ .oQ),
+    'istio-version': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .istioRelease */ .IL),
+    'istio-values': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .yaml */ .oQ),
+    'istio-hub': _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .hub */ .e4,
+    'dataplane-mode': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('sidecar', 'ambient'),
+    'istio-cni': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('auto', 'true', 'false'),
+    'upgrade-from': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .istioRelease */ .IL),
+    'upgrade-strategy': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('InPlace', 'RevisionBased'),
+    samples: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .fileOrUrl */ .Vl),
+    'echo-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .image */ .Sl),
+    'client-image': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .image */ .Sl),
+    checks: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .pattern */ .T1),
+    retries: _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .count */ .U9,
+    'check-timeout': _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .duration */ .p0,
+    'fail-on-flaky': _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .boolean */ .zM,
+    'injection-label': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .matching */ .wC)(/^(istio-injection=enabled|istio\.io\/rev=[A-Za-z0-9][A-Za-z0-9._-]*)$/, '`istio-injection=enabled` or `istio.io/rev=NAME`'),
+    timeout: _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .duration */ .p0,
+    cleanup: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('always', 'on-success', 'never'),
+    diagnostics: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .oneOf */ .yL)('on-failure', 'always', 'never'),
+    'results-dir': (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .resultsDir */ .o1),
+    mirror: (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__.or)(null, _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .mirrorUrl */ .zS),
+    'dry-run': _readers_js__WEBPACK_IMPORTED_MODULE_7__/* .boolean */ .zM
 };
 /** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
 const defaults = {
     cluster: 'kind',
     'ip-families': 'ipv4,ipv6',
+    'istio-hub': _versions_hub_js__WEBPACK_IMPORTED_MODULE_5__/* .defaultHub */ .DZ,
     tuned: 'true',
     'dataplane-mode': 'sidecar',
     'istio-cni': 'auto',
@@ -33293,7 +33381,7 @@ const inputNames = Object.keys(readers);
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 function readInputs() {
     (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .hide */ .jD)(urlInputs.flatMap(name => (0,_base_download_js__WEBPACK_IMPORTED_MODULE_2__/* .secretsInUrl */ .Ct)(given(name))));
-    const { inputs, problems } = (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .readAll */ .yw)(readers, given, (name, value) => holdsYaml(name, value) ? `${value.length} characters` : (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .shownInput */ .IY)(value));
+    const { inputs, problems } = (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .readAll */ .yw)(readers, given, (name, value) => holdsYaml(name, value) ? `${value.length} characters` : (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .shownInput */ .IY)(value));
     (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .alsoHide */ .yT)(yamlInputs.flatMap(name => secretsIn(inputs[name])));
     if (problems.length === 0)
         problems.push(...misplaced(inputs));
@@ -33386,7 +33474,7 @@ function secretsIn(value, key = '') {
 const holdsYaml = (name, value) => name.endsWith('-values') || (name === 'kind-config' && !readsAsPath(value));
 function readsAsPath(value) {
     try {
-        return (0,_readers_js__WEBPACK_IMPORTED_MODULE_6__/* .isPath */ .uf)(value);
+        return (0,_readers_js__WEBPACK_IMPORTED_MODULE_7__/* .isPath */ .uf)(value);
     }
     catch {
         return false;
@@ -33419,6 +33507,7 @@ function shown(name, value) {
 /* harmony export */   _h: () => (/* binding */ existingFile),
 /* harmony export */   _r: () => (/* binding */ release),
 /* harmony export */   bW: () => (/* binding */ chart),
+/* harmony export */   e4: () => (/* binding */ hub),
 /* harmony export */   fX: () => (/* binding */ toolVersion),
 /* harmony export */   o1: () => (/* binding */ resultsDir),
 /* harmony export */   oQ: () => (/* binding */ yaml),
@@ -33500,6 +33589,15 @@ function image(value) {
     if (!isImage(value))
         throw accepts('an image reference such as `quay.io/org/name:tag`');
     return value;
+}
+/** A registry prefix without a slash at its end; null for `chart`: the images that the operator's chart names. */
+function hub(value) {
+    if (value === 'chart')
+        return null;
+    const prefix = value.replace(/\/{1,100}$/, '');
+    if (!/^[a-z0-9][a-z0-9.-]{0,200}(:\d{1,5}(?=\/))?(\/[a-z0-9][a-z0-9._-]{0,100}){0,10}$/.test(prefix))
+        throw accepts('a registry prefix such as `docker.io/istio`, or `chart`');
+    return prefix;
 }
 function families(value) {
     return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',');
@@ -33726,7 +33824,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7212);
 /* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3118);
 /* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1993);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8190);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(7322);
 
 
 
@@ -33855,6 +33953,7 @@ const rightsYaml = (wanted) => wanted
 /* harmony export */   Gj: () => (/* binding */ ztunnelNamespace),
 /* harmony export */   Gp: () => (/* binding */ istioNamespace),
 /* harmony export */   I2: () => (/* binding */ istioCniYaml),
+/* harmony export */   Js: () => (/* binding */ namesImages),
 /* harmony export */   Ke: () => (/* binding */ istioYaml),
 /* harmony export */   ZJ: () => (/* binding */ revisionTagYaml),
 /* harmony export */   aC: () => (/* binding */ operatorNamespace),
@@ -33864,8 +33963,10 @@ const rightsYaml = (wanted) => wanted
 /* harmony export */   yW: () => (/* binding */ istiodOf)
 /* harmony export */ });
 /* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
-/* harmony import */ var _existing_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8773);
-/* harmony import */ var _kind_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3183);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5958);
+/* harmony import */ var _existing_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8773);
+/* harmony import */ var _kind_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3183);
+
 
 
 
@@ -33887,7 +33988,8 @@ const small = {
 };
 const apiVersion = 'sailoperator.io/v1';
 /** The Istio resource as documented, with a version and more values merged in. */
-function istioYaml({ version, values, cni, ambient, run, strategy }) {
+function istioYaml(mesh) {
+    const { version, values, cni, ambient, run, strategy } = mesh;
     const more = ambient
         ? { pilot: { trustedZtunnelNamespace: ztunnelNamespace } }
         : cni
@@ -33901,10 +34003,33 @@ function istioYaml({ version, values, cni, ambient, run, strategy }) {
             ...(version === null ? {} : { version }),
             ...profileOf(ambient),
             ...(strategy === undefined ? {} : { updateStrategy: { type: strategy } }),
-            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_2__/* .merge */ .h1)(dualStack, more, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .onlyOurs */ .GI)(run), strategy === undefined ? {} : small, values ?? {}),
+            values: (0,_kind_js__WEBPACK_IMPORTED_MODULE_3__/* .merge */ .h1)(dualStack, more, run === undefined ? {} : (0,_existing_js__WEBPACK_IMPORTED_MODULE_2__/* .onlyOurs */ .GI)(run), strategy === undefined ? {} : small, imageValues(mesh), values ?? {}),
             namespace: istioNamespace
         }
     });
+}
+/**
+ * The images of istiod and the proxies, set where the operator would set those of its chart. By `global.hub` alone,
+ * operators before 1.27 would not find them (pkg/istiovalues/digests.go). A hub or a tag in `values` takes precedence.
+ */
+function imageValues({ images, hub = null, values }) {
+    const [global, pilot] = [(0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(values?.global), (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(values?.pilot)];
+    if (hub === null || isNamed(global.hub))
+        return {};
+    if (isNamed(global.tag))
+        return { global: { hub } }; // the operator leaves all images to hub and tag then
+    const { istiod = '', proxy = '' } = images ?? {};
+    const forPilot = isNamed(pilot.tag) ? { hub } : { image: istiod };
+    return {
+        ...(istiod !== '' && !isNamed(pilot.hub) && { pilot: forPilot }),
+        ...(proxy !== '' && { global: { proxy: { image: proxy }, proxy_init: { image: proxy } } })
+    };
+}
+const isNamed = (value) => value !== undefined && value !== null;
+/** Whether these values say which images istiod or the proxies run. */
+function namesImages(values) {
+    const global = (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(values?.global);
+    return [global, (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(values?.pilot), (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(global.proxy), (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_1__/* .fields */ .OA)(global.proxy_init)].some(one => ['hub', 'tag', 'image', 'variant'].some(key => isNamed(one[key])));
 }
 /** What namespaces name instead of a revision, as documented: it follows the Istio resource from one to the next. */
 const revisionTagYaml = (name) => (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
@@ -33918,7 +34043,7 @@ const revisionOf = (version, strategy) => strategy === 'InPlace' ? 'default' : `
 /** The name of istiod's Deployment and Service in a revision. */
 const istiodOf = (revision) => revision === 'default' ? 'istiod' : `istiod-${revision}`;
 /** The IstioCNI resource as documented. */
-function istioCniYaml({ version, ambient, run }) {
+function istioCniYaml({ version, images, ambient, run }) {
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
         apiVersion,
         kind: 'IstioCNI',
@@ -33926,18 +34051,20 @@ function istioCniYaml({ version, ambient, run }) {
         spec: {
             ...(version === null ? {} : { version }),
             ...profileOf(ambient),
+            ...(images?.cni && { values: { cni: { image: images.cni } } }),
             namespace: cniNamespace
         }
     });
 }
 /** The ZTunnel resource as documented; it takes what concerns it from the Istio resource. */
-function ztunnelYaml({ version }) {
+function ztunnelYaml({ version, images }) {
     return (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .stringify */ .As)({
         apiVersion,
         kind: 'ZTunnel',
         metadata: metadataOf(),
         spec: {
             ...(version === null ? {} : { version }),
+            ...(images?.ztunnel && { values: { ztunnel: { image: images.ztunnel } } }),
             namespace: ztunnelNamespace,
             targetRef: { kind: 'Istio', name: 'default' }
         }
@@ -33946,7 +34073,7 @@ function ztunnelYaml({ version }) {
 const profileOf = (ambient) => (ambient ? { profile: 'ambient' } : {});
 const metadataOf = (run) => ({
     name: 'default',
-    ...(run !== undefined && { labels: (0,_existing_js__WEBPACK_IMPORTED_MODULE_1__/* .labelsOf */ .PC)(run) })
+    ...(run !== undefined && { labels: (0,_existing_js__WEBPACK_IMPORTED_MODULE_2__/* .labelsOf */ .PC)(run) })
 });
 
 
@@ -34812,7 +34939,7 @@ const pathServiceYaml = (family) => service(`tcp-echo-${family}`, 'SingleStack',
 /** Client and server without sidecars. */
 const plainYaml = (images) => [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
-function splitManifests(text, namespace, image) {
+function splitManifests(text, namespace, rename = image => image) {
     const split = { early: [], resources: [], workloads: [], images: [], pods: [] };
     for (const document of documentsOf(text, namespace)) {
         if (!(0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(document.contents))
@@ -34824,13 +34951,14 @@ function splitManifests(text, namespace, image) {
         for (const container of (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers) ? containers.items : []) {
             if (!(0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isMap */ .jh)(container))
                 throw odd(namespace, 'has a container that is no mapping');
-            if (image !== null)
-                container.set('image', image);
-            const name = container.get('image');
-            if (typeof name !== 'string')
+            const named = container.get('image');
+            if (typeof named !== 'string')
                 throw odd(namespace, 'has a container without an image');
-            if (name !== 'auto')
-                split.images.push(name); // the injection webhook fills that in
+            if (named === 'auto')
+                continue; // the injection webhook fills that in
+            const image = rename(named);
+            container.set('image', image);
+            split.images.push(image);
         }
         if ((0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .isSeq */ .oP)(containers))
             split.pods.push(workloadOf(document, namespace));
@@ -35598,11 +35726,11 @@ async function deleteCluster(name, state, sh) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4500);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6402);
-/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3183);
-/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1130);
+/* harmony import */ var _base_image_pull_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4886);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6402);
+/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3183);
+/* harmony import */ var _node_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1130);
 
 
 
@@ -35636,7 +35764,7 @@ const deleteCommand = (name, kubeconfig) => [
 async function containersOf(name, sh) {
     const filter = `label=io.x-k8s.kind.cluster=${name}`;
     const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
-    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
+    return (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, command, { seconds: 60 })).split('\n').filter(Boolean);
 }
 /** Docker's own words when it does not run. */
 const dockerAway = /Cannot connect to the Docker daemon|error during connect/i;
@@ -35665,7 +35793,7 @@ async function lostNode(nodes, since, sh) {
  * them up: another run's that is under way, or was cut off without its post.
  */
 async function refuseTaken(name, sh) {
-    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
+    const clusters = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kind', 'get', 'clusters'], { seconds: 60 })).split('\n');
     if (clusters.includes(name))
         throw taken(name);
     return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
@@ -35680,7 +35808,7 @@ async function refuseCgroup1({ kubernetes, needsCgroup2 }, sh) {
     if (!needsCgroup2)
         return;
     const command = ['docker', 'info', '--format', '{{json .}}'];
-    const info = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
+    const info = (await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .mustJson */ ._N)(sh, command, { seconds: 20 }));
     if (info?.CgroupVersion !== '1')
         return;
     throw (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .badInput */ .AN)(`kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`);
@@ -35708,14 +35836,14 @@ async function create(plan, work, sh) {
     const unmounted = plan.files['kind.yaml'];
     if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
         return output;
-    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_4__/* .say */ .cv)(work.clock(), 'cluster', `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`);
+    (0,_base_log_js__WEBPACK_IMPORTED_MODULE_3__/* .say */ .cv)(work.clock(), 'cluster', `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`);
     await node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile(node_path__WEBPACK_IMPORTED_MODULE_1__.join(plan.directory, 'kind.yaml'), unmounted, { mode: 0o600 });
     return sh(createCommand(plan), { seconds: 900 });
 }
 /** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
 async function networkFault(said, sh) {
     if (/ip6?tables/.test(said) && /network create|docker network/.test(said))
-        return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`, {
+        return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`, {
             class: 'infrastructure',
             layer: 'network',
             hint: `Docker could not set up ip6tables: ${loadModules}`,
@@ -35723,16 +35851,16 @@ async function networkFault(said, sh) {
         });
     if (!/IPv6 address/.test(said))
         return null;
-    const { stdout } = await sh((0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkCommand */ .eZ)(), { seconds: 20 });
-    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind made its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()} without IPv6: it has only ${subnets(stdout)}`, {
+    const { stdout } = await sh((0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)(), { seconds: 20 });
+    return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind made its network ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()} without IPv6: it has only ${subnets(stdout)}`, {
         class: 'infrastructure',
         layer: 'network',
-        hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkName */ .uv)()}\`).`,
-        reproduce: (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .networkCommand */ .eZ)().join(' ')
+        hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${(0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkName */ .uv)()}\`).`,
+        reproduce: (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .networkCommand */ .eZ)().join(' ')
     });
 }
-const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .ip6tablesModules */ .c3}\` loads.`;
-const subnets = (said) => said.trim() === '' ? 'what Docker does not tell' : (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_6__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
+const loadModules = `the kernel may lack modules, which \`modprobe --all ${_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .ip6tablesModules */ .c3}\` loads.`;
+const subnets = (said) => said.trim() === '' ? 'what Docker does not tell' : (0,_manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__/* .subnetsOf */ .i_)(said).join(', ') || 'no subnet';
 const errorOf = (said) => said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
 function createFault(said, { name, imageInput }) {
     return new _base_fault_js__WEBPACK_IMPORTED_MODULE_2__/* .Fault */ .vC(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
@@ -35757,7 +35885,7 @@ function createCause(said, imageInput) {
             hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
         };
     const headline = `The node image ${image} cannot be pulled`;
-    return imageInput !== null && (0,_base_kube_js__WEBPACK_IMPORTED_MODULE_3__/* .isFinal */ .dR)(said)
+    return imageInput !== null && (0,_base_image_pull_js__WEBPACK_IMPORTED_MODULE_7__/* .isFinalPull */ .Eh)(said)
         ? {
             class: 'input',
             hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
@@ -35772,10 +35900,10 @@ function createCause(said, imageInput) {
 /** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
 async function cordon({ nodes }, work, sh) {
     const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
-    await (0,_node_js__WEBPACK_IMPORTED_MODULE_7__/* .untilSucceeds */ .eZ)(['kubectl', 'cordon', ...nodes], what, work, sh);
+    await (0,_node_js__WEBPACK_IMPORTED_MODULE_6__/* .untilSucceeds */ .eZ)(['kubectl', 'cordon', ...nodes], what, work, sh);
 }
 async function uncordon({ nodes }, sh) {
-    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_5__/* .must */ .sb)(sh, ['kubectl', 'uncordon', ...nodes], { seconds: 30 });
+    await (0,_base_sh_js__WEBPACK_IMPORTED_MODULE_4__/* .must */ .sb)(sh, ['kubectl', 'uncordon', ...nodes], { seconds: 30 });
 }
 
 
@@ -41471,7 +41599,8 @@ const versionTitles = new Map([
     ['helm', 'Helm'],
     ['operator', 'Sail Operator'],
     ['istio-before', 'Istio before the upgrade'],
-    ['istio', 'Istio']
+    ['istio', 'Istio'],
+    ['hub', 'Istio images']
 ]);
 /** Every version with its title: what was asked for, and what was found. */
 const versionRows = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
@@ -41816,9 +41945,15 @@ function gather_versions(run) {
         ...(plan?.upgrade && {
             'istio-before': { asked: inputs?.['upgrade-from'] ?? null, found: plan.upgrade.from }
         }),
-        istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null }
+        istio: { asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null },
+        ...(plan && !plan.existing?.mesh && { hub: findHub(plan) })
     };
 }
+/** Where Istio's images come from. */
+const findHub = ({ hub, istio }) => ({
+    asked: hub ?? 'chart',
+    found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
+});
 function cluster({ plan, looked }) {
     if (plan)
         return {
@@ -41895,7 +42030,7 @@ const rounded = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 8190:
+/***/ 7322:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -44047,7 +44182,11 @@ const digestIn = (image) => image.split('@')[1];
  * a node. `brought` is what this run put into the nodes; an image asked for by its digest has its id in its name. What is
  * neither the nodes pulled, and nothing tells which image was meant.
  */
-async function compareIds(pods, brought, sh) {
+async function compareIds(pods, brought, sh, wanted = () => '') {
+    const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
+    if (other)
+        return other;
+    const named = pods.flatMap(pod => namesIn(pod, wanted));
     const ids = new Map([...brought].map(([image, id]) => [(0,base_image/* wholeName */.fC)(image), id]));
     const running = pods.filter(({ metadata }) => !metadata.deletionTimestamp).flatMap(containersOf);
     const known = running.flatMap(one => {
@@ -44055,6 +44194,8 @@ async function compareIds(pods, brought, sh) {
         return wanted === undefined ? [] : [{ ...one, wanted }];
     });
     const pulled = [...new Set(running.map(({ id }) => id).filter(Boolean))].join(', ');
+    if (known.length === 0 && named.length > 0)
+        return { observed: [...new Set(named)].sort().join(', '), verdict: 'passed' };
     if (known.length === 0)
         return {
             ...(0,checks_row/* skip */.iv)('the nodes pulled it by its tag, so that nothing here tells which image was meant'),
@@ -44067,6 +44208,35 @@ async function compareIds(pods, brought, sh) {
         observed: [...new Set(known.map(({ wanted }) => wanted))].join(', '),
         verdict: 'passed'
     };
+}
+const isCounted = ({ metadata }) => !metadata.deletionTimestamp;
+/** The images of a pod's containers that are expected by name, and are there. */
+const namesIn = (pod, wanted) => isCounted(pod)
+    ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
+        .filter(({ name }) => wanted(pod, name) !== '')
+        .map(({ image }) => image)
+    : [];
+/** A container that runs an image of another name than is expected. */
+function otherName(pod, wanted) {
+    if (!isCounted(pod))
+        return null;
+    const { namespace, name: podName } = pod.metadata;
+    for (const { name, image } of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+        const expected = wanted(pod, name);
+        if (expected === '' || (0,base_image/* wholeName */.fC)(expected) === (0,base_image/* wholeName */.fC)(image))
+            continue;
+        return {
+            observed: image,
+            verdict: 'failed',
+            reason: `Container ${name} of pod ${namespace}/${podName} runs ${image}, expected ${expected}`,
+            reproduce: `kubectl get pod ${podName} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
+            blame: {
+                headline: `A container runs ${image} instead of ${expected}`,
+                hint: 'Something else chose this image: see the values of the Istio, IstioCNI and ZTunnel resources, the inputs `istio-hub` and `istio-values`, and webhooks that rewrite images.'
+            }
+        };
+    }
+    return null;
 }
 /** What is told of another image under the same name. */
 function otherImage({ image, id, pod }, wanted) {
@@ -44169,7 +44339,7 @@ const controlPlane = {
                 headline: 'istiod has another version than was asked for'
             }
         }),
-        (0,checks_row/* row */.nM)('control-plane', imageId, 'istiod runs the very image asked for, by its id', 'the image asked for', {
+        (0,checks_row/* row */.nM)('control-plane', imageId, 'istiod runs the expected image, by name and, where it is known, by id', 'the expected image', {
             to: control_plane_place('Deployment', 'istiod')
         }),
         (0,checks_row/* row */.nM)('control-plane', control_plane_cni, 'IstioCNI is ready', 'ready', {
@@ -44205,7 +44375,9 @@ const controlPlane = {
             ...(said instanceof base_sh/* CommandError */.Qd && { reason: said.message, blame: unreached })
         }));
         const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', namespace).filter(({ metadata }) => metadata.labels?.app === 'istiod');
-        tell(imageId, await compareIds(pods, brought, sh));
+        const { images } = plan.istio;
+        const expectedImage = ({ metadata }, container) => container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
+        tell(imageId, await compareIds(pods, brought, sh, expectedImage));
         tell(control_plane_cni, plan.istio.cni ? await lookAtCni(sh) : (0,checks_row/* skip */.iv)('IstioCNI is not used: `istio-cni` is not true'));
     }
 };
@@ -45124,109 +45296,7 @@ function gateway_api_judge({ row, address, url, at }, attempts) {
     });
 }
 
-// EXTERNAL MODULE: ./src/base/curl.ts
-var curl = __nccwpck_require__(4675);
-// EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
-;// CONCATENATED MODULE: ./src/checks/published.ts
-
-
-
-
-/** What Istio publishes with the release that is installed; nothing of a run depends on it, so that it goes on without. */
-/** A runner that reaches nothing is to lose little by it; of bytes, the largest has a fiftieth. */
-const bounds = { toConnect: 3, seconds: 10, most: 1_000_000 };
-/** Fetches a file; to standard output where no `output` is named. */
-const fetchCommand = (url, output = null) => (0,curl/* curl */.V)(url, output, bounds);
-/** What was fetched, or why a check cannot be made without it. */
-async function fetchPublished({ plan, sh, mirror }, what, output = null) {
-    const release = (0,pins/* releaseOf */.l7)(plan.istio.expected);
-    if (release === null)
-        return (0,checks_row/* skip */.iv)(`${plan.istio.expected ?? 'what is installed'} is no release of Istio`);
-    const url = (0,download/* mirrored */.VV)(pins/* published */.H3[what](release), mirror);
-    const limits = { seconds: 2 * bounds.seconds, file: curl/* mostWritten */.t };
-    const { code, stdout, stderr } = await sh(fetchCommand(url, output), limits);
-    return code === 0
-        ? { url: (0,download/* shownUrl */.zA)(url), text: stdout }
-        : (0,checks_row/* skip */.iv)(`${(0,download/* shownUrl */.zA)(url)} could not be fetched: ${stderr.trim().slice(-300) || 'curl was ended'}`);
-}
-
-;// CONCATENATED MODULE: ./src/checks/gateway-chart.ts
-
-
-
-
-
-/** Of Helm's release, and so of the Service; the gateway's own in that namespace has another one. */
-const gateway_chart_name = 'gateway-chart';
-const asked = { policy: 'RequireDualStack', families: ['IPv6', 'IPv4'] };
-const expected = `${asked.policy}, ${asked.families.join(' before ')}, an address of each`;
-/** Istio's own chart for gateways, which is not the operator's to install: its Service is as dual-stack as its values say. */
-const gatewayChartRow = (0,checks_row/* row */.nM)('gateway', 'gateway/chart/service', "Istio's gateway chart makes a Service of the families that its values ask for", expected, {
-    to: { kind: 'Service', namespace: gatewayNamespace, name: gateway_chart_name },
-    blame: {
-        hint: 'The gateway chart that Istio publishes with this release does not pass `service.ipFamilyPolicy` or `service.ipFamilies` on to its Service (istio/istio#46679): give them to the Service after it was made.',
-        headline: "Istio's gateway chart makes no dual-stack Service"
-    }
-});
-const renderCommand = (file) => [
-    ...['helm', 'template', gateway_chart_name, file, '--namespace', gatewayNamespace],
-    ...['--show-only', 'templates/service.yaml', '--set', 'service.type=ClusterIP'],
-    ...['--set', `service.ipFamilyPolicy=${asked.policy}`],
-    ...['--set', `service.ipFamilies={${asked.families.join(',')}}`]
-];
-/** The API server says what it would make of it, with addresses; nothing is made. */
-const tryCommand = [
-    ...['kubectl', 'create', '--dry-run=server', '--namespace', gatewayNamespace],
-    ...['--output', 'json', '-f', '-']
-];
-/** What Helm may fill, in bytes: what is served is not pinned. */
-const mostMemory = 1 << 30;
-/** What Helm says of a file that is none of its archives, such as a page of a proxy's. */
-const noChart = /gzip: invalid header|does not appear to be a|Chart\.yaml file is missing/i;
-async function gatewayChart(checking, rows) {
-    for (const { id } of rows)
-        checking.tell(id, await look(checking));
-}
-async function look(checking) {
-    const file = external_node_path_.join(checking.plan.directory, `${gateway_chart_name}.tgz`);
-    const fetched = await fetchPublished(checking, 'gatewayChart', file);
-    if ('verdict' in fetched)
-        return fetched;
-    const command = renderCommand(file);
-    const output = await checking.sh(command, {
-        into: tryCommand,
-        seconds: 60,
-        memory: mostMemory
-    });
-    if (output.late)
-        throw new base_sh/* CommandError */.Qd(command, output); // which says nothing of the chart
-    const { code, stdout, stderr } = output;
-    if (noChart.test(stderr))
-        return (0,checks_row/* skip */.iv)(`${fetched.url} is no chart: ${stderr.trim().slice(-300)}`);
-    const reproduce = `curl -fsSLO ${fetched.url}; ${[...renderCommand(external_node_path_.basename(fetched.url))].join(' ').replace(/\{.*\}/, "'$&'")} | ${tryCommand.join(' ')}`;
-    if (code !== 0)
-        return (0,checks_row/* compare */.UD)(expected, 'no Service', {
-            reason: `the Service of the chart was not taken: ${stderr.trim().slice(-500)}`,
-            reproduce
-        });
-    return (0,checks_row/* compare */.UD)(expected, serviceIn(stdout), { reproduce });
-}
-function serviceIn(text) {
-    try {
-        const { ipFamilyPolicy, ipFamilies = [], clusterIPs = [] } = JSON.parse(text).spec;
-        const each = clusterIPs.length === ipFamilies.length
-            ? `an address of ${ipFamilies.length > 1 ? 'each' : 'it'}`
-            : `${clusterIPs.length} addresses`;
-        return `${ipFamilyPolicy}, ${ipFamilies.join(' before ')}, ${each}`;
-    }
-    catch {
-        return 'no Service';
-    }
-}
-
 ;// CONCATENATED MODULE: ./src/checks/gateway.ts
-
 
 
 
@@ -45286,13 +45356,11 @@ const gateway_gateway = {
                 }
             })
         ]),
-        ...gatewayApiRows,
-        gatewayChartRow
+        ...gatewayApiRows
     ],
     look: async (checking, every) => {
         const ofApi = every.filter(row => gatewayApiRows.some(({ id }) => id === row.id));
-        const ofChart = every.filter(({ id }) => id === gatewayChartRow.id);
-        const asked = every.filter(row => !ofApi.includes(row) && !ofChart.includes(row));
+        const asked = every.filter(row => !ofApi.includes(row));
         const reached = asked.flatMap(row => located(checking, row));
         const of = (...aspects) => reached.filter(({ row }) => aspects.includes(gateway_aspectOf(row)));
         await Promise.all([
@@ -45300,8 +45368,7 @@ const gateway_gateway = {
             (0,prove/* prove */.zn)(checks_probe/* plainClient */.Ux, of('', 'pod').map(gateway_proofOf(checking)), checking),
             refuse(checks_probe/* plainClient */.Ux, of('closed').map(gateway_proofOf(checking)), checking),
             gateway_pages(checking, of('http', 'ready')),
-            gatewayApi(checking, ofApi),
-            gatewayChart(checking, ofChart)
+            gatewayApi(checking, ofApi)
         ]);
     }
 };
@@ -45874,10 +45941,6 @@ const webSample = {
             .join('---\n')
 };
 
-// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
-var bounded = __nccwpck_require__(8361);
-// EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
 ;// CONCATENATED MODULE: ./src/checks/request.ts
 
 
@@ -45946,199 +46009,7 @@ function reproduceRequest({ namespace, deployment, container }, url, address = n
     return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
 }
 
-;// CONCATENATED MODULE: ./src/checks/prometheus.ts
-
-
-
-
-
-
-
-
-
-
-const prometheus_pod = { kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo' };
-const prometheus_from = { kind: 'Deployment', namespace: checks_probe/* plainClient */.Ux.namespace, name: checks_probe/* plainClient */.Ux.deployment };
-/** The job of Istio's sample configuration that finds pods. */
-const jobName = 'kubernetes-pods';
-/** What Prometheus makes of a pod's addresses, by the configuration of Istio's sample. */
-const prometheusRows = results_results/* families */.TJ.map(family => (0,checks_row/* row */.nM)('health', `health/prometheus/${family}`, `Prometheus, as Istio's sample configures it, finds metrics at the pod's ${family} address`, withMetrics, {
-    family,
-    from: prometheus_from,
-    to: prometheus_pod,
-    blame: {
-        hint: `The job \`${jobName}\` of samples/addons/prometheus.yaml makes no address that can be dialled of the pod's ${results_results/* familyNames */.zO[family]} one: see its rules for \`__address__\` (istio/istio#35915).`,
-        headline: `Prometheus does not scrape pods over ${results_results/* familyNames */.zO[family]}`
-    }
-}));
-/** Rules that Prometheus may read and that are not read here. */
-class Unread extends Error {
-}
-// rules can double what they find, again and again; of a pod there are some dozens of labels
-const most = 1000;
-const longest = 10_000;
-const fieldsOf = (value) => typeof value === 'object' && value !== null ? value : {};
-const listOf = (value) => (Array.isArray(value) ? value : []);
-/**
- * What `relabel_configs` make of a target; null: it is dropped. Regular expressions match the whole of a value.
- * Source: Prometheus' documentation of <relabel_config>. Throws where a rule is none of those that are known here.
- */
-function relabel(labels, rules) {
-    let made = labels;
-    for (const rule of rules) {
-        const next = applied(made, fieldsOf(rule));
-        if (next === null)
-            return null;
-        if (Object.keys(next).length > most)
-            throw new Unread(`more than ${most} labels`);
-        made = next;
-    }
-    return made;
-}
-function applied(labels, rule) {
-    const { action = 'replace', regex = '(.*)', separator = ';', replacement = '$1' } = rule;
-    const whole = new RegExp(`^(?:${regex})$`, 's');
-    const value = listOf(rule.source_labels)
-        .map(name => labels[`${name}`] ?? '')
-        .join(`${separator}`);
-    const match = whole.exec(value);
-    switch (action) {
-        case 'keep':
-            return match ? labels : null;
-        case 'drop':
-            return match ? null : labels;
-        case 'replace':
-            return match
-                ? {
-                    ...labels,
-                    [expanded(`${rule.target_label}`, match)]: expanded(`${replacement}`, match)
-                }
-                : labels;
-        case 'labelmap':
-            return Object.fromEntries([
-                ...Object.entries(labels),
-                ...Object.entries(labels).flatMap(([name, text]) => {
-                    const named = whole.exec(name);
-                    return named ? [[expanded(`${replacement}`, named), text]] : [];
-                })
-            ]);
-        default:
-            throw new Unread(`an action \`${action}\``);
-    }
-}
-/** `$1` and `${1}`, as Go has them. */
-function expanded(text, match) {
-    const made = text.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced, bare) => match[Number(braced ?? bare)] ?? '');
-    if (made.length > longest)
-        throw new Unread(`a value of more than ${longest} characters`);
-    return made;
-}
-const asLabel = (name) => name.replace(/\W/g, '_');
-/** A pod as Prometheus finds it by the API server, had it this address alone. */
-function labelsOf({ metadata, spec, status }, ip) {
-    const { namespace, name, annotations = {}, labels = {} } = metadata;
-    const port = spec.containers.flatMap(({ ports = [] }) => ports)[0]?.containerPort;
-    const named = (kind, values) => Object.entries(values).map(([name, value]) => [
-        `__meta_kubernetes_pod_${kind}_${asLabel(name)}`,
-        value
-    ]);
-    return {
-        __address__: port === undefined ? ip : host(ip, port),
-        __scheme__: 'http',
-        __metrics_path__: '/metrics',
-        __meta_kubernetes_namespace: namespace,
-        __meta_kubernetes_pod_name: name,
-        __meta_kubernetes_pod_ip: ip,
-        __meta_kubernetes_pod_phase: status.phase,
-        __meta_kubernetes_pod_node_name: spec.nodeName ?? '',
-        ...Object.fromEntries([...named('annotation', annotations), ...named('label', labels)])
-    };
-}
-/** The rules of the job, in the sample's ConfigMap; null: it has none. Throws YamlError. */
-function prometheus_rulesIn(text) {
-    const configuration = (0,yaml/* readDocuments */.r9)(text)
-        .map(document => document.getIn(['data', 'prometheus.yml']))
-        .find(found => typeof found === 'string');
-    const jobs = listOf(fieldsOf((0,yaml/* readYaml */.gM)(`${configuration ?? ''}`)).scrape_configs);
-    const job = jobs.map(fieldsOf).find(({ job_name: name }) => name === jobName);
-    return job ? listOf(job.relabel_configs) : null;
-}
-// ---- Scraping ----
-/** Tells whether what Prometheus would ask is answered. */
-async function scrape(checking, asked) {
-    if (asked.length === 0)
-        return;
-    const all = (finding) => {
-        for (const { id } of asked)
-            checking.tell(id, finding);
-    };
-    const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', prometheus_pod.namespace).filter(({ metadata }) => metadata.labels?.app === prometheus_pod.name);
-    if (own?.metadata.annotations?.['prometheus.io/scrape'] !== 'true')
-        return all((0,checks_row/* skip */.iv)('the pod is not to be scraped (`meshConfig.enablePrometheusMerge`)'));
-    const fetched = await fetchPublished(checking, 'prometheus');
-    if ('verdict' in fetched)
-        return all(fetched);
-    try {
-        const rules = prometheus_rulesIn(fetched.text);
-        if (rules === null)
-            return all((0,checks_row/* skip */.iv)(`${fetched.url} has no job \`${jobName}\``));
-        const targets = asked.map(row => targetOf(row, own, rules));
-        await askTargets(checking, targets);
-    }
-    catch (error) {
-        if (!isUnread(error))
-            throw error;
-        all((0,checks_row/* skip */.iv)(`${fetched.url} cannot be read: ${error.message.slice(0, 200)}`));
-    }
-}
-/** Of text that came from elsewhere, what is no bug of ours: YAML, rules and expressions that are others than JavaScript's. */
-const isUnread = (error) => error instanceof Unread ||
-    (error instanceof Error && /^(YamlError|TooSlow|SyntaxError)$/.test(error.name));
-function targetOf(row, own, rules) {
-    const ip = (0,kube/* ipsOfPod */.BH)(own).find(one => (0,kube/* addressFamily */.JH)(one) === row.family);
-    if (ip === undefined)
-        return { row, ip, url: null };
-    const made = (0,bounded/* bounded */.M)(() => relabel(labelsOf(own, ip), rules));
-    return {
-        row,
-        ip,
-        url: made && `${made.__scheme__}://${made.__address__}${made.__metrics_path__}`
-    };
-}
-/** Whether a URL is dialled at this address. */
-const leadsTo = (url, ip) => /^https?:\/\//.test(url) &&
-    URL.canParse(url) &&
-    new URL(url).hostname === new URL(`http://${host(ip, 80)}`).hostname;
-async function askTargets(checking, targets) {
-    const dialled = [];
-    for (const { row, ip, url } of targets) {
-        if (ip !== undefined && url !== null && leadsTo(url, ip))
-            dialled.push({ row, ip, url });
-        else
-            checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, ip === undefined
-                ? 'no pod IP'
-                : url === null
-                    ? 'the pod is not scraped'
-                    : `no address of the pod: ${url.slice(0, 200)}`, { address: ip ?? null }));
-    }
-    if (dialled.length === 0)
-        return;
-    const urls = dialled.map(({ url }) => url);
-    const said = await request(checking, checks_probe/* plainClient */.Ux, urls, 1, checking.plan.probes.seconds);
-    for (const [at, { row, ip, url }] of dialled.entries()) {
-        const responses = said[at] ?? [];
-        const observed = responses.map(answerOf).at(-1) ?? 'no answer';
-        checking.tell(row.id, (0,checks_row/* compare */.UD)(row.expected, observed, {
-            address: ip,
-            attempts: attemptsOf(responses, answerOf),
-            reason: observed === row.expected ? null : `${url} gave ${observed}`,
-            reproduce: reproduceRequest(checks_probe/* plainClient */.Ux, url, ip, (0,checks_echo/* lookUp */.TE)(checking, row.to, ip))
-        }));
-    }
-}
-
 ;// CONCATENATED MODULE: ./src/checks/health.ts
-
 
 
 
@@ -46227,12 +46098,9 @@ const health = {
                 hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
                 headline: 'The probes of an application are not rewritten, or do not hold'
             }
-        }),
-        ...prometheusRows
+        })
     ],
-    look: async (checking, every) => {
-        const ofPrometheus = every.filter(row => prometheusRows.some(({ id }) => id === row.id));
-        const asked = every.filter(row => !ofPrometheus.includes(row));
+    look: async (checking, asked) => {
         const [own] = (0,kube/* ofKind */.CZ)(checking.things, 'Pod', webNamespace);
         const [there, gone] = own
             ? [asked, []]
@@ -46244,7 +46112,7 @@ const health = {
             checking.tell(id, (0,checks_row/* skip */.iv)(noWeb));
         if (own && asked.some(({ id }) => id === rewritten))
             checking.tell(rewritten, (0,checks_row/* compare */.UD)('Ready by rewritten probes', probesOf(own), { reproduce }));
-        await Promise.all([askEach(checking, there), scrape(checking, ofPrometheus)]);
+        await askEach(checking, there);
     }
 };
 /** Why the checks of the web server are not made. */
@@ -46639,12 +46507,18 @@ const strictYaml = () => (0,dist/* stringify */.As)({
     }
 });
 
+// EXTERNAL MODULE: ./src/versions/hub.ts
+var versions_hub = __nccwpck_require__(8094);
 // EXTERNAL MODULE: ./src/versions/istio.ts + 1 modules
 var versions_istio = __nccwpck_require__(6618);
 // EXTERNAL MODULE: ./src/versions/operator.ts
 var operator = __nccwpck_require__(377);
+// EXTERNAL MODULE: ./src/versions/pins.ts
+var pins = __nccwpck_require__(8685);
 // EXTERNAL MODULE: ./src/versions/upgrade.ts
 var versions_upgrade = __nccwpck_require__(3989);
+// EXTERNAL MODULE: ./src/base/yaml.ts
+var yaml = __nccwpck_require__(5958);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
 var inputs_inputs = __nccwpck_require__(8028);
 // EXTERNAL MODULE: ./src/versions/chart.ts
@@ -46795,6 +46669,27 @@ function chartOf({ operator, mesh }) {
     return { ...here, ...(0,chart/* readChart */.VR)(about, values, operator.crd) };
 }
 
+;// CONCATENATED MODULE: ./src/plan/images.ts
+
+
+const noImages = { istiod: '', proxy: '', cni: '', ztunnel: '' };
+const components = Object.keys(noImages);
+/** The images of a version: those of `operator-values`, or else the chart's, at `hub`; as they are where that is null. */
+function chooseImages(offer, hub, operatorValues) {
+    if (offer === null)
+        return { all: noImages, changed: noImages, chartNames: {} };
+    const given = (0,chart/* readOffers */.qn)(operatorValues?.deployment).get(offer.version);
+    const moved = (0,versions_hub/* moveOfferToHub */.q$)(offer, hub);
+    const choose = (pick) => Object.fromEntries(components.map(one => [one, pick(one)]));
+    return {
+        all: choose(one => given?.[one] || moved[one]),
+        changed: choose(one => (given?.[one] || moved[one] === offer[one] ? '' : moved[one])),
+        chartNames: Object.fromEntries(components.flatMap(one => offer[one] === '' || given?.[one] || moved[one] === offer[one]
+            ? []
+            : [[moved[one], offer[one]]]))
+    };
+}
+
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
 var versions_kubernetes = __nccwpck_require__(2781);
 ;// CONCATENATED MODULE: ./src/plan/nodes.ts
@@ -46872,6 +46767,8 @@ function refuseUnused(inputs) {
 
 
 
+
+
 /** The plan of the same run for what comes after the upgrade. */
 const afterUpgrade = (plan) => plan.upgrade === null ? plan : { ...plan, istio: plan.upgrade.istio };
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
@@ -46890,7 +46787,12 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
     const cni = inputs['istio-cni'] === 'auto'
         ? ambient || (existing?.found.openshift ?? false)
         : inputs['istio-cni'] === 'true';
+    const hub = existing?.mesh ? null : inputs['istio-hub']; // a mesh that is there keeps its images
+    const before = chooseImages(offer, hub, inputs['operator-values']);
+    const after = chooseImages(target, hub, inputs['operator-values']);
     const mesh = {
+        images: before.changed,
+        hub,
         version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
         values: inputs['istio-values'],
         cni,
@@ -46899,24 +46801,22 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
         strategy
     };
     const withoutValues = { ...mesh, values: null };
-    const manifests = sampleManifests(inputs, given, own, offer?.proxy || null);
+    const manifests = sampleManifests(inputs, given, own, before.all.proxy || null);
     const operatorImage = inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
     const images = {
         operator: unique([operatorImage ?? '']),
         istiod: unique([
-            offer?.istiod ?? '',
-            cni ? (offer?.cni ?? '') : '',
-            ambient ? (offer?.ztunnel ?? '') : ''
+            before.all.istiod,
+            cni ? before.all.cni : '',
+            ambient ? before.all.ztunnel : ''
         ]),
         // in ambient only what istiod makes of a Gateway has it, and comes last
         samples: unique([
-            ambient ? '' : (offer?.proxy ?? ''),
+            ambient ? '' : before.all.proxy,
             ...manifests.images,
-            own.some(({ needs }) => needs === 'gateway-api') ? (offer?.proxy ?? '') : ''
+            own.some(({ needs }) => needs === 'gateway-api') ? before.all.proxy : ''
         ]),
-        upgrade: asked === null
-            ? []
-            : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
+        upgrade: asked === null ? [] : unique([after.all.istiod, cni ? after.all.cni : '', after.all.proxy])
     };
     refuseOddImages(Object.values(images).flat());
     const name = inputs['cluster-name'];
@@ -46932,6 +46832,7 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
     const istio = {
         asked: mesh.version,
         expected: offer?.version ?? null,
+        images: expectedImages(before, inputs, existing),
         cni,
         ambient,
         namespace: existing?.mesh?.namespace ?? manifests_istio/* istioNamespace */.Gp,
@@ -46940,7 +46841,9 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
     };
     const upgrade = strategy === undefined || !offer || !target
         ? null
-        : upgradeOf(istio, offer.version, target.version, strategy);
+        : upgradeOf({ ...istio, images: { ...expectedImages(after, inputs, existing), cni: '' } }, // its DaemonSet is not waited for
+        offer.version, target.version, strategy);
+    const upgraded = { ...mesh, version: upgrade?.to ?? null, images: after.changed };
     const tag = strategy === 'RevisionBased' ? [(0,manifests_istio/* revisionTagYaml */.ZJ)(tagOf(inputs['injection-label']))] : [];
     return {
         directory,
@@ -46971,8 +46874,10 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
         istio: upgrade ? { ...istio, istiod: (0,manifests_istio/* istiodOf */.yW)(upgrade.revisions[0]) } : istio,
         upgrade,
         images,
-        proxy: offer?.proxy ?? '',
-        named: namedImages(inputs, given === null ? [] : manifests.documented),
+        proxy: before.all.proxy,
+        hub,
+        otherNames: { ...before.chartNames, ...after.chartNames, ...manifests.otherNames },
+        named: namedImages(inputs, given === null ? [] : manifests.documented, Object.keys({ ...before.chartNames, ...after.chartNames, ...manifests.otherNames })),
         namesOthers: inputs['istio-values'] === null ? null : 'istio-values',
         files: {
             ...(existing === null ? { 'kind.yaml': (0,manifests_kind/* kindYaml */.cF)(nodes.config) } : {}),
@@ -46985,8 +46890,8 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
             ...(upgrade && {
                 'upgrade.yaml': join([
-                    (0,manifests_istio/* istioYaml */.Ke)({ ...mesh, version: upgrade.to }), // as documented, istiod first
-                    ...(cni ? [(0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to })] : [])
+                    (0,manifests_istio/* istioYaml */.Ke)(upgraded), // as documented, istiod first
+                    ...(cni ? [(0,manifests_istio/* istioCniYaml */.I2)(upgraded)] : [])
                 ])
             }),
             ...(inputs['operator-values'] === null
@@ -47006,12 +46911,23 @@ function makePlan(inputs, chart, given, directory, kindVersion, samplesOfChecks 
             ...(cni && !existing?.cni ? { 'istio-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)(withoutValues) } : {}),
             'istio.yaml': (0,manifests_istio/* istioYaml */.Ke)(withoutValues),
             ...(tag.length > 0 && { 'revision-tag.yaml': join(tag) }),
-            ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...withoutValues, version: upgrade.to }) }),
-            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)({ ...mesh, version: upgrade.to }) }),
+            ...(upgrade && { 'upgrade.yaml': (0,manifests_istio/* istioYaml */.Ke)({ ...upgraded, values: null }) }),
+            ...(upgrade && cni && { 'upgrade-cni.yaml': (0,manifests_istio/* istioCniYaml */.I2)(upgraded) }),
             ...(ambient ? { 'ztunnel.yaml': (0,manifests_istio/* ztunnelYaml */.g3)(mesh) } : {})
         },
         probes: { retries: inputs.retries, seconds: inputs['check-timeout'] }
     };
+}
+/** Where Istio's images come from, in one sentence; null where the mesh was there. */
+function describeHub({ hub, existing, otherNames }) {
+    if (existing?.mesh)
+        return null;
+    if (hub === null)
+        return "Istio's images come from where the operator's chart names them";
+    const replaced = [
+        ...new Set(Object.values(otherNames).map(name => name.replace(/\/[^/]*$/, '')))
+    ];
+    return `Istio's images come from ${hub}${replaced.length === 0 ? '' : ` instead of ${replaced.join(' and ')}`}`;
 }
 /** What the mesh becomes. */
 function upgradeOf(istio, from, to, strategy) {
@@ -47051,16 +46967,25 @@ function namespacesYaml(inputs, own, cni, existing) {
 }
 /** The documentation's samples, and our own beside them. */
 function sampleManifests(inputs, given, own, proxy) {
+    const hub = inputs['istio-hub'];
+    const builtInEcho = (0,versions_hub/* moveToHub */.Sy)(pins/* echoImage */.V2, hub ?? versions_hub/* defaultHub */.DZ); // the chart does not name it
+    const otherNames = { [builtInEcho]: pins/* echoImage */.V2 };
     const images = {
         proxy,
-        echo: inputs['echo-image'] ?? pins/* echoImage */.V2,
+        echo: inputs['echo-image'] ?? builtInEcho,
         client: inputs['client-image'] ?? pins/* clientImage */.BD
     };
     const sources = given ?? (0,samples/* builtIn */.wx)(images);
     const imageOf = ({ app }) => inputs[app === samples/* client */.Sn.app ? 'client-image' : 'echo-image'];
-    const documented = samples/* samples */.cJ.map(sample => (0,samples/* splitManifests */.lZ)(sources[sample.file] ?? '', sample.namespace, imageOf(sample)));
-    const ours = own.map(sample => (0,samples/* splitManifests */.lZ)(sample.manifests(images), sample.namespace, null));
-    const plain = (0,samples/* splitManifests */.lZ)((0,samples/* plainYaml */.gB)(images), samples/* plainNamespace */.Ui, null);
+    const rename = (sample) => (name) => {
+        const image = imageOf(sample) ?? (0,versions_hub/* moveToHub */.Sy)(name, hub);
+        if (imageOf(sample) === null && image !== name)
+            otherNames[image] = name;
+        return image;
+    };
+    const documented = samples/* samples */.cJ.map(sample => (0,samples/* splitManifests */.lZ)(sources[sample.file] ?? '', sample.namespace, given === null ? undefined : rename(sample)));
+    const ours = own.map(sample => (0,samples/* splitManifests */.lZ)(sample.manifests(images), sample.namespace));
+    const plain = (0,samples/* splitManifests */.lZ)((0,samples/* plainYaml */.gB)(images), samples/* plainNamespace */.Ui);
     const all = [...documented, plain, ...ours];
     return {
         early: all.flatMap(split => split.early),
@@ -47070,7 +46995,8 @@ function sampleManifests(inputs, given, own, proxy) {
         more: ours.flatMap(split => split.workloads),
         images: all.flatMap(split => split.images),
         documented: documented.flatMap(split => split.images),
-        pods: ours.flatMap(split => split.pods)
+        pods: ours.flatMap(split => split.pods),
+        otherNames
     };
 }
 /** The namespaces that are not the documentation's, once each. */
@@ -47096,7 +47022,15 @@ function pullPolicyOf(image, ofChart, values) {
     return policy === 'Always' ? 'IfNotPresent' : null;
 }
 /** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
-function ownerOf({ images, proxy, named, namesOthers }, image) {
+function ownerOf(plan, image) {
+    const owner = findOwner(plan, image);
+    const retired = (0,versions_hub/* describeRetired */.rJ)(image);
+    if (retired === null)
+        return owner;
+    const input = owner?.input ?? null;
+    return { class: input === null ? 'infrastructure' : 'input', input, retired };
+}
+function findOwner({ images, proxy, named, namesOthers }, image) {
     const isIn = (list) => list.some(name => (0,base_image/* wholeName */.fC)(name) === (0,base_image/* wholeName */.fC)(image));
     const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
     if (input !== undefined)
@@ -47109,13 +47043,20 @@ function ownerOf({ images, proxy, named, namesOthers }, image) {
         return { class: 'infrastructure', input: null };
     return namesOthers === null ? null : { class: 'input', input: namesOthers };
 }
-function namedImages(inputs, ofSamples) {
+function namedImages(inputs, ofSamples, moved) {
     const ofValues = imageIn(inputs['operator-values']);
     return Object.fromEntries([
+        ...(inputs['istio-hub'] !== versions_hub/* defaultHub */.DZ ? moved.map(image => [image, 'istio-hub']) : []),
         ...ofSamples.map(image => [image, 'samples']),
         ...(ofValues === null ? [] : [[ofValues, 'operator-values']]),
         ...['operator-image', 'echo-image', 'client-image'].flatMap(input => inputs[input] === null ? [] : [[inputs[input], input]])
     ]);
+}
+/** What the pods of the mesh run, unless `istio-values` say otherwise, or the mesh was there. */
+function expectedImages({ all }, inputs, existing) {
+    if (existing?.mesh)
+        return noImages;
+    return (0,manifests_istio/* namesImages */.Js)(inputs['istio-values']) ? { ...all, istiod: '', proxy: '' } : all;
 }
 /** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
 function refuseOddImages(images) {
@@ -47402,7 +47343,7 @@ const uninstall = {
 /** Between two probes, in seconds. */
 const interval = 0.2;
 /** The load ends by itself after so many seconds, should nobody be there to end it. */
-const load_longest = 3600;
+const longest = 3600;
 const directory = '/tmp/dual-stack-load';
 // It goes on in the client when the command that starts it has ended, and writes a line for whatever happens, with the
 // node's clock: `new FAMILY NUMBER START END ANSWER` of a connection, `put FAMILY NUMBER TIME` and `got FAMILY TIME ANSWER`
@@ -47478,7 +47419,7 @@ cat $d/log; rm -rf $d`;
 const atLeast1 = (seconds) => Math.max(1, Math.ceil(seconds));
 /** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
 const startCommand = (client, targets, seconds) => [
-    ...[...(0,checks_probe/* inClient */.T$)(client), start, 'load-start', `${atLeast1(seconds)}`, `${load_longest / interval}`],
+    ...[...(0,checks_probe/* inClient */.T$)(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / interval}`],
     ...targets.flatMap(({ family, address, port }) => [family, address, `${port}`])
 ];
 /** Notes in the log that something begins. */
@@ -47852,7 +47793,8 @@ function staged(rows, upgrade) {
 
 
 
-const workload_targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
+
+const targetOf = ({ namespace, app }) => namespace === samples/* plainNamespace */.Ui ? `${namespace}-${app}` : namespace;
 const workload_to = ({ namespace, app }) => ({
     to: { kind: 'Deployment', namespace, name: app }
 });
@@ -47875,8 +47817,8 @@ const workload = {
     },
     rows: [
         ...samples/* workloads */.bH.flatMap(place => [
-            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
-            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/ready`, 'Every pod is Ready', 'Ready', workload_to(place)),
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/addresses`, 'Every pod has an address of each family', 'ipv4, ipv6', {
                 ...workload_to(place),
                 blame: {
                     class: 'infrastructure',
@@ -47884,16 +47826,16 @@ const workload = {
                     headline: 'Pods do not have an address of each family'
                 }
             }),
-            (0,checks_row/* row */.nM)('workload', `workload/${workload_targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
+            (0,checks_row/* row */.nM)('workload', `workload/${targetOf(place)}/sidecar`, place.namespace === samples/* plainNamespace */.Ui ? 'No pod has a sidecar' : 'Every pod has its sidecar', place.namespace === samples/* plainNamespace */.Ui ? 'none' : 'istio-proxy', { ...workload_to(place), blame: place.namespace === samples/* plainNamespace */.Ui ? injected : notInjected })
         ]),
-        (0,checks_row/* row */.nM)('workload', imageIds, 'Every pod runs the very images asked for, by their ids', 'the images asked for')
+        (0,checks_row/* row */.nM)('workload', imageIds, 'Every pod runs the expected images, by name and, where it is known, by id', 'the expected images')
     ],
     look: async ({ plan, brought, sh, things, tell }, asked) => {
         const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({ namespace }) => namespace);
         for (const { id, to, expected } of asked) {
             if (id === imageIds) {
-                const all = (0,kube/* ofKind */.CZ)(things, 'Pod').filter(({ metadata }) => namespaces.includes(metadata.namespace));
-                tell(id, await compareIds(all, brought, sh));
+                const all = (0,kube/* ofKind */.CZ)(things, 'Pod').filter(({ metadata }) => [...namespaces, manifests_istio/* cniNamespace */.qf, manifests_istio/* ztunnelNamespace */.Gj].includes(metadata.namespace));
+                tell(id, await compareIds(all, brought, sh, expectedImage(plan)));
                 continue;
             }
             const pods = (0,kube/* ofKind */.CZ)(things, 'Pod', to?.namespace).filter(({ metadata }) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp);
@@ -47908,6 +47850,15 @@ const workload = {
             }));
         }
     }
+};
+/** The image that a container of the mesh is expected to run; empty where nothing tells. */
+const expectedImage = ({ istio: { images, cni, ambient }, existing }) => ({ metadata: { namespace, annotations = {} } }, container) => {
+    if (namespace === manifests_istio/* ztunnelNamespace */.Gj)
+        return ambient ? images.ztunnel : '';
+    if (namespace === manifests_istio/* cniNamespace */.qf)
+        return cni && !existing?.cni ? images.cni : '';
+    const isProxy = /^istio-(proxy|init|validation)$/.test(container);
+    return isProxy && annotations['sidecar.istio.io/proxyImage'] === undefined ? images.proxy : '';
 };
 const workload_readiness = (pod) => ((0,kube/* isReady */.i_)(pod) ? 'Ready' : pod.status.phase);
 const addresses = (pod) => (0,kube/* ipsOfPod */.BH)(pod).map(kube/* addressFamily */.JH).sort().join(', ') || 'none';
@@ -48334,11 +48285,24 @@ const pullWithLogin = (image) => [
 const imagesInNode = '/mnt/dual-stack-images';
 /** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
 const imagesIn = (directory) => external_node_path_.join(directory, 'images');
-/** Those of these images that the local Docker has. One by its digest stays out: an archive cannot name it, and the registry gives no other. */
-async function findLocal(images, sh) {
+/**
+ * Those of these images that the local Docker has, by their own name or else by their other one. One with a digest is
+ * left out: an archive cannot name it, and the registry has the same one.
+ */
+async function findLocal(images, otherNames, sh) {
+    const inspect = async (name) => {
+        const command = ['docker', 'image', 'inspect', '--format', '{{.Id}}', name];
+        const { code, stdout } = await sh(command, { seconds: 30 });
+        return code === 0 ? [{ name, id: stdout.trim() }] : [];
+    };
     const tagged = images.filter(name => (0,base_image/* parseImage */.zZ)(name).digest === null);
-    const found = await Promise.all(tagged.map(name => sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], { seconds: 30 })));
-    return new Map(tagged.flatMap((name, at) => found[at]?.code === 0 ? [[name, found[at].stdout.trim()]] : []));
+    const found = await Promise.all(tagged.map(async (image) => {
+        const other = otherNames[image];
+        const names = other === undefined ? [image] : [image, other];
+        const [first] = (await Promise.all(names.map(inspect))).flat();
+        return first === undefined ? [] : [[image, first]];
+    }));
+    return new Map(found.flat());
 }
 const saveCommand = (images, file) => [
     ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
@@ -48367,15 +48331,16 @@ const pullCommand = (node, image, loggedIn = false) => [
 ];
 /** Writes local images to an archive, each layer once. The ids of what it holds: a tag may have been moved since they were found. */
 async function saveImages(found, file, sh) {
-    const images = [...found.keys()];
-    if (images.length === 0)
-        return found;
-    const command = saveCommand(images, file);
+    if (found.size === 0)
+        return new Map();
+    const names = [...found.values()].map(({ name }) => name);
+    const command = saveCommand(names, file);
     const { code, stderr } = await sh(command, { seconds: 600 });
     if (code !== 0)
-        throw lost(images, 'be saved', stderr, command);
+        throw lost(names, 'be saved', stderr, command);
     const { stdout } = await sh(manifestCommand(file), { seconds: 60 });
-    return new Map([...found, ...idsIn(stdout, images)]);
+    const saved = idsIn(stdout, names);
+    return new Map([...found].map(([image, { name, id }]) => [image, saved.get(name) ?? id]));
 }
 const manifestCommand = (file) => [
     ...['tar', '--extract', '--to-stdout', '--file', file, 'manifest.json']
@@ -48399,11 +48364,29 @@ function readManifest(text) {
 }
 /** Has every node import the archive of these images, and deletes it. */
 async function importImages(images, file, nodes, snapshotter, sh) {
-    if (images.length === 0)
+    if (images.size === 0)
         return;
-    await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
+    const names = [...images.values()].map(({ name }) => name);
+    await Promise.all(nodes.map(async (node) => {
+        await importInto(node, file, names, snapshotter, sh);
+        for (const [image, { name }] of images)
+            if (image !== name)
+                await renameIn(node, name, image, sh);
+    }));
     await promises_.rm(file, { force: true });
 }
+/** Gives an image in a node the name by which the pods ask for it; what the user has in Docker stays as it is. */
+async function renameIn(node, name, image, sh) {
+    const command = tagCommand(node, (0,base_image/* wholeName */.fC)(name), (0,base_image/* wholeName */.fC)(image));
+    const { code, stderr } = await sh(command, { seconds: 60 });
+    if (code !== 0)
+        throw lost([name], `be named ${image} in ${node}`, stderr, command);
+}
+/** Both names are whole: containerd adds nothing to them. */
+const tagCommand = (node, name, image) => [
+    ...['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'images', 'tag', '--force'],
+    ...[name, image]
+];
 async function importInto(node, file, images, snapshotter, sh) {
     const inNode = external_node_path_.posix.join(imagesInNode, external_node_path_.basename(file));
     const mounted = importCommand(node, inNode, snapshotter);
@@ -48627,6 +48610,8 @@ const outputs_named = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '')
 
 // EXTERNAL MODULE: ./node_modules/shlex/shlex.js
 var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ./src/base/curl.ts
+var curl = __nccwpck_require__(4675);
 ;// CONCATENATED MODULE: ./src/phases/gateway-api.ts
 
 
@@ -48637,9 +48622,9 @@ var shlex = __nccwpck_require__(5637);
 
 const folder = 'gateway-api';
 /** In bytes; none of them has a megabyte. */
-const gateway_api_most = 5_000_000;
+const most = 5_000_000;
 /** Fetches a CRD. */
-const gateway_api_fetchCommand = (file, url) => (0,curl/* curl */.V)(url, file, { most: gateway_api_most, seconds: 60, retries: 2 });
+const fetchCommand = (file, url) => (0,curl/* curl */.V)(url, file, { most, seconds: 60, retries: 2 });
 const gatewayCrdsCommand = ({ directory }) => [
     ...['kubectl', 'create', '-f', external_node_path_.join(directory, folder)]
 ];
@@ -48650,7 +48635,7 @@ async function fetchGatewayCrds({ directory }, mirror, sh) {
     await Promise.all(Object.entries(pins/* gatewayApi */.db.crds).map(async ([name, expected]) => {
         const url = (0,download/* mirrored */.VV)((0,pins/* gatewayCrdUrl */.lK)(name), mirror);
         const file = external_node_path_.join(own, `${name}.yaml`);
-        const { code, stderr } = await sh(gateway_api_fetchCommand(file, url), { seconds: 200, file: curl/* mostWritten */.t });
+        const { code, stderr } = await sh(fetchCommand(file, url), { seconds: 200, file: curl/* mostWritten */.t });
         if (code !== 0)
             throw unreachable(url, stderr);
         const [found = ''] = (await (0,base_sh/* must */.sb)(sh, ['sha256sum', file])).split(/\s/);
@@ -48745,7 +48730,7 @@ async function untilHealthy(work, sh) {
 }
 const dataPlane = { istiocnis: manifests_istio/* cniNamespace */.qf, ztunnels: manifests_istio/* ztunnelNamespace */.Gj };
 /** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
-async function untilAmbient(work, sh) {
+async function untilAmbient(plan, work, sh) {
     const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
     await (0,wait/* until */.T)(work, async () => {
         await (0,kube/* waited */.h6)(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
@@ -48755,7 +48740,11 @@ async function untilAmbient(work, sh) {
             return { is: 'done', value: undefined };
         const pods = await (0,kube/* get */.Jt)(sh, 'pods', '-A');
         const own = pods.filter(({ metadata }) => Object.values(dataPlane).includes(metadata.namespace));
-        return ((0,kube/* lookAtTrouble */.ap)(own, { class: 'istio', layer: 'ambient' }) ?? {
+        return ((0,kube/* lookAtTrouble */.ap)(own, {
+            class: 'istio',
+            layer: 'ambient',
+            ownerOf: image => ownerOf(plan, image)
+        }) ?? {
             is: 'waiting',
             for: `${missing?.kind ?? 'IstioCNI and ZTunnel'} to be ready`
         });
@@ -48843,7 +48832,7 @@ const installOperator = (plan, work, sh) => (0,wait/* until */.T)(work, async ()
         : { is: 'lost', fault };
 });
 const operator_refused = ({ stderr, late }, command) => new base_fault/* Fault */.vC(`the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`, (0,kube/* isOverload */.vi)({ late, said: stderr })
-    ? kube/* overload */.wc // not tried again: Helm may have made a part of it
+    ? kube/* overload */.dR // not tried again: Helm may have made a part of it
     : {
         class: 'operator',
         layer: 'operator',
@@ -48854,6 +48843,7 @@ const operator_refused = ({ stderr, late }, command) => new base_fault/* Fault *
 // EXTERNAL MODULE: ./src/phases/removal.ts
 var removal = __nccwpck_require__(3172);
 ;// CONCATENATED MODULE: ./src/reports/script.ts
+
 
 
 
@@ -49109,12 +49099,12 @@ function relocated(plan) {
     };
 }
 const chartFile = (url) => external_node_path_.basename(new URL(url).pathname);
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node`, `$pod`, `$name` and `$image`. */
 const script_command = (words) => words.map(argument).join(' ');
 function argument(word) {
     if (word.startsWith('$work/'))
         return `"$work"/${(0,shlex/* quote */.hD)(word.slice('$work/'.length))}`;
-    return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : (0,shlex/* quote */.hD)(word);
+    return ['$chart', '$node', '$pod', '$name', '$image'].includes(word) ? `"${word}"` : (0,shlex/* quote */.hD)(word);
 }
 function heredoc(name, text) {
     let end = 'EOF';
@@ -49129,18 +49119,24 @@ const forNodes = (name, ...lines) => [
     '  done'
 ];
 /** Each image that the local Docker has goes into every node. */
-function script_images({ cluster, images }) {
+function script_images({ cluster, images, otherNames }) {
     const all = Object.values(images).flat();
     if (all.length === 0)
         return [];
     const imported = script_command(importCommand('$node'));
+    const renamed = script_command(tagCommand('$node', '$name', '$image'));
     return [
-        '# an image into every node, where the local Docker has it',
+        '# an image into every node, where the local Docker has it, by its name or by the other one that is given',
         'image() {',
-        '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
-        ...forNodes(cluster.name, `${script_command(saveCommand([]))} "$1" | ${imported}`),
+        '  local image="$1" name=',
+        '  for name in "$@"; do docker image inspect "$name" >/dev/null 2>&1 && break; name=; done',
+        '  [ -n "$name" ] || return 0',
+        ...forNodes(cluster.name, `${script_command(saveCommand([]))} "$name" | ${imported}`, `[ "$name" = "$image" ] || ${renamed}`),
         '}',
-        ...all.map(image => `step ${(0,shlex/* quote */.hD)(`image ${image}`)} image ${(0,shlex/* quote */.hD)(image)}`)
+        ...all.map(image => {
+            const names = [image, otherNames[image]].filter(name => name !== undefined).map(base_image/* wholeName */.fC);
+            return `step ${(0,shlex/* quote */.hD)(`image ${image}`)} image ${script_command(names)}`;
+        })
     ];
 }
 /** The CRDs, then the chart without them, as the run does it. */
@@ -49166,7 +49162,7 @@ const script_gatewayApi = (here) => [
     'gateway_api() {',
     '  mkdir "$work/gateway-api" &&',
     ...Object.entries(pins/* gatewayApi */.db.crds).flatMap(([name, sum]) => [
-        `    ${script_command(gateway_api_fetchCommand(`$work/gateway-api/${name}.yaml`, (0,pins/* gatewayCrdUrl */.lK)(name)))} &&`,
+        `    ${script_command(fetchCommand(`$work/gateway-api/${name}.yaml`, (0,pins/* gatewayCrdUrl */.lK)(name)))} &&`,
         `    echo ${sum} "$work/gateway-api/${name}.yaml" | sha256sum --check &&`
     ]),
     `    ${script_command(gatewayCrdsCommand(here))}`,
@@ -49964,6 +49960,8 @@ async function writeReports(results, plan, directory) {
         await core/* summary */.z.addRaw(text, true).write();
 }
 
+// EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
+var bounded = __nccwpck_require__(8361);
 ;// CONCATENATED MODULE: ./src/run/asked.ts
 
 
@@ -50159,7 +50157,7 @@ function ofError(first, { blames, existing }) {
     if (layer !== null &&
         error instanceof base_sh/* CommandError */.Qd &&
         (0,kube/* isOverload */.vi)({ late: error.late, said: message }))
-        return { ...kube/* overload */.wc, layer, check: null, message, phase };
+        return { ...kube/* overload */.dR, layer, check: null, message, phase };
     return layer === null
         ? ofBug(error)
         : {
@@ -50514,17 +50512,18 @@ var phases_node = __nccwpck_require__(1130);
 
 
 
+
 const upgrade_kinds = 'istios.sailoperator.io,istiorevisions.sailoperator.io,deployments,pods';
 /** Has the operator upgrade, and waits until the new istiod is all that serves. Resolves to the version that is asked for now. */
 async function upgradeMesh(plan, upgrade, work, sh) {
     await applyOnceServed(plan, 'upgrade.yaml', work, sh);
-    await (0,wait/* until */.T)(work, async () => lookAtUpgrade(upgrade, sh));
+    await (0,wait/* until */.T)(work, async () => lookAtUpgrade(plan, upgrade, sh));
     const version = await untilHealthy(work, sh);
     await untilTagged(upgrade.strategy, upgrade.revisions[1], work, sh);
     return version;
 }
 /** The Istio resource alone would not do: the operator calls it Healthy while it has only begun. */
-async function lookAtUpgrade({ to, revisions, istio }, sh) {
+async function lookAtUpgrade(plan, { to, revisions, istio }, sh) {
     const things = await (0,kube/* get */.Jt)(sh, upgrade_kinds, '-n', manifests_istio/* istioNamespace */.Gp);
     const revision = things
         .filter(thing => thing.kind === 'IstioRevision')
@@ -50537,7 +50536,7 @@ async function lookAtUpgrade({ to, revisions, istio }, sh) {
     if (told && istiod && isRolledOut(istiod))
         return { is: 'done', value: undefined };
     return (lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), { class: 'istio', layer: 'control-plane' }) ?? {
+        (0,kube/* lookAtTrouble */.ap)(things.filter(thing => thing.kind === 'Pod'), { class: 'istio', layer: 'control-plane', ownerOf: image => ownerOf(plan, image) }) ?? {
         is: 'waiting',
         for: told ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
     });
@@ -50881,7 +50880,7 @@ function graph_phases(run, plan) {
         ]
         : [];
     const ambient = plan.istio.ambient
-        ? [{ name: 'ambient', needs: ['istiod'], run: work => untilAmbient(work, sh) }]
+        ? [{ name: 'ambient', needs: ['istiod'], run: work => untilAmbient(plan, work, sh) }]
         : [];
     const all = [
         { name: 'name', needs: [], run: () => claim(run, plan) },
@@ -50898,7 +50897,7 @@ function graph_phases(run, plan) {
             name: 'images',
             needs: ['name'],
             run: async () => {
-                run.localImages = await findLocal(wanted, sh);
+                run.localImages = await findLocal(wanted, plan.otherNames, sh);
             }
         },
         {
@@ -51027,7 +51026,7 @@ function graph_phases(run, plan) {
         {
             name: 'look',
             needs: ['samples', 'plain samples', ...resources.map(({ name }) => name)],
-            run: work => graph_look(run, work)
+            run: work => look(run, work)
         },
         // the documentation's samples are there first, and are looked at while the others start
         ...(plan.moreWorkloads.length === 0
@@ -51038,7 +51037,7 @@ function graph_phases(run, plan) {
                     needs: ['look', ...gatewayApi.map(({ name }) => name)],
                     run: (work) => deployMore(plan, work, sh, () => ledger.failed?.layer ?? null)
                 },
-                { name: 'look again', needs: ['more samples'], run: (work) => graph_look(run, work) }
+                { name: 'look again', needs: ['more samples'], run: (work) => look(run, work) }
             ]),
         ...standingPhases(false),
         ...meshChecks.map(({ checks, after }) => checkPhase(run, checks, [bringsPods(plan, checks) ? 'look again' : 'look', ...after], false, work => ({
@@ -51127,7 +51126,7 @@ function upgradePhases(run, plan, upgrade) {
         {
             name: `look${later}`,
             needs: ['restart of the rest'],
-            run: work => graph_look(run, work)
+            run: work => look(run, work)
         },
         ...catalogue_standing
             .filter(({ fatal }) => !fatal)
@@ -51162,7 +51161,7 @@ function untuned(phases) {
 }
 const savers = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 /** Asks the API server for everything that the checks go by. */
-async function graph_look(run, work) {
+async function look(run, work) {
     run.things = await (0,wait/* until */.T)(work, async () => ({
         is: 'done',
         value: (await Promise.all(scopesOf(known_known(run.plan, 'plan')).map(([kinds = '', ...scope]) => (0,kube/* get */.Jt)(run.sh, kinds, ...scope)))).flat()
@@ -51256,7 +51255,7 @@ function graph_images(run, plan, user, saved, imported) {
         {
             name: `images: ${user}`,
             needs: [`save: ${user}`, ...imported],
-            run: () => importImages([...ours().keys()], file, plan.cluster.nodes, known_known(run.snapshotter, 'snapshotter'), run.sh)
+            run: () => importImages(ours(), file, plan.cluster.nodes, known_known(run.snapshotter, 'snapshotter'), run.sh)
         }
     ];
 }
@@ -51879,8 +51878,10 @@ const shownPlan = ({ ledger, upgraded }, { cluster: { config, ...cluster }, show
     ...(upgraded.asked.length > 0 && { checksAfterUpgrade: upgraded.asked.map(({ id }) => id) })
 });
 /** Says beforehand what does not fit together. */
-function tellVersions({ clock, tools }, { istio, upgrade, cluster }) {
+function tellVersions({ clock, tools }, plan) {
+    const { istio, upgrade, cluster } = plan;
     for (const told of [
+        describeHub(plan),
         (0,versions_kubernetes/* unsupported */.qO)(istio.expected, cluster.kubernetes),
         upgrade && (0,versions_kubernetes/* unsupported */.qO)(upgrade.to, cluster.kubernetes),
         upgrade && (0,versions_upgrade/* skipped */.h)(upgrade.from, upgrade.to, upgrade.strategy),
@@ -52007,7 +52008,8 @@ async function run_broken() {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   VR: () => (/* binding */ readChart),
 /* harmony export */   cg: () => (/* binding */ OddChart),
-/* harmony export */   p1: () => (/* binding */ unnamed)
+/* harmony export */   p1: () => (/* binding */ unnamed),
+/* harmony export */   qn: () => (/* binding */ readOffers)
 /* harmony export */ });
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
@@ -52023,13 +52025,13 @@ async function run_broken() {
  * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
  */
 function readChart(about, values, crds = '', checkout = '') {
-    const { name, version } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(about));
+    const { name, version } = (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .fields */ .OA)((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(about));
     if (!isText(name) || !isText(version) || (0,semver__WEBPACK_IMPORTED_MODULE_0__.valid)(version) === null)
         throw new OddChart('a name and a semantic version');
-    const { image, imagePullPolicy, deployment } = fields((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(values));
+    const { image, imagePullPolicy, deployment } = (0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .fields */ .OA)((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .readYaml */ .gM)(values));
     if (!(image === undefined || image === null || isText(image)))
         throw new OddChart('an image that is text');
-    const annotated = readOffers(fields(fields(deployment).annotations));
+    const annotated = readOffers(deployment);
     const api = (0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .readCrd */ ._W)(crds, annotated.size > 0 ? [...annotated.keys()] : null);
     if (api.served.length > 0 ? !api.served.includes('v1') : (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(version, '1.0.0'))
         throw old(version);
@@ -52055,10 +52057,6 @@ class OddChart extends Error {
     }
 }
 const isText = (value) => typeof value === 'string' && value.length < 500;
-/** What is no mapping has no fields. */
-const fields = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? value
-    : {};
 const plain = (name) => ({ name, ref: null, eol: false });
 /** An offer without the names of its images. */
 const unnamed = (version) => ({
@@ -52073,10 +52071,10 @@ function defaultFirst(offers, name) {
     const first = offers.filter(({ version }) => version === name);
     return [...first, ...offers.filter(({ version }) => version !== name)];
 }
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations) {
+/** Version → images, by the annotations `images.v1_30_3.istiod: …` of the chart's value `deployment`, in their order. */
+function readOffers(deployment) {
     const offers = new Map();
-    for (const [key, image] of Object.entries(annotations)) {
+    for (const [key, image] of Object.entries((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .fields */ .OA)((0,_base_yaml_js__WEBPACK_IMPORTED_MODULE_2__/* .fields */ .OA)(deployment).annotations))) {
         const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni|ztunnel)$/.exec(key) ?? [];
         if (tag === undefined || !(0,_lists_js__WEBPACK_IMPORTED_MODULE_3__/* .isName */ .Eo)(tag) || !isText(image))
             continue;
@@ -52087,6 +52085,68 @@ function readOffers(annotations) {
 }
 // what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
 const old = (version) => (0,_base_fault_js__WEBPACK_IMPORTED_MODULE_1__/* .badInput */ .AN)(`operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`);
+
+
+/***/ }),
+
+/***/ 8094:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   DZ: () => (/* binding */ defaultHub),
+/* harmony export */   Sy: () => (/* binding */ moveToHub),
+/* harmony export */   q$: () => (/* binding */ moveOfferToHub),
+/* harmony export */   rJ: () => (/* binding */ describeRetired)
+/* harmony export */ });
+/* unused harmony export retiredHubs */
+/* harmony import */ var _base_image_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1860);
+/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8685);
+/** Where Istio's images come from: the hub, which is Istio's own word for a registry prefix. */
+
+
+/** Has the images of every release; from Istio 1.31 on, it alone has them. */
+const defaultHub = 'docker.io/istio';
+/** Retired in December 2026 (istio/istio#61467); charts of the operator still name them. */
+const retiredHubs = ['gcr.io/istio-release', 'registry.istio.io/release'];
+/** One sentence on an image at a retired hub: what happened, and what to do; null: it is at none. */
+function describeRetired(image) {
+    const hub = retiredHubs.find(hub => (0,_base_image_js__WEBPACK_IMPORTED_MODULE_1__/* .wholeName */ .fC)(image).startsWith(`${hub}/`));
+    if (hub === undefined)
+        return null;
+    return `Istio retired ${hub} in December 2026: leave \`istio-hub\` at ${defaultHub}, set it to a mirror, or change the input that names this image.`;
+}
+const publishedHubs = [defaultHub, ...retiredHubs];
+/** The image's name without the hub at which Istio published it; null: it is not one of Istio's. */
+function nameInHub(image) {
+    const whole = (0,_base_image_js__WEBPACK_IMPORTED_MODULE_1__/* .wholeName */ .fC)(image);
+    const hub = publishedHubs.find(hub => whole.startsWith(`${hub}/`));
+    return hub === undefined ? null : whole.slice(hub.length + 1);
+}
+/** The same image at `hub`; as it is where Istio did not publish it, or `hub` is null. */
+function moveToHub(image, hub) {
+    const name = hub === null ? null : nameInHub(image);
+    return name === null ? image : `${hub}/${name}`;
+}
+const parts = { istiod: 'pilot', proxy: 'proxyv2', cni: 'install-cni', ztunnel: 'ztunnel' };
+/**
+ * The offer with its images at `hub`. A chart before 1.26.3 names none, and its operator would take those of a retired
+ * hub: there they are named as Istio names them for a release.
+ */
+function moveOfferToHub(offer, hub) {
+    const release = (0,_pins_js__WEBPACK_IMPORTED_MODULE_0__/* .releaseOf */ .l7)(offer.version);
+    const move = (image, part) => {
+        if (image !== '' || hub === null || release === null)
+            return moveToHub(image, hub);
+        return `${hub}/${part}:${release}`;
+    };
+    return {
+        version: offer.version,
+        istiod: move(offer.istiod, parts.istiod),
+        proxy: move(offer.proxy, parts.proxy),
+        cni: move(offer.cni, parts.cni),
+        ztunnel: move(offer.ztunnel, parts.ztunnel)
+    };
+}
 
 
 /***/ }),
@@ -52406,7 +52466,6 @@ const lacksForAmbient = (version) => (0,semver__WEBPACK_IMPORTED_MODULE_0__.lt)(
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   BD: () => (/* binding */ clientImage),
-/* harmony export */   H3: () => (/* binding */ published),
 /* harmony export */   HJ: () => (/* binding */ chartIndex),
 /* harmony export */   V2: () => (/* binding */ echoImage),
 /* harmony export */   Yl: () => (/* binding */ tools),
@@ -52493,12 +52552,7 @@ const gatewayApi = {
 const gatewayCrdUrl = (name) => `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
 /** The release of Istio that a version is, `1.30.3`; null: it is none that Istio has published. */
 const releaseOf = (version) => /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
-/** What Istio publishes with a release beside what is installed; each release has another one, so that there is no pin. */
-const published = {
-    gatewayChart: (release) => `https://istio-release.storage.googleapis.com/charts/gateway-${release}.tgz`,
-    prometheus: (release) => `https://raw.githubusercontent.com/istio/istio/${release}/samples/addons/prometheus.yaml`
-};
-/** As Istio's samples name them from release-1.30 on. */
+/** As Istio's samples name it from release-1.30 on. The hub is retired: the plan moves it. */
 const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 const clientImage = 'docker.io/curlimages/curl:8.16.0';
 

@@ -149,12 +149,12 @@ docker exec $NODE ctr --namespace=k8s.io images tag --force localhost/swapped:op
   },
   'istiod-image-missing': {
     title: 'The istiod image cannot be pulled',
-    values: {pilot: {image: 'registry.istio.io/release/pilot:nosuch'}},
+    values: {pilot: {image: 'docker.io/istio/pilot:nosuch'}},
     expect: {class: 'infrastructure', layer: 'control-plane'}
   },
   'sidecar-image-missing': {
     title: 'The sidecar image cannot be pulled',
-    values: {global: {proxy: {image: 'registry.istio.io/release/proxyv2:nosuch'}}},
+    values: {global: {proxy: {image: 'docker.io/istio/proxyv2:nosuch'}}},
     expect: {class: 'infrastructure', layer: 'workload'}
   },
   'no-injection-label': {

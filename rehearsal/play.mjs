@@ -62,10 +62,22 @@ export function recording(name) {
 
 const readLines = file => fs.readFileSync(file, 'utf8').split('\n').filter(Boolean);
 
+// registries that Istio retired in December 2026, as names of images and in requests to their API
+const retired = [
+  [/\b(gcr\.io\/istio-release|registry\.istio\.io\/release)\//g, 'docker.io/istio/'],
+  [
+    /\b(gcr\.io\/v2\/istio-release|registry\.istio\.io\/v2\/release)\//g,
+    'registry-1.docker.io/v2/istio/'
+  ]
+];
+
+/** A recording from before Istio's images moved answers as if they had been where they are now. */
+const withMovedImages = text =>
+  retired.reduce((all, [shape, place]) => all.replace(shape, place), text);
+
 /** The calls of a recording: one JSON a line, compressed. */
 export const readCalls = directory =>
-  gunzipSync(fs.readFileSync(path.join(directory, 'calls.jsonl.gz')))
-    .toString()
+  withMovedImages(gunzipSync(fs.readFileSync(path.join(directory, 'calls.jsonl.gz'))).toString())
     .split('\n')
     .filter(Boolean)
     .map(line => JSON.parse(line));

@@ -14,7 +14,7 @@ import {lab, plainEnvoy} from './lab.mjs';
 const root = path.resolve(import.meta.dirname, '..');
 const steps = path.join(root, '..', 'shared', 'bench', 'documented-steps');
 const chart = `${lab.mirror}/${lab.chart.replace('https://', '')}`;
-const sampleImages = ['registry.istio.io/release/tcp-echo-server:1.3', 'curlimages/curl:8.16.0'];
+const sampleImages = ['docker.io/istio/tcp-echo-server:1.3', 'curlimages/curl:8.16.0'];
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-bench-'));
 const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
 

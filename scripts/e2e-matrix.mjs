@@ -92,7 +92,7 @@ export async function readMatrix(temp, kept) {
   const {cells} = JSON.parse(fs.readFileSync(file, 'utf8'));
   const wrong = cells.length < 2 ? [`${cells.length} cells`] : [];
   for (const {name, istio, outcome} of cells) {
-    const there = await registryHas(`registry.istio.io/release/pilot:${istio.replace(/^v/, '')}`);
+    const there = await registryHas(`docker.io/istio/pilot:${istio.replace(/^v/, '')}`);
     if (there !== (outcome === 'passed')) wrong.push(`${name} ${outcome}`);
   }
   const lines = cells.map(({name, outcome, class: blame, layer}) =>

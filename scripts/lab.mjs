@@ -18,19 +18,13 @@ export const lab = {
   /** The operator and Istio, which are not part of the lab. */
   images: [
     'quay.io/sail-dev/sail-operator:1.30.3',
-    'registry.istio.io/release/pilot:1.30.3',
-    'registry.istio.io/release/proxyv2:1.30.3'
+    'docker.io/istio/pilot:1.30.3',
+    'docker.io/istio/proxyv2:1.30.3'
   ],
   /** What only an upgrade needs beside them. */
-  upgradeImages: [
-    'registry.istio.io/release/pilot:1.29.6',
-    'registry.istio.io/release/proxyv2:1.29.6'
-  ],
+  upgradeImages: ['docker.io/istio/pilot:1.29.6', 'docker.io/istio/proxyv2:1.29.6'],
   /** What only ambient needs. */
-  ambientImages: [
-    'registry.istio.io/release/install-cni:1.30.3',
-    'registry.istio.io/release/ztunnel:1.30.3'
-  ]
+  ambientImages: ['docker.io/istio/install-cni:1.30.3', 'docker.io/istio/ztunnel:1.30.3']
 };
 lab.nodeImage = `kindest/node:${lab.kubernetes}`;
 

@@ -16,7 +16,7 @@ const from = (fault, image) => `${fault}.lab.test/${image}`;
 /** All of a run's images from registries that fail for 60 s, which the kubelet's fourth try outlasts, and one that needs a login. */
 const healing = [
   ...['--operator-image', from('eof-60', operator)],
-  ...['--echo-image', from('reset-60', 'registry.istio.io/release/tcp-echo-server:1.3')],
+  ...['--echo-image', from('reset-60', 'docker.io/istio/tcp-echo-server:1.3')],
   ...['--client-image', from('private', 'docker.io/curlimages/curl:8.16.0')],
   '--istio-values',
   JSON.stringify({

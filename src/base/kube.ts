@@ -1,7 +1,7 @@
 import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
 import {type Cause, Fault} from './fault.ts';
-import {parseImage} from './image.ts';
+import {advisePull, classifyPull, describePull, isFinalPull} from './image-pull.ts';
 import {mustJson, type Sh} from './sh.ts';
 import type {Look} from './wait.ts';
 
@@ -186,26 +186,6 @@ const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidIma
 const bad =
   /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 
-// what a registry, containerd or the kubelet says when another try will say the same
-const absent =
-  /manifest unknown|name unknown|manifest for .{0,500} not found|: not found|no match for platform|InvalidImageName|couldn't parse image/i;
-const refused =
-  /\b40[13] (unauthorized|forbidden)|(?<!permission |[\w/."-])(denied|unauthorized)\b(?![-./\w])|insufficient_scope/i;
-// Docker Hub's endpoint for tokens answers 401 now and then to what it answers a moment later
-const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
-const tooMany = /toomanyrequests|\b429\b/i;
-
-/** Whether what was said of a pull that failed will be said again: no registry has the image, or none gives it. */
-export function isFinal(message: string): boolean {
-  const said = message.slice(0, 4000);
-  return (
-    !tooMany.test(said) && (absent.test(said) || (refused.test(said) && !tokenRefused.test(said)))
-  );
-}
-
-// a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
-const unknownHost = /no such host/i;
-
 /**
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
  * One crash is none: on healthy runs a program that came before what it needs crashed once.
@@ -237,7 +217,7 @@ export function troubles(pods: Pod[]): Trouble[] {
           image:
             [...initContainers, ...containers].find(({name}) => name === waiting?.name)?.image ??
             null,
-          final: pullFailed.test(reason) && isFinal(message)
+          final: pullFailed.test(reason) && isFinalPull(message)
         }
       ];
     });
@@ -248,6 +228,8 @@ export interface Owner {
   class: FailureClass;
   /** The input that names it; null: none does. */
   input: string | null;
+  /** Of an image at a registry that was retired: that it was, and what to do. */
+  retired?: string;
 }
 
 /** Whose trouble it is: of a layer, unless the evidence says otherwise. */
@@ -268,24 +250,29 @@ export function troubleFault(trouble: Trouble, who: Who): Fault {
   });
 }
 
-/** Of an image that a registry does not have, or does not give, who named it is at fault; of a registry that does not answer, nobody in this run. */
+/** Who named an image is at fault where a registry does not have it, or denies it; where a registry does not answer, nobody in this run. */
 function pullCause(
-  {namespace, pod, reason, image, final}: Trouble,
+  {namespace, pod, reason, image, final, message}: Trouble,
   who: Who
 ): Omit<Cause, 'layer'> {
-  const name = image ?? `of ${namespace}/${pod}`;
+  const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
+  const retired = owner?.retired ? [owner.retired] : [];
+  const what =
+    image === null
+      ? `An image of ${namespace}/${pod} cannot be pulled`
+      : `The image ${image} cannot be pulled`;
+  const headline = image === null ? what : `${what}: ${describePull(message, image)}`;
   if (!final && reason !== 'ErrImageNeverPull')
     return {
       class: 'infrastructure',
-      hint: 'The node cannot pull the image, and the local Docker does not have it. See whether this runner reaches the registry, and its rate limit: `docker login` before this step raises that, and what the local Docker has is not pulled at all.',
-      headline: `The image ${name} cannot be pulled${image === null ? '' : `: its registry, ${parseImage(image).registry}, does not give it`}`
+      hint: [...retired, advisePull(message, image ?? '')].join(' '),
+      headline
     };
-  const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
-  const named = owner?.input ? `See the input \`${owner.input}\`, which names it` : 'See its name';
+  const named = owner?.input ? [`The input \`${owner.input}\` names this image.`] : [];
   return {
     class: owner?.class ?? who.class,
-    hint: `No registry gives this image to the node, and the local Docker does not have it. ${named}; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
-    headline: `The image ${name} cannot be pulled`
+    hint: [...retired, ...named, advisePull(message, image ?? '')].join(' '),
+    headline
   };
 }
 
@@ -306,19 +293,26 @@ function startCause({namespace, reason}: Trouble, who: Who): Omit<Cause, 'layer'
 /** Seconds for which a registry may fail: in them the kubelet tries for the fourth time, after 10, 20 and 40 s. */
 const registryPatience = 90;
 
+/** The same of a registry that was retired: one more try. */
+const retiredPatience = 20;
+
 /** Turns trouble into what a wait does about it. */
 export function lookAtTrouble(pods: Pod[], who: Who): Look<never> | null {
   const found = troubles(pods);
   const worst = found.find(({final}) => final) ?? found[0];
   if (!worst) return null;
   const fault = troubleFault(worst, who);
-  const {namespace, pod, reason, message} = worst;
+  const {namespace, pod, reason, message, image} = worst;
   if (worst.final) return {is: 'lost', fault};
-  const again = /^(ErrImagePull|ImagePullBackOff)$/.test(reason) && !unknownHost.test(message);
+  // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
+  const again =
+    /^(ErrImagePull|ImagePullBackOff)$/.test(reason) &&
+    classifyPull(message) !== 'name-not-resolved';
+  const retired = image !== null && who.ownerOf?.(image)?.retired !== undefined;
   return {
     is: 'bad',
     for: `${namespace}/${pod}: ${reason}`,
     fault,
-    ...(again && {patience: registryPatience})
+    ...(again && {patience: retired ? retiredPatience : registryPatience})
   };
 }

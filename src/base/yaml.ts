@@ -85,3 +85,9 @@ function refuse(document: Document.Parsed): void {
 function tooDeep(path: readonly unknown[]): void {
   if (path.length > deepest) throw new YamlError('it is nested too deep');
 }
+
+/** The fields of a mapping; of anything else, none. */
+export const fields = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};

@@ -6,6 +6,7 @@ import {
   type Istio,
   ipsOfService,
   ofKind,
+  type Pod,
   type Service
 } from '../base/kube.ts';
 import {CommandError, wholeAnswer} from '../base/sh.ts';
@@ -119,8 +120,8 @@ export const controlPlane: Checks<Checking> = {
     row(
       'control-plane',
       imageId,
-      'istiod runs the very image asked for, by its id',
-      'the image asked for',
+      'istiod runs the expected image, by name and, where it is known, by id',
+      'the expected image',
       {
         to: place('Deployment', 'istiod')
       }
@@ -166,7 +167,10 @@ export const controlPlane: Checks<Checking> = {
     const pods = ofKind(things, 'Pod', namespace).filter(
       ({metadata}) => metadata.labels?.app === 'istiod'
     );
-    tell(imageId, await compareIds(pods, brought, sh));
+    const {images} = plan.istio;
+    const expectedImage = ({metadata}: Pod, container: string) =>
+      container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
+    tell(imageId, await compareIds(pods, brought, sh, expectedImage));
     tell(
       cni,
       plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')

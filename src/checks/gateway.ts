@@ -4,7 +4,6 @@ import {apiGatewaySample} from '../manifests/gateway-api.ts';
 import {families} from '../results/results.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
-import {gatewayChart, gatewayChartRow} from './gateway-chart.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
@@ -96,13 +95,11 @@ export const gateway: Checks<Checking> = {
         }
       )
     ]),
-    ...gatewayApiRows,
-    gatewayChartRow
+    ...gatewayApiRows
   ],
   look: async (checking, every) => {
     const ofApi = every.filter(row => gatewayApiRows.some(({id}) => id === row.id));
-    const ofChart = every.filter(({id}) => id === gatewayChartRow.id);
-    const asked = every.filter(row => !ofApi.includes(row) && !ofChart.includes(row));
+    const asked = every.filter(row => !ofApi.includes(row));
     const reached = asked.flatMap(row => located(checking, row));
     const of = (...aspects: string[]) => reached.filter(({row}) => aspects.includes(aspectOf(row)));
     await Promise.all([
@@ -110,8 +107,7 @@ export const gateway: Checks<Checking> = {
       prove(plainClient, of('', 'pod').map(proofOf(checking)), checking),
       refuse(plainClient, of('closed').map(proofOf(checking)), checking),
       pages(checking, of('http', 'ready')),
-      gatewayApi(checking, ofApi),
-      gatewayChart(checking, ofChart)
+      gatewayApi(checking, ofApi)
     ]);
   }
 };

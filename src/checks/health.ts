@@ -3,7 +3,6 @@ import {webApp, webNamespace, webSample} from '../manifests/web.ts';
 import {type Family, families} from '../results/results.ts';
 import {absent, lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
-import {prometheusRows, scrape} from './prometheus.ts';
 import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
 import {type Checking, type Checks, compare, type Row, row, skip} from './row.ts';
 
@@ -119,12 +118,9 @@ export const health: Checks<Checking> = {
           headline: 'The probes of an application are not rewritten, or do not hold'
         }
       }
-    ),
-    ...prometheusRows
+    )
   ],
-  look: async (checking, every) => {
-    const ofPrometheus = every.filter(row => prometheusRows.some(({id}) => id === row.id));
-    const asked = every.filter(row => !ofPrometheus.includes(row));
+  look: async (checking, asked) => {
     const [own] = ofKind(checking.things, 'Pod', webNamespace);
     const [there, gone] = own
       ? [asked, []]
@@ -135,7 +131,7 @@ export const health: Checks<Checking> = {
     for (const {id} of gone) checking.tell(id, skip(noWeb));
     if (own && asked.some(({id}) => id === rewritten))
       checking.tell(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
-    await Promise.all([askEach(checking, there), scrape(checking, ofPrometheus)]);
+    await askEach(checking, there);
   }
 };
 

@@ -46,8 +46,12 @@ const digestIn = (image: string): string | undefined => image.split('@')[1];
 export async function compareIds(
   pods: Pod[],
   brought: ReadonlyMap<string, string>,
-  sh: Sh
+  sh: Sh,
+  wanted: (pod: Pod, container: string) => string = () => ''
 ): Promise<Finding> {
+  const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
+  if (other) return other;
+  const named = pods.flatMap(pod => namesIn(pod, wanted));
   const ids = new Map([...brought].map(([image, id]) => [wholeName(image), id]));
   const running = pods.filter(({metadata}) => !metadata.deletionTimestamp).flatMap(containersOf);
   const known = running.flatMap(one => {
@@ -55,6 +59,8 @@ export async function compareIds(
     return wanted === undefined ? [] : [{...one, wanted}];
   });
   const pulled = [...new Set(running.map(({id}) => id).filter(Boolean))].join(', ');
+  if (known.length === 0 && named.length > 0)
+    return {observed: [...new Set(named)].sort().join(', '), verdict: 'passed'};
   if (known.length === 0)
     return {
       ...skip('the nodes pulled it by its tag, so that nothing here tells which image was meant'),
@@ -66,6 +72,37 @@ export async function compareIds(
     observed: [...new Set(known.map(({wanted}) => wanted))].join(', '),
     verdict: 'passed'
   };
+}
+
+const isCounted = ({metadata}: Pod): boolean => !metadata.deletionTimestamp;
+
+/** The images of a pod's containers that are expected by name, and are there. */
+const namesIn = (pod: Pod, wanted: (pod: Pod, container: string) => string): string[] =>
+  isCounted(pod)
+    ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
+        .filter(({name}) => wanted(pod, name) !== '')
+        .map(({image}) => image)
+    : [];
+
+/** A container that runs an image of another name than is expected. */
+function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): Finding | null {
+  if (!isCounted(pod)) return null;
+  const {namespace, name: podName} = pod.metadata;
+  for (const {name, image} of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+    const expected = wanted(pod, name);
+    if (expected === '' || wholeName(expected) === wholeName(image)) continue;
+    return {
+      observed: image,
+      verdict: 'failed',
+      reason: `Container ${name} of pod ${namespace}/${podName} runs ${image}, expected ${expected}`,
+      reproduce: `kubectl get pod ${podName} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
+      blame: {
+        headline: `A container runs ${image} instead of ${expected}`,
+        hint: 'Something else chose this image: see the values of the Istio, IstioCNI and ZTunnel resources, the inputs `istio-hub` and `istio-values`, and webhooks that rewrite images.'
+      }
+    };
+  }
+  return null;
 }
 
 /** What is told of another image under the same name. */

@@ -1,5 +1,7 @@
 import {addressFamily, ipsOfPod, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {cniNamespace, ztunnelNamespace} from '../manifests/istio.ts';
 import {plainNamespace, workloads} from '../manifests/samples.ts';
+import type {Plan} from '../plan/plan.ts';
 import {compareIds} from './images.ts';
 import {type Checking, type Checks, compare, row, type Told} from './row.ts';
 
@@ -63,8 +65,8 @@ export const workload: Checks<Checking> = {
     row(
       'workload',
       imageIds,
-      'Every pod runs the very images asked for, by their ids',
-      'the images asked for'
+      'Every pod runs the expected images, by name and, where it is known, by id',
+      'the expected images'
     )
   ],
   look: async ({plan, brought, sh, things, tell}, asked) => {
@@ -72,9 +74,9 @@ export const workload: Checks<Checking> = {
     for (const {id, to, expected} of asked) {
       if (id === imageIds) {
         const all = ofKind(things, 'Pod').filter(({metadata}) =>
-          namespaces.includes(metadata.namespace)
+          [...namespaces, cniNamespace, ztunnelNamespace].includes(metadata.namespace)
         );
-        tell(id, await compareIds(all, brought, sh));
+        tell(id, await compareIds(all, brought, sh, expectedImage(plan)));
         continue;
       }
       const pods = ofKind(things, 'Pod', to?.namespace).filter(
@@ -95,6 +97,16 @@ export const workload: Checks<Checking> = {
     }
   }
 };
+
+/** The image that a container of the mesh is expected to run; empty where nothing tells. */
+const expectedImage =
+  ({istio: {images, cni, ambient}, existing}: Plan) =>
+  ({metadata: {namespace, annotations = {}}}: Pod, container: string): string => {
+    if (namespace === ztunnelNamespace) return ambient ? images.ztunnel : '';
+    if (namespace === cniNamespace) return cni && !existing?.cni ? images.cni : '';
+    const isProxy = /^istio-(proxy|init|validation)$/.test(container);
+    return isProxy && annotations['sidecar.istio.io/proxyImage'] === undefined ? images.proxy : '';
+  };
 
 const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
 

@@ -3,6 +3,7 @@ import * as core from '@actions/core';
 import {isUrl, ownChecksums, secretsInUrl, shownUrl} from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
 import {alsoHide, hide, isSecretName} from '../base/log.ts';
+import {defaultHub} from '../versions/hub.ts';
 import {operatorVersion, tools} from '../versions/pins.ts';
 import {
   boolean,
@@ -12,6 +13,7 @@ import {
   existingFile,
   families,
   fileOrUrl,
+  hub,
   image,
   isPath,
   istioRelease,
@@ -60,6 +62,7 @@ const readers = {
   'operator-values': or(null, yaml),
   'istio-version': or(null, istioRelease),
   'istio-values': or(null, yaml),
+  'istio-hub': hub,
   'dataplane-mode': oneOf('sidecar', 'ambient'),
   'istio-cni': oneOf('auto', 'true', 'false'),
   'upgrade-from': or(null, istioRelease),
@@ -87,6 +90,7 @@ const readers = {
 export const defaults: Partial<Record<keyof typeof readers, string>> = {
   cluster: 'kind',
   'ip-families': 'ipv4,ipv6',
+  'istio-hub': defaultHub,
   tuned: 'true',
   'dataplane-mode': 'sidecar',
   'istio-cni': 'auto',

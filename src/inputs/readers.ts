@@ -71,6 +71,17 @@ export function image(value: string): string {
   return value;
 }
 
+/** A registry prefix without a slash at its end; null for `chart`: the images that the operator's chart names. */
+export function hub(value: string): string | null {
+  if (value === 'chart') return null;
+  const prefix = value.replace(/\/{1,100}$/, '');
+  if (
+    !/^[a-z0-9][a-z0-9.-]{0,200}(:\d{1,5}(?=\/))?(\/[a-z0-9][a-z0-9._-]{0,100}){0,10}$/.test(prefix)
+  )
+    throw accepts('a registry prefix such as `docker.io/istio`, or `chart`');
+  return prefix;
+}
+
 export function families(value: string): [Family, Family] {
   return oneOf('ipv4,ipv6', 'ipv6,ipv4')(value).split(',') as [Family, Family];
 }

@@ -74,7 +74,11 @@ export interface Split {
 }
 
 /** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
-export function splitManifests(text: string, namespace: string, image: string | null): Split {
+export function splitManifests(
+  text: string,
+  namespace: string,
+  rename: (image: string) => string = image => image
+): Split {
   const split: Split = {early: [], resources: [], workloads: [], images: [], pods: []};
   for (const document of documentsOf(text, namespace)) {
     if (!isMap(document.contents)) continue; // nothing between two separators
@@ -84,10 +88,12 @@ export function splitManifests(text: string, namespace: string, image: string | 
     const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
     for (const container of isSeq(containers) ? containers.items : []) {
       if (!isMap(container)) throw odd(namespace, 'has a container that is no mapping');
-      if (image !== null) container.set('image', image);
-      const name = container.get('image');
-      if (typeof name !== 'string') throw odd(namespace, 'has a container without an image');
-      if (name !== 'auto') split.images.push(name); // the injection webhook fills that in
+      const named = container.get('image');
+      if (typeof named !== 'string') throw odd(namespace, 'has a container without an image');
+      if (named === 'auto') continue; // the injection webhook fills that in
+      const image = rename(named);
+      container.set('image', image);
+      split.images.push(image);
     }
     if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
     // istiod makes pods for it, which are to come no sooner than others do

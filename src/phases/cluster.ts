@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {badInput, type Cause, Fault} from '../base/fault.ts';
-import {isFinal} from '../base/kube.ts';
+import {isFinalPull} from '../base/image-pull.ts';
 import {say} from '../base/log.ts';
 import type {Work} from '../base/schedule.ts';
 import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
@@ -192,7 +192,7 @@ function createCause(said: string, imageInput: Cluster['imageInput']): Omit<Caus
       hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
     };
   const headline = `The node image ${image} cannot be pulled`;
-  return imageInput !== null && isFinal(said)
+  return imageInput !== null && isFinalPull(said)
     ? {
         class: 'input',
         hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,

@@ -15,19 +15,33 @@ export const imagesIn = (directory: string): string => path.join(directory, 'ima
 /** Image → its id, as far as what is asked knows them. */
 export type Ids = Map<string, string>;
 
-/** Those of these images that the local Docker has. One by its digest stays out: an archive cannot name it, and the registry gives no other. */
-export async function findLocal(images: string[], sh: Sh): Promise<Ids> {
+/** Image, as the pods name it → the name by which the local Docker has it, and its id. */
+export type LocalImages = Map<string, {name: string; id: string}>;
+
+/**
+ * Those of these images that the local Docker has, by their own name or else by their other one. One with a digest is
+ * left out: an archive cannot name it, and the registry has the same one.
+ */
+export async function findLocal(
+  images: string[],
+  otherNames: Record<string, string>,
+  sh: Sh
+): Promise<LocalImages> {
+  const inspect = async (name: string) => {
+    const command = ['docker', 'image', 'inspect', '--format', '{{.Id}}', name];
+    const {code, stdout} = await sh(command, {seconds: 30});
+    return code === 0 ? [{name, id: stdout.trim()}] : [];
+  };
   const tagged = images.filter(name => parseImage(name).digest === null);
   const found = await Promise.all(
-    tagged.map(name =>
-      sh(['docker', 'image', 'inspect', '--format', '{{.Id}}', name], {seconds: 30})
-    )
+    tagged.map(async image => {
+      const other = otherNames[image];
+      const names = other === undefined ? [image] : [image, other];
+      const [first] = (await Promise.all(names.map(inspect))).flat();
+      return first === undefined ? [] : [[image, first] as const];
+    })
   );
-  return new Map(
-    tagged.flatMap((name, at) =>
-      found[at]?.code === 0 ? [[name, found[at].stdout.trim()] as const] : []
-    )
-  );
+  return new Map(found.flat());
 }
 
 export const saveCommand = (images: string[], file?: string): string[] => [
@@ -65,14 +79,15 @@ const pullCommand = (node: string, image: string, loggedIn = false): string[] =>
 ];
 
 /** Writes local images to an archive, each layer once. The ids of what it holds: a tag may have been moved since they were found. */
-export async function saveImages(found: Ids, file: string, sh: Sh): Promise<Ids> {
-  const images = [...found.keys()];
-  if (images.length === 0) return found;
-  const command = saveCommand(images, file);
+export async function saveImages(found: LocalImages, file: string, sh: Sh): Promise<Ids> {
+  if (found.size === 0) return new Map();
+  const names = [...found.values()].map(({name}) => name);
+  const command = saveCommand(names, file);
   const {code, stderr} = await sh(command, {seconds: 600});
-  if (code !== 0) throw lost(images, 'be saved', stderr, command);
+  if (code !== 0) throw lost(names, 'be saved', stderr, command);
   const {stdout} = await sh(manifestCommand(file), {seconds: 60});
-  return new Map([...found, ...idsIn(stdout, images)]);
+  const saved = idsIn(stdout, names);
+  return new Map([...found].map(([image, {name, id}]) => [image, saved.get(name) ?? id]));
 }
 
 const manifestCommand = (file: string): string[] => [
@@ -104,16 +119,36 @@ function readManifest(text: string): {Config?: string; RepoTags?: string[] | nul
 
 /** Has every node import the archive of these images, and deletes it. */
 export async function importImages(
-  images: string[],
+  images: LocalImages,
   file: string,
   nodes: string[],
   snapshotter: string,
   sh: Sh
 ): Promise<void> {
-  if (images.length === 0) return;
-  await Promise.all(nodes.map(node => importInto(node, file, images, snapshotter, sh)));
+  if (images.size === 0) return;
+  const names = [...images.values()].map(({name}) => name);
+  await Promise.all(
+    nodes.map(async node => {
+      await importInto(node, file, names, snapshotter, sh);
+      for (const [image, {name}] of images)
+        if (image !== name) await renameIn(node, name, image, sh);
+    })
+  );
   await fs.rm(file, {force: true});
 }
+
+/** Gives an image in a node the name by which the pods ask for it; what the user has in Docker stays as it is. */
+async function renameIn(node: string, name: string, image: string, sh: Sh): Promise<void> {
+  const command = tagCommand(node, wholeName(name), wholeName(image));
+  const {code, stderr} = await sh(command, {seconds: 60});
+  if (code !== 0) throw lost([name], `be named ${image} in ${node}`, stderr, command);
+}
+
+/** Both names are whole: containerd adds nothing to them. */
+export const tagCommand = (node: string, name: string, image: string): string[] => [
+  ...['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'images', 'tag', '--force'],
+  ...[name, image]
+];
 
 async function importInto(
   node: string,

@@ -91,7 +91,7 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
 const dataPlane = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
 
 /** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
-export async function untilAmbient(work: Work, sh: Sh): Promise<void> {
+export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void> {
   const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
   await until(work, async () => {
     await waited(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
@@ -103,7 +103,11 @@ export async function untilAmbient(work: Work, sh: Sh): Promise<void> {
     const pods = await get<Pod>(sh, 'pods', '-A');
     const own = pods.filter(({metadata}) => Object.values(dataPlane).includes(metadata.namespace));
     return (
-      lookAtTrouble(own, {class: 'istio', layer: 'ambient'}) ?? {
+      lookAtTrouble(own, {
+        class: 'istio',
+        layer: 'ambient',
+        ownerOf: image => ownerOf(plan, image)
+      }) ?? {
         is: 'waiting',
         for: `${missing?.kind ?? 'IstioCNI and ZTunnel'} to be ready`
       }

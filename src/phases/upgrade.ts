@@ -12,7 +12,7 @@ import {must, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio.ts';
 import type {Workload} from '../manifests/own.ts';
-import type {Plan, Upgrade} from '../plan/plan.ts';
+import {ownerOf, type Plan, type Upgrade} from '../plan/plan.ts';
 import {applyOnceServed, lookAtConditions, untilHealthy} from './mesh.ts';
 import {selectorOf} from './samples.ts';
 
@@ -34,14 +34,18 @@ export async function upgradeMesh(
   sh: Sh
 ): Promise<string> {
   await applyOnceServed(plan, 'upgrade.yaml', work, sh);
-  await until(work, async () => lookAtUpgrade(upgrade, sh));
+  await until(work, async () => lookAtUpgrade(plan, upgrade, sh));
   const version = await untilHealthy(work, sh);
   await untilTagged(upgrade.strategy, upgrade.revisions[1], work, sh);
   return version;
 }
 
 /** The Istio resource alone would not do: the operator calls it Healthy while it has only begun. */
-async function lookAtUpgrade({to, revisions, istio}: Upgrade, sh: Sh): Promise<Look<undefined>> {
+async function lookAtUpgrade(
+  plan: Plan,
+  {to, revisions, istio}: Upgrade,
+  sh: Sh
+): Promise<Look<undefined>> {
   const things = await get<Istio | Revision | Deployment | Pod>(sh, kinds, '-n', istioNamespace);
   const revision = things
     .filter(thing => thing.kind === 'IstioRevision')
@@ -57,7 +61,7 @@ async function lookAtUpgrade({to, revisions, istio}: Upgrade, sh: Sh): Promise<L
     lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
     lookAtTrouble(
       things.filter(thing => thing.kind === 'Pod'),
-      {class: 'istio', layer: 'control-plane'}
+      {class: 'istio', layer: 'control-plane', ownerOf: image => ownerOf(plan, image)}
     ) ?? {
       is: 'waiting',
       for: told ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`

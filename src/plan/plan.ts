@@ -9,10 +9,12 @@ import {labelsOf, samplesLabel} from '../manifests/existing.ts';
 import {
   ambientLabel,
   cniNamespace,
+  type IstioImages,
   istioCniYaml,
   istiodOf,
   istioNamespace,
   istioYaml,
+  namesImages,
   operatorNamespace,
   revisionOf,
   revisionTagYaml,
@@ -35,11 +37,13 @@ import {
 import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
 import type {Chart} from '../versions/chart.ts';
+import {defaultHub, describeRetired, moveToHub} from '../versions/hub.ts';
 import {chooseIstio} from '../versions/istio.ts';
 import {lacksForAmbient} from '../versions/operator.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
 import {chooseFrom, type Strategy} from '../versions/upgrade.ts';
 import {type Existing, installedNamespaces} from './existing.ts';
+import {type ChosenImages, chooseImages, noImages} from './images.ts';
 import {chooseNodes, type Nodes, noNodes} from './nodes.ts';
 
 /** What a phase needs images for. */
@@ -83,6 +87,8 @@ export interface Plan {
     expected: string | null;
     cni: boolean;
     ambient: boolean;
+    /** What its pods are expected to run; empty where nothing tells. */
+    images: IstioImages;
     /** Where istiod is, and its name without a revision's version. */
     namespace: string;
     istiod: string;
@@ -95,6 +101,10 @@ export interface Plan {
   images: Record<ImageUser, string[]>;
   /** That of the sidecars, which is among those of the samples; empty where the chart does not tell. */
   proxy: string;
+  /** Registry prefix of Istio's images; null: each is where the chart, or the mesh that is there, names it. */
+  hub: string | null;
+  /** Image → its name in the chart or in the samples, where `hub` replaced that; the local Docker may have it by either. */
+  otherNames: Record<string, string>;
   /** Image → the input that names it. */
   named: Record<string, string>;
   /** The input that names an image which is in none of these lists; null: none does. */
@@ -154,7 +164,12 @@ export function makePlan(
     inputs['istio-cni'] === 'auto'
       ? ambient || (existing?.found.openshift ?? false)
       : inputs['istio-cni'] === 'true';
+  const hub = existing?.mesh ? null : inputs['istio-hub']; // a mesh that is there keeps its images
+  const before = chooseImages(offer, hub, inputs['operator-values']);
+  const after = chooseImages(target, hub, inputs['operator-values']);
   const mesh = {
+    images: before.changed,
+    hub,
     version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni,
@@ -163,26 +178,24 @@ export function makePlan(
     strategy
   };
   const withoutValues = {...mesh, values: null};
-  const manifests = sampleManifests(inputs, given, own, offer?.proxy || null);
+  const manifests = sampleManifests(inputs, given, own, before.all.proxy || null);
   const operatorImage =
     inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
   const images = {
     operator: unique([operatorImage ?? '']),
     istiod: unique([
-      offer?.istiod ?? '',
-      cni ? (offer?.cni ?? '') : '',
-      ambient ? (offer?.ztunnel ?? '') : ''
+      before.all.istiod,
+      cni ? before.all.cni : '',
+      ambient ? before.all.ztunnel : ''
     ]),
     // in ambient only what istiod makes of a Gateway has it, and comes last
     samples: unique([
-      ambient ? '' : (offer?.proxy ?? ''),
+      ambient ? '' : before.all.proxy,
       ...manifests.images,
-      own.some(({needs}) => needs === 'gateway-api') ? (offer?.proxy ?? '') : ''
+      own.some(({needs}) => needs === 'gateway-api') ? before.all.proxy : ''
     ]),
     upgrade:
-      asked === null
-        ? []
-        : unique([target?.istiod ?? '', cni ? (target?.cni ?? '') : '', target?.proxy ?? ''])
+      asked === null ? [] : unique([after.all.istiod, cni ? after.all.cni : '', after.all.proxy])
   };
   refuseOddImages(Object.values(images).flat());
   const name = inputs['cluster-name'];
@@ -198,6 +211,7 @@ export function makePlan(
   const istio = {
     asked: mesh.version,
     expected: offer?.version ?? null,
+    images: expectedImages(before, inputs, existing),
     cni,
     ambient,
     namespace: existing?.mesh?.namespace ?? istioNamespace,
@@ -207,7 +221,13 @@ export function makePlan(
   const upgrade =
     strategy === undefined || !offer || !target
       ? null
-      : upgradeOf(istio, offer.version, target.version, strategy);
+      : upgradeOf(
+          {...istio, images: {...expectedImages(after, inputs, existing), cni: ''}}, // its DaemonSet is not waited for
+          offer.version,
+          target.version,
+          strategy
+        );
+  const upgraded = {...mesh, version: upgrade?.to ?? null, images: after.changed};
   const tag =
     strategy === 'RevisionBased' ? [revisionTagYaml(tagOf(inputs['injection-label']))] : [];
   return {
@@ -241,8 +261,14 @@ export function makePlan(
     istio: upgrade ? {...istio, istiod: istiodOf(upgrade.revisions[0])} : istio,
     upgrade,
     images,
-    proxy: offer?.proxy ?? '',
-    named: namedImages(inputs, given === null ? [] : manifests.documented),
+    proxy: before.all.proxy,
+    hub,
+    otherNames: {...before.chartNames, ...after.chartNames, ...manifests.otherNames},
+    named: namedImages(
+      inputs,
+      given === null ? [] : manifests.documented,
+      Object.keys({...before.chartNames, ...after.chartNames, ...manifests.otherNames})
+    ),
     namesOthers: inputs['istio-values'] === null ? null : 'istio-values',
     files: {
       ...(existing === null ? {'kind.yaml': kindYaml(nodes.config)} : {}),
@@ -255,8 +281,8 @@ export function makePlan(
       ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
       ...(upgrade && {
         'upgrade.yaml': join([
-          istioYaml({...mesh, version: upgrade.to}), // as documented, istiod first
-          ...(cni ? [istioCniYaml({...mesh, version: upgrade.to})] : [])
+          istioYaml(upgraded), // as documented, istiod first
+          ...(cni ? [istioCniYaml(upgraded)] : [])
         ])
       }),
       ...(inputs['operator-values'] === null
@@ -278,12 +304,22 @@ export function makePlan(
       ...(cni && !existing?.cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
       'istio.yaml': istioYaml(withoutValues),
       ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
-      ...(upgrade && {'upgrade.yaml': istioYaml({...withoutValues, version: upgrade.to})}),
-      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml({...mesh, version: upgrade.to})}),
+      ...(upgrade && {'upgrade.yaml': istioYaml({...upgraded, values: null})}),
+      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml(upgraded)}),
       ...(ambient ? {'ztunnel.yaml': ztunnelYaml(mesh)} : {})
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
+}
+
+/** Where Istio's images come from, in one sentence; null where the mesh was there. */
+export function describeHub({hub, existing, otherNames}: Plan): string | null {
+  if (existing?.mesh) return null;
+  if (hub === null) return "Istio's images come from where the operator's chart names them";
+  const replaced = [
+    ...new Set(Object.values(otherNames).map(name => name.replace(/\/[^/]*$/, '')))
+  ];
+  return `Istio's images come from ${hub}${replaced.length === 0 ? '' : ` instead of ${replaced.join(' and ')}`}`;
 }
 
 /** What the mesh becomes. */
@@ -342,18 +378,30 @@ function sampleManifests(
   own: OwnSample[],
   proxy: string | null
 ) {
+  const hub = inputs['istio-hub'];
+  const builtInEcho = moveToHub(echoImage, hub ?? defaultHub); // the chart does not name it
+  const otherNames: Record<string, string> = {[builtInEcho]: echoImage};
   const images: SampleImages = {
     proxy,
-    echo: inputs['echo-image'] ?? echoImage,
+    echo: inputs['echo-image'] ?? builtInEcho,
     client: inputs['client-image'] ?? clientImage
   };
   const sources = given ?? builtIn(images);
   const imageOf = ({app}: Sample) => inputs[app === client.app ? 'client-image' : 'echo-image'];
+  const rename = (sample: Sample) => (name: string) => {
+    const image = imageOf(sample) ?? moveToHub(name, hub);
+    if (imageOf(sample) === null && image !== name) otherNames[image] = name;
+    return image;
+  };
   const documented = samples.map(sample =>
-    splitManifests(sources[sample.file] ?? '', sample.namespace, imageOf(sample))
+    splitManifests(
+      sources[sample.file] ?? '',
+      sample.namespace,
+      given === null ? undefined : rename(sample)
+    )
   );
-  const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace, null));
-  const plain = splitManifests(plainYaml(images), plainNamespace, null);
+  const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace));
+  const plain = splitManifests(plainYaml(images), plainNamespace);
   const all = [...documented, plain, ...ours];
   return {
     early: all.flatMap(split => split.early),
@@ -363,7 +411,8 @@ function sampleManifests(
     more: ours.flatMap(split => split.workloads),
     images: all.flatMap(split => split.images),
     documented: documented.flatMap(split => split.images),
-    pods: ours.flatMap(split => split.pods)
+    pods: ours.flatMap(split => split.pods),
+    otherNames
   };
 }
 
@@ -400,7 +449,15 @@ function pullPolicyOf(
 }
 
 /** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
-export function ownerOf({images, proxy, named, namesOthers}: Plan, image: string): Owner | null {
+export function ownerOf(plan: Plan, image: string): Owner | null {
+  const owner = findOwner(plan, image);
+  const retired = describeRetired(image);
+  if (retired === null) return owner;
+  const input = owner?.input ?? null;
+  return {class: input === null ? 'infrastructure' : 'input', input, retired};
+}
+
+function findOwner({images, proxy, named, namesOthers}: Plan, image: string): Owner | null {
   const isIn = (list: string[]) => list.some(name => wholeName(name) === wholeName(image));
   const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
   if (input !== undefined) return {class: 'input', input};
@@ -410,15 +467,26 @@ export function ownerOf({images, proxy, named, namesOthers}: Plan, image: string
   return namesOthers === null ? null : {class: 'input', input: namesOthers};
 }
 
-function namedImages(inputs: Inputs, ofSamples: string[]): Record<string, string> {
+function namedImages(inputs: Inputs, ofSamples: string[], moved: string[]): Record<string, string> {
   const ofValues = imageIn(inputs['operator-values']);
   return Object.fromEntries([
+    ...(inputs['istio-hub'] !== defaultHub ? moved.map(image => [image, 'istio-hub']) : []),
     ...ofSamples.map(image => [image, 'samples']),
     ...(ofValues === null ? [] : [[ofValues, 'operator-values']]),
     ...(['operator-image', 'echo-image', 'client-image'] as const).flatMap(input =>
       inputs[input] === null ? [] : [[inputs[input], input]]
     )
   ]);
+}
+
+/** What the pods of the mesh run, unless `istio-values` say otherwise, or the mesh was there. */
+function expectedImages(
+  {all}: ChosenImages,
+  inputs: Inputs,
+  existing: Existing | null
+): IstioImages {
+  if (existing?.mesh) return noImages;
+  return namesImages(inputs['istio-values']) ? {...all, istiod: '', proxy: ''} : all;
 }
 
 /** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */

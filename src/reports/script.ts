@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import {quote, split} from 'shlex';
+import {wholeName} from '../base/image.ts';
 import {redact} from '../base/log.ts';
 import {patchCommand} from '../checks/egress.ts';
 import {cutCommand} from '../checks/failover.ts';
@@ -9,7 +10,7 @@ import {operatorNamespace} from '../manifests/istio.ts';
 import {plainNamespace} from '../manifests/samples.ts';
 import {createCommand, deleteCommand} from '../phases/cluster.ts';
 import {fetchCommand, gatewayCrdsCommand} from '../phases/gateway-api.ts';
-import {importCommand, saveCommand} from '../phases/images.ts';
+import {importCommand, saveCommand, tagCommand} from '../phases/images.ts';
 import {applyCommand} from '../phases/mesh.ts';
 import {installCommand} from '../phases/operator.ts';
 import {removalCommands} from '../phases/removal.ts';
@@ -299,12 +300,12 @@ function relocated(plan: Plan): Plan {
 
 const chartFile = (url: string): string => path.basename(new URL(url).pathname);
 
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node` and `$pod`. */
+/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node`, `$pod`, `$name` and `$image`. */
 const command = (words: string[]): string => words.map(argument).join(' ');
 
 function argument(word: string): string {
   if (word.startsWith('$work/')) return `"$work"/${quote(word.slice('$work/'.length))}`;
-  return ['$chart', '$node', '$pod'].includes(word) ? `"${word}"` : quote(word);
+  return ['$chart', '$node', '$pod', '$name', '$image'].includes(word) ? `"${word}"` : quote(word);
 }
 
 function heredoc(name: string, text: string): string[] {
@@ -321,17 +322,27 @@ const forNodes = (name: string, ...lines: string[]): string[] => [
 ];
 
 /** Each image that the local Docker has goes into every node. */
-function images({cluster, images}: Plan): string[] {
+function images({cluster, images, otherNames}: Plan): string[] {
   const all = Object.values(images).flat();
   if (all.length === 0) return [];
   const imported = command(importCommand('$node'));
+  const renamed = command(tagCommand('$node', '$name', '$image'));
   return [
-    '# an image into every node, where the local Docker has it',
+    '# an image into every node, where the local Docker has it, by its name or by the other one that is given',
     'image() {',
-    '  docker image inspect "$1" >/dev/null 2>&1 || return 0',
-    ...forNodes(cluster.name, `${command(saveCommand([]))} "$1" | ${imported}`),
+    '  local image="$1" name=',
+    '  for name in "$@"; do docker image inspect "$name" >/dev/null 2>&1 && break; name=; done',
+    '  [ -n "$name" ] || return 0',
+    ...forNodes(
+      cluster.name,
+      `${command(saveCommand([]))} "$name" | ${imported}`,
+      `[ "$name" = "$image" ] || ${renamed}`
+    ),
     '}',
-    ...all.map(image => `step ${quote(`image ${image}`)} image ${quote(image)}`)
+    ...all.map(image => {
+      const names = [image, otherNames[image]].filter(name => name !== undefined).map(wholeName);
+      return `step ${quote(`image ${image}`)} image ${command(names)}`;
+    })
   ];
 }
 

@@ -12,7 +12,8 @@ const versionTitles = new Map([
   ['helm', 'Helm'],
   ['operator', 'Sail Operator'],
   ['istio-before', 'Istio before the upgrade'],
-  ['istio', 'Istio']
+  ['istio', 'Istio'],
+  ['hub', 'Istio images']
 ]);
 
 /** Every version with its title: what was asked for, and what was found. */

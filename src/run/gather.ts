@@ -2,6 +2,7 @@ import about from '../../package.json' with {type: 'json'};
 import {plainText, redact} from '../base/log.ts';
 import {moved} from '../checks/docs.ts';
 import {givenInputs} from '../inputs/inputs.ts';
+import type {Plan} from '../plan/plan.ts';
 import {rerun} from '../reports/versions.ts';
 import {clip} from '../reports/words.ts';
 import {
@@ -71,9 +72,16 @@ function versions(run: Known): Results['versions'] {
     ...(plan?.upgrade && {
       'istio-before': {asked: inputs?.['upgrade-from'] ?? null, found: plan.upgrade.from}
     }),
-    istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null}
+    istio: {asked: inputs?.['istio-version'] ?? null, found: run.istio ?? null},
+    ...(plan && !plan.existing?.mesh && {hub: findHub(plan)})
   };
 }
+
+/** Where Istio's images come from. */
+const findHub = ({hub, istio}: Plan) => ({
+  asked: hub ?? 'chart',
+  found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
+});
 
 function cluster({plan, looked}: Known): Results['cluster'] {
   if (plan)

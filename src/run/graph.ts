@@ -132,7 +132,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       ]
     : [];
   const ambient: Phase[] = plan.istio.ambient
-    ? [{name: 'ambient', needs: ['istiod'], run: work => untilAmbient(work, sh)}]
+    ? [{name: 'ambient', needs: ['istiod'], run: work => untilAmbient(plan, work, sh)}]
     : [];
   const all: Phase[] = [
     {name: 'name', needs: [], run: () => claim(run, plan)},
@@ -149,7 +149,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       name: 'images',
       needs: ['name'],
       run: async () => {
-        run.localImages = await findLocal(wanted, sh);
+        run.localImages = await findLocal(wanted, plan.otherNames, sh);
       }
     },
     {
@@ -560,7 +560,7 @@ function images(run: Known, plan: Plan, user: ImageUser, saved: string[], import
       needs: [`save: ${user}`, ...imported],
       run: () =>
         importImages(
-          [...ours().keys()],
+          ours(),
           file,
           plan.cluster.nodes,
           known(run.snapshotter, 'snapshotter'),

@@ -4,7 +4,7 @@ import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
 import type {Running} from '../checks/upgrade.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import type {Ids} from '../phases/images.ts';
+import type {Ids, LocalImages} from '../phases/images.ts';
 import type {Logins} from '../phases/logins.ts';
 import type {Tool} from '../phases/tools.ts';
 import type {Existing, Found} from '../plan/existing.ts';
@@ -40,7 +40,7 @@ export interface Known {
   samples?: SampleFiles | null;
   plan?: Plan;
   /** The images that the local Docker has, of those that the plan needs, with their ids. */
-  localImages?: Ids;
+  localImages?: LocalImages;
   /** What Docker is logged in with at the registries of this run. */
   logins?: Logins;
   /** The local images that were archived for the nodes, with the ids that they have there. */

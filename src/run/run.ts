@@ -18,7 +18,7 @@ import {imagesIn, imagesInNode} from '../phases/images.ts';
 import {dockerConfig} from '../phases/logins.ts';
 import {ownEnvironment, refuseEnvironment, takeEnvironment} from '../plan/environment.ts';
 import {refuseTaken} from '../plan/existing.ts';
-import {makePlan, type Plan} from '../plan/plan.ts';
+import {describeHub, makePlan, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
 import {annotations} from '../reports/annotations.ts';
 import {logEnd} from '../reports/log.ts';
@@ -146,8 +146,10 @@ const shownPlan = (
 });
 
 /** Says beforehand what does not fit together. */
-function tellVersions({clock, tools}: Known, {istio, upgrade, cluster}: Plan): void {
+function tellVersions({clock, tools}: Known, plan: Plan): void {
+  const {istio, upgrade, cluster} = plan;
   for (const told of [
+    describeHub(plan),
     unsupported(istio.expected, cluster.kubernetes),
     upgrade && unsupported(upgrade.to, cluster.kubernetes),
     upgrade && skipped(upgrade.from, upgrade.to, upgrade.strategy),

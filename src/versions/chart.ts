@@ -1,6 +1,6 @@
 import {lt, valid} from 'semver';
 import {badInput} from '../base/fault.ts';
-import {readYaml} from '../base/yaml.ts';
+import {fields, readYaml} from '../base/yaml.ts';
 import {type Entry, isName, readCheckout, readCrd} from './lists.ts';
 
 /** An Istio version that the operator can install, and its images; empty where the chart does not name them. */
@@ -51,7 +51,7 @@ export function readChart(
   const {image, imagePullPolicy, deployment} = fields(readYaml(values));
   if (!(image === undefined || image === null || isText(image)))
     throw new OddChart('an image that is text');
-  const annotated = readOffers(fields(fields(deployment).annotations));
+  const annotated = readOffers(deployment);
   const api = readCrd(crds, annotated.size > 0 ? [...annotated.keys()] : null);
   if (api.served.length > 0 ? !api.served.includes('v1') : lt(version, '1.0.0')) throw old(version);
   const entries = readCheckout(checkout) ?? api.entries ?? [...annotated.keys()].map(plain);
@@ -81,12 +81,6 @@ export class OddChart extends Error {
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length < 500;
 
-/** What is no mapping has no fields. */
-const fields = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
-
 const plain = (name: string): Entry => ({name, ref: null, eol: false});
 
 /** An offer without the names of its images. */
@@ -104,10 +98,10 @@ function defaultFirst(offers: Offer[], name: string | null): Offer[] {
   return [...first, ...offers.filter(({version}) => version !== name)];
 }
 
-/** The annotations `images.v1_30_3.istiod: …`, in their order. */
-function readOffers(annotations: Record<string, unknown>): Map<string, Offer> {
+/** Version → images, by the annotations `images.v1_30_3.istiod: …` of the chart's value `deployment`, in their order. */
+export function readOffers(deployment: unknown): Map<string, Offer> {
   const offers = new Map<string, Offer>();
-  for (const [key, image] of Object.entries(annotations)) {
+  for (const [key, image] of Object.entries(fields(fields(deployment).annotations))) {
     const [, tag, part] = /^images\.(v.+)\.(istiod|proxy|cni|ztunnel)$/.exec(key) ?? [];
     if (tag === undefined || !isName(tag) || !isText(image)) continue;
     const version = tag.replaceAll('_', '.');

@@ -103,14 +103,6 @@ export const gatewayCrdUrl = (name: string): string =>
 export const releaseOf = (version: string | null): string | null =>
   /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
 
-/** What Istio publishes with a release beside what is installed; each release has another one, so that there is no pin. */
-export const published = {
-  gatewayChart: (release: string): string =>
-    `https://istio-release.storage.googleapis.com/charts/gateway-${release}.tgz`,
-  prometheus: (release: string): string =>
-    `https://raw.githubusercontent.com/istio/istio/${release}/samples/addons/prometheus.yaml`
-};
-
-/** As Istio's samples name them from release-1.30 on. */
+/** As Istio's samples name it from release-1.30 on. The hub is retired: the plan moves it. */
 export const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 export const clientImage = 'docker.io/curlimages/curl:8.16.0';
