@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, jest, test} from '@jest/globals';
+import {catalogue as ofToday} from '../src/checks/catalogue.ts';
 import type {CheckResult} from '../src/results/results.ts';
 import {
   fresh,
@@ -850,7 +851,10 @@ describe('the bundle, rehearsed with an older recording', () => {
       /^Left out: \d+ checks that are newer than this recording \(.*failover.*\)\.$/m
     );
     expect(code).toBe(0);
-    expect(results.checks.map(({id}: CheckResult) => id)).toEqual(old);
+    const today = ofToday.map(({id}) => id); // some of that time are gone
+    expect(results.checks.map(({id}: CheckResult) => id)).toEqual(
+      old.filter((id: string) => today.includes(id))
+    );
     expect(results.inputs.checks).toMatch(/^!\^\(.*failover\/.*\)$/);
   });
 });
