@@ -225,7 +225,7 @@ describe('troubleFault', () => {
       'dial tcp: lookup x: no such host',
       {class: 'infrastructure', input: null, retired: 'Istio retired x.'},
       'infrastructure',
-      'Istio retired x. Check that'
+      'Istio retired x.'
     ],
     [
       'a registry has a bad time with',

@@ -256,7 +256,7 @@ function pullCause(
   who: Who
 ): Omit<Cause, 'layer'> {
   const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
-  const retired = owner?.retired ? [owner.retired] : [];
+  const advice = owner?.retired ?? advisePull(message, image ?? '');
   const what =
     image === null
       ? `An image of ${namespace}/${pod} cannot be pulled`
@@ -265,13 +265,13 @@ function pullCause(
   if (!final && reason !== 'ErrImageNeverPull')
     return {
       class: 'infrastructure',
-      hint: [...retired, advisePull(message, image ?? '')].join(' '),
+      hint: advice,
       headline
     };
   const named = owner?.input ? [`The input \`${owner.input}\` names this image.`] : [];
   return {
     class: owner?.class ?? who.class,
-    hint: [...retired, ...named, advisePull(message, image ?? '')].join(' '),
+    hint: [...named, advice].join(' '),
     headline
   };
 }
