@@ -6,7 +6,7 @@ import {defaults, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import {outputs} from '../src/reports/outputs.ts';
 import {failureClasses, layers} from '../src/results/results.ts';
 import {eachOnRunner, give} from './fake.ts';
-import {passed} from './results.ts';
+import {passed} from './sample-results.ts';
 
 eachOnRunner();
 const root = path.join(import.meta.dirname, '..');

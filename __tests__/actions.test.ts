@@ -2,9 +2,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {reportDefaults, reportInputNames} from '../src/inputs/report.ts';
+import {reportDefaults, reportInputNames} from '../src/inputs/report-inputs.ts';
 import {mergedOutputs} from '../src/reports/merged-outputs.ts';
-import {mixed} from './cells.ts';
+import {mixed} from './merged-cells-table.ts';
 
 /** The actions beside the main one: their action.yml, the code and the README's tables say the same. */
 

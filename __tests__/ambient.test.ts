@@ -6,7 +6,7 @@ import {inMode} from '../src/checks/dataplane.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {waypointRows} from '../src/checks/waypoint.ts';
 import {parseAccess} from '../src/checks/ztunnel.ts';
-import {ambientNamespace, crossed} from '../src/manifests/ambient.ts';
+import {ambientNamespace, crossed} from '../src/manifests/ambient-sample.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy, isOf, look, node, pod, service} from './things.ts';

@@ -1,6 +1,15 @@
 import {expect, test} from '@jest/globals';
 import {annotations} from '../src/reports/annotations.ts';
-import {badInputs, changed, error, failed, flaky, hostileRun, many, passed} from './results.ts';
+import {
+  badInputs,
+  changed,
+  error,
+  failed,
+  flaky,
+  hostileRun,
+  many,
+  passed
+} from './sample-results.ts';
 
 test('a run that passed says nothing', () => {
   expect(annotations(passed())).toEqual([]);

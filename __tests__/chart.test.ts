@@ -5,9 +5,9 @@ import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
-import {provideChart, separated} from '../src/phases/chart.ts';
-import {readChart} from '../src/versions/chart.ts';
+import {provideChart, separated} from '../src/phases/fetch-chart.ts';
 import {chartIndex, charts, chartUrl, operatorVersion} from '../src/versions/pins.ts';
+import {readChart} from '../src/versions/read-chart.ts';
 import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
 import {chart, inputsOf, published} from './planned.ts';
 

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {afterAll, describe, expect, test} from '@jest/globals';
 import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
-import {hurry} from './hostile.ts';
+import {hurry} from './hostile-places.ts';
 
 afterAll(hurry(100)); // before what waits is imported
 const {cleanUp} = await import('../src/phases/cleanup.ts');

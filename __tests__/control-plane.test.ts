@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Deployment, Thing} from '../src/base/kube.ts';
 import {controlPlane} from '../src/checks/control-plane.ts';
-import {unnamed} from '../src/versions/chart.ts';
+import {unnamed} from '../src/versions/read-chart.ts';
 import {type Answer, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, service} from './things.ts';

@@ -2,10 +2,10 @@ import {describe, expect, test} from '@jest/globals';
 import {badInput, CheckFailed, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {blames} from '../src/checks/catalogue.ts';
-import type {Made} from '../src/checks/row.ts';
+import type {Made} from '../src/checks/definition.ts';
 import type {CheckResult} from '../src/results/results.ts';
 import {diagnose, type Evidence} from '../src/run/diagnose.ts';
-import {check, phase} from './results.ts';
+import {check, phase} from './sample-results.ts';
 
 const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   ending: 'done',

@@ -2,7 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import {dnsProxy} from '../src/checks/dns-proxy.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {dnsProxyYaml} from '../src/manifests/dns-proxy.ts';
+import {dnsProxyYaml} from '../src/manifests/dns-proxy-sample.ts';
 import {fakeClients, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy as healthyThings, look, pod} from './things.ts';

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {rowsOf} from '../src/checks/catalogue.ts';
 import {docs, moved} from '../src/checks/docs.ts';
-import {askedOf} from '../src/checks/existing.ts';
+import {askedOf} from '../src/checks/skip-on-existing.ts';
 import {eachOnRunner} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {failures, look} from './things.ts';

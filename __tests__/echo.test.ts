@@ -4,7 +4,7 @@ import {echo} from '../src/checks/echo.ts';
 import {path} from '../src/checks/path.ts';
 import type {CheckResult} from '../src/results/results.ts';
 import {fakeClients} from './fake.ts';
-import {check} from './results.ts';
+import {check} from './sample-results.ts';
 import {failures, healthyBut, isOf, look} from './things.ts';
 
 const good = ({word}: {word: string}) => `hello ${word}`;

@@ -3,7 +3,7 @@ import {parseAllDocuments} from 'yaml';
 import type {Node} from '../src/base/kube.ts';
 import {egress, patchCommand} from '../src/checks/egress.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {egressStaticYaml, egressYaml} from '../src/manifests/egress.ts';
+import {egressStaticYaml, egressYaml} from '../src/manifests/egress-sample.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
 import {failures, healthy, healthyBut, isOf, look, node} from './things.ts';

@@ -3,18 +3,24 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {rowsOf, samplesOf} from '../src/checks/catalogue.ts';
-import {askedOf, leftOut} from '../src/checks/existing.ts';
 import {Ledger} from '../src/checks/ledger.ts';
+import {askedOf, leftOut} from '../src/checks/skip-on-existing.ts';
 import {collectDiagnostics} from '../src/phases/diagnostics.ts';
-import {chartOf, decide, type Existing, type Found, refuseTaken} from '../src/plan/existing.ts';
+import {
+  chartOf,
+  decide,
+  type Existing,
+  type Found,
+  refuseTaken
+} from '../src/plan/existing-cluster.ts';
 import {makePlan, type Plan} from '../src/plan/plan.ts';
 import {script} from '../src/reports/script.ts';
-import {phasesInExisting} from '../src/run/existing.ts';
+import {phasesInExisting} from '../src/run/existing-cluster-phases.ts';
 import {scopesOf} from '../src/run/graph.ts';
-import {type Known, startKnowing} from '../src/run/known.ts';
+import {type Known, startKnowing} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, fakeWork, give} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
-import {passed} from './results.ts';
+import {passed} from './sample-results.ts';
 
 const runner = eachOnRunner();
 

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {describe, expect, jest, test} from '@jest/globals';
 import {faults} from '../rehearsal/faults.mjs';
 import {recording, recordings} from '../rehearsal/play.mjs';
-import {table} from '../scripts/faults.mjs';
+import {table} from '../scripts/fault-table.mjs';
 import {prelude, project, recordingsHere, root, run, store, write} from './project.ts';
 
 interface Told {

@@ -9,19 +9,19 @@ import {oneLine, plainText, redact} from '../src/base/log.ts';
 import {readYaml, YamlError} from '../src/base/yaml.ts';
 import {parseAnswers, parsePeer} from '../src/checks/probe.ts';
 import {givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import {matrixInputNames, readMatrixInputs} from '../src/inputs/matrix.ts';
-import {splitManifests} from '../src/manifests/samples.ts';
+import {matrixInputNames, readMatrixInputs} from '../src/inputs/matrix-inputs.ts';
+import {splitManifests} from '../src/manifests/documented-samples.ts';
 import {makePlan} from '../src/plan/plan.ts';
 import {annotations} from '../src/reports/annotations.ts';
 import {html} from '../src/reports/html.ts';
 import {junit} from '../src/reports/junit.ts';
 import {outputs} from '../src/reports/outputs.ts';
 import {summary} from '../src/reports/summary.ts';
-import {OddChart, readChart} from '../src/versions/chart.ts';
 import {tools} from '../src/versions/pins.ts';
+import {OddChart, readChart} from '../src/versions/read-chart.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 import {chart} from './planned.ts';
-import {failed} from './results.ts';
+import {failed} from './sample-results.ts';
 
 /** Of each property. A fast one in `npm test`; `npm run fuzz` says how many. */
 const numRuns = Number(process.env.FUZZ_CASES ?? 50);

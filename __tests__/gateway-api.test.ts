@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {createGatewayCrds, fetchGatewayCrds} from '../src/phases/gateway-api.ts';
+import {createGatewayCrds, fetchGatewayCrds} from '../src/phases/install-gateway-api.ts';
 import {gatewayApi} from '../src/versions/pins.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 

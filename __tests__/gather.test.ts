@@ -2,12 +2,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
+import {gather, rehearsal} from '../src/run/build-results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
-import {gather, rehearsal} from '../src/run/gather.ts';
-import {type Known, known, startKnowing} from '../src/run/known.ts';
+import {type Known, known, startKnowing} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
-import {check, phase} from './results.ts';
+import {check, phase} from './sample-results.ts';
 
 eachOnRunner();
 const about = JSON.parse(

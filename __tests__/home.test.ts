@@ -2,12 +2,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterAll, expect, test} from '@jest/globals';
 import {eachOnRunner} from './fake.ts';
-import {hurry, read, rehearsed} from './hostile.ts';
+import {hurry, read, rehearsed} from './hostile-places.ts';
 
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
 const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/existing.ts');
+const {askedOf} = await import('../src/checks/skip-on-existing.ts');
 const runner = eachOnRunner();
 
 /** A home with these files; one of them is a directory where its text is null. */

@@ -14,7 +14,7 @@ import {
   type Way,
   ways,
   withText
-} from './hostile.ts';
+} from './hostile-places.ts';
 import {complaints, resultsOf, strangeCommands, strangeEntries, strangeMarkdown} from './judge.ts';
 
 /**
@@ -25,7 +25,7 @@ const everything = process.env.HOSTILE !== undefined;
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
 const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/existing.ts');
+const {askedOf} = await import('../src/checks/skip-on-existing.ts');
 const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
 
 const names = fs

@@ -10,7 +10,7 @@ import {
   hostileRun,
   many,
   passed
-} from './results.ts';
+} from './sample-results.ts';
 
 /** What a reader sees, without the markup. */
 const words = (page: string): string =>

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Thing} from '../src/base/kube.ts';
 import {http} from '../src/checks/http.ts';
-import {webSample} from '../src/manifests/web.ts';
+import {webSample} from '../src/manifests/web-sample.ts';
 import {type Answer, fakeSh, fakeWork} from './fake.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
 

@@ -10,7 +10,7 @@ import {
   pullImages,
   saveCommand,
   saveImages
-} from '../src/phases/images.ts';
+} from '../src/phases/load-images.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();

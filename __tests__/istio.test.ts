@@ -1,6 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {istioCniYaml, istioYaml, namesImages, ztunnelYaml} from '../src/manifests/istio.ts';
+import {
+  istioCniYaml,
+  istioYaml,
+  namesImages,
+  ztunnelYaml
+} from '../src/manifests/istio-resources.ts';
 
 const mesh = {version: null, values: null, cni: false, ambient: false};
 const documented = {

@@ -7,8 +7,8 @@ import {html} from '../src/reports/html.ts';
 import {junit} from '../src/reports/junit.ts';
 import type {Results} from '../src/results/results.ts';
 import {fakePrograms} from './fake.ts';
-import {type Ended, mark} from './hostile.ts';
-import {badInputs, cancelled, error, failed, flaky, many, passed} from './results.ts';
+import {type Ended, mark} from './hostile-places.ts';
+import {badInputs, cancelled, error, failed, flaky, many, passed} from './sample-results.ts';
 import {validator} from './schema.ts';
 
 /** What foreign text has done where it is to be text and nothing else; each a sentence, none where all is well. */

@@ -6,9 +6,9 @@ import {parse as junit2json} from 'junit2json';
 import {parse as testResults} from 'test-results-parser';
 import {junit} from '../src/reports/junit.ts';
 import {mergedJunit} from '../src/reports/merged-junit.ts';
-import {mixed} from './cells.ts';
 import {eachOnRunner} from './fake.ts';
-import {error, failed, flaky, hostileRun, passed} from './results.ts';
+import {mixed} from './merged-cells-table.ts';
+import {error, failed, flaky, hostileRun, passed} from './sample-results.ts';
 
 /** junit.xml as three packages read it that people use, each with an XML parser of its own. */
 const runner = eachOnRunner();

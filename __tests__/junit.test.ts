@@ -10,7 +10,7 @@ import {
   hostileRun,
   many,
   passed
-} from './results.ts';
+} from './sample-results.ts';
 
 /** Fails where a tag is not closed, a name is odd, a sign is not escaped or a character is illegal. */
 function expectWellFormed(xml: string): void {

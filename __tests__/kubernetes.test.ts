@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
-import {releases} from '../src/versions/istio.ts';
+import {releases} from '../src/versions/istio-versions.ts';
 import {
   chooseKubernetes,
   kubernetesIn,

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
+import {compare, row, skip} from '../src/checks/definition.ts';
 import {Ledger} from '../src/checks/ledger.ts';
-import {compare, row, skip} from '../src/checks/row.ts';
 
 const rows = [
   row('service', 'service/ipv4/policy', 'The policy', 'SingleStack'),

@@ -8,7 +8,7 @@ import {
   startCommand,
   stopCommand,
   type Target
-} from '../src/checks/load.ts';
+} from '../src/checks/load-probe.ts';
 import {meshClient} from '../src/checks/probe.ts';
 import {fakeSh} from './fake.ts';
 

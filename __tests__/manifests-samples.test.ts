@@ -7,7 +7,7 @@ import {
   plainYaml,
   samples,
   splitManifests
-} from '../src/manifests/samples.ts';
+} from '../src/manifests/documented-samples.ts';
 import {strictYaml} from '../src/manifests/strict.ts';
 
 const images = {echo: 'mine/echo:1', client: 'mine/curl:1'};

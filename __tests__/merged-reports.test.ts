@@ -4,8 +4,8 @@ import {mergedHtml} from '../src/reports/merged-html.ts';
 import {mergedJunit} from '../src/reports/merged-junit.ts';
 import {mergedSummary} from '../src/reports/merged-summary.ts';
 import type {Results} from '../src/results/results.ts';
-import {allFound, cell, found, matrix, mixed, unread} from './cells.ts';
-import {error, failed, flaky, hostile, hostileRun, passed} from './results.ts';
+import {allFound, cell, found, matrix, mixed, unread} from './merged-cells-table.ts';
+import {error, failed, flaky, hostile, hostileRun, passed} from './sample-results.ts';
 
 const rows = (markdown: string) => markdown.split('\n').filter(one => /^\| (?!---)/.test(one));
 const first = (markdown: string) => markdown.split('\n')[0];

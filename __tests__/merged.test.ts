@@ -1,12 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
-import {causes, counts, written} from '../src/reports/merged.ts';
+import {causes, counts, written} from '../src/reports/merge-results.ts';
 import {cellsOf} from '../src/reports/merged-cells.ts';
 import {mergedOutputs} from '../src/reports/merged-outputs.ts';
 import {cellClasses} from '../src/results/merged.ts';
 import type {Results} from '../src/results/results.ts';
 import {planCells} from '../src/versions/cells.ts';
-import {allFound, cell, found, matrix, mixed, planned, unread} from './cells.ts';
-import {cancelled, changed, error, failed, flaky, hostile, passed} from './results.ts';
+import {allFound, cell, found, matrix, mixed, planned, unread} from './merged-cells-table.ts';
+import {cancelled, changed, error, failed, flaky, hostile, passed} from './sample-results.ts';
 import {validator} from './schema.ts';
 
 const again = (value: unknown) => JSON.parse(JSON.stringify(value));

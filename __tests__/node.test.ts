@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Node} from '../src/base/kube.ts';
-import {askedOf} from '../src/checks/existing.ts';
 import {node as checks} from '../src/checks/node.ts';
+import {askedOf} from '../src/checks/skip-on-existing.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, node} from './things.ts';

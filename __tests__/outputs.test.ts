@@ -7,7 +7,7 @@ import {outputs} from '../src/reports/outputs.ts';
 import type {Results} from '../src/results/results.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
-import {error, failed, passed} from './results.ts';
+import {error, failed, passed} from './sample-results.ts';
 
 const runner = eachOnRunner();
 const action = parse(fs.readFileSync(path.join(import.meta.dirname, '..', 'action.yml'), 'utf8'));

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {makePrivate, ownDirectory, writeAnew} from '../src/base/own.ts';
+import {makePrivate, ownDirectory, writeAnew} from '../src/base/safe-fs.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();

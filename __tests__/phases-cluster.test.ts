@@ -13,7 +13,7 @@ import {
   refuseCgroup1,
   refuseTaken,
   uncordon
-} from '../src/phases/cluster.ts';
+} from '../src/phases/create-cluster.ts';
 import type {State} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';

@@ -9,7 +9,7 @@ import {
   untilApi,
   untilContainerd,
   untilServices
-} from '../src/phases/node.ts';
+} from '../src/phases/prepare-node.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork, has} from './fake.ts';
 import {planOf} from './planned.ts';
 

@@ -1,6 +1,11 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {crdsCommand, createCrds, installCommand, installOperator} from '../src/phases/operator.ts';
+import {
+  crdsCommand,
+  createCrds,
+  installCommand,
+  installOperator
+} from '../src/phases/install-operator.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {chart, planOf} from './planned.ts';
 

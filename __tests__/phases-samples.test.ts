@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {samples, workloads} from '../src/manifests/samples.ts';
-import {deployMore, deploySamples, readSamples} from '../src/phases/samples.ts';
+import {samples, workloads} from '../src/manifests/documented-samples.ts';
+import {deployMore, deploySamples, readSamples} from '../src/phases/deploy-samples.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {pod, waiting} from './things.ts';

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Thing} from '../src/base/kube.ts';
-import {proxied, restart, untilTagged, upgradeMesh} from '../src/phases/upgrade.ts';
+import {proxied, restart, untilTagged, upgradeMesh} from '../src/phases/upgrade-mesh.ts';
 import type {Upgrade} from '../src/plan/plan.ts';
 import {type Answer, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';

@@ -4,13 +4,13 @@ import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
 import type {Owner} from '../src/base/kube.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
+import {builtIn} from '../src/manifests/documented-samples.ts';
+import type {OwnSample} from '../src/manifests/extra-sample.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
-import type {OwnSample} from '../src/manifests/own.ts';
-import {builtIn} from '../src/manifests/samples.ts';
 import {describeHub, ownerOf} from '../src/plan/plan.ts';
-import type {Chart} from '../src/versions/chart.ts';
 import {nodeImageOf} from '../src/versions/kubernetes.ts';
 import {clientImage} from '../src/versions/pins.ts';
+import type {Chart} from '../src/versions/read-chart.ts';
 import {eachOnRunner} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
 

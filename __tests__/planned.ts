@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import type {OwnSample} from '../src/manifests/own.ts';
+import type {OwnSample} from '../src/manifests/extra-sample.ts';
 import {makePlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
-import type {Chart} from '../src/versions/chart.ts';
 import {tools} from '../src/versions/pins.ts';
+import type {Chart} from '../src/versions/read-chart.ts';
 import {give} from './fake.ts';
 
 /** What is read of every published chart, and of main on 2026-08-22: by `npm run released`, of the operator's repository. */

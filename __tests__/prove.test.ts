@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
+import {type Checking, type Finding, row} from '../src/checks/definition.ts';
 import {meshClient} from '../src/checks/probe.ts';
 import {type Proof, prove} from '../src/checks/prove.ts';
-import {type Checking, type Finding, row} from '../src/checks/row.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 

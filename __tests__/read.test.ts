@@ -7,7 +7,7 @@ import {junit} from '../src/reports/junit.ts';
 import {summary} from '../src/reports/summary.ts';
 import {mostBytes, readResults, Unreadable} from '../src/results/read.ts';
 import {failureClasses, layers, schema} from '../src/results/results.ts';
-import {cancelled, error, failed, flaky, hostileRun, many, passed} from './results.ts';
+import {cancelled, error, failed, flaky, hostileRun, many, passed} from './sample-results.ts';
 import {validator} from './schema.ts';
 
 const {published, errors} = validator('results');

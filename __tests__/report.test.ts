@@ -3,12 +3,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {afterEach, describe, expect, test} from '@jest/globals';
-import {reportDefaults, reportInputNames} from '../src/inputs/report.ts';
+import {reportDefaults, reportInputNames} from '../src/inputs/report-inputs.ts';
 import {report} from '../src/report.ts';
 import type {Results} from '../src/results/results.ts';
-import {cell, folderOf, planned} from './cells.ts';
 import {eachOnRunner, give} from './fake.ts';
-import {failed, passed} from './results.ts';
+import {cell, folderOf, planned} from './merged-cells-table.ts';
+import {failed, passed} from './sample-results.ts';
 import {validator} from './schema.ts';
 
 const runner = eachOnRunner();

@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
-import {logEnd} from '../src/reports/log.ts';
-import {badInputs, changed, failed, flaky, hostileRun, passed} from './results.ts';
+import {logEnd} from '../src/reports/log-end.ts';
+import {badInputs, changed, failed, flaky, hostileRun, passed} from './sample-results.ts';
 
 test('of a run that passed: the verdict, a line for each layer, and where the results are', () => {
   const lines = logEnd(passed(), '/results');

@@ -2,8 +2,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
-import {startKnowing} from '../src/run/known.ts';
 import {gathered, run} from '../src/run/run.ts';
+import {startKnowing} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 
 const runner = eachOnRunner();

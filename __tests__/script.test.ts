@@ -8,7 +8,7 @@ import {script} from '../src/reports/script.ts';
 import type {CheckResult, Results} from '../src/results/results.ts';
 import {eachOnRunner, has} from './fake.ts';
 import {planOf} from './planned.ts';
-import {check, passed} from './results.ts';
+import {check, passed} from './sample-results.ts';
 
 const runner = eachOnRunner();
 

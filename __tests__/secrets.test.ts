@@ -3,14 +3,14 @@ import * as path from 'node:path';
 import {afterAll, describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {eachOnRunner} from './fake.ts';
-import {type Ended, hurry, type More, type Recording, read, rehearsed} from './hostile.ts';
+import {type Ended, hurry, type More, type Recording, read, rehearsed} from './hostile-places.ts';
 
 /** A marker for each secret that a run meets; after it none is where anybody reads. */
 
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
 const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/existing.ts');
+const {askedOf} = await import('../src/checks/skip-on-existing.ts');
 const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
 const runner = eachOnRunner();
 

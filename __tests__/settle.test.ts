@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {Stopped} from '../src/base/fault.ts';
-import {type Checking, compare, type Finding, row} from '../src/checks/row.ts';
+import {type Checking, compare, type Finding, row} from '../src/checks/definition.ts';
 import {settle, settling} from '../src/checks/settle.ts';
 import {fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';

@@ -16,7 +16,7 @@ import {
   many,
   passed,
   phase
-} from './results.ts';
+} from './sample-results.ts';
 
 const bytes = (markdown: string): number => Buffer.byteLength(markdown);
 const gridRow = (markdown: string, start: string): string | undefined =>

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {rights} from '../src/manifests/existing.ts';
+import {rights} from '../src/manifests/existing-cluster-manifests.ts';
 import {survey, takeKubeconfig} from '../src/phases/survey.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 

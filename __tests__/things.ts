@@ -1,8 +1,8 @@
 import {parseAllDocuments} from 'yaml';
 import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/base/kube.ts';
 import type {Sh} from '../src/base/sh.ts';
-import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/row.ts';
-import type {OwnSample} from '../src/manifests/own.ts';
+import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/definition.ts';
+import type {OwnSample} from '../src/manifests/extra-sample.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {catalogue} from '../src/checks/catalogue.ts';
-import {parseLog} from '../src/checks/load.ts';
-import type {Row, Tell} from '../src/checks/row.ts';
+import type {Row, Tell} from '../src/checks/definition.ts';
+import {parseLog} from '../src/checks/load-probe.ts';
 import {judge, staged, startLoad, upgrade, versionsIn} from '../src/checks/upgrade.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';

@@ -1,9 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
-import {type Chart, readChart} from '../src/versions/chart.ts';
-import {chooseIstio, releases} from '../src/versions/istio.ts';
+import {chooseIstio, releases} from '../src/versions/istio-versions.ts';
 import {charts as digests} from '../src/versions/pins.ts';
+import {type Chart, readChart} from '../src/versions/read-chart.ts';
 import {published as charts} from './planned.ts';
 
 const names = Object.keys(charts);

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {matrixDefaults} from '../src/inputs/matrix.ts';
+import {matrixDefaults} from '../src/inputs/matrix-inputs.ts';
 import {made, tables} from './versions-docs.ts';
 
 const root = path.join(import.meta.dirname, '..');

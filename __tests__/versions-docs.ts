@@ -1,5 +1,5 @@
 import {rcompare} from 'semver';
-import {minorOf, newestOf, releases} from '../src/versions/istio.ts';
+import {minorOf, newestOf, releases} from '../src/versions/istio-versions.ts';
 import {kubernetesVersions, ranges, supportedBy} from '../src/versions/kubernetes.ts';
 
 /** The tables of README.md and docs/versions.md, made of the data that the Action goes by. */

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
-import {chooseIstio} from '../src/versions/istio.ts';
-import {chooseFrom, skipped} from '../src/versions/upgrade.ts';
+import {chooseIstio} from '../src/versions/istio-versions.ts';
+import {chooseFrom, skipped} from '../src/versions/upgrade-path.ts';
 import {chart} from './planned.ts';
 
 describe('the version to upgrade from', () => {

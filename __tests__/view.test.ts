@@ -12,7 +12,17 @@ import {criticalPath, longestWaits, timeline} from '../src/reports/timeline.ts';
 import {headline} from '../src/reports/verdict.ts';
 import {carriedOver, clip, duration, familyOf, line, plain, spans} from '../src/reports/words.ts';
 import type {FailureClass, Layer, Results} from '../src/results/results.ts';
-import {cancelled, changed, check, error, failed, flaky, many, passed, phase} from './results.ts';
+import {
+  cancelled,
+  changed,
+  check,
+  error,
+  failed,
+  flaky,
+  many,
+  passed,
+  phase
+} from './sample-results.ts';
 
 test.each([
   ['colours', '\u001b[31mred\u001b[0m', 'red'],

@@ -4,7 +4,11 @@ import {ambient} from '../src/checks/ambient.ts';
 import {samplesOf} from '../src/checks/catalogue.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {rangesOf, waypointRows} from '../src/checks/waypoint.ts';
-import {waypointEntry, waypointNamespace, waypointSample} from '../src/manifests/waypoint.ts';
+import {
+  waypointEntry,
+  waypointNamespace,
+  waypointSample
+} from '../src/manifests/waypoint-sample.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';

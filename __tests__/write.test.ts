@@ -5,7 +5,7 @@ import {writeReports} from '../src/reports/write.ts';
 import {ownFiles} from '../src/results/files.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
-import {error, passed} from './results.ts';
+import {error, passed} from './sample-results.ts';
 
 const runner = eachOnRunner();
 const directory = () => path.join(runner.directory, 'a', 'results');

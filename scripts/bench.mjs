@@ -41,7 +41,7 @@ async function run(program, args, more = {}) {
 
 /** The page's samples, as files. */
 async function writeSamples() {
-  const {builtIn} = await import('../src/manifests/samples.ts');
+  const {builtIn} = await import('../src/manifests/documented-samples.ts');
   for (const [name, text] of Object.entries(
     builtIn({echo: sampleImages[0], client: `docker.io/${sampleImages[1]}`})
   )) {

@@ -19,8 +19,10 @@ if (!program) {
 }
 const {html} = await import('../src/reports/html.ts');
 const {mergedHtml} = await import('../src/reports/merged-html.ts');
-const {error, failed, flaky, hostileRun, many, passed} = await import('../__tests__/results.ts');
-const {allFound, matrix, mixed} = await import('../__tests__/cells.ts');
+const {error, failed, flaky, hostileRun, many, passed} = await import(
+  '../__tests__/sample-results.ts'
+);
+const {allFound, matrix, mixed} = await import('../__tests__/merged-cells-table.ts');
 const pages = {
   passed: html(passed()),
   failed: html(failed()),

@@ -3,14 +3,14 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
 import {oneLine, say} from './base/log.ts';
-import {makePrivate} from './base/own.ts';
+import {makePrivate} from './base/safe-fs.ts';
 import type {Sh} from './base/sh.ts';
-import {type MatrixInputs, readMatrixInputs} from './inputs/matrix.ts';
-import {provideChart} from './phases/chart.ts';
+import {type MatrixInputs, readMatrixInputs} from './inputs/matrix-inputs.ts';
+import {provideChart} from './phases/fetch-chart.ts';
 import {provideTool} from './phases/tools.ts';
-import {matrixHeadline, matrixSummary} from './reports/matrix.ts';
+import {matrixHeadline, matrixSummary} from './reports/matrix-summary.ts';
 import {planCells} from './versions/cells.ts';
-import {releases} from './versions/istio.ts';
+import {releases} from './versions/istio-versions.ts';
 
 /** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
 export async function matrix(sh: Sh): Promise<void> {

@@ -2,9 +2,9 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
 import {oneLine} from './base/log.ts';
-import {ownDirectory, writeAnew} from './base/own.ts';
-import {type ReportInputs, readReportInputs} from './inputs/report.ts';
-import {type Matrix, merge, written} from './reports/merged.ts';
+import {ownDirectory, writeAnew} from './base/safe-fs.ts';
+import {type ReportInputs, readReportInputs} from './inputs/report-inputs.ts';
+import {type Matrix, merge, written} from './reports/merge-results.ts';
 import {mergedAnnotations} from './reports/merged-annotations.ts';
 import {cellsOf} from './reports/merged-cells.ts';
 import {findResults} from './reports/merged-find.ts';
@@ -14,7 +14,7 @@ import {mergedOutputs} from './reports/merged-outputs.ts';
 import {mergedSummary} from './reports/merged-summary.ts';
 import {mergedHeadline} from './reports/merged-verdict.ts';
 import {files} from './results/files.ts';
-import {githubRun} from './run/gather.ts';
+import {githubRun} from './run/build-results.ts';
 
 const annotate = {error: core.error, warning: core.warning, notice: core.notice};
 

@@ -17,17 +17,11 @@ import {
   ambientServices,
   crossed,
   headlessServices
-} from '../manifests/ambient.ts';
-import {ztunnelNamespace} from '../manifests/istio.ts';
-import {client, plainNamespace, samples, servers} from '../manifests/samples.ts';
-import {waypointSample} from '../manifests/waypoint.ts';
+} from '../manifests/ambient-sample.ts';
+import {client, plainNamespace, samples, servers} from '../manifests/documented-samples.ts';
+import {ztunnelNamespace} from '../manifests/istio-resources.ts';
+import {waypointSample} from '../manifests/waypoint-sample.ts';
 import {type Family, families, familyNames, type Place} from '../results/results.ts';
-import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
-import {absent, clusterIp, podIps, proofAt} from './echo.ts';
-import {iptables} from './iptables.ts';
-import {refusedByPod} from './mtls.ts';
-import {inClient, meshClient, plainClient} from './probe.ts';
-import {type Proof, prove} from './prove.ts';
 import {
   type Checking,
   type Checks,
@@ -36,7 +30,13 @@ import {
   type Row,
   row,
   type Told
-} from './row.ts';
+} from './definition.ts';
+import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
+import {absent, clusterIp, podIps, proofAt} from './echo.ts';
+import {iptables} from './iptables.ts';
+import {refusedByPod} from './mtls.ts';
+import {inClient, meshClient, plainClient} from './probe.ts';
+import {type Proof, prove} from './prove.ts';
 import {waypointChecks, waypointRows} from './waypoint.ts';
 import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 

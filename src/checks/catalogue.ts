@@ -1,9 +1,10 @@
-import type {OwnSample} from '../manifests/own.ts';
+import type {OwnSample} from '../manifests/extra-sample.ts';
 import {type Layer, layers} from '../results/results.ts';
 import {ambient} from './ambient.ts';
 import {cluster} from './cluster.ts';
 import {cni} from './cni.ts';
 import {controlPlane} from './control-plane.ts';
+import type {Blame, Checking, Checks, Preflight, Row, Standing} from './definition.ts';
 import {dns} from './dns.ts';
 import {dnsProxy} from './dns-proxy.ts';
 import {docs} from './docs.ts';
@@ -21,7 +22,6 @@ import {node} from './node.ts';
 import {operator} from './operator.ts';
 import {path} from './path.ts';
 import {proxy} from './proxy.ts';
-import type {Blame, Checking, Checks, Preflight, Row, Standing} from './row.ts';
 import {runner} from './runner.ts';
 import {service} from './service.ts';
 import {uninstall} from './uninstall.ts';
@@ -29,7 +29,7 @@ import {upgrade} from './upgrade.ts';
 import {workload} from './workload.ts';
 import {xds} from './xds.ts';
 
-export type {Row} from './row.ts';
+export type {Row} from './definition.ts';
 
 /** Made before the cluster is; a failure ends the run. */
 export const preflights: Checks<Preflight>[] = [runner, network];

@@ -1,10 +1,10 @@
 import {addressFamily} from '../base/kube.ts';
-import {plainNamespace} from '../manifests/samples.ts';
+import {plainNamespace} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
+import {type Checking, type Checks, row} from './definition.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prove} from './prove.ts';
-import {type Checking, type Checks, row} from './row.ts';
 
 const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
 

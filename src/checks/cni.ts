@@ -10,16 +10,24 @@ import {
   repairSample,
   unscheduledApp,
   validation
-} from '../manifests/cni.ts';
-import {cniNamespace} from '../manifests/istio.ts';
-import {client} from '../manifests/samples.ts';
+} from '../manifests/cni-sample.ts';
+import {client} from '../manifests/documented-samples.ts';
+import {cniNamespace} from '../manifests/istio-resources.ts';
 import {families, familyNames} from '../results/results.ts';
+import {
+  type Checking,
+  type Checks,
+  compare,
+  type Finding,
+  type Row,
+  row,
+  skip
+} from './definition.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
 import {alike, iptables} from './iptables.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {refused, untilRefused} from './refuse.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};

@@ -10,11 +10,11 @@ import {
   type Service
 } from '../base/kube.ts';
 import {CommandError, wholeAnswer} from '../base/sh.ts';
-import {cniNamespace, istioNamespace} from '../manifests/istio.ts';
+import {cniNamespace, istioNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
-import {compareIds} from './images.ts';
-import {type Checking, type Checks, compare, row, skip, type Told} from './row.ts';
+import {compareIds} from './compare-images.ts';
+import {type Checking, type Checks, compare, row, skip, type Told} from './definition.ts';
 
 /** What the API server and istiod said. */
 interface Seen {

@@ -1,5 +1,5 @@
 import type {Layer} from '../results/results.ts';
-import type {Row} from './row.ts';
+import type {Row} from './definition.ts';
 
 /** What is asked of sidecars, or by a client that has one. */
 const ofSidecars: Layer[] = [

@@ -1,14 +1,19 @@
 import {lt} from 'semver';
 import {ipsOfPod, ofFamily, ofKind} from '../base/kube.ts';
-import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy.ts';
-import {plainNamespace, servers} from '../manifests/samples.ts';
-import {replicas, statefulApp, statefulNamespace, statefulSample} from '../manifests/stateful.ts';
+import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy-sample.ts';
+import {plainNamespace, servers} from '../manifests/documented-samples.ts';
+import {
+  replicas,
+  statefulApp,
+  statefulNamespace,
+  statefulSample
+} from '../manifests/headless-sample.ts';
 import type {Family} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Row, row, skip} from './definition.ts';
 import {has, nameOf, type Question, records, reproduceQuestion, resolve} from './dns.ts';
 import {clusterIp, podIps} from './echo.ts';
 import {type Client, plainClient} from './probe.ts';
 import {prove} from './prove.ts';
-import {type Checking, type Checks, compare, type Row, row, skip} from './row.ts';
 
 const client: Client = {
   namespace: dnsProxyNamespace,

@@ -1,8 +1,8 @@
 import {type Output, wholeAnswer} from '../base/sh.ts';
-import {servers} from '../manifests/samples.ts';
+import {servers} from '../manifests/documented-samples.ts';
+import {type Checking, type Checks, compare, row} from './definition.ts';
 import {clusterIp} from './echo.ts';
 import {type Client, inClient, plainClient} from './probe.ts';
-import {type Checking, type Checks, compare, row} from './row.ts';
 
 /** The types of record, and the family of each. */
 export const records = [

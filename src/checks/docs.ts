@@ -6,10 +6,15 @@ import {type Block, blocksOfAsciiDoc, blocksOfMarkdown} from '../base/page.ts';
 import {type Command, commandsIn} from '../base/shell.ts';
 import {readDocuments, readYaml} from '../base/yaml.ts';
 import {readText} from '../inputs/readers.ts';
-import {cniNamespace, istioCniYaml, istioNamespace, istioYaml} from '../manifests/istio.ts';
-import {client, samples} from '../manifests/samples.ts';
+import {client, samples} from '../manifests/documented-samples.ts';
+import {
+  cniNamespace,
+  istioCniYaml,
+  istioNamespace,
+  istioYaml
+} from '../manifests/istio-resources.ts';
+import {type Checks, type Finding, type Row, row, type Standing, skip} from './definition.ts';
 import {echo} from './echo.ts';
-import {type Checks, type Finding, type Row, row, type Standing, skip} from './row.ts';
 import {service} from './service.ts';
 
 /** The page in a checkout of the operator, newest form first, and the name of its blocks that upstream runs as a test. */

@@ -1,5 +1,5 @@
 import {ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
-import {client, servers} from '../manifests/samples.ts';
+import {client, servers} from '../manifests/documented-samples.ts';
 import {
   type CheckResult,
   type Family,
@@ -8,9 +8,9 @@ import {
   type Layer,
   type Place
 } from '../results/results.ts';
+import {type Checking, type Checks, type Finding, type Row, row, type Told} from './definition.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {type Checking, type Checks, type Finding, type Row, row, type Told} from './row.ts';
 
 const word = (target: string): string => target.replace('-', ''); // as the documentation spells it
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};

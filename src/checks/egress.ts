@@ -1,5 +1,6 @@
 import {addressFamily, ofKind} from '../base/kube.ts';
 import {must, wholeAnswer} from '../base/sh.ts';
+import {plainNamespace} from '../manifests/documented-samples.ts';
 import {
   egressNamespace,
   egressPorts,
@@ -14,15 +15,14 @@ import {
   staticAddresses,
   tlsHosts,
   tracerPort
-} from '../manifests/egress.ts';
-import {plainNamespace} from '../manifests/samples.ts';
+} from '../manifests/egress-sample.ts';
 import {type Attempt, type Family, families} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
 import {type Answer, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {askSettled, type Proof, prove} from './prove.ts';
 import {envoy} from './proxy.ts';
 import {refuse, refused} from './refuse.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 import {settling} from './settle.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 

@@ -8,10 +8,10 @@ import {
   type Pod,
   type Thing
 } from '../base/kube.ts';
-import {servers} from '../manifests/samples.ts';
+import {servers} from '../manifests/documented-samples.ts';
 import {type Family, families} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Finding, type Row, row} from './definition.ts';
 import {has} from './dns.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row} from './row.ts';
 import {settle} from './settle.ts';
 
 export const exactly = 'exactly the ready pods';

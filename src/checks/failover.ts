@@ -1,10 +1,10 @@
 import {addressFamily} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
+import {type Checking, type Checks, type Finding, type Row, row} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
 
 /** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
 const limit = 1;

@@ -1,16 +1,16 @@
 import {addressFamily, ipsOfPod, ipsOfService} from '../base/kube.ts';
-import {gatewayNamespace} from '../manifests/gateway.ts';
 import {
   apiGatewayMade,
   apiGateway as apiGatewayName,
   apiGatewayPort,
   apiGatewayStatus
-} from '../manifests/gateway-api.ts';
+} from '../manifests/gateway-api-sample.ts';
+import {gatewayNamespace} from '../manifests/gateway-sample.ts';
 import {type Attempt, families} from '../results/results.ts';
-import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './made.ts';
+import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
+import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './generated-gateway.ts';
 import {plainClient} from './probe.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
-import {type Checking, compare, type Finding, type Row, row} from './row.ts';
 import {settle} from './settle.ts';
 import {askPages, host, reproducePage, statusesOf} from './web.ts';
 

@@ -1,14 +1,14 @@
 import {addressFamily} from '../base/kube.ts';
-import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway.ts';
-import {apiGatewaySample} from '../manifests/gateway-api.ts';
+import {apiGatewaySample} from '../manifests/gateway-api-sample.ts';
+import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway-sample.ts';
 import {families} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Row, row} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
 import {refuse, refused} from './refuse.ts';
-import {type Checking, type Checks, compare, type Row, row} from './row.ts';
 import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
 
 const name = 'gateway';

@@ -1,23 +1,23 @@
 import {addressFamily, get, ipsOfPod, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {waitAtMost} from '../base/wait.ts';
-import {hostSample} from '../manifests/host-network.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
 import {
   replicas,
   statefulApp,
   statefulNamespace,
   statefulPorts,
   statefulSample
-} from '../manifests/stateful.ts';
+} from '../manifests/headless-sample.ts';
+import {hostSample} from '../manifests/host-network-sample.ts';
 import {type Family, families} from '../results/results.ts';
+import {type Checking, type Checks, type Finding, type Row, row} from './definition.ts';
 import {deadWithoutSidecar} from './echo.ts';
 import {hostNetwork, hostRows} from './host-network.ts';
 import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove, proveSettled} from './prove.ts';
 import {untilRefused} from './refuse.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './row.ts';
 import {settling} from './settle.ts';
 
 const ordinals = [...Array(replicas).keys()];

@@ -1,10 +1,10 @@
 import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
-import {webApp, webNamespace, webSample} from '../manifests/web.ts';
+import {webApp, webNamespace, webSample} from '../manifests/web-sample.ts';
 import {type Family, families} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Row, row, skip} from './definition.ts';
 import {absent, lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
-import {type Checking, type Checks, compare, type Row, row, skip} from './row.ts';
 
 const from = {
   kind: 'Deployment',

@@ -1,12 +1,12 @@
 import {ofFamily, ofKind} from '../base/kube.ts';
-import {hostApp, hostNamespace, hostPort} from '../manifests/host-network.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
+import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
 import {families} from '../results/results.ts';
+import {type Checking, type Row, row} from './definition.ts';
 import {podIps, proofAt} from './echo.ts';
 import {everyPodIp, listening} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
-import {type Checking, type Row, row} from './row.ts';
 
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};

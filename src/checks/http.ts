@@ -1,6 +1,6 @@
 import {addressFamily, ofKind} from '../base/kube.ts';
 import {mustJson} from '../base/sh.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
 import {
   openPort,
   paths,
@@ -9,13 +9,21 @@ import {
   webNamespace,
   webPort,
   webSample
-} from '../manifests/web.ts';
+} from '../manifests/web-sample.ts';
 import {families, familyNames} from '../results/results.ts';
+import {
+  type Checking,
+  type Checks,
+  compare,
+  type Finding,
+  type Row,
+  row,
+  skip
+} from './definition.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
 import {noWeb} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
 import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 import {type Found, settle} from './settle.ts';
 
 const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};

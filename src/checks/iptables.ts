@@ -1,7 +1,7 @@
 import {groupBy} from '../base/group.ts';
 import {must} from '../base/sh.ts';
-import {samples} from '../manifests/samples.ts';
-import {type Checking, compare, type Finding, type Row, row} from './row.ts';
+import {samples} from '../manifests/documented-samples.ts';
+import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
 
 export const alike = 'the same rules for IPv4 and IPv6';
 

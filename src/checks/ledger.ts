@@ -1,5 +1,5 @@
 import type {CheckResult} from '../results/results.ts';
-import {type Finding, type Made, type Row, skip} from './row.ts';
+import {type Finding, type Made, type Row, skip} from './definition.ts';
 
 /** Account of what was found of the rows that were asked for. */
 export class Ledger {

@@ -1,11 +1,11 @@
 import {addressFamily} from '../base/kube.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
 import {families, familyNames} from '../results/results.ts';
+import {type Checking, type Checks, type Row, row} from './definition.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {refused as nothing, untilRefused} from './refuse.ts';
-import {type Checking, type Checks, type Row, row} from './row.ts';
 
 const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};

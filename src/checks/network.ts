@@ -1,6 +1,6 @@
 import {ofFamily} from '../base/kube.ts';
 import {networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
-import {type Checks, type Preflight, row, skip} from './row.ts';
+import {type Checks, type Preflight, row, skip} from './definition.ts';
 
 const id = 'network/kind/families';
 

@@ -2,8 +2,8 @@ import {addressFamily, condition, get, type Node} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
 import {waitAtMost} from '../base/wait.ts';
 import {ip6tablesModules} from '../manifests/kind.ts';
-import type {Existing} from '../plan/existing.ts';
-import {type Checks, compare, type Finding, row, type Standing} from './row.ts';
+import type {Existing} from '../plan/existing-cluster.ts';
+import {type Checks, compare, type Finding, row, type Standing} from './definition.ts';
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';

@@ -1,9 +1,9 @@
 import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../base/kube.ts';
 import {until} from '../base/wait.ts';
-import {operatorNamespace} from '../manifests/istio.ts';
+import {operatorNamespace} from '../manifests/istio-resources.ts';
 import {ownerOf, type Plan} from '../plan/plan.ts';
-import {compareIds} from './images.ts';
-import {type Checks, compare, row, type Standing, skip} from './row.ts';
+import {compareIds} from './compare-images.ts';
+import {type Checks, compare, row, type Standing, skip} from './definition.ts';
 
 const available = 'operator/sail-operator/available';
 const image = 'operator/sail-operator/image';

@@ -1,10 +1,10 @@
-import type {OwnSample} from '../manifests/own.ts';
-import {client, pathServiceYaml} from '../manifests/samples.ts';
+import {client, pathServiceYaml} from '../manifests/documented-samples.ts';
+import type {OwnSample} from '../manifests/extra-sample.ts';
 import {families} from '../results/results.ts';
+import {type Checking, type Checks, row} from './definition.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
-import {type Checking, type Checks, row} from './row.ts';
 
 const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 

@@ -1,7 +1,7 @@
 import {ipsOfPod, ipsOfService, ofKind, type Pod} from '../base/kube.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
+import {type Checking, compare, type Finding} from './definition.ts';
 import {addressesOf, dump, type Listeners, listenerQuery, listenersOf} from './proxy.ts';
-import {type Checking, compare, type Finding} from './row.ts';
 
 /** What the client of a headless Service listens on. */
 export const everyPodIp = 'exactly the pod IPs';

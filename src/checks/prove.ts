@@ -1,7 +1,7 @@
 import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
+import type {Checking, Finding, Row} from './definition.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
-import type {Checking, Finding, Row} from './row.ts';
 import {settle} from './settle.ts';
 
 /** A row, and the probe that decides it. */

@@ -1,9 +1,9 @@
 import {addressFamily, ipsOfPod, ipsOfService, isReady, ofKind, type Pod} from '../base/kube.ts';
 import {mustJson} from '../base/sh.ts';
-import {client, samples, servers} from '../manifests/samples.ts';
+import {client, samples, servers} from '../manifests/documented-samples.ts';
 import type {Family} from '../results/results.ts';
+import {type Checking, type Checks, compare, type Finding, row} from './definition.ts';
 import {iptables, iptablesRows} from './iptables.ts';
-import {type Checking, type Checks, compare, type Finding, row} from './row.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
 export interface SocketAddress {

@@ -1,3 +1,4 @@
+import type {Checking, Finding, Row} from './definition.ts';
 import {
   type Answer,
   ask,
@@ -7,7 +8,6 @@ import {
   plainClient,
   reproduceProbe
 } from './probe.ts';
-import type {Checking, Finding, Row} from './row.ts';
 import {type Found, settle, settling} from './settle.ts';
 
 /** What a row expects that nothing answers. */

@@ -1,5 +1,5 @@
 import {objectOf} from '../base/json.ts';
-import {type Checks, type Finding, type Preflight, row, skip} from './row.ts';
+import {type Checks, type Finding, type Preflight, row, skip} from './definition.ts';
 
 const commands = {
   docker: ['docker', 'info', '--format', '{{json .}}'],

@@ -1,5 +1,5 @@
 import {addressFamily, ipsOfService, ofKind, type Service} from '../base/kube.ts';
-import {type Checking, type Checks, compare, row} from './row.ts';
+import {type Checking, type Checks, compare, row} from './definition.ts';
 
 const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 

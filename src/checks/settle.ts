@@ -1,6 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
-import type {Checking, Finding, Row} from './row.ts';
+import type {Checking, Finding, Row} from './definition.ts';
 
 /** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
 export const settling = 10;

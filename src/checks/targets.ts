@@ -11,6 +11,15 @@ import {
 import {CommandError, mustJson, type Sh} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {type Family, families, type Layer} from '../results/results.ts';
+import {
+  type Checks,
+  compare,
+  type Finding,
+  type Preflight,
+  type Row,
+  row,
+  skip
+} from './definition.ts';
 import {endpoints, exactly, listedIn} from './endpoints.ts';
 import {
   addressesOf,
@@ -26,7 +35,6 @@ import {
   wildcardListeners,
   written
 } from './proxy.ts';
-import {type Checks, compare, type Finding, type Preflight, type Row, row, skip} from './row.ts';
 import {familiesOf, isHeadless, policyOf, service} from './service.ts';
 import {addresses, sidecar, workload} from './workload.ts';
 

@@ -1,7 +1,7 @@
 import {get} from '../base/kube.ts';
 import {waitAtMost} from '../base/wait.ts';
-import {istioNamespace} from '../manifests/istio.ts';
-import {type Checking, type Checks, compare, row} from './row.ts';
+import {istioNamespace} from '../manifests/istio-resources.ts';
+import {type Checking, type Checks, compare, row} from './definition.ts';
 
 const id = 'uninstall/istio/namespace';
 const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];

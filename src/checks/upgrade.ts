@@ -1,8 +1,17 @@
 import {get, type Meta} from '../base/kube.ts';
 import {must} from '../base/sh.ts';
 import {waitAtMost} from '../base/wait.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
 import {type Family, families, type Load} from '../results/results.ts';
+import {
+  type Checking,
+  type Checks,
+  compare,
+  type Finding,
+  type Row,
+  row,
+  skip
+} from './definition.ts';
 import {absent, clusterIp} from './echo.ts';
 import {
   endLoad,
@@ -14,10 +23,9 @@ import {
   stopCommand,
   type Target,
   waitCommand
-} from './load.ts';
+} from './load-probe.ts';
 import {pathSample} from './path.ts';
 import {meshClient} from './probe.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row, skip} from './row.ts';
 import {metricsCommand} from './xds.ts';
 
 /** While only istiod is replaced, which carries no traffic; and while the server is restarted, as was asked for. */

@@ -1,6 +1,6 @@
 import {addressFamily, ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
-import {ztunnelNamespace} from '../manifests/istio.ts';
-import {client} from '../manifests/samples.ts';
+import {client} from '../manifests/documented-samples.ts';
+import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {
   waypoint as gateway,
   waypointNamespace as namespace,
@@ -9,16 +9,16 @@ import {
   waypointClient,
   waypointEntry,
   waypointServices
-} from '../manifests/waypoint.ts';
+} from '../manifests/waypoint-sample.ts';
 import {families, familyNames, type Place} from '../results/results.ts';
+import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
 import {reproduceQuestion, resolve} from './dns.ts';
 import {absent, lookUp, podIps} from './echo.ts';
-import {bothFamilies, clusterIpsOf, type Made, untilMade} from './made.ts';
+import {bothFamilies, clusterIpsOf, type Made, untilMade} from './generated-gateway.ts';
 import {type Client, meshClient, type Probe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {dump, type Endpoints, endpointQuery, envoy, type SocketAddress, written} from './proxy.ts';
 import {refused, untilRefused} from './refuse.ts';
-import {type Checking, compare, type Finding, type Row, row} from './row.ts';
 import {settling} from './settle.ts';
 import {host} from './web.ts';
 import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';

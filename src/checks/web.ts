@@ -1,8 +1,8 @@
 import {groupBy} from '../base/group.ts';
 import {type Output, wholeAnswer} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
+import type {Checking} from './definition.ts';
 import {type Client, inClient} from './probe.ts';
-import type {Checking} from './row.ts';
 
 /** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
 export interface Page {

@@ -1,9 +1,9 @@
 import {addressFamily, ipsOfPod, isReady, ofKind, type Pod} from '../base/kube.ts';
-import {cniNamespace, ztunnelNamespace} from '../manifests/istio.ts';
-import {plainNamespace, workloads} from '../manifests/samples.ts';
+import {plainNamespace, workloads} from '../manifests/documented-samples.ts';
+import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
-import {compareIds} from './images.ts';
-import {type Checking, type Checks, compare, row, type Told} from './row.ts';
+import {compareIds} from './compare-images.ts';
+import {type Checking, type Checks, compare, row, type Told} from './definition.ts';
 
 const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
   namespace === plainNamespace ? `${namespace}-${app}` : namespace;

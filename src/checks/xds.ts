@@ -1,8 +1,8 @@
 import {ofKind, type Pod} from '../base/kube.ts';
 import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
-import {samples} from '../manifests/samples.ts';
+import {samples} from '../manifests/documented-samples.ts';
 import type {Plan} from '../plan/plan.ts';
-import {type Checking, type Checks, type Finding, row} from './row.ts';
+import {type Checking, type Checks, type Finding, row} from './definition.ts';
 
 /** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
 const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];

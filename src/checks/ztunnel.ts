@@ -1,5 +1,5 @@
-import {ztunnelNamespace} from '../manifests/istio.ts';
-import type {Checking, Finding, Row} from './row.ts';
+import {ztunnelNamespace} from '../manifests/istio-resources.ts';
+import type {Checking, Finding, Row} from './definition.ts';
 import {settle} from './settle.ts';
 
 /** A connection of which ztunnel has logged the end, by the names that it has for its fields. */

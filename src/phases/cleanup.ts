@@ -6,7 +6,7 @@ import {oneLine} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
 import type {State} from '../plan/state.ts';
 import {releaseName} from './claim.ts';
-import {containersOf, deleteCommand, dockerAway} from './cluster.ts';
+import {containersOf, deleteCommand, dockerAway} from './create-cluster.ts';
 import {removalCommands, removeFromCluster} from './removal.ts';
 
 /** Post: deletes the cluster that this run made, and what it wrote for itself. */

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {plainText, redact} from '../base/log.ts';
-import {ownDirectory, writeAnew} from '../base/own.ts';
+import {ownDirectory, writeAnew} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Plan} from '../plan/plan.ts';

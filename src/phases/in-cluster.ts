@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import {badInput, Fault} from '../base/fault.ts';
 import {CommandError, type Sh} from '../base/sh.ts';
-import {runLabel} from '../manifests/existing.ts';
+import {runLabel} from '../manifests/existing-cluster-manifests.ts';
 import type {Plan} from '../plan/plan.ts';
-import {crdsCommand} from './operator.ts';
+import {crdsCommand} from './install-operator.ts';
 
 /** Makes the namespaces, each with the label of this run. Throws a Fault where one has come up since the cluster was looked at. */
 export async function createNamespaces({directory}: Plan, sh: Sh): Promise<void> {

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {parseImage} from '../base/image.ts';
 import {objectOf} from '../base/json.ts';
 import {alsoHide, say} from '../base/log.ts';
-import {writeAnew} from '../base/own.ts';
+import {writeAnew} from '../base/safe-fs.ts';
 import type {Work} from '../base/schedule.ts';
 import {must, type Sh} from '../base/sh.ts';
 import type {Plan} from '../plan/plan.ts';

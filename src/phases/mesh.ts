@@ -13,7 +13,7 @@ import {
 import type {Work} from '../base/schedule.ts';
 import {CommandError, type Sh} from '../base/sh.ts';
 import {type Look, until} from '../base/wait.ts';
-import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio.ts';
+import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {ownerOf, type Plan} from '../plan/plan.ts';
 
 export const applyCommand = ({directory}: Plan, file: string): string[] => [

@@ -3,8 +3,12 @@ import * as core from '@actions/core';
 import {groupBy} from '../base/group.ts';
 import {oneLine} from '../base/log.ts';
 import type {Sh} from '../base/sh.ts';
-import {configMapSelector, runLabel, samplesLabel} from '../manifests/existing.ts';
-import {operatorNamespace} from '../manifests/istio.ts';
+import {
+  configMapSelector,
+  runLabel,
+  samplesLabel
+} from '../manifests/existing-cluster-manifests.ts';
+import {operatorNamespace} from '../manifests/istio-resources.ts';
 import type {InCluster} from '../plan/state.ts';
 
 /** Of each step, in seconds: a pod's grace period, and an operator that has only just started. */

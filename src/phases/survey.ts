@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {badInput} from '../base/fault.ts';
 import {addressFamily, get, type Service} from '../base/kube.ts';
-import {writeAnew} from '../base/own.ts';
+import {writeAnew} from '../base/safe-fs.ts';
 import {CommandError, must, type Sh} from '../base/sh.ts';
 import {readYaml} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
@@ -14,9 +14,9 @@ import {
   readRights,
   rights,
   rightsYaml
-} from '../manifests/existing.ts';
-import type {Found, FoundIstiod, FoundOperator} from '../plan/existing.ts';
-import type {FoundServices} from '../plan/targets.ts';
+} from '../manifests/existing-cluster-manifests.ts';
+import type {Found, FoundIstiod, FoundOperator} from '../plan/existing-cluster.ts';
+import type {FoundServices} from '../plan/target-services.ts';
 
 /** As the chart labels its Deployment, and OpenShift Service Mesh. */
 const operatorSelector = 'control-plane in (sail-operator,servicemesh-operator3)';

@@ -5,7 +5,19 @@ import {isLatest, wholeName} from '../base/image.ts';
 import type {Owner} from '../base/kube.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {isImage, quoted, type Values} from '../inputs/readers.ts';
-import {labelsOf, samplesLabel} from '../manifests/existing.ts';
+import {
+  builtIn,
+  client,
+  namespaceYaml,
+  plainNamespace,
+  plainYaml,
+  type Sample,
+  samples,
+  splitManifests,
+  workloads
+} from '../manifests/documented-samples.ts';
+import {labelsOf, samplesLabel} from '../manifests/existing-cluster-manifests.ts';
+import type {OwnSample, SampleImages, Workload} from '../manifests/extra-sample.ts';
 import {
   ambientLabel,
   cniNamespace,
@@ -20,30 +32,18 @@ import {
   revisionTagYaml,
   ztunnelNamespace,
   ztunnelYaml
-} from '../manifests/istio.ts';
+} from '../manifests/istio-resources.ts';
 import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
-import type {OwnSample, SampleImages, Workload} from '../manifests/own.ts';
-import {
-  builtIn,
-  client,
-  namespaceYaml,
-  plainNamespace,
-  plainYaml,
-  type Sample,
-  samples,
-  splitManifests,
-  workloads
-} from '../manifests/samples.ts';
 import {strictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
-import type {Chart} from '../versions/chart.ts';
 import {defaultHub, describeRetired, moveToHub} from '../versions/hub.ts';
-import {chooseIstio} from '../versions/istio.ts';
-import {lacksForAmbient} from '../versions/operator.ts';
+import {chooseIstio} from '../versions/istio-versions.ts';
+import {lacksForAmbient} from '../versions/operator-versions.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
-import {chooseFrom, type Strategy} from '../versions/upgrade.ts';
-import {type Existing, installedNamespaces} from './existing.ts';
-import {type ChosenImages, chooseImages, noImages} from './images.ts';
+import type {Chart} from '../versions/read-chart.ts';
+import {chooseFrom, type Strategy} from '../versions/upgrade-path.ts';
+import {type Existing, installedNamespaces} from './existing-cluster.ts';
+import {type ChosenImages, chooseImages, noImages} from './istio-images.ts';
 import {chooseNodes, type Nodes, noNodes} from './nodes.ts';
 
 /** What a phase needs images for. */

@@ -12,7 +12,7 @@ import {
   tryWords
 } from './findings.ts';
 import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
-import {loadColumns, loadRows, loadTitle} from './load.ts';
+import {loadColumns, loadRows, loadTitle} from './load-words.ts';
 import {
   code,
   codes,

@@ -1,5 +1,5 @@
 import {type Annotation, clean} from './annotations.ts';
-import {type Cause, causes, type Matrix} from './merged.ts';
+import {type Cause, causes, type Matrix} from './merge-results.ts';
 import {mergedHeadline} from './merged-verdict.ts';
 import {count} from './words.ts';
 

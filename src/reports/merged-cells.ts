@@ -1,7 +1,7 @@
 import {rcompare, valid} from 'semver';
 import {groupBy} from '../base/group.ts';
 import {defaults} from '../inputs/inputs.ts';
-import type {Planned} from '../inputs/report.ts';
+import type {Planned} from '../inputs/report-inputs.ts';
 import type {CellClass, CellResult, FamilyResult, LayerResult} from '../results/merged.ts';
 import {
   type CheckResult,

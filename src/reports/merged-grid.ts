@@ -1,6 +1,6 @@
 import type {CellResult, LayerState} from '../results/merged.ts';
 import {familyNames, type Layer, layers} from '../results/results.ts';
-import type {Matrix} from './merged.ts';
+import type {Matrix} from './merge-results.ts';
 import {type Cell, order} from './merged-cells.ts';
 import {count, upper} from './words.ts';
 

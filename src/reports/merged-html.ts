@@ -13,7 +13,7 @@ import {
   page,
   runFacts
 } from './markup.ts';
-import {type Cause, causes, type Matrix} from './merged.ts';
+import {type Cause, causes, type Matrix} from './merge-results.ts';
 import type {Cell} from './merged-cells.ts';
 import {
   cellSays,

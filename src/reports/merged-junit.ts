@@ -1,5 +1,5 @@
 import {type Case, junitXml, type Suite, suitesOf} from './junit.ts';
-import type {Matrix} from './merged.ts';
+import type {Matrix} from './merge-results.ts';
 import type {Cell} from './merged-cells.ts';
 import {line, plain} from './words.ts';
 

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import {files} from '../results/files.ts';
-import {counts, type Matrix} from './merged.ts';
+import {counts, type Matrix} from './merge-results.ts';
 
 /** Every output of report/action.yml. `directory` is empty when nothing was written. */
 export function mergedOutputs(matrix: Matrix, directory: string): Record<string, string> {

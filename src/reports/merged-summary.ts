@@ -2,7 +2,7 @@ import {files} from '../results/files.ts';
 import type {Layer} from '../results/results.ts';
 import {type Block, cutToFit, folded, mostBytes, quote, tableHead, whole} from './blocks.ts';
 import {code, fence, row, text} from './markdown.ts';
-import {type Cause, causes, type Matrix} from './merged.ts';
+import {type Cause, causes, type Matrix} from './merge-results.ts';
 import type {Cell} from './merged-cells.ts';
 import {
   cellSays,

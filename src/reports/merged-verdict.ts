@@ -1,5 +1,5 @@
 import type {MergedResult} from '../results/merged.ts';
-import {type Cause, causes, counts, type Matrix} from './merged.ts';
+import {type Cause, causes, counts, type Matrix} from './merge-results.ts';
 import {inCommon} from './merged-grid.ts';
 import {count, duration, upper} from './words.ts';
 

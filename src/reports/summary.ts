@@ -15,7 +15,7 @@ import {
   tryWords
 } from './findings.ts';
 import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
-import {loadColumns, loadRows, loadTitle} from './load.ts';
+import {loadColumns, loadRows, loadTitle} from './load-words.ts';
 import {code, fence, row, text} from './markdown.ts';
 import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
 import {headline} from './verdict.ts';

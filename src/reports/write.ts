@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import {ownDirectory, writeAnew} from '../base/own.ts';
+import {ownDirectory, writeAnew} from '../base/safe-fs.ts';
 import type {Plan} from '../plan/plan.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';

@@ -2,7 +2,7 @@ import {Fault} from '../base/fault.ts';
 import {isOverload, overload} from '../base/kube.ts';
 import {oneLine, redact} from '../base/log.ts';
 import {CommandError} from '../base/sh.ts';
-import type {Blame, Made, Told} from '../checks/row.ts';
+import type {Blame, Made, Told} from '../checks/definition.ts';
 import {phaseKind} from '../results/phases.ts';
 import {
   type CheckResult,

@@ -7,12 +7,11 @@ import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
 import {until} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
-import type {Checking, Checks, Preflight} from '../checks/row.ts';
+import type {Checking, Checks, Preflight} from '../checks/definition.ts';
 import {type Running, startLoad} from '../checks/upgrade.ts';
 import type {Values} from '../inputs/readers.ts';
+import type {Workload} from '../manifests/extra-sample.ts';
 import {nodeNames} from '../manifests/kind.ts';
-import type {Workload} from '../manifests/own.ts';
-import {provideChart} from '../phases/chart.ts';
 import {claimName, releaseName} from '../phases/claim.ts';
 import {
   containersOf,
@@ -22,8 +21,11 @@ import {
   refuseCgroup1,
   refuseTaken,
   uncordon
-} from '../phases/cluster.ts';
-import {createGatewayCrds, fetchGatewayCrds} from '../phases/gateway-api.ts';
+} from '../phases/create-cluster.ts';
+import {deployMore, deploySamples, readSamples} from '../phases/deploy-samples.ts';
+import {provideChart} from '../phases/fetch-chart.ts';
+import {createGatewayCrds, fetchGatewayCrds} from '../phases/install-gateway-api.ts';
+import {createCrds, installOperator} from '../phases/install-operator.ts';
 import {
   findLocal,
   findSnapshotter,
@@ -31,7 +33,7 @@ import {
   importImages,
   pullImages,
   saveImages
-} from '../phases/images.ts';
+} from '../phases/load-images.ts';
 import {dockerConfig, findLogins, giveLogins} from '../phases/logins.ts';
 import {
   applyCommand,
@@ -47,14 +49,12 @@ import {
   untilApi,
   untilContainerd,
   untilServices
-} from '../phases/node.ts';
-import {createCrds, installOperator} from '../phases/operator.ts';
-import {deployMore, deploySamples, readSamples} from '../phases/samples.ts';
+} from '../phases/prepare-node.ts';
 import {provideTool} from '../phases/tools.ts';
-import {proxied, restart, untilTagged, upgradeMesh} from '../phases/upgrade.ts';
+import {proxied, restart, untilTagged, upgradeMesh} from '../phases/upgrade-mesh.ts';
 import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
 import {afterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
-import {type Known, known} from './known.ts';
+import {type Known, known} from './run-context.ts';
 
 /** What the plan is made of, and what must hold before anything is made. */
 export function preparations(run: Known): Phase[] {

@@ -1,9 +1,9 @@
 import {satisfies, validRange} from 'semver';
 import {badInput} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
-import {minorOf, newestOf} from './istio.ts';
+import {minorOf, newestOf} from './istio-versions.ts';
 import {chooseKubernetes, kubernetesVersions, rangeOf, supportedBy} from './kubernetes.ts';
-import {lacksForAmbient} from './operator.ts';
+import {lacksForAmbient} from './operator-versions.ts';
 
 /** One job of a matrix: what the main action is to be given, and a name that may be an artifact's. */
 export interface Cell {

@@ -1,7 +1,7 @@
 /** Where Istio's images come from: the hub, which is Istio's own word for a registry prefix. */
 import {wholeName} from '../base/image.ts';
-import type {Offer} from './chart.ts';
 import {releaseOf} from './pins.ts';
+import type {Offer} from './read-chart.ts';
 
 /** Has the images of every release; from Istio 1.31 on, it alone has them. */
 export const defaultHub = 'docker.io/istio';

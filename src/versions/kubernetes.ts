@@ -1,6 +1,6 @@
 import {coerce, gte, lt, rcompare, satisfies, valid} from 'semver';
 import {badInput} from '../base/fault.ts';
-import {minorOf} from './istio.ts';
+import {minorOf} from './istio-versions.ts';
 import {tools} from './pins.ts';
 
 /** Istio minor → oldest and newest Kubernetes minor that it supports. istio.io/latest/docs/releases/supported-releases, 2026-11-24. */

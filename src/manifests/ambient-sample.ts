@@ -1,0 +1,110 @@
+import {stringify} from 'yaml';
+import {deployment} from './documented-samples.ts';
+import type {OwnSample, SampleImages} from './extra-sample.ts';
+
+export const ambientNamespace = 'ambient-echo';
+
+/** The label of the pod that is asked for. */
+export const ambientApp = 'echo';
+
+/** What its ports take: `open` whatever comes, `strict` mutual TLS alone. */
+export const ambientPorts = {open: 9000, strict: 9001};
+
+/** Its Services of two families, by which comes first. */
+export const ambientServices = {echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4']};
+
+/** Its headless Services of one family, which the pod itself is not. */
+export const headlessServices = {'headless-ipv4': 'IPv4', 'headless-ipv6': 'IPv6'};
+
+/** Hosts that only ztunnel knows: istiod allocates an address of each family, and behind it there is one of them. */
+export const crossed = {
+  ipv4: {name: 'crossed-ipv4', host: 'ipv4.ambient.example.test'},
+  ipv6: {name: 'crossed-ipv6', host: 'ipv6.ambient.example.test'}
+};
+
+const service = (name: string, spec: object): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {name},
+    spec: {
+      ...spec,
+      ports: [
+        {name: 'tcp', port: ambientPorts.open},
+        {name: 'tcp-strict', port: ambientPorts.strict}
+      ],
+      selector: {app: ambientApp}
+    }
+  });
+
+// the kubelet's plaintext comes to a port that takes none: it must be told from a client's
+const probe = {tcpSocket: {port: ambientPorts.strict}, periodSeconds: 2, failureThreshold: 15};
+
+const echo = (image: string): string =>
+  deployment(
+    ambientApp,
+    {},
+    {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: ambientApp,
+          image,
+          imagePullPolicy: 'IfNotPresent',
+          args: [Object.values(ambientPorts).join(), 'hello'],
+          ports: Object.values(ambientPorts).map(containerPort => ({containerPort})),
+          readinessProbe: probe,
+          livenessProbe: probe
+        }
+      ]
+    }
+  );
+
+const strict = stringify({
+  apiVersion: 'security.istio.io/v1',
+  kind: 'PeerAuthentication',
+  metadata: {name: 'dual-stack-check'},
+  spec: {
+    selector: {matchLabels: {app: ambientApp}},
+    mtls: {mode: 'STRICT'},
+    portLevelMtls: {[ambientPorts.open]: {mode: 'PERMISSIVE'}}
+  }
+});
+
+const serviceEntry = (family: keyof typeof crossed): string =>
+  stringify({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: {name: crossed[family].name},
+    spec: {
+      hosts: [crossed[family].host],
+      ports: [{number: ambientPorts.open, name: 'tcp', protocol: 'TCP'}],
+      resolution: 'DNS',
+      endpoints: [{address: `tcp-echo.${family}.svc.cluster.local`}], // a Service of that family alone
+      location: 'MESH_EXTERNAL'
+    }
+  });
+
+/** A pod in ambient whose probes ask its STRICT port, with what its Services and its DNS are asked by. */
+export const ambientSample: OwnSample = {
+  namespace: ambientNamespace,
+  sidecars: false,
+  labels: {'istio.io/dataplane-mode': 'ambient'},
+  manifests: (images: SampleImages) =>
+    [
+      ...Object.entries(ambientServices).map(([name, ipFamilies]) =>
+        service(name, {ipFamilyPolicy: 'RequireDualStack', ipFamilies})
+      ),
+      ...Object.entries(headlessServices).map(([name, family]) =>
+        service(name, {
+          clusterIP: 'None',
+          ipFamilyPolicy: 'SingleStack',
+          ipFamilies: [family]
+        })
+      ),
+      echo(images.echo),
+      strict,
+      serviceEntry('ipv4'),
+      serviceEntry('ipv6')
+    ].join('---\n')
+};

@@ -1,0 +1,120 @@
+import {stringify} from 'yaml';
+import {clientYaml, smallSidecar} from './documented-samples.ts';
+
+export const egressNamespace = 'egress';
+
+/** Addresses of the documentation's ranges (RFC 5737, RFC 3849): nothing answers there but what a ServiceEntry says. */
+export const outside = (host: number) => ({
+  ipv4: `192.0.2.${host}`,
+  ipv6: `2001:db8::${host}`
+});
+
+/** The ServiceEntries' ports; where it is the pods' own, the client sees which of them a connection took. */
+export const egressPorts = {
+  tls: 8443,
+  a: 9011,
+  aaaa: 9012,
+  static: 9002,
+  http: 9014,
+  several: 9015,
+  ranges: 9001
+};
+export const tlsHosts = {one: 'one.example.test', two: 'two.example.test'};
+export const staticAddresses = outside(10);
+export const httpAddresses = outside(20);
+const overlapAddresses = outside(30);
+/** More than one address of each family. */
+export const severalAddresses = [outside(50), outside(51)];
+/** Ranges, more than one of each family, by an address within. */
+export const rangeAddresses = [outside(65), outside(81)];
+const ranges = [
+  ...['192.0.2.64/28', '192.0.2.80/28'],
+  ...['2001:db8::60/124', '2001:db8::80/124'] // of 65 and 81, which are hexadecimal there
+];
+export const overlapName = 'overlap';
+/** The port of the Service whose ClusterIPs the ServiceEntry takes too. */
+export const overlapPort = 9000;
+
+/** Nobody listens there: it is the address that is looked at. */
+export const tracerPort = 8126;
+
+/** A client that may reach what the registry has, and nothing else; its tracer is on its node. */
+export const egressYaml = (image: string): string =>
+  [
+    clientYaml('egress', image, {
+      ...smallSidecar,
+      'proxy.istio.io/config': stringify({
+        tracing: {datadog: {address: `$(HOST_IP):${tracerPort}`}} // as Istio's chart has it by default
+      })
+    }),
+    istio('Sidecar', 'default', {outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}}),
+    // any TLS server does: the API server is there anyway
+    byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
+    byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
+    byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
+    istio('ServiceEntry', 'several', {
+      hosts: ['several.example.test'],
+      addresses: severalAddresses.flatMap(addresses => Object.values(addresses)),
+      ports: [{number: egressPorts.several, name: 'tcp', protocol: 'TCP'}],
+      resolution: 'DNS',
+      endpoints: ['ipv4', 'ipv6'].map(namespace => ({
+        address: `tcp-echo.${namespace}.svc.cluster.local`,
+        ports: {tcp: 9000}
+      })),
+      ...external
+    }),
+    istio('ServiceEntry', 'http', {
+      hosts: ['http.example.test'],
+      addresses: Object.values(httpAddresses),
+      ports: [{number: egressPorts.http, name: 'http', protocol: 'HTTP'}],
+      resolution: 'STATIC',
+      endpoints: [{address: outside(21).ipv4}], // the route answers by itself
+      ...external
+    }),
+    istio('VirtualService', 'http', {
+      hosts: ['http.example.test'],
+      exportTo: ['.'],
+      http: [{directResponse: {status: 200, body: {string: 'hello'}}}]
+    })
+  ].join('---\n');
+
+/** What selects the pods without sidecars, which it can do only in their namespace; seen by our client alone. */
+export const egressStaticYaml = (): string =>
+  [
+    toPlainPods('static', Object.values(staticAddresses), egressPorts.static),
+    toPlainPods('ranges', ranges, egressPorts.ranges),
+    toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
+  ].join('---\n');
+
+const external = {location: 'MESH_EXTERNAL', exportTo: ['.']};
+
+const istio = (kind: string, name: string, spec: object): string =>
+  stringify({apiVersion: 'networking.istio.io/v1', kind, metadata: {name}, spec});
+
+/** Has no addresses: whatever is dialled on its port goes to `service`. */
+const byName = (
+  name: string,
+  hosts: string[],
+  protocol: string,
+  number: number,
+  service: string,
+  port: number
+): string =>
+  istio('ServiceEntry', name, {
+    hosts,
+    ports: [{number, name: protocol.toLowerCase(), protocol}],
+    resolution: 'DNS',
+    endpoints: [{address: `${service}.svc.cluster.local`, ports: {[protocol.toLowerCase()]: port}}],
+    ...external
+  });
+
+const toPlainPods = (name: string, addresses: string[], number: number): string =>
+  istio('ServiceEntry', name, {
+    hosts: [`${name}.example.test`],
+    addresses,
+    ports: [{number, name: 'tcp', protocol: 'TCP'}],
+    resolution: 'STATIC',
+    workloadSelector: {labels: {app: 'tcp-echo'}},
+    ...external,
+    exportTo: [egressNamespace]
+  });

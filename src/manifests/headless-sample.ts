@@ -1,0 +1,71 @@
+import {stringify} from 'yaml';
+import {littleCpu} from './documented-samples.ts';
+import type {OwnSample} from './extra-sample.ts';
+
+/** The namespace, and the name of StatefulSet, Service and label `app`. */
+export const statefulNamespace = 'headless';
+export const statefulApp = 'echo';
+
+/** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
+export const statefulPorts = {strict: 9001, open: 9000};
+
+export const replicas = 2;
+
+const service = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: {name: statefulApp, labels: {app: statefulApp}},
+  spec: {
+    clusterIP: 'None',
+    ipFamilyPolicy: 'RequireDualStack',
+    ports: [{name: 'tcp', port: statefulPorts.strict}],
+    selector: {app: statefulApp}
+  }
+};
+
+const statefulSet = (image: string): object => ({
+  apiVersion: 'apps/v1',
+  kind: 'StatefulSet',
+  metadata: {name: statefulApp},
+  spec: {
+    replicas,
+    serviceName: statefulApp,
+    podManagementPolicy: 'Parallel',
+    selector: {matchLabels: {app: statefulApp}},
+    template: {
+      metadata: {
+        labels: {app: statefulApp},
+        annotations: littleCpu
+      },
+      spec: {
+        terminationGracePeriodSeconds: 1, // it is replaced in the run
+        containers: [
+          {
+            name: statefulApp,
+            image,
+            imagePullPolicy: 'IfNotPresent',
+            args: [Object.values(statefulPorts).join(','), 'hello'],
+            ports: Object.values(statefulPorts).map(containerPort => ({containerPort}))
+          }
+        ]
+      }
+    }
+  }
+});
+
+const strict = {
+  apiVersion: 'security.istio.io/v1',
+  kind: 'PeerAuthentication',
+  metadata: {name: 'dual-stack-check'},
+  spec: {
+    selector: {matchLabels: {app: statefulApp}},
+    portLevelMtls: {[statefulPorts.strict]: {mode: 'STRICT'}}
+  }
+};
+
+export const statefulSample: OwnSample = {
+  namespace: statefulNamespace,
+  sidecars: true,
+  manifests: ({echo}) =>
+    [service, statefulSet(echo), strict].map(document => stringify(document)).join('---\n')
+};

@@ -1,0 +1,110 @@
+import {stringify} from 'yaml';
+import {clientYaml, deployment} from './documented-samples.ts';
+import type {OwnSample, SampleImages} from './extra-sample.ts';
+import {gatewayVersion, littleBy, littleYaml} from './gateway-api-sample.ts';
+
+export const waypointNamespace = 'ambient-waypoint';
+
+/** The Gateway, and what istiod makes of it: Deployment, Service and ServiceAccount. */
+export const waypoint = 'waypoint';
+
+/** The label of the pod behind it. */
+export const waypointApp = 'echo';
+
+/** Another pod that is addressed through it, and that can ask. */
+export const waypointClient = 'sleep';
+
+/** The pod's ports: what goes to `denied`, the waypoint turns away, and nobody else does. */
+export const waypointPorts = {open: 9000, denied: 9001};
+
+/** Its Services of two families, by which comes first. */
+export const waypointServices = {echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4']};
+
+/** A host in front of the same pod, to which istiod allocates an address of each family. */
+export const waypointEntry = {name: 'entry', host: 'waypoint.ambient.example.test'};
+
+const ports = [
+  {name: 'tcp', port: waypointPorts.open},
+  {name: 'tcp-denied', port: waypointPorts.denied}
+];
+
+const service = (name: string, ipFamilies: string[]): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {name},
+    spec: {ipFamilyPolicy: 'RequireDualStack', ipFamilies, ports, selector: {app: waypointApp}}
+  });
+
+const echo = (image: string): string =>
+  deployment(
+    waypointApp,
+    {},
+    {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: waypointApp,
+          image,
+          imagePullPolicy: 'IfNotPresent',
+          args: [Object.values(waypointPorts).join(), 'hello'],
+          ports: Object.values(waypointPorts).map(containerPort => ({containerPort}))
+        }
+      ]
+    }
+  );
+
+const gateway = stringify({
+  apiVersion: gatewayVersion,
+  kind: 'Gateway',
+  metadata: {name: waypoint, labels: {'istio.io/waypoint-for': 'all'}}, // without it, for Services alone
+  spec: {
+    gatewayClassName: 'istio-waypoint',
+    infrastructure: littleBy(waypoint),
+    listeners: [{name: 'mesh', port: 15008, protocol: 'HBONE'}]
+  }
+});
+
+// of a Gateway: no ztunnel knows of it, so that what is turned away has come to the waypoint
+const policy = stringify({
+  apiVersion: 'security.istio.io/v1',
+  kind: 'AuthorizationPolicy',
+  metadata: {name: 'dual-stack-check'},
+  spec: {
+    targetRefs: [{group: 'gateway.networking.k8s.io', kind: 'Gateway', name: waypoint}],
+    action: 'DENY',
+    rules: [{to: [{operation: {ports: [`${waypointPorts.denied}`]}}]}]
+  }
+});
+
+const entry = stringify({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: {name: waypointEntry.name},
+  spec: {
+    hosts: [waypointEntry.host],
+    ports: ports.map(({name, port}) => ({number: port, name, protocol: 'TCP'})),
+    resolution: 'STATIC',
+    location: 'MESH_INTERNAL',
+    workloadSelector: {labels: {app: waypointApp}}
+  }
+});
+
+/** A waypoint, and what is addressed through it. */
+export const waypointSample: OwnSample = {
+  namespace: waypointNamespace,
+  sidecars: false,
+  needs: 'gateway-api',
+  of: 'ambient/waypoint',
+  labels: {'istio.io/dataplane-mode': 'ambient', 'istio.io/use-waypoint': waypoint},
+  manifests: (images: SampleImages) =>
+    [
+      littleYaml(waypoint),
+      ...Object.entries(waypointServices).map(([name, families]) => service(name, families)),
+      echo(images.echo),
+      clientYaml(waypointClient, images.client),
+      gateway,
+      policy,
+      entry
+    ].join('---\n')
+};

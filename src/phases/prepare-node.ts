@@ -1,0 +1,223 @@
+import {Fault} from '../base/fault.ts';
+import {oneLine, say} from '../base/log.ts';
+import {writeAnew} from '../base/safe-fs.ts';
+import type {Work} from '../base/schedule.ts';
+import type {Output, Sh} from '../base/sh.ts';
+import {until} from '../base/wait.ts';
+import type {Plan} from '../plan/plan.ts';
+
+type Cluster = Plan['cluster'];
+
+/** A bash script that ends when a command has succeeded. */
+const once = (command: string): string => `until ${command}; do sleep 0.2; done`;
+
+const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+
+// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+const letIn = [
+  'cd /etc/kubernetes',
+  once('(: < /dev/tcp/localhost/6443)'),
+  once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
+  once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
+  'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
+].join('\n');
+
+// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+const serve = [
+  'cd /etc/kubernetes',
+  "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
+  'case $address in *:*) address="[$address]";; esac',
+  once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+].join('\n');
+
+// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
+const unpack = (names: string[], snapshotter: string): string =>
+  [
+    'unpack() {',
+    '  local at; at=$(mktemp --directory)',
+    `  ctr --namespace=k8s.io images mount --snapshotter=${snapshotter} "$1" "$at" &&`,
+    '  ctr --namespace=k8s.io images unmount --rm "$at"',
+    '  local code=$?; rmdir "$at"; return $code',
+    '}',
+    'images=$(ctr --namespace=k8s.io images list --quiet) code=0',
+    `for name in ${names.join(' ')}; do`,
+    '  unpack "$(grep --max-count=1 "/$name[-:]" <<<"$images")" || code=$?',
+    'done',
+    'exit $code'
+  ].join('\n');
+
+// in the order of need
+const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
+
+// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
+// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
+// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
+// libcni writes what a plugin reads without spaces.
+const plugin = [
+  "cat >/opt/cni/bin/skip-dad <<'END'",
+  '#!/bin/bash',
+  "read -rd '' config",
+  `version='"cniVersion":"[^"]+"'`,
+  '[[ $config =~ $version ]]',
+  'at=/proc/sys/net/ipv6/conf',
+  '[ "$CNI_COMMAND" != ADD ] || nsenter --net="$CNI_NETNS" tee $at/{all,default}/accept_dad <<<0 >&2',
+  'echo "{$BASH_REMATCH}"',
+  'END',
+  'chmod 755 /opt/cni/bin/skip-dad'
+];
+
+// kindnetd writes its configuration 10 s after it starts, and until then no pod has a network; what it will say is known
+// as soon as the node has its pod CIDRs (the template of kind 0.20 to 0.33, kindnetd's cni.go). containerd goes by the
+// first file of the directory, so kindnetd's own, which it writes all the same, changes nothing. Where there are
+// other nodes, their pods are reached by routes that kindnetd makes at that time: there it is waited for.
+const networkAtOnce = [
+  'at_once() {',
+  '  local cidrs turn',
+  '  for turn in {1..100}; do',
+  '    cidrs=$(kubectl --kubeconfig /etc/kubernetes/admin.conf get node "$HOSTNAME" --output \'jsonpath={.spec.podCIDRs[*]}\') || true',
+  '    [ -z "$cidrs" ] || break',
+  '    sleep 0.2',
+  '  done',
+  '  [ -n "$cidrs" ] &&',
+  '  jq --null-input --argjson mtu "$(cat /sys/class/net/eth0/mtu)" \'{',
+  '    cniVersion: "0.3.1", name: "kindnet",',
+  '    plugins: [',
+  '      {type: "skip-dad"},',
+  '      {type: "ptp", ipMasq: false, mtu: $mtu, ipam: {',
+  '        type: "host-local", dataDir: "/run/cni-ipam-state",',
+  '        routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}],',
+  '        ranges: [$ARGS.positional[] | [{subnet: .}]]',
+  '      }},',
+  '      {type: "portmap", capabilities: {portMappings: true}}',
+  "    ]}' --args $cidrs >00-dual-stack.new &&",
+  '  mv 00-dual-stack.new 00-dual-stack.conflist',
+  '}',
+  'if at_once; then exit; fi',
+  'rm -f 00-dual-stack.new'
+];
+
+const patchNetwork = [
+  "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
+  'for file in *.conflist; do',
+  '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
+  '  mv "$file.new" "$file"',
+  'done'
+];
+
+const network = (single: boolean): string =>
+  [
+    'set -e; shopt -s failglob; cd /etc/cni/net.d',
+    ...plugin,
+    ...(single ? networkAtOnce : []),
+    ...patchNetwork
+  ].join('\n');
+
+const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+
+const runsControlPlane = (node: string): boolean => /-control-plane\d*$/.test(node);
+
+/** By its name, its $0, a script is known to a recording that was made before it was worded anew. */
+const inNode = (node: string, name: string, script: string): string[] => [
+  ...['docker', 'exec', node, 'bash', '-c', script, name]
+];
+
+/** Runs a command until it succeeds. Its standard output. */
+export const untilSucceeds = (
+  command: string[],
+  what: string,
+  work: Work,
+  sh: Sh
+): Promise<string> =>
+  until(work, async () => {
+    const {code, stdout} = await sh(command, {seconds: 20});
+    return code === 0 ? {is: 'done', value: stdout} : {is: 'waiting', for: what};
+  });
+
+/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+const untilInNode = (
+  node: string,
+  name: string,
+  script: string,
+  what: string,
+  work: Work,
+  sh: Sh
+) => untilSucceeds(inNode(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+
+/** Waits until every node's containerd answers, which is long before kubeadm is done. */
+export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+  for (const node of nodes)
+    await untilInNode(node, 'containerd', containerdUp, 'containerd', work, sh);
+}
+
+/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
+export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<string> {
+  const node = controlPlane(cluster);
+  await untilInNode(node, 'kubeconfig', kubeconfigs, 'the kubeconfig', work, sh);
+  const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
+  const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
+  await writeAnew(cluster.kubeconfig, kubeconfig, 0o600);
+  const version = await untilInNode(node, 'api', letIn, 'the API server', work, sh);
+  return versionIn(version);
+}
+
+/** The version in the answer of an API server, which goes into names, outputs and commands. */
+function versionIn(answer: string): string {
+  const [, version] = /"gitVersion": ?"(v\d+\.\d+\.\d+[\w.+-]{0,100})"/.exec(answer) ?? [];
+  if (version !== undefined) return version;
+  throw new Fault(`the API server tells no version: ${answer.slice(0, 200)}`, {
+    class: 'infrastructure',
+    layer: 'node',
+    hint: 'See `node-image`: is it a node image of kind?'
+  });
+}
+
+/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
+  await untilInNode(controlPlane(cluster), 'services', serve, "the API server's Service", work, sh);
+}
+
+/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
+export const unpackImages = (
+  cluster: Cluster,
+  snapshotter: string,
+  work: Work,
+  sh: Sh
+): Promise<void> =>
+  hurry(
+    cluster,
+    'unpack',
+    node =>
+      unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter),
+    "Kubernetes' images are unpacked later",
+    work,
+    sh
+  );
+
+/** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
+export const hurryNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  hurry(
+    cluster,
+    'pod-network',
+    () => network(cluster.nodes.length === 1),
+    "pods wait for kindnetd, and for IPv6's duplicate address detection",
+    work,
+    sh
+  );
+
+/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
+async function hurry(
+  {nodes}: Cluster,
+  name: string,
+  script: (node: string) => string,
+  otherwise: string,
+  work: Work,
+  sh: Sh
+): Promise<void> {
+  const outputs = await Promise.all(
+    nodes.map(node => sh(inNode(node, name, script(node)), {seconds: 120}))
+  );
+  const failed: Output | undefined = outputs.find(({code}) => code !== 0);
+  if (failed)
+    say(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
+}

@@ -1,0 +1,100 @@
+import * as path from 'node:path';
+import type {Phase} from '../base/schedule.ts';
+import {leftOut} from '../checks/skip-on-existing.ts';
+import {readSamples} from '../phases/deploy-samples.ts';
+import {provideChart} from '../phases/fetch-chart.ts';
+import {createMissingCrds, createNamespaces} from '../phases/in-cluster.ts';
+import {installOperator} from '../phases/install-operator.ts';
+import {survey, takeKubeconfig} from '../phases/survey.ts';
+import {provideTool} from '../phases/tools.ts';
+import {chartOf, decide, type Existing} from '../plan/existing-cluster.ts';
+import type {Plan} from '../plan/plan.ts';
+import type {InCluster} from '../plan/state.ts';
+import {phases, without} from './graph.ts';
+import {type Known, known} from './run-context.ts';
+
+/** What the plan for a cluster that is there already is made of. Nothing is changed in it. */
+export function preparationsInExisting(run: Known): Phase[] {
+  const inputs = known(run.inputs, 'inputs');
+  const directory = known(run.directory, 'directory');
+  const tool = (name: 'kubectl' | 'helm'): Phase => ({
+    name,
+    needs: [],
+    run: async () => {
+      run.tools[name] = await provideTool(name, inputs, run.sh);
+    }
+  });
+  return [
+    tool('kubectl'),
+    tool('helm'),
+    {
+      name: 'survey',
+      needs: ['kubectl'],
+      run: async () => {
+        const where = await takeKubeconfig(inputs, path.join(directory, 'kubeconfig'), run.sh);
+        run.found = await survey(where, directory, run.sh);
+        run.kubernetes = run.found.kubernetes;
+        run.existing = decide(inputs, run.found);
+        for (const {id, reason} of leftOut(run.ledger.asked, run.existing))
+          run.ledger.leaveOut(id, reason);
+      }
+    },
+    {
+      name: 'chart',
+      needs: ['helm', 'survey'],
+      run: async work => {
+        const existing = known(run.existing, 'existing');
+        run.chart = existing.installs.operator
+          ? await provideChart(inputs, directory, work, run.sh)
+          : chartOf(existing);
+      }
+    },
+    {
+      name: 'sample files',
+      needs: [],
+      run: async () => {
+        run.samples = await readSamples(inputs);
+      }
+    }
+  ];
+}
+
+/** Of a kind cluster alone: to make it, and to have it fast. */
+const kindOnly =
+  /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
+
+/** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
+export function phasesInExisting(run: Known, plan: Plan, existing: Existing): Phase[] {
+  const {installs} = existing;
+  const unwanted = (name: string) =>
+    kindOnly.test(name) ||
+    (!installs.operator && /^(crds|operator)$/.test(name)) ||
+    (!installs.istio && /^(istio|istiod|mesh)$/.test(name));
+  const here = without(phases(run, plan), ({name}) => unwanted(name));
+  const gates = here.filter(({name}) => name === 'check node');
+  const made: InCluster = {
+    run: existing.run,
+    operator: false,
+    configMaps: installs.istio ? existing.found.configMaps : null,
+    tools: Object.values(run.tools).map(({directory}) => directory)
+  };
+  const changed: Record<string, Omit<Phase, 'name'>> = {
+    namespaces: {
+      needs: gates.map(({name}) => name),
+      run: async () => {
+        run.save({existing: made});
+        await createNamespaces(plan, run.sh);
+      }
+    },
+    crds: {needs: ['namespaces'], run: () => createMissingCrds(plan, existing.run, run.sh)},
+    operator: {
+      needs: ['crds'],
+      run: async work => {
+        run.save({existing: {...made, operator: true}});
+        await installOperator(plan, work, run.sh);
+      }
+    }
+  };
+  const rest = here.filter(phase => !gates.includes(phase));
+  return [...gates, ...rest.map(phase => ({...phase, ...changed[phase.name]}))];
+}

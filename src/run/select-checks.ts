@@ -1,0 +1,25 @@
+import * as core from '@actions/core';
+import {bounded, TooSlow} from '../base/bounded.ts';
+import {badInput} from '../base/fault.ts';
+import type {Row} from '../checks/definition.ts';
+import {quoted} from '../inputs/readers.ts';
+
+/** The rows that `checks` asks for, at least one; an expression that explodes would never end. Throws a Fault of class `input`. */
+export function askedBy(choose: () => Row[]): Row[] {
+  const found = `checks: found ${quoted(core.getInput('checks'))}, which`;
+  const rows = inTime(choose, found);
+  if (rows.length === 0)
+    throw badInput(`${found} leaves no check; accepted is what leaves at least one`);
+  return rows;
+}
+
+function inTime(choose: () => Row[], found: string): Row[] {
+  try {
+    return bounded(choose);
+  } catch (error) {
+    if (!(error instanceof TooSlow)) throw error;
+    throw badInput(
+      `${found} takes too long; accepted is a regular expression without repetitions in repetitions`
+    );
+  }
+}

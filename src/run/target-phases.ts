@@ -1,0 +1,61 @@
+import * as path from 'node:path';
+import type {Phase} from '../base/schedule.ts';
+import {matches} from '../checks/catalogue.ts';
+import {readTarget, type Target, targetChecks} from '../checks/targets.ts';
+import type {Target as Asked} from '../inputs/readers.ts';
+import {surveyTargets, takeKubeconfig} from '../phases/survey.ts';
+import {provideTool} from '../phases/tools.ts';
+import {chooseTargets} from '../plan/target-services.ts';
+import {basis, checkPhase} from './graph.ts';
+import {type Known, known} from './run-context.ts';
+import {askedBy} from './select-checks.ts';
+
+/** How many are read at a time: each has a kubectl of its own. */
+const together = 8;
+
+/** Looks at Services that are there, and at nothing else: nothing is made, and nothing is changed. */
+export function phasesOfTargets(run: Known, asked: Asked[]): Phase[] {
+  const inputs = known(run.inputs, 'inputs');
+  const directory = known(run.directory, 'directory');
+  const targets: Target[] = [];
+  let silent: string[] = [];
+  return [
+    {
+      name: 'kubectl',
+      needs: [],
+      run: async () => {
+        run.tools.kubectl = await provideTool('kubectl', inputs, run.sh);
+      }
+    },
+    {
+      name: 'survey',
+      needs: ['kubectl'],
+      run: async () => {
+        const file = path.join(directory, 'kubeconfig');
+        run.looked = {...(await takeKubeconfig(inputs, file, run.sh)), services: []};
+        const found = await surveyTargets(asked, directory, run.sh);
+        run.kubernetes = found.kubernetes;
+        silent = found.silent;
+        run.looked.services = chooseTargets(asked, found);
+        const rows = targetChecks(run.looked.services).flatMap(({rows}) => rows);
+        run.ledger.asked = askedBy(() => rows.filter(matches(inputs.checks)));
+      }
+    },
+    {
+      name: 'look',
+      needs: ['survey'],
+      run: async () => {
+        const services = run.looked?.services ?? [];
+        for (let at = 0; at < services.length; at += together)
+          targets.push(
+            ...(await Promise.all(
+              services.slice(at, at + together).map(service => readTarget(service, run.sh))
+            ))
+          );
+      }
+    },
+    ...targetChecks([]).map(checks =>
+      checkPhase(run, checks, ['look'], false, work => ({...basis(run, work), targets, silent}))
+    )
+  ];
+}
