@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Pod, Thing} from '../src/base/kube.ts';
+import type {KubeObject, Pod} from '../src/base/kube.ts';
 import {ambient} from '../src/checks/ambient.ts';
 import {catalogue} from '../src/checks/catalogue.ts';
 import {inMode} from '../src/checks/dataplane.ts';
@@ -17,15 +17,15 @@ const plan = planOf({'dataplane-mode': 'ambient'});
 const layer = {
   ...ambient,
   samples: [],
-  rows: ambient.rows.filter(({id}) => waypointRows.every(row => row.id !== id))
+  rows: ambient.definitions.filter(({id}) => waypointRows.every(row => row.id !== id))
 };
 
 const enrolledPod = (thing: Pod): Pod => ({
   ...thing,
   metadata: {...thing.metadata, annotations: {'ambient.istio.io/redirection': 'enabled'}}
 });
-const isAmbient = ({metadata}: Thing) => metadata.namespace !== 'plain';
-const things = (): Thing[] => [
+const isAmbient = ({metadata}: KubeObject) => metadata.namespace !== 'plain';
+const things = (): KubeObject[] => [
   ...healthy().map(thing =>
     thing.kind === 'Pod' && isAmbient(thing) ? enrolledPod(thing) : thing
   ),
@@ -38,10 +38,10 @@ const things = (): Thing[] => [
   service(ambientNamespace, ['10.96.0.20', 'fd00:10:96::20'], 'RequireDualStack', 'echo'),
   service(ambientNamespace, ['fd00:10:96::21', '10.96.0.21'], 'RequireDualStack', 'echo-ipv6-first')
 ];
-const thingsBut = (without: (thing: Thing) => boolean, ...instead: Thing[]): Thing[] => [
-  ...things().filter(thing => !without(thing)),
-  ...instead
-];
+const thingsBut = (
+  without: (thing: KubeObject) => boolean,
+  ...instead: KubeObject[]
+): KubeObject[] => [...things().filter(thing => !without(thing)), ...instead];
 
 // as the lab's node printed them of a pod in ambient; fewer rules
 const rules = {
@@ -190,13 +190,13 @@ function mesh(faults: Faults = {}) {
 const made = (faults: Faults = {}, own = things()) => {
   let now = 0;
   const work = fakeWork(() => (now += 2)); // so that nothing is waited for long
-  return look(layer, {sh: mesh(faults), things: own, plan, work});
+  return look(layer, {sh: mesh(faults), snapshot: own, plan, work});
 };
 
 describe('ambient', () => {
   test('holds on a healthy mesh, and asks each address once', async () => {
     const sh = mesh();
-    const found = await look(layer, {sh, things: things(), plan});
+    const found = await look(layer, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
     expect(Object.keys(found).sort()).toEqual(layer.rows.map(({id}) => id).sort());
     const asked = sh.rounds.flatMap(({namespace, probes}) =>

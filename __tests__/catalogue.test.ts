@@ -43,11 +43,11 @@ describe('the catalogue', () => {
   });
 
   test('each row is of the layer that makes it', () => {
-    for (const {layer, rows} of [
+    for (const {layer, definitions} of [
       ...preflights,
       ...[...standing, ...meshChecks].map(({checks}) => checks)
     ])
-      expect(rows.filter(row => row.layer !== layer)).toEqual([]);
+      expect(definitions.filter(row => row.layer !== layer)).toEqual([]);
   });
 
   test('path proves both families under mutual TLS, so it waits for the check of STRICT', () => {
@@ -100,7 +100,7 @@ describe('what belongs to the checks', () => {
   });
 
   test('a hint of a row is a sentence, and a headline is none', () => {
-    const told = catalogue.flatMap(({blame}) => blame ?? []);
+    const told = catalogue.flatMap(({attribution}) => attribution ?? []);
     expect(told.map(({hint}) => hint).filter(hint => hint && !/\.$/.test(hint))).toEqual([]);
     expect(told.map(({headline}) => headline).filter(words => words && /\.$/.test(words))).toEqual(
       []

@@ -62,7 +62,7 @@ describe('operator', () => {
     const both: Sh = (command, options) =>
       command[0] === 'docker' ? sh(command, options) : cluster(command, options);
     const plan = planOf({}, {image: named});
-    return (await look(operator, {sh: both, plan, brought: new Map(brought)}))[id];
+    return (await look(operator, {sh: both, plan, preloaded: new Map(brought)}))[id];
   };
 
   test.each([
@@ -94,7 +94,7 @@ describe('operator', () => {
       reproduce: expect.stringContaining('kubectl get pods -n sail-operator -o jsonpath')
     });
     expect(found?.reason).toContain(`instead of ${ours}, which this run brought as ${image}`);
-    expect(found?.blame).not.toHaveProperty('class'); // the operator's, as its layer says
+    expect(found?.attribution).not.toHaveProperty('class'); // the operator's, as its layer says
   });
 
   test('one of two pods that runs another image is seen', async () => {

@@ -100,7 +100,7 @@ async function seen(other: Partial<World> = {}) {
   let now = 0;
   const found = await look(cni, {
     sh: clients,
-    things,
+    snapshot: things,
     work: fakeWork(() => (now += 20))
   });
   return {found, clients, commands};
@@ -113,7 +113,7 @@ describe('cni', () => {
   test('a pod is repaired, and both networks have the rules of their family', async () => {
     const {found, clients, commands} = await seen();
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(cni.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(cni.definitions.map(({id}) => id).sort());
     expect(Object.values(found).map(({verdict}) => verdict)).not.toContain('skipped');
     const asked = clients.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
@@ -245,7 +245,7 @@ describe('cni', () => {
     Object.entries(found).flatMap(([id, {verdict, reason}]) =>
       verdict === 'skipped' ? [[id, reason] as const] : []
     );
-  const ofRepair = cni.rows.filter(({target}) => target === 'repaired').length;
+  const ofRepair = cni.definitions.filter(({target}) => target === 'repaired').length;
 
   test.each([[{REPAIR_REPAIR_PODS: 'false'}], [{REPAIR_ENABLED: 'false'}]])(
     'a repair that is turned off is told, and not waited for: %j',
@@ -274,7 +274,7 @@ describe('cni', () => {
   test('native nftables have no such rules: nothing is made', async () => {
     const plugins = conflist.replace('"native_nftables":false', '"native_nftables":true');
     const {found, commands} = await seen({plugins: [plugins]});
-    expect(skipped(found)).toHaveLength(cni.rows.length);
+    expect(skipped(found)).toHaveLength(cni.definitions.length);
     expect(scaled(commands)).toEqual([]);
   });
 

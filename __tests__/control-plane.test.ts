@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Deployment, Thing} from '../src/base/kube.ts';
+import type {Deployment, KubeObject} from '../src/base/kube.ts';
 import {controlPlane} from '../src/checks/control-plane.ts';
 import {unnamed} from '../src/versions/read-chart.ts';
 import {type Answer, fakeSh} from './fake.ts';
@@ -64,13 +64,13 @@ describe('control-plane', () => {
       [[gone, '1.30.3-56df41f-Clean\n'], [gone]].map(answers =>
         look(controlPlane, {
           sh: api({[`kubectl get --raw ${versionPath}`]: answers} as never),
-          things: [istiod(), dual]
+          snapshot: [istiod(), dual]
         })
       )
     );
     expect(failures(once ?? {})).toEqual({});
     expect(failures(always ?? {})).toEqual({[id('istiod/version')]: 'no answer'});
-    expect(always?.[id('istiod/version')]?.blame).toMatchObject({
+    expect(always?.[id('istiod/version')]?.attribution).toMatchObject({
       class: 'infrastructure',
       headline: 'istiod does not tell its version'
     });
@@ -78,7 +78,7 @@ describe('control-plane', () => {
 
   test('holds on a healthy mesh; IstioCNI is skipped where it is not used', async () => {
     const sh = api();
-    const found = await look(controlPlane, {sh, things: [istiod(), dual]});
+    const found = await look(controlPlane, {sh, snapshot: [istiod(), dual]});
     expect(failures(found)).toEqual({});
     expect(found[id('istio-cni/ready')]).toMatchObject({
       verdict: 'skipped',
@@ -93,7 +93,7 @@ describe('control-plane', () => {
     ['another one', '1.29.6-abc-Clean', 'v1.29.6', [id('istiod/version')]],
     ['a pre-release', '1.30.3-rc.1-abc-Clean', 'v1.30.3-rc.1', [id('istiod/version')]]
   ])('the version is %s: %j', async (_, said, observed, failed) => {
-    const found = await look(controlPlane, {sh: version(said), things: [istiod(), dual]});
+    const found = await look(controlPlane, {sh: version(said), snapshot: [istiod(), dual]});
     expect(found[id('istiod/version')]?.observed).toBe(observed);
     expect(Object.keys(failures(found))).toEqual(failed);
   });
@@ -109,13 +109,13 @@ describe('control-plane', () => {
   ])('a build of main says its whole hash: %s', async (said, failed) => {
     const offer = unnamed('v1.32.0-alpha.527f8d6c');
     const plan = planOf({}, {offers: [offer]});
-    const found = await look(controlPlane, {sh: version(said), plan, things: [istiod(), dual]});
+    const found = await look(controlPlane, {sh: version(said), plan, snapshot: [istiod(), dual]});
     expect(Object.keys(failures(found))).toEqual(failed);
   });
 
   test('an istiod that does not tell its version', async () => {
     const sh = version({code: 1, stderr: 'no endpoints available for service "istiod:15014"'});
-    const found = await look(controlPlane, {sh, things: [istiod(), dual]});
+    const found = await look(controlPlane, {sh, snapshot: [istiod(), dual]});
     expect(failures(found)).toEqual({
       [id('istiod/version')]: 'no answer'
     });
@@ -124,12 +124,12 @@ describe('control-plane', () => {
 
   test('where the chart lists nothing, the version of the resource is expected', async () => {
     const plan = planOf({}, {offers: []});
-    expect(failures(await look(controlPlane, {sh: api(), plan, things: [istiod(), dual]}))).toEqual(
-      {}
-    );
+    expect(
+      failures(await look(controlPlane, {sh: api(), plan, snapshot: [istiod(), dual]}))
+    ).toEqual({});
   });
 
-  test.each<[string, Thing[], string[]]>([
+  test.each<[string, KubeObject[], string[]]>([
     ['no ISTIO_DUAL_STACK', [istiod({}), dual], [id('istiod/dual-stack')]],
     [
       'ISTIO_DUAL_STACK is false',
@@ -158,13 +158,13 @@ describe('control-plane', () => {
       []
     ]
   ])('%s', async (_, things, failed) => {
-    const found = await look(controlPlane, {sh: api(), things});
+    const found = await look(controlPlane, {sh: api(), snapshot: things});
     expect(Object.keys(failures(found)).sort()).toEqual(failed);
   });
 
   test('an istiod without a replica is told in one way, not in two', async () => {
     const down = {...istiod(), status: {}};
-    const found = await look(controlPlane, {sh: api(), things: [down, dual]});
+    const found = await look(controlPlane, {sh: api(), snapshot: [down, dual]});
     expect(found[id('istiod/available')]?.reason).toBe('no replica is available');
   });
 
@@ -172,7 +172,7 @@ describe('control-plane', () => {
     const sh = api({
       'kubectl get istios.sailoperator.io default -o json': istio('IstioCNINotFound')
     });
-    expect(failures(await look(controlPlane, {sh, things: [istiod(), dual]}))).toEqual({
+    expect(failures(await look(controlPlane, {sh, snapshot: [istiod(), dual]}))).toEqual({
       [id('istio/healthy')]: 'IstioCNINotFound'
     });
   });
@@ -183,7 +183,7 @@ describe('control-plane', () => {
   ])('IstioCNI, where it is used, is ready: %s', async (status, reason, expected) => {
     const sh = api({'kubectl get istiocnis.sailoperator.io default -o json': cni(status, reason)});
     const plan = planOf({'istio-cni': 'true'});
-    expect(failures(await look(controlPlane, {sh, plan, things: [istiod(), dual]}))).toEqual(
+    expect(failures(await look(controlPlane, {sh, plan, snapshot: [istiod(), dual]}))).toEqual(
       expected
     );
   });

@@ -2,7 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {badInput, CheckFailed, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {blames} from '../src/checks/catalogue.ts';
-import type {Made} from '../src/checks/definition.ts';
+import type {EvaluatedCheck} from '../src/checks/definition.ts';
 import type {CheckResult} from '../src/results/results.ts';
 import {diagnose, type Evidence} from '../src/run/diagnose.ts';
 import {check, phase} from './sample-results.ts';
@@ -18,9 +18,12 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   lost: null,
   ...more
 });
-const broken = (id: string, {blame, ...more}: Partial<Made> = {}): Made => ({
+const broken = (
+  id: string,
+  {attribution, ...more}: Partial<EvaluatedCheck> = {}
+): EvaluatedCheck => ({
   ...check(id, {verdict: 'failed', observed: 'no answer', reason: 'got no answer', ...more}),
-  ...(blame && {blame})
+  ...(attribution && {attribution})
 });
 const flaky = (id: string) =>
   check(id, {
@@ -142,16 +145,21 @@ describe('diagnose', () => {
     const blame = {class: 'operator', hint: 'Do this.', headline: 'That is broken'} as const;
 
     test('is what the check says, before what its layer does', () => {
-      const {failure, checks} = diagnose(evidence({checks: [broken('dns/ipv4/a', {blame})]}));
+      const {failure, checks} = diagnose(
+        evidence({checks: [broken('dns/ipv4/a', {attribution: blame})]})
+      );
       expect(failure).toMatchObject(blame);
       expect(checks[0]).toMatchObject({class: 'operator', hint: 'Do this.'});
-      expect(checks[0]).not.toHaveProperty('blame');
+      expect(checks[0]).not.toHaveProperty('attribution');
     });
 
     test('what the others show of it comes before both', () => {
       const layer = {...blames.dns, evidence: () => ({hint: 'The others say.'})};
       const {failure} = diagnose(
-        evidence({checks: [broken('dns/ipv4/a', {blame})], blames: {...blames, dns: layer}})
+        evidence({
+          checks: [broken('dns/ipv4/a', {attribution: blame})],
+          blames: {...blames, dns: layer}
+        })
       );
       expect(failure).toMatchObject({...blame, hint: 'The others say.'});
     });
@@ -234,7 +242,7 @@ describe('diagnose', () => {
   });
 
   test('what stands apart follows only from its own kind of the same target', () => {
-    const apart = (id: string) => broken(id, {apart: true});
+    const apart = (id: string) => broken(id, {independent: true});
     const {failure, checks} = diagnose(
       evidence({
         checks: [
@@ -254,7 +262,7 @@ describe('diagnose', () => {
       null,
       null
     ]);
-    for (const check of checks) expect(check).not.toHaveProperty('apart');
+    for (const check of checks) expect(check).not.toHaveProperty('independent');
   });
 
   test('a retry that was needed fails the run only where it was asked for', () => {

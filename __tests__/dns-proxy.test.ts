@@ -40,12 +40,12 @@ const world = (
 };
 
 /** With the pods of a StatefulSet, of which the last is asked for. */
-const see = (sh: ReturnType<typeof world>, asked = dnsProxy.rows, more = {}) =>
+const see = (sh: ReturnType<typeof world>, asked = dnsProxy.definitions, more = {}) =>
   look(dnsProxy, {
     sh,
     asked,
     ...more,
-    things: [
+    snapshot: [
       ...healthyThings(),
       pod('headless', 'echo', {name: 'echo-0', ips: both('14')}),
       pod('headless', 'echo', {name: 'echo-1', ips: both('15')})
@@ -59,7 +59,7 @@ describe('dns-proxy', () => {
   ])('Istio %s: what istiod allocates is %s', async (expected, verdict) => {
     const plan = planOf();
     const older = {...plan, istio: {...plan.istio, expected}};
-    const found = await see(world(), dnsProxy.rows, {plan: older});
+    const found = await see(world(), dnsProxy.definitions, {plan: older});
     expect(found['dns-proxy/allocated/a']).toMatchObject({verdict});
     expect(found['dns-proxy/allocated/ipv6']).toMatchObject({verdict});
     expect(found['dns-proxy/dual-stack/a']).toMatchObject({verdict: 'passed'});
@@ -69,7 +69,7 @@ describe('dns-proxy', () => {
     const sh = world();
     const found = await see(sh);
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(dnsProxy.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(dnsProxy.definitions.map(({id}) => id).sort());
     expect(found['dns-proxy/allocated/aaaa']).toMatchObject({
       observed: 'one address',
       address: '2001:2::5'
@@ -144,7 +144,7 @@ describe('dns-proxy', () => {
 
   test('only what is asked for is looked at', async () => {
     const sh = world();
-    const asked = dnsProxy.rows.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
+    const asked = dnsProxy.definitions.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
     expect(failures(await see(sh, asked))).toEqual({});
     expect(sh.dns.calls).toHaveLength(1);
     expect(sh.rounds).toHaveLength(1);

@@ -65,7 +65,7 @@ describe('dns', () => {
 
   test('a record without a Service is too many', async () => {
     const things = healthyBut(isOf('Service', 'ipv4'));
-    expect(failures(await look(dns, {sh: answering(healthy), things}))).toEqual({
+    expect(failures(await look(dns, {sh: answering(healthy), snapshot: things}))).toEqual({
       'dns/ipv4/a': '10.96.0.7'
     });
   });
@@ -77,7 +77,7 @@ describe('dns', () => {
   });
 
   test('a question that got no line is not answered "none"', async () => {
-    const asked = dns.rows.filter(({id}) => id === 'dns/ipv4/aaaa');
+    const asked = dns.definitions.filter(({id}) => id === 'dns/ipv4/aaaa');
     expect(failures(await look(dns, {sh: fakeSh(() => ''), asked}))).not.toEqual({});
   });
 
@@ -85,7 +85,7 @@ describe('dns', () => {
     const sh = answering(Object.fromEntries(Object.keys(healthy).map(question => [question, '!'])));
     const found = await look(dns, {sh});
     expect(new Set(Object.values(failures(found)))).toEqual(new Set(['no answer']));
-    expect(Object.keys(failures(found))).toHaveLength(dns.rows.length);
+    expect(Object.keys(failures(found))).toHaveLength(dns.definitions.length);
     expect(sh.calls).toHaveLength(1);
   });
 

@@ -124,8 +124,8 @@ function changed(from: string | RegExp, to: string): string {
 
 test('a page that documents what the Action does holds, with nothing to tell', async () => {
   const all = await found(page);
-  expect(docs.rows.map(({id}) => all[id])).toMatchObject(
-    docs.rows.map(({expected}) => ({verdict: 'passed', observed: expected}))
+  expect(docs.definitions.map(({id}) => all[id])).toMatchObject(
+    docs.definitions.map(({expected}) => ({verdict: 'passed', observed: expected}))
   );
 });
 
@@ -134,8 +134,8 @@ const seed = path.join(import.meta.dirname, '..', '..', 'shared', 'seed', 'dual-
   'the page as it was in Markdown documents the same',
   async () => {
     const all = await found(fs.readFileSync(seed, 'utf8'), 'docs/dual-stack/dual-stack.md');
-    expect(docs.rows.map(({id}) => all[id]?.observed)).toEqual(
-      docs.rows.map(({expected}) => expected)
+    expect(docs.definitions.map(({id}) => all[id]?.observed)).toEqual(
+      docs.definitions.map(({expected}) => expected)
     );
   }
 );
@@ -238,7 +238,12 @@ describe('what moved and is red', () => {
 
 const warnings = (all: Found) =>
   moved(
-    docs.rows.map(row => ({...row, observed: '', verdict: 'skipped' as const, ...all[row.id]}))
+    docs.definitions.map(row => ({
+      ...row,
+      observed: '',
+      verdict: 'skipped' as const,
+      ...all[row.id]
+    }))
   );
 
 describe('what moved and is a note', () => {

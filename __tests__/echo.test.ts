@@ -43,14 +43,14 @@ describe('echo', () => {
   });
 
   test('its words are long enough for a sidecar that has to guess: 5 bytes with the newline', () => {
-    for (const {expected} of echo.rows)
+    for (const {expected} of echo.definitions)
       expect(`${expected.replace('hello ', '')}\n`.length).toBeGreaterThanOrEqual(5);
   });
 
   test('an address that is not there fails without being asked', async () => {
     const clients = fakeClients(good);
     const things = healthyBut(isOf('Service', 'ipv6'));
-    const found = await look(echo, {sh: clients, things});
+    const found = await look(echo, {sh: clients, snapshot: things});
     expect(found['echo/ipv6/ipv6']).toEqual({
       observed: 'no ClusterIP',
       verdict: 'failed',
@@ -65,7 +65,7 @@ describe('echo', () => {
   test('the answer of another target is not one', async () => {
     const found = await look(echo, {sh: fakeClients(() => 'hello ipv4')});
     expect(Object.keys(failures(found)).sort()).toEqual(
-      echo.rows
+      echo.definitions
         .map(({id}) => id)
         .filter(id => id !== 'echo/ipv4/name')
         .sort()
@@ -95,7 +95,7 @@ describe('path', () => {
 
   test('a Service that is not there', async () => {
     const things = healthyBut(isOf('Service', 'dual-stack', 'tcp-echo-ipv6'));
-    const found = await look(path, {sh: fakeClients(good), things});
+    const found = await look(path, {sh: fakeClients(good), snapshot: things});
     expect(failures(found)).toEqual({'path/dual-stack/ipv6': 'no ClusterIP'});
   });
 });
@@ -119,7 +119,7 @@ describe('cluster', () => {
 
   test('a pod without an address of a family', async () => {
     const things = healthyBut(isOf('Pod', 'plain', 'tcp-echo-1'));
-    const found = await look(cluster, {sh: fakeClients(good), things});
+    const found = await look(cluster, {sh: fakeClients(good), snapshot: things});
     expect(Object.keys(failures(found))).toEqual(['cluster/plain/ipv4', 'cluster/plain/ipv6']);
   });
 });
@@ -129,8 +129,11 @@ describe('what the other checks tell of an echo or a path that failed', () => {
     check(id, {verdict: 'failed', observed: 'no answer', expected: 'hello', ...more});
   const controls = (...families: ('ipv4' | 'ipv6')[]) =>
     families.map(family => failed(`mtls/dual-stack/${family}-control`, {family}));
-  const toldOf = ({blame: {evidence}}: typeof echo, one: CheckResult, others: CheckResult[]) =>
-    evidence?.(one, [one, ...others]) ?? {};
+  const toldOf = (
+    {attribution: {evidence}}: typeof echo,
+    one: CheckResult,
+    others: CheckResult[]
+  ) => evidence?.(one, [one, ...others]) ?? {};
 
   test.each([
     ['by name, both dead', echo, 'echo/dual-stack/name', null, controls('ipv4', 'ipv6'), true],
@@ -153,7 +156,7 @@ describe('what the other checks tell of an echo or a path that failed', () => {
 
   test('a wrong answer is no dead path', () => {
     const one = failed('echo/dual-stack/name', {observed: 'goodbye dualstack'});
-    expect(echo.blame.evidence?.(one, [one, ...controls('ipv4', 'ipv6')])).toMatchObject({
+    expect(echo.attribution.evidence?.(one, [one, ...controls('ipv4', 'ipv6')])).toMatchObject({
       headline: 'A Service answers wrongly',
       hint: expect.stringMatching(/^Something answers/)
     });

@@ -10,7 +10,7 @@ import {failures, healthy, healthyBut, isOf, look, node} from './things.ts';
 
 const taken = {ipv4: '10.96.0.7', ipv6: 'fd00:10:96::8'};
 const ofTarget = (...targets: string[]) =>
-  egress.rows.filter(({target}) => targets.includes(target));
+  egress.definitions.filter(({target}) => targets.includes(target));
 
 /** What nobody but a ServiceEntry names: the pods' own addresses. */
 const isPod = ({address}: Probe) => /^(10\.244\.|fd00:10:244:)/.test(address);
@@ -59,7 +59,7 @@ describe('egress', () => {
     const sh = world();
     const found = await look(egress, {sh, ...withNode});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(egress.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(egress.definitions.map(({id}) => id).sort());
     expect(found['egress/http/addresses']).toMatchObject({
       verdict: 'skipped',
       reason:
@@ -260,7 +260,7 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
         [patchCommand({ipv4: '10.96.0.7'}).join(' ')]: ''
       })
     );
-    expect(failures(await look(egress, {sh, things, asked}))).toEqual({
+    expect(failures(await look(egress, {sh, snapshot: things, asked}))).toEqual({
       'egress/overlap/ipv6-cluster-ip': 'no ClusterIP'
     });
   });

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {endpoints} from '../src/checks/endpoints.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {both, failures, healthy, healthyBut, isOf, look as lookAt, pod, slice} from './things.ts';
@@ -7,11 +7,11 @@ import {both, failures, healthy, healthyBut, isOf, look as lookAt, pod, slice} f
 /** What there is stays so, for as long as it is looked at; or is that in the end. */
 function look(
   checks: typeof endpoints,
-  {things = healthy(), later = things}: {things?: Thing[]; later?: Thing[]} = {}
+  {things = healthy(), later = things}: {things?: KubeObject[]; later?: KubeObject[]} = {}
 ) {
   let now = 0;
   return lookAt(checks, {
-    things,
+    snapshot: things,
     work: fakeWork(() => (now += 6)),
     sh: fakeSh({'kubectl get pods,endpointslices -A -o json': JSON.stringify({items: later})})
   });

@@ -17,7 +17,7 @@ import {makePlan, type Plan} from '../src/plan/plan.ts';
 import {script} from '../src/reports/script.ts';
 import {phasesInExisting} from '../src/run/existing-cluster-phases.ts';
 import {scopesOf} from '../src/run/graph.ts';
-import {type Known, startKnowing} from '../src/run/run-context.ts';
+import {createRunContext, type RunContext} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, fakeWork, give} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
 import {passed} from './sample-results.ts';
@@ -382,10 +382,10 @@ describe('the checks', () => {
 
   test('what is left out stays so', () => {
     const ledger = new Ledger();
-    ledger.asked = rowsOf(null);
-    ledger.leaveOut('failover/dual-stack/ipv4', 'why');
-    ledger.tell('failover/dual-stack/ipv4', {observed: '', verdict: 'failed'});
-    expect(ledger.of('failover').map(({id}) => id)).toEqual(['failover/dual-stack/ipv6']);
+    ledger.selected = rowsOf(null);
+    ledger.markSkipped('failover/dual-stack/ipv4', 'why');
+    ledger.report('failover/dual-stack/ipv4', {observed: '', verdict: 'failed'});
+    expect(ledger.getSelected('failover').map(({id}) => id)).toEqual(['failover/dual-stack/ipv6']);
     expect(ledger.results().find(({id}) => id === 'failover/dual-stack/ipv4')).toMatchObject({
       verdict: 'skipped',
       reason: 'why'
@@ -419,11 +419,12 @@ describe('the phases', () => {
   function graph(found: Partial<Found> = {}, answers: Parameters<typeof fakeSh>[0] = {}) {
     const saved: object[] = [];
     const plan = planned(found);
-    const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
+    const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
     run.inputs = inputsOf({cluster: 'existing'});
-    run.ledger.asked = askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null));
+    run.ledger.selected = askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null));
     const existing = plan.existing as Existing;
-    for (const {id, reason} of leftOut(run.ledger.asked, existing)) run.ledger.leaveOut(id, reason);
+    for (const {id, reason} of leftOut(run.ledger.selected, existing))
+      run.ledger.markSkipped(id, reason);
     const list = phasesInExisting(run, plan, existing);
     const phase = (name: string) => list.find(one => one.name === name);
     const earlier = (name: string): string[] =>

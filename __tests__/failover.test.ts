@@ -59,7 +59,7 @@ describe('failover', () => {
     });
     const undo = (commands: string[][]) =>
       told.push(`undo ${commands.map(command => command.join(' '))}`);
-    const asked = failover.rows.slice(0, 1);
+    const asked = failover.definitions.slice(0, 1);
     await look(failover, {sh: fakeClients(good, docker), asked, undo});
     const [cut, mend] = ['-I', '-D'].map(verb => rule('iptables', verb, '10.244.0.6'));
     expect(told).toEqual([`undo ${mend}`, cut, mend, 'undo ']);
@@ -84,7 +84,7 @@ describe('failover', () => {
     expect(failures(found)).toEqual({
       'failover/dual-stack/ipv6': 'an answer from fd00:10:244::6, which was cut'
     });
-    expect(found['failover/dual-stack/ipv6']?.blame?.class).toBe('infrastructure');
+    expect(found['failover/dual-stack/ipv6']?.attribution?.class).toBe('infrastructure');
   });
 
   test('no answer over the other family', async () => {
@@ -126,7 +126,7 @@ describe('failover', () => {
     const docker = node(line =>
       line.includes('worker ip') && line.includes('-I') ? {code: 1, stderr: 'no ip6tables'} : ''
     );
-    const asked = failover.rows.slice(1);
+    const asked = failover.definitions.slice(1);
     await expect(look(failover, {sh: docker, plan, asked})).rejects.toThrow('no ip6tables');
     const pod = 'fd00:10:244::6';
     expect(docker.calls).toEqual([
@@ -149,7 +149,7 @@ describe('failover', () => {
 
   test('without an address nothing is cut', async () => {
     const sh = fakeClients(good, fakeSh({}));
-    const found = await look(failover, {sh, things: healthyBut(isOf('Pod', 'dual-stack'))});
+    const found = await look(failover, {sh, snapshot: healthyBut(isOf('Pod', 'dual-stack'))});
     expect(Object.keys(failures(found))).toEqual([
       'failover/dual-stack/ipv4',
       'failover/dual-stack/ipv6'

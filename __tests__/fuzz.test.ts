@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {beforeEach, describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {Fault} from '../src/base/fault.ts';
-import {get, isReady, ofFamily, type Pod, troubles} from '../src/base/kube.ts';
+import {findByFamily, findPodProblems, isReady, listObjects, type Pod} from '../src/base/kube.ts';
 import {oneLine, plainText, redact} from '../src/base/log.ts';
 import {readYaml, YamlError} from '../src/base/yaml.ts';
 import {parseAnswers, parsePeer} from '../src/checks/probe.ts';
@@ -208,7 +208,7 @@ const planned = /image|kind-config|operator|istio|label|families|kubernetes/;
 /** Refuses what a property must not let through: any error but a Fault of class `input` that names the input. */
 function refusal(error: unknown, names: readonly string[]): void {
   if (!(error instanceof Fault)) throw error;
-  expect(error.because.class).toBe('input');
+  expect(error.attribution.class).toBe('input');
   const [name = ''] = error.message.split(':');
   expect(names).toContain(name);
 }
@@ -378,7 +378,7 @@ describe('an answer', () => {
     () => {
       check(fc.array(fc.oneof(nasty, fc.ipV4(), fc.ipV6())), texts => {
         for (const family of ['ipv4', 'ipv6'] as const)
-          expect(ofFamily(texts, family) ?? '::').toMatch(/^[0-9a-f.:]+(%[^\s]*)?(\/\d+)?$/i);
+          expect(findByFamily(texts, family) ?? '::').toMatch(/^[0-9a-f.:]+(%[^\s]*)?(\/\d+)?$/i);
       });
     },
     time
@@ -394,7 +394,7 @@ describe('an answer', () => {
             anything.map(value => JSON.stringify({items: [value]}) ?? '')
           ),
           async stdout => {
-            const found = await get<Pod>(
+            const found = await listObjects<Pod>(
               fakeSh(() => ({stdout})),
               'pods'
             ).catch(error => {
@@ -422,7 +422,7 @@ describe('an answer', () => {
         };
         const pod = {kind: 'Pod', metadata, spec: {containers: []}, status} as Pod;
         expect(isReady(pod)).toBe(false);
-        expect(troubles([pod]).length).toBeLessThanOrEqual(1);
+        expect(findPodProblems([pod]).length).toBeLessThanOrEqual(1);
       });
     },
     time

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {gateway} from '../src/checks/gateway.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {apiGatewaySample} from '../src/manifests/gateway-api-sample.ts';
@@ -16,7 +16,7 @@ const listener = (port: number, addresses = ['0.0.0.0', '::']) => {
   }));
   return {name: `0.0.0.0_${port}`, local_address: first, additional_local_addresses: others};
 };
-const things = (ips = ['10.96.251.78', 'fd00:10:96::b6a8']): Thing[] => [
+const things = (ips = ['10.96.251.78', 'fd00:10:96::b6a8']): KubeObject[] => [
   ...healthy(),
   service('gateway', ips, 'RequireDualStack', 'gateway'),
   pod('gateway', 'gateway', {ips: both('14')})
@@ -28,12 +28,12 @@ interface World {
   answer?: (probe: Probe) => string;
   status?: (url: string) => string;
   /** The same of the Gateway of the Gateway API, and what istiod has made of it. */
-  api?: {made?: Thing[]; listeners?: object[]; status?: (url: string) => string};
+  api?: {made?: KubeObject[]; listeners?: object[]; status?: (url: string) => string};
 }
 
 const label = {'gateway.networking.k8s.io/gateway-name': 'gateway-api'};
 /** What istiod makes of a Gateway of the Gateway API. */
-const made = (ips = ['10.96.65.84', 'fd00:10:96::704f'], ready = true): Thing[] => {
+const made = (ips = ['10.96.65.84', 'fd00:10:96::704f'], ready = true): KubeObject[] => {
   const own = pod('gateway', 'gateway-api-istio', {ips: both('24'), ready});
   return [
     service('gateway', ips, 'PreferDualStack', 'gateway-api-istio'),
@@ -67,9 +67,9 @@ const open = ({word, port}: Probe) => (port === 9000 ? `hello ${word}` : '');
 describe('gateway', () => {
   test('holds on a healthy mesh, asked by a client without a sidecar', async () => {
     const sh = gatewayOf();
-    const found = await look(gateway, {sh, things: things()});
+    const found = await look(gateway, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(gateway.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(gateway.definitions.map(({id}) => id).sort());
     const asked = sh.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
     );
@@ -154,13 +154,13 @@ describe('gateway', () => {
       {'gateway/classic/ipv4-http': '404', 'gateway/classic/ipv6-http': '404'}
     ]
   ])('%s', async (_, world, expected) => {
-    expect(failures(await look(gateway, {sh: gatewayOf(world), things: things()}))).toEqual(
+    expect(failures(await look(gateway, {sh: gatewayOf(world), snapshot: things()}))).toEqual(
       expected
     );
   });
 
   test('a Service of one family (istio/istio#53245, #46679)', async () => {
-    const found = await look(gateway, {sh: gatewayOf(), things: things(['10.96.251.78'])});
+    const found = await look(gateway, {sh: gatewayOf(), snapshot: things(['10.96.251.78'])});
     expect(failures(found)).toEqual({
       'gateway/classic/ipv6': 'no ClusterIP',
       'gateway/classic/ipv6-http': 'no ClusterIP',
@@ -198,16 +198,16 @@ describe('gateway', () => {
     const sh = gatewayOf({api});
     let now = 0;
     const work = fakeWork(() => (now += 6));
-    expect(failures(await look(gateway, {sh, things: things(), work}))).toEqual(expected);
+    expect(failures(await look(gateway, {sh, snapshot: things(), work}))).toEqual(expected);
   });
 
   test('of the Gateway API, a ClusterIP that kube-proxy does not have yet is asked again', async () => {
     let asked = 0;
     const sh = gatewayOf({api: {status: () => (asked++ < 4 ? '000' : '302')}});
-    expect(failures(await look(gateway, {sh, things: things()}))).toEqual({});
+    expect(failures(await look(gateway, {sh, snapshot: things()}))).toEqual({});
   });
 
-  test.each<[string, Thing[], string, string]>([
+  test.each<[string, KubeObject[], string, string]>([
     ['nothing', [], 'no Service', 'no ClusterIP'],
     ['no pod that gets ready', made(undefined, false), '', '']
   ])(
@@ -216,10 +216,10 @@ describe('gateway', () => {
       let now = 0;
       const work = fakeWork(() => (now += 25));
       const sh = gatewayOf({api: {made: items}});
-      const asked = gateway.rows.filter(({id}) => id.startsWith('gateway/api/'));
+      const asked = gateway.definitions.filter(({id}) => id.startsWith('gateway/api/'));
       const of = (aspect: string, text: string) =>
         text === '' ? {} : {[`gateway/api/${aspect}`]: text};
-      expect(failures(await look(gateway, {sh, things: things(), work, asked}))).toEqual({
+      expect(failures(await look(gateway, {sh, snapshot: things(), work, asked}))).toEqual({
         ...of('service', observed),
         ...of('ipv4', address),
         ...of('ipv6', address),
@@ -232,9 +232,9 @@ describe('gateway', () => {
   );
 
   test('what is not asked for is not looked at', async () => {
-    const asked = gateway.rows.filter(({id}) => id === 'gateway/classic/ipv6-pod');
+    const asked = gateway.definitions.filter(({id}) => id === 'gateway/classic/ipv6-pod');
     const sh = gatewayOf();
-    expect(failures(await look(gateway, {sh, things: things(), asked}))).toEqual({});
+    expect(failures(await look(gateway, {sh, snapshot: things(), asked}))).toEqual({});
     expect(sh.rounds).toHaveLength(1);
     expect([...sh.pages.asked, ...sh.admin.calls]).toEqual([]);
   });

@@ -4,7 +4,7 @@ import {describe, expect, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
 import {gather, rehearsal} from '../src/run/build-results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
-import {type Known, known, startKnowing} from '../src/run/run-context.ts';
+import {createRunContext, type RunContext, required} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 import {chart, inputsOf, planOf} from './planned.ts';
 import {check, phase} from './sample-results.ts';
@@ -25,8 +25,8 @@ const nothing = diagnose({
 });
 
 /** A run that knows this, 1.23456 s old. */
-const run = (more: Partial<Known> = {}): Known => ({
-  ...startKnowing(fakeSh({}), () => {}),
+const run = (more: Partial<RunContext> = {}): RunContext => ({
+  ...createRunContext(fakeSh({}), () => {}),
   clock: () => 1.23456,
   started: new Date('2026-11-20T08:30:00Z'),
   ...more
@@ -35,7 +35,7 @@ const run = (more: Partial<Known> = {}): Known => ({
 describe('a Kubernetes that Istio does not support', () => {
   const asked = {'kubernetes-version': '1.37'};
   const told = [expect.stringMatching(/^Kubernetes 1.37 is outside of what Istio 1.30 supports/)];
-  test.each<[string, Partial<Known>, unknown[]]>([
+  test.each<[string, Partial<RunContext>, unknown[]]>([
     ['planned', {plan: planOf(asked)}, told],
     ['found', {plan: planOf(asked), kubernetes: 'v1.36.1'}, []],
     [
@@ -184,8 +184,8 @@ describe('gather', () => {
 });
 
 test('what is not known is a bug that says so', () => {
-  expect(known('x', 'the chart')).toBe('x');
-  expect(() => known(undefined, 'the chart')).toThrow(
+  expect(required('x', 'the chart')).toBe('x');
+  expect(() => required(undefined, 'the chart')).toThrow(
     'the chart is not known yet: a phase lacks a need'
   );
 });

@@ -5,7 +5,7 @@ import {staged} from '../src/checks/upgrade.ts';
 import {phaseKind, phaseKinds} from '../src/results/phases.ts';
 import {preparationsInExisting} from '../src/run/existing-cluster-phases.ts';
 import {phases, preparations, without} from '../src/run/graph.ts';
-import {type Known, startKnowing} from '../src/run/run-context.ts';
+import {createRunContext, type RunContext} from '../src/run/run-context.ts';
 import {phasesOfTargets} from '../src/run/target-phases.ts';
 import {type Answer, eachOnRunner, engine, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
@@ -16,11 +16,11 @@ eachOnRunner();
 /** A run with these inputs, as far as its phases are concerned. */
 function planned(given: Record<string, string> = {}, answers: Parameters<typeof fakeSh>[0] = {}) {
   const saved: object[] = [];
-  const run: Known = startKnowing(fakeSh(answers), change => saved.push(change));
+  const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
   run.inputs = inputsOf(given);
   const rows = staged(rowsOf(run.inputs.checks), run.inputs['upgrade-from'] !== null);
-  run.ledger.asked = rows.before;
-  run.upgraded.asked = rows.after;
+  run.ledger.selected = rows.before;
+  run.ledgerAfterUpgrade.selected = rows.after;
   return {run, saved, before: preparations(run), after: phases(run, planOf(given))};
 }
 const names = (list: Phase[]) => list.map(({name}) => name);
@@ -97,10 +97,10 @@ describe('the phases', () => {
     ];
     const made = plans.flatMap(given => {
       const {run, before} = planned(given);
-      const own = samplesOf(run.ledger.asked);
+      const own = samplesOf(run.ledger.selected);
       return names([...before, ...phases(run, planOf(given, {}, null, own))]);
     });
-    const run = startKnowing(fakeSh({}), () => {});
+    const run = createRunContext(fakeSh({}), () => {});
     run.inputs = inputsOf({cluster: 'existing', targets: 'a/b'});
     run.directory = '/private';
     const existing = names([...preparationsInExisting(run), ...phasesOfTargets(run, [])]);
@@ -150,7 +150,7 @@ describe('the phases', () => {
 
   test('what is broken before is not upgraded', async () => {
     const {run, after} = planned({'upgrade-from': '1.29.6'});
-    run.ledger.tell('echo/ipv6/name', {observed: '', verdict: 'failed', reason: 'no answer'});
+    run.ledger.report('echo/ipv6/name', {observed: '', verdict: 'failed', reason: 'no answer'});
     const upgrade = after.find(({name}) => name === 'upgrade');
     await expect(upgrade?.run(fakeWork())).rejects.toMatchObject({name: 'CheckFailed'});
   });
@@ -392,7 +392,7 @@ describe('before anything is made', () => {
       name: 'CheckFailed',
       message: 'network/kind/families failed'
     });
-    expect(run.ledger.failedIn('network')?.id).toBe('network/kind/families');
+    expect(run.ledger.findFailedIn('network')?.id).toBe('network/kind/families');
   });
 });
 

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Pod, Thing} from '../src/base/kube.ts';
+import type {KubeObject, Pod} from '../src/base/kube.ts';
 import {headless} from '../src/checks/headless.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
@@ -13,7 +13,7 @@ const after = [echo(0, '17'), echo(1, '15')];
 /** In the network of its node, which has an address more than pods have. */
 const nodeIps = ['172.18.0.3', 'fc00:f853:ccd:e793::3'];
 const host = pod('host-network', 'echo-host', {ips: nodeIps, sidecar: 'none'});
-const things = (pods: Pod[] = before, onHost = [host]): Thing[] => [
+const things = (pods: Pod[] = before, onHost = [host]): KubeObject[] => [
   ...healthy(),
   ...pods,
   ...onHost
@@ -87,9 +87,9 @@ const hasty = () => {
 describe('headless', () => {
   test('by name and by each pod IP, also after a pod was replaced', async () => {
     const {sh, rounds, calls} = mesh();
-    const found = await look(headless, {sh, things: things()});
+    const found = await look(headless, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(headless.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(headless.definitions.map(({id}) => id).sort());
     const asked = rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) =>
         [word.replace('headless/echo/', ''), namespace, address, port].join(' ')
@@ -117,8 +117,8 @@ describe('headless', () => {
 
   test('no pod is replaced where nobody asks for it', async () => {
     const {sh, calls} = mesh();
-    const asked = headless.rows.filter(({id}) => !id.includes('/replaced-'));
-    expect(failures(await look(headless, {sh, asked, things: things()}))).toEqual({});
+    const asked = headless.definitions.filter(({id}) => !id.includes('/replaced-'));
+    expect(failures(await look(headless, {sh, asked, snapshot: things()}))).toEqual({});
     expect(calls.filter(line => !line.startsWith('kubectl exec'))).toEqual([]);
   });
 
@@ -128,7 +128,7 @@ describe('headless', () => {
       pods: [JSON.stringify({items: [starting, after[1]]}), JSON.stringify({items: after})],
       listening: {after: [listeners(...ipsOf(before)), listeners(...ipsOf(after))]}
     });
-    expect(failures(await look(headless, {sh, things: things()}))).toEqual({});
+    expect(failures(await look(headless, {sh, snapshot: things()}))).toEqual({});
     expect(calls.filter(line => line.startsWith('kubectl get'))).toHaveLength(2);
   });
 
@@ -175,7 +175,7 @@ describe('headless', () => {
       {'headless/echo/pod-0-ipv6': 'no answer', 'headless/echo/ipv6-control': 'no answer'}
     ]
   ])('%s', async (_, seen, expected) => {
-    const found = await look(headless, {sh: mesh(seen).sh, things: things(), work: hasty()});
+    const found = await look(headless, {sh: mesh(seen).sh, snapshot: things(), work: hasty()});
     expect(failures(found)).toEqual(expected);
   });
 
@@ -185,7 +185,7 @@ describe('headless', () => {
       answer: ({word}) => (word.endsWith('/replaced-name') && asked++ < 3 ? '' : null)
     });
     let now = 0;
-    const found = await look(headless, {sh, things: things(), work: fakeWork(() => (now += 1))});
+    const found = await look(headless, {sh, snapshot: things(), work: fakeWork(() => (now += 1))});
     expect(failures(found)).toEqual({});
     expect(found['headless/echo/replaced-name']?.verdict).toBe('passed');
     expect(asked).toBe(8); // five times in the end
@@ -195,8 +195,8 @@ describe('headless', () => {
     const {sh, calls} = mesh({
       listening: {after: [listeners(...ipsOf(before)), listeners(...ipsOf(after))]}
     });
-    const asked = headless.rows.filter(({id}) => id.endsWith('/replaced-ipv6'));
-    const found = await look(headless, {sh, asked, things: things()});
+    const asked = headless.definitions.filter(({id}) => id.endsWith('/replaced-ipv6'));
+    const found = await look(headless, {sh, asked, snapshot: things()});
     expect(Object.keys(found)).toEqual(['headless/echo/replaced-ipv6']);
     expect(failures(found)).toEqual({});
     expect(calls.filter(line => line.startsWith('kubectl exec'))).toHaveLength(2);
@@ -209,7 +209,7 @@ describe('headless', () => {
     });
     let now = 0;
     const work = fakeWork(() => (now += 40));
-    const found = failures(await look(headless, {sh, things: things(), work}));
+    const found = failures(await look(headless, {sh, snapshot: things(), work}));
     expect(found).toEqual({
       'headless/echo/replaced-listeners': 'pod IPs 10.244.0.15, fd00:10:244::15',
       'headless/echo/replaced-ipv4': 'no pod IP',
@@ -219,11 +219,11 @@ describe('headless', () => {
 
   test('where a client without a sidecar gets no answer either, the hint says so', async () => {
     const {sh} = mesh({answer: ({address}) => (address === 'fd00:10:244::14' ? '' : null)});
-    const found = await look(headless, {sh, things: things(), work: hasty()});
-    const all = headless.rows.map(row => ({...row, ...found[row.id]}) as never);
+    const found = await look(headless, {sh, snapshot: things(), work: hasty()});
+    const all = headless.definitions.map(row => ({...row, ...found[row.id]}) as never);
     const hint = (id: string) => {
-      const failed = {...headless.rows.find(row => row.id === id), ...found[id]} as never;
-      return headless.blame.evidence?.(failed, all).hint;
+      const failed = {...headless.definitions.find(row => row.id === id), ...found[id]} as never;
+      return headless.attribution.evidence?.(failed, all).hint;
     };
     expect(hint('headless/echo/pod-0-ipv6')).toMatch(/`headless\/echo\/ipv6-control`/);
     expect(hint('headless/echo/pod-0-ipv4')).toBeUndefined();
@@ -232,14 +232,14 @@ describe('headless', () => {
 });
 
 describe('a headless Service of a pod in its node’s network (istio/istio#43095)', () => {
-  const asked = headless.rows.filter(({target}) => target === 'host-network');
+  const asked = headless.definitions.filter(({target}) => target === 'host-network');
 
   test('one of its addresses is not listened on, and does not answer', async () => {
     const {sh} = mesh({
       answer: ({address}) => (address === nodeIps[1] ? '' : null),
       listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}
     });
-    expect(failures(await look(headless, {sh, asked, things: things()}))).toEqual({
+    expect(failures(await look(headless, {sh, asked, snapshot: things()}))).toEqual({
       'headless/host-network/listeners':
         'no listener on fc00:f853:ccd:e793::3; a listener on ::, which is no pod IP',
       'headless/host-network/ipv6': 'no answer'
@@ -249,7 +249,7 @@ describe('a headless Service of a pod in its node’s network (istio/istio#43095
   test('a pod of one family', async () => {
     const single = pod('host-network', 'echo-host', {ips: nodeIps.slice(0, 1), sidecar: 'none'});
     const {sh, calls} = mesh({listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}});
-    const found = await look(headless, {sh, asked, things: things(before, [single])});
+    const found = await look(headless, {sh, asked, snapshot: things(before, [single])});
     expect(failures(found)).toEqual({
       'headless/host-network/listeners': 'a listener on ::, which is no pod IP',
       'headless/host-network/ipv6': 'no pod IP'

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Pod, Thing} from '../src/base/kube.ts';
+import type {KubeObject, Pod} from '../src/base/kube.ts';
 import {health} from '../src/checks/health.ts';
 import {fakeSh} from './fake.ts';
 import {both, failures, healthy, look, pod} from './things.ts';
@@ -47,14 +47,14 @@ function web(path = (probe: string): string | undefined => `/app-health/${probe}
   ];
   return made;
 }
-const things = (server = web()): Thing[] => [...healthy(), server];
+const things = (server = web()): KubeObject[] => [...healthy(), server];
 
 describe('health', () => {
   test('every port answers on each pod IP, and all are asked at once', async () => {
     const sh = client();
-    const found = await look(health, {sh, things: things()});
+    const found = await look(health, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(health.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(health.definitions.map(({id}) => id).sort());
     expect(sh.calls).toHaveLength(1);
     expect(sh.calls[0]?.match(/http:\/\/\S+/g)?.sort()).toEqual(
       ['10.244.0.6', '[fd00:10:244::6]']
@@ -101,12 +101,14 @@ describe('health', () => {
       {'health/web/ipv4-unknown': '200', 'health/web/ipv6-unknown': '200'}
     ]
   ])('%s', async (_, answer, expected) => {
-    expect(failures(await look(health, {sh: client(answer), things: things()}))).toEqual(expected);
+    expect(failures(await look(health, {sh: client(answer), snapshot: things()}))).toEqual(
+      expected
+    );
   });
 
   test('what was found is told with its URL, and with a command that looks the address up', async () => {
     const sh = client(url => (url.includes('::6]:15090') ? '0 ' : undefined));
-    const found = (await look(health, {sh, things: things()}))['health/dual-stack/ipv6-metrics'];
+    const found = (await look(health, {sh, snapshot: things()}))['health/dual-stack/ipv6-metrics'];
     expect(found?.reason).toBe(
       'http://[fd00:10:244::6]:15090/stats/prometheus gave no answer instead of 200 with metrics of Envoy'
     );
@@ -125,21 +127,21 @@ describe('health', () => {
     ],
     ['a pod that is not ready', pod('http', 'web', {ips: both('13'), ready: false}), 'Pending']
   ])('%s', async (_, server, observed) => {
-    const found = await look(health, {sh: client(), things: things(server)});
+    const found = await look(health, {sh: client(), snapshot: things(server)});
     expect(failures(found)).toEqual({'health/web/rewritten': observed});
   });
 
   test('a pod without an address of one family', async () => {
     const server = web();
     server.status.podIPs = [{ip: '10.244.0.13'}];
-    const found = failures(await look(health, {sh: client(), things: things(server)}));
+    const found = failures(await look(health, {sh: client(), snapshot: things(server)}));
     expect(Object.keys(found)).toHaveLength(5);
     expect(new Set(Object.values(found))).toEqual(new Set(['no pod IP']));
     expect(Object.keys(found).every(id => id.startsWith('health/web/ipv6-'))).toBe(true);
   });
 
   test('without a web server its checks are skipped, with the reason', async () => {
-    const found = await look(health, {sh: client(), things: healthy()});
+    const found = await look(health, {sh: client(), snapshot: healthy()});
     expect(failures(found)).toEqual({});
     const skipped = Object.entries(found).filter(([, {verdict}]) => verdict === 'skipped');
     expect(skipped.map(([id]) => id.split('/')[1])).toEqual(Array(11).fill('web'));
@@ -148,8 +150,8 @@ describe('health', () => {
 
   test('only what is asked for', async () => {
     const sh = client();
-    const asked = health.rows.filter(({id}) => id === 'health/dual-stack/ipv6-ready');
-    const found = await look(health, {sh, asked, things: things()});
+    const asked = health.definitions.filter(({id}) => id === 'health/dual-stack/ipv6-ready');
+    const found = await look(health, {sh, asked, snapshot: things()});
     expect(Object.keys(found)).toEqual(['health/dual-stack/ipv6-ready']);
     expect(sh.calls[0]?.match(/http:/g)).toHaveLength(1);
   });

@@ -1,11 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {http} from '../src/checks/http.ts';
 import {webSample} from '../src/manifests/web-sample.ts';
 import {type Answer, fakeSh, fakeWork} from './fake.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
 
-const things = (): Thing[] => [
+const things = (): KubeObject[] => [
   ...healthy(),
   service('http', ['10.96.0.13', 'fd00:10:96::13'], 'RequireDualStack', 'web'),
   pod('http', 'web', {ips: both('13')})
@@ -73,9 +73,9 @@ function mesh(
 describe('http', () => {
   test('by name and by each address over a route, denied and refused where it should be', async () => {
     const sh = mesh();
-    const found = await look(http, {sh, things: things()});
+    const found = await look(http, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(http.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(http.definitions.map(({id}) => id).sort());
     expect(found['http/web/ipv6']?.address).toBe('fd00:10:96::13');
     expect(found['http/web/ipv6']?.upstream).toBe('10.244.0.13');
     expect(found['http/web/ipv6']?.attempts).toHaveLength(5);
@@ -102,7 +102,7 @@ describe('http', () => {
             ? byNobody
             : undefined
     );
-    expect(failures(await look(http, {sh, things: things()}))).toEqual({});
+    expect(failures(await look(http, {sh, snapshot: things()}))).toEqual({});
     expect(sh.calls.filter(line => line.includes('/others'))).toHaveLength(2);
     expect(sh.calls.filter(line => line.includes('244::13]:8080'))).toHaveLength(2);
   });
@@ -163,7 +163,7 @@ describe('http', () => {
       {'http/web/domains': 'no route for web.http.svc.cluster.local:8080'}
     ]
   ])('%s', async (_, sh, expected) => {
-    const found = await look(http, {sh, things: things(), work: hasty()});
+    const found = await look(http, {sh, snapshot: things(), work: hasty()});
     expect(failures(found)).toEqual(expected);
   });
 
@@ -178,8 +178,8 @@ describe('http', () => {
           : `0 1.00 1.01 0 ${byNamespace('sleep')}\n`
       ).join('');
     });
-    const asked = http.rows.filter(({id}) => id === 'http/web/name');
-    const found = await look(http, {sh, asked, things: things()});
+    const asked = http.definitions.filter(({id}) => id === 'http/web/name');
+    const found = await look(http, {sh, asked, snapshot: things()});
     expect(found['http/web/name']).toMatchObject({
       verdict: 'failed',
       observed: '503',
@@ -197,7 +197,7 @@ describe('http', () => {
       pod('http', 'web', {ips: both('13')})
     ];
     const sh = mesh(undefined, routes(...names, '10.96.0.13'));
-    expect(failures(await look(http, {sh, things: one}))).toEqual({
+    expect(failures(await look(http, {sh, snapshot: one}))).toEqual({
       'http/web/ipv6': 'no ClusterIP',
       'http/web/ipv6-denied': 'no ClusterIP',
       'http/web/domains': 'no ClusterIP of one family'
@@ -207,7 +207,9 @@ describe('http', () => {
   test('a run that is over accuses nobody', async () => {
     const work = fakeWork();
     work.stop();
-    await expect(look(http, {sh: mesh(() => byNobody), things: things(), work})).rejects.toThrow();
+    await expect(
+      look(http, {sh: mesh(() => byNobody), snapshot: things(), work})
+    ).rejects.toThrow();
   });
 });
 

@@ -357,8 +357,8 @@ describe('a bad input', () => {
     fs.writeFileSync(path.join(runner.directory, 'a-file'), '');
     fs.mkdirSync(path.join(runner.directory, 'foreign'));
     fs.writeFileSync(path.join(runner.directory, 'foreign', 'thesis.tex'), '');
-    const {because, message} = refusal({[name]: value});
-    expect(because.class).toBe('input');
+    const {attribution, message} = refusal({[name]: value});
+    expect(attribution.class).toBe('input');
     expect(message).toMatch(/^[a-z-]+: found .+; accepted is .{4,}/);
     // values may hold credentials: told is how long they are
     const yaml = name.endsWith('-values') || (name === 'kind-config' && value !== 'missing.yaml');
@@ -369,7 +369,7 @@ describe('a bad input', () => {
 
   test('is named with all the others, each with what would be accepted', () => {
     const names = inputNames.filter(name => name !== 'results-dir');
-    const {message, because} = refusal(
+    const {message, attribution} = refusal(
       Object.fromEntries(names.map(name => [name, bad[name][0] ?? '']))
     );
     const lines = message.split('\n');
@@ -379,7 +379,7 @@ describe('a bad input', () => {
       'cleanup: found "sometimes"; accepted is one of always, on-success, never'
     );
     expect(lines).toContain('retries: found "-1"; accepted is a whole number from 0 to 99');
-    expect(because.hint).toBe('Correct the inputs; nothing was made.');
+    expect(attribution.hint).toBe('Correct the inputs; nothing was made.');
   });
 
   test('is shown in part where it is long', () => {
@@ -465,7 +465,7 @@ describe('results-dir', () => {
 
   test('is refused when it is the workspace with a checkout', () => {
     fs.mkdirSync(path.join(runner.directory, '.git'));
-    expect(refusal({'results-dir': '.'}).because.class).toBe('input');
+    expect(refusal({'results-dir': '.'}).attribution.class).toBe('input');
   });
 });
 

@@ -5,7 +5,7 @@ import {planOf} from './planned.ts';
 import {failures, look} from './things.ts';
 
 const alike = 'the same rules for IPv4 and IPv6';
-const asked = proxy.rows.filter(({id}) => id.endsWith('/iptables'));
+const asked = proxy.definitions.filter(({id}) => id.endsWith('/iptables'));
 const ofIpv6 = asked.filter(({target}) => target === 'ipv6');
 
 // as the lab's node printed it, for each pod; fewer rules

@@ -2,17 +2,17 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  get,
-  ipsOfPod,
-  ipsOfService,
-  lookAtTrouble,
-  type Owner,
-  ofFamily,
-  ofKind,
+  checkForPodProblems,
+  createPodFault,
+  filterByKind,
+  findByFamily,
+  findPodProblems,
+  getClusterIps,
+  getPodIps,
+  type ImageOwner,
+  listObjects,
   type Pod,
-  type Service,
-  troubleFault,
-  troubles
+  type Service
 } from '../src/base/kube.ts';
 import {fakeSh} from './fake.ts';
 import {healthy, pod, waiting} from './things.ts';
@@ -35,14 +35,14 @@ describe('get', () => {
     ['one object', JSON.stringify(one), [one]],
     ['what is no object as none', JSON.stringify({items: [null, 5, one, {metadata: 5}]}), [one]]
   ])('reads %s', async (_, text, expected) => {
-    expect(await get(fakeSh({'kubectl get pods -A -o json': text}), 'pods', '-A')).toEqual(
+    expect(await listObjects(fakeSh({'kubectl get pods -A -o json': text}), 'pods', '-A')).toEqual(
       expected
     );
   });
 
   test('throws what kubectl says', async () => {
     const sh = fakeSh({'kubectl get pods -o json': {code: 1, stderr: 'the server said no'}});
-    await expect(get(sh, 'pods')).rejects.toThrow('the server said no');
+    await expect(listObjects(sh, 'pods')).rejects.toThrow('the server said no');
   });
 });
 
@@ -52,7 +52,7 @@ test.each([
   [['172.18.0.0/16'], 'ipv6', undefined],
   [[], 'ipv4', undefined]
 ] as const)('ofFamily: %j has for %s %s', (addresses, family, expected) => {
-  expect(ofFamily([...addresses], family)).toBe(expected);
+  expect(findByFamily([...addresses], family)).toBe(expected);
 });
 
 test.each([
@@ -65,17 +65,17 @@ test.each([
   [['$(touch x)', '10.96.0.7; touch x', '10.96.0.7/24'], []]
 ])('the addresses among %j', (found, expected) => {
   const pod = {status: {podIPs: found.map(ip => ({ip}))}} as Pod;
-  expect(ipsOfPod(pod)).toEqual(expected);
-  expect(ipsOfService({spec: {clusterIPs: found}} as Service)).toEqual(expected);
+  expect(getPodIps(pod)).toEqual(expected);
+  expect(getClusterIps({spec: {clusterIPs: found}} as Service)).toEqual(expected);
 });
 
 test('ofKind knows kind and namespace', () => {
-  expect(ofKind(healthy(), 'Pod', 'plain').map(({metadata}) => metadata.name)).toEqual([
+  expect(filterByKind(healthy(), 'Pod', 'plain').map(({metadata}) => metadata.name)).toEqual([
     'tcp-echo-1',
     'sleep-1'
   ]);
-  expect(ofKind(healthy(), 'Service')).toHaveLength(6);
-  expect(ofKind(healthy(), 'Node')).toEqual([]);
+  expect(filterByKind(healthy(), 'Service')).toHaveLength(6);
+  expect(filterByKind(healthy(), 'Node')).toEqual([]);
 });
 
 describe('troubles', () => {
@@ -85,7 +85,7 @@ describe('troubles', () => {
     ['waits for its init containers', troubled('PodInitializing')],
     ['crashed once', troubled('CrashLoopBackOff', 'back-off', 1)],
     ['has not been looked at', pod('ipv4', 'tcp-echo', {ready: false})]
-  ])('a pod that %s has none', (_, pod) => expect(troubles([pod])).toEqual([]));
+  ])('a pod that %s has none', (_, pod) => expect(findPodProblems([pod])).toEqual([]));
 
   test.each([
     // reason, message, final
@@ -121,7 +121,7 @@ describe('troubles', () => {
     ['RunContainerError', 'no such file or directory', false],
     ['CrashLoopBackOff', 'permission denied', false] // only a pull is final by its message
   ])('%s: %s', (reason, message, final) => {
-    expect(troubles([troubled(reason, message)])).toEqual([
+    expect(findPodProblems([troubled(reason, message)])).toEqual([
       {
         pod: 'tcp-echo-1',
         namespace: 'ipv4',
@@ -134,7 +134,7 @@ describe('troubles', () => {
   });
 
   test('the init containers are read first: a missing proxy image shows there', () => {
-    const found = troubles([
+    const found = findPodProblems([
       pod('ipv4', 'tcp-echo', {
         ready: false,
         init: [
@@ -149,7 +149,9 @@ describe('troubles', () => {
 
   test('a pod that finds no room', () => {
     const message = '0/1 nodes are available: 1 Insufficient cpu.';
-    expect(troubles([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: message})])).toEqual([
+    expect(
+      findPodProblems([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: message})])
+    ).toEqual([
       {
         pod: 'tcp-echo-1',
         namespace: 'ipv4',
@@ -164,7 +166,7 @@ describe('troubles', () => {
 
 describe('troubleFault', () => {
   const fault = (reason: string, message: string) =>
-    troubleFault(troubles([troubled(reason, message)])[0] as never, who);
+    createPodFault(findPodProblems([troubled(reason, message)])[0] as never, who);
 
   test.each([
     ['ErrImagePull', gone, 'istio'],
@@ -178,8 +180,8 @@ describe('troubleFault', () => {
     ['CrashLoopBackOff', 'back-off', 'istio'],
     ['CrashLoopBackOff', 'connection refused', 'istio'] // no registry had a part in it
   ])('%s: %s is the fault of %s', (reason, message, failureClass) => {
-    const {because, message: told} = fault(reason, message);
-    expect(because).toMatchObject({
+    const {attribution, message: told} = fault(reason, message);
+    expect(attribution).toMatchObject({
       class: failureClass,
       layer: 'workload',
       reproduce: 'kubectl describe pods -n ipv4' // its name is another one in the next cluster
@@ -188,10 +190,12 @@ describe('troubleFault', () => {
   });
 
   test('no room is the fault of the infrastructure, and says what helps', () => {
-    const [trouble] = troubles([pod('ipv4', 'tcp-echo', {ready: false, unschedulable: 'no cpu'})]);
-    const {because} = troubleFault(trouble as never, who);
-    expect(because.class).toBe('infrastructure');
-    expect(because.hint).toMatch(/no room/);
+    const [trouble] = findPodProblems([
+      pod('ipv4', 'tcp-echo', {ready: false, unschedulable: 'no cpu'})
+    ]);
+    const {attribution} = createPodFault(trouble as never, who);
+    expect(attribution.class).toBe('infrastructure');
+    expect(attribution.hint).toMatch(/no room/);
   });
 
   test.each([
@@ -201,16 +205,16 @@ describe('troubleFault', () => {
     ],
     ['CrashLoopBackOff', 'A pod of ipv4 does not start: CrashLoopBackOff']
   ])('%s has a headline', (reason, headline) => {
-    expect(fault(reason, gone).because.headline).toBe(headline);
+    expect(fault(reason, gone).attribution.headline).toBe(headline);
   });
 
   test('a registry that does not answer is named with the cause', () => {
-    expect(fault('ErrImagePull', 'EOF').because.headline).toBe(
+    expect(fault('ErrImagePull', 'EOF').attribution.headline).toBe(
       'The image registry.example/tcp-echo:1 cannot be pulled: the connection to registry.example broke'
     );
   });
 
-  test.each<[string, string, Owner | null, string, string]>([
+  test.each<[string, string, ImageOwner | null, string, string]>([
     ['an input names', gone, {class: 'input', input: 'echo-image'}, 'input', '`echo-image`'],
     [
       'the Action names',
@@ -235,15 +239,15 @@ describe('troubleFault', () => {
       'reach registry.example'
     ]
   ])('an image that %s', (_, message, owner, failureClass, hint) => {
-    const [trouble] = troubles([troubled('ErrImagePull', message)]);
+    const [trouble] = findPodProblems([troubled('ErrImagePull', message)]);
     const asked: string[] = [];
     const ownerOf = (image: string) => {
       asked.push(image);
       return owner;
     };
-    const {because} = troubleFault(trouble as never, {...who, ownerOf});
-    expect(because.class).toBe(failureClass);
-    expect(because.hint).toContain(hint);
+    const {attribution} = createPodFault(trouble as never, {...who, findOwner: ownerOf});
+    expect(attribution.class).toBe(failureClass);
+    expect(attribution.hint).toContain(hint);
     expect(asked.every(image => image === 'registry.example/tcp-echo:1')).toBe(true);
   });
 
@@ -257,17 +261,18 @@ describe('troubleFault', () => {
 describe('lookAtTrouble', () => {
   const crashing = troubled('CrashLoopBackOff', 'back-off');
 
-  test('nothing is wrong', () => expect(lookAtTrouble([pod('ipv4', 'tcp-echo')], who)).toBeNull());
+  test('nothing is wrong', () =>
+    expect(checkForPodProblems([pod('ipv4', 'tcp-echo')], who)).toBeNull());
 
   test('what may heal is bad', () => {
-    expect(lookAtTrouble([crashing], who)).toMatchObject({
+    expect(checkForPodProblems([crashing], who)).toMatchObject({
       is: 'bad',
       for: 'ipv4/tcp-echo-1: CrashLoopBackOff'
     });
   });
 
   test('what cannot heal is lost, and comes before what may', () => {
-    expect(lookAtTrouble([crashing, troubled('ErrImagePull', gone)], who)).toMatchObject({
+    expect(checkForPodProblems([crashing, troubled('ErrImagePull', gone)], who)).toMatchObject({
       is: 'lost',
       fault: {message: `Pod ipv4/tcp-echo-1: ErrImagePull: ${gone}`}
     });
@@ -281,9 +286,9 @@ const pulls = JSON.parse(
 
 describe('a registry', () => {
   const look = (name: string) =>
-    lookAtTrouble([troubled('ErrImagePull', pulls[name])], {
+    checkForPodProblems([troubled('ErrImagePull', pulls[name])], {
       ...who,
-      ownerOf: () => ({class: 'input', input: 'echo-image'})
+      findOwner: () => ({class: 'input', input: 'echo-image'})
     });
 
   test.each(['notfound', 'noname', 'denied', 'unauthorized'])(
@@ -312,7 +317,7 @@ describe('a registry', () => {
   test('that was retired gets one more try', () => {
     const owner = {class: 'infrastructure', input: null, retired: 'Istio retired it.'} as const;
     expect(
-      lookAtTrouble([troubled('ErrImagePull', pulls.error)], {...who, ownerOf: () => owner})
+      checkForPodProblems([troubled('ErrImagePull', pulls.error)], {...who, findOwner: () => owner})
     ).toMatchObject({is: 'bad', patience: 20});
   });
 

@@ -1,15 +1,15 @@
 import {describe, expect, test} from '@jest/globals';
-import {compare, row, skip} from '../src/checks/definition.ts';
+import {compare, defineCheck, skip} from '../src/checks/definition.ts';
 import {Ledger} from '../src/checks/ledger.ts';
 
 const rows = [
-  row('service', 'service/ipv4/policy', 'The policy', 'SingleStack'),
-  row('echo', 'echo/ipv4/ipv4', 'It answers', 'hello', {family: 'ipv4'}),
-  row('echo', 'echo/ipv6/ipv6', 'It answers', 'hello', {family: 'ipv6'})
+  defineCheck('service', 'service/ipv4/policy', 'The policy', 'SingleStack'),
+  defineCheck('echo', 'echo/ipv4/ipv4', 'It answers', 'hello', {family: 'ipv4'}),
+  defineCheck('echo', 'echo/ipv6/ipv6', 'It answers', 'hello', {family: 'ipv6'})
 ];
 const ledger = () => {
   const ledger = new Ledger();
-  ledger.asked = rows;
+  ledger.selected = rows;
   return ledger;
 };
 
@@ -38,9 +38,9 @@ describe('Ledger', () => {
 
   test('has what was told, in the order of the rows', () => {
     const told = ledger();
-    told.tell('echo/ipv6/ipv6', compare('hello', 'hello', {address: 'fd00::8'}));
-    told.tell('service/ipv4/policy', compare('SingleStack', 'PreferDualStack'));
-    told.tell('echo/ipv4/ipv4', skip('not wanted'));
+    told.report('echo/ipv6/ipv6', compare('hello', 'hello', {address: 'fd00::8'}));
+    told.report('service/ipv4/policy', compare('SingleStack', 'PreferDualStack'));
+    told.report('echo/ipv4/ipv4', skip('not wanted'));
     expect(
       told.results().map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
     ).toEqual([
@@ -57,24 +57,27 @@ describe('Ledger', () => {
 
   test('what was told of a row that was not asked for is left out', () => {
     const told = ledger();
-    told.tell('dns/ipv4/a', compare('a', 'b'));
+    told.report('dns/ipv4/a', compare('a', 'b'));
     expect(told.results().map(({id}) => id)).toEqual(rows.map(({id}) => id));
-    expect(told.failedIn('dns')).toBeUndefined();
+    expect(told.findFailedIn('dns')).toBeUndefined();
   });
 
   test('knows the rows of a layer, and the first that failed', () => {
     const told = ledger();
-    expect(told.of('echo').map(({id}) => id)).toEqual(['echo/ipv4/ipv4', 'echo/ipv6/ipv6']);
-    expect(told.failedIn('echo')).toBeUndefined();
-    told.tell('echo/ipv6/ipv6', compare('a', 'b'));
-    expect(told.failedIn('echo')?.id).toBe('echo/ipv6/ipv6');
-    expect(told.failedIn('service')).toBeUndefined();
+    expect(told.getSelected('echo').map(({id}) => id)).toEqual([
+      'echo/ipv4/ipv4',
+      'echo/ipv6/ipv6'
+    ]);
+    expect(told.findFailedIn('echo')).toBeUndefined();
+    told.report('echo/ipv6/ipv6', compare('a', 'b'));
+    expect(told.findFailedIn('echo')?.id).toBe('echo/ipv6/ipv6');
+    expect(told.findFailedIn('service')).toBeUndefined();
   });
 
   test('of a row told twice the last stands', () => {
     const told = ledger();
-    told.tell('service/ipv4/policy', compare('a', 'b'));
-    told.tell('service/ipv4/policy', compare('a', 'a'));
+    told.report('service/ipv4/policy', compare('a', 'b'));
+    told.report('service/ipv4/policy', compare('a', 'a'));
     expect(told.results()[0]?.verdict).toBe('passed');
   });
 });

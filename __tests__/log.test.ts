@@ -1,5 +1,5 @@
 import {afterEach, describe, expect, test} from '@jest/globals';
-import {group, hide, oneLine, redact, say} from '../src/base/log.ts';
+import {group, hide, logLine, oneLine, redact} from '../src/base/log.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -135,7 +135,7 @@ describe('oneLine', () => {
 
 describe('say', () => {
   test('is one line with the time, which no foreign text can turn into a command', () => {
-    say(3.14, 'mesh', '::set-output name=a::b\n::error::c');
+    logLine(3.14, 'mesh', '::set-output name=a::b\n::error::c');
     expect(runner.log()).toBe('   3.1s  mesh                 ::set-output name=a::b ::error::c\n');
     expect(runner.log()).not.toMatch(/^\s*::/m);
   });

@@ -15,7 +15,7 @@ describe('mtls', () => {
     const clients = fakeClients(strict);
     const found = await look(mtls, {sh: clients});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(mtls.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(mtls.definitions.map(({id}) => id).sort());
     const asked = clients.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
     );
@@ -45,7 +45,7 @@ describe('mtls', () => {
       if (strict(probe) !== '') return strict(probe);
       return probes++ % 3 === 1 ? `hello ${probe.word}` : {text: '', seconds: 1};
     });
-    const asked = mtls.rows.filter(({id}) => id.endsWith('-refused'));
+    const asked = mtls.definitions.filter(({id}) => id.endsWith('-refused'));
     const found = await look(mtls, {sh, asked, work: fakeWork(() => (now += 6))});
     expect(Object.values(failures(found))).toEqual(
       Array(2).fill('plaintext was answered, should be refused')
@@ -94,8 +94,8 @@ describe('mtls', () => {
     const things = healthyBut(
       thing => isOf('Pod', 'dual-stack')(thing) || isOf('Service', 'dual-stack', 'tcp-echo')(thing)
     );
-    const found = await look(mtls, {sh: fakeClients(strict), things});
-    expect(Object.keys(failures(found)).sort()).toEqual(mtls.rows.map(({id}) => id).sort());
+    const found = await look(mtls, {sh: fakeClients(strict), snapshot: things});
+    expect(Object.keys(failures(found)).sort()).toEqual(mtls.definitions.map(({id}) => id).sort());
   });
 
   test('a run that is over accuses nobody', async () => {

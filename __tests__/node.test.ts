@@ -88,7 +88,7 @@ describe('node', () => {
 
   test('the tables are not asked for where nobody asks', async () => {
     const sh = fakeSh({[asks]: list(node('a', [four, six]))});
-    const asked = askedOf({cluster: 'kind', 'operator-chart': null}, checks.rows).filter(
+    const asked = askedOf({cluster: 'kind', 'operator-chart': null}, checks.definitions).filter(
       ({id}) => id !== 'node/all/ip6tables'
     );
     expect(Object.keys(await look(checks, {sh, asked}))).toEqual(asked.map(({id}) => id));

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {
-  hurryNetwork,
+  optimizePodNetwork,
   unpackImages,
   untilApi,
   untilContainerd,
@@ -115,7 +115,7 @@ describe('the scripts that run in a node', () => {
 
   const skipping = () =>
     scriptOf(
-      sh => hurryNetwork({...planOf().cluster, nodes: ['a', 'b']}, fakeWork(), sh),
+      sh => optimizePodNetwork({...planOf().cluster, nodes: ['a', 'b']}, fakeWork(), sh),
       ['/etc/cni/net.d', '/opt/cni/bin']
     );
   const kindnet = {
@@ -155,7 +155,7 @@ describe('the scripts that run in a node', () => {
     'the pods of a single node have their network as soon as its pod CIDRs are known',
     async () => {
       const script = await scriptOf(
-        sh => hurryNetwork(planOf().cluster, fakeWork(), sh),
+        sh => optimizePodNetwork(planOf().cluster, fakeWork(), sh),
         ['/etc/cni/net.d', '/opt/cni/bin', '/sys/class/net/eth0']
       );
       fs.writeFileSync(path.join(runner.directory, 'mtu'), '1400\n');
@@ -192,7 +192,7 @@ describe('the scripts that run in a node', () => {
 
   withJq('where the pod CIDRs do not come, kindnetd’s configuration is waited for', async () => {
     const script = await scriptOf(
-      sh => hurryNetwork(planOf().cluster, fakeWork(), sh),
+      sh => optimizePodNetwork(planOf().cluster, fakeWork(), sh),
       ['/etc/cni/net.d', '/opt/cni/bin']
     );
     fs.writeFileSync(path.join(runner.directory, '10-kindnet.conflist'), JSON.stringify(kindnet));
@@ -251,7 +251,7 @@ describe('the scripts that run in a node', () => {
   });
 });
 
-const unpackUsual: typeof hurryNetwork = (cluster, work, sh) =>
+const unpackUsual: typeof optimizePodNetwork = (cluster, work, sh) =>
   unpackImages(cluster, 'overlayfs', work, sh);
 
 test('images are unpacked into what the node keeps them in', async () => {
@@ -260,7 +260,7 @@ test('images are unpacked into what the node keeps them in', async () => {
   expect(sh.calls.join()).toContain('images mount --snapshotter=native "$1"');
 });
 
-test.each([unpackUsual, hurryNetwork])(
+test.each([unpackUsual, optimizePodNetwork])(
   '%p is done in every node, and can be done without',
   async hurry => {
     const sh = fakeSh(([, , node]) =>

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {proxied, restart, untilTagged, upgradeMesh} from '../src/phases/upgrade-mesh.ts';
 import type {Upgrade} from '../src/plan/plan.ts';
 import {type Answer, fakeSh, fakeWork} from './fake.ts';
@@ -90,7 +90,7 @@ describe('the restart', () => {
   });
 
   test('is of what has a proxy', () => {
-    const things: Thing[] = [
+    const things: KubeObject[] = [
       pod('dual-stack', 'tcp-echo'),
       pod('plain', 'tcp-echo', {sidecar: 'none'})
     ];

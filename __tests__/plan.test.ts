@@ -2,12 +2,12 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
-import type {Owner} from '../src/base/kube.ts';
+import type {ImageOwner} from '../src/base/kube.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
 import {builtIn} from '../src/manifests/documented-samples.ts';
 import type {OwnSample} from '../src/manifests/extra-sample.ts';
 import {kindConfig} from '../src/manifests/kind.ts';
-import {describeHub, ownerOf} from '../src/plan/plan.ts';
+import {describeHub, findImageOwner} from '../src/plan/plan.ts';
 import {nodeImageOf} from '../src/versions/kubernetes.ts';
 import {clientImage} from '../src/versions/pins.ts';
 import type {Chart} from '../src/versions/read-chart.ts';
@@ -55,7 +55,7 @@ describe('the hub of Istio’s images', () => {
     expect(plan.otherNames[`${hub}/tcp-echo-server:1.3`]).toBe(`${retired}/tcp-echo-server:1.3`);
     expect(describeHub(plan)).toBe(`Istio's images come from ${hub} instead of ${retired}`);
     const input = given['istio-hub'] === undefined ? null : 'istio-hub';
-    expect(ownerOf(plan, `${hub}/pilot:1.30.3`)).toEqual({
+    expect(findImageOwner(plan, `${hub}/pilot:1.30.3`)).toEqual({
       class: input === null ? 'istio' : 'input',
       input
     });
@@ -66,7 +66,7 @@ describe('the hub of Istio’s images', () => {
     expect(plan.images.istiod).toEqual([`${retired}/pilot:1.30.3`]);
     expect(istioIn(plan.files['istio.yaml']).values.pilot.image).toBeUndefined();
     expect(plan.images.samples).toContain(echo);
-    expect(ownerOf(plan, `${retired}/pilot:1.30.3`)).toMatchObject({
+    expect(findImageOwner(plan, `${retired}/pilot:1.30.3`)).toMatchObject({
       class: 'infrastructure',
       retired: expect.stringContaining('`istio-hub`')
     });
@@ -536,7 +536,7 @@ test('a node image whose tag is no version is no bug', () => {
 
 describe('an image that no registry gives is the fault of who named it', () => {
   const values = {'istio-values': 'global: {hub: ghcr.io/me}'};
-  test.each<[string, Record<string, string>, string, Owner | null]>([
+  test.each<[string, Record<string, string>, string, ImageOwner | null]>([
     [
       'the input',
       {'operator-image': 'a/b'},
@@ -557,12 +557,12 @@ describe('an image that no registry gives is the fault of who named it', () => {
     ['the Action, of its own', {}, echo, {class: 'infrastructure', input: null}],
     ['nobody that is known', {}, 'ghcr.io/me/pilot:1', null]
   ])('%s: %j, %s', (_, given, image, owner) => {
-    expect(ownerOf(planOf(given), image)).toEqual(owner);
+    expect(findImageOwner(planOf(given), image)).toEqual(owner);
   });
 
   test('the samples, where they were given', () => {
     const files = builtIn({echo: 'a/sample:1', client: 'a/sample:1'});
-    expect(ownerOf(planOf({}, {}, files), 'a/sample:1')).toEqual({
+    expect(findImageOwner(planOf({}, {}, files), 'a/sample:1')).toEqual({
       class: 'input',
       input: 'samples'
     });

@@ -1,12 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
-import {type Checking, type Finding, row} from '../src/checks/definition.ts';
+import {defineCheck, type MeshCheckInput, type Outcome} from '../src/checks/definition.ts';
 import {meshClient} from '../src/checks/probe.ts';
 import {type Proof, prove} from '../src/checks/prove.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const proof = (id: string, pods: string[] = ['10.244.0.6', 'fd00:10:244::6']): Proof => ({
-  row: row('echo', id, id, `hello ${id}`),
+  row: defineCheck('echo', id, id, `hello ${id}`),
   probe: {word: id, address: '10.96.0.6', port: 9000},
   pods
 });
@@ -18,21 +18,21 @@ const peers = {
 
 /** Proves with these clients; what was told, in its order. */
 async function proven(
-  sh: Checking['sh'],
+  sh: MeshCheckInput['sh'],
   proofs: Proof[],
   {clock = () => 0, retries = '1'}: {clock?: () => number; retries?: string} = {}
-): Promise<{told: [string, Finding][]; found: Record<string, Finding>}> {
-  const told: [string, Finding][] = [];
-  const checking: Checking = {
+): Promise<{told: [string, Outcome][]; found: Record<string, Outcome>}> {
+  const told: [string, Outcome][] = [];
+  const checking: MeshCheckInput = {
     plan: planOf({retries}),
     sh,
     work: fakeWork(clock),
-    things: [],
-    brought: new Map(),
+    snapshot: [],
+    preloaded: new Map(),
     mirror: null,
     undo: () => {},
     nodes: 1,
-    tell: (id, finding) => told.push([id, finding])
+    report: (id, finding) => told.push([id, finding])
   };
   await prove(meshClient, proofs, checking, checking.plan.probes.retries);
   return {told, found: Object.fromEntries(told)};
@@ -135,7 +135,7 @@ describe('prove', () => {
     let running = 0;
     let most = 0;
     const clients = fakeClients(good);
-    const sh: Checking['sh'] = async (command, options) => {
+    const sh: MeshCheckInput['sh'] = async (command, options) => {
       most = Math.max(most, ++running);
       await new Promise(resolve => setTimeout(resolve, 10));
       running--;

@@ -1,11 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {proxy} from '../src/checks/proxy.ts';
 import {fakeSh} from './fake.ts';
 import {both, failures, healthy, isOf, look as lookAt, pod, service} from './things.ts';
 
 /** What is asked of the proxies; the rules in the pods have a test of their own. */
-const rows = proxy.rows.filter(({id}) => !id.endsWith('/iptables'));
+const rows = proxy.definitions.filter(({id}) => !id.endsWith('/iptables'));
 const look: typeof lookAt = (checks, given) => lookAt(checks, {asked: rows, ...given});
 
 /** `address:port` as Envoy writes it. */
@@ -191,12 +191,12 @@ describe('proxy', () => {
 
   test('pods come in the order of their own addresses', async () => {
     const ips = both('6').reverse();
-    const things: Thing[] = [
+    const things: KubeObject[] = [
       ...healthy().filter(thing => !isOf('Pod', 'dual-stack')(thing)),
       pod('dual-stack', 'tcp-echo', {ips})
     ];
     const found = await look(proxy, {
-      things,
+      snapshot: things,
       sh: proxies({endpoints: [endpoint('dual-stack', ips), ...known.slice(1)]})
     });
     expect(failures(found)).toEqual({});
@@ -205,7 +205,7 @@ describe('proxy', () => {
   test('a listener that is gone is found beside a ClusterIP that it begins with', async () => {
     const sh = proxies({listeners: [...wildcards, ...outbound, listener('10.96.0.77:9000')]});
     const things = [...healthy(), service('other', ['10.96.0.7'])];
-    const found = await look(proxy, {sh, things});
+    const found = await look(proxy, {sh, snapshot: things});
     expect(found['proxy/dual-stack/cluster-ips']?.observed).toBe(
       'a listener on 10.96.0.77:9000, which is no ClusterIP'
     );
@@ -213,12 +213,12 @@ describe('proxy', () => {
 
   test('the client is asked once, and not at all where nothing of it is wanted', async () => {
     const sh = proxies();
-    await look(proxy, {sh, asked: proxy.rows.filter(({id}) => id.includes('/endpoints'))});
+    await look(proxy, {sh, asked: proxy.definitions.filter(({id}) => id.includes('/endpoints'))});
     expect(sh.calls).toHaveLength(2);
     const other = proxies();
     await look(proxy, {
       sh: other,
-      asked: proxy.rows.filter(({id}) => id === 'proxy/ipv6/listeners')
+      asked: proxy.definitions.filter(({id}) => id === 'proxy/ipv6/listeners')
     });
     expect(other.calls).toHaveLength(1);
     expect(other.calls[0]).toMatch(/^kubectl exec --namespace ipv6 deployment\/tcp-echo /);

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
 import {gathered, run} from '../src/run/run.ts';
-import {startKnowing} from '../src/run/run-context.ts';
+import {createRunContext} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -72,7 +72,7 @@ test('signals are waited for before the first line: one that comes with it has i
 });
 
 test('where what was found is too odd for results, they say so, and nothing is lost', () => {
-  const known = startKnowing(fakeSh({}), () => {});
+  const known = createRunContext(fakeSh({}), () => {});
   const odd = {
     ...known,
     get plan(): never {

@@ -45,11 +45,11 @@ describe('service', () => {
       {'service/ipv6/policy': 'no such Service', 'service/ipv6/families': 'no such Service'}
     ]
   ])('%s', async (_, things, expected) => {
-    expect(failures(await look(checks, {things}))).toEqual(expected);
+    expect(failures(await look(checks, {snapshot: things}))).toEqual(expected);
   });
 
   test('tells only what is asked for', async () => {
-    const asked = checks.rows.filter(({id}) => id === 'service/dual-stack/policy');
+    const asked = checks.definitions.filter(({id}) => id === 'service/dual-stack/policy');
     expect(await look(checks, {asked})).toEqual({
       'service/dual-stack/policy': {
         observed: 'RequireDualStack',

@@ -1,11 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
 import {Stopped} from '../src/base/fault.ts';
-import {type Checking, compare, type Finding, row} from '../src/checks/definition.ts';
+import {compare, defineCheck, type MeshCheckInput, type Outcome} from '../src/checks/definition.ts';
 import {settle, settling} from '../src/checks/settle.ts';
 import {fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
-const question = (id: string) => ({row: row('http', id, id, 'closed')});
+const question = (id: string) => ({row: defineCheck('http', id, id, 'closed')});
 
 /** Asks until it is settled; `seconds` pass each time. What was asked, and what was told. */
 async function settled(
@@ -15,13 +15,13 @@ async function settled(
   isStopped = false
 ) {
   const asked: string[][] = [];
-  const told: [string, Finding['verdict']][] = [];
+  const told: [string, Outcome['verdict']][] = [];
   const work = fakeWork(() => asked.length * seconds);
   if (isStopped) work.stop();
-  const checking: Checking = {
-    ...{work, plan: planOf(), nodes: 1, things: [], brought: new Map(), mirror: null},
+  const checking: MeshCheckInput = {
+    ...{work, plan: planOf(), nodes: 1, snapshot: [], preloaded: new Map(), mirror: null},
     sh: () => Promise.reject(new Error('nothing is run here')),
-    tell: (id, {verdict}) => told.push([id, verdict]),
+    report: (id, {verdict}) => told.push([id, verdict]),
     undo: () => {}
   };
   await settle(checking, ids.map(question), async open => {
@@ -55,7 +55,10 @@ describe('settle', () => {
 
   test('gives each row its own time', async () => {
     const asked: string[][] = [];
-    const checking = {work: fakeWork(() => asked.length), tell: () => {}} as unknown as Checking;
+    const checking = {
+      work: fakeWork(() => asked.length),
+      tell: () => {}
+    } as unknown as MeshCheckInput;
     await settle(
       checking,
       ['slow', 'quick'].map(question),

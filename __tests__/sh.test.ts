@@ -7,9 +7,9 @@ import {
   bounded,
   CommandError,
   canEndWithUs,
-  must,
-  mustJson,
   type Output,
+  runJson,
+  runOrThrow,
   type Sh,
   sh,
   wholeAnswer
@@ -191,7 +191,7 @@ describe('a machine whose setpriv', () => {
 
 describe('must', () => {
   test('gives the standard output', async () => {
-    expect(await must(fakeSh({'kind version': 'v1'}), ['kind', 'version'])).toBe('v1');
+    expect(await runOrThrow(fakeSh({'kind version': 'v1'}), ['kind', 'version'])).toBe('v1');
   });
 
   test.each([
@@ -204,14 +204,14 @@ describe('must', () => {
     [{code: 124, late: true}, '`kubectl get pods` did not end in time: it said nothing']
   ])('throws what was said: %j', async (answer, message) => {
     const sh = fakeSh({'kubectl get pods -A': answer});
-    const failed = must(sh, ['kubectl', 'get', 'pods', '-A']);
+    const failed = runOrThrow(sh, ['kubectl', 'get', 'pods', '-A']);
     await expect(failed).rejects.toBeInstanceOf(CommandError);
     await expect(failed).rejects.toMatchObject({name: 'CommandError', message});
   });
 
   test('throws only the end of what was long', async () => {
     const sh = fakeSh({x: {code: 1, stderr: `${'a'.repeat(5000)}end`}});
-    const error = await must(sh, ['x']).catch((error: Error) => error.message);
+    const error = await runOrThrow(sh, ['x']).catch((error: Error) => error.message);
     expect(error).toMatch(/a{1000}end$/);
     expect(error.length).toBeLessThan(2100);
   });
@@ -219,28 +219,26 @@ describe('must', () => {
 
 describe('mustJson', () => {
   test('gives what it says', async () => {
-    expect(await mustJson(fakeSh({'docker info': '{"a": 1}'}), ['docker', 'info'])).toEqual({a: 1});
+    expect(await runJson(fakeSh({'docker info': '{"a": 1}'}), ['docker', 'info'])).toEqual({a: 1});
   });
 
   test.each(['', '<html>Sign in</html>', '{"a": 1'])('%j is none', async text => {
-    await expect(mustJson(fakeSh({'docker info': text}), ['docker', 'info'])).rejects.toMatchObject(
-      {
-        name: 'CommandError',
-        message: expect.stringContaining(`is no JSON: ${text}`.trim())
-      }
-    );
+    await expect(runJson(fakeSh({'docker info': text}), ['docker', 'info'])).rejects.toMatchObject({
+      name: 'CommandError',
+      message: expect.stringContaining(`is no JSON: ${text}`.trim())
+    });
   });
 
   test('what ended well and has written nothing is asked again', async () => {
     let turn = 0;
     const said = fakeSh(() => (turn++ === 0 ? '' : '{"a": 1}'));
-    expect(await mustJson(said, ['kubectl', 'exec'])).toEqual({a: 1});
+    expect(await runJson(said, ['kubectl', 'exec'])).toEqual({a: 1});
     expect(said.calls).toHaveLength(2);
   });
 
   test('what failed is not', async () => {
     const said = fakeSh(() => ({code: 1, stderr: 'no pod'}));
-    await expect(mustJson(said, ['kubectl', 'exec'])).rejects.toThrow('no pod');
+    await expect(runJson(said, ['kubectl', 'exec'])).rejects.toThrow('no pod');
     expect(said.calls).toHaveLength(1);
   });
 });
@@ -262,7 +260,7 @@ describe('wholeAnswer', () => {
 
   test.each([
     ['wholeAnswer', (late: Sh) => wholeAnswer(late, ['kubectl', 'exec'], two)],
-    ['mustJson', (late: Sh) => mustJson(late, ['kubectl', 'exec'])]
+    ['mustJson', (late: Sh) => runJson(late, ['kubectl', 'exec'])]
   ])('%s asks once more what did not end in time', async (_, ask) => {
     const calls: string[][] = [];
     const late: Sh = async command => {

@@ -4,7 +4,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import type {EndpointSlice, Pod, Service} from '../src/base/kube.ts';
 import {blames} from '../src/checks/catalogue.ts';
-import type {Finding} from '../src/checks/definition.ts';
+import type {Outcome} from '../src/checks/definition.ts';
 import {readTarget, type Target, targetChecks} from '../src/checks/targets.ts';
 import {targets} from '../src/inputs/readers.ts';
 import {surveyTargets} from '../src/phases/survey.ts';
@@ -16,7 +16,7 @@ import {summary} from '../src/reports/summary.ts';
 import {headline} from '../src/reports/verdict.ts';
 import {layers} from '../src/results/results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
-import {startKnowing} from '../src/run/run-context.ts';
+import {createRunContext} from '../src/run/run-context.ts';
 import {phasesOfTargets} from '../src/run/target-phases.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf} from './planned.ts';
@@ -94,7 +94,7 @@ async function look({
   silent = [],
   again = {}
 }: Given = {}) {
-  const found: Record<string, Finding> = {};
+  const found: Record<string, Outcome> = {};
   const one = {service: cart(), pods, slices, ...target};
   const checks = targetChecks([one.service]);
   const sh = fakeSh(([, verb, what, ...rest]) =>
@@ -104,26 +104,26 @@ async function look({
         : dump
       : JSON.stringify({items: what === 'pods' ? (again.pods ?? pods) : (again.slices ?? [])})
   );
-  for (const {look, rows} of checks)
-    await look(
+  for (const {run, definitions} of checks)
+    await run(
       {
         targets: [one],
         silent,
         sh,
         work: fakeWork(),
         nodes: 1,
-        tell: (id, finding) => {
+        report: (id, finding) => {
           found[id] = finding;
         }
       },
-      rows
+      definitions
     );
   expect(Object.keys(found).sort()).toEqual(
-    checks.flatMap(({rows}) => rows.map(({id}) => id)).sort()
+    checks.flatMap(({definitions}) => definitions.map(({id}) => id)).sort()
   );
   return {found, calls: sh.calls};
 }
-const skips = (found: Record<string, Finding>) =>
+const skips = (found: Record<string, Outcome>) =>
   Object.entries(found).flatMap(([id, {verdict, reason}]) =>
     verdict === 'skipped' ? [[id, reason]] : []
   );
@@ -151,14 +151,14 @@ test('a dual-stack Service holds, layer by layer, and nothing but reading is ask
 });
 
 test('its rows are of known layers, unlike those of any sample, and of sentences', () => {
-  const rows = targetChecks([cart(), cart({}, 'till')]).flatMap(({rows}) => rows);
+  const rows = targetChecks([cart(), cart({}, 'till')]).flatMap(({definitions}) => definitions);
   expect(new Set(rows.map(({id}) => id)).size).toBe(rows.length);
-  for (const {id, layer, target, to, apart, blame} of rows) {
+  for (const {id, layer, target, to, independent, attribution} of rows) {
     expect(layers).toContain(layer);
     expect(id).toBe(`${layer}/${target}/${id.split('/')[2]}`);
     expect(target).toBe(`shop.${to?.name}`);
-    expect(apart).toBe(true);
-    if (blame?.hint) expect(blame.hint).toMatch(/\.$/);
+    expect(independent).toBe(true);
+    if (attribution?.hint) expect(attribution.hint).toMatch(/\.$/);
   }
 });
 
@@ -468,7 +468,7 @@ describe('the run', () => {
       if (what === 'services') return answers || JSON.stringify({items: [cart()]});
       return JSON.stringify({items: what === 'pods' ? pods : slices});
     });
-    const run = startKnowing(sh, () => {});
+    const run = createRunContext(sh, () => {});
     run.inputs = inputsOf({
       cluster: 'existing',
       'kubectl-version': 'path',
@@ -532,10 +532,12 @@ describe('beside targets', () => {
 });
 
 describe('the reports', () => {
-  const rows = targetChecks([cart(), cart({}, 'till'), cart({}, 'bank')]).flatMap(({rows}) => rows);
+  const rows = targetChecks([cart(), cart({}, 'till'), cart({}, 'bank')]).flatMap(
+    ({definitions}) => definitions
+  );
   /** Results in which the policies of these Services are red. */
   const reported = (...red: string[]) => {
-    const checks = rows.map(({blame: _, apart: __, ...row}) =>
+    const checks = rows.map(({attribution: _, independent: __, ...row}) =>
       check(row.id, {
         ...row,
         ...(row.id.endsWith('/policy') && red.includes(row.target)

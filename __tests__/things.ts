@@ -1,7 +1,20 @@
 import {parseAllDocuments} from 'yaml';
-import type {ContainerStatus, EndpointSlice, Node, Pod, Service, Thing} from '../src/base/kube.ts';
+import type {
+  ContainerStatus,
+  EndpointSlice,
+  KubeObject,
+  Node,
+  Pod,
+  Service
+} from '../src/base/kube.ts';
 import type {Sh} from '../src/base/sh.ts';
-import type {Checking, Checks, Finding, Row, Standing} from '../src/checks/definition.ts';
+import type {
+  CheckDefinition,
+  LayerChecks,
+  MeshCheckInput,
+  Outcome,
+  StandingCheckInput
+} from '../src/checks/definition.ts';
 import type {OwnSample} from '../src/manifests/extra-sample.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -116,7 +129,7 @@ export const node = (name: string, podCIDRs: string[], ready = true): Node => ({
 export const both = (last: string): string[] => [`10.244.0.${last}`, `fd00:10:244::${last}`];
 
 /** Everything as it is on a healthy cluster. */
-export const healthy = (): Thing[] => [
+export const healthy = (): KubeObject[] => [
   pod('dual-stack', 'tcp-echo', {ips: both('6')}),
   pod('ipv4', 'tcp-echo', {ips: both('7')}),
   pod('ipv6', 'tcp-echo', {ips: both('8')}),
@@ -136,52 +149,54 @@ export const healthy = (): Thing[] => [
 ];
 
 /** The healthy things without some, and with others in their place. */
-export const healthyBut = (without: (thing: Thing) => boolean, ...instead: Thing[]): Thing[] => [
-  ...healthy().filter(thing => !without(thing)),
-  ...instead
-];
+export const healthyBut = (
+  without: (thing: KubeObject) => boolean,
+  ...instead: KubeObject[]
+): KubeObject[] => [...healthy().filter(thing => !without(thing)), ...instead];
 
 export const isOf =
-  (kind: Thing['kind'], namespace: string, name?: string) =>
-  (thing: Thing): boolean =>
+  (kind: KubeObject['kind'], namespace: string, name?: string) =>
+  (thing: KubeObject): boolean =>
     thing.kind === kind &&
     thing.metadata.namespace === namespace &&
     (name === undefined || thing.metadata.name === name);
 
-interface Given extends Partial<Omit<Checking, 'tell'>> {
-  asked?: Row[];
+interface Given extends Partial<Omit<MeshCheckInput, 'report'>> {
+  asked?: CheckDefinition[];
 }
 
 /** What the API server has of a check's own samples, as their manifests say it; those of `healthy` are left to the test. */
-function ownThings(samples: OwnSample[] = []): Thing[] {
+function ownThings(samples: OwnSample[] = []): KubeObject[] {
   const images = {echo: 'echo', client: 'client', proxy: 'proxy'};
   return samples
     .flatMap(({namespace, manifests}) =>
       parseAllDocuments(manifests(images)).map(document => {
         const {kind, metadata, ...rest} = document.toJS();
-        return {kind, metadata: {...metadata, namespace}, ...rest} as Thing;
+        return {kind, metadata: {...metadata, namespace}, ...rest} as KubeObject;
       })
     )
     .filter(({kind, metadata}) => !healthy().some(isOf(kind, metadata.namespace, metadata.name)));
 }
 
 /** Makes the checks of a layer; id → what was found. Each row asked for must be told, and no other. */
-export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
+export async function look<
+  Layer extends LayerChecks<MeshCheckInput> | LayerChecks<StandingCheckInput>
+>(
   checks: Layer,
-  {asked = checks.rows, sh = fakeSh({}) as Sh, ...given}: Given = {}
-): Promise<Record<string, Finding>> {
-  const found: Record<string, Finding> = {};
-  await checks.look(
+  {asked = checks.definitions, sh = fakeSh({}) as Sh, ...given}: Given = {}
+): Promise<Record<string, Outcome>> {
+  const found: Record<string, Outcome> = {};
+  await checks.run(
     {
       plan: given.plan ?? planOf(),
-      brought: given.brought ?? new Map(),
+      preloaded: given.preloaded ?? new Map(),
       sh,
       work: given.work ?? fakeWork(),
-      things: [...(given.things ?? healthy()), ...ownThings(checks.samples)],
+      snapshot: [...(given.snapshot ?? healthy()), ...ownThings(checks.samples)],
       mirror: given.mirror ?? null,
       undo: given.undo ?? (() => {}),
       nodes: given.nodes ?? 1,
-      tell: (id, finding) => {
+      report: (id, finding) => {
         found[id] = finding;
       }
     },
@@ -191,7 +206,7 @@ export async function look<Layer extends Checks<Checking> | Checks<Standing>>(
 }
 
 /** The ids that failed, with what was observed. */
-export const failures = (found: Record<string, Finding>): Record<string, string> =>
+export const failures = (found: Record<string, Outcome>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(found)
       .filter(([, {verdict}]) => verdict === 'failed')

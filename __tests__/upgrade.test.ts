@@ -1,14 +1,14 @@
 import {describe, expect, test} from '@jest/globals';
 import {catalogue} from '../src/checks/catalogue.ts';
-import type {Row, Tell} from '../src/checks/definition.ts';
+import type {CheckDefinition, Report} from '../src/checks/definition.ts';
 import {parseLog} from '../src/checks/load-probe.ts';
 import {judge, staged, startLoad, upgrade, versionsIn} from '../src/checks/upgrade.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {service} from './things.ts';
 
-const under = upgrade.rows.filter(({family}) => family !== null);
-const of = (id: string): Row[] => under.filter(row => row.id === `upgrade/${id}`);
+const under = upgrade.definitions.filter(({family}) => family !== null);
+const of = (id: string): CheckDefinition[] => under.filter(row => row.id === `upgrade/${id}`);
 
 /** A log in which one of the connections over IPv6 is asked every 0.2 s; `lost` are those without an answer. */
 function logOf(lost: (at: number) => boolean, more = ''): string {
@@ -106,7 +106,7 @@ describe('what is red', () => {
 });
 
 describe('the load', () => {
-  const setting = (things: ReturnType<typeof service>[]) => {
+  const setting = (snapshot: ReturnType<typeof service>[]) => {
     const told: Record<string, string> = {};
     const undone: string[][][] = [];
     const names: string[] = [];
@@ -115,9 +115,9 @@ describe('the load', () => {
       names.push(name);
       return name === 'load-stop' ? logOf(() => false) : '';
     });
-    const tell: Tell = (id, {verdict}) => Object.assign(told, {[id]: verdict});
+    const report: Report = (id, {verdict}) => Object.assign(told, {[id]: verdict});
     const checking = {
-      ...{things, sh, tell, plan: planOf(), work: fakeWork(), nodes: 1, brought: new Map()},
+      ...{snapshot, sh, report, plan: planOf(), work: fakeWork(), nodes: 1, preloaded: new Map()},
       mirror: null,
       undo: (undo: string[][]) => undone.push(undo)
     };
@@ -180,21 +180,21 @@ describe('once every workload is restarted', () => {
     const plan = planOf({'upgrade-from': '1.29.6', ...given});
     const after = {...plan, istio: plan.upgrade?.istio ?? plan.istio};
     let now = 0;
-    await upgrade.look(
+    await upgrade.run(
       {
         ...{
           sh,
           plan: after,
           work: fakeWork(() => (now += 50)),
           nodes: 1,
-          things: [],
-          brought: new Map()
+          snapshot: [],
+          preloaded: new Map()
         },
         mirror: null,
         undo: () => {},
-        tell: (id, {verdict, observed}) => Object.assign(told, {[id]: `${verdict} ${observed}`})
+        report: (id, {verdict, observed}) => Object.assign(told, {[id]: `${verdict} ${observed}`})
       },
-      upgrade.rows.filter(({family}) => family === null)
+      upgrade.definitions.filter(({family}) => family === null)
     );
     return {told, sh};
   };
@@ -235,7 +235,7 @@ describe('once every workload is restarted', () => {
 });
 
 describe('the stages', () => {
-  const layersOf = (rows: Row[]) => new Set(rows.map(({layer}) => layer));
+  const layersOf = (rows: CheckDefinition[]) => new Set(rows.map(({layer}) => layer));
 
   test('without an upgrade there is one, and nothing of an upgrade in it', () => {
     const {before, after} = staged(catalogue, false);

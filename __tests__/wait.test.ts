@@ -1,16 +1,16 @@
 import {describe, expect, test} from '@jest/globals';
 import {Fault, Stopped} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
-import {type Look, until, waitAtMost} from '../src/base/wait.ts';
+import {type PollResult, pollForAtMost, pollUntil} from '../src/base/wait.ts';
 import {fakeWork} from './fake.ts';
 
 const fault = new Fault('the pod crashes', {class: 'istio', hint: 'see it'});
-const waiting: Look<string> = {is: 'waiting', for: 'the pod'};
-const bad: Look<string> = {is: 'bad', for: 'the pod: CrashLoopBackOff', fault};
-const done: Look<string> = {is: 'done', value: 'it'};
+const waiting: PollResult<string> = {is: 'waiting', for: 'the pod'};
+const bad: PollResult<string> = {is: 'bad', for: 'the pod: CrashLoopBackOff', fault};
+const done: PollResult<string> = {is: 'done', value: 'it'};
 
 /** Finds these one after the other, a second apart; the last one again and again. */
-function looks(...found: Look<string>[]) {
+function looks(...found: PollResult<string>[]) {
   let count = 0;
   const work = fakeWork(() => count);
   return {
@@ -23,33 +23,33 @@ function looks(...found: Look<string>[]) {
 describe('until', () => {
   test('looks until it is done, and says what it waits for', async () => {
     const {look, work, count} = looks(waiting, waiting, done);
-    expect(await until(work, look, {every: 0})).toBe('it');
+    expect(await pollUntil(work, look, {every: 0})).toBe('it');
     expect(count()).toBe(3);
     expect(work.waits).toEqual(['the pod', 'the pod', null]);
   });
 
   test('throws at once what cannot heal', async () => {
     const {look, work, count} = looks({is: 'lost', fault}, done);
-    await expect(until(work, look, {every: 0})).rejects.toBe(fault);
+    await expect(pollUntil(work, look, {every: 0})).rejects.toBe(fault);
     expect(count()).toBe(1);
   });
 
   test('throws a bad state that holds', async () => {
     const {look, work, count} = looks(bad);
-    await expect(until(work, look, {every: 0, patience: 5})).rejects.toBe(fault);
+    await expect(pollUntil(work, look, {every: 0, patience: 5})).rejects.toBe(fault);
     expect(count()).toBe(6); // 5 s after the first one
   });
 
   test('has the patience that a bad state asks for', async () => {
     const {look, work, count} = looks({...bad, patience: 9});
-    await expect(until(work, look, {every: 0, patience: 5})).rejects.toBe(fault);
+    await expect(pollUntil(work, look, {every: 0, patience: 5})).rejects.toBe(fault);
     expect(count()).toBe(10);
   });
 
   test('one that needs less patience has not been bad for as long as another', async () => {
-    const pull: Look<string> = {...bad, patience: 90};
-    const {look, work} = looks(...Array<Look<string>>(20).fill(pull), bad, pull, done);
-    expect(await until(work, look, {every: 0, patience: 5})).toBe('it');
+    const pull: PollResult<string> = {...bad, patience: 90};
+    const {look, work} = looks(...Array<PollResult<string>>(20).fill(pull), bad, pull, done);
+    expect(await pollUntil(work, look, {every: 0, patience: 5})).toBe('it');
   });
 
   test.each([
@@ -57,12 +57,12 @@ describe('until', () => {
     ['is gone in between', [bad, bad, bad, waiting, bad, bad, bad, done]]
   ])('outlasts a bad state that %s', async (_, found) => {
     const {look, work} = looks(...found);
-    expect(await until(work, look, {every: 0, patience: 4})).toBe('it');
+    expect(await pollUntil(work, look, {every: 0, patience: 4})).toBe('it');
   });
 
   test('is stopped in the middle of a pause', async () => {
     const {look, work, count} = looks(waiting);
-    const end = until(work, look, {every: 3600});
+    const end = pollUntil(work, look, {every: 3600});
     setTimeout(work.stop, 20);
     await expect(end).rejects.toBeInstanceOf(Stopped);
     expect(count()).toBe(1);
@@ -71,13 +71,13 @@ describe('until', () => {
   test('does not look when the run is over', async () => {
     const {look, work, count} = looks(done);
     work.stop();
-    await expect(until(work, look)).rejects.toBeInstanceOf(Stopped);
+    await expect(pollUntil(work, look)).rejects.toBeInstanceOf(Stopped);
     expect(count()).toBe(0);
   });
 
   test('what the look throws is thrown, where no command failed', async () => {
     const look = () => Promise.reject(new Error('a bug'));
-    await expect(until(fakeWork(), look)).rejects.toThrow('a bug');
+    await expect(pollUntil(fakeWork(), look)).rejects.toThrow('a bug');
   });
 
   describe('a command that fails', () => {
@@ -86,12 +86,12 @@ describe('until', () => {
     const failing = (seconds: number, fails: (number: number) => boolean, end = 100) => {
       let count = 0;
       const work = fakeWork(() => count * seconds);
-      const look = async (): Promise<Look<string>> => {
+      const look = async (): Promise<PollResult<string>> => {
         if (fails(++count))
           throw new CommandError(command, {code: 1, stdout: '', stderr: 'refused', late: false});
         return count < end ? waiting : done;
       };
-      const ended = until(work, look, {every: 0});
+      const ended = pollUntil(work, look, {every: 0});
       return ended.then(
         value => ({value, count, waits: work.waits}),
         error => ({value: error as Error, count, waits: work.waits})
@@ -137,7 +137,7 @@ describe('waitAtMost', () => {
     let count = 0;
     const work = fakeWork(() => count);
     const limit = {seconds: 5, for: (found: number) => `${enough - found} more`, every: 0};
-    const found = waitAtMost(
+    const found = pollForAtMost(
       work,
       limit,
       async () => ++count,

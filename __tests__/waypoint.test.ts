@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import type {Thing} from '../src/base/kube.ts';
+import type {KubeObject} from '../src/base/kube.ts';
 import {ambient} from '../src/checks/ambient.ts';
 import {samplesOf} from '../src/checks/catalogue.ts';
 import type {Probe} from '../src/checks/probe.ts';
@@ -19,7 +19,7 @@ const targets = ['waypoint-echo', 'waypoint-echo-ipv6-first', 'waypoint-entry', 
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
 
-const things = (): Thing[] => [
+const things = (): KubeObject[] => [
   ...healthy(),
   pod(waypointNamespace, 'echo', {ips: both('30'), sidecar: 'none'}),
   service(waypointNamespace, ['10.96.0.30', 'fd00:10:96::30'], 'RequireDualStack', 'echo'),
@@ -164,7 +164,7 @@ const log = (): string[] => [
 
 interface Faults {
   answer?: (probe: Probe) => string;
-  made?: Thing[];
+  made?: KubeObject[];
   records?: Partial<Record<'a' | 'aaaa', string>>;
   listeners?: unknown;
   endpoints?: unknown;
@@ -198,7 +198,7 @@ const answers = ({word, port}: Probe): string => (port === 9001 ? '' : `hello ${
 const asked = (faults: Faults = {}, own = things()) => {
   let now = 0;
   const work = fakeWork(() => (now += 25)); // so that nothing is waited for long
-  return look(layer, {sh: mesh(faults), things: own, plan, work});
+  return look(layer, {sh: mesh(faults), snapshot: own, plan, work});
 };
 
 const each = (aspect: string, observed: string, own = targets) =>
@@ -211,7 +211,7 @@ const each = (aspect: string, observed: string, own = targets) =>
 describe('a waypoint', () => {
   test('holds on a healthy mesh, and is asked for by each address once', async () => {
     const sh = mesh();
-    const found = await look(layer, {sh, things: things(), plan});
+    const found = await look(layer, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
     expect(Object.keys(found).sort()).toEqual(waypointRows.map(({id}) => id).sort());
     const probes = sh.rounds.flatMap(({namespace, probes}) =>
@@ -369,7 +369,7 @@ describe('a waypoint', () => {
           ? `hello ${probe.word}`
           : answers(probe)
     });
-    const found = await look(layer, {sh, things: things(), plan});
+    const found = await look(layer, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
     expect(sh.rounds.slice(0, 2).map(({probes}) => probes.length)).toEqual([8, 1]);
   });
@@ -384,7 +384,7 @@ test('the ranges of a host are found wherever a matcher has them', () => {
 });
 
 describe('is made', () => {
-  const rowsOf = (pattern: RegExp) => ambient.rows.filter(({id}) => pattern.test(id));
+  const rowsOf = (pattern: RegExp) => ambient.definitions.filter(({id}) => pattern.test(id));
 
   test('where one of its checks is asked for, with the CRDs and the image that it takes', () => {
     expect(samplesOf(rowsOf(/waypoint-pod/))).toContain(waypointSample);

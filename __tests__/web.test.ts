@@ -2,21 +2,21 @@ import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import type {Checking} from '../src/checks/definition.ts';
+import type {MeshCheckInput} from '../src/checks/definition.ts';
 import {plainClient} from '../src/checks/probe.ts';
 import {askPages, host, reproducePage, statusesOf} from '../src/checks/web.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const runner = eachOnRunner();
-const checking = (sh: Checking['sh']): Checking => ({
+const checking = (sh: MeshCheckInput['sh']): MeshCheckInput => ({
   sh,
   work: fakeWork(() => 12),
   plan: planOf(),
   nodes: 1,
-  things: [],
-  brought: new Map(),
-  tell: () => {},
+  snapshot: [],
+  preloaded: new Map(),
+  report: () => {},
   mirror: null,
   undo: () => {}
 });

@@ -28,7 +28,7 @@ describe('workload', () => {
   test('a sidecar of another image is named', async () => {
     const other = pod('ipv6', 'tcp-echo', {ips});
     for (const one of other.spec.initContainers ?? []) one.image = 'elsewhere/proxyv2:1.30.3';
-    const found = (await look(workload, {things: withPod(other)}))['workload/all/image-ids'];
+    const found = (await look(workload, {snapshot: withPod(other)}))['workload/all/image-ids'];
     expect(found).toMatchObject({verdict: 'failed', observed: 'elsewhere/proxyv2:1.30.3'});
     expect(found?.reason).toMatch(/expected registry\.example\/proxyv2:1\.30\.3$/);
   });
@@ -41,7 +41,7 @@ describe('workload', () => {
     const verdict = async (name: string) => {
       own.spec = {containers: [{name: container, image: name}]};
       const plan = planOf(given as Record<string, string>);
-      const found = await look(workload, {plan, things: [own]});
+      const found = await look(workload, {plan, snapshot: [own]});
       return found['workload/all/image-ids']?.verdict;
     };
     expect([await verdict(image), await verdict('elsewhere/x:1')]).toEqual(['passed', 'failed']);
@@ -58,14 +58,14 @@ describe('workload', () => {
     }));
     const things = [pod('ipv6', 'tcp-echo', {ips, init})];
     const brought = new Map([['registry.example/proxyv2:1.30.3', 'sha256:1']]);
-    const asked = workload.rows.filter(({id}) => id === 'workload/all/image-ids');
-    const found = await look(workload, {things, brought, asked});
+    const asked = workload.definitions.filter(({id}) => id === 'workload/all/image-ids');
+    const found = await look(workload, {snapshot: things, preloaded: brought, asked});
     expect(found['workload/all/image-ids']?.verdict).toBe(verdict);
   });
 
   test('the sidecar is a container before Istio 1.27', async () => {
     const things = withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'container'}));
-    expect(failures(await look(workload, {things}))).toEqual({});
+    expect(failures(await look(workload, {snapshot: things}))).toEqual({});
   });
 
   test.each([
@@ -108,13 +108,13 @@ describe('workload', () => {
       {'workload/plain-sleep/sidecar': 'istio-proxy'}
     ]
   ])('%s', async (_, things, expected) => {
-    expect(failures(await look(workload, {things}))).toEqual(expected);
+    expect(failures(await look(workload, {snapshot: things}))).toEqual(expected);
   });
 
   test('an init container that ends is no sidecar', async () => {
     const ended = pod('ipv6', 'tcp-echo', {ips});
     for (const container of ended.spec.initContainers ?? []) delete container.restartPolicy;
-    expect(failures(await look(workload, {things: withPod(ended)}))).toEqual({
+    expect(failures(await look(workload, {snapshot: withPod(ended)}))).toEqual({
       'workload/ipv6/sidecar': 'none'
     });
   });
@@ -124,6 +124,6 @@ describe('workload', () => {
       pod('ipv6', 'tcp-echo', {ips}),
       pod('ipv6', 'tcp-echo', {terminating: true, sidecar: 'none'})
     );
-    expect(failures(await look(workload, {things}))).toEqual({});
+    expect(failures(await look(workload, {snapshot: things}))).toEqual({});
   });
 });

@@ -51,9 +51,9 @@ const mesh = (istiod: Answer = metrics, of = '', counts: Answer = rejectedListen
 describe('xds', () => {
   test('holds where nothing was rejected; every proxy is asked once, and istiod', async () => {
     const sh = mesh();
-    const found = await look(xds, {sh, things: things(), plan});
+    const found = await look(xds, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(xds.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(xds.definitions.map(({id}) => id).sort());
     const asked = sh.calls.map(line => /--namespace (\S+ \S+)|--raw (\S+)/.exec(line)?.[0]);
     expect(asked.sort()).toEqual([
       '--namespace dual-stack deployment/tcp-echo',
@@ -100,16 +100,16 @@ describe('xds', () => {
       {'xds/istiod/rejects': 'no counts of istiod'}
     ]
   ])('%s', async (_, sh, expected) => {
-    expect(failures(await look(xds, {sh, things: things(), plan}))).toEqual(expected);
+    expect(failures(await look(xds, {sh, snapshot: things(), plan}))).toEqual(expected);
   });
 
   test('counts without an end take no time', async () => {
     const endless = `${metrics}${'pilot_total_xds_rejects{x\n'.repeat(60_000)}`;
-    expect(failures(await look(xds, {sh: mesh(endless), plan, things: things()}))).toEqual({});
+    expect(failures(await look(xds, {sh: mesh(endless), plan, snapshot: things()}))).toEqual({});
   });
 
   test('the command shows the proxy that refused something', async () => {
-    const found = await look(xds, {sh: mesh(metrics, 'other'), things: things(), plan});
+    const found = await look(xds, {sh: mesh(metrics, 'other'), snapshot: things(), plan});
     expect(found['xds/others/rejected']?.reproduce).toBe(
       "kubectl exec --namespace other pod/gateway-1 --container istio-proxy -- pilot-agent request GET 'stats?filter=update_rejected'"
     );

@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
-import {oneLine, say} from './base/log.ts';
+import {logLine, oneLine} from './base/log.ts';
 import {makePrivate} from './base/safe-fs.ts';
 import type {Sh} from './base/sh.ts';
 import {type MatrixInputs, readMatrixInputs} from './inputs/matrix-inputs.ts';
@@ -37,7 +37,7 @@ export async function matrix(sh: Sh): Promise<void> {
       await core.summary.addRaw(matrixSummary(operator, cells, leftOut)).write();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    core.setFailed(oneLine(`${error.message.replaceAll('\n', '; ')} ${error.because.hint}`));
+    core.setFailed(oneLine(`${error.message.replaceAll('\n', '; ')} ${error.attribution.hint}`));
   }
 }
 
@@ -56,7 +56,7 @@ async function chartOf(inputs: MatrixInputs, sh: Sh) {
   const start = performance.now();
   const clock = () => (performance.now() - start) / 1000;
   const waitFor = (what: string | null) => {
-    if (what !== null) say(clock(), 'chart', `waiting for ${what}`);
+    if (what !== null) logLine(clock(), 'chart', `waiting for ${what}`);
   };
   try {
     await provideTool('helm', inputs, sh);

@@ -1,6 +1,6 @@
 import type {FailureClass, Layer} from '../results/results.ts';
 
-export interface Cause {
+export interface FaultAttribution {
   class: FailureClass;
   layer?: Layer;
   hint: string;
@@ -15,12 +15,12 @@ const longest = 10_000;
 
 /** Something is wrong outside this program, and we know whose it is. Any other error is a bug of ours. */
 export class Fault extends Error {
-  readonly because: Cause;
+  readonly attribution: FaultAttribution;
 
-  constructor(message: string, because: Cause) {
+  constructor(message: string, because: FaultAttribution) {
     super(message.length > longest ? `${message.slice(0, longest)}…` : message);
     this.name = 'Fault';
-    this.because = because;
+    this.attribution = because;
   }
 }
 

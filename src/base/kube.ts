@@ -1,12 +1,12 @@
 import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
-import {type Cause, Fault} from './fault.ts';
+import {Fault, type FaultAttribution} from './fault.ts';
 import {advisePull, classifyPull, describePull, isFinalPull} from './image-pull.ts';
-import {mustJson, type Sh} from './sh.ts';
-import type {Look} from './wait.ts';
+import {runJson, type Sh} from './sh.ts';
+import type {PollResult} from './wait.ts';
 
 /** The fields of Kubernetes' objects that we look at. */
-export interface Meta {
+export interface ObjectMeta {
   name: string;
   namespace: string;
   labels?: Record<string, string>;
@@ -43,7 +43,7 @@ export interface Container {
 }
 export interface Pod {
   kind: 'Pod';
-  metadata: Meta;
+  metadata: ObjectMeta;
   spec: {nodeName?: string; containers: Container[]; initContainers?: Container[]};
   status: {
     phase: string;
@@ -55,7 +55,7 @@ export interface Pod {
 }
 export interface Deployment {
   kind: 'Deployment';
-  metadata: Meta;
+  metadata: ObjectMeta;
   spec: {replicas: number; template: {spec: {containers: Container[]}}};
   status: {
     observedGeneration?: number;
@@ -67,7 +67,7 @@ export interface Deployment {
 }
 export interface Service {
   kind: 'Service';
-  metadata: Meta;
+  metadata: ObjectMeta;
   spec: {
     type?: string;
     ipFamilyPolicy?: string;
@@ -80,13 +80,13 @@ export interface Service {
 }
 export interface EndpointSlice {
   kind: 'EndpointSlice';
-  metadata: Meta;
+  metadata: ObjectMeta;
   addressType: string;
   endpoints?: {addresses: string[]; conditions?: {ready?: boolean}; targetRef?: {name: string}}[];
 }
 export interface Node {
   kind: 'Node';
-  metadata: Meta;
+  metadata: ObjectMeta;
   spec: {podCIDRs?: string[]};
   status: {
     conditions?: Condition[];
@@ -106,18 +106,18 @@ export interface Istio {
     conditions?: Condition[];
   };
 }
-export type Thing = Pod | Deployment | Service | EndpointSlice | Node;
+export type KubeObject = Pod | Deployment | Service | EndpointSlice | Node;
 
 /** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
-export async function get<T>(sh: Sh, kinds: string, ...scope: string[]): Promise<T[]> {
+export async function listObjects<T>(sh: Sh, kinds: string, ...scope: string[]): Promise<T[]> {
   const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
-  const found = (await mustJson(sh, command, {seconds: 20})) as {items?: unknown} | null;
+  const found = (await runJson(sh, command, {seconds: 20})) as {items?: unknown} | null;
   const objects = Array.isArray(found?.items) ? found.items : [found];
   return objects.filter(object => typeof object?.metadata?.name === 'string');
 }
 
 /** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
-export const waited = async (sh: Sh, what: string[]): Promise<boolean> =>
+export const waitWithKubectl = async (sh: Sh, what: string[]): Promise<boolean> =>
   (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], {seconds: 20})).code === 0;
 
 // what the API server says when it is too busy, and another try may do (kubernetes.io/docs/reference/using-api/api-concepts)
@@ -129,7 +129,7 @@ export const isOverload = ({late, said}: {late: boolean; said: string}): boolean
   late || overloaded.test(said);
 
 /** What is told of that. */
-export const overload: Cause = {
+export const overloadAttribution: FaultAttribution = {
   class: 'infrastructure',
   layer: 'node',
   hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
@@ -138,40 +138,41 @@ export const overload: Cause = {
 };
 
 /** Those of one kind, and of one namespace where it is given. */
-export const ofKind = <Kind extends Thing['kind']>(
-  things: Thing[],
+export const filterByKind = <Kind extends KubeObject['kind']>(
+  things: KubeObject[],
   kind: Kind,
   namespace?: string
 ) =>
   things.filter(
     thing =>
       thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace)
-  ) as Extract<Thing, {kind: Kind}>[];
+  ) as Extract<KubeObject, {kind: Kind}>[];
 
-export const condition = (type: string, conditions: Condition[] = []): Condition | undefined =>
+export const findCondition = (type: string, conditions: Condition[] = []): Condition | undefined =>
   conditions.find(condition => condition.type === type);
 
 export const isReady = (pod: Pod): boolean =>
-  condition('Ready', pod.status.conditions)?.status === 'True' && !pod.metadata.deletionTimestamp;
+  findCondition('Ready', pod.status.conditions)?.status === 'True' &&
+  !pod.metadata.deletionTimestamp;
 
-export const addressFamily = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
+export const getAddressFamily = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
 
 /** The addresses of a pod, in its order; what is none is left out, here and below: they go into commands. */
-export const ipsOfPod = (pod: Pod | undefined): string[] =>
+export const getPodIps = (pod: Pod | undefined): string[] =>
   (pod?.status.podIPs ?? []).map(({ip}) => ip).filter(ip => isIP(`${ip}`) > 0);
 
 /** The ClusterIPs of a Service, in its order. */
-export const ipsOfService = (service: Service | undefined): string[] =>
+export const getClusterIps = (service: Service | undefined): string[] =>
   (service?.spec.clusterIPs ?? []).filter(ip => isIP(`${ip}`) > 0);
 
 /** The first address, or subnet, of a family. */
-export const ofFamily = (addresses: string[], wanted: 'ipv4' | 'ipv6'): string | undefined =>
+export const findByFamily = (addresses: string[], wanted: 'ipv4' | 'ipv6'): string | undefined =>
   addresses.find(
     address => isIP(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6)
   );
 
 /** A pod that will not become ready by itself, as the kubelet or the scheduler tells it. */
-export interface Trouble {
+export interface PodProblem {
   pod: string;
   namespace: string;
   reason: string;
@@ -190,7 +191,7 @@ const bad =
  * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
  * One crash is none: on healthy runs a program that came before what it needs crashed once.
  */
-export function troubles(pods: Pod[]): Trouble[] {
+export function findPodProblems(pods: Pod[]): PodProblem[] {
   return pods
     .filter(pod => !isReady(pod))
     .flatMap(pod => {
@@ -203,7 +204,7 @@ export function troubles(pods: Pod[]): Trouble[] {
             restartCount > 1 || state?.waiting?.reason !== 'CrashLoopBackOff'
         )
         .find(({state}) => bad.test(state?.waiting?.reason ?? ''));
-      const scheduled = condition('PodScheduled', conditions);
+      const scheduled = findCondition('PodScheduled', conditions);
       const found =
         waiting?.state?.waiting ?? (scheduled?.reason === 'Unschedulable' ? scheduled : undefined);
       if (!found) return [];
@@ -224,7 +225,7 @@ export function troubles(pods: Pod[]): Trouble[] {
 }
 
 /** Who has named an image: whose fault it is when no registry has it, or gives it. */
-export interface Owner {
+export interface ImageOwner {
   class: FailureClass;
   /** The input that names it; null: none does. */
   input: string | null;
@@ -233,29 +234,31 @@ export interface Owner {
 }
 
 /** Whose trouble it is: of a layer, unless the evidence says otherwise. */
-export interface Who {
+export interface PodAttribution {
   class: FailureClass;
   layer: Layer;
   /** Null: nobody knows. */
-  ownerOf?: (image: string) => Owner | null;
+  findOwner?: (image: string) => ImageOwner | null;
 }
 
 /** What is to be told of a pod in trouble. */
-export function troubleFault(trouble: Trouble, who: Who): Fault {
+export function createPodFault(trouble: PodProblem, who: PodAttribution): Fault {
   const {pod, namespace, reason, message} = trouble;
   return new Fault(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
     layer: who.layer,
-    ...(pullFailed.test(reason) ? pullCause(trouble, who) : startCause(trouble, who)),
+    ...(pullFailed.test(reason)
+      ? attributePullFailure(trouble, who)
+      : attributeStartFailure(trouble, who)),
     reproduce: `kubectl describe pods -n ${namespace}`
   });
 }
 
 /** Who named an image is at fault where a registry does not have it, or denies it; where a registry does not answer, nobody in this run. */
-function pullCause(
-  {namespace, pod, reason, image, final, message}: Trouble,
-  who: Who
-): Omit<Cause, 'layer'> {
-  const owner = image === null ? null : (who.ownerOf?.(image) ?? null);
+function attributePullFailure(
+  {namespace, pod, reason, image, final, message}: PodProblem,
+  who: PodAttribution
+): Omit<FaultAttribution, 'layer'> {
+  const owner = image === null ? null : (who.findOwner?.(image) ?? null);
   const advice = owner?.retired ?? advisePull(message, image ?? '');
   const what =
     image === null
@@ -276,7 +279,10 @@ function pullCause(
   };
 }
 
-function startCause({namespace, reason}: Trouble, who: Who): Omit<Cause, 'layer'> {
+function attributeStartFailure(
+  {namespace, reason}: PodProblem,
+  who: PodAttribution
+): Omit<FaultAttribution, 'layer'> {
   return reason === 'Unschedulable'
     ? {
         class: 'infrastructure',
@@ -297,18 +303,18 @@ const registryPatience = 90;
 const retiredPatience = 20;
 
 /** Turns trouble into what a wait does about it. */
-export function lookAtTrouble(pods: Pod[], who: Who): Look<never> | null {
-  const found = troubles(pods);
+export function checkForPodProblems(pods: Pod[], who: PodAttribution): PollResult<never> | null {
+  const found = findPodProblems(pods);
   const worst = found.find(({final}) => final) ?? found[0];
   if (!worst) return null;
-  const fault = troubleFault(worst, who);
+  const fault = createPodFault(worst, who);
   const {namespace, pod, reason, message, image} = worst;
   if (worst.final) return {is: 'lost', fault};
   // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
   const again =
     /^(ErrImagePull|ImagePullBackOff)$/.test(reason) &&
     classifyPull(message) !== 'name-not-resolved';
-  const retired = image !== null && who.ownerOf?.(image)?.retired !== undefined;
+  const retired = image !== null && who.findOwner?.(image)?.retired !== undefined;
   return {
     is: 'bad',
     for: `${namespace}/${pod}: ${reason}`,

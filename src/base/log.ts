@@ -148,7 +148,7 @@ export const oneLine = (text: string): string =>
     .trim();
 
 /** One line of progress, with the seconds since the start. */
-export function say(at: number, who: string, text: string): void {
+export function logLine(at: number, who: string, text: string): void {
   core.info(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
 }
 

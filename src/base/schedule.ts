@@ -1,6 +1,6 @@
 import type {PhaseResult} from '../results/results.ts';
 import {Stopped} from './fault.ts';
-import {say} from './log.ts';
+import {logLine} from './log.ts';
 
 /** Seconds since the start of the run. */
 export type Clock = () => number;
@@ -80,7 +80,7 @@ export class Schedule {
     if (this.#stop.signal.aborted || before.some(({status}) => status !== 'passed')) return result;
     const start = this.clock();
     Object.assign(result, {at: start, status: 'cancelled'}); // until it ends
-    say(start, phase.name, 'started');
+    logLine(start, phase.name, 'started');
     const waits = new Waits(phase.name, this.clock);
     result.waits = waits.list;
     try {
@@ -99,7 +99,7 @@ export class Schedule {
     }
     waits.next(null);
     result.seconds = this.clock() - start;
-    say(this.clock(), phase.name, `${result.status} after ${result.seconds.toFixed(1)} s`);
+    logLine(this.clock(), phase.name, `${result.status} after ${result.seconds.toFixed(1)} s`);
     return result;
   }
 }
@@ -124,7 +124,7 @@ class Waits {
     if (this.#current) this.#current.seconds += now - this.#since;
     this.#since = now;
     this.#current = what === null ? null : this.#entry(what);
-    if (what !== null) say(now, this.phase, `waits for ${what}`);
+    if (what !== null) logLine(now, this.phase, `waits for ${what}`);
   }
 
   #entry(what: string) {

@@ -162,7 +162,7 @@ export async function wholeAnswer<Value>(
 }
 
 /** What a command that must succeed writes as JSON; asked again where it is none. Throws CommandError. */
-export async function mustJson(sh: Sh, command: string[], options?: Options): Promise<unknown> {
+export async function runJson(sh: Sh, command: string[], options?: Options): Promise<unknown> {
   const {json} = await wholeAnswer(
     sh,
     command,
@@ -187,7 +187,7 @@ function parsed(text: string): {json: unknown} | null {
 }
 
 /** The standard output of a command that must succeed. Throws CommandError. */
-export async function must(sh: Sh, command: string[], options?: Options): Promise<string> {
+export async function runOrThrow(sh: Sh, command: string[], options?: Options): Promise<string> {
   const output = await sh(command, options);
   if (output.code !== 0) throw new CommandError(options?.into ?? command, output);
   return output.stdout;

@@ -4,7 +4,7 @@ import type {Work} from './schedule.ts';
 import {CommandError} from './sh.ts';
 
 /** What one look found. */
-export type Look<Value> =
+export type PollResult<Value> =
   | {is: 'done'; value: Value}
   /** Not yet, and nothing is wrong. */
   | {is: 'waiting'; for: string}
@@ -13,7 +13,7 @@ export type Look<Value> =
   /** Cannot heal. */
   | {is: 'lost'; fault: Fault};
 
-export interface Pace {
+export interface PollOptions {
   /** Seconds between looks, at least. */
   every?: number;
   /** Seconds for which a bad state must hold before it is believed. */
@@ -28,10 +28,10 @@ const failingSeconds = 10;
  * Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over; and a
  * CommandError of a look only when one look after the other has failed, for some seconds.
  */
-export async function until<Value>(
+export async function pollUntil<Value>(
   work: Work,
-  look: () => Promise<Look<Value>>,
-  {every = 0.3, patience = 15}: Pace = {}
+  look: () => Promise<PollResult<Value>>,
+  {every = 0.3, patience = 15}: PollOptions = {}
 ): Promise<Value> {
   const badSince = new Map<number, number>(); // of each patience by itself: what needs less has not been bad for long because of what may take longer
   let failing: Failing | null = null;
@@ -63,20 +63,20 @@ export async function until<Value>(
 }
 
 /** How long is waited at most, in seconds, and what for, by what was found. */
-export interface Limit<Value> extends Pick<Pace, 'every'> {
+export interface PollLimit<Value> extends Pick<PollOptions, 'every'> {
   seconds: number;
   for: (found: Value) => string;
 }
 
 /** Looks again and again until it is enough, or the time is over: what was found last. Throws as `until` does. */
-export function waitAtMost<Value>(
+export function pollForAtMost<Value>(
   work: Work,
-  limit: Limit<Value>,
+  limit: PollLimit<Value>,
   look: () => Promise<Value>,
   isEnough: (value: Value) => boolean
 ): Promise<Value> {
   const end = work.clock() + limit.seconds;
-  return until(
+  return pollUntil(
     work,
     async () => {
       const value = await look();

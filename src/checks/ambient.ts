@@ -1,14 +1,14 @@
 import {objectOf} from '../base/json.ts';
 import {
-  addressFamily,
-  ipsOfPod,
-  ipsOfService,
+  filterByKind,
+  findByFamily,
+  getAddressFamily,
+  getClusterIps,
+  getPodIps,
   isReady,
-  ofFamily,
-  ofKind,
   type Pod
 } from '../base/kube.ts';
-import {must, type Sh, wholeAnswer} from '../base/sh.ts';
+import {runOrThrow, type Sh, wholeAnswer} from '../base/sh.ts';
 import {
   ambientApp,
   ambientNamespace,
@@ -23,13 +23,13 @@ import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {waypointSample} from '../manifests/waypoint-sample.ts';
 import {type Family, families, familyNames, type Place} from '../results/results.ts';
 import {
-  type Checking,
-  type Checks,
+  type Attribution,
+  type CheckDefinition,
   compare,
-  type Finding,
-  type Row,
-  row,
-  type Told
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
 } from './definition.ts';
 import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
 import {absent, clusterIp, podIps, proofAt} from './echo.ts';
@@ -74,7 +74,7 @@ const expectations = {
 
 const grid = {title: 'over HBONE', named: true};
 const connectivity = {class: 'connectivity'} as const;
-const dead = (family: Family): Partial<Told> => ({
+const dead = (family: Family): Partial<Attribution> => ({
   ...connectivity,
   hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${familyNames[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
 });
@@ -84,20 +84,26 @@ const dnsHint =
 const dnsHeadline = 'ztunnel does not answer names as it should';
 
 /** Pods in ambient: without sidecars, through the node's ztunnel. */
-export const ambient: Checks<Checking> = {
+export const ambient: LayerChecks<MeshCheckInput> = {
   layer: 'ambient',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
     headline: family => `Ambient does not carry ${family || 'both families'}`
   },
   samples: [ambientSample, waypointSample],
-  rows: [
-    row('ambient', 'ambient/ztunnel/ready', 'ztunnel runs on every node', expectations.ready, {
-      to: ztunnel,
-      blame: {headline: 'ztunnel is not ready'}
-    }),
-    row(
+  definitions: [
+    defineCheck(
+      'ambient',
+      'ambient/ztunnel/ready',
+      'ztunnel runs on every node',
+      expectations.ready,
+      {
+        to: ztunnel,
+        attribution: {headline: 'ztunnel is not ready'}
+      }
+    ),
+    defineCheck(
       'ambient',
       'ambient/ztunnel/listeners',
       'ztunnel listens on both families in each pod',
@@ -105,7 +111,7 @@ export const ambient: Checks<Checking> = {
       {
         to: ztunnel,
         family: 'ipv6',
-        blame: {
+        attribution: {
           hint: `ztunnel has IPV6_ENABLED=false (\`kubectl get ds ztunnel -n ${ztunnelNamespace} -o yaml\`): see \`env\` in the values of the ZTunnel resource.`,
           headline: 'ztunnel does not listen on IPv6'
         }
@@ -114,40 +120,40 @@ export const ambient: Checks<Checking> = {
     ...enrolled.flatMap(({namespace, app}) => {
       const to = {to: {kind: 'Deployment', namespace, name: app}};
       return [
-        row(
+        defineCheck(
           'ambient',
           `ambient/${namespace}/enrolled`,
           'IstioCNI has put the pod into ambient',
           expectations.enrolled,
           {
             ...to,
-            blame: {
+            attribution: {
               hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`: see the label of its namespace, and the log of istio-cni-node.',
               headline: 'Pods are not in ambient'
             }
           }
         ),
-        row(
+        defineCheck(
           'ambient',
           `ambient/${namespace}/redirection`,
           'The pod redirects both families into ztunnel alike',
           expectations.redirection,
           {
             ...to,
-            blame: {
+            attribution: {
               hint: 'What IstioCNI has set in the pod differs by family: see `ambient.ipv6` in its values (on unless somebody turned it off), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
               headline: 'Pods do not redirect both families into ztunnel alike'
             }
           }
         ),
-        row(
+        defineCheck(
           'ambient',
           `ambient/${namespace}/workload`,
           'ztunnel knows the pod by all of its addresses, and to be reached over HBONE',
           expectations.workload,
           {
             ...to,
-            blame: {
+            attribution: {
               hint: `What istiod told ztunnel lacks something: see \`istioctl ztunnel-config workload\`, and the log of istiod.`,
               headline: 'ztunnel does not know all addresses of the pods'
             }
@@ -156,14 +162,14 @@ export const ambient: Checks<Checking> = {
       ];
     }),
     ...dualStack.map(to =>
-      row(
+      defineCheck(
         'ambient',
         `ambient/${vipTarget(to)}/vips`,
         'ztunnel knows the Service by exactly its ClusterIPs',
         expectations.vips,
         {
           to,
-          blame: {
+          attribution: {
             hint: 'What istiod told ztunnel lacks an address: see `istioctl ztunnel-config service`, and the log of istiod.',
             headline: 'ztunnel does not know both addresses of the Services'
           }
@@ -171,7 +177,7 @@ export const ambient: Checks<Checking> = {
       )
     ),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-refused`,
         `From outside of the mesh, a STRICT port is refused over ${family}`,
@@ -180,20 +186,20 @@ export const ambient: Checks<Checking> = {
           family,
           from: plain,
           to: pod,
-          blame: {
+          attribution: {
             hint: `The pod's ${familyNames[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
             headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
           }
         }
       ),
-      row(
+      defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-control`,
         `From outside of the mesh, a port that is not STRICT answers over ${family}`,
         `hello ambient/${ambientApp}/${family}-control`,
-        {family, from: plain, to: pod, blame: dead(family)}
+        {family, from: plain, to: pod, attribution: dead(family)}
       ),
-      row(
+      defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-probe`,
         `The node's own connections, as the kubelet's probes are, reach a STRICT port over ${family}`,
@@ -202,21 +208,21 @@ export const ambient: Checks<Checking> = {
           family,
           from: {kind: 'Node', namespace: '', name: ''},
           to: pod,
-          blame: {
+          attribution: {
             hint: `IstioCNI lets a node's connections come to the pod from ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, and keeps those from ztunnel: see the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`), whose IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must hold the pod, and the rules in the pod.`,
             headline: `Probes of pods in ambient fail over ${familyNames[family]}`
           }
         }
       )
     ]),
-    row(
+    defineCheck(
       'ambient',
       `ambient/${ambientApp}/probed`,
       "The kubelet's probes of a STRICT port hold",
       'Ready, never restarted',
       {
         to: {...pod, kind: 'Deployment'},
-        blame: {
+        attribution: {
           hint: 'See the events of that pod, and how probes reach pods in ambient: `ambient/echo/*-probe`.',
           headline: 'Probes of pods in ambient fail'
         }
@@ -224,7 +230,7 @@ export const ambient: Checks<Checking> = {
     ),
     ...[...Object.keys(ambientServices), `${ambientApp}-pod`].flatMap(target =>
       families.flatMap(family => [
-        row(
+        defineCheck(
           'ambient',
           `ambient/${target}/${family}`,
           `In ambient, a STRICT port answers on the ${family} ${isPod(target) ? 'address of the pod' : 'ClusterIP'}`,
@@ -234,10 +240,10 @@ export const ambient: Checks<Checking> = {
             from,
             to: isPod(target) ? pod : service(target),
             grid,
-            blame: dead(family)
+            attribution: dead(family)
           }
         ),
-        row(
+        defineCheck(
           'ambient',
           `ambient/${target}/${family}-hbone`,
           `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`,
@@ -246,7 +252,7 @@ export const ambient: Checks<Checking> = {
             family,
             from,
             to: isPod(target) ? pod : service(target),
-            blame: {
+            attribution: {
               hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${ambientNamespace}\`. Without \`dst.hbone_addr\` it was plaintext; the address before it tells the family.`
             }
           }
@@ -254,7 +260,7 @@ export const ambient: Checks<Checking> = {
       ])
     ),
     ...families.map(family =>
-      row(
+      defineCheck(
         'ambient',
         `ambient/${crossed[family].name}/${other[family]}`,
         `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`,
@@ -264,7 +270,7 @@ export const ambient: Checks<Checking> = {
           from,
           to: {kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name},
           grid: {title: 'through ztunnel', named: true},
-          blame: {
+          attribution: {
             ...connectivity,
             hint: `ztunnel takes such a connection over ${familyNames[other[family]]} and goes on over ${familyNames[family]}, from an address of that family: see what it logs of it.`
           }
@@ -273,7 +279,7 @@ export const ambient: Checks<Checking> = {
     ),
     ...servers.flatMap(({namespace: target}) =>
       records.map(({type, family}) =>
-        row(
+        defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
           `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
@@ -282,24 +288,24 @@ export const ambient: Checks<Checking> = {
             family,
             from,
             to: service('tcp-echo', target),
-            blame: {hint: dnsHint, headline: dnsHeadline}
+            attribution: {hint: dnsHint, headline: dnsHeadline}
           }
         )
       )
     ),
     ...Object.keys(headlessServices).flatMap(target =>
       records.map(({type, family}) =>
-        row(
+        defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
           `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`,
           target.endsWith(family) ? 'its pod' : 'none',
-          {family, from, to: service(target), blame: {hint: dnsHint, headline: dnsHeadline}}
+          {family, from, to: service(target), attribution: {hint: dnsHint, headline: dnsHeadline}}
         )
       )
     ),
     ...families.map(family =>
-      row(
+      defineCheck(
         'ambient',
         `ambient/dns/${family}`,
         `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`,
@@ -308,7 +314,7 @@ export const ambient: Checks<Checking> = {
           family,
           from,
           to: ztunnel,
-          blame: {
+          attribution: {
             hint: dnsHint,
             headline: `ztunnel does not answer DNS over ${familyNames[family]}`
           }
@@ -317,7 +323,7 @@ export const ambient: Checks<Checking> = {
     ),
     ...waypointRows
   ],
-  look: async (checking, all) => {
+  run: async (checking, all) => {
     const ofWaypoint = all.filter(row => waypointRows.some(({id}) => id === row.id));
     const asked = all.filter(row => !ofWaypoint.includes(row));
     standing(checking, asked);
@@ -346,25 +352,28 @@ function vipTarget({namespace, name}: Place): string {
   return namespace === ambientNamespace ? name : namespace;
 }
 
-const aspectOf = ({id}: Row): string => id.split('/')[2] ?? '';
+const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
 /** What the API server said tells. */
-function standing({things, tell}: Checking, asked: Row[]): void {
+function standing({snapshot, report}: MeshCheckInput, asked: CheckDefinition[]): void {
   for (const row of asked) {
     const {id, expected, to} = row;
-    const pods = ofKind(things, 'Pod', to?.namespace).filter(
+    const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
       ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
     );
     const reproduce = `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`;
     const observe = (said: (pod: Pod) => string) =>
-      tell(id, compare(expected, [...new Set(pods.map(said))].join('; ') || 'no pod', {reproduce}));
+      report(
+        id,
+        compare(expected, [...new Set(pods.map(said))].join('; ') || 'no pod', {reproduce})
+      );
     if (id === 'ambient/ztunnel/ready') {
       const ready = pods.filter(isReady).map(({spec}) => spec.nodeName);
-      const missing = ofKind(things, 'Node')
+      const missing = filterByKind(snapshot, 'Node')
         .map(({metadata}) => metadata.name)
         .filter(name => !ready.includes(name));
       const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
-      tell(id, compare(expected, observed, {reproduce}));
+      report(id, compare(expected, observed, {reproduce}));
     } else if (aspectOf(row) === 'enrolled')
       observe(
         ({metadata}) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation'
@@ -402,19 +411,19 @@ for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label ap
   exit
 done`;
 
-async function known(checking: Checking, asked: Row[]): Promise<void> {
+async function known(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(aspectOf(row)));
   const [node] = checking.plan.cluster.nodes;
   if (rows.length === 0 || node === undefined) return;
   const dump = await dumpOf(node, checking.sh);
   for (const row of rows) {
     const told = {workload: workloadOf, vips: vipsOf, listeners: listenersOf}[aspectOf(row)];
-    if (told) checking.tell(row.id, told(checking, row, dump));
+    if (told) checking.report(row.id, told(checking, row, dump));
   }
 }
 
 async function dumpOf(node: string, sh: Sh): Promise<Dump> {
-  const text = await must(
+  const text = await runOrThrow(
     sh,
     ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
     {seconds: 30}
@@ -424,8 +433,12 @@ async function dumpOf(node: string, sh: Sh): Promise<Dump> {
 
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
 
-function workloadOf({things}: Checking, {expected, to}: Row, {workloads = []}: Dump): Finding {
-  const pods = ofKind(things, 'Pod', to?.namespace).filter(
+function workloadOf(
+  {snapshot}: MeshCheckInput,
+  {expected, to}: CheckDefinition,
+  {workloads = []}: Dump
+): Outcome {
+  const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
     ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
   );
   const wrong = pods.flatMap(pod => {
@@ -433,7 +446,7 @@ function workloadOf({things}: Checking, {expected, to}: Row, {workloads = []}: D
     const told = workloads.find(
       ({name, namespace}) => name === metadata.name && namespace === metadata.namespace
     );
-    const ips = ipsOfPod(pod);
+    const ips = getPodIps(pod);
     if (!told) return [`nothing of ${metadata.name}`];
     const {workloadIps = [], protocol = 'none'} = told;
     return [
@@ -445,7 +458,7 @@ function workloadOf({things}: Checking, {expected, to}: Row, {workloads = []}: D
   return compare(expected, observed, {reproduce: reproduceDump});
 }
 
-function listenersOf(_: Checking, {expected}: Row, {config = {}}: Dump): Finding {
+function listenersOf(_: MeshCheckInput, {expected}: CheckDefinition, {config = {}}: Dump): Outcome {
   const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
   const other = addresses.filter(address => !address?.startsWith('[::]:'));
   return compare(
@@ -455,15 +468,19 @@ function listenersOf(_: Checking, {expected}: Row, {config = {}}: Dump): Finding
   );
 }
 
-function vipsOf({things}: Checking, {expected, to}: Row, {services = []}: Dump): Finding {
-  const service = ofKind(things, 'Service', to?.namespace).find(
+function vipsOf(
+  {snapshot}: MeshCheckInput,
+  {expected, to}: CheckDefinition,
+  {services = []}: Dump
+): Outcome {
+  const service = filterByKind(snapshot, 'Service', to?.namespace).find(
     ({metadata}) => metadata.name === to?.name
   );
   const told = services.find(
     ({name, namespace}) => name === to?.name && namespace === to?.namespace
   );
   const vips = (told?.vips ?? []).map(vip => vip.slice(vip.indexOf('/') + 1));
-  const observed = same(ipsOfService(service), vips) ? expected : `${vips.join(', ') || 'none'}`;
+  const observed = same(getClusterIps(service), vips) ? expected : `${vips.join(', ') || 'none'}`;
   return compare(expected, observed, {reproduce: reproduceDump});
 }
 
@@ -473,7 +490,7 @@ const same = (some: string[], others: string[]): boolean =>
 // ---- Connections ----
 
 /** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
-async function answered(checking: Checking, asked: Row[]): Promise<void> {
+async function answered(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
   const own = asked.filter(({to}) => to?.namespace === ambientNamespace);
   const within = (pattern: RegExp) => of(pattern).filter(row => own.includes(row));
@@ -497,21 +514,24 @@ async function answered(checking: Checking, asked: Row[]): Promise<void> {
   await untilLogged(checking, hbone, past, (row, logged) => sawOf(checking, row, logged));
 }
 
-const addressOf = (checking: Checking, {target, family, to}: Row): string | undefined =>
+const addressOf = (
+  checking: MeshCheckInput,
+  {target, family, to}: CheckDefinition
+): string | undefined =>
   to?.kind === 'Pod' || isPod(target)
-    ? podIps(checking, ambientNamespace, ambientApp).find(ip => addressFamily(ip) === family)
+    ? podIps(checking, ambientNamespace, ambientApp).find(ip => getAddressFamily(ip) === family)
     : clusterIp(checking, ambientNamespace, target, family ?? 'ipv4');
 
-const proofOf = (checking: Checking, row: Row, port: number): Proof[] => {
+const proofOf = (checking: MeshCheckInput, row: CheckDefinition, port: number): Proof[] => {
   const pods = podIps(checking, ambientNamespace, ambientApp);
   return proofAt(checking, row, addressOf(checking, row), port, pods);
 };
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
-function sawOf(checking: Checking, row: Row, logged: Logged[]): Finding {
+function sawOf(checking: MeshCheckInput, row: CheckDefinition, logged: Logged[]): Outcome {
   const {target, expected} = row;
   const ip = podIps(checking, ambientNamespace, ambientApp).find(
-    one => addressFamily(one) === row.family
+    one => getAddressFamily(one) === row.family
   );
   const at = (port: number) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
   const of = (direction: string) =>
@@ -571,14 +591,14 @@ while [ $# -gt 0 ]; do
   shift 3
 done`;
 
-async function probed(checking: Checking, asked: Row[]): Promise<void> {
+async function probed(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const rows = asked.filter(row => aspectOf(row).endsWith('-probe'));
-  const [own] = ofKind(checking.things, 'Pod', ambientNamespace);
+  const [own] = filterByKind(checking.snapshot, 'Pod', ambientNamespace);
   if (rows.length === 0) return;
   const reached = rows.flatMap(row => {
     const address = addressOf(checking, row);
     if (address !== undefined) return [{row, address}];
-    checking.tell(row.id, absent(row));
+    checking.report(row.id, absent(row));
     return [];
   });
   const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));
@@ -586,11 +606,11 @@ async function probed(checking: Checking, asked: Row[]): Promise<void> {
     ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', `${limit}`],
     ...reached.flatMap(({row, address}) => [address, `${ambientPorts.strict}`, row.id])
   ];
-  const output = await must(checking.sh, command, {seconds: 3 * limit * reached.length + 20});
+  const output = await runOrThrow(checking.sh, command, {seconds: 3 * limit * reached.length + 20});
   const answers = output.split('\n');
   for (const {row, address} of reached) {
     const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);
-    checking.tell(row.id, compare(row.expected, said || 'no answer', {address}));
+    checking.report(row.id, compare(row.expected, said || 'no answer', {address}));
   }
 }
 
@@ -599,7 +619,7 @@ async function probed(checking: Checking, asked: Row[]): Promise<void> {
 const headlessName = (target: string): string => `${target}.${ambientNamespace}.svc.cluster.local.`;
 
 /** Names that are asked as the pod's own resolver asks them. */
-async function named(checking: Checking, asked: Row[]): Promise<void> {
+async function named(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const rows = asked.filter(row => ['a', 'aaaa'].includes(aspectOf(row)));
   if (rows.length === 0) return;
   const questions = rows.map(row => ({
@@ -612,7 +632,7 @@ async function named(checking: Checking, asked: Row[]): Promise<void> {
     const [right, said] =
       row.target in headlessServices
         ? [
-            ofFamily(podIps(checking, ambientNamespace, ambientApp), row.family ?? 'ipv4'),
+            findByFamily(podIps(checking, ambientNamespace, ambientApp), row.family ?? 'ipv4'),
             'its pod'
           ]
         : [clusterIp(checking, row.target, 'tcp-echo', row.family ?? 'ipv4'), 'its ClusterIP'];
@@ -624,7 +644,7 @@ async function named(checking: Checking, asked: Row[]): Promise<void> {
           : answer === right
             ? said
             : answer;
-    checking.tell(
+    checking.report(
       row.id,
       compare(row.expected, observed, {
         reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
@@ -642,11 +662,14 @@ while [ $# -gt 0 ]; do
 done
 wait`;
 
-async function listeners(checking: Checking, asked: Row[]): Promise<void> {
+async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const rows = asked.filter(({target}) => target === 'dns');
   if (rows.length === 0) return;
   const pods = podIps(checking, plainNamespace);
-  const questions = rows.map(row => ({row, server: ofFamily(pods, row.family ?? 'ipv4') ?? ''}));
+  const questions = rows.map(row => ({
+    row,
+    server: findByFamily(pods, row.family ?? 'ipv4') ?? ''
+  }));
   const command = [
     ...[...inClient(meshClient), listenerScript, 'listeners'],
     ...questions.flatMap(({row, server}) => [row.id, `${crossed.ipv4.host}.`, server])
@@ -667,7 +690,7 @@ async function listeners(checking: Checking, asked: Row[]): Promise<void> {
       ?.slice(row.id.length + 1)
       .trim();
     const observed = !said ? 'no answer' : said.includes(' ') ? said : row.expected;
-    checking.tell(
+    checking.report(
       row.id,
       compare(row.expected, observed, {
         address: server,
@@ -678,7 +701,7 @@ async function listeners(checking: Checking, asked: Row[]): Promise<void> {
 }
 
 /** An address of one family in front of a host of the other. */
-async function crossing(checking: Checking, asked: Row[]): Promise<void> {
+async function crossing(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const rows = asked.filter(({to}) => to?.kind === 'ServiceEntry');
   if (rows.length === 0) return;
   const questions = rows.map(({target, family}) => ({
@@ -687,10 +710,10 @@ async function crossing(checking: Checking, asked: Row[]): Promise<void> {
   }));
   const answers = await resolve(checking, meshClient, questions);
   const proofs = rows.flatMap((row, at) => {
-    const address = ofFamily((answers[at] ?? '').split(' '), row.family ?? 'ipv4');
+    const address = findByFamily((answers[at] ?? '').split(' '), row.family ?? 'ipv4');
     if (address !== undefined)
       return [{row, probe: {word: row.id, address, port: ambientPorts.open}, pods: []}];
-    checking.tell(row.id, {
+    checking.report(row.id, {
       observed: 'no address',
       verdict: 'failed',
       reason: `ztunnel answers no ${row.family} address for ${questions[at]?.name}`,

@@ -4,7 +4,14 @@ import {ambient} from './ambient.ts';
 import {cluster} from './cluster.ts';
 import {cni} from './cni.ts';
 import {controlPlane} from './control-plane.ts';
-import type {Blame, Checking, Checks, Preflight, Row, Standing} from './definition.ts';
+import type {
+  CheckDefinition,
+  LayerAttribution,
+  LayerChecks,
+  MeshCheckInput,
+  PreflightInput,
+  StandingCheckInput
+} from './definition.ts';
 import {dns} from './dns.ts';
 import {dnsProxy} from './dns-proxy.ts';
 import {docs} from './docs.ts';
@@ -29,20 +36,24 @@ import {upgrade} from './upgrade.ts';
 import {workload} from './workload.ts';
 import {xds} from './xds.ts';
 
-export type {Row} from './definition.ts';
+export type {CheckDefinition as Row} from './definition.ts';
 
 /** Made before the cluster is; a failure ends the run. */
-export const preflights: Checks<Preflight>[] = [runner, network];
+export const preflights: LayerChecks<PreflightInput>[] = [runner, network];
 
 /** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
-export const standing: {checks: Checks<Standing>; needs: string[]; fatal: boolean}[] = [
+export const standing: {
+  checks: LayerChecks<StandingCheckInput>;
+  needs: string[];
+  fatal: boolean;
+}[] = [
   {checks: node, needs: ['cluster', 'api'], fatal: true},
   {checks: operator, needs: ['uncordon'], fatal: false},
   {checks: docs, needs: ['name'], fatal: false}
 ];
 
 /** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
-export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
+export const meshChecks: {checks: LayerChecks<MeshCheckInput>; after: string[]}[] = [
   {checks: workload, after: []},
   {checks: service, after: []},
   {checks: endpoints, after: []},
@@ -90,15 +101,15 @@ export const meshChecks: {checks: Checks<Checking>; after: string[]}[] = [
   {checks: uninstall, after: ['check xds', 'check upgrade']}
 ];
 
-const all: Omit<Checks<never>, 'look'>[] = [
+const all: Omit<LayerChecks<never>, 'run'>[] = [
   ...preflights,
   ...standing.map(({checks}) => checks),
   ...meshChecks.map(({checks}) => checks)
 ];
 
 /** Every check, from the ground up. */
-export const catalogue: Row[] = all
-  .flatMap(({rows, grid}) => rows.map(row => ({...row, ...(grid && {grid})})))
+export const catalogue: CheckDefinition[] = all
+  .flatMap(({definitions, grid}) => definitions.map(row => ({...row, ...(grid && {grid})})))
   .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
 type Pattern = {matches: RegExp; leaveOut: boolean} | null;
@@ -106,24 +117,23 @@ type Pattern = {matches: RegExp; leaveOut: boolean} | null;
 /** Whether the `checks` input asks for a row. */
 export const matches =
   (pattern: Pattern) =>
-  ({id}: Row): boolean =>
+  ({id}: CheckDefinition): boolean =>
     pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
 
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
-export function rowsOf(pattern: Pattern): Row[] {
+export function rowsOf(pattern: Pattern): CheckDefinition[] {
   const asked = matches(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
   return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
 }
 
 /** What is told when a layer does not hold. */
-export const blames = Object.fromEntries(all.map(({layer, blame}) => [layer, blame])) as Record<
-  Layer,
-  Blame
->;
+export const blames = Object.fromEntries(
+  all.map(({layer, attribution}) => [layer, attribution])
+) as Record<Layer, LayerAttribution>;
 
 /** What these checks need in the cluster beside the documentation's samples. */
-export const samplesOf = (rows: Row[]): OwnSample[] => {
+export const samplesOf = (rows: CheckDefinition[]): OwnSample[] => {
   const needed = all.flatMap(({layer, samples = []}) =>
     samples.filter(({of = ''}) => rows.some(row => row.layer === layer && row.id.startsWith(of)))
   );

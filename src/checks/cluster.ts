@@ -1,7 +1,7 @@
-import {addressFamily} from '../base/kube.ts';
+import {getAddressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
-import {type Checking, type Checks, row} from './definition.ts';
+import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prove} from './prove.ts';
@@ -9,16 +9,16 @@ import {prove} from './prove.ts';
 const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
 
 /** Client and server without sidecars: only these two together tell what is below Istio. */
-export const cluster: Checks<Checking> = {
+export const cluster: LayerChecks<MeshCheckInput> = {
   layer: 'cluster',
   grid: {title: 'without any sidecar', named: false},
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
     headline: family => `${family || 'Traffic'} between pods is dead`
   },
-  rows: families.flatMap(family => [
-    row(
+  definitions: families.flatMap(family => [
+    defineCheck(
       'cluster',
       `cluster/plain/${family}`,
       `Without any sidecar a pod answers over ${family}`,
@@ -29,7 +29,7 @@ export const cluster: Checks<Checking> = {
         to: {kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo'}
       }
     ),
-    row(
+    defineCheck(
       'cluster',
       `cluster/plain/${family}-service`,
       `Without any sidecar a Service answers over ${family}`,
@@ -41,13 +41,13 @@ export const cluster: Checks<Checking> = {
       }
     )
   ]),
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const pods = podIps(checking, plainNamespace);
     const proofs = asked.flatMap(row => {
       const family = row.family ?? 'ipv4';
       const address =
         row.to?.kind === 'Pod'
-          ? pods.find(ip => addressFamily(ip) === family)
+          ? pods.find(ip => getAddressFamily(ip) === family)
           : clusterIp(checking, plainNamespace, 'tcp-echo', family);
       return proofAt(checking, row, address, 9000, pods);
     });

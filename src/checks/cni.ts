@@ -1,7 +1,14 @@
 import {objectOf} from '../base/json.ts';
-import {addressFamily, get, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
-import {CommandError, must} from '../base/sh.ts';
-import {until, waitAtMost} from '../base/wait.ts';
+import {
+  filterByKind,
+  getAddressFamily,
+  isReady,
+  listObjects,
+  type Pod,
+  waitWithKubectl
+} from '../base/kube.ts';
+import {CommandError, runOrThrow} from '../base/sh.ts';
+import {pollForAtMost, pollUntil} from '../base/wait.ts';
 import {
   repairedApp,
   repairedPorts,
@@ -15,12 +22,12 @@ import {client} from '../manifests/documented-samples.ts';
 import {cniNamespace} from '../manifests/istio-resources.ts';
 import {families, familyNames} from '../results/results.ts';
 import {
-  type Checking,
-  type Checks,
+  type CheckDefinition,
   compare,
-  type Finding,
-  type Row,
-  row,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome,
   skip
 } from './definition.ts';
 import {clusterIp, podIps, proofAt} from './echo.ts';
@@ -68,42 +75,42 @@ const expectations: Record<Network, string> = {
 };
 
 /** IstioCNI in place of istio-init: that it repairs a pod, and goes by the pod's own network. */
-export const cni: Checks<Checking> = {
+export const cni: LayerChecks<MeshCheckInput> = {
   layer: 'cni',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See the log of istio-cni-node (\`kubectl logs -n ${cniNamespace} ds/istio-cni-node\`).`,
     headline: family => `IstioCNI does not redirect ${family || 'both families'} as it should`
   },
   grid: {title: 'repaired by IstioCNI', named: false},
   samples: [repairSample],
-  rows: [
-    row('cni', ids.ready, 'A pod that has lost its IPv4 rules is repaired', repairedWords, {
+  definitions: [
+    defineCheck('cni', ids.ready, 'A pod that has lost its IPv4 rules is repaired', repairedWords, {
       to: deployment,
-      blame: {hint: repairHint, headline: 'IstioCNI does not repair a pod without IPv4 rules'}
+      attribution: {hint: repairHint, headline: 'IstioCNI does not repair a pod without IPv4 rules'}
     }),
-    row(
+    defineCheck(
       'cni',
       ids.iptables,
       'The pod that was repaired redirects both families into its sidecar alike',
       alike,
       {
         to: deployment,
-        blame: {
+        attribution: {
           hint: repairHint,
           headline: 'IstioCNI’s repair leaves the rules of a family out'
         }
       }
     ),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'cni',
         `cni/${repairedApp}/${family}`,
         `The pod that was repaired answers over ${family} under STRICT mutual TLS`,
         `hello cni/${repairedApp}/${family}`,
         {family, from: mesh, to: {...pod, kind: 'Service', name: repairedService(family)}}
       ),
-      row(
+      defineCheck(
         'cni',
         `cni/${repairedApp}/${family}-refused`,
         `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`,
@@ -112,13 +119,13 @@ export const cni: Checks<Checking> = {
           family,
           from: plain,
           to: pod,
-          blame: {
+          attribution: {
             hint: `The ${familyNames[family]} traffic of the repaired pod does not go through its sidecar. ${repairHint}`,
             headline: `Plaintext passes over ${familyNames[family]} into a pod that IstioCNI has repaired`
           }
         }
       ),
-      row(
+      defineCheck(
         'cni',
         `cni/${repairedApp}/${family}-control`,
         `Without a sidecar, a port that is not STRICT answers over ${family}`,
@@ -127,7 +134,7 @@ export const cni: Checks<Checking> = {
       )
     ]),
     ...(Object.keys(networks) as Network[]).map(network =>
-      row(
+      defineCheck(
         'cni',
         `cni/${network}/rules`,
         `In a network of ${networks[network].family} alone, IstioCNI sets ${expectations[network]}, whatever the node has`,
@@ -135,7 +142,7 @@ export const cni: Checks<Checking> = {
         {
           family: networks[network].family,
           to: agent,
-          blame: {
+          attribution: {
             hint: 'IstioCNI takes the families of another network than that of the pod, mostly the node’s (istio/istio#50531, #36871).',
             headline: 'IstioCNI does not go by the families of the pod’s own network'
           }
@@ -143,17 +150,17 @@ export const cni: Checks<Checking> = {
       )
     )
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const [node = ''] = checking.plan.cluster.nodes;
     const [plugin, off] = await Promise.all([pluginIn(checking, node), repairIsOff(checking)]);
     if (plugin?.native_nftables === true) {
-      for (const {id} of asked) checking.tell(id, skip(nftables));
+      for (const {id} of asked) checking.report(id, skip(nftables));
       return;
     }
     const ofRepair = asked.filter(({target}) => target === repairedApp);
     const ofNetworks = asked.filter(row => !ofRepair.includes(row));
-    if (off) for (const {id} of ofRepair) checking.tell(id, skip(turnedOff));
-    await must(checking.sh, scaleCommand(1), {seconds: 60});
+    if (off) for (const {id} of ofRepair) checking.report(id, skip(turnedOff));
+    await runOrThrow(checking.sh, scaleCommand(1), {seconds: 60});
     try {
       await Promise.all([
         off ? undefined : repair(checking, ofRepair),
@@ -177,7 +184,7 @@ const scaleCommand = (replicas: number): string[] => [
 // ---- The repair ----
 
 /** What IstioCNI goes by, where it says so. */
-async function repairIsOff({sh}: Checking): Promise<boolean> {
+async function repairIsOff({sh}: MeshCheckInput): Promise<boolean> {
   const command = ['kubectl', 'get', 'configmap', 'istio-cni-config', '--namespace', cniNamespace];
   const {data} = objectOf<{data?: Record<string, string>}>(
     (await sh([...command, '--output', 'json'], {seconds: 20})).stdout
@@ -185,17 +192,17 @@ async function repairIsOff({sh}: Checking): Promise<boolean> {
   return data?.REPAIR_ENABLED === 'false' || data?.REPAIR_REPAIR_PODS === 'false';
 }
 
-async function repair(checking: Checking, asked: Row[]): Promise<void> {
+async function repair(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   if (asked.length === 0) return;
   const pods = await untilRepaired(checking);
   const [own] = pods;
   if (own && validationOf(own, /executable file not found|no such file or directory/i)) {
-    for (const {id} of asked) checking.tell(id, skip(shellless));
+    for (const {id} of asked) checking.report(id, skip(shellless));
     return;
   }
-  const now = {...checking, things: [...checking.things, ...pods]};
+  const now = {...checking, things: [...checking.snapshot, ...pods]};
   const of = (pattern: RegExp) => asked.filter(({id}) => pattern.test(id));
-  for (const {id} of of(/\/ready$/)) checking.tell(id, readiness(own));
+  for (const {id} of of(/\/ready$/)) checking.report(id, readiness(own));
   await Promise.all([
     iptables(now, of(/\/iptables$/)),
     prove(
@@ -219,20 +226,26 @@ async function repair(checking: Checking, asked: Row[]): Promise<void> {
 const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
 
 /** The pod as soon as it is ready, or as it is when that takes too long. */
-async function untilRepaired({sh, work}: Checking): Promise<Pod[]> {
-  return waitAtMost(
+async function untilRepaired({sh, work}: MeshCheckInput): Promise<Pod[]> {
+  return pollForAtMost(
     work,
     {seconds: repairing, for: () => `${repairNamespace}/${repairedApp} to be repaired`},
     async () => {
-      await waited(sh, ['pods', ...place, '-l', `app=${repairedApp}`, '--for=condition=Ready']);
+      await waitWithKubectl(sh, [
+        'pods',
+        ...place,
+        '-l',
+        `app=${repairedApp}`,
+        '--for=condition=Ready'
+      ]);
       return podsOf(sh, repairedApp);
     },
     found => found.some(isReady)
   );
 }
 
-const podsOf = async (sh: Checking['sh'], app: string): Promise<Pod[]> =>
-  (await get<Pod>(sh, 'pods', ...place, '-l', `app=${app}`)).filter(
+const podsOf = async (sh: MeshCheckInput['sh'], app: string): Promise<Pod[]> =>
+  (await listObjects<Pod>(sh, 'pods', ...place, '-l', `app=${app}`)).filter(
     ({metadata}) => metadata.deletionTimestamp === undefined
   );
 
@@ -245,7 +258,7 @@ function validationOf(pod: Pod, words: RegExp): boolean {
   return words.test(`${waiting?.message} ${terminated?.message}`);
 }
 
-function readiness(pod: Pod | undefined): Finding {
+function readiness(pod: Pod | undefined): Outcome {
   const {restartCount = 0, ready = false} = (pod && statusOf(pod)) ?? {};
   const observed = !pod
     ? 'no pod'
@@ -259,11 +272,11 @@ function readiness(pod: Pod | undefined): Finding {
   return compare(repairedWords, observed, {reproduce: seeRepair});
 }
 
-function proofOf(checking: Checking, row: Row, port: number): Proof[] {
+function proofOf(checking: MeshCheckInput, row: CheckDefinition, port: number): Proof[] {
   const pods = podIps(checking, repairNamespace, repairedApp);
   const address =
     row.to?.kind === 'Pod'
-      ? pods.find(ip => addressFamily(ip) === row.family)
+      ? pods.find(ip => getAddressFamily(ip) === row.family)
       : clusterIp(checking, repairNamespace, row.to?.name ?? '', row.family ?? 'ipv4');
   return proofAt(checking, row, address, port, pods);
 }
@@ -281,12 +294,12 @@ for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
  * IstioCNI's configuration, as the container runtime would hand it over; null where it has none for a while. In 5 of 17
  * runs it was not in what was read first, and a few seconds later it was; the files had not changed where that was watched.
  */
-function pluginIn({sh, work}: Checking, node: string): Promise<Plugin | null> {
+function pluginIn({sh, work}: MeshCheckInput, node: string): Promise<Plugin | null> {
   const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
-  return waitAtMost(
+  return pollForAtMost(
     work,
     {seconds: returning, for: () => `istio-cni to be in the CNI configuration of ${node}`},
-    async () => pluginOf(await must(sh, command, {seconds: 60})),
+    async () => pluginOf(await runOrThrow(sh, command, {seconds: 60})),
     plugin => plugin !== null
   );
 }
@@ -315,23 +328,26 @@ for tool in iptables ip6tables; do
 done 2>/dev/null`;
 
 async function inNetworks(
-  checking: Checking,
-  asked: Row[],
+  checking: MeshCheckInput,
+  asked: CheckDefinition[],
   node: string,
   plugin: Plugin | null
 ): Promise<void> {
   if (asked.length === 0) return;
-  const things = [...checking.things, ...(await untilThere(checking))];
+  const things = [...checking.snapshot, ...(await untilThere(checking))];
   await Promise.all(
     asked.map(async ({id, target}) =>
-      checking.tell(id, await inNetwork({...checking, things}, target as Network, node, plugin))
+      checking.report(
+        id,
+        await inNetwork({...checking, snapshot: things}, target as Network, node, plugin)
+      )
     )
   );
 }
 
 /** The pod that never runs: it is enough that the API server has it. */
-const untilThere = ({sh, work}: Checking): Promise<Pod[]> =>
-  until(work, async () => {
+const untilThere = ({sh, work}: MeshCheckInput): Promise<Pod[]> =>
+  pollUntil(work, async () => {
     const found = await podsOf(sh, unscheduledApp);
     return found.length > 0
       ? {is: 'done', value: found}
@@ -339,14 +355,14 @@ const untilThere = ({sh, work}: Checking): Promise<Pod[]> =>
   });
 
 async function inNetwork(
-  {sh, things}: Checking,
+  {sh, snapshot}: MeshCheckInput,
   network: Network,
   node: string,
   plugin: Plugin | null
-): Promise<Finding> {
+): Promise<Outcome> {
   const expected = expectations[network];
   const {address, of} = networks[network];
-  const found = ofKind(things, 'Pod', of.namespace).find(
+  const found = filterByKind(snapshot, 'Pod', of.namespace).find(
     ({metadata}) => metadata.labels?.app === of.app
   );
   if (!plugin) return compare(expected, 'no istio-cni in the CNI configuration of the node');

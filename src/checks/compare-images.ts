@@ -1,7 +1,7 @@
 import {wholeName} from '../base/image.ts';
 import type {Pod} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
-import {type Finding, skip} from './definition.ts';
+import {type Outcome, skip} from './definition.ts';
 
 /** Which image a container runs, beside the one that it was asked to run. */
 interface Running {
@@ -48,7 +48,7 @@ export async function compareIds(
   brought: ReadonlyMap<string, string>,
   sh: Sh,
   wanted: (pod: Pod, container: string) => string = () => ''
-): Promise<Finding> {
+): Promise<Outcome> {
   const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
   if (other) return other;
   const named = pods.flatMap(pod => namesIn(pod, wanted));
@@ -85,7 +85,7 @@ const namesIn = (pod: Pod, wanted: (pod: Pod, container: string) => string): str
     : [];
 
 /** A container that runs an image of another name than is expected. */
-function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): Finding | null {
+function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): Outcome | null {
   if (!isCounted(pod)) return null;
   const {namespace, name: podName} = pod.metadata;
   for (const {name, image} of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
@@ -96,7 +96,7 @@ function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): F
       verdict: 'failed',
       reason: `Container ${name} of pod ${namespace}/${podName} runs ${image}, expected ${expected}`,
       reproduce: `kubectl get pod ${podName} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
-      blame: {
+      attribution: {
         headline: `A container runs ${image} instead of ${expected}`,
         hint: 'Something else chose this image: see the values of the Istio, IstioCNI and ZTunnel resources, the inputs `istio-hub` and `istio-values`, and webhooks that rewrite images.'
       }
@@ -106,7 +106,7 @@ function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): F
 }
 
 /** What is told of another image under the same name. */
-function otherImage({image, id, pod}: Running, wanted: string): Finding {
+function otherImage({image, id, pod}: Running, wanted: string): Outcome {
   const pulled = id.includes('@');
   const [namespace = ''] = pod.split('/');
   return {
@@ -114,7 +114,7 @@ function otherImage({image, id, pod}: Running, wanted: string): Finding {
     verdict: 'failed',
     reason: `${pod} runs ${id || 'no image that the kubelet tells of'} instead of ${wanted}, which this run brought as ${image}`,
     reproduce: `kubectl get pods -n ${namespace} -o jsonpath='{.items[*].status.containerStatuses[*].imageID}'`,
-    blame: {
+    attribution: {
       headline: `Another image runs as ${image} than was asked for`,
       hint: pulled
         ? 'The node pulled another image of that tag from a registry, over the one that this run had imported: see `imagePullPolicy` in the chart, `operator-values` or `istio-values`, or use a tag that the registry does not have.'

@@ -1,11 +1,11 @@
 import {
-  addressFamily,
-  condition,
   type Deployment,
-  get,
+  filterByKind,
+  findCondition,
+  getAddressFamily,
+  getClusterIps,
   type Istio,
-  ipsOfService,
-  ofKind,
+  listObjects,
   type Pod,
   type Service
 } from '../base/kube.ts';
@@ -14,7 +14,14 @@ import {cniNamespace, istioNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
 import {compareIds} from './compare-images.ts';
-import {type Checking, type Checks, compare, row, skip, type Told} from './definition.ts';
+import {
+  type Attribution,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  skip
+} from './definition.ts';
 
 /** What the API server and istiod said. */
 interface Seen {
@@ -40,7 +47,7 @@ const aspects: {
   to: Place;
   observe: (seen: Seen) => string;
   reproduce: (istio: Plan['istio']) => string;
-  blame: Partial<Told>;
+  blame: Partial<Attribution>;
 }[] = [
   {
     id: 'control-plane/istio/healthy',
@@ -85,7 +92,9 @@ const aspects: {
     expected: 'RequireDualStack, ipv4, ipv6',
     to: place('Service', 'istiod'),
     observe: ({service}) =>
-      [service?.spec.ipFamilyPolicy, ...ipsOfService(service).map(addressFamily).sort()].join(', '),
+      [service?.spec.ipFamilyPolicy, ...getClusterIps(service).map(getAddressFamily).sort()].join(
+        ', '
+      ),
     reproduce: ({namespace, istiod}) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
     blame: {
       hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
@@ -99,25 +108,31 @@ const cni = 'control-plane/istio-cni/ready';
 const imageId = 'control-plane/istiod/image-id';
 
 /** The Istio resource and what the operator made of it. */
-export const controlPlane: Checks<Checking> = {
+export const controlPlane: LayerChecks<MeshCheckInput> = {
   layer: 'control-plane',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: 'See the Istio resource and the log of istiod in diagnostics/.',
     headline: () => 'Istio’s control plane is not as it should be'
   },
-  rows: [
+  definitions: [
     ...aspects.map(({id, title, expected, to, blame}) =>
-      row('control-plane', id, title, expected, {to, blame})
+      defineCheck('control-plane', id, title, expected, {to, attribution: blame})
     ),
-    row('control-plane', version, 'istiod has the version asked for', 'the version asked for', {
-      to: place('Deployment', 'istiod'),
-      blame: {
-        hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
-        headline: 'istiod has another version than was asked for'
+    defineCheck(
+      'control-plane',
+      version,
+      'istiod has the version asked for',
+      'the version asked for',
+      {
+        to: place('Deployment', 'istiod'),
+        attribution: {
+          hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
+          headline: 'istiod has another version than was asked for'
+        }
       }
-    }),
-    row(
+    ),
+    defineCheck(
       'control-plane',
       imageId,
       'istiod runs the expected image, by name and, where it is known, by id',
@@ -126,29 +141,29 @@ export const controlPlane: Checks<Checking> = {
         to: place('Deployment', 'istiod')
       }
     ),
-    row('control-plane', cni, 'IstioCNI is ready', 'ready', {
+    defineCheck('control-plane', cni, 'IstioCNI is ready', 'ready', {
       to: place('IstioCNI', 'default', cniNamespace),
-      blame: {
+      attribution: {
         hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
         headline: 'IstioCNI is not ready'
       }
     })
   ],
-  look: async ({plan, brought, sh, things, tell}) => {
+  run: async ({plan, preloaded, sh, snapshot, report}) => {
     const {namespace, istiod, resource} = plan.istio;
     const [[istio], said] = await Promise.all([
-      resource === null ? [] : get<Istio>(sh, 'istios.sailoperator.io', resource),
+      resource === null ? [] : listObjects<Istio>(sh, 'istios.sailoperator.io', resource),
       askVersion(plan.istio, sh)
     ]);
     const seen: Seen = {
       istio,
-      deployment: named(istiod, ofKind(things, 'Deployment', namespace)),
-      service: named(istiod, ofKind(things, 'Service', namespace))
+      deployment: named(istiod, filterByKind(snapshot, 'Deployment', namespace)),
+      service: named(istiod, filterByKind(snapshot, 'Service', namespace))
     };
     for (const {id, expected, observe, reproduce} of aspects) {
       const observed = observe(seen);
       const reason = observed.startsWith('no ') ? {reason: observed} : {};
-      tell(
+      report(
         id,
         compare(expected, observed, {
           reproduce: reproduce(plan.istio),
@@ -157,21 +172,21 @@ export const controlPlane: Checks<Checking> = {
       );
     }
     const asked = plan.istio.expected ?? istio?.spec.version ?? '';
-    tell(
+    report(
       version,
       compare(asked, said instanceof CommandError ? 'no answer' : versionOf(said, asked), {
         reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
-        ...(said instanceof CommandError && {reason: said.message, blame: unreached})
+        ...(said instanceof CommandError && {reason: said.message, attribution: unreached})
       })
     );
-    const pods = ofKind(things, 'Pod', namespace).filter(
+    const pods = filterByKind(snapshot, 'Pod', namespace).filter(
       ({metadata}) => metadata.labels?.app === 'istiod'
     );
     const {images} = plan.istio;
     const expectedImage = ({metadata}: Pod, container: string) =>
       container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
-    tell(imageId, await compareIds(pods, brought, sh, expectedImage));
-    tell(
+    report(imageId, await compareIds(pods, preloaded, sh, expectedImage));
+    report(
       cni,
       plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
     );
@@ -179,7 +194,10 @@ export const controlPlane: Checks<Checking> = {
 };
 
 /** What istiod says of itself, `1.30.3-56df41f-Clean`; or why it says nothing, though asked again. */
-const askVersion = (istio: Plan['istio'], sh: Checking['sh']): Promise<string | CommandError> =>
+const askVersion = (
+  istio: Plan['istio'],
+  sh: MeshCheckInput['sh']
+): Promise<string | CommandError> =>
   wholeAnswer(
     sh,
     ['kubectl', 'get', '--raw', versionPath(istio)],
@@ -191,7 +209,7 @@ const askVersion = (istio: Plan['istio'], sh: Checking['sh']): Promise<string | 
   });
 
 /** Nothing is known of the version then. */
-const unreached: Partial<Told> = {
+const unreached: Partial<Attribution> = {
   class: 'infrastructure',
   hint: 'The API server does not reach istiod by its Service, on port 15014: see whether istiod runs, and whether the control plane reaches pods, and this user `services/proxy`.',
   headline: 'istiod does not tell its version'
@@ -215,9 +233,9 @@ function versionOf(said: string, asked: string): string {
   return build ? asked : `v${found}`;
 }
 
-async function lookAtCni(sh: Checking['sh']) {
-  const [found] = await get<Istio>(sh, 'istiocnis.sailoperator.io', 'default');
-  const ready = condition('Ready', found?.status?.conditions);
+async function lookAtCni(sh: MeshCheckInput['sh']) {
+  const [found] = await listObjects<Istio>(sh, 'istiocnis.sailoperator.io', 'default');
+  const ready = findCondition('Ready', found?.status?.conditions);
   return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {
     reproduce: 'kubectl get istiocni default -o yaml'
   });

@@ -1,5 +1,5 @@
 import type {Layer} from '../results/results.ts';
-import type {Row} from './definition.ts';
+import type {CheckDefinition} from './definition.ts';
 
 /** What is asked of sidecars, or by a client that has one. */
 const ofSidecars: Layer[] = [
@@ -8,7 +8,7 @@ const ofSidecars: Layer[] = [
 ];
 
 /** What can be asked of a data plane at all. */
-export const inMode = (mode: 'sidecar' | 'ambient', rows: Row[]): Row[] =>
+export const inMode = (mode: 'sidecar' | 'ambient', rows: CheckDefinition[]): CheckDefinition[] =>
   rows.filter(({id, layer, expected}) =>
     mode === 'sidecar'
       ? layer !== 'ambient'

@@ -1,5 +1,5 @@
 import {lt} from 'semver';
-import {ipsOfPod, ofFamily, ofKind} from '../base/kube.ts';
+import {filterByKind, findByFamily, getPodIps} from '../base/kube.ts';
 import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy-sample.ts';
 import {plainNamespace, servers} from '../manifests/documented-samples.ts';
 import {
@@ -9,7 +9,14 @@ import {
   statefulSample
 } from '../manifests/headless-sample.ts';
 import type {Family} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Row, row, skip} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  skip
+} from './definition.ts';
 import {has, nameOf, type Question, records, reproduceQuestion, resolve} from './dns.ts';
 import {clusterIp, podIps} from './echo.ts';
 import {type Client, plainClient} from './probe.ts';
@@ -31,9 +38,9 @@ const podHost = `${podName}.${statefulApp}.${statefulNamespace}.svc.cluster.loca
 const podTarget = 'stateful';
 
 /** DNS as a client's sidecar answers it. */
-export const dnsProxy: Checks<Checking> = {
+export const dnsProxy: LayerChecks<MeshCheckInput> = {
   layer: 'dns-proxy',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
     headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
@@ -42,10 +49,10 @@ export const dnsProxy: Checks<Checking> = {
     {namespace: dnsProxyNamespace, sidecars: true, manifests: ({client}) => dnsProxyYaml(client)},
     statefulSample
   ],
-  rows: [
+  definitions: [
     ...servers.flatMap(({namespace: target}) =>
       records.map(({type, family}) =>
-        row(
+        defineCheck(
           'dns-proxy',
           `dns-proxy/${target}/${type}`,
           `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
@@ -55,7 +62,7 @@ export const dnsProxy: Checks<Checking> = {
       )
     ),
     ...records.map(({type, family}) =>
-      row(
+      defineCheck(
         'dns-proxy',
         `dns-proxy/${podTarget}/${type}`,
         `The sidecar answers the ${type.toUpperCase()} record of a pod of a StatefulSet`,
@@ -64,7 +71,7 @@ export const dnsProxy: Checks<Checking> = {
       )
     ),
     ...records.flatMap(({type, family}) => [
-      row(
+      defineCheck(
         'dns-proxy',
         `dns-proxy/allocated/${type}`,
         `A host of a ServiceEntry has one ${type.toUpperCase()} record, which istiod allocated`,
@@ -73,12 +80,12 @@ export const dnsProxy: Checks<Checking> = {
           family,
           from,
           to: toHost,
-          blame: {
+          attribution: {
             hint: 'istiod allocates an address of each family: see `status.addresses` (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
           }
         }
       ),
-      row(
+      defineCheck(
         'dns-proxy',
         `dns-proxy/allocated/${family}`,
         `The ${family} address that istiod allocated answers`,
@@ -86,7 +93,7 @@ export const dnsProxy: Checks<Checking> = {
         {family, from, to: toHost, grid: {title: 'address that istiod allocated', named: false}}
       )
     ]),
-    row(
+    defineCheck(
       'dns-proxy',
       'dns-proxy/allocated/uncaptured',
       'Without a sidecar that host has no address: it is the sidecar that answers',
@@ -98,7 +105,7 @@ export const dnsProxy: Checks<Checking> = {
           name: plainClient.deployment
         },
         to: toHost,
-        blame: {
+        attribution: {
           class: 'infrastructure',
           hint: `The cluster's DNS knows ${allocated.host}, a name that nobody may have (RFC 6761): see what it forwards to.`,
           headline: 'The cluster’s DNS answers for a name that is not there'
@@ -106,12 +113,12 @@ export const dnsProxy: Checks<Checking> = {
       }
     )
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const {expected} = checking.plan.istio;
     const early = expected !== null && lt(expected, allocatesFrom);
     const unmade = asked.filter(({target}) => early && target === 'allocated');
     for (const {id} of unmade)
-      checking.tell(
+      checking.report(
         id,
         skip(`Istio ${expected} allocates no addresses by default; ${allocatesFrom} was the first`)
       );
@@ -123,13 +130,13 @@ export const dnsProxy: Checks<Checking> = {
 /** From there on PILOT_ENABLE_IP_AUTOALLOCATE is on by default (seen: 1.25.1 allocates, 1.23.5 does not). */
 const allocatesFrom = '1.25.0';
 
-const questionOf = ({id, target}: Row): Question => ({
+const questionOf = ({id, target}: CheckDefinition): Question => ({
   type: id.split('/')[2] ?? '',
   name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
 });
 
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
-async function captured(checking: Checking, asked: Row[]): Promise<void> {
+async function captured(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const dialled = asked.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
   const told = asked.filter(row => row.from === from && !dialled.includes(row));
   const questions = [
@@ -141,7 +148,7 @@ async function captured(checking: Checking, asked: Row[]): Promise<void> {
   for (const [at, row] of told.entries()) {
     const observed = observe(checking, row, answers[at]);
     const question = questions[at] ?? {type: '', name: ''};
-    checking.tell(
+    checking.report(
       row.id,
       compare(row.expected, observed, {
         address: row.target === 'allocated' ? (answers[at] ?? null) : null,
@@ -151,7 +158,7 @@ async function captured(checking: Checking, asked: Row[]): Promise<void> {
   }
   const addresses = answers.slice(told.length).flatMap(answer => answer?.split(' ') ?? []);
   const proofs = dialled.flatMap(row => {
-    const address = ofFamily(
+    const address = findByFamily(
       addresses.filter(one => one !== ''),
       row.family ?? 'ipv4'
     );
@@ -163,7 +170,7 @@ async function captured(checking: Checking, asked: Row[]): Promise<void> {
           pods: podIps(checking, plainNamespace)
         }
       ];
-    checking.tell(row.id, {
+    checking.report(row.id, {
       observed: 'no address',
       verdict: 'failed',
       reason: `the sidecar answers no ${row.family} address for ${host}`,
@@ -177,31 +184,35 @@ async function captured(checking: Checking, asked: Row[]): Promise<void> {
   await prove(client, proofs, checking);
 }
 
-function observe(checking: Checking, {target, family}: Row, answer: string | undefined): string {
+function observe(
+  checking: MeshCheckInput,
+  {target, family}: CheckDefinition,
+  answer: string | undefined
+): string {
   if (answer === undefined) return 'no answer';
   if (answer === '') return 'none';
   const addresses = answer.split(' ');
   const wanted = family ?? 'ipv4';
   if (target === 'allocated')
-    return addresses.length === 1 && ofFamily(addresses, wanted) ? oneOfFamily : answer;
+    return addresses.length === 1 && findByFamily(addresses, wanted) ? oneOfFamily : answer;
   if (target === podTarget) return answer === podIpOf(checking, wanted) ? 'its pod IP' : answer;
   return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 
 /** The address of one family of the pod that is asked for. */
-function podIpOf({things}: Checking, family: Family): string | undefined {
-  const pod = ofKind(things, 'Pod', statefulNamespace).find(
+function podIpOf({snapshot}: MeshCheckInput, family: Family): string | undefined {
+  const pod = filterByKind(snapshot, 'Pod', statefulNamespace).find(
     ({metadata}) => metadata.name === podName
   );
-  return ofFamily(ipsOfPod(pod), family);
+  return findByFamily(getPodIps(pod), family);
 }
 
-async function uncaptured(checking: Checking, asked: Row[]): Promise<void> {
+async function uncaptured(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const row = asked.find(({id}) => id.endsWith('/uncaptured'));
   if (row === undefined) return;
   const question = {type: 'a', name: host};
   const [answer] = await resolve(checking, plainClient, [question]);
-  checking.tell(
+  checking.report(
     row.id,
     compare('none', answer === undefined ? 'no answer' : answer || 'none', {
       reproduce: reproduceQuestion(plainClient, question)

@@ -1,6 +1,6 @@
 import {type Output, wholeAnswer} from '../base/sh.ts';
 import {servers} from '../manifests/documented-samples.ts';
-import {type Checking, type Checks, compare, row} from './definition.ts';
+import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {clusterIp} from './echo.ts';
 import {type Client, inClient, plainClient} from './probe.ts';
 
@@ -36,16 +36,16 @@ done
 wait`;
 
 /** The cluster's DNS, asked from a client without a sidecar. */
-export const dns: Checks<Checking> = {
+export const dns: LayerChecks<MeshCheckInput> = {
   layer: 'dns',
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
     headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
   },
-  rows: servers.flatMap(({namespace: target}) =>
+  definitions: servers.flatMap(({namespace: target}) =>
     records.map(({type, family}) =>
-      row(
+      defineCheck(
         'dns',
         `dns/${target}/${type}`,
         `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`,
@@ -62,7 +62,7 @@ export const dns: Checks<Checking> = {
       )
     )
   ),
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const questions = asked.map(({id, target}) => ({
       type: id.split('/')[2] ?? '',
       name: nameOf(target)
@@ -79,7 +79,7 @@ export const dns: Checks<Checking> = {
             : address === ip
               ? 'its ClusterIP'
               : address;
-      checking.tell(
+      checking.report(
         id,
         compare(expected, observed, {
           reproduce: reproduceQuestion(plainClient, questions[at] ?? {type: 'a', name: ''})
@@ -94,7 +94,7 @@ export const dns: Checks<Checking> = {
  * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
  */
 export async function resolve(
-  {sh}: Checking,
+  {sh}: MeshCheckInput,
   client: Client,
   questions: Question[]
 ): Promise<(string | undefined)[]> {

@@ -13,7 +13,14 @@ import {
   istioNamespace,
   istioYaml
 } from '../manifests/istio-resources.ts';
-import {type Checks, type Finding, type Row, row, type Standing, skip} from './definition.ts';
+import {
+  type CheckDefinition,
+  defineCheck,
+  type LayerChecks,
+  type Outcome,
+  type StandingCheckInput,
+  skip
+} from './definition.ts';
 import {echo} from './echo.ts';
 import {service} from './service.ts';
 
@@ -39,32 +46,52 @@ const expected = {
 };
 
 /** Where the chart is that of a checkout of the operator: whether its page documents what this run does. */
-export const docs: Checks<Standing> = {
+export const docs: LayerChecks<StandingCheckInput> = {
   layer: 'docs',
-  blame: {
+  attribution: {
     class: 'operator',
     hint: "The page of this checkout and this Action differ, which says nothing of the connections. Where the page is meant so, the Action has to follow: until then `checks: '!^docs/'` leaves this out, and an issue at the Action tells of it.",
     headline: () => 'The documentation has moved: not all of its steps are checked'
   },
-  rows: [
-    row('docs', ids.steps, 'Every documented step is made', expected.steps, {apart: true}),
-    row('docs', ids.resources, 'The documented resources are those applied', expected.resources, {
-      apart: true
+  definitions: [
+    defineCheck('docs', ids.steps, 'Every documented step is made', expected.steps, {
+      independent: true
     }),
-    row('docs', ids.manifests, 'The documented samples are those deployed', expected.manifests, {
-      apart: true
-    }),
-    row('docs', ids.answers, 'The documented answers are those expected', expected.answers, {
-      apart: true
-    })
+    defineCheck(
+      'docs',
+      ids.resources,
+      'The documented resources are those applied',
+      expected.resources,
+      {
+        independent: true
+      }
+    ),
+    defineCheck(
+      'docs',
+      ids.manifests,
+      'The documented samples are those deployed',
+      expected.manifests,
+      {
+        independent: true
+      }
+    ),
+    defineCheck(
+      'docs',
+      ids.answers,
+      'The documented answers are those expected',
+      expected.answers,
+      {
+        independent: true
+      }
+    )
   ],
-  look: async ({plan, tell}, asked) => {
+  run: async ({plan, report}, asked) => {
     const page = pageBeside(plan.operator);
-    for (const {id} of asked) tell(id, typeof page === 'string' ? skip(page) : told(id, page));
+    for (const {id} of asked) report(id, typeof page === 'string' ? skip(page) : told(id, page));
   }
 };
 
-function told(id: string, {file, found}: {file: string; found: Compared}): Finding {
+function told(id: string, {file, found}: {file: string; found: Compared}): Outcome {
   const aspect = aspects.find(name => ids[name] === id) ?? 'steps';
   const {red, notes} = found[aspect];
   return {
@@ -77,7 +104,7 @@ function told(id: string, {file, found}: {file: string; found: Compared}): Findi
 
 /** What moved on the page without being red: what a passed check of it observed beside what was expected. */
 export const moved = (
-  checks: Pick<Row & Finding, 'layer' | 'verdict' | 'expected' | 'observed'>[]
+  checks: Pick<CheckDefinition & Outcome, 'layer' | 'verdict' | 'expected' | 'observed'>[]
 ) =>
   checks
     .filter(({layer, verdict}) => layer === 'docs' && verdict === 'passed')
@@ -90,7 +117,7 @@ export const moved = (
 function pageBeside({
   chart,
   url
-}: Standing['plan']['operator']): {file: string; found: Compared} | string {
+}: StandingCheckInput['plan']['operator']): {file: string; found: Compared} | string {
   if (url !== null || chart === '') return 'the chart is not of a checkout of the Sail Operator';
   const root = path.join(chart, '..');
   const page = pages.find(({file}) => fs.existsSync(path.join(root, file)));
@@ -236,7 +263,8 @@ const madeElsewhere = [
   )
 ];
 
-const rowOf = (rows: Row[], id: string): string => rows.find(row => row.id === id)?.expected ?? '';
+const rowOf = (rows: CheckDefinition[], id: string): string =>
+  rows.find(row => row.id === id)?.expected ?? '';
 
 /** Command → the answer that is expected of it: the checks that `checks: documented` names. */
 const validations = new Map([
@@ -245,12 +273,12 @@ const validations = new Map([
       ...['kubectl', 'get', 'service', 'tcp-echo', '-n', 'dual-stack'],
       ...['-o', 'jsonpath={.spec.ipFamilyPolicy}']
     ),
-    rowOf(service.rows, 'service/dual-stack/policy')
+    rowOf(service.definitions, 'service/dual-stack/policy')
   ],
   ...inNamespace
     .filter(namespace => namespace !== client.namespace)
     .map((namespace): [string, string] => {
-      const answer = rowOf(echo.rows, `echo/${namespace}/name`);
+      const answer = rowOf(echo.definitions, `echo/${namespace}/name`);
       const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
       return [
         normalOf('kubectl', 'exec', '-n', client.namespace, 'pod', '--', 'sh', '-c', asks),

@@ -1,4 +1,4 @@
-import {ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
+import {filterByKind, findByFamily, getClusterIps, getPodIps} from '../base/kube.ts';
 import {client, servers} from '../manifests/documented-samples.ts';
 import {
   type CheckResult,
@@ -8,7 +8,14 @@ import {
   type Layer,
   type Place
 } from '../results/results.ts';
-import {type Checking, type Checks, type Finding, type Row, row, type Told} from './definition.ts';
+import {
+  type Attribution,
+  type CheckDefinition,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 
@@ -17,17 +24,17 @@ const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
 const to = (namespace: string) => ({from, to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 
 /** The documented echoes by name, then each ClusterIP by its literal address. */
-export const echo: Checks<Checking> = {
+export const echo: LayerChecks<MeshCheckInput> = {
   layer: 'echo',
   grid: {title: 'Service', named: true},
-  blame: {
+  attribution: {
     class: 'connectivity',
     hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
     headline: family => `Services do not answer${family && ` over ${family}`}`,
     evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
   },
-  rows: servers.flatMap(({namespace: target}) => [
-    row(
+  definitions: servers.flatMap(({namespace: target}) => [
+    defineCheck(
       'echo',
       `echo/${target}/name`,
       `As documented, sleep reaches tcp-echo.${target} by name`,
@@ -37,7 +44,7 @@ export const echo: Checks<Checking> = {
     ...families
       .filter(family => target === 'dual-stack' || target === family)
       .map(family =>
-        row(
+        defineCheck(
           'echo',
           `echo/${target}/${family}`,
           `sleep reaches the ${family} ClusterIP of tcp-echo.${target}`,
@@ -46,7 +53,7 @@ export const echo: Checks<Checking> = {
         )
       )
   ]),
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const proofs: Proof[] = [];
     for (const row of asked) {
       const pods = podIps(checking, row.target);
@@ -54,7 +61,7 @@ export const echo: Checks<Checking> = {
         row.family === null
           ? `tcp-echo.${row.target}`
           : clusterIp(checking, row.target, 'tcp-echo', row.family);
-      if (address === undefined) checking.tell(row.id, absent(row));
+      if (address === undefined) checking.report(row.id, absent(row));
       else
         proofs.push({
           row,
@@ -73,17 +80,19 @@ export const echo: Checks<Checking> = {
 
 /** A Service's ClusterIP of one family. */
 export function clusterIp(
-  {things}: Checking,
+  {snapshot}: MeshCheckInput,
   namespace: string,
   name: string,
   family: Family
 ): string | undefined {
-  const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
-  return ofFamily(ipsOfService(service), family);
+  const service = filterByKind(snapshot, 'Service', namespace).find(
+    ({metadata}) => metadata.name === name
+  );
+  return findByFamily(getClusterIps(service), family);
 }
 
 /** An address that should be there and is not. */
-export const absent = ({to, family}: Row): Finding =>
+export const absent = ({to, family}: CheckDefinition): Outcome =>
   to?.kind === 'Pod'
     ? {
         observed: 'no pod IP',
@@ -100,8 +109,8 @@ export const absent = ({to, family}: Row): Finding =>
 
 /** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
 export function proofAt(
-  checking: Checking,
-  row: Row,
+  checking: MeshCheckInput,
+  row: CheckDefinition,
   address: string | undefined,
   port: number,
   pods: string[] = []
@@ -110,27 +119,29 @@ export function proofAt(
     return [
       {row, probe: {word: row.id, address, port, lookUp: lookUp(checking, row.to, address)}, pods}
     ];
-  checking.tell(row.id, absent(row));
+  checking.report(row.id, absent(row));
   return [];
 }
 
 /** All addresses of the pods of an app in a namespace, in the pods' order. */
 export const podIps = (
-  {things}: Pick<Checking, 'things'>,
+  {snapshot}: Pick<MeshCheckInput, 'snapshot'>,
   namespace: string,
   app = 'tcp-echo'
 ): string[] =>
-  ofKind(things, 'Pod', namespace)
+  filterByKind(snapshot, 'Pod', namespace)
     .filter(({metadata}) => metadata.labels?.app === app)
-    .flatMap(ipsOfPod);
+    .flatMap(getPodIps);
 
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-export function lookUp({things}: Checking, to: Place | null, address: string): string {
+export function lookUp({snapshot}: MeshCheckInput, to: Place | null, address: string): string {
   const {kind, namespace = '', name} = to ?? {};
-  const service = ofKind(things, 'Service', namespace).find(({metadata}) => metadata.name === name);
+  const service = filterByKind(snapshot, 'Service', namespace).find(
+    ({metadata}) => metadata.name === name
+  );
   const at =
     kind === 'Pod'
-      ? podIps({things}, namespace, name).indexOf(address)
+      ? podIps({snapshot}, namespace, name).indexOf(address)
       : (service?.spec.clusterIPs ?? []).indexOf(address);
   return kind === 'Pod'
     ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
@@ -138,7 +149,7 @@ export function lookUp({things}: Checking, to: Place | null, address: string): s
 }
 
 /** Something else than the echo server, or another word than was sent. */
-const wrongAnswer = ({observed, expected}: CheckResult): Partial<Told> | null =>
+const wrongAnswer = ({observed, expected}: CheckResult): Partial<Attribution> | null =>
   observed.startsWith('no ') || observed === expected
     ? null
     : {
@@ -151,7 +162,7 @@ export function deadWithoutSidecar(
   failed: CheckResult,
   all: CheckResult[],
   layer: Layer = 'mtls'
-): Partial<Told> {
+): Partial<Attribution> {
   const dead = failed.family === null ? families : [failed.family];
   const controls = dead.map(family =>
     all.find(({id}) => id === `${layer}/${failed.target}/${family}-control`)

@@ -1,5 +1,5 @@
-import {addressFamily, ofKind} from '../base/kube.ts';
-import {must, wholeAnswer} from '../base/sh.ts';
+import {filterByKind, getAddressFamily} from '../base/kube.ts';
+import {runOrThrow, wholeAnswer} from '../base/sh.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {
   egressNamespace,
@@ -17,7 +17,14 @@ import {
   tracerPort
 } from '../manifests/egress-sample.ts';
 import {type Attempt, type Family, families} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
 import {type Answer, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {askSettled, type Proof, prove} from './prove.ts';
@@ -75,9 +82,9 @@ const rejected = {
 };
 
 /** ServiceEntries, asked by a client that may reach what the registry has and nothing else. No outside network is needed. */
-export const egress: Checks<Checking> = {
+export const egress: LayerChecks<MeshCheckInput> = {
   layer: 'egress',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See the ServiceEntries (\`kubectl get serviceentries -A -o yaml\`), and the client's listeners (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`,
     headline: family => `ServiceEntries do not carry ${family || 'both families'}`
@@ -90,10 +97,10 @@ export const egress: Checks<Checking> = {
     },
     {namespace: plainNamespace, sidecars: false, manifests: egressStaticYaml}
   ],
-  rows: [
+  definitions: [
     ...Object.keys(tlsHosts).flatMap(name =>
       families.map(family =>
-        row(
+        defineCheck(
           'egress',
           `egress/tls/${name}-${family}`,
           `TLS to host ${name} of two is let through over ${family}`,
@@ -104,7 +111,7 @@ export const egress: Checks<Checking> = {
     ),
     ...byName.flatMap(({target, endpoint}) =>
       families.map(family =>
-        row(
+        defineCheck(
           'egress',
           `egress/${target}/${family}`,
           `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`,
@@ -113,7 +120,7 @@ export const egress: Checks<Checking> = {
             family,
             ...entry(target),
             grid,
-            blame: {
+            attribution: {
               hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
             }
           }
@@ -121,7 +128,7 @@ export const egress: Checks<Checking> = {
       )
     ),
     ...families.map(family =>
-      row(
+      defineCheck(
         'egress',
         `egress/static/${family}`,
         `TCP to the ${family} one of two addresses goes to the pods that are selected`,
@@ -132,7 +139,7 @@ export const egress: Checks<Checking> = {
     ...manyAddresses.flatMap(({target, title}) =>
       families.flatMap(family =>
         ordinals.map(ordinal =>
-          row(
+          defineCheck(
             'egress',
             `egress/${target}/${family}-${ordinal}`,
             `The ${ordinal} ${family} ${title}`,
@@ -141,7 +148,7 @@ export const egress: Checks<Checking> = {
               family,
               ...entry(target, target === 'ranges' ? plainNamespace : egressNamespace),
               grid,
-              blame: {
+              attribution: {
                 hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
               }
             }
@@ -149,41 +156,41 @@ export const egress: Checks<Checking> = {
         )
       )
     ),
-    row(
+    defineCheck(
       'egress',
       tracer,
       'A tracer at $(HOST_IP) is looked for at the address of the node, by the client’s proxy',
       ofNode,
       {
         from,
-        blame: {
+        attribution: {
           hint: `See the address in the proxy's bootstrap (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET '${tracerQuery}'\`): an IPv6 address before a port needs brackets.`,
           headline: 'A proxy does not look for its tracer on its node'
         }
       }
     ),
-    row(
+    defineCheck(
       'egress',
       'egress/http/addresses',
       'Known limitation: an HTTP host has two addresses, and one of them is routed',
       known,
       {
         ...entry('http'),
-        blame: {
+        attribution: {
           hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
           headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
         }
       }
     ),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'egress',
         `egress/overlap/${family}`,
         `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`,
         `hello egress/overlap/${family}`,
-        {family, ...entry(overlapName, plainNamespace), grid, blame: rejected}
+        {family, ...entry(overlapName, plainNamespace), grid, attribution: rejected}
       ),
-      row(
+      defineCheck(
         'egress',
         `egress/overlap/${family}-cluster-ip`,
         `The ${family} ClusterIP that a ServiceEntry has taken too still answers`,
@@ -193,12 +200,12 @@ export const egress: Checks<Checking> = {
           from,
           to: {kind: 'Service', namespace: family, name: 'tcp-echo'},
           grid,
-          blame: rejected
+          attribution: rejected
         }
       )
     ]),
     ...families.map(family =>
-      row(
+      defineCheck(
         'egress',
         `egress/none/${family}`,
         `An ${family} address of no ServiceEntry is refused`,
@@ -207,7 +214,7 @@ export const egress: Checks<Checking> = {
           family,
           from,
           to: {kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo'},
-          blame: {
+          attribution: {
             hint: 'What no ServiceEntry names is let through, so the others prove nothing: see the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`.',
             headline: 'REGISTRY_ONLY is not in force'
           }
@@ -215,7 +222,7 @@ export const egress: Checks<Checking> = {
       )
     )
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const of = (...targets: string[]) => asked.filter(({target}) => targets.includes(target));
     await Promise.all([
       prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
@@ -230,11 +237,11 @@ export const egress: Checks<Checking> = {
   }
 };
 
-const familyOf = ({family}: Row): Family => family ?? 'ipv4';
+const familyOf = ({family}: CheckDefinition): Family => family ?? 'ipv4';
 
 const proofOf =
-  (checking: Checking) =>
-  (row: Row): Proof => {
+  (checking: MeshCheckInput) =>
+  (row: CheckDefinition): Proof => {
     const name = byName.find(({target}) => target === row.target);
     return {
       row,
@@ -248,8 +255,8 @@ const proofOf =
   };
 
 const manyProofs =
-  (checking: Checking) =>
-  (row: Row): Proof[] =>
+  (checking: MeshCheckInput) =>
+  (row: CheckDefinition): Proof[] =>
     manyAddresses
       .filter(({target}) => target === row.target)
       .flatMap(({target, port, addresses}) => {
@@ -270,7 +277,7 @@ const manyProofs =
       });
 
 /** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
-async function traced({sh, things, tell}: Checking, id: string): Promise<void> {
+async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promise<void> {
   const command = envoy(client.namespace, client.deployment, tracerQuery);
   const found = await wholeAnswer(
     sh,
@@ -281,10 +288,10 @@ async function traced({sh, things, tell}: Checking, id: string): Promise<void> {
     },
     {seconds: 20}
   );
-  const addresses = ofKind(things, 'Node').flatMap(({status}) =>
+  const addresses = filterByKind(snapshot, 'Node').flatMap(({status}) =>
     (status.addresses ?? []).map(({address}) => host(address, tracerPort))
   );
-  tell(
+  report(
     id,
     compare(ofNode, addresses.includes(found) ? ofNode : found, {reproduce: command.join(' ')})
   );
@@ -292,14 +299,20 @@ async function traced({sh, things, tell}: Checking, id: string): Promise<void> {
 
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider =
-  (checking: Checking) =>
-  (row: Row): {row: Row; probe: Probe}[] => {
-    const address = podIps(checking, plainNamespace).find(ip => addressFamily(ip) === row.family);
+  (checking: MeshCheckInput) =>
+  (row: CheckDefinition): {row: CheckDefinition; probe: Probe}[] => {
+    const address = podIps(checking, plainNamespace).find(
+      ip => getAddressFamily(ip) === row.family
+    );
     return proofAt(checking, row, address, 9000);
   };
 
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
-async function pages(checking: Checking, tls: Row[], http: Row[]): Promise<void> {
+async function pages(
+  checking: MeshCheckInput,
+  tls: CheckDefinition[],
+  http: CheckDefinition[]
+): Promise<void> {
   const secured = tls.map((row): Page => {
     const name = row.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
     return {
@@ -310,14 +323,15 @@ async function pages(checking: Checking, tls: Row[], http: Row[]): Promise<void>
   const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
   const answers = await askPages(checking, client, [...secured, ...plaintext]);
   for (const [at, row] of tls.entries())
-    checking.tell(row.id, answered(row, secured[at] ?? {url: ''}, answers[at] ?? []));
-  for (const {id} of http) checking.tell(id, limitation(answers.slice(tls.length).map(statusesOf)));
+    checking.report(row.id, answered(row, secured[at] ?? {url: ''}, answers[at] ?? []));
+  for (const {id} of http)
+    checking.report(id, limitation(answers.slice(tls.length).map(statusesOf)));
 }
 
 const httpPage = (address: string): Page => ({url: `http://${host(address, egressPorts.http)}/`});
 
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
-function answered(row: Row, page: Page, attempts: Attempt[]): Finding {
+function answered(row: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
   const observed = statusesOf(attempts);
   const passed = !observed.includes('no answer');
   return {
@@ -331,7 +345,7 @@ function answered(row: Row, page: Page, attempts: Attempt[]): Finding {
 }
 
 /** Not supported, as the API reference says; told when it is otherwise. */
-function limitation(statuses: string[]): Finding {
+function limitation(statuses: string[]): Outcome {
   const asKnown = statuses.filter(status => status === '200').length === 1; // which one, varies
   const said = Object.values(httpAddresses)
     .map((address, at) => `${address}: ${statuses[at]}`)
@@ -347,7 +361,7 @@ function limitation(statuses: string[]): Finding {
 }
 
 /** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
-async function overlap(checking: Checking, asked: Row[]): Promise<void> {
+async function overlap(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   if (asked.length === 0) return;
   const taken = Object.fromEntries(
     families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)])
@@ -366,10 +380,10 @@ async function overlap(checking: Checking, asked: Row[]): Promise<void> {
           }
         }
       ];
-    checking.tell(row.id, absent(row));
+    checking.report(row.id, absent(row));
     return [];
   });
-  await must(checking.sh, patchCommand(taken), {seconds: 20});
+  await runOrThrow(checking.sh, patchCommand(taken), {seconds: 20});
   await askSettled(client, proofs, checking, (proof, answers) =>
     overlapped(checking, proof, answers)
   );
@@ -385,10 +399,10 @@ export function patchCommand(clusterIps: Partial<Record<Family, string>>): strin
 }
 
 function overlapped(
-  checking: Checking,
-  {row, probe}: {row: Row; probe: Probe},
+  checking: MeshCheckInput,
+  {row, probe}: {row: CheckDefinition; probe: Probe},
   answers: Answer[]
-): Finding {
+): Outcome {
   const wrong = answers.find(({text}) => text !== row.expected);
   const observed = wrong ? wrong.text || 'no answer' : row.expected;
   return {
@@ -405,7 +419,7 @@ function overlapped(
 }
 
 /** The pod that the connections really took. */
-function upstream(checking: Checking, answers: Answer[]): string | null {
+function upstream(checking: MeshCheckInput, answers: Answer[]): string | null {
   const pods = podIps(checking, plainNamespace);
   const taken = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   return [...new Set(taken)].join(', ') || null;

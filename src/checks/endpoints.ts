@@ -1,32 +1,39 @@
 import {
-  addressFamily,
   type EndpointSlice,
-  get,
-  ipsOfPod,
+  filterByKind,
+  getAddressFamily,
+  getPodIps,
   isReady,
-  ofKind,
-  type Pod,
-  type Thing
+  type KubeObject,
+  listObjects,
+  type Pod
 } from '../base/kube.ts';
 import {servers} from '../manifests/documented-samples.ts';
 import {type Family, families} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {has} from './dns.ts';
 import {settle} from './settle.ts';
 
 export const exactly = 'exactly the ready pods';
 
 /** What kube-controller-manager made of Services and pods. */
-export const endpoints: Checks<Checking> = {
+export const endpoints: LayerChecks<MeshCheckInput> = {
   layer: 'endpoints',
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
     headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
   },
-  rows: servers.flatMap(({namespace: target}) =>
+  definitions: servers.flatMap(({namespace: target}) =>
     families.map(family =>
-      row(
+      defineCheck(
         'endpoints',
         `endpoints/${target}/${family}`,
         has(target, family)
@@ -40,19 +47,21 @@ export const endpoints: Checks<Checking> = {
       )
     )
   ),
-  look: async (checking, asked) => {
-    const {things, plan, sh} = checking;
+  run: async (checking, asked) => {
+    const {snapshot, plan, sh} = checking;
     const kinds = 'pods,endpointslices';
-    const again = async (targets: string[]): Promise<Thing[]> =>
+    const again = async (targets: string[]): Promise<KubeObject[]> =>
       plan.existing === null
-        ? get(sh, kinds, '-A')
-        : (await Promise.all(targets.map(name => get<Thing>(sh, kinds, '-n', name)))).flat();
+        ? listObjects(sh, kinds, '-A')
+        : (
+            await Promise.all(targets.map(name => listObjects<KubeObject>(sh, kinds, '-n', name)))
+          ).flat();
     let first = true; // a pod is Ready a moment before it is in a slice
     await settle(
       checking,
       asked.map(row => ({row})),
       async open => {
-        const seen = first ? things : await again([...new Set(open.map(({row}) => row.target))]);
+        const seen = first ? snapshot : await again([...new Set(open.map(({row}) => row.target))]);
         first = false;
         return open.map(question => ({question, finding: judge(seen, question.row)}));
       }
@@ -60,11 +69,11 @@ export const endpoints: Checks<Checking> = {
   }
 };
 
-function judge(things: Thing[], {target, family, expected}: Row): Finding {
-  const slices = ofKind(things, 'EndpointSlice', target).filter(
+function judge(things: KubeObject[], {target, family, expected}: CheckDefinition): Outcome {
+  const slices = filterByKind(things, 'EndpointSlice', target).filter(
     ({metadata}) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo'
   );
-  const pods = ofKind(things, 'Pod', target).filter(
+  const pods = filterByKind(things, 'Pod', target).filter(
     pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
   );
   return compare(expected, listedIn(slices, pods, family), {
@@ -79,7 +88,7 @@ export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | 
     .flatMap(({endpoints}) => endpoints ?? [])
     .filter(({conditions}) => conditions?.ready !== false)
     .flatMap(({addresses}) => addresses);
-  const wanted = pods.flatMap(ipsOfPod).filter(ip => addressFamily(ip) === family);
+  const wanted = pods.flatMap(getPodIps).filter(ip => getAddressFamily(ip) === family);
   const same =
     listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
   return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');

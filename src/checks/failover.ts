@@ -1,8 +1,14 @@
-import {addressFamily} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
+import {getAddressFamily} from '../base/kube.ts';
+import {runOrThrow} from '../base/sh.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
 
@@ -10,16 +16,16 @@ import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
 const limit = 1;
 
 /** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
-export const failover: Checks<Checking> = {
+export const failover: LayerChecks<MeshCheckInput> = {
   layer: 'failover',
   grid: {title: 'one family cut', named: false},
-  blame: {
+  attribution: {
     class: 'istio',
     hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
     headline: family => `With ${family || 'a family'} cut, the other does not take over`
   },
-  rows: families.map(family =>
-    row(
+  definitions: families.map(family =>
+    defineCheck(
       'failover',
       `failover/dual-stack/${family}`,
       `With ${family} to the dual-stack pod cut, its Service answers over the other family`,
@@ -31,14 +37,14 @@ export const failover: Checks<Checking> = {
       }
     )
   ),
-  look: async (checking, asked) => {
-    for (const row of asked) checking.tell(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
+  run: async (checking, asked) => {
+    for (const row of asked) checking.report(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
   }
 };
 
-async function withCut(checking: Checking, row: Row): Promise<Finding> {
+async function withCut(checking: MeshCheckInput, row: CheckDefinition): Promise<Outcome> {
   const family = row.family ?? 'ipv4';
-  const pod = podIps(checking, 'dual-stack').find(ip => addressFamily(ip) === family);
+  const pod = podIps(checking, 'dual-stack').find(ip => getAddressFamily(ip) === family);
   // Envoy listens on each ClusterIP; the pod's address is what is cut
   const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
   if (pod === undefined || address === undefined) return absent(row);
@@ -47,7 +53,7 @@ async function withCut(checking: Checking, row: Row): Promise<Finding> {
   );
   checking.undo(rules.map(rule => rule('-D')));
   try {
-    for (const rule of rules) await must(checking.sh, rule('-I'), {seconds: 20});
+    for (const rule of rules) await runOrThrow(checking.sh, rule('-I'), {seconds: 20});
     return await answered(checking, row, address, pod);
   } finally {
     const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), {seconds: 20})));
@@ -61,7 +67,7 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
     'docker',
     'exec',
     node,
-    addressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
+    getAddressFamily(pod) === 'ipv6' ? 'ip6tables' : 'iptables',
     '--wait',
     verb,
     'FORWARD'
@@ -70,11 +76,11 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
 ];
 
 async function answered(
-  checking: Checking,
-  row: Row,
+  checking: MeshCheckInput,
+  row: CheckDefinition,
   address: string,
   cut: string
-): Promise<Finding> {
+): Promise<Outcome> {
   const {plan} = checking;
   const probe = {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)};
   const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
@@ -93,7 +99,7 @@ async function answered(
       verdict: 'failed',
       reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
       upstream: cut,
-      blame: {
+      attribution: {
         class: 'infrastructure',
         hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
         headline: 'A family could not be cut'

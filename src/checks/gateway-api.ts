@@ -1,4 +1,4 @@
-import {addressFamily, ipsOfPod, ipsOfService} from '../base/kube.ts';
+import {getAddressFamily, getClusterIps, getPodIps} from '../base/kube.ts';
 import {
   apiGatewayMade,
   apiGateway as apiGatewayName,
@@ -7,7 +7,13 @@ import {
 } from '../manifests/gateway-api-sample.ts';
 import {gatewayNamespace} from '../manifests/gateway-sample.ts';
 import {type Attempt, families} from '../results/results.ts';
-import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './generated-gateway.ts';
 import {plainClient} from './probe.ts';
 import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
@@ -26,49 +32,58 @@ const selector = selectorOf(apiGatewayName);
 const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod.`;
 
 /** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
-export const gatewayApiRows: Row[] = [
-  row(
+export const gatewayApiRows: CheckDefinition[] = [
+  defineCheck(
     'gateway',
     ids.service,
     'The Service that istiod makes for a Gateway of the Gateway API has both families',
     bothFamilies,
     {
       to: service,
-      blame: {hint, headline: 'The Service of a Gateway of the Gateway API lacks a family'}
+      attribution: {hint, headline: 'The Service of a Gateway of the Gateway API lacks a family'}
     }
   ),
-  row('gateway', ids.listeners, 'A Gateway of the Gateway API listens on both families', bound, {
-    to: deployment,
-    blame: {
-      hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+  defineCheck(
+    'gateway',
+    ids.listeners,
+    'A Gateway of the Gateway API listens on both families',
+    bound,
+    {
+      to: deployment,
+      attribution: {
+        hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+      }
     }
-  }),
+  ),
   ...families.flatMap(family => [
-    row(
+    defineCheck(
       'gateway',
       `gateway/api/${family}`,
       `A Gateway of the Gateway API answers HTTP on its ${family} ClusterIP`,
       `${apiGatewayStatus}`,
-      {family, from, to: service, grid, blame: {hint}}
+      {family, from, to: service, grid, attribution: {hint}}
     ),
-    row(
+    defineCheck(
       'gateway',
       `gateway/api/${family}-pod`,
       `A Gateway of the Gateway API answers HTTP on its pod's ${family} address`,
       `${apiGatewayStatus}`,
-      {family, from, to: pod, grid, blame: {hint}}
+      {family, from, to: pod, grid, attribution: {hint}}
     )
   ])
 ];
 
 /** Looks once istiod has made what it is to make, or has had the time for it. */
-export async function gatewayApi(checking: Checking, asked: Row[]): Promise<void> {
+export async function gatewayApi(
+  checking: MeshCheckInput,
+  asked: CheckDefinition[]
+): Promise<void> {
   if (asked.length === 0) return;
   const made = await untilMade(checking, gatewayNamespace, apiGatewayName);
   await Promise.all([
     ...asked
       .filter(({id}) => id === ids.service)
-      .map(({id}) => checking.tell(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
+      .map(({id}) => checking.report(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
     ...asked.filter(({id}) => id === ids.listeners).map(({id}) => listeners(checking, id, made)),
     pages(
       checking,
@@ -78,7 +93,7 @@ export async function gatewayApi(checking: Checking, asked: Row[]): Promise<void
   ]);
 }
 
-async function listeners(checking: Checking, id: string, {pod}: Made): Promise<void> {
+async function listeners(checking: MeshCheckInput, id: string, {pod}: Made): Promise<void> {
   const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
   const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
   const found = pod
@@ -86,18 +101,22 @@ async function listeners(checking: Checking, id: string, {pod}: Made): Promise<v
     : [];
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
   const observed = missing.length === 0 ? bound : `not on ${missing.join(', ')}`;
-  checking.tell(id, compare(bound, pod ? observed : 'no pod that is ready', {reproduce}));
+  checking.report(id, compare(bound, pod ? observed : 'no pod that is ready', {reproduce}));
 }
 
-async function pages(checking: Checking, asked: Row[], made: Made): Promise<void> {
+async function pages(
+  checking: MeshCheckInput,
+  asked: CheckDefinition[],
+  made: Made
+): Promise<void> {
   const reached = asked.flatMap((row): Reached[] => {
-    const ips = row.to?.kind === 'Pod' ? ipsOfPod(made.pod) : ipsOfService(made.service);
-    const address = ips.find(ip => addressFamily(ip) === row.family);
+    const ips = row.to?.kind === 'Pod' ? getPodIps(made.pod) : getClusterIps(made.service);
+    const address = ips.find(ip => getAddressFamily(ip) === row.family);
     if (address !== undefined)
       return [
         {row, address, url: `http://${host(address, apiGatewayPort)}/`, at: ips.indexOf(address)}
       ];
-    checking.tell(row.id, {
+    checking.report(row.id, {
       observed: row.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
       verdict: 'failed',
       reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGatewayName} has no ${row.family} address`,
@@ -113,14 +132,14 @@ async function pages(checking: Checking, asked: Row[], made: Made): Promise<void
 }
 
 interface Reached {
-  row: Row;
+  row: CheckDefinition;
   address: string;
   url: string;
   /** Which of its addresses it is, from 0. */
   at: number;
 }
 
-function judge({row, address, url, at}: Reached, attempts: Attempt[]): Finding {
+function judge({row, address, url, at}: Reached, attempts: Attempt[]): Outcome {
   const observed = statusesOf(attempts);
   const lookUp =
     row.to?.kind === 'Pod'

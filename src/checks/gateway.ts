@@ -1,8 +1,14 @@
-import {addressFamily} from '../base/kube.ts';
+import {getAddressFamily} from '../base/kube.ts';
 import {apiGatewaySample} from '../manifests/gateway-api-sample.ts';
 import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway-sample.ts';
 import {families} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput
+} from './definition.ts';
 import {absent, clusterIp, lookUp, podIps} from './echo.ts';
 import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
 import {plainClient} from './probe.ts';
@@ -23,9 +29,9 @@ const wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
 ]);
 
 /** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
-export const gateway: Checks<Checking> = {
+export const gateway: LayerChecks<MeshCheckInput> = {
   layer: 'gateway',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
     headline: family => `The ingress gateway does not carry ${family || 'both families'}`
@@ -34,8 +40,8 @@ export const gateway: Checks<Checking> = {
     {namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml},
     apiGatewaySample
   ],
-  rows: [
-    row(
+  definitions: [
+    defineCheck(
       'gateway',
       'gateway/classic/listeners',
       'The gateway listens on both families, on each port of its Gateway',
@@ -43,28 +49,28 @@ export const gateway: Checks<Checking> = {
       {to: {...pod, kind: 'Deployment'}}
     ),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'gateway',
         `gateway/classic/${family}`,
         `Through the gateway's ${family} ClusterIP the STRICT port answers`,
         `hello gateway/classic/${family}`,
         {family, from, to: service, grid}
       ),
-      row(
+      defineCheck(
         'gateway',
         `gateway/classic/${family}-pod`,
         `Through the gateway pod's ${family} address the STRICT port answers`,
         `hello gateway/classic/${family}-pod`,
         {family, from, to: pod, grid}
       ),
-      row(
+      defineCheck(
         'gateway',
         `gateway/classic/${family}-http`,
         `The gateway answers HTTP on its ${family} ClusterIP`,
         '200',
         {family, from, to: service, grid}
       ),
-      row(
+      defineCheck(
         'gateway',
         `gateway/classic/${family}-ready`,
         `The gateway pod's readiness answers over ${family}`,
@@ -74,12 +80,12 @@ export const gateway: Checks<Checking> = {
           from,
           to: pod,
           grid,
-          blame: {
+          attribution: {
             hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- env\`).`
           }
         }
       ),
-      row(
+      defineCheck(
         'gateway',
         `gateway/classic/${family}-closed`,
         `A port that no Gateway opens is refused on the ${family} ClusterIP`,
@@ -88,7 +94,7 @@ export const gateway: Checks<Checking> = {
           family,
           from,
           to: service,
-          blame: {
+          attribution: {
             hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
             headline: 'The ingress gateway answers on a port that no Gateway opens'
           }
@@ -97,7 +103,7 @@ export const gateway: Checks<Checking> = {
     ]),
     ...gatewayApiRows
   ],
-  look: async (checking, every) => {
+  run: async (checking, every) => {
     const ofApi = every.filter(row => gatewayApiRows.some(({id}) => id === row.id));
     const asked = every.filter(row => !ofApi.includes(row));
     const reached = asked.flatMap(row => located(checking, row));
@@ -113,27 +119,27 @@ export const gateway: Checks<Checking> = {
 };
 
 /** `pod` of `gateway/classic/ipv4-pod`. */
-const aspectOf = ({id}: Row): string => id.split('/')[2]?.split('-')[1] ?? '';
+const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2]?.split('-')[1] ?? '';
 
 interface Located {
-  row: Row;
+  row: CheckDefinition;
   address: string;
 }
 
 /** A row with its address; one that should have one and has none has failed. */
-function located(checking: Checking, row: Row): Located[] {
+function located(checking: MeshCheckInput, row: CheckDefinition): Located[] {
   if (row.family === null) return [];
   const address =
     row.to?.kind === 'Pod'
-      ? podIps(checking, gatewayNamespace, name).find(ip => addressFamily(ip) === row.family)
+      ? podIps(checking, gatewayNamespace, name).find(ip => getAddressFamily(ip) === row.family)
       : clusterIp(checking, gatewayNamespace, name, row.family);
   if (address !== undefined) return [{row, address}];
-  checking.tell(row.id, absent(row));
+  checking.report(row.id, absent(row));
   return [];
 }
 
 const proofOf =
-  (checking: Checking) =>
+  (checking: MeshCheckInput) =>
   ({row, address}: Located): Proof => ({
     row,
     probe: {
@@ -145,12 +151,12 @@ const proofOf =
     pods: podIps(checking, gatewayNamespace, name)
   });
 
-async function listeners(checking: Checking, asked: Row[]): Promise<void> {
+async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const row = asked.find(({id}) => id.endsWith('/listeners'));
   if (row === undefined) return;
   const found = addressesOf(await dump<Listeners>(checking, gatewayNamespace, name, listenerQuery));
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
-  checking.tell(
+  checking.report(
     row.id,
     compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
       reproduce: envoy(gatewayNamespace, name, listenerQuery).join(' ')
@@ -158,7 +164,7 @@ async function listeners(checking: Checking, asked: Row[]): Promise<void> {
   );
 }
 
-async function pages(checking: Checking, reached: Located[]): Promise<void> {
+async function pages(checking: MeshCheckInput, reached: Located[]): Promise<void> {
   const asked: Page[] = reached.map(({row, address}) => ({
     url:
       aspectOf(row) === 'http'
@@ -169,7 +175,7 @@ async function pages(checking: Checking, reached: Located[]): Promise<void> {
   for (const [at, {row, address}] of reached.entries()) {
     const attempts = answers[at] ?? [];
     const observed = statusesOf(attempts);
-    checking.tell(
+    checking.report(
       row.id,
       compare(row.expected, observed, {
         reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,

@@ -1,7 +1,7 @@
-import {get, isReady, ofFamily, type Pod, type Service} from '../base/kube.ts';
-import {waitAtMost} from '../base/wait.ts';
+import {findByFamily, isReady, listObjects, type Pod, type Service} from '../base/kube.ts';
+import {pollForAtMost} from '../base/wait.ts';
 import {apiGatewayLabel} from '../manifests/gateway-api-sample.ts';
-import {type Checking, compare, type Finding} from './definition.ts';
+import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
 
 /** What a row expects of its Service. */
 export const bothFamilies = 'a ClusterIP of each family';
@@ -19,15 +19,15 @@ export const selectorOf = (gateway: string): string => `${apiGatewayLabel}=${gat
 
 /** It was not there when all pods were looked at. */
 export async function untilMade(
-  {sh, work}: Checking,
+  {sh, work}: MeshCheckInput,
   namespace: string,
   gateway: string
 ): Promise<Made> {
-  return waitAtMost(
+  return pollForAtMost(
     work,
     {seconds: making, for: () => `istiod to make the Gateway ${namespace}/${gateway}`},
     async () => {
-      const things = await get<Service | Pod>(
+      const things = await listObjects<Service | Pod>(
         sh,
         'services,pods',
         ...['-n', namespace, '-l', selectorOf(gateway)]
@@ -41,9 +41,9 @@ export async function untilMade(
   );
 }
 
-export function clusterIpsOf({service}: Made, namespace: string, name: string): Finding {
+export function clusterIpsOf({service}: Made, namespace: string, name: string): Outcome {
   const {ipFamilyPolicy, clusterIPs = []} = service?.spec ?? {};
-  const both = (['ipv4', 'ipv6'] as const).every(family => ofFamily(clusterIPs, family));
+  const both = (['ipv4', 'ipv6'] as const).every(family => findByFamily(clusterIPs, family));
   const observed =
     service === undefined
       ? 'no Service'

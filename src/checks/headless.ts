@@ -1,6 +1,14 @@
-import {addressFamily, get, ipsOfPod, isReady, ofKind, type Pod, waited} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
-import {waitAtMost} from '../base/wait.ts';
+import {
+  filterByKind,
+  getAddressFamily,
+  getPodIps,
+  isReady,
+  listObjects,
+  type Pod,
+  waitWithKubectl
+} from '../base/kube.ts';
+import {runOrThrow} from '../base/sh.ts';
+import {pollForAtMost} from '../base/wait.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {
   replicas,
@@ -11,7 +19,13 @@ import {
 } from '../manifests/headless-sample.ts';
 import {hostSample} from '../manifests/host-network-sample.ts';
 import {type Family, families} from '../results/results.ts';
-import {type Checking, type Checks, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {deadWithoutSidecar} from './echo.ts';
 import {hostNetwork, hostRows} from './host-network.ts';
 import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
@@ -39,14 +53,14 @@ const ids = {
   replacedListeners: `headless/${statefulApp}/replaced-listeners`
 };
 
-const known = (id: string, title: string, family: Family | null): Row =>
-  row('headless', id, title, `hello ${id}`, {family, from: mesh, to});
+const known = (id: string, title: string, family: Family | null): CheckDefinition =>
+  defineCheck('headless', id, title, `hello ${id}`, {family, from: mesh, to});
 
 /** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
-export const headless: Checks<Checking> = {
+export const headless: LayerChecks<MeshCheckInput> = {
   layer: 'headless',
   grid: {title: 'headless', named: false},
-  blame: {
+  attribution: {
     class: 'istio',
     hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
     headline: family =>
@@ -55,7 +69,7 @@ export const headless: Checks<Checking> = {
       failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
   },
   samples: [statefulSample, hostSample],
-  rows: [
+  definitions: [
     ...ordinals.flatMap(ordinal => [
       known(
         `headless/${statefulApp}/pod-${ordinal}-name`,
@@ -71,7 +85,7 @@ export const headless: Checks<Checking> = {
       )
     ]),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'headless',
         `headless/${statefulApp}/${family}-refused`,
         `Without a sidecar, the STRICT port is refused over ${family}`,
@@ -80,13 +94,13 @@ export const headless: Checks<Checking> = {
           family,
           from: plain,
           to,
-          blame: {
+          attribution: {
             hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
             headline: 'Plaintext passes to a headless Service although STRICT was asked for'
           }
         }
       ),
-      row(
+      defineCheck(
         'headless',
         `headless/${statefulApp}/${family}-control`,
         `Without a sidecar, the other port answers over ${family}`,
@@ -94,14 +108,14 @@ export const headless: Checks<Checking> = {
         {family, from: plain, to}
       )
     ]),
-    row(
+    defineCheck(
       'headless',
       ids.listeners,
       'The client has a listener on exactly the pod IPs of a headless Service',
       everyPodIp,
       {from: mesh, to}
     ),
-    row(
+    defineCheck(
       'headless',
       ids.replacedListeners,
       `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settling} s`,
@@ -122,11 +136,11 @@ export const headless: Checks<Checking> = {
     ),
     ...hostRows
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const ofHost = asked.filter(row => hostRows.some(({id}) => id === row.id));
     const after = asked.filter(({id}) => id.includes('/replaced-'));
     const before = asked.filter(row => !after.includes(row) && !ofHost.includes(row));
-    const pods = ofKind(checking.things, 'Pod', statefulNamespace);
+    const pods = filterByKind(checking.snapshot, 'Pod', statefulNamespace);
     const refused = before.filter(({id}) => id.endsWith('-refused'));
     const controls = before.filter(({id}) => id.endsWith('-control'));
     await Promise.all([
@@ -146,32 +160,33 @@ export const headless: Checks<Checking> = {
       hostNetwork(checking, ofHost),
       ...before
         .filter(({id}) => id === ids.listeners)
-        .map(async ({id}) => checking.tell(id, await listeningTo(checking, pods)))
+        .map(async ({id}) => checking.report(id, await listeningTo(checking, pods)))
     ]);
     if (after.length > 0) await replace(checking, after);
   }
 };
 
-const proveAll = (checking: Checking, pods: Pod[], rows: Row[]): Promise<void> =>
+const proveAll = (checking: MeshCheckInput, pods: Pod[], rows: CheckDefinition[]): Promise<void> =>
   prove(meshClient, proofs(checking, pods, rows), checking);
 
 const named = (pods: Pod[], name: string): Pod | undefined =>
   pods.find(({metadata}) => metadata.name === name);
 
 /** The pod that a row is about: by its number, else the first. */
-const podOf = ({id}: Row): string => `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
+const podOf = ({id}: CheckDefinition): string =>
+  `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 
 /** Those of rows whose addresses are there; the others are told. */
-function proofs(checking: Checking, pods: Pod[], rows: Row[]): Proof[] {
+function proofs(checking: MeshCheckInput, pods: Pod[], rows: CheckDefinition[]): Proof[] {
   return rows.flatMap(row => {
     const name = podOf(row);
-    const ips = ipsOfPod(named(pods, name));
+    const ips = getPodIps(named(pods, name));
     const address =
       row.family === null
         ? `${name}.${statefulApp}.${statefulNamespace}`
-        : ips.find(ip => addressFamily(ip) === row.family);
+        : ips.find(ip => getAddressFamily(ip) === row.family);
     if (address === undefined) {
-      checking.tell(row.id, absent(row));
+      checking.report(row.id, absent(row));
       return [];
     }
     const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
@@ -189,7 +204,7 @@ function proofs(checking: Checking, pods: Pod[], rows: Row[]): Proof[] {
 const lookUpOf = (name: string, ips: string[], address: string): string =>
   `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
 
-const absent = (row: Row): Finding => ({
+const absent = (row: CheckDefinition): Outcome => ({
   observed: 'no pod IP',
   verdict: 'failed',
   reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
@@ -197,8 +212,8 @@ const absent = (row: Row): Finding => ({
 });
 
 /** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
-const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>
-  waitAtMost(
+const listeningTo = (checking: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
+  pollForAtMost(
     checking.work,
     {seconds: settling, for: () => `the client to listen on the pods of ${statefulNamespace}`},
     () => listening(checking, pods, statefulPorts.strict, replicas * families.length),
@@ -206,23 +221,25 @@ const listeningTo = (checking: Checking, pods: Pod[]): Promise<Finding> =>
   );
 
 /** Replaces a pod, and sees that the mesh follows. */
-async function replace(checking: Checking, asked: Row[]): Promise<void> {
+async function replace(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const {sh, work} = checking;
   const place = ['--namespace', statefulNamespace];
-  await must(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], {seconds: 70});
-  const pods = await waitAtMost(
+  await runOrThrow(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], {
+    seconds: 70
+  });
+  const pods = await pollForAtMost(
     work,
     {seconds: replacing, for: () => `${statefulNamespace}/${replaced} to be replaced`},
     async () => {
-      await waited(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
-      const found = await get<Pod>(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
+      await waitWithKubectl(sh, [`pod/${replaced}`, ...place, '--for=condition=Ready']);
+      const found = await listObjects<Pod>(sh, 'pods', ...place, '-l', `app=${statefulApp}`);
       return found.filter(isReady);
     },
     ready => named(ready, replaced) !== undefined
   );
-  const isListeners = ({id}: Row) => id === ids.replacedListeners;
+  const isListeners = ({id}: CheckDefinition) => id === ids.replacedListeners;
   const listens = await listeningTo(checking, pods); // the others need it, whether it is asked for or not
-  for (const {id} of asked.filter(isListeners)) checking.tell(id, listens);
+  for (const {id} of asked.filter(isListeners)) checking.report(id, listens);
   await proveSettled(
     meshClient,
     proofs(

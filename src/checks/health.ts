@@ -1,7 +1,14 @@
-import {addressFamily, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {filterByKind, getAddressFamily, isReady, type Pod} from '../base/kube.ts';
 import {webApp, webNamespace, webSample} from '../manifests/web-sample.ts';
 import {type Family, families} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Row, row, skip} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  skip
+} from './definition.ts';
 import {absent, lookUp, podIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
@@ -87,50 +94,50 @@ const idOf = ({target, aspect}: Question, family: Family): string =>
   `health/${target}/${family}-${aspect}`;
 
 /** What kubelet and Prometheus ask for, on each address of a pod; the kubelet itself only ever asks the first. */
-export const health: Checks<Checking> = {
+export const health: LayerChecks<MeshCheckInput> = {
   layer: 'health',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: listeners,
     headline: family => `Health and metrics do not answer${family && ` over ${family}`}`
   },
   samples: [webSample],
-  rows: [
+  definitions: [
     ...questions.flatMap(question =>
       families.map(family =>
-        row('health', idOf(question, family), question.title, question.expected, {
+        defineCheck('health', idOf(question, family), question.title, question.expected, {
           family,
           from,
           to: servers[question.target],
-          blame: {hint: question.hint}
+          attribution: {hint: question.hint}
         })
       )
     ),
-    row(
+    defineCheck(
       'health',
       rewritten,
       'The probes of an application are rewritten to the agent, and hold',
       'Ready by rewritten probes',
       {
         to: {kind: 'Deployment', namespace: webNamespace, name: webApp},
-        blame: {
+        attribution: {
           hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
           headline: 'The probes of an application are not rewritten, or do not hold'
         }
       }
     )
   ],
-  look: async (checking, asked) => {
-    const [own] = ofKind(checking.things, 'Pod', webNamespace);
+  run: async (checking, asked) => {
+    const [own] = filterByKind(checking.snapshot, 'Pod', webNamespace);
     const [there, gone] = own
       ? [asked, []]
       : [
           asked.filter(({target}) => target !== webApp),
           asked.filter(({target}) => target === webApp)
         ];
-    for (const {id} of gone) checking.tell(id, skip(noWeb));
+    for (const {id} of gone) checking.report(id, skip(noWeb));
     if (own && asked.some(({id}) => id === rewritten))
-      checking.tell(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
+      checking.report(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
     await askEach(checking, there);
   }
 };
@@ -155,13 +162,15 @@ function probesOf(pod: Pod): string {
 }
 
 /** All at once, by the client without a sidecar. */
-async function askEach(checking: Checking, asked: Row[]): Promise<void> {
+async function askEach(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
   const addressed = asked.flatMap(row => {
     const question = questions.find(one => families.some(family => idOf(one, family) === row.id));
     if (!question) return [];
     const {namespace, name} = servers[question.target];
-    const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
-    if (address === undefined) checking.tell(row.id, absent(row));
+    const address = podIps(checking, namespace, name).find(
+      ip => getAddressFamily(ip) === row.family
+    );
+    if (address === undefined) checking.report(row.id, absent(row));
     return address === undefined ? [] : [{row, question, address}];
   });
   if (addressed.length === 0) return;
@@ -176,7 +185,7 @@ async function askEach(checking: Checking, asked: Row[]): Promise<void> {
       attempts: attemptsOf(responses, answerOf),
       reproduce: reproduceRequest(plainClient, url, address, lookUp(checking, row.to, address))
     });
-    checking.tell(row.id, {
+    checking.report(row.id, {
       ...finding,
       ...(finding.reason && {reason: `${url} gave ${finding.reason}`})
     });

@@ -1,8 +1,8 @@
-import {ofFamily, ofKind} from '../base/kube.ts';
+import {filterByKind, findByFamily} from '../base/kube.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
 import {families} from '../results/results.ts';
-import {type Checking, type Row, row} from './definition.ts';
+import {type CheckDefinition, defineCheck, type MeshCheckInput} from './definition.ts';
 import {podIps, proofAt} from './echo.ts';
 import {everyPodIp, listening} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
@@ -13,8 +13,8 @@ const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
 const listeners = 'headless/host-network/listeners';
 
 /** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
-export const hostRows: Row[] = [
-  row(
+export const hostRows: CheckDefinition[] = [
+  defineCheck(
     'headless',
     listeners,
     "The client has a listener on exactly the addresses of a headless Service's pod in its node's network",
@@ -22,7 +22,7 @@ export const hostRows: Row[] = [
     {from, to}
   ),
   ...families.map(family =>
-    row(
+    defineCheck(
       'headless',
       `headless/host-network/${family}`,
       `A headless Service's pod in its node's network answers over ${family}`,
@@ -33,12 +33,15 @@ export const hostRows: Row[] = [
 ];
 
 /** Asks the mesh's client, and what its proxy listens on. */
-export async function hostNetwork(checking: Checking, asked: Row[]): Promise<void> {
-  const pods = ofKind(checking.things, 'Pod', hostNamespace);
+export async function hostNetwork(
+  checking: MeshCheckInput,
+  asked: CheckDefinition[]
+): Promise<void> {
+  const pods = filterByKind(checking.snapshot, 'Pod', hostNamespace);
   const ips = podIps(checking, hostNamespace, hostApp);
   const reached = asked.flatMap(row => {
     if (row.family === null) return [];
-    const address = ofFamily(ips, row.family);
+    const address = findByFamily(ips, row.family);
     return proofAt(checking, row, address, hostPort, ips);
   });
   await Promise.all([
@@ -46,7 +49,7 @@ export async function hostNetwork(checking: Checking, asked: Row[]): Promise<voi
     ...asked
       .filter(({id}) => id === listeners)
       .map(async ({id}) =>
-        checking.tell(id, await listening(checking, pods, hostPort, families.length))
+        checking.report(id, await listening(checking, pods, hostPort, families.length))
       )
   ]);
 }

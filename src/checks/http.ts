@@ -1,5 +1,5 @@
-import {addressFamily, ofKind} from '../base/kube.ts';
-import {mustJson} from '../base/sh.ts';
+import {filterByKind, getAddressFamily} from '../base/kube.ts';
+import {runJson} from '../base/sh.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {
   openPort,
@@ -12,12 +12,12 @@ import {
 } from '../manifests/web-sample.ts';
 import {families, familyNames} from '../results/results.ts';
 import {
-  type Checking,
-  type Checks,
+  type CheckDefinition,
   compare,
-  type Finding,
-  type Row,
-  row,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome,
   skip
 } from './definition.ts';
 import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
@@ -52,10 +52,10 @@ interface Routes {
 }
 
 /** HTTP goes by routes, and what no route has by a passthrough that has no mutual TLS. */
-export const http: Checks<Checking> = {
+export const http: LayerChecks<MeshCheckInput> = {
   layer: 'http',
   grid: {title: 'HTTP', named: false},
-  blame: {
+  attribution: {
     class: 'istio',
     hint: `See the route ${webPort} of the client's proxy in diagnostics/: what is not among its domains is passed through, without mutual TLS, and refused.`,
     headline: family => `HTTP is not routed${family && ` over ${family}`}`,
@@ -65,20 +65,26 @@ export const http: Checks<Checking> = {
         : deadWithoutSidecar(failed, all, 'http')
   },
   samples: [webSample],
-  rows: [
-    row('http', `http/${webApp}/name`, 'An HTTP Service answers by name, by its route', known, {
-      from: mesh,
-      to
-    }),
+  definitions: [
+    defineCheck(
+      'http',
+      `http/${webApp}/name`,
+      'An HTTP Service answers by name, by its route',
+      known,
+      {
+        from: mesh,
+        to
+      }
+    ),
     ...families.flatMap(family => [
-      row(
+      defineCheck(
         'http',
         `http/${webApp}/${family}`,
         `An HTTP Service answers by its ${family} ClusterIP, by its route`,
         known,
         {family, from: mesh, to}
       ),
-      row(
+      defineCheck(
         'http',
         `http/${webApp}/${family}-denied`,
         `A policy denies over ${family} what only another namespace may ask`,
@@ -87,13 +93,13 @@ export const http: Checks<Checking> = {
           family,
           from: mesh,
           to,
-          blame: {
+          attribution: {
             hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
             headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
           }
         }
       ),
-      row(
+      defineCheck(
         'http',
         `http/${webApp}/${family}-refused`,
         `Without a sidecar, the STRICT port is refused over ${family}`,
@@ -102,13 +108,13 @@ export const http: Checks<Checking> = {
           family,
           from: plain,
           to: pod,
-          blame: {
+          attribution: {
             hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
             headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
           }
         }
       ),
-      row(
+      defineCheck(
         'http',
         `http/${webApp}/${family}-control`,
         `Without a sidecar, the open port still answers over ${family}`,
@@ -116,7 +122,7 @@ export const http: Checks<Checking> = {
         {family, from: plain, to: pod}
       )
     ]),
-    row(
+    defineCheck(
       'http',
       domainsId,
       'The route of the client has the ClusterIPs of both families',
@@ -124,9 +130,9 @@ export const http: Checks<Checking> = {
       {from: mesh, to}
     )
   ],
-  look: async (checking, asked) => {
-    if (ofKind(checking.things, 'Service', webNamespace).length === 0) {
-      for (const {id} of asked) checking.tell(id, skip(noWeb));
+  run: async (checking, asked) => {
+    if (filterByKind(checking.snapshot, 'Service', webNamespace).length === 0) {
+      for (const {id} of asked) checking.report(id, skip(noWeb));
       return;
     }
     const questions = asked.flatMap(row => questionOf(checking, row));
@@ -153,7 +159,7 @@ export const http: Checks<Checking> = {
 };
 
 interface Question {
-  row: Row;
+  row: CheckDefinition;
   url: string;
   address: string | null;
 }
@@ -163,17 +169,17 @@ const ends =
   ({row}: Question): boolean =>
     row.id.endsWith(aspect);
 
-function questionOf(checking: Checking, row: Row): Question[] {
+function questionOf(checking: MeshCheckInput, row: CheckDefinition): Question[] {
   if (row.id === domainsId) return [];
   const {family, id} = row;
   if (family === null)
     return [{row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}];
   const address =
     row.from === plain
-      ? podIps(checking, webNamespace, webApp).find(ip => addressFamily(ip) === family)
+      ? podIps(checking, webNamespace, webApp).find(ip => getAddressFamily(ip) === family)
       : clusterIp(checking, webNamespace, webApp, family);
   if (address === undefined) {
-    checking.tell(id, absent(row));
+    checking.report(id, absent(row));
     return [];
   }
   const port = id.endsWith('-control') ? openPort : webPort;
@@ -182,18 +188,22 @@ function questionOf(checking: Checking, row: Row): Question[] {
 }
 
 /** A policy takes a moment to be in force: asked until it is. */
-async function untilHeld(checking: Checking, asker: Client, all: Question[]): Promise<void> {
+async function untilHeld(checking: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
   await settle(checking, all, open => ask(checking, asker, open, 1, 1));
 }
 
-async function answered(checking: Checking, asker: Client, questions: Question[]): Promise<void> {
+async function answered(
+  checking: MeshCheckInput,
+  asker: Client,
+  questions: Question[]
+): Promise<void> {
   if (questions.length === 0) return;
   const found = await ask(checking, asker, questions, times, checking.plan.probes.seconds);
-  for (const {question, finding} of found) checking.tell(question.row.id, finding);
+  for (const {question, finding} of found) checking.report(question.row.id, finding);
 }
 
 async function ask(
-  checking: Checking,
+  checking: MeshCheckInput,
   asker: Client,
   questions: Question[],
   times: number,
@@ -208,11 +218,11 @@ async function ask(
 }
 
 function judge(
-  checking: Checking,
+  checking: MeshCheckInput,
   asker: Client,
   {row, url, address}: Question,
   responses: Response[]
-): Finding {
+): Outcome {
   const said = responses.map(answerOf);
   const observed = said.find(text => text !== row.expected) ?? row.expected;
   const upstreams = [
@@ -243,8 +253,8 @@ function answerOf({status, headers}: Response): string {
   return namespace === undefined ? unknown : `200, asked by ${namespace}`;
 }
 
-async function domains(checking: Checking, row: Row): Promise<void> {
-  const {configs = []} = (await mustJson(checking.sh, routes, {seconds: 20})) as Routes;
+async function domains(checking: MeshCheckInput, row: CheckDefinition): Promise<void> {
+  const {configs = []} = (await runJson(checking.sh, routes, {seconds: 20})) as Routes;
   const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
   const found = configs
     .flatMap(({route_config}) => route_config?.virtual_hosts ?? [])
@@ -262,7 +272,7 @@ async function domains(checking: Checking, row: Row): Promise<void> {
         : missing.length > 0
           ? `not for ${missing.join(', ')}`
           : allDomains;
-  checking.tell(
+  checking.report(
     row.id,
     compare(allDomains, observed, {
       reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')

@@ -1,7 +1,13 @@
 import {groupBy} from '../base/group.ts';
-import {must} from '../base/sh.ts';
+import {runOrThrow} from '../base/sh.ts';
 import {samples} from '../manifests/documented-samples.ts';
-import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 
 export const alike = 'the same rules for IPv4 and IPv6';
 
@@ -14,15 +20,15 @@ const probeSources = {
 const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
 
 /** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-export const iptablesRows: Row[] = samples.map(({namespace, app}) =>
-  row(
+export const iptablesRows: CheckDefinition[] = samples.map(({namespace, app}) =>
+  defineCheck(
     'proxy',
     `proxy/${namespace}/iptables`,
     'The pod redirects both families into its sidecar alike',
     alike,
     {
       to: {kind: 'Deployment', namespace, name: app},
-      blame: {
+      attribution: {
         hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
         headline: 'Pods do not redirect both families into their sidecars alike'
       }
@@ -46,12 +52,17 @@ while [ $# -gt 0 ]; do
 done`;
 
 /** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
-export async function iptables({plan, sh, tell}: Checking, asked: Row[]): Promise<void> {
+export async function iptables(
+  {plan, sh, report}: MeshCheckInput,
+  asked: CheckDefinition[]
+): Promise<void> {
   if (asked.length === 0) return;
   const places = asked.flatMap(({to}) => [to?.namespace ?? '', to?.name ?? '']);
   const outputs = await Promise.all(
     plan.cluster.nodes.map(node =>
-      must(sh, ['docker', 'exec', node, 'sh', '-c', script, 'iptables', ...places], {seconds: 60})
+      runOrThrow(sh, ['docker', 'exec', node, 'sh', '-c', script, 'iptables', ...places], {
+        seconds: 60
+      })
     )
   );
   const lines = outputs
@@ -73,7 +84,7 @@ export async function iptables({plan, sh, tell}: Checking, asked: Row[]): Promis
         )
       )
     );
-    tell(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+    report(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
   }
 }
 
@@ -96,7 +107,7 @@ function difference(ipv4: string[] = [], ipv6: string[] = []): string {
   return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
 }
 
-function findingOf(differences: string[], node: string): Finding {
+function findingOf(differences: string[], node: string): Outcome {
   const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
   return compare(alike, observed, {
     reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`

@@ -1,7 +1,12 @@
-import {addressFamily} from '../base/kube.ts';
+import {getAddressFamily} from '../base/kube.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {families, familyNames} from '../results/results.ts';
-import {type Checking, type Checks, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput
+} from './definition.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
@@ -13,25 +18,25 @@ const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app}
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
-export const mtls: Checks<Checking> = {
+export const mtls: LayerChecks<MeshCheckInput> = {
   layer: 'mtls',
   grid: {title: 'under STRICT mutual TLS', named: false},
-  blame: {
+  attribution: {
     class: 'istio',
     hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
     headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
     evidence: (failed, all) =>
       failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
   },
-  rows: families.flatMap(family => [
-    row(
+  definitions: families.flatMap(family => [
+    defineCheck(
       'mtls',
       `mtls/dual-stack/${family}`,
       `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`,
       `hello mtls/dual-stack/${family}`,
       {family, from: mesh, to}
     ),
-    row(
+    defineCheck(
       'mtls',
       `mtls/dual-stack/${family}-refused`,
       `Without a sidecar, port 9001 is refused over ${family}`,
@@ -40,13 +45,13 @@ export const mtls: Checks<Checking> = {
         family,
         from: plain,
         to: pod,
-        blame: {
+        attribution: {
           hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
           headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
         }
       }
     ),
-    row(
+    defineCheck(
       'mtls',
       `mtls/dual-stack/${family}-control`,
       `Without a sidecar, port 9000 still answers over ${family}`,
@@ -54,7 +59,7 @@ export const mtls: Checks<Checking> = {
       {family, from: plain, to: pod}
     )
   ]),
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const [refused, answered] = [
       asked.filter(({id}) => id.endsWith('-refused')),
       asked.filter(({id}) => !id.endsWith('-refused'))
@@ -76,18 +81,18 @@ export const mtls: Checks<Checking> = {
   }
 };
 
-function proofOf(checking: Checking, row: Row): Proof[] {
+function proofOf(checking: MeshCheckInput, row: CheckDefinition): Proof[] {
   const pods = podIps(checking, 'dual-stack');
   const control = row.from === plain;
   const address = control
-    ? pods.find(ip => addressFamily(ip) === row.family)
+    ? pods.find(ip => getAddressFamily(ip) === row.family)
     : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
   return proofAt(checking, row, address, control ? 9000 : 9001, pods);
 }
 
 /** Plaintext to the STRICT port of a pod. */
-export async function refusedByPod(checking: Checking, row: Row): Promise<void> {
+export async function refusedByPod(checking: MeshCheckInput, row: CheckDefinition): Promise<void> {
   const {namespace = '', name} = row.to ?? {};
-  const address = podIps(checking, namespace, name).find(ip => addressFamily(ip) === row.family);
+  const address = podIps(checking, namespace, name).find(ip => getAddressFamily(ip) === row.family);
   return untilRefused(proofAt(checking, row, address, 9001), checking);
 }

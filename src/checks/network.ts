@@ -1,32 +1,32 @@
-import {ofFamily} from '../base/kube.ts';
+import {findByFamily} from '../base/kube.ts';
 import {networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
-import {type Checks, type Preflight, row, skip} from './definition.ts';
+import {defineCheck, type LayerChecks, type PreflightInput, skip} from './definition.ts';
 
 const id = 'network/kind/families';
 
 /** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
-export const network: Checks<Preflight> = {
+export const network: LayerChecks<PreflightInput> = {
   layer: 'network',
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
     headline: () => 'Docker’s network `kind` lacks a family'
   },
-  rows: [
-    row(
+  definitions: [
+    defineCheck(
       'network',
       id,
       'The `kind` network is absent, or has both families',
       'absent, or an IPv4 and an IPv6 subnet'
     )
   ],
-  look: async ({sh, tell}) => {
+  run: async ({sh, report}) => {
     const command = networkCommand();
     const {code, stdout, stderr} = await sh(command, {seconds: 20});
     const reproduce = command.join(' ');
     if (code !== 0) {
       const absent = /no such network|not found/i.test(stderr);
-      tell(
+      report(
         id,
         absent
           ? {observed: 'absent', verdict: 'passed', reproduce}
@@ -35,9 +35,10 @@ export const network: Checks<Preflight> = {
       return;
     }
     const subnets = subnetsOf(stdout);
-    const dual = ofFamily(subnets, 'ipv4') !== undefined && ofFamily(subnets, 'ipv6') !== undefined;
+    const dual =
+      findByFamily(subnets, 'ipv4') !== undefined && findByFamily(subnets, 'ipv6') !== undefined;
     const observed = subnets.join(', ') || 'no subnet';
-    tell(id, {
+    report(id, {
       observed,
       verdict: dual ? 'passed' : 'failed',
       reason: dual ? null : `the network \`${networkName()}\` has only ${observed}`,

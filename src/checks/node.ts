@@ -1,9 +1,15 @@
-import {addressFamily, condition, get, type Node} from '../base/kube.ts';
+import {findCondition, getAddressFamily, listObjects, type Node} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
-import {waitAtMost} from '../base/wait.ts';
+import {pollForAtMost} from '../base/wait.ts';
 import {ip6tablesModules} from '../manifests/kind.ts';
 import type {Existing} from '../plan/existing-cluster.ts';
-import {type Checks, compare, type Finding, row, type Standing} from './definition.ts';
+import {
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type Outcome,
+  type StandingCheckInput
+} from './definition.ts';
 
 const ready = 'node/all/ready';
 const cidrs = 'node/all/pod-cidrs';
@@ -17,61 +23,61 @@ const table = ['ip6tables', '--table', 'nat', '--list-rules'];
 const patience = 60;
 
 /** The cluster itself, before Istio. */
-export const node: Checks<Standing> = {
+export const node: LayerChecks<StandingCheckInput> = {
   layer: 'node',
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'The cluster itself is at fault: see its nodes (`kubectl describe nodes`); those of kind are containers, with a log (`docker logs NODE`).',
     headline: family => `The nodes do not carry ${family || 'both families'}`
   },
-  rows: [
-    row('node', ready, 'Every node is Ready', 'Ready', {
-      blame: {
+  definitions: [
+    defineCheck('node', ready, 'Every node is Ready', 'Ready', {
+      attribution: {
         hint: 'See the conditions of the node (`kubectl describe nodes`); one of kind is a container, with a log (`docker logs NODE`).',
         headline: 'A node is not Ready'
       }
     }),
-    row(
+    defineCheck(
       'node',
       cidrs,
       'Every node has a pod CIDR of each family, in the order asked for',
       'both families',
       {
-        blame: {
+        attribution: {
           hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
           headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
         }
       }
     ),
-    row(
+    defineCheck(
       'node',
       service,
       'A Service that must have both families gets an address of each',
       'both families',
       {
-        blame: {
+        attribution: {
           hint: "The cluster is not dual-stack: its pods and Services need a network of each family, which is decided when a cluster is made (`--service-cluster-ip-range`, the cloud's own setting).",
           headline: 'The cluster is not dual-stack: it refuses a Service of both families'
         }
       }
     ),
-    row('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
+    defineCheck('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
       family: 'ipv6',
-      blame: {
+      attribution: {
         hint: `Load what the runner's kernel lacks: \`modprobe --all ${ip6tablesModules}\`.`,
         headline: 'A node has no ip6tables: nothing translates IPv6 there'
       }
     })
   ],
-  look: async ({plan, sh, work, tell}, asked) => {
+  run: async ({plan, sh, work, report}, asked) => {
     if (asked.some(({id}) => id === ip6tables))
-      tell(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
-    if (plan.existing !== null) tell(service, dualStackOf(plan.existing.found));
+      report(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
+    if (plan.existing !== null) report(service, dualStackOf(plan.existing.found));
     const waiting = (nodes: Node[]) =>
       nodes.filter(
         node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined)
       );
-    const nodes = await waitAtMost(
+    const nodes = await pollForAtMost(
       work,
       {
         seconds: patience,
@@ -80,11 +86,11 @@ export const node: Checks<Standing> = {
             .map(({metadata}) => metadata.name)
             .join(', ')} to be Ready`
       },
-      () => get<Node>(sh, 'nodes'),
+      () => listObjects<Node>(sh, 'nodes'),
       nodes => waiting(nodes).length === 0
     );
     const unready = nodes.filter(node => !isReady(node)).map(({metadata}) => metadata.name);
-    tell(
+    report(
       ready,
       compare(
         'Ready',
@@ -101,9 +107,9 @@ export const node: Checks<Standing> = {
     if (plan.existing !== null) return; // clouds give pods addresses by other ways than a node's CIDRs
     const wanted = plan.cluster.families.join();
     const wrong = nodes.find(
-      ({spec}) => (spec.podCIDRs ?? []).map(addressFamily).join() !== wanted
+      ({spec}) => (spec.podCIDRs ?? []).map(getAddressFamily).join() !== wanted
     );
-    tell(cidrs, {
+    report(cidrs, {
       observed: nodes.map(({spec}) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
       verdict: wrong ? 'failed' : 'passed',
       reason: wrong
@@ -115,7 +121,7 @@ export const node: Checks<Standing> = {
 };
 
 /** What the API server said to a dry run before anything was made. */
-function dualStackOf({families, refused}: Existing['found']): Finding {
+function dualStackOf({families, refused}: Existing['found']): Outcome {
   const both = families.includes('ipv4') && families.includes('ipv6');
   return {
     observed: families.join(', ') || 'refused',
@@ -126,7 +132,7 @@ function dualStackOf({families, refused}: Existing['found']): Finding {
   };
 }
 
-async function lookAtTables(nodes: string[], sh: Sh): Promise<Finding> {
+async function lookAtTables(nodes: string[], sh: Sh): Promise<Outcome> {
   const command = (node: string) => ['docker', 'exec', node, ...table];
   const outputs = await Promise.all(nodes.map(node => sh(command(node), {seconds: 20})));
   const bad = outputs.findIndex(({code}) => code !== 0);
@@ -143,4 +149,4 @@ async function lookAtTables(nodes: string[], sh: Sh): Promise<Finding> {
 }
 
 const isReady = ({status}: Node): boolean =>
-  condition('Ready', status.conditions)?.status === 'True';
+  findCondition('Ready', status.conditions)?.status === 'True';

@@ -1,9 +1,22 @@
-import {type Deployment, get, lookAtTrouble, ofKind, type Pod, waited} from '../base/kube.ts';
-import {until} from '../base/wait.ts';
+import {
+  checkForPodProblems,
+  type Deployment,
+  filterByKind,
+  listObjects,
+  type Pod,
+  waitWithKubectl
+} from '../base/kube.ts';
+import {pollUntil} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
-import {ownerOf, type Plan} from '../plan/plan.ts';
+import {findImageOwner, type Plan} from '../plan/plan.ts';
 import {compareIds} from './compare-images.ts';
-import {type Checks, compare, row, type Standing, skip} from './definition.ts';
+import {
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type StandingCheckInput,
+  skip
+} from './definition.ts';
 
 const available = 'operator/sail-operator/available';
 const image = 'operator/sail-operator/image';
@@ -15,50 +28,58 @@ const availableSoon = ({namespace, name}: Plan['operator']): string[] => [
 ];
 
 /** The Sail Operator: nothing waits for it but this check. */
-export const operator: Checks<Standing> = {
+export const operator: LayerChecks<StandingCheckInput> = {
   layer: 'operator',
-  blame: {
+  attribution: {
     class: 'operator',
     hint: "See the operator's Deployment and its log in diagnostics/.",
     headline: () => 'The Sail Operator does not run as it should'
   },
-  rows: [
-    row('operator', available, "The operator's Deployment is available", 'available', to),
-    row('operator', image, 'It runs the image asked for', 'the image asked for', {
+  definitions: [
+    defineCheck('operator', available, "The operator's Deployment is available", 'available', to),
+    defineCheck('operator', image, 'It runs the image asked for', 'the image asked for', {
       ...to,
-      blame: {
+      attribution: {
         hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
         headline: 'The Sail Operator runs another image than was asked for'
       }
     }),
-    row('operator', id, 'Its pod runs that very image, by its id', 'the image asked for', to)
+    defineCheck(
+      'operator',
+      id,
+      'Its pod runs that very image, by its id',
+      'the image asked for',
+      to
+    )
   ],
-  look: async ({plan, brought, sh, work, tell}) => {
+  run: async ({plan, preloaded, sh, work, report}) => {
     const {namespace, name} = plan.operator;
     const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
-    const {deployment, pods} = await until(work, async () => {
-      await waited(sh, availableSoon(plan.operator));
-      const things = await get<Deployment | Pod>(sh, 'deployments,pods', '-n', namespace);
-      const deployment = ofKind(things, 'Deployment').find(({metadata}) => metadata.name === name);
+    const {deployment, pods} = await pollUntil(work, async () => {
+      await waitWithKubectl(sh, availableSoon(plan.operator));
+      const things = await listObjects<Deployment | Pod>(sh, 'deployments,pods', '-n', namespace);
+      const deployment = filterByKind(things, 'Deployment').find(
+        ({metadata}) => metadata.name === name
+      );
       if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-        return {is: 'done', value: {deployment, pods: ofKind(things, 'Pod')}};
-      const trouble = lookAtTrouble(ofKind(things, 'Pod'), {
+        return {is: 'done', value: {deployment, pods: filterByKind(things, 'Pod')}};
+      const trouble = checkForPodProblems(filterByKind(things, 'Pod'), {
         class: 'operator',
         layer: 'operator',
-        ownerOf: image => ownerOf(plan, image)
+        findOwner: image => findImageOwner(plan, image)
       });
       return trouble ?? {is: 'waiting', for: 'the operator to be available'};
     });
-    tell(available, compare('available', 'available', {reproduce}));
+    report(available, compare('available', 'available', {reproduce}));
     const wanted = plan.operator.image;
     const running = deployment.spec.template.spec.containers.map(container => container.image);
-    tell(
+    report(
       image,
       wanted === null
         ? skip('the chart does not name an image')
         : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), {reproduce})
     );
-    tell(id, await compareIds(runningAs(wanted, pods), brought, sh));
+    report(id, await compareIds(runningAs(wanted, pods), preloaded, sh));
   }
 };
 

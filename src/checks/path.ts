@@ -1,7 +1,7 @@
 import {client, pathServiceYaml} from '../manifests/documented-samples.ts';
 import type {OwnSample} from '../manifests/extra-sample.ts';
 import {families} from '../results/results.ts';
-import {type Checking, type Checks, row} from './definition.ts';
+import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
@@ -16,10 +16,10 @@ export const pathSample: OwnSample = {
 };
 
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
-export const path: Checks<Checking> = {
+export const path: LayerChecks<MeshCheckInput> = {
   layer: 'path',
   grid: {title: 'Pods of', named: true},
-  blame: {
+  attribution: {
     class: 'connectivity',
     hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
     headline: family => `${family || 'Traffic'} between sidecars is dead`,
@@ -34,8 +34,8 @@ export const path: Checks<Checking> = {
     }
   },
   samples: [pathSample],
-  rows: families.map(family =>
-    row(
+  definitions: families.map(family =>
+    defineCheck(
       'path',
       `path/dual-stack/${family}`,
       `the dual-stack pods carry traffic over ${family} under mutual TLS`,
@@ -47,7 +47,7 @@ export const path: Checks<Checking> = {
       }
     )
   ),
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const pods = podIps(checking, 'dual-stack');
     const proofs = asked.flatMap(row => {
       const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');

@@ -1,24 +1,24 @@
-import {ipsOfPod, ipsOfService, ofKind, type Pod} from '../base/kube.ts';
+import {filterByKind, getClusterIps, getPodIps, type Pod} from '../base/kube.ts';
 import {client} from '../manifests/documented-samples.ts';
-import {type Checking, compare, type Finding} from './definition.ts';
+import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
 import {addressesOf, dump, type Listeners, listenerQuery, listenersOf} from './proxy.ts';
 
 /** What the client of a headless Service listens on. */
 export const everyPodIp = 'exactly the pod IPs';
 
-export const ipsOf = (pods: Pod[]): string[] => pods.flatMap(ipsOfPod);
+export const ipsOf = (pods: Pod[]): string[] => pods.flatMap(getPodIps);
 
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 export async function listening(
-  checking: Checking,
+  checking: MeshCheckInput,
   pods: Pod[],
   port: number,
   addresses: number
-): Promise<Finding> {
+): Promise<Outcome> {
   const command = listenersOf(client.namespace, client.app);
   const listeners = await dump<Listeners>(checking, client.namespace, client.app, listenerQuery);
   // ClusterIPs of other Services have listeners on this port too
-  const others = ofKind(checking.things, 'Service').flatMap(ipsOfService);
+  const others = filterByKind(checking.snapshot, 'Service').flatMap(getClusterIps);
   const found = addressesOf(listeners)
     .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
     .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))

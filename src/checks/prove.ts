@@ -1,12 +1,12 @@
 import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
-import type {Checking, Finding, Row} from './definition.ts';
+import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {settle} from './settle.ts';
 
 /** A row, and the probe that decides it. */
 export interface Proof {
-  row: Row;
+  row: CheckDefinition;
   probe: Probe;
   /** Addresses of the pods behind it: which of them the connection took is told as `upstream`. */
   pods: string[];
@@ -27,7 +27,7 @@ const settling = 5;
 export async function prove(
   client: Client,
   proofs: Proof[],
-  checking: Checking,
+  checking: MeshCheckInput,
   retries = 0
 ): Promise<void> {
   const lanes = groupBy(proofs, ({pods}) => pods.join());
@@ -38,8 +38,8 @@ export async function prove(
 export const proveSettled = (
   client: Client,
   proofs: Proof[],
-  checking: Checking,
-  seconds: (row: Row) => number
+  checking: MeshCheckInput,
+  seconds: (row: CheckDefinition) => number
 ): Promise<void> =>
   askSettled(
     client,
@@ -50,12 +50,12 @@ export const proveSettled = (
   );
 
 /** The same with a judge of one's own. */
-export const askSettled = <One extends {row: Row; probe: Probe}>(
+export const askSettled = <One extends {row: CheckDefinition; probe: Probe}>(
   client: Client,
   proofs: One[],
-  checking: Checking,
-  judged: (proof: One, answers: Answer[]) => Finding,
-  seconds?: (row: Row) => number
+  checking: MeshCheckInput,
+  judged: (proof: One, answers: Answer[]) => Outcome,
+  seconds?: (row: CheckDefinition) => number
 ): Promise<void> =>
   settle(
     checking,
@@ -71,10 +71,10 @@ export const askSettled = <One extends {row: Row; probe: Probe}>(
 async function proveLane(
   client: Client,
   lane: Proof[],
-  checking: Checking,
+  checking: MeshCheckInput,
   retries: number
 ): Promise<void> {
-  const {plan, tell} = checking;
+  const {plan, report} = checking;
   const past = new Map<Proof, Attempt[]>();
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
@@ -96,7 +96,7 @@ async function proveLane(
     open = open.filter((proof, at) => {
       const finding = findings[at];
       if (finding?.verdict === 'failed' && mayRetry) return true;
-      if (finding) tell(proof.row.id, finding);
+      if (finding) report(proof.row.id, finding);
       return false;
     });
   }
@@ -107,7 +107,7 @@ function judge(
   client: Client,
   answers: Answer[],
   attempts: Attempt[]
-): Finding {
+): Outcome {
   const wrong = answers.filter(({text}) => text !== row.expected);
   const upstreams = [
     ...new Set(answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer)))

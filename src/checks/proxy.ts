@@ -1,8 +1,21 @@
-import {addressFamily, ipsOfPod, ipsOfService, isReady, ofKind, type Pod} from '../base/kube.ts';
-import {mustJson} from '../base/sh.ts';
+import {
+  filterByKind,
+  getAddressFamily,
+  getClusterIps,
+  getPodIps,
+  isReady,
+  type Pod
+} from '../base/kube.ts';
+import {runJson} from '../base/sh.ts';
 import {client, samples, servers} from '../manifests/documented-samples.ts';
 import type {Family} from '../results/results.ts';
-import {type Checking, type Checks, compare, type Finding, row} from './definition.ts';
+import {
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {iptables, iptablesRows} from './iptables.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
@@ -43,24 +56,30 @@ export const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
 
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
-export const proxy: Checks<Checking> = {
+export const proxy: LayerChecks<MeshCheckInput> = {
   layer: 'proxy',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
     headline: family => `The proxies are not set up for ${family || 'both families'}`
   },
-  rows: [
+  definitions: [
     ...samples.map(({namespace, app}) =>
-      row('proxy', `proxy/${namespace}/listeners`, 'The proxy listens on both families', bound, {
-        to: {kind: 'Deployment', namespace, name: app},
-        blame: {
-          hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+      defineCheck(
+        'proxy',
+        `proxy/${namespace}/listeners`,
+        'The proxy listens on both families',
+        bound,
+        {
+          to: {kind: 'Deployment', namespace, name: app},
+          attribution: {
+            hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+          }
         }
-      })
+      )
     ),
     ...servers.map(({namespace}) =>
-      row(
+      defineCheck(
         'proxy',
         `proxy/${namespace}/cluster-ips`,
         'The client has a listener on exactly the ClusterIPs of the Service',
@@ -69,7 +88,7 @@ export const proxy: Checks<Checking> = {
       )
     ),
     ...servers.map(({namespace}) =>
-      row(
+      defineCheck(
         'proxy',
         `proxy/${namespace}/endpoints`,
         "The client's endpoints are exactly the ready pods, with the addresses of its families",
@@ -79,7 +98,7 @@ export const proxy: Checks<Checking> = {
     ),
     ...iptablesRows
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     const wanted = (aspect: string) => asked.filter(({id}) => id.endsWith(aspect));
     const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
     const [listeners, endpoints] = await Promise.all([
@@ -87,14 +106,14 @@ export const proxy: Checks<Checking> = {
       ofClient ? dump<Endpoints>(checking, client.namespace, client.app, endpointQuery) : {}
     ]);
     for (const {id, target} of wanted('/cluster-ips'))
-      checking.tell(id, clusterIps(checking, target, listeners));
+      checking.report(id, clusterIps(checking, target, listeners));
     for (const {id, target} of wanted('/endpoints'))
-      checking.tell(id, readyPods(checking, target, endpoints));
+      checking.report(id, readyPods(checking, target, endpoints));
     await Promise.all([
       iptables(checking, wanted('/iptables')),
       ...wanted('/listeners').map(async ({id, to}) => {
         const {namespace = '', name = ''} = to ?? {};
-        checking.tell(
+        checking.report(
           id,
           wildcardListeners(
             await dump<Listeners>(checking, namespace, name, listenerQuery),
@@ -108,12 +127,12 @@ export const proxy: Checks<Checking> = {
 
 /** What a proxy says to a query of its admin interface. */
 export async function dump<T>(
-  {sh}: Checking,
+  {sh}: MeshCheckInput,
   namespace: string,
   app: string,
   query: string
 ): Promise<T> {
-  return (await mustJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
+  return (await runJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
 }
 
 export const written = ({socket_address: socket}: SocketAddress): string =>
@@ -130,7 +149,7 @@ export const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
     ])
     .map(written);
 
-export function wildcardListeners(listeners: Listeners, command: string[]): Finding {
+export function wildcardListeners(listeners: Listeners, command: string[]): Outcome {
   const addresses = addressesOf(listeners);
   const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
   return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
@@ -138,16 +157,20 @@ export function wildcardListeners(listeners: Listeners, command: string[]): Find
   });
 }
 
-function clusterIps({things, plan}: Checking, target: string, listeners: Listeners): Finding {
-  const service = ofKind(things, 'Service', target).find(
+function clusterIps(
+  {snapshot, plan}: MeshCheckInput,
+  target: string,
+  listeners: Listeners
+): Outcome {
+  const service = filterByKind(snapshot, 'Service', target).find(
     ({metadata}) => metadata.name === 'tcp-echo'
   );
-  const wanted = ipsOfService(service).map(ip =>
+  const wanted = getClusterIps(service).map(ip =>
     written({socket_address: {address: ip, port_value: 9000}})
   );
-  const others = ofKind(things, 'Service')
+  const others = filterByKind(snapshot, 'Service')
     .filter(other => other !== service)
-    .flatMap(ipsOfService)
+    .flatMap(getClusterIps)
     .map(ip => written({socket_address: {address: ip, port_value: 9000}}));
   const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
@@ -165,9 +188,9 @@ function clusterIps({things, plan}: Checking, target: string, listeners: Listene
 }
 
 /** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({things}: Checking, target: string, dumped: Endpoints): Finding {
+function readyPods({snapshot}: MeshCheckInput, target: string, dumped: Endpoints): Outcome {
   const families = target === 'dual-stack' ? (['ipv4', 'ipv6'] as Family[]) : [target as Family];
-  const wanted = ofKind(things, 'Pod', target)
+  const wanted = filterByKind(snapshot, 'Pod', target)
     .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
     .map(pod => endpointOf(pod, families));
   const found = endpointsIn(dumped, {namespace: target, name: 'tcp-echo'}, 9000) ?? [];
@@ -203,6 +226,6 @@ export function endpointsIn(
 
 /** A pod as a proxy has it: its addresses of these families, in their order. */
 export const endpointOf = (pod: Pod, families: Family[]): string =>
-  ipsOfPod(pod)
-    .filter(ip => families.includes(addressFamily(ip)))
+  getPodIps(pod)
+    .filter(ip => families.includes(getAddressFamily(ip)))
     .join('+');

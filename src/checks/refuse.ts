@@ -1,4 +1,4 @@
-import type {Checking, Finding, Row} from './definition.ts';
+import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {
   type Answer,
   ask,
@@ -23,16 +23,16 @@ const times = 4;
 export async function refuse(
   client: Client,
   proofs: Question[],
-  checking: Checking
+  checking: MeshCheckInput
 ): Promise<void> {
   if (proofs.length === 0) return;
   const found = await judged(checking, {client, ...never}, proofs);
-  for (const {question, finding} of found) checking.tell(question.row.id, finding);
+  for (const {question, finding} of found) checking.report(question.row.id, finding);
 }
 
 /** What nothing should answer. */
 interface Question {
-  row: Row;
+  row: CheckDefinition;
   probe: Probe;
 }
 
@@ -60,14 +60,14 @@ const plaintext: Refusal = {
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 export async function untilRefused(
   proofs: Question[],
-  checking: Checking,
+  checking: MeshCheckInput,
   refusal: Refusal = plaintext
 ): Promise<void> {
   await settle(checking, proofs, open => judged(checking, refusal, open));
 }
 
 async function judged(
-  checking: Checking,
+  checking: MeshCheckInput,
   refusal: Refusal,
   questions: Question[]
 ): Promise<Found<Question>[]> {
@@ -90,7 +90,7 @@ async function judged(
   }));
 }
 
-function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Finding {
+function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Outcome {
   const text = answers.at(-1)?.text ?? '';
   return {
     observed: text === '' ? refused : observed(text),

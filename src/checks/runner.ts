@@ -1,5 +1,11 @@
 import {objectOf} from '../base/json.ts';
-import {type Checks, type Finding, type Preflight, row, skip} from './definition.ts';
+import {
+  defineCheck,
+  type LayerChecks,
+  type Outcome,
+  type PreflightInput,
+  skip
+} from './definition.ts';
 
 const commands = {
   docker: ['docker', 'info', '--format', '{{json .}}'],
@@ -33,53 +39,53 @@ const ids = {
 };
 
 /** The machine that the cluster will run on. */
-export const runner: Checks<Preflight> = {
+export const runner: LayerChecks<PreflightInput> = {
   layer: 'runner',
-  blame: {
+  attribution: {
     class: 'infrastructure',
     hint: 'The machine lacks something that kind needs.',
     headline: family => `The runner is not fit for ${family || 'dual-stack'}`
   },
-  rows: [
-    row('runner', ids.docker, 'Docker answers', 'a server version', {
-      blame: {
+  definitions: [
+    defineCheck('runner', ids.docker, 'Docker answers', 'a server version', {
+      attribution: {
         hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
         headline: 'Docker does not answer'
       }
     }),
-    row('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
-      blame: {
+    defineCheck('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+      attribution: {
         hint: 'Take a larger runner, or give Docker more memory.',
         headline: 'Docker has too little memory'
       }
     }),
-    row('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
-      blame: {
+    defineCheck('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+      attribution: {
         hint: 'Make room where Docker keeps its data (`docker system df`).',
         headline: 'Docker has too little disk'
       }
     }),
-    row('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
+    defineCheck('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
       family: 'ipv6',
-      blame: {
+      attribution: {
         hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
         headline: 'The runner’s kernel has no IPv6'
       }
     }),
-    row(
+    defineCheck(
       'runner',
       ids.inotify,
       'inotify limits suffice',
       `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`,
       {
-        blame: {
+        attribution: {
           hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
           headline: 'The runner’s inotify limits are too low'
         }
       }
     )
   ],
-  look: async ({sh, tell, nodes}) => {
+  run: async ({sh, report, nodes}) => {
     const [docker, kernel, watches, instances] = await Promise.all([
       sh(commands.docker, {seconds: 20}),
       sh(commands.kernel, {seconds: 5}),
@@ -90,13 +96,13 @@ export const runner: Checks<Preflight> = {
     const said = info.ServerVersion
       ? `version ${info.ServerVersion}`
       : `no answer: ${docker.stderr.trim()}`;
-    tell(ids.docker, judge(said, Boolean(info.ServerVersion), 'docker info'));
+    report(ids.docker, judge(said, Boolean(info.ServerVersion), 'docker info'));
     if (info.ServerVersion) {
-      tell(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
+      report(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
       const {DockerRootDir: data = ''} = info;
       const df = ['df', '--output=avail', '--block-size=1', /^\//.test(data) ? data : '/'];
       const [, free] = (await sh(df, {seconds: 5})).stdout.trim().split('\n');
-      tell(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
+      report(ids.disk, atLeast(leastDisk, Number(free) / gibibyte, df.join(' ')));
     }
     const unasked =
       kernel.code === 127
@@ -105,12 +111,12 @@ export const runner: Checks<Preflight> = {
           ? 'sysctl did not answer in time' // which says nothing of what it was asked
           : null;
     if (unasked !== null) {
-      for (const id of [ids.ipv6, ids.inotify]) tell(id, skip(unasked));
+      for (const id of [ids.ipv6, ids.inotify]) report(id, skip(unasked));
       return;
     }
     // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
     // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
-    tell(
+    report(
       ids.ipv6,
       judge(
         kernel.code !== 0
@@ -125,7 +131,7 @@ export const runner: Checks<Preflight> = {
     const [w, i] = [Number(watches.stdout), Number(instances.stdout)];
     const enough = w >= leastWatches(nodes) && i >= leastInstances(nodes);
     const limits = `${w} watches, ${i} instances`;
-    tell(ids.inotify, {
+    report(ids.inotify, {
       ...judge(limits, enough, 'sysctl fs.inotify'),
       reason: enough
         ? null
@@ -134,14 +140,14 @@ export const runner: Checks<Preflight> = {
   }
 };
 
-const judge = (observed: string, passed: boolean, reproduce: string): Finding => ({
+const judge = (observed: string, passed: boolean, reproduce: string): Outcome => ({
   observed,
   verdict: passed ? 'passed' : 'failed',
   reason: passed ? null : observed,
   reproduce
 });
 
-const atLeast = (least: number, found: number, reproduce: string): Finding =>
+const atLeast = (least: number, found: number, reproduce: string): Outcome =>
   judge(
     Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`,
     Number.isNaN(found) || found >= least,

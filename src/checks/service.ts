@@ -1,5 +1,5 @@
-import {addressFamily, ipsOfService, ofKind, type Service} from '../base/kube.ts';
-import {type Checking, type Checks, compare, row} from './definition.ts';
+import {filterByKind, getAddressFamily, getClusterIps, type Service} from '../base/kube.ts';
+import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 
 const to = (namespace: string) => ({to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 
@@ -15,19 +15,19 @@ const policies = [
 const families: Record<string, string> = {'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6'};
 
 /** The samples' Services as the API server has them. */
-export const service: Checks<Checking> = {
+export const service: LayerChecks<MeshCheckInput> = {
   layer: 'service',
-  blame: {
+  attribution: {
     class: 'connectivity',
     hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
     headline: family => `Services do not have ${family || 'the IP families'} as they should`
   },
-  rows: [
+  definitions: [
     ...policies.map(({target, policy, title}) =>
-      row('service', `service/${target}/policy`, `${title} ${policy}`, policy, to(target))
+      defineCheck('service', `service/${target}/policy`, `${title} ${policy}`, policy, to(target))
     ),
     ...Object.entries(families).map(([target, expected]) =>
-      row(
+      defineCheck(
         'service',
         `service/${target}/families`,
         'ClusterIPs of exactly its families',
@@ -36,9 +36,9 @@ export const service: Checks<Checking> = {
       )
     )
   ],
-  look: async ({things, tell}, asked) => {
+  run: async ({snapshot, report}, asked) => {
     for (const {id, target, expected} of asked) {
-      const found = ofKind(things, 'Service', target).find(
+      const found = filterByKind(snapshot, 'Service', target).find(
         ({metadata}) => metadata.name === 'tcp-echo'
       );
       const observed = found
@@ -46,7 +46,7 @@ export const service: Checks<Checking> = {
           ? policyOf(found)
           : familiesOf(found)
         : 'no such Service';
-      tell(
+      report(
         id,
         compare(expected, observed, {
           reproduce: `kubectl get service tcp-echo -n ${target} -o yaml`
@@ -61,10 +61,10 @@ export const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'non
 /** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
 export const familiesOf = (service: Service): string => {
   const {spec} = service;
-  const addresses = ipsOfService(service);
+  const addresses = getClusterIps(service);
   const families = isHeadless(spec)
     ? (spec.ipFamilies ?? []).map(family => family.toLowerCase())
-    : addresses.map(addressFamily);
+    : addresses.map(getAddressFamily);
   return families.sort().join(', ') || 'none';
 };
 

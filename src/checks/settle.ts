@@ -1,6 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Stopped} from '../base/fault.ts';
-import type {Checking, Finding, Row} from './definition.ts';
+import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 
 /** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
 export const settling = 10;
@@ -8,25 +8,25 @@ export const settling = 10;
 /** What was found of a question. */
 export interface Found<Question> {
   question: Question;
-  finding: Finding;
+  finding: Outcome;
 }
 
 /** Asks again of what is red, until it is green or so many seconds of its row are over; then tells what was found last of each. */
-export async function settle<Question extends {row: Row}>(
-  {work, tell}: Checking,
+export async function settle<Question extends {row: CheckDefinition}>(
+  {work, report}: MeshCheckInput,
   questions: Question[],
   ask: (open: Question[]) => Promise<Found<Question>[]>,
-  seconds: (row: Row) => number = () => settling
+  seconds: (row: CheckDefinition) => number = () => settling
 ): Promise<void> {
   const start = work.clock();
   for (let open = questions; open.length > 0; ) {
     const found = await ask(open);
     if (work.signal.aborted) throw new Stopped();
     const passed = work.clock() - start;
-    const isYet = (row: Row) => seconds(row) > 0 && passed <= seconds(row);
+    const isYet = (row: CheckDefinition) => seconds(row) > 0 && passed <= seconds(row);
     const red = found.filter(({finding}) => finding.verdict === 'failed');
     const again = red.filter(({question}) => isYet(question.row));
-    for (const one of found) if (!again.includes(one)) tell(one.question.row.id, one.finding);
+    for (const one of found) if (!again.includes(one)) report(one.question.row.id, one.finding);
     open = again.map(({question}) => question);
     if (open.length > 0) await sleep(300);
   }

@@ -1,6 +1,6 @@
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Existing} from '../plan/existing-cluster.ts';
-import type {Row} from './definition.ts';
+import type {CheckDefinition} from './definition.ts';
 
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
 const existingOnly = ['node/service/families'];
@@ -12,8 +12,8 @@ export const askedOf = (
     'operator-chart': chart,
     'istio-cni': cni
   }: Pick<Inputs, 'cluster' | 'operator-chart'> & Partial<Pick<Inputs, 'istio-cni'>>,
-  rows: Row[]
-): Row[] =>
+  rows: CheckDefinition[]
+): CheckDefinition[] =>
   rows.filter(
     ({id, layer}) =>
       (cluster === 'existing' || !existingOnly.includes(id)) &&
@@ -22,7 +22,10 @@ export const askedOf = (
   );
 
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
-export function leftOut(rows: Row[], existing: Existing): {id: string; reason: string}[] {
+export function leftOut(
+  rows: CheckDefinition[],
+  existing: Existing
+): {id: string; reason: string}[] {
   return rows.flatMap(({id, layer}) => {
     const reason = whyNot(id, layer, existing);
     return reason === null ? [] : [{id, reason}];

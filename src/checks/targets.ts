@@ -1,23 +1,23 @@
 import {quote} from 'shlex';
 import {
-  addressFamily,
   type EndpointSlice,
-  get,
-  ipsOfService,
+  getAddressFamily,
+  getClusterIps,
   isReady,
+  listObjects,
   type Pod,
   type Service
 } from '../base/kube.ts';
-import {CommandError, mustJson, type Sh} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {CommandError, runJson, type Sh} from '../base/sh.ts';
+import {pollUntil} from '../base/wait.ts';
 import {type Family, families, type Layer} from '../results/results.ts';
 import {
-  type Checks,
+  type CheckDefinition,
   compare,
-  type Finding,
-  type Preflight,
-  type Row,
-  row,
+  defineCheck,
+  type LayerChecks,
+  type Outcome,
+  type PreflightInput,
   skip
 } from './definition.ts';
 import {endpoints, exactly, listedIn} from './endpoints.ts';
@@ -48,7 +48,7 @@ export interface Target {
   slices: EndpointSlice[];
 }
 
-export interface Looking extends Preflight {
+export interface Looking extends PreflightInput {
   targets: Target[];
   /** Namespaces in which no proxy may be asked. */
   silent: string[];
@@ -61,7 +61,7 @@ const onEach = 'a listener for each ClusterIP';
 /** As the check ids have it: neither part has a dot of its own. */
 const targetOf = ({metadata: {namespace, name}}: Service): string => `${namespace}.${name}`;
 const titleOf = ({metadata: {namespace, name}}: Service): string => `${namespace}/${name}`;
-const of = (targets: Target[], {target}: Row): Target | undefined =>
+const of = (targets: Target[], {target}: CheckDefinition): Target | undefined =>
   targets.find(({service}) => targetOf(service) === target);
 
 /** Reads what belongs to a Service. Throws CommandError. */
@@ -69,7 +69,7 @@ export async function readTarget(service: Service, sh: Sh): Promise<Target> {
   const {metadata, spec} = service;
   const selector = Object.entries(spec.selector ?? {}).map(pair => pair.join('='));
   const list = <Thing>(kind: string, labels: string) =>
-    get<Thing>(sh, kind, '-n', metadata.namespace, '-l', labels);
+    listObjects<Thing>(sh, kind, '-n', metadata.namespace, '-l', labels);
   const pods = selector.length === 0 ? [] : await list<Pod>('pods', selector.join(','));
   return {
     service,
@@ -85,17 +85,19 @@ export async function readTarget(service: Service, sh: Sh): Promise<Target> {
 const isOver = ({status}: Pod): boolean => /^(Succeeded|Failed)$/.test(status.phase);
 
 /** All that is looked at of these Services, by layer. What cannot be asked of one of them has no row. */
-export const targetChecks = (services: Service[]): Checks<Looking>[] =>
-  [workloads, policies, slices, proxies].map(({layer, blame, rows, look}) => ({
+export const targetChecks = (services: Service[]): LayerChecks<Looking>[] =>
+  [workloads, policies, slices, proxies].map(({layer, attribution, definitionsFor, run}) => ({
     layer,
-    blame,
-    look,
-    rows: services.flatMap(service => rows(service).map(one => ({...one, apart: true})))
+    attribution,
+    run,
+    definitions: services.flatMap(service =>
+      definitionsFor(service).map(one => ({...one, independent: true}))
+    )
   }));
 
 /** The same for any Service. */
-interface ForEach extends Omit<Checks<Looking>, 'rows'> {
-  rows: (service: Service) => Row[];
+interface ForEach extends Omit<LayerChecks<Looking>, 'definitions'> {
+  definitionsFor: (service: Service) => CheckDefinition[];
 }
 
 const targetRow = (
@@ -104,16 +106,16 @@ const targetRow = (
   aspect: string,
   title: string,
   expected: string,
-  more: Partial<Row> = {}
-): Row =>
-  row(layer, `${layer}/${targetOf(service)}/${aspect}`, title, expected, {
+  more: Partial<CheckDefinition> = {}
+): CheckDefinition =>
+  defineCheck(layer, `${layer}/${targetOf(service)}/${aspect}`, title, expected, {
     to: {kind: 'Service', namespace: service.metadata.namespace, name: service.metadata.name},
     ...more
   });
 
 const selects = ({spec}: Service): boolean => Object.keys(spec.selector ?? {}).length > 0;
 
-const aspectOf = ({id}: Row): string => id.slice(id.lastIndexOf('/') + 1);
+const aspectOf = ({id}: CheckDefinition): string => id.slice(id.lastIndexOf('/') + 1);
 
 const podsOf = ({metadata, spec}: Service): string =>
   `kubectl get pods -n ${metadata.namespace} -l ${quote(
@@ -124,8 +126,8 @@ const podsOf = ({metadata, spec}: Service): string =>
 
 const workloads: ForEach = {
   layer: 'workload',
-  blame: workload.blame,
-  rows: service =>
+  attribution: workload.attribution,
+  definitionsFor: service =>
     selects(service)
       ? [
           targetRow(
@@ -135,7 +137,7 @@ const workloads: ForEach = {
             `Every pod of ${titleOf(service)} has an address of each family`,
             both,
             {
-              blame: {
+              attribution: {
                 class: 'infrastructure',
                 hint: 'The Service has no pods, or they have one family only: a pod on the host network has the addresses of its node; else see the network of the cluster, and whether the pods are older than its second family.',
                 headline: `The pods of ${titleOf(service)} do not have an address of each family`
@@ -149,7 +151,7 @@ const workloads: ForEach = {
             `Every pod of ${titleOf(service)} has a sidecar, or none has`,
             'istio-proxy',
             {
-              blame: {
+              attribution: {
                 hint: 'Some of the pods were made while nobody injected there, or ask for none: restart them (`kubectl rollout restart`), and see their label `sidecar.istio.io/inject`.',
                 headline: `Some pods of ${titleOf(service)} have no sidecar`
               }
@@ -157,7 +159,7 @@ const workloads: ForEach = {
           )
         ]
       : [],
-  look: async ({targets, tell}, asked) => {
+  run: async ({targets, report}, asked) => {
     for (const row of asked) {
       const found = of(targets, row);
       if (found === undefined) continue;
@@ -165,11 +167,11 @@ const workloads: ForEach = {
       const observe = aspectOf(row) === 'sidecar' ? sidecar : addresses;
       const observed = [...new Set(pods.map(observe))].sort().join('; ') || 'no pod';
       const bare = aspectOf(row) === 'sidecar' && /^no(ne| pod)$/.test(observed);
-      if (bare) tell(row.id, skip(observed === 'none' ? withoutSidecar : withoutPods));
+      if (bare) report(row.id, skip(observed === 'none' ? withoutSidecar : withoutPods));
       else
-        tell(row.id, {
+        report(row.id, {
           ...compare(row.expected, observed, {reproduce: podsOf(service)}),
-          ...(pods.length === 0 && {blame: nobody(service)})
+          ...(pods.length === 0 && {attribution: nobody(service)})
         });
     }
   }
@@ -185,8 +187,8 @@ const nobody = (service: Service) => ({
 
 const policies: ForEach = {
   layer: 'service',
-  blame: {...service.blame, headline: () => 'Services are not dual-stack'},
-  rows: service => {
+  attribution: {...service.attribution, headline: () => 'Services are not dual-stack'},
+  definitionsFor: service => {
     const {namespace, name} = service.metadata;
     const blame = {
       hint: `Where it is meant to be dual-stack: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\` gives it the other family, and leaves its first ClusterIP.`,
@@ -199,7 +201,7 @@ const policies: ForEach = {
         'policy',
         `The ipFamilyPolicy of ${titleOf(service)} asks for both families`,
         dual,
-        {blame}
+        {attribution: blame}
       ),
       targetRow(
         'service',
@@ -207,11 +209,11 @@ const policies: ForEach = {
         'families',
         `${titleOf(service)} has ${isHeadless(service.spec) ? 'both families' : 'a ClusterIP of each family'}`,
         both,
-        {blame}
+        {attribution: blame}
       )
     ];
   },
-  look: async ({targets, tell}, asked) => {
+  run: async ({targets, report}, asked) => {
     for (const row of asked) {
       const found = of(targets, row);
       if (found === undefined) continue;
@@ -226,7 +228,7 @@ const policies: ForEach = {
           : familiesOf(service);
       const reproduce = `kubectl get service ${name} -n ${namespace} -o yaml`;
       const told = compare(row.expected, observed, {reproduce});
-      tell(row.id, aspectOf(row) === 'policy' ? {...told, observed: policy} : told);
+      report(row.id, aspectOf(row) === 'policy' ? {...told, observed: policy} : told);
     }
   }
 };
@@ -236,8 +238,8 @@ const someReady = 'ready endpoints';
 /** What a Service without a selector has was put there by somebody; else it is exactly the ready pods. */
 const slices: ForEach = {
   layer: 'endpoints',
-  blame: endpoints.blame,
-  rows: service =>
+  attribution: endpoints.attribution,
+  definitionsFor: service =>
     families.map(family =>
       targetRow(
         'endpoints',
@@ -248,17 +250,17 @@ const slices: ForEach = {
         {
           family,
           grid: {title: 'Endpoints of', named: true},
-          blame: {headline: `${titleOf(service)} does not have the endpoints it should`}
+          attribution: {headline: `${titleOf(service)} does not have the endpoints it should`}
         }
       )
     ),
-  look: async ({targets, sh, work, tell}, asked) => {
+  run: async ({targets, sh, work, report}, asked) => {
     for (const row of asked) {
       const found = of(targets, row);
       if (found === undefined) continue;
       let target = found;
       let looks = 0;
-      const observed = await until(
+      const observed = await pollUntil(
         work,
         async () => {
           if (looks++ > 0) target = await readTarget(found.service, sh);
@@ -270,7 +272,7 @@ const slices: ForEach = {
         {every: 1}
       );
       const {namespace, name} = found.service.metadata;
-      tell(
+      report(
         row.id,
         compare(row.expected, observed, {
           reproduce: `kubectl get endpointslices -n ${namespace} -l kubernetes.io/service-name=${name} -o yaml`
@@ -292,8 +294,8 @@ const portsOf = ({spec}: Service): number[] =>
 
 const proxies: ForEach = {
   layer: 'proxy',
-  blame: proxy.blame,
-  rows: service => {
+  attribution: proxy.attribution,
+  definitionsFor: service => {
     const title = titleOf(service);
     const told = portsOf(service).length > 0 && !isHeadless(service.spec); // a proxy passes what is headless through
     if (!selects(service)) return [];
@@ -305,7 +307,7 @@ const proxies: ForEach = {
         `The proxy of a pod of ${title} listens on both families`,
         bound,
         {
-          blame: {
+          attribution: {
             hint: 'Dual-stack is off in that pod: see ISTIO_DUAL_STACK in its proxy. It comes from `meshConfig.defaultConfig.proxyMetadata` when the pod is made, so that pods which are older than it are to be restarted, or from an annotation `proxy.istio.io/config`.',
             headline: `The proxies of ${title} are not set up for both families`
           }
@@ -319,7 +321,7 @@ const proxies: ForEach = {
               'cluster-ips',
               `The proxy of a pod of ${title} has a listener for each of its ClusterIPs`,
               onEach,
-              {blame: {headline: `Istio does not serve every ClusterIP of ${title}`}}
+              {attribution: {headline: `Istio does not serve every ClusterIP of ${title}`}}
             ),
             targetRow(
               'proxy',
@@ -327,14 +329,18 @@ const proxies: ForEach = {
               'endpoints',
               `The proxy of a pod of ${title} has every ready pod, with both addresses`,
               'both addresses of every ready pod',
-              {blame: {headline: `Proxies do not have both addresses of the pods of ${title}`}}
+              {
+                attribution: {
+                  headline: `Proxies do not have both addresses of the pods of ${title}`
+                }
+              }
             )
           ]
         : [])
     ];
   },
-  look: async (looking, asked) => {
-    const byTarget = new Map<Target, Row[]>();
+  run: async (looking, asked) => {
+    const byTarget = new Map<Target, CheckDefinition[]>();
     for (const row of asked) {
       const target = of(looking.targets, row);
       if (target !== undefined) byTarget.set(target, [...(byTarget.get(target) ?? []), row]);
@@ -347,10 +353,10 @@ const proxies: ForEach = {
 const isName = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 
 /** One proxy stands for all of a Service: what istiod tells them is the same. */
-async function lookAtProxy({sh, silent, tell}: Looking, target: Target, rows: Row[]) {
+async function lookAtProxy({sh, silent, report}: Looking, target: Target, rows: CheckDefinition[]) {
   const {namespace} = target.service.metadata;
-  const tellAll = (finding: Finding) => {
-    for (const {id} of rows) tell(id, finding);
+  const tellAll = (finding: Outcome) => {
+    for (const {id} of rows) report(id, finding);
   };
   const [pod] = target.pods
     .filter(pod => isReady(pod) && sidecar(pod) !== 'none' && isName.test(pod.metadata.name))
@@ -374,12 +380,12 @@ async function lookAtProxy({sh, silent, tell}: Looking, target: Target, rows: Ro
   if (typeof known === 'string') return tellAll(skip(known));
   for (const row of rows) {
     const aspect = aspectOf(row);
-    if (aspect === 'listeners') tell(row.id, wildcardListeners(listeners, ask(listenerQuery)));
+    if (aspect === 'listeners') report(row.id, wildcardListeners(listeners, ask(listenerQuery)));
     else {
       const ofListeners = aspect === 'cluster-ips';
       const missing = ofListeners ? unserved(target, listeners, known) : unknown(target, known);
       const query = ofListeners ? listenerQuery : `'${endpointQuery}'`;
-      tell(
+      report(
         row.id,
         missing === null
           ? skip('its own proxy is not told of it, by a Sidecar resource or its `exportTo`')
@@ -396,7 +402,7 @@ async function lookAtProxy({sh, silent, tell}: Looking, target: Target, rows: Ro
 /** What a proxy says; or why it could not be asked. */
 async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
   try {
-    return (await mustJson(sh, command, {seconds: 20})) as Dump;
+    return (await runJson(sh, command, {seconds: 20})) as Dump;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     return `its proxy could not be asked: ${error.message.slice(0, 300)}`;
@@ -407,9 +413,9 @@ async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
 function unserved({service}: Target, listeners: Listeners, known: Endpoints): string[] | null {
   const found = addressesOf(listeners);
   return ofPorts(service, known, port =>
-    ipsOfService(service)
+    getClusterIps(service)
       .filter(ip => {
-        const anywhere = addressFamily(ip) === 'ipv4' ? '0.0.0.0' : '::';
+        const anywhere = getAddressFamily(ip) === 'ipv4' ? '0.0.0.0' : '::';
         const wanted = [ip, anywhere].map(address =>
           written({socket_address: {address, port_value: port}})
         );

@@ -1,7 +1,7 @@
-import {get} from '../base/kube.ts';
-import {waitAtMost} from '../base/wait.ts';
+import {listObjects} from '../base/kube.ts';
+import {pollForAtMost} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio-resources.ts';
-import {type Checking, type Checks, compare, row} from './definition.ts';
+import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 
 const id = 'uninstall/istio/namespace';
 const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
@@ -11,25 +11,25 @@ const kinds = 'deployments,pods,services,serviceaccounts';
 const patience = 60;
 
 /** Only on request, and last: nothing works afterwards. */
-export const uninstall: Checks<Checking> = {
+export const uninstall: LayerChecks<MeshCheckInput> = {
   layer: 'uninstall',
-  blame: {
+  attribution: {
     class: 'operator',
     hint: "See the operator's log for what it could not delete.",
     headline: () => 'Istio does not uninstall cleanly'
   },
-  rows: [
-    row('uninstall', id, 'Deleting the Istio resource empties its namespace', 'empty', {
+  definitions: [
+    defineCheck('uninstall', id, 'Deleting the Istio resource empties its namespace', 'empty', {
       to: {kind: 'Istio', namespace: '', name: 'default'}
     })
   ],
-  look: async ({sh, work, tell}) => {
+  run: async ({sh, work, report}) => {
     const {code, stderr} = await sh(deletion, {seconds: 90});
-    const left = await waitAtMost(
+    const left = await pollForAtMost(
       work,
       {seconds: patience, for: left => `${left.length} objects to go`, every: 1},
       async () => {
-        const things = await get<{kind: string; metadata: {name: string}}>(
+        const things = await listObjects<{kind: string; metadata: {name: string}}>(
           sh,
           kinds,
           '-n',
@@ -43,7 +43,7 @@ export const uninstall: Checks<Checking> = {
       left => left.length === 0 || code !== 0
     );
     const names = left.map(({kind, metadata}) => `${kind} ${metadata.name}`).join(', ');
-    tell(
+    report(
       id,
       compare('empty', code === 0 ? names || 'empty' : stderr.trim(), {
         reproduce: deletion.join(' ')

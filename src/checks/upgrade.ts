@@ -1,15 +1,15 @@
-import {get, type Meta} from '../base/kube.ts';
-import {must} from '../base/sh.ts';
-import {waitAtMost} from '../base/wait.ts';
+import {listObjects, type ObjectMeta} from '../base/kube.ts';
+import {runOrThrow} from '../base/sh.ts';
+import {pollForAtMost} from '../base/wait.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {type Family, families, type Load} from '../results/results.ts';
 import {
-  type Checking,
-  type Checks,
+  type CheckDefinition,
   compare,
-  type Finding,
-  type Row,
-  row,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput,
+  type Outcome,
   skip
 } from './definition.ts';
 import {absent, clusterIp} from './echo.ts';
@@ -52,23 +52,23 @@ const under = (
   connections: Load['connections'],
   title: string,
   expected: string
-): Row =>
-  row('upgrade', idOf(span, family, connections), title, expected, {
+): CheckDefinition =>
+  defineCheck('upgrade', idOf(span, family, connections), title, expected, {
     family,
     from: {kind: 'Deployment', namespace: client.namespace, name: client.app},
     to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
   });
 
 /** The load is on while istiod is replaced and the server restarted; the rest is asked once every workload is. */
-export const upgrade: Checks<Checking> = {
+export const upgrade: LayerChecks<MeshCheckInput> = {
   layer: 'upgrade',
-  blame: {
+  attribution: {
     class: 'connectivity',
     hint: "Traffic was lost while the mesh was upgraded: the table of the upgrade says when; see the logs of the proxies, of istiod, and the node's rules in diagnostics/.",
     headline: family => `Traffic${family && ` over ${family}`} is lost during the upgrade`
   },
   samples: [pathSample],
-  rows: [
+  definitions: [
     ...families.flatMap(family => [
       under(
         'istiod',
@@ -99,22 +99,28 @@ export const upgrade: Checks<Checking> = {
         `answered again within ${limit} s`
       )
     ]),
-    row('upgrade', ids.proxies, 'Every proxy is of the new version, once restarted', newProxies, {
-      to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'},
-      blame: {
-        class: 'istio',
-        hint: 'A pod was restarted and got its sidecar from the old istiod, or was not restarted at all: see `kubectl get pods -A -o yaml`, and which revision its namespace or the tag names.',
-        headline: 'Proxies are still of the old version after the upgrade'
+    defineCheck(
+      'upgrade',
+      ids.proxies,
+      'Every proxy is of the new version, once restarted',
+      newProxies,
+      {
+        to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'},
+        attribution: {
+          class: 'istio',
+          hint: 'A pod was restarted and got its sidecar from the old istiod, or was not restarted at all: see `kubectl get pods -A -o yaml`, and which revision its namespace or the tag names.',
+          headline: 'Proxies are still of the old version after the upgrade'
+        }
       }
-    }),
-    row(
+    ),
+    defineCheck(
       'upgrade',
       ids.revisions,
       'The old revision is removed once nobody uses it',
       'the new revision alone',
       {
         to: {kind: 'Istio', namespace: '', name: 'default'},
-        blame: {
+        attribution: {
           class: 'operator',
           hint: "The operator keeps a revision that it takes for used: see `kubectl get istiorevisions -o yaml`, and the operator's log.",
           headline: 'The old revision of Istio is not removed'
@@ -122,11 +128,11 @@ export const upgrade: Checks<Checking> = {
       }
     )
   ],
-  look: async (checking, asked) => {
+  run: async (checking, asked) => {
     await Promise.all(
       asked.map(async ({id}) => {
-        if (id === ids.proxies) checking.tell(id, await versions(checking));
-        if (id === ids.revisions) checking.tell(id, await revisions(checking));
+        if (id === ids.proxies) checking.report(id, await versions(checking));
+        if (id === ids.revisions) checking.report(id, await revisions(checking));
       })
     );
   }
@@ -147,42 +153,45 @@ export interface Running {
 const nothing: Running = {begin: async () => {}, drain: async () => {}, end: async () => {}};
 
 /** Has the client ask all the while from now on, over each family that a check asks for. */
-export async function startLoad(checking: Checking, asked: Row[]): Promise<Running> {
-  const {sh, plan, undo, tell} = checking;
+export async function startLoad(
+  checking: MeshCheckInput,
+  asked: CheckDefinition[]
+): Promise<Running> {
+  const {sh, plan, undo, report} = checking;
   const {seconds} = plan.probes;
   const targets = targetsOf(checking, asked);
   const rows = asked.filter(({family}) => targets.some(target => target.family === family));
   if (targets.length === 0) return nothing;
   undo([stopCommand(meshClient, seconds)]);
-  await must(sh, startCommand(meshClient, targets, seconds), {seconds: 30});
+  await runOrThrow(sh, startCommand(meshClient, targets, seconds), {seconds: 30});
   return {
     begin: async span => {
-      await must(sh, markCommand(meshClient, span), {seconds: 20});
+      await runOrThrow(sh, markCommand(meshClient, span), {seconds: 20});
     },
     drain: async () => {
-      await must(sh, waitCommand(meshClient, draining), {seconds: draining + 30});
+      await runOrThrow(sh, waitCommand(meshClient, draining), {seconds: draining + 30});
     },
     end: async () => {
       const log = await endLoad(meshClient, seconds, sh);
       undo([]);
-      for (const {id, finding} of judge(log, rows)) tell(id, finding);
+      for (const {id, finding} of judge(log, rows)) report(id, finding);
     }
   };
 }
 
 /** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
-function targetsOf(checking: Checking, asked: Row[]): Target[] {
+function targetsOf(checking: MeshCheckInput, asked: CheckDefinition[]): Target[] {
   return families.flatMap(family => {
     const rows = asked.filter(row => row.family === family);
     const address = clusterIp(checking, 'dual-stack', `tcp-echo-${family}`, family);
     if (address !== undefined) return rows.length > 0 ? [{family, address, port: 9001}] : [];
-    for (const one of rows) checking.tell(one.id, absent(one));
+    for (const one of rows) checking.report(one.id, absent(one));
     return [];
   });
 }
 
 /** What a load has seen → a finding for each of its rows. Pure. */
-export const judge = (log: Log, rows: Row[]): {id: string; finding: Finding}[] =>
+export const judge = (log: Log, rows: CheckDefinition[]): {id: string; finding: Outcome}[] =>
   rows.flatMap(({id, family}) => {
     const span: Span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
     const connections: Load['connections'] = id.endsWith('-held') ? 'held' : 'new';
@@ -194,7 +203,7 @@ export const judge = (log: Log, rows: Row[]): {id: string; finding: Finding}[] =
     return [{id, finding: judgeLoad(span, measure(log, family, connections, from, until))}];
   });
 
-function judgeLoad(span: Span, load: Load): Finding {
+function judgeLoad(span: Span, load: Load): Outcome {
   const {connections, sent, failed, cut, longestGap} = load;
   const observed = loadWords(load);
   const wrong = [
@@ -228,9 +237,9 @@ const loadWords = ({connections, sent, failed, cut, longestGap}: Load): string =
 // ---- Once every workload is restarted ----
 
 /** istiod counts the proxies that are connected to it, by their versions. */
-async function versions({plan, sh}: Checking): Promise<Finding> {
+async function versions({plan, sh}: MeshCheckInput): Promise<Outcome> {
   const command = metricsCommand(plan.istio);
-  const found = versionsIn(await must(sh, command, {seconds: 20}));
+  const found = versionsIn(await runOrThrow(sh, command, {seconds: 20}));
   const [, wanted = ''] = /^v?(\d+\.\d+\.\d+)/.exec(plan.istio.expected ?? '') ?? [];
   const others = found.filter(({version}) => version !== wanted);
   const observed =
@@ -246,15 +255,15 @@ export const versionsIn = (metrics: string): {version: string; proxies: number}[
     .map(([, version = '', proxies]) => ({version, proxies: Number(proxies)}))
     .filter(({proxies}) => proxies > 0);
 
-async function revisions({plan, sh, work}: Checking): Promise<Finding> {
+async function revisions({plan, sh, work}: MeshCheckInput): Promise<Outcome> {
   if (plan.upgrade?.strategy !== 'RevisionBased')
     return skip('the mesh was upgraded in place: there is one revision');
   const {revisions} = plan.upgrade;
-  const names = await waitAtMost(
+  const names = await pollForAtMost(
     work,
     {seconds: removing, for: () => `the operator to remove ${revisions[0]}`, every: 1},
     async () => {
-      const found = await get<{metadata: Meta}>(sh, 'istiorevisions.sailoperator.io');
+      const found = await listObjects<{metadata: ObjectMeta}>(sh, 'istiorevisions.sailoperator.io');
       return found.map(({metadata}) => metadata.name);
     },
     names => !names.includes(revisions[0])
@@ -267,7 +276,10 @@ async function revisions({plan, sh, work}: Checking): Promise<Finding> {
 }
 
 /** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
-export function staged(rows: Row[], upgrade: boolean): {before: Row[]; after: Row[]} {
+export function staged(
+  rows: CheckDefinition[],
+  upgrade: boolean
+): {before: CheckDefinition[]; after: CheckDefinition[]} {
   const asked = upgrade ? rows : rows.filter(({layer}) => layer !== 'upgrade');
   const once = ['runner', 'network', 'node', 'docs'];
   const last = ['upgrade', 'uninstall'];

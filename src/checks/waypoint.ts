@@ -1,4 +1,10 @@
-import {addressFamily, ipsOfPod, ipsOfService, ofFamily, ofKind} from '../base/kube.ts';
+import {
+  filterByKind,
+  findByFamily,
+  getAddressFamily,
+  getClusterIps,
+  getPodIps
+} from '../base/kube.ts';
 import {client} from '../manifests/documented-samples.ts';
 import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {
@@ -11,7 +17,13 @@ import {
   waypointServices
 } from '../manifests/waypoint-sample.ts';
 import {families, familyNames, type Place} from '../results/results.ts';
-import {type Checking, compare, type Finding, type Row, row} from './definition.ts';
+import {
+  type CheckDefinition,
+  compare,
+  defineCheck,
+  type MeshCheckInput,
+  type Outcome
+} from './definition.ts';
 import {reproduceQuestion, resolve} from './dns.ts';
 import {absent, lookUp, podIps} from './echo.ts';
 import {bothFamilies, clusterIpsOf, type Made, untilMade} from './generated-gateway.ts';
@@ -54,38 +66,38 @@ const madeHint = `istiod makes Deployment and Service of the waypoint: see its s
 const toldHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
 
 /** A waypoint, which is addressed by Services of both orders, by a host of istiod's addresses, and by a pod's own. */
-export const waypointRows: Row[] = [
-  row(
+export const waypointRows: CheckDefinition[] = [
+  defineCheck(
     'ambient',
     ids.service,
     'The Service that istiod makes for a waypoint has both families',
     bothFamilies,
     {
       to: place('Service', gateway),
-      blame: {hint: madeHint, headline: 'The Service of a waypoint lacks a family'}
+      attribution: {hint: madeHint, headline: 'The Service of a waypoint lacks a family'}
     }
   ),
-  row(
+  defineCheck(
     'ambient',
     ids.listeners,
     'A waypoint listens for HBONE on both families',
     expectations.listeners,
     {
       to: place('Deployment', gateway),
-      blame: {
+      attribution: {
         hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${toldHint}`,
         headline: 'A waypoint does not listen on both families'
       }
     }
   ),
-  row(
+  defineCheck(
     'ambient',
     ids.endpoints,
     "A waypoint's endpoints in ambient are internal listeners, without an address beside them",
     expectations.endpoints,
     {
       to: place('Deployment', gateway),
-      blame: {
+      attribution: {
         hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${toldHint}`,
         headline: 'A waypoint is told an address beside its internal listener'
       }
@@ -94,14 +106,14 @@ export const waypointRows: Row[] = [
   ...Object.entries(targets)
     .filter(([, {kind}]) => kind !== 'Pod')
     .map(([target, to]) =>
-      row(
+      defineCheck(
         'ambient',
         `ambient/${target}/vips`,
         `The waypoint knows the ${to.kind} by exactly its addresses`,
         expectations.vips,
         {
           to,
-          blame: {
+          attribution: {
             hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${toldHint}`,
             headline: 'A waypoint does not know both addresses of what is addressed through it'
           }
@@ -110,7 +122,7 @@ export const waypointRows: Row[] = [
     ),
   ...Object.entries(targets).flatMap(([target, to]) =>
     families.flatMap(family => [
-      row(
+      defineCheck(
         'ambient',
         `ambient/${target}/${family}`,
         `Through a waypoint, the ${to.kind} answers on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`,
@@ -120,13 +132,13 @@ export const waypointRows: Row[] = [
           from,
           to,
           grid,
-          blame: {
+          attribution: {
             class: 'connectivity',
             hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and the waypoint (\`kubectl logs -n ${namespace} deploy/${gateway}\`); \`ambient/waypoint/*\` tells whether it listens, and \`ambient/${target}/vips\` whether it knows the address.`
           }
         }
       ),
-      row(
+      defineCheck(
         'ambient',
         `ambient/${target}/${family}-carried`,
         `The waypoint has carried that, and ztunnel has dialled it over ${family}`,
@@ -135,12 +147,12 @@ export const waypointRows: Row[] = [
           family,
           from,
           to,
-          blame: {
+          attribution: {
             hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`. Its \`dst.addr\` is to be the waypoint's address of that family; whether it knows of the waypoint, \`istioctl ztunnel-config service\` and \`istioctl ztunnel-config workload\` say.`
           }
         }
       ),
-      row(
+      defineCheck(
         'ambient',
         `ambient/${target}/${family}-denied`,
         `What only the waypoint's policy denies is not answered over ${family}`,
@@ -149,7 +161,7 @@ export const waypointRows: Row[] = [
           family,
           from,
           to,
-          blame: {
+          attribution: {
             hint: `It went past the waypoint: see the label \`istio.io/use-waypoint\` of the namespace ${namespace} and of what is in it, the status of the waypoint and of the AuthorizationPolicy, and \`ambient/${target}/${family}-carried\`.`,
             headline: `What is for a waypoint goes past it over ${familyNames[family]}`
           }
@@ -158,7 +170,7 @@ export const waypointRows: Row[] = [
     ])
   ),
   ...families.map(family =>
-    row(
+    defineCheck(
       'ambient',
       `ambient/waypoint-client/${family}`,
       `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`,
@@ -168,7 +180,7 @@ export const waypointRows: Row[] = [
         from: place('Deployment', waypointClient),
         to: place('Service', 'echo-ipv6-first'),
         grid: {title: 'from behind a waypoint', named: true},
-        blame: {
+        attribution: {
           class: 'connectivity',
           hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and \`ambient/waypoint-echo-ipv6-first/${family}\`, which asks the same from a pod without a waypoint.`
         }
@@ -178,13 +190,16 @@ export const waypointRows: Row[] = [
 ];
 
 const behindClient: Client = {namespace, deployment: waypointClient, container: 'sleep'};
-const aspectOf = ({id}: Row): string => id.split('/')[2] ?? '';
+const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
 /** The addresses by which a place is asked for. */
 type Addresses = (to: Place | null) => string[];
 
 /** Looks once istiod has made the waypoint, or has had the time for it. */
-export async function waypointChecks(checking: Checking, asked: Row[]): Promise<void> {
+export async function waypointChecks(
+  checking: MeshCheckInput,
+  asked: CheckDefinition[]
+): Promise<void> {
   if (asked.length === 0) return;
   const [made, allocated] = await Promise.all([
     untilMade(checking, namespace, gateway),
@@ -201,26 +216,26 @@ const entryQuestions = [
 ];
 
 /** As DNS has them: istiod allocates them. */
-async function allocatedTo(checking: Checking, asked: Row[]): Promise<string[]> {
+async function allocatedTo(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<string[]> {
   if (!asked.some(({to}) => to?.kind === 'ServiceEntry')) return [];
   const answers = await resolve(checking, meshClient, entryQuestions);
   return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
 }
 
-function addressesTo(checking: Checking, to: Place | null, allocated: string[]): string[] {
+function addressesTo(checking: MeshCheckInput, to: Place | null, allocated: string[]): string[] {
   if (to?.kind === 'ServiceEntry') return allocated;
   if (to?.kind === 'Pod') return podIps(checking, namespace, to.name);
-  const service = ofKind(checking.things, 'Service', namespace).find(
+  const service = filterByKind(checking.snapshot, 'Service', namespace).find(
     ({metadata}) => metadata.name === to?.name
   );
-  return ipsOfService(service);
+  return getClusterIps(service);
 }
 
 // ---- Connections ----
 
 async function traffic(
-  checking: Checking,
-  asked: Row[],
+  checking: MeshCheckInput,
+  asked: CheckDefinition[],
   addresses: Addresses,
   made: Made
 ): Promise<void> {
@@ -230,7 +245,7 @@ async function traffic(
   const carried = of(/-carried$/);
   const past = carried.length === 0 ? [] : await logged(checking);
   const proofs = proofsOf(checking, of(/^ipv[46]$/), addresses, ports.open);
-  const behind = (row: Row) => row.from?.namespace === namespace;
+  const behind = (row: CheckDefinition) => row.from?.namespace === namespace;
   const {retries} = checking.plan.probes;
   await Promise.all([
     prove(
@@ -247,16 +262,21 @@ async function traffic(
     )
   ]);
   await untilLogged(checking, carried, past, (row, all) => {
-    const address = ofFamily(addresses(row.to), row.family ?? 'ipv4');
+    const address = findByFamily(addresses(row.to), row.family ?? 'ipv4');
     return address === undefined ? nowhere(row) : sawOf(checking, row, address, made, all);
   });
 }
 
-function proofsOf(checking: Checking, rows: Row[], addresses: Addresses, port: number): Proof[] {
+function proofsOf(
+  checking: MeshCheckInput,
+  rows: CheckDefinition[],
+  addresses: Addresses,
+  port: number
+): Proof[] {
   return rows.flatMap(row => {
-    const address = ofFamily(addresses(row.to), row.family ?? 'ipv4');
+    const address = findByFamily(addresses(row.to), row.family ?? 'ipv4');
     if (address === undefined) {
-      checking.tell(row.id, nowhere(row));
+      checking.report(row.id, nowhere(row));
       return [];
     }
     const known =
@@ -272,7 +292,7 @@ function proofsOf(checking: Checking, rows: Row[], addresses: Addresses, port: n
 }
 
 /** No address to ask. */
-function nowhere(row: Row): Finding {
+function nowhere(row: CheckDefinition): Outcome {
   if (row.to?.kind !== 'ServiceEntry') return absent(row);
   return {
     observed: 'no address',
@@ -298,17 +318,17 @@ const isWaypoint = (identity = ''): boolean => identity.endsWith(`/ns/${namespac
 
 /** The client's ztunnel tells where it went, and the server's from whom it came. */
 function sawOf(
-  checking: Checking,
-  {expected, family, to}: Row,
+  checking: MeshCheckInput,
+  {expected, family, to}: CheckDefinition,
   address: string,
   {pod}: Made,
   all: Logged[]
-): Finding {
+): Outcome {
   const ips = podIps(checking, namespace, waypointApp);
   const arrivals = ips
     .filter(ip => to?.kind !== 'Pod' || ip === address)
     .map(ip => host(ip, ports.open));
-  const here = ipsOfPod(pod).find(ip => addressFamily(ip) === family);
+  const here = getPodIps(pod).find(ip => getAddressFamily(ip) === family);
   const out = all.filter(
     one =>
       one.direction === 'outbound' &&
@@ -375,20 +395,24 @@ interface Dumped {
 }
 
 async function told(
-  checking: Checking,
-  asked: Row[],
+  checking: MeshCheckInput,
+  asked: CheckDefinition[],
   addresses: Addresses,
   made: Made
 ): Promise<void> {
   const of = (id: string) => asked.filter(row => row.id === id);
   const vips = asked.filter(row => aspectOf(row) === 'vips');
-  for (const {id} of of(ids.service)) checking.tell(id, clusterIpsOf(made, namespace, gateway));
-  const read = async <T>(query: string, rows: Row[], judge: (row: Row, said: T) => string) => {
+  for (const {id} of of(ids.service)) checking.report(id, clusterIpsOf(made, namespace, gateway));
+  const read = async <T>(
+    query: string,
+    rows: CheckDefinition[],
+    judge: (row: CheckDefinition, said: T) => string
+  ) => {
     if (rows.length === 0) return;
     const reproduce = envoy(namespace, gateway, query).join(' ');
     const said = made.pod && (await dump<T>(checking, namespace, gateway, query));
     for (const row of rows)
-      checking.tell(
+      checking.report(
         row.id,
         compare(row.expected, said ? judge(row, said) : 'no pod that is ready', {reproduce})
       );

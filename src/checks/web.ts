@@ -1,7 +1,7 @@
 import {groupBy} from '../base/group.ts';
 import {type Output, wholeAnswer} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
-import type {Checking} from './definition.ts';
+import type {MeshCheckInput} from './definition.ts';
 import {type Client, inClient} from './probe.ts';
 
 /** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
@@ -35,7 +35,7 @@ export const host = (address: string, port: number): string =>
  * `no answer`. Throws CommandError when that cannot run.
  */
 export async function askPages(
-  {sh, work, plan}: Checking,
+  {sh, work, plan}: MeshCheckInput,
   client: Client,
   pages: Page[]
 ): Promise<Attempt[][]> {

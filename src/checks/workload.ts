@@ -1,9 +1,15 @@
-import {addressFamily, ipsOfPod, isReady, ofKind, type Pod} from '../base/kube.ts';
+import {filterByKind, getAddressFamily, getPodIps, isReady, type Pod} from '../base/kube.ts';
 import {plainNamespace, workloads} from '../manifests/documented-samples.ts';
 import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import {compareIds} from './compare-images.ts';
-import {type Checking, type Checks, compare, row, type Told} from './definition.ts';
+import {
+  type Attribution,
+  compare,
+  defineCheck,
+  type LayerChecks,
+  type MeshCheckInput
+} from './definition.ts';
 
 const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
   namespace === plainNamespace ? `${namespace}-${app}` : namespace;
@@ -14,72 +20,72 @@ const to = ({namespace, app}: {namespace: string; app: string}) => ({
 
 const imageIds = 'workload/all/image-ids';
 
-const notInjected: Partial<Told> = {
+const notInjected: Partial<Attribution> = {
   hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
   headline: 'Pods have no sidecar: their namespace lacks the injection label'
 };
-const injected: Partial<Told> = {
+const injected: Partial<Attribution> = {
   hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
   headline: 'Pods have a sidecar that must have none'
 };
 
 /** The pods of the samples. */
-export const workload: Checks<Checking> = {
+export const workload: LayerChecks<MeshCheckInput> = {
   layer: 'workload',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: 'See the pods and their events in diagnostics/.',
     headline: family => `The sample pods are not ready${family && ` with ${family}`}`
   },
-  rows: [
+  definitions: [
     ...workloads.flatMap(place => [
-      row(
+      defineCheck(
         'workload',
         `workload/${targetOf(place)}/ready`,
         'Every pod is Ready',
         'Ready',
         to(place)
       ),
-      row(
+      defineCheck(
         'workload',
         `workload/${targetOf(place)}/addresses`,
         'Every pod has an address of each family',
         'ipv4, ipv6',
         {
           ...to(place),
-          blame: {
+          attribution: {
             class: 'infrastructure',
             hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
             headline: 'Pods do not have an address of each family'
           }
         }
       ),
-      row(
+      defineCheck(
         'workload',
         `workload/${targetOf(place)}/sidecar`,
         place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
         place.namespace === plainNamespace ? 'none' : 'istio-proxy',
-        {...to(place), blame: place.namespace === plainNamespace ? injected : notInjected}
+        {...to(place), attribution: place.namespace === plainNamespace ? injected : notInjected}
       )
     ]),
-    row(
+    defineCheck(
       'workload',
       imageIds,
       'Every pod runs the expected images, by name and, where it is known, by id',
       'the expected images'
     )
   ],
-  look: async ({plan, brought, sh, things, tell}, asked) => {
+  run: async ({plan, preloaded, sh, snapshot, report}, asked) => {
     const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace);
     for (const {id, to, expected} of asked) {
       if (id === imageIds) {
-        const all = ofKind(things, 'Pod').filter(({metadata}) =>
+        const all = filterByKind(snapshot, 'Pod').filter(({metadata}) =>
           [...namespaces, cniNamespace, ztunnelNamespace].includes(metadata.namespace)
         );
-        tell(id, await compareIds(all, brought, sh, expectedImage(plan)));
+        report(id, await compareIds(all, preloaded, sh, expectedImage(plan)));
         continue;
       }
-      const pods = ofKind(things, 'Pod', to?.namespace).filter(
+      const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
         ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
       );
       const observe = id.endsWith('/ready')
@@ -88,7 +94,7 @@ export const workload: Checks<Checking> = {
           ? sidecar
           : addresses;
       const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
-      tell(
+      report(
         id,
         compare(expected, observed, {
           reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
@@ -111,7 +117,7 @@ const expectedImage =
 const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
 
 export const addresses = (pod: Pod): string =>
-  ipsOfPod(pod).map(addressFamily).sort().join(', ') || 'none';
+  getPodIps(pod).map(getAddressFamily).sort().join(', ') || 'none';
 
 /** From Istio 1.27 on the sidecar is an init container that is restarted always. */
 export function sidecar({spec}: Pod): string {

@@ -1,8 +1,8 @@
-import {ofKind, type Pod} from '../base/kube.ts';
+import {filterByKind, type Pod} from '../base/kube.ts';
 import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
 import {samples} from '../manifests/documented-samples.ts';
 import type {Plan} from '../plan/plan.ts';
-import {type Checking, type Checks, type Finding, row} from './definition.ts';
+import {defineCheck, type LayerChecks, type MeshCheckInput, type Outcome} from './definition.ts';
 
 /** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
 const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];
@@ -17,16 +17,16 @@ export const metricsCommand = ({namespace, istiod}: Plan['istio']): string[] => 
 ];
 
 /** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
-export const xds: Checks<Checking> = {
+export const xds: LayerChecks<MeshCheckInput> = {
   layer: 'xds',
-  blame: {
+  attribution: {
     class: 'istio',
     hint: 'Istiod made a configuration that Envoy cannot take: the log of that proxy, and of istiod, has the reason after `ACK ERROR` or `rejected` (diagnostics/).',
     headline: () => 'A proxy rejects what istiod tells it'
   },
-  rows: [
+  definitions: [
     ...samples.map(({namespace, app}) =>
-      row(
+      defineCheck(
         'xds',
         `xds/${namespace}/rejected`,
         'The proxy has rejected nothing that istiod told it',
@@ -36,29 +36,29 @@ export const xds: Checks<Checking> = {
         }
       )
     ),
-    row('xds', ids.others, 'No other proxy of the checks has rejected anything', nothing),
-    row('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
+    defineCheck('xds', ids.others, 'No other proxy of the checks has rejected anything', nothing),
+    defineCheck('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
       to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
     })
   ],
-  look: async ({sh, things, plan, tell}, asked) => {
+  run: async ({sh, snapshot, plan, report}, asked) => {
     const ours = new Set(
       [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace)
     ); // a cluster that was there has others, and many
     const others = othersIn(
-      ofKind(things, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
+      filterByKind(snapshot, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
     );
     await Promise.all(
       asked.map(async ({id, to}) => {
         if (id === ids.istiod) {
           const metrics = metricsCommand(plan.istio);
-          return tell(id, rejects(await wholeAnswer(sh, metrics, whole, {seconds: 20}), metrics));
+          return report(id, rejects(await wholeAnswer(sh, metrics, whole, {seconds: 20}), metrics));
         }
         const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
         const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
         const wrong = said.filter(text => text !== nothing);
         const at = said.findIndex(text => text !== nothing);
-        return tell(id, judge(wrong.join('; '), command(proxies[Math.max(at, 0)] ?? [])));
+        return report(id, judge(wrong.join('; '), command(proxies[Math.max(at, 0)] ?? [])));
       })
     );
   }
@@ -109,7 +109,7 @@ async function rejected(sh: Sh, proxy: string[]): Promise<string> {
 }
 
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
-function rejects(text: string, metrics: string[]): Finding {
+function rejects(text: string, metrics: string[]): Outcome {
   const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}\n]{0,1000})\} (\S+)$/gm)]
     .filter(([, , count]) => Number(count) > 0)
     .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
@@ -117,7 +117,7 @@ function rejects(text: string, metrics: string[]): Finding {
   return judge(silent ? 'no counts of istiod' : counts.join(', '), metrics);
 }
 
-const judge = (wrong: string, shown: string[]): Finding => ({
+const judge = (wrong: string, shown: string[]): Outcome => ({
   observed: wrong || nothing,
   verdict: wrong === '' ? 'passed' : 'failed',
   reason: wrong || null,

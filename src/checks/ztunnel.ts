@@ -1,11 +1,11 @@
 import {ztunnelNamespace} from '../manifests/istio-resources.ts';
-import type {Checking, Finding, Row} from './definition.ts';
+import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {settle} from './settle.ts';
 
 /** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
 export type Logged = Record<string, string>;
 
-export const logged = async ({sh}: Checking): Promise<string[]> =>
+export const logged = async ({sh}: MeshCheckInput): Promise<string[]> =>
   (await sh(logCommand, {seconds: 20})).stdout.split('\n');
 
 export const logCommand = [
@@ -30,10 +30,10 @@ const logging = 3;
 
 /** Tells of connections by what was not logged before. */
 export async function untilLogged(
-  checking: Checking,
-  asked: Row[],
+  checking: MeshCheckInput,
+  asked: CheckDefinition[],
   past: string[],
-  judge: (row: Row, logged: Logged[]) => Finding
+  judge: (row: CheckDefinition, logged: Logged[]) => Outcome
 ): Promise<void> {
   const questions = asked.map(row => ({row}));
   await settle(

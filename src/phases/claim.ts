@@ -1,5 +1,5 @@
 import {badInput, type Fault} from '../base/fault.ts';
-import {CommandError, must, type Sh} from '../base/sh.ts';
+import {CommandError, runOrThrow, type Sh} from '../base/sh.ts';
 
 // kind looks whether a name is free, pulls its image, makes the containers, and deletes by name when that fails: two that
 // start at once may both find it free, and one then deletes the other's. Docker makes one volume of a name, and gives it
@@ -19,7 +19,7 @@ const ownerCommand = (name: string): string[] => [
 /** Takes a name for the one who has this token, for all who ask the same Docker. Throws a Fault when somebody else has it. */
 export async function claimName(name: string, token: string, sh: Sh): Promise<void> {
   for (let again = 3; ; again--) {
-    await must(sh, claimCommand(name, token), {seconds: 60});
+    await runOrThrow(sh, claimCommand(name, token), {seconds: 60});
     const owner = await sh(ownerCommand(name), {seconds: 60});
     if (owner.code === 0 && owner.stdout.trim() === token) return;
     if (owner.code === 0) throw claimed(name);

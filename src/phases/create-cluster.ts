@@ -1,10 +1,10 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {badInput, type Cause, Fault} from '../base/fault.ts';
+import {badInput, Fault, type FaultAttribution} from '../base/fault.ts';
 import {isFinalPull} from '../base/image-pull.ts';
-import {say} from '../base/log.ts';
+import {logLine} from '../base/log.ts';
 import type {Work} from '../base/schedule.ts';
-import {must, mustJson, type Output, type Sh} from '../base/sh.ts';
+import {type Output, runJson, runOrThrow, type Sh} from '../base/sh.ts';
 import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {State} from '../plan/state.ts';
@@ -39,7 +39,7 @@ export const deleteCommand = (name: string, kubeconfig: string): string[] => [
 export async function containersOf(name: string, sh: Sh): Promise<string[]> {
   const filter = `label=io.x-k8s.kind.cluster=${name}`;
   const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
-  return (await must(sh, command, {seconds: 60})).split('\n').filter(Boolean);
+  return (await runOrThrow(sh, command, {seconds: 60})).split('\n').filter(Boolean);
 }
 
 /** Docker's own words when it does not run. */
@@ -68,7 +68,7 @@ export async function lostNode(nodes: string[], since: number, sh: Sh): Promise<
  * them up: another run's that is under way, or was cut off without its post.
  */
 export async function refuseTaken(name: string, sh: Sh): Promise<string[]> {
-  const clusters = (await must(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
+  const clusters = (await runOrThrow(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
   if (clusters.includes(name)) throw taken(name);
   return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
 }
@@ -88,7 +88,7 @@ const taken = (name: string): Fault =>
 export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh): Promise<void> {
   if (!needsCgroup2) return;
   const command = ['docker', 'info', '--format', '{{json .}}'];
-  const info = (await mustJson(sh, command, {seconds: 20})) as {CgroupVersion?: string} | null;
+  const info = (await runJson(sh, command, {seconds: 20})) as {CgroupVersion?: string} | null;
   if (info?.CgroupVersion !== '1') return;
   throw badInput(
     `kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
@@ -126,7 +126,7 @@ async function create(plan: Plan, work: Work, sh: Sh): Promise<Output> {
   const unmounted = plan.files['kind.yaml'];
   if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
     return output;
-  say(
+  logLine(
     work.clock(),
     'cluster',
     `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`
@@ -176,7 +176,10 @@ function createFault(said: string, {name, imageInput}: Cluster): Fault {
   });
 }
 
-function createCause(said: string, imageInput: Cluster['imageInput']): Omit<Cause, 'layer'> {
+function createCause(
+  said: string,
+  imageInput: Cluster['imageInput']
+): Omit<FaultAttribution, 'layer'> {
   const infrastructure = {class: 'infrastructure'} as const;
   // what docker exec says of a container that has ended
   if (/exit status 126|is not running|No such container/.test(said))
@@ -212,5 +215,5 @@ export async function cordon({nodes}: Cluster, work: Work, sh: Sh): Promise<void
 }
 
 export async function uncordon({nodes}: Cluster, sh: Sh): Promise<void> {
-  await must(sh, ['kubectl', 'uncordon', ...nodes], {seconds: 30});
+  await runOrThrow(sh, ['kubectl', 'uncordon', ...nodes], {seconds: 30});
 }

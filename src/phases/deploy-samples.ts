@@ -1,23 +1,23 @@
 import * as path from 'node:path';
 import {downloadText, mirrored} from '../base/download.ts';
-import {badInput, type Cause, Fault} from '../base/fault.ts';
+import {badInput, Fault, type FaultAttribution} from '../base/fault.ts';
 import {
-  condition,
+  checkForPodProblems,
   type Deployment,
-  get,
+  findCondition,
   isReady,
-  lookAtTrouble,
+  listObjects,
   type Pod,
-  waited
+  waitWithKubectl
 } from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
-import {must, type Sh} from '../base/sh.ts';
-import {type Look, until} from '../base/wait.ts';
+import {runOrThrow, type Sh} from '../base/sh.ts';
+import {type PollResult, pollUntil} from '../base/wait.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {readText} from '../inputs/readers.ts';
 import {samples} from '../manifests/documented-samples.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
-import {ownerOf, type Plan, type SampleFiles} from '../plan/plan.ts';
+import {findImageOwner, type Plan, type SampleFiles} from '../plan/plan.ts';
 import type {Layer} from '../results/results.ts';
 import {applyCommand} from './mesh.ts';
 
@@ -73,10 +73,16 @@ async function deploy(
   broken: () => Layer | null = () => null
 ) {
   const selector = selectorOf(workloads);
-  await must(sh, applyCommand(plan, file), {seconds: 60});
-  await until(work, async () => {
+  await runOrThrow(sh, applyCommand(plan, file), {seconds: 60});
+  await pollUntil(work, async () => {
     // true too while some of them are not made
-    await waited(sh, ['pods', '--all-namespaces', '--selector', selector, '--for=condition=Ready']);
+    await waitWithKubectl(sh, [
+      'pods',
+      '--all-namespaces',
+      '--selector',
+      selector,
+      '--for=condition=Ready'
+    ]);
     const found = await lookAtSamples(plan, workloads, selector, sh);
     const layer = broken();
     if (found.is !== 'waiting' || layer === null) return found;
@@ -94,8 +100,8 @@ async function lookAtSamples(
   workloads: Workload[],
   selector: string,
   sh: Sh
-): Promise<Look<undefined>> {
-  const pods = await get<Pod>(sh, 'pods', '-A', '-l', selector);
+): Promise<PollResult<undefined>> {
+  const pods = await listObjects<Pod>(sh, 'pods', '-A', '-l', selector);
   const missing = workloads.filter(({namespace, app, pods: wanted}) => {
     const own = pods.filter(
       ({metadata}) => metadata.namespace === namespace && metadata.labels?.app === app
@@ -109,13 +115,13 @@ async function lookAtSamples(
   const none = podless ? await lookAtDeployments(workloads, sh) : null;
   const names = missing.map(({namespace, app}) => `${namespace}/${app}`).join(', ');
   return (
-    lookAtTrouble(pods, {...who, ownerOf: image => ownerOf(plan, image)}) ??
+    checkForPodProblems(pods, {...who, findOwner: image => findImageOwner(plan, image)}) ??
     none ?? {is: 'waiting', for: `${names} to be ready`}
   );
 }
 
 /** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
-function admission(message: string): Partial<Cause> {
+function admission(message: string): Partial<FaultAttribution> {
   const [who] = /PodSecurity|Autopilot|GKE Warden|security context constraint/i.exec(message) ?? [];
   if (who === undefined) return {};
   return {
@@ -126,15 +132,15 @@ function admission(message: string): Partial<Cause> {
 }
 
 /** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
-async function lookAtDeployments(workloads: Workload[], sh: Sh): Promise<Look<never> | null> {
-  const deployments = await get<Deployment>(sh, 'deployments', '-A');
+async function lookAtDeployments(workloads: Workload[], sh: Sh): Promise<PollResult<never> | null> {
+  const deployments = await listObjects<Deployment>(sh, 'deployments', '-A');
   const ours = deployments.filter(({metadata}) =>
     workloads.some(({namespace}) => namespace === metadata.namespace)
   );
   const failure = ours
     .map(({metadata, status}) => ({
       metadata,
-      failure: condition('ReplicaFailure', status.conditions)
+      failure: findCondition('ReplicaFailure', status.conditions)
     }))
     .find(({failure}) => failure?.status === 'True');
   if (!failure) return null;

@@ -4,11 +4,11 @@ import {quote} from 'shlex';
 import {curl, mostWritten} from '../base/curl.ts';
 import {downloadText, holdsPins, mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {badInput, Fault} from '../base/fault.ts';
-import {redact, say} from '../base/log.ts';
+import {logLine, redact} from '../base/log.ts';
 import {ownDirectory, writeAnew} from '../base/safe-fs.ts';
 import type {Work} from '../base/schedule.ts';
-import {CommandError, must, type Output, type Sh} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {CommandError, type Output, runOrThrow, type Sh} from '../base/sh.ts';
+import {pollUntil} from '../base/wait.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {readText} from '../inputs/readers.ts';
@@ -28,7 +28,9 @@ export async function provideChart(
   const {file, url} = await locate(inputs, directory, work, sh);
   try {
     const [about = '', values = '', shown = ''] = await Promise.all(
-      ['chart', 'values', 'crds'].map(what => must(sh, ['helm', 'show', what, file], {seconds: 60}))
+      ['chart', 'values', 'crds'].map(what =>
+        runOrThrow(sh, ['helm', 'show', what, file], {seconds: 60})
+      )
     );
     const crds = separated(shown);
     const chart = readChart(about, values, crds, url === null ? versionsBeside(file) : '');
@@ -77,10 +79,10 @@ async function locate(inputs: ChartInputs, directory: string, work: Work, sh: Sh
   const wanted = given === null ? await released(inputs) : splitDigest(given);
   const url = mirrored(wanted.url, inputs.mirror);
   const file = await pull(url, directory, work, sh);
-  const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
+  const [found = ''] = (await runOrThrow(sh, ['sha256sum', file])).split(/\s/);
   if (wanted.sha256 !== null && found !== wanted.sha256)
     throw wrongChecksum(url, wanted.sha256, found);
-  if (wanted.sha256 === null) say(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
+  if (wanted.sha256 === null) logLine(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
   return {file, url: wanted.url};
 }
 
@@ -104,7 +106,7 @@ const tooLarge = ({code, stderr}: Output): boolean =>
 async function pull(url: string, directory: string, work: Work, sh: Sh): Promise<string> {
   const file = path.join(directory, path.basename(new URL(url).pathname));
   let again = 2;
-  return until(
+  return pollUntil(
     work,
     async () => {
       const output = await sh(curl(url, file, {most, seconds: 110}), {
@@ -149,7 +151,7 @@ async function released({'operator-version': asked, mirror}: ChartInputs) {
 async function readIndex(mirror: string | null): Promise<Record<string, string>> {
   const url = mirrored(chartIndex, mirror);
   const withoutIt = (why: string) => {
-    say(0, 'chart', `${why}; going by the releases known to this version of the Action`);
+    logLine(0, 'chart', `${why}; going by the releases known to this version of the Action`);
     return charts;
   };
   try {

@@ -3,7 +3,7 @@ import {curl, mostWritten} from '../base/curl.ts';
 import {mirrored, shownUrl, wrongChecksum} from '../base/download.ts';
 import {Fault} from '../base/fault.ts';
 import {ownDirectory} from '../base/safe-fs.ts';
-import {CommandError, must, type Sh} from '../base/sh.ts';
+import {CommandError, runOrThrow, type Sh} from '../base/sh.ts';
 import type {Plan} from '../plan/plan.ts';
 import {gatewayApi, gatewayCrdUrl} from '../versions/pins.ts';
 
@@ -34,7 +34,7 @@ export async function fetchGatewayCrds(
       const file = path.join(own, `${name}.yaml`);
       const {code, stderr} = await sh(fetchCommand(file, url), {seconds: 200, file: mostWritten});
       if (code !== 0) throw unreachable(url, stderr);
-      const [found = ''] = (await must(sh, ['sha256sum', file])).split(/\s/);
+      const [found = ''] = (await runOrThrow(sh, ['sha256sum', file])).split(/\s/);
       if (found !== expected) throw wrongChecksum(url, expected, found);
     })
   );

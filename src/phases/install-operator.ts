@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
-import {isOverload, overload} from '../base/kube.ts';
+import {isOverload, overloadAttribution} from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Output, Sh} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {pollUntil} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 
@@ -33,7 +33,7 @@ export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
 
 /** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
 export const installOperator = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
-  until(work, async () => {
+  pollUntil(work, async () => {
     const output = await sh(installCommand(plan), {seconds: 180});
     if (output.code === 0) return {is: 'done', value: undefined};
     const fault = refused(output, installCommand(plan));
@@ -46,7 +46,7 @@ const refused = ({stderr, late}: Output, command: string[]): Fault =>
   new Fault(
     `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`,
     isOverload({late, said: stderr})
-      ? overload // not tried again: Helm may have made a part of it
+      ? overloadAttribution // not tried again: Helm may have made a part of it
       : {
           class: 'operator',
           layer: 'operator',

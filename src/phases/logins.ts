@@ -2,10 +2,10 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {parseImage} from '../base/image.ts';
 import {objectOf} from '../base/json.ts';
-import {alsoHide, say} from '../base/log.ts';
+import {alsoHide, logLine} from '../base/log.ts';
 import {writeAnew} from '../base/safe-fs.ts';
 import type {Work} from '../base/schedule.ts';
-import {must, type Sh} from '../base/sh.ts';
+import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Plan} from '../plan/plan.ts';
 
 /** Registry → what it is logged in with, `USER:PASSWORD` in base64. */
@@ -52,7 +52,7 @@ function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
  */
 export async function findLogins(plan: Plan, text: string, work: Work, sh: Sh): Promise<Logins> {
   const config: DockerConfig = objectOf(text);
-  const tell = (what: string) => say(work.clock(), 'logins', what);
+  const tell = (what: string) => logLine(work.clock(), 'logins', what);
   const logins: Logins = new Map();
   for (const registry of registriesOf(plan, config)) {
     const auth = await loginOf(registry, config, tell, sh);
@@ -127,7 +127,7 @@ export async function giveLogins(
   await writeAnew(file, JSON.stringify({auths}), 0o600);
   try {
     for (const node of cluster.nodes)
-      await must(sh, ['cat', file], {into: takeCommand(node), seconds: 60});
+      await runOrThrow(sh, ['cat', file], {into: takeCommand(node), seconds: 60});
   } finally {
     await fs.rm(file, {force: true});
   }

@@ -1,20 +1,20 @@
 import * as path from 'node:path';
-import {type Cause, Fault} from '../base/fault.ts';
+import {Fault, type FaultAttribution} from '../base/fault.ts';
 import {
-  condition,
+  checkForPodProblems,
   type Deployment,
-  get,
+  findCondition,
   type Istio,
   isOverload,
-  lookAtTrouble,
+  listObjects,
   type Pod,
-  waited
+  waitWithKubectl
 } from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
 import {CommandError, type Sh} from '../base/sh.ts';
-import {type Look, until} from '../base/wait.ts';
+import {type PollResult, pollUntil} from '../base/wait.ts';
 import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
-import {ownerOf, type Plan} from '../plan/plan.ts';
+import {findImageOwner, type Plan} from '../plan/plan.ts';
 
 export const applyCommand = ({directory}: Plan, file: string): string[] => [
   'kubectl',
@@ -39,14 +39,16 @@ const seeIstio = 'kubectl get istio default -o yaml';
 
 /** Waits until istiod is available, so that its webhook serves. */
 export async function untilIstiod(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  await until(work, async () =>
-    (await waited(sh, istiodAvailable)) ? {is: 'done', value: undefined} : lookAtIstiod(plan, sh)
+  await pollUntil(work, async () =>
+    (await waitWithKubectl(sh, istiodAvailable))
+      ? {is: 'done', value: undefined}
+      : lookAtIstiod(plan, sh)
   );
 }
 
 /** Applies a custom resource whose CRD was created a moment ago. */
 export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: Sh): Promise<void> {
-  await until(work, async () => {
+  await pollUntil(work, async () => {
     const output = await sh(applyCommand(plan, file), {seconds: 60});
     const {code, stderr, late} = output;
     if (code === 0) return {is: 'done', value: undefined};
@@ -72,12 +74,12 @@ export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: 
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
 export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
-  return until(work, async () => {
-    await waited(sh, istioHealthy);
-    const istio = (await get<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
+  return pollUntil(work, async () => {
+    await waitWithKubectl(sh, istioHealthy);
+    const istio = (await listObjects<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
     const {state, observedGeneration, conditions} = istio?.status ?? {};
     const current = observedGeneration === istio?.metadata.generation;
-    if (current && state === 'Healthy' && condition('Ready', conditions)?.status === 'True')
+    if (current && state === 'Healthy' && findCondition('Ready', conditions)?.status === 'True')
       return {is: 'done', value: `${istio?.spec.version ?? ''}`}; // a chart's CRD may have a number there
     return (
       lookAtConditions(istio) ?? {
@@ -93,20 +95,20 @@ const dataPlane = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
 /** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
 export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void> {
   const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
-  await until(work, async () => {
-    await waited(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
-    const found = await get<Istio>(sh, names.join(), '-A');
+  await pollUntil(work, async () => {
+    await waitWithKubectl(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
+    const found = await listObjects<Istio>(sh, names.join(), '-A');
     const missing = found.find(
-      ({status}) => condition('Ready', status?.conditions)?.status !== 'True'
+      ({status}) => findCondition('Ready', status?.conditions)?.status !== 'True'
     );
     if (found.length === names.length && !missing) return {is: 'done', value: undefined};
-    const pods = await get<Pod>(sh, 'pods', '-A');
+    const pods = await listObjects<Pod>(sh, 'pods', '-A');
     const own = pods.filter(({metadata}) => Object.values(dataPlane).includes(metadata.namespace));
     return (
-      lookAtTrouble(own, {
+      checkForPodProblems(own, {
         class: 'istio',
         layer: 'ambient',
-        ownerOf: image => ownerOf(plan, image)
+        findOwner: image => findImageOwner(plan, image)
       }) ?? {
         is: 'waiting',
         for: `${missing?.kind ?? 'IstioCNI and ZTunnel'} to be ready`
@@ -115,8 +117,8 @@ export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void
   });
 }
 
-async function lookAtIstiod(plan: Plan, sh: Sh): Promise<Look<undefined>> {
-  const things = await get<Istio | Deployment | Pod>(
+async function lookAtIstiod(plan: Plan, sh: Sh): Promise<PollResult<undefined>> {
+  const things = await listObjects<Istio | Deployment | Pod>(
     sh,
     'istios.sailoperator.io,deployments,pods',
     '-n',
@@ -128,9 +130,9 @@ async function lookAtIstiod(plan: Plan, sh: Sh): Promise<Look<undefined>> {
   if ((istiod?.status.availableReplicas ?? 0) > 0) return {is: 'done', value: undefined};
   return (
     lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-    lookAtTrouble(
+    checkForPodProblems(
       things.filter(thing => thing.kind === 'Pod'),
-      {...who, ownerOf: image => ownerOf(plan, image)}
+      {...who, findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
       for: istiod ? 'istiod to be available' : 'the operator to make istiod'
@@ -141,7 +143,7 @@ async function lookAtIstiod(plan: Plan, sh: Sh): Promise<Look<undefined>> {
 // what the operator says and will go on saying, measured with 1.30.3
 const final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 
-function causeOf(message: string): Cause {
+function causeOf(message: string): FaultAttribution {
   if (/end-of-life|unsupported version/.test(message))
     return {
       class: 'input',
@@ -158,8 +160,8 @@ function causeOf(message: string): Cause {
 }
 
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
-export function lookAtConditions(istio: Istio | undefined): Look<never> | null {
-  const reconciled = condition('Reconciled', istio?.status?.conditions);
+export function lookAtConditions(istio: Istio | undefined): PollResult<never> | null {
+  const reconciled = findCondition('Reconciled', istio?.status?.conditions);
   if (reconciled?.status !== 'False') return null;
   const {reason = '', message = ''} = reconciled;
   const fault = new Fault(`the Istio resource: ${reason}: ${message}`, {

@@ -1,9 +1,9 @@
 import {Fault} from '../base/fault.ts';
-import {oneLine, say} from '../base/log.ts';
+import {logLine, oneLine} from '../base/log.ts';
 import {writeAnew} from '../base/safe-fs.ts';
 import type {Work} from '../base/schedule.ts';
 import type {Output, Sh} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {pollUntil} from '../base/wait.ts';
 import type {Plan} from '../plan/plan.ts';
 
 type Cluster = Plan['cluster'];
@@ -129,7 +129,7 @@ export const untilSucceeds = (
   work: Work,
   sh: Sh
 ): Promise<string> =>
-  until(work, async () => {
+  pollUntil(work, async () => {
     const {code, stdout} = await sh(command, {seconds: 20});
     return code === 0 ? {is: 'done', value: stdout} : {is: 'waiting', for: what};
   });
@@ -184,7 +184,7 @@ export const unpackImages = (
   work: Work,
   sh: Sh
 ): Promise<void> =>
-  hurry(
+  optimizeNodes(
     cluster,
     'unpack',
     node =>
@@ -195,8 +195,8 @@ export const unpackImages = (
   );
 
 /** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
-export const hurryNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
-  hurry(
+export const optimizePodNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+  optimizeNodes(
     cluster,
     'pod-network',
     () => network(cluster.nodes.length === 1),
@@ -206,7 +206,7 @@ export const hurryNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void
   );
 
 /** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
-async function hurry(
+async function optimizeNodes(
   {nodes}: Cluster,
   name: string,
   script: (node: string) => string,
@@ -219,5 +219,5 @@ async function hurry(
   );
   const failed: Output | undefined = outputs.find(({code}) => code !== 0);
   if (failed)
-    say(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
+    logLine(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
 }

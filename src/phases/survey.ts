@@ -1,8 +1,8 @@
 import * as path from 'node:path';
 import {badInput} from '../base/fault.ts';
-import {addressFamily, get, type Service} from '../base/kube.ts';
+import {getAddressFamily, listObjects, type Service} from '../base/kube.ts';
 import {writeAnew} from '../base/safe-fs.ts';
-import {CommandError, must, type Sh} from '../base/sh.ts';
+import {CommandError, runOrThrow, type Sh} from '../base/sh.ts';
 import {readYaml} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Target} from '../inputs/readers.ts';
@@ -71,11 +71,11 @@ export async function survey(
 ): Promise<Found> {
   const kubernetes = await serverVersion(sh);
   const denied = await askRights(rights, directory, sh);
-  const apis = (await must(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
+  const apis = (await runOrThrow(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
   const served = (group: string) => apis.some(api => api.startsWith(`${group}/`));
   const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
   const list = async <T>(kinds: string, ...scope: string[]): Promise<T[]> =>
-    unless ? [] : get<T>(sh, kinds, ...scope);
+    unless ? [] : listObjects<T>(sh, kinds, ...scope);
   const resources = served('sailoperator.io')
     ? await list<Object & {spec?: {version?: string}}>(
         'istios.sailoperator.io,istiocnis.sailoperator.io'
@@ -115,7 +115,7 @@ export async function survey(
 }
 
 async function serverVersion(sh: Sh): Promise<string> {
-  const said = await must(sh, ['kubectl', 'version', '-o', 'json'], {seconds: 30});
+  const said = await runOrThrow(sh, ['kubectl', 'version', '-o', 'json'], {seconds: 30});
   const {serverVersion} = JSON.parse(said) as {serverVersion: {gitVersion: string}};
   return serverVersion.gitVersion;
 }
@@ -139,7 +139,7 @@ export async function surveyTargets(
   };
   if (found.denied.length === 0)
     for (const namespace of namespaces)
-      found.services.push(...(await get<Service>(sh, 'services', '-n', namespace)));
+      found.services.push(...(await listObjects<Service>(sh, 'services', '-n', namespace)));
   return found;
 }
 
@@ -147,7 +147,7 @@ export async function surveyTargets(
 async function namesOf(kind: string, selector: string, sh: Sh): Promise<string[]> {
   const names = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
   const command = ['kubectl', 'get', kind, '-A', '-l', selector, '-o', `jsonpath=${names}`];
-  return (await must(sh, command, {seconds: 60})).split('\n').filter(name => name !== '');
+  return (await runOrThrow(sh, command, {seconds: 60})).split('\n').filter(name => name !== '');
 }
 
 type Policy = Object & {spec?: {selector?: object; mtls?: {mode?: string}}};
@@ -168,7 +168,7 @@ async function askRights(rights: Right[], directory: string, sh: Sh): Promise<Ri
     ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
     ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
   ];
-  const said = (await must(sh, command, {seconds: 60})).trim().split('\n');
+  const said = (await runOrThrow(sh, command, {seconds: 60})).trim().split('\n');
   return rights.filter((_, at) => said[at] !== 'true');
 }
 
@@ -183,7 +183,7 @@ async function askDualStack(
   const output = await sh(command, {seconds: 30});
   if (output.code !== 0) return {families: [], refused: output.stderr.trim()};
   const {spec} = JSON.parse(output.stdout) as {spec: {clusterIPs?: string[]}};
-  return {families: (spec.clusterIPs ?? []).map(addressFamily), refused: ''};
+  return {families: (spec.clusterIPs ?? []).map(getAddressFamily), refused: ''};
 }
 
 async function operators(found: Deployed[], sh: Sh): Promise<FoundOperator[]> {

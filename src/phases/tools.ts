@@ -14,7 +14,7 @@ import {
   parseChecksum
 } from '../base/download.ts';
 import {badInput} from '../base/fault.ts';
-import {must, type Sh} from '../base/sh.ts';
+import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {type Architecture, type ToolName, tools} from '../versions/pins.ts';
 
@@ -42,7 +42,7 @@ export async function provideTool<Name extends ToolName>(
   const directory =
     asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
   if (asked !== 'path') core.addPath(directory);
-  const said = await must(sh, versionCommands[name], {seconds: 30});
+  const said = await runOrThrow(sh, versionCommands[name], {seconds: 30});
   return {directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim()};
 }
 

@@ -1,18 +1,18 @@
 import {
+  checkForPodProblems,
   type Deployment,
-  get,
   type Istio,
-  lookAtTrouble,
+  type KubeObject,
+  listObjects,
   type Pod,
-  type Thing,
-  waited
+  waitWithKubectl
 } from '../base/kube.ts';
 import type {Work} from '../base/schedule.ts';
-import {must, type Sh} from '../base/sh.ts';
-import {type Look, until} from '../base/wait.ts';
+import {runOrThrow, type Sh} from '../base/sh.ts';
+import {type PollResult, pollUntil} from '../base/wait.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
 import {istioNamespace} from '../manifests/istio-resources.ts';
-import {ownerOf, type Plan, type Upgrade} from '../plan/plan.ts';
+import {findImageOwner, type Plan, type Upgrade} from '../plan/plan.ts';
 import {selectorOf} from './deploy-samples.ts';
 import {applyOnceServed, lookAtConditions, untilHealthy} from './mesh.ts';
 
@@ -34,7 +34,7 @@ export async function upgradeMesh(
   sh: Sh
 ): Promise<string> {
   await applyOnceServed(plan, 'upgrade.yaml', work, sh);
-  await until(work, async () => lookAtUpgrade(plan, upgrade, sh));
+  await pollUntil(work, async () => lookAtUpgrade(plan, upgrade, sh));
   const version = await untilHealthy(work, sh);
   await untilTagged(upgrade.strategy, upgrade.revisions[1], work, sh);
   return version;
@@ -45,8 +45,13 @@ async function lookAtUpgrade(
   plan: Plan,
   {to, revisions, istio}: Upgrade,
   sh: Sh
-): Promise<Look<undefined>> {
-  const things = await get<Istio | Revision | Deployment | Pod>(sh, kinds, '-n', istioNamespace);
+): Promise<PollResult<undefined>> {
+  const things = await listObjects<Istio | Revision | Deployment | Pod>(
+    sh,
+    kinds,
+    '-n',
+    istioNamespace
+  );
   const revision = things
     .filter(thing => thing.kind === 'IstioRevision')
     .find(({metadata}) => metadata.name === revisions[1]);
@@ -59,9 +64,9 @@ async function lookAtUpgrade(
   if (told && istiod && isRolledOut(istiod)) return {is: 'done', value: undefined};
   return (
     lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
-    lookAtTrouble(
+    checkForPodProblems(
       things.filter(thing => thing.kind === 'Pod'),
-      {class: 'istio', layer: 'control-plane', ownerOf: image => ownerOf(plan, image)}
+      {class: 'istio', layer: 'control-plane', findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
       for: told ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
@@ -89,15 +94,15 @@ export async function untilTagged(
     '--all',
     `--for=jsonpath={.status.istioRevision}=${revision}`
   ];
-  await until(work, async () =>
-    (await waited(sh, tagged))
+  await pollUntil(work, async () =>
+    (await waitWithKubectl(sh, tagged))
       ? {is: 'done', value: undefined}
       : {is: 'waiting', for: `the revision tag to stand for ${revision}`}
   );
 }
 
 /** Those whose pods have a proxy, which stays as it is until they are restarted. */
-export const proxied = (workloads: Workload[], things: Thing[]): Workload[] =>
+export const proxied = (workloads: Workload[], things: KubeObject[]): Workload[] =>
   workloads.filter(({namespace, app}) =>
     things.some(
       thing =>
@@ -118,10 +123,10 @@ const restartCommand = (workload: Workload): string[] => rollout('restart', work
 
 /** Restarts workloads, all at once, and waits until no pod from before is left. */
 export async function restart(workloads: Workload[], work: Work, sh: Sh): Promise<void> {
-  await Promise.all(workloads.map(one => must(sh, restartCommand(one), {seconds: 30})));
-  for (const workload of workloads) await until(work, () => lookAtRollout(workload, sh));
-  await until(work, async () => {
-    const pods = await get<Pod>(sh, 'pods', '-A', '-l', selectorOf(workloads));
+  await Promise.all(workloads.map(one => runOrThrow(sh, restartCommand(one), {seconds: 30})));
+  for (const workload of workloads) await pollUntil(work, () => lookAtRollout(workload, sh));
+  await pollUntil(work, async () => {
+    const pods = await listObjects<Pod>(sh, 'pods', '-A', '-l', selectorOf(workloads));
     const going = pods.filter(({metadata}) => metadata.deletionTimestamp !== undefined);
     return going.length === 0
       ? {is: 'done', value: undefined}
@@ -129,13 +134,13 @@ export async function restart(workloads: Workload[], work: Work, sh: Sh): Promis
   });
 }
 
-async function lookAtRollout(workload: Workload, sh: Sh): Promise<Look<undefined>> {
+async function lookAtRollout(workload: Workload, sh: Sh): Promise<PollResult<undefined>> {
   const {namespace, name} = workload;
   const {code} = await sh([...rollout('status', workload), '--timeout=4s'], {seconds: 20});
   if (code === 0) return {is: 'done', value: undefined};
-  const pods = await get<Pod>(sh, 'pods', '-n', namespace);
+  const pods = await listObjects<Pod>(sh, 'pods', '-n', namespace);
   return (
-    lookAtTrouble(pods, {class: 'istio', layer: 'workload'}) ?? {
+    checkForPodProblems(pods, {class: 'istio', layer: 'workload'}) ?? {
       is: 'waiting',
       for: `${namespace}/${name} to be restarted`
     }

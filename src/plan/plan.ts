@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {badInput} from '../base/fault.ts';
 import {isLatest, wholeName} from '../base/image.ts';
-import type {Owner} from '../base/kube.ts';
+import type {ImageOwner} from '../base/kube.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {isImage, quoted, type Values} from '../inputs/readers.ts';
 import {
@@ -449,7 +449,7 @@ function pullPolicyOf(
 }
 
 /** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
-export function ownerOf(plan: Plan, image: string): Owner | null {
+export function findImageOwner(plan: Plan, image: string): ImageOwner | null {
   const owner = findOwner(plan, image);
   const retired = describeRetired(image);
   if (retired === null) return owner;
@@ -457,7 +457,7 @@ export function ownerOf(plan: Plan, image: string): Owner | null {
   return {class: input === null ? 'infrastructure' : 'input', input, retired};
 }
 
-function findOwner({images, proxy, named, namesOthers}: Plan, image: string): Owner | null {
+function findOwner({images, proxy, named, namesOthers}: Plan, image: string): ImageOwner | null {
   const isIn = (list: string[]) => list.some(name => wholeName(name) === wholeName(image));
   const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
   if (input !== undefined) return {class: 'input', input};

@@ -15,10 +15,10 @@ import {
 import {unsupported} from '../versions/kubernetes.ts';
 import {skipped} from '../versions/upgrade-path.ts';
 import type {Diagnosis} from './diagnose.ts';
-import type {Known} from './run-context.ts';
+import type {RunContext} from './run-context.ts';
 
 /** What the run knows, and its diagnosis, as results.json has it. */
-export function gather(run: Known, {result, failure, checks}: Diagnosis): Results {
+export function gather(run: RunContext, {result, failure, checks}: Diagnosis): Results {
   return cleaned({
     schema,
     result,
@@ -48,7 +48,7 @@ export function gather(run: Known, {result, failure, checks}: Diagnosis): Result
   });
 }
 
-function versions(run: Known): Results['versions'] {
+function versions(run: RunContext): Results['versions'] {
   const {inputs, plan} = run;
   const ours = {
     action: {asked: null, found: `v${about.version}`},
@@ -83,7 +83,7 @@ const findHub = ({hub, istio}: Plan) => ({
   found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
 });
 
-function cluster({plan, looked}: Known): Results['cluster'] {
+function cluster({plan, targetCluster}: RunContext): Results['cluster'] {
   if (plan)
     return {
       kind: plan.existing === null ? 'kind' : 'existing',
@@ -91,8 +91,8 @@ function cluster({plan, looked}: Known): Results['cluster'] {
       context: plan.cluster.context,
       ipFamilies: plan.cluster.families
     };
-  if (!looked) return null;
-  const {context, name, services} = looked;
+  if (!targetCluster) return null;
+  const {context, name, services} = targetCluster;
   const families = services.flatMap(({spec}) => spec.ipFamilies ?? []);
   const ipFamilies = [...new Set(families)].map(family => family.toLowerCase() as Family);
   return {kind: 'existing', name, context, ipFamilies};
@@ -112,7 +112,7 @@ function cleaned<Value>(value: Value): Value {
 }
 
 /** What was found, or else what was planned, and does not fit together. */
-function warnings({plan, istio, kubernetes}: Known): string[] {
+function warnings({plan, istio, kubernetes}: RunContext): string[] {
   const upgrade = plan?.upgrade;
   const versions = upgrade ? [upgrade.from, upgrade.to] : [istio ?? plan?.istio.expected ?? null];
   return [
@@ -129,7 +129,7 @@ function withoutPrivate<
   Told extends Partial<
     Pick<Failure, 'message' | 'headline' | 'reproduce'> & Pick<CheckResult, 'reason' | 'observed'>
   >
->(told: Told, {directory, plan}: Known): Told {
+>(told: Told, {directory, plan}: RunContext): Told {
   if (directory === undefined) return told;
   const bare = (text: string) => text.replaceAll(`${directory}/`, '').replaceAll(directory, '.');
   const {message, headline, reason, observed, reproduce} = told;
@@ -158,7 +158,7 @@ export function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
   };
 }
 
-const tool = ({inputs, tools}: Known, name: 'kind' | 'kubectl' | 'helm') => ({
+const tool = ({inputs, tools}: RunContext, name: 'kind' | 'kubectl' | 'helm') => ({
   asked: inputs?.[`${name}-version`] ?? null,
   found: tools[name]?.version ?? null
 });

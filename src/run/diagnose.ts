@@ -1,8 +1,8 @@
 import {Fault} from '../base/fault.ts';
-import {isOverload, overload} from '../base/kube.ts';
+import {isOverload, overloadAttribution} from '../base/kube.ts';
 import {oneLine, redact} from '../base/log.ts';
 import {CommandError} from '../base/sh.ts';
-import type {Blame, Made, Told} from '../checks/definition.ts';
+import type {Attribution, EvaluatedCheck, LayerAttribution} from '../checks/definition.ts';
 import {phaseKind} from '../results/phases.ts';
 import {
   type CheckResult,
@@ -22,9 +22,9 @@ export interface Evidence {
   /** What made phases fail, first one first. */
   errors: {phase: string; error: unknown}[];
   phases: PhaseResult[];
-  checks: Made[];
+  checks: EvaluatedCheck[];
   /** What is told of each layer. */
-  blames: Record<Layer, Blame>;
+  blames: Record<Layer, LayerAttribution>;
   failOnFlaky: boolean;
   /** The cluster was there before, and need not run on this machine. */
   existing: boolean;
@@ -58,7 +58,10 @@ export function diagnose(evidence: Evidence): Diagnosis {
 }
 
 /** Where a node was lost, what failed says nothing of what runs on it. */
-function ofLost({lost, ending, errors, blames}: Evidence, first: Made | undefined): Failure | null {
+function ofLost(
+  {lost, ending, errors, blames}: Evidence,
+  first: EvaluatedCheck | undefined
+): Failure | null {
   const [error] = errors;
   const isWrong = ending === 'timeout' || first !== undefined || error !== undefined;
   if (lost === null || !isWrong) return null;
@@ -75,7 +78,7 @@ function ofLost({lost, ending, errors, blames}: Evidence, first: Made | undefine
 }
 
 /** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
-function causeBelow(evidence: Evidence, first: Made | undefined): Failure | null {
+function causeBelow(evidence: Evidence, first: EvaluatedCheck | undefined): Failure | null {
   const fault = evidence.errors.find(({error}) => error instanceof Fault);
   const failure = first && fault ? ofError(fault, evidence) : null;
   if (!first || !failure?.layer) return null;
@@ -91,16 +94,20 @@ function ofUnmade(checks: CheckResult[]): Failure | null {
 }
 
 /** A check as results.json has it. */
-function withBlame(made: Made, first: Made | undefined, evidence: Evidence): CheckResult {
-  const {blame: _, apart = false, ...check} = made;
-  const because = causeOf(check, apart ? firstOfTarget(made, evidence) : first);
+function withBlame(
+  made: EvaluatedCheck,
+  first: EvaluatedCheck | undefined,
+  evidence: Evidence
+): CheckResult {
+  const {attribution: _, independent = false, ...check} = made;
+  const because = causeOf(check, independent ? firstOfTarget(made, evidence) : first);
   if (check.verdict !== 'failed') return {...check, because};
   const {class: failureClass, hint} = toldOf(made, evidence);
   return {...check, because, class: failureClass, hint};
 }
 
 /** What is told of a failed check: what the others show of it, else what it says itself, else what its layer does. */
-function toldOf(check: Made, {blames, checks}: Evidence): Told {
+function toldOf(check: EvaluatedCheck, {blames, checks}: Evidence): Attribution {
   const {class: failureClass, hint, headline, evidence} = blames[check.layer];
   const families = new Set(
     checks
@@ -112,7 +119,7 @@ function toldOf(check: Made, {blames, checks}: Evidence): Told {
     class: failureClass,
     hint,
     headline: headline(families.size === 1 && family ? familyNames[family] : ''),
-    ...check.blame,
+    ...check.attribution,
     ...evidence?.(
       check,
       checks.filter(({stage}) => stage === check.stage) // ids are unique in a stage
@@ -129,15 +136,15 @@ const stages: CheckResult['stage'][] = ['install', 'upgrade'];
 const order = ({stage, layer}: CheckResult): number =>
   stages.indexOf(stage) * layers.length + layers.indexOf(layer);
 
-function brokenChecks({checks, failOnFlaky}: Evidence): Made[] {
+function brokenChecks({checks, failOnFlaky}: Evidence): EvaluatedCheck[] {
   return checks
     .filter(({verdict}) => verdict === 'failed' || (failOnFlaky && verdict === 'flaky'))
     .sort((one, other) => order(one) - order(other));
 }
 
 /** Of checks that stand apart, the broken one of the same target. */
-const firstOfTarget = ({target}: Made, evidence: Evidence): Made | undefined =>
-  brokenChecks(evidence).find(one => one.apart && one.target === target);
+const firstOfTarget = ({target}: EvaluatedCheck, evidence: Evidence): EvaluatedCheck | undefined =>
+  brokenChecks(evidence).find(one => one.independent && one.target === target);
 
 /** What fails in a layer further up follows from the first broken one. */
 function causeOf(check: CheckResult, first: CheckResult | undefined): string | null {
@@ -149,7 +156,7 @@ function causeOf(check: CheckResult, first: CheckResult | undefined): string | n
   return follows ? first.id : null;
 }
 
-function ofCheck(check: Made, evidence: Evidence): Failure {
+function ofCheck(check: EvaluatedCheck, evidence: Evidence): Failure {
   const {title, layer, id, attempts, reproduce} = check;
   const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
   const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
@@ -210,7 +217,7 @@ function ofError(
       phase
     };
   if (error instanceof Fault) {
-    const {class: failureClass, layer, hint, headline, reproduce} = error.because;
+    const {class: failureClass, layer, hint, headline, reproduce} = error.attribution;
     return {
       class: failureClass,
       layer: layer ?? (failureClass === 'input' ? null : (phaseKind(phase)?.layer ?? null)),
@@ -229,7 +236,7 @@ function ofError(
     error instanceof CommandError &&
     isOverload({late: error.late, said: message})
   )
-    return {...overload, layer, check: null, message, phase};
+    return {...overloadAttribution, layer, check: null, message, phase};
   return layer === null
     ? ofBug(error)
     : {

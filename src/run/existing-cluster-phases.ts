@@ -11,12 +11,12 @@ import {chartOf, decide, type Existing} from '../plan/existing-cluster.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {InCluster} from '../plan/state.ts';
 import {phases, without} from './graph.ts';
-import {type Known, known} from './run-context.ts';
+import {type RunContext, required} from './run-context.ts';
 
 /** What the plan for a cluster that is there already is made of. Nothing is changed in it. */
-export function preparationsInExisting(run: Known): Phase[] {
-  const inputs = known(run.inputs, 'inputs');
-  const directory = known(run.directory, 'directory');
+export function preparationsInExisting(run: RunContext): Phase[] {
+  const inputs = required(run.inputs, 'inputs');
+  const directory = required(run.directory, 'directory');
   const tool = (name: 'kubectl' | 'helm'): Phase => ({
     name,
     needs: [],
@@ -35,15 +35,15 @@ export function preparationsInExisting(run: Known): Phase[] {
         run.found = await survey(where, directory, run.sh);
         run.kubernetes = run.found.kubernetes;
         run.existing = decide(inputs, run.found);
-        for (const {id, reason} of leftOut(run.ledger.asked, run.existing))
-          run.ledger.leaveOut(id, reason);
+        for (const {id, reason} of leftOut(run.ledger.selected, run.existing))
+          run.ledger.markSkipped(id, reason);
       }
     },
     {
       name: 'chart',
       needs: ['helm', 'survey'],
       run: async work => {
-        const existing = known(run.existing, 'existing');
+        const existing = required(run.existing, 'existing');
         run.chart = existing.installs.operator
           ? await provideChart(inputs, directory, work, run.sh)
           : chartOf(existing);
@@ -64,7 +64,7 @@ const kindOnly =
   /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
 
 /** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
-export function phasesInExisting(run: Known, plan: Plan, existing: Existing): Phase[] {
+export function phasesInExisting(run: RunContext, plan: Plan, existing: Existing): Phase[] {
   const {installs} = existing;
   const unwanted = (name: string) =>
     kindOnly.test(name) ||

@@ -1,13 +1,13 @@
 import {randomUUID} from 'node:crypto';
 import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
-import {get, type Thing} from '../base/kube.ts';
-import {say} from '../base/log.ts';
+import {type KubeObject, listObjects} from '../base/kube.ts';
+import {logLine} from '../base/log.ts';
 import type {Phase, Work} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
-import {until} from '../base/wait.ts';
+import {pollUntil} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
-import type {Checking, Checks, Preflight} from '../checks/definition.ts';
+import type {LayerChecks, MeshCheckInput, PreflightInput} from '../checks/definition.ts';
 import {type Running, startLoad} from '../checks/upgrade.ts';
 import type {Values} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
@@ -44,7 +44,7 @@ import {
   untilIstiod
 } from '../phases/mesh.ts';
 import {
-  hurryNetwork,
+  optimizePodNetwork,
   unpackImages,
   untilApi,
   untilContainerd,
@@ -54,11 +54,11 @@ import {provideTool} from '../phases/tools.ts';
 import {proxied, restart, untilTagged, upgradeMesh} from '../phases/upgrade-mesh.ts';
 import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
 import {afterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
-import {type Known, known} from './run-context.ts';
+import {type RunContext, required} from './run-context.ts';
 
 /** What the plan is made of, and what must hold before anything is made. */
-export function preparations(run: Known): Phase[] {
-  const inputs = known(run.inputs, 'inputs');
+export function preparations(run: RunContext): Phase[] {
+  const inputs = required(run.inputs, 'inputs');
   const gates = inputs['dry-run']
     ? []
     : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
@@ -78,7 +78,7 @@ export function preparations(run: Known): Phase[] {
       name: 'chart',
       needs: ['helm', ...gates.map(({name}) => name)],
       run: async work => {
-        run.chart = await provideChart(inputs, known(run.directory, 'directory'), work, run.sh);
+        run.chart = await provideChart(inputs, required(run.directory, 'directory'), work, run.sh);
       }
     },
     {
@@ -92,7 +92,7 @@ export function preparations(run: Known): Phase[] {
 }
 
 /** Everything that changes something, each as soon as what it needs is there. */
-export function phases(run: Known, plan: Plan): Phase[] {
+export function phases(run: RunContext, plan: Plan): Phase[] {
   const {sh, ledger} = run;
   const {upgrade} = plan;
   const wanted = Object.values(plan.images).flat();
@@ -102,7 +102,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
       .map(({checks, needs}) =>
         checkPhase(run, checks, needs, fatal, work => ({
           ...basis(run, work),
-          brought: run.brought,
+          preloaded: run.preloaded,
           plan
         }))
       );
@@ -122,7 +122,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
         {
           name: 'gateway api',
           needs: [],
-          run: () => fetchGatewayCrds(plan, known(run.inputs, 'inputs').mirror, sh)
+          run: () => fetchGatewayCrds(plan, required(run.inputs, 'inputs').mirror, sh)
         },
         {
           name: 'gateway crds', // while the operator starts
@@ -179,21 +179,21 @@ export function phases(run: Known, plan: Plan): Phase[] {
       name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
       needs: ['images', 'logins'],
       run: async () => {
-        const local = known(run.localImages, 'images');
+        const local = required(run.localImages, 'images');
         const missing = wanted.filter(image => !local.has(image));
-        await pullImages(missing, plan.cluster.nodes, known(run.logins, 'logins'), sh);
+        await pullImages(missing, plan.cluster.nodes, required(run.logins, 'logins'), sh);
       }
     },
     {
       name: 'unpack',
       needs: ['containerd'],
-      run: work => unpackImages(plan.cluster, known(run.snapshotter, 'snapshotter'), work, sh)
+      run: work => unpackImages(plan.cluster, required(run.snapshotter, 'snapshotter'), work, sh)
     },
     // the control plane goes before it: the API server is what everything waits for
     ...images(run, plan, 'operator', ['unpack'], []),
     {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
-    {name: 'pod network', needs: ['api'], run: work => hurryNetwork(plan.cluster, work, sh)},
+    {name: 'pod network', needs: ['api'], run: work => optimizePodNetwork(plan.cluster, work, sh)},
     {name: 'kube-proxy', needs: ['api'], run: work => untilServices(plan.cluster, work, sh)},
     // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
     // or the API server's Service are there, it would crash, and be held back for 10 s
@@ -278,7 +278,7 @@ export function phases(run: Known, plan: Plan): Phase[] {
     {
       name: 'look',
       needs: ['samples', 'plain samples', ...resources.map(({name}) => name)],
-      run: work => look(run, work)
+      run: work => takeSnapshot(run, work)
     },
     // the documentation's samples are there first, and are looked at while the others start
     ...(plan.moreWorkloads.length === 0
@@ -287,9 +287,13 @@ export function phases(run: Known, plan: Plan): Phase[] {
           {
             name: 'more samples',
             needs: ['look', ...gatewayApi.map(({name}) => name)],
-            run: (work: Work) => deployMore(plan, work, sh, () => ledger.failed?.layer ?? null)
+            run: (work: Work) => deployMore(plan, work, sh, () => ledger.firstFailed?.layer ?? null)
           },
-          {name: 'look again', needs: ['more samples'], run: (work: Work) => look(run, work)}
+          {
+            name: 'look again',
+            needs: ['more samples'],
+            run: (work: Work) => takeSnapshot(run, work)
+          }
         ]),
     ...standingPhases(false),
     ...meshChecks.map(({checks, after}) =>
@@ -319,10 +323,10 @@ export function phases(run: Known, plan: Plan): Phase[] {
   ];
   const isAsked = (name: string): boolean =>
     name.endsWith(later)
-      ? run.upgraded.of(name.slice(6, -later.length)).length > 0
-      : ledger.of(name.slice(6)).length > 0;
+      ? run.ledgerAfterUpgrade.getSelected(name.slice(6, -later.length)).length > 0
+      : ledger.getSelected(name.slice(6)).length > 0;
   return without(
-    plan.cluster.tuned ? all : untuned(all),
+    plan.cluster.tuned ? all : withoutOptimizations(all),
     ({name}) => name.startsWith('check ') && !isAsked(name)
   );
 }
@@ -331,24 +335,24 @@ export function phases(run: Known, plan: Plan): Phase[] {
 const later = ' after the upgrade';
 
 /** The upgrade under load, and every check of the mesh once more. What was broken before is not upgraded: nothing could be told of it. */
-function upgradePhases(run: Known, plan: Plan, upgrade: Upgrade): Phase[] {
-  const {sh, ledger, upgraded} = run;
+function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
+  const {sh, ledger, ledgerAfterUpgrade} = run;
   const after = afterUpgrade(plan);
   const workloads = () =>
-    proxied([...plan.workloads, ...plan.moreWorkloads], known(run.things, 'things'));
+    proxied([...plan.workloads, ...plan.moreWorkloads], required(run.snapshot, 'snapshot'));
   const isServer = ({namespace, app}: Workload) =>
     namespace === loaded.namespace && app === loaded.app;
   const checkLater = (
-    checks: Checks<Checking>,
+    checks: LayerChecks<MeshCheckInput>,
     needs: string[],
-    given: (work: Work) => Checking
+    given: (work: Work) => MeshCheckInput
   ): Phase => ({
-    ...checkPhase({...run, ledger: upgraded}, checks, needs, false, given),
+    ...checkPhase({...run, ledger: ledgerAfterUpgrade}, checks, needs, false, given),
     name: `check ${checks.layer}${later}`
   });
-  const given = (work: Work): Checking => ({
+  const given = (work: Work): MeshCheckInput => ({
     ...basis(run, work),
-    tell: upgraded.tell,
+    report: ledgerAfterUpgrade.report,
     ...seen(run),
     plan: after
   });
@@ -367,8 +371,8 @@ function upgradePhases(run: Known, plan: Plan, upgrade: Upgrade): Phase[] {
           .map(({layer}) => `check ${layer}`)
       ],
       run: async work => {
-        if (ledger.failed) throw new CheckFailed(ledger.failed.id);
-        run.load = await startLoad(given(work), upgraded.of('upgrade'));
+        if (ledger.firstFailed) throw new CheckFailed(ledger.firstFailed.id);
+        run.load = await startLoad(given(work), ledgerAfterUpgrade.getSelected('upgrade'));
         await orEnd(run.load, async ({begin, drain}) => {
           await begin('istiod');
           run.istio = await upgradeMesh(plan, upgrade, work, sh);
@@ -381,7 +385,7 @@ function upgradePhases(run: Known, plan: Plan, upgrade: Upgrade): Phase[] {
       name: 'restart',
       needs: ['upgrade'],
       run: async work => {
-        const load = known(run.load, 'load');
+        const load = required(run.load, 'load');
         await orEnd(load, async ({begin}) => {
           await begin('restart');
           await restart(workloads().filter(isServer), work, sh);
@@ -402,7 +406,7 @@ function upgradePhases(run: Known, plan: Plan, upgrade: Upgrade): Phase[] {
     {
       name: `look${later}`,
       needs: ['restart of the rest'],
-      run: work => look(run, work)
+      run: work => takeSnapshot(run, work)
     },
     ...standing
       .filter(({fatal}) => !fatal)
@@ -431,7 +435,7 @@ async function orEnd(load: Running, act: (load: Running) => Promise<void>): Prom
 }
 
 /** Without what only saves time: the operator is installed when all that it waits for is there. */
-function untuned(phases: Phase[]): Phase[] {
+function withoutOptimizations(phases: Phase[]): Phase[] {
   const operator = phases.filter(({name}) => name === 'operator');
   const inOrder = phases.flatMap(phase => {
     if (phase.name === 'operator') return [];
@@ -439,19 +443,19 @@ function untuned(phases: Phase[]): Phase[] {
     const needs = phase.needs.filter(need => need !== 'operator');
     return [...operator.map(one => ({...one, needs})), {...phase, needs: ['operator']}];
   });
-  return without(inOrder, ({name}) => savers.includes(name));
+  return without(inOrder, ({name}) => optimizations.includes(name));
 }
 
-const savers = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
+const optimizations = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 
 /** Asks the API server for everything that the checks go by. */
-async function look(run: Known, work: Work): Promise<void> {
-  run.things = await until(work, async () => ({
+async function takeSnapshot(run: RunContext, work: Work): Promise<void> {
+  run.snapshot = await pollUntil(work, async () => ({
     is: 'done',
     value: (
       await Promise.all(
-        scopesOf(known(run.plan, 'plan')).map(([kinds = '', ...scope]) =>
-          get<Thing>(run.sh, kinds, ...scope)
+        scopesOf(required(run.plan, 'plan')).map(([kinds = '', ...scope]) =>
+          listObjects<KubeObject>(run.sh, kinds, ...scope)
         )
       )
     ).flat()
@@ -470,22 +474,22 @@ export function scopesOf({existing, istio, workloads, moreWorkloads}: Plan): str
 }
 
 /** Whether checks look at pods that come after the documentation's. */
-const bringsPods = ({moreWorkloads}: Plan, {samples = []}: Checks<never>): boolean =>
+const bringsPods = ({moreWorkloads}: Plan, {samples = []}: LayerChecks<never>): boolean =>
   samples.some(sample => moreWorkloads.some(({namespace}) => namespace === sample.namespace));
 
 /** What all checks work with. */
-export const basis = ({sh, ledger, inputs}: Known, work: Work): Preflight => ({
+export const basis = ({sh, ledger, inputs}: RunContext, work: Work): PreflightInput => ({
   work,
   sh,
-  tell: ledger.tell,
+  report: ledger.report,
   nodes: nodeNames('', inputs?.['kind-config'] ?? {}).length
 });
 
 /** What the checks of the mesh go by. */
-const seen = (run: Known) => ({
-  things: known(run.things, 'things'),
+const seen = (run: RunContext) => ({
+  snapshot: required(run.snapshot, 'snapshot'),
   mirror: run.inputs?.mirror ?? null,
-  brought: run.brought,
+  preloaded: run.preloaded,
   undo: (undo: string[][]) => run.save({undo})
 });
 
@@ -502,8 +506,8 @@ export function without(phases: Phase[], unwanted: (phase: Phase) => boolean): P
 
 /** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
 export function checkPhase<Given>(
-  {ledger}: Known,
-  {layer, look}: Checks<Given>,
+  {ledger}: RunContext,
+  {layer, run}: LayerChecks<Given>,
   needs: string[],
   fatal: boolean,
   given: (work: Work) => Given
@@ -512,15 +516,15 @@ export function checkPhase<Given>(
     name: `check ${layer}`,
     needs,
     run: async work => {
-      await look(given(work), ledger.of(layer));
-      const failed = fatal ? ledger.failedIn(layer) : undefined;
+      await run(given(work), ledger.getSelected(layer));
+      const failed = fatal ? ledger.findFailedIn(layer) : undefined;
       if (failed) throw new CheckFailed(failed.id);
     }
   };
 }
 
 /** Sees that a cluster can be made here and its name is free, takes it, and tells post that it is about to be made. */
-async function claim(run: Known, {cluster}: Plan): Promise<void> {
+async function claim(run: RunContext, {cluster}: Plan): Promise<void> {
   const {name, config} = cluster;
   const {stdout} = await run.sh(endpointCommand, {seconds: 20});
   refuseElsewhere(stdout.trim(), (config.networking as Values | undefined)?.apiServerAddress);
@@ -529,21 +533,21 @@ async function claim(run: Known, {cluster}: Plan): Promise<void> {
   run.save({claim: run.claim});
   await claimName(name, run.claim.token, run.sh);
   const others = leftWords(await refuseTaken(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
-  if (others !== null) say(run.clock(), 'name', others);
+  if (others !== null) logLine(run.clock(), 'name', others);
   run.save({cluster: name, nodes: cluster.nodes.length});
 }
 
-async function release({claim, sh, save}: Known): Promise<void> {
-  const {name, token} = known(claim, 'claim');
+async function release({claim, sh, save}: RunContext): Promise<void> {
+  const {name, token} = required(claim, 'claim');
   await releaseName(name, token, sh);
   save({claim: null});
 }
 
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
-function images(run: Known, plan: Plan, user: ImageUser, saved: string[], imported: string[]) {
+function images(run: RunContext, plan: Plan, user: ImageUser, saved: string[], imported: string[]) {
   const file = path.join(imagesIn(plan.directory), `${user}.tar`);
   const ours = () => {
-    const local = known(run.localImages, 'images');
+    const local = required(run.localImages, 'images');
     return new Map([...local].filter(([image]) => plan.images[user].includes(image)));
   };
   return [
@@ -552,7 +556,7 @@ function images(run: Known, plan: Plan, user: ImageUser, saved: string[], import
       needs: ['images', ...saved],
       run: async () => {
         for (const [image, id] of await saveImages(ours(), file, run.sh))
-          run.brought.set(image, id);
+          run.preloaded.set(image, id);
       }
     },
     {
@@ -563,14 +567,14 @@ function images(run: Known, plan: Plan, user: ImageUser, saved: string[], import
           ours(),
           file,
           plan.cluster.nodes,
-          known(run.snapshotter, 'snapshotter'),
+          required(run.snapshotter, 'snapshotter'),
           run.sh
         )
     }
   ];
 }
 
-async function apply({sh}: Known, plan: Plan, file: string): Promise<void> {
+async function apply({sh}: RunContext, plan: Plan, file: string): Promise<void> {
   const command = applyCommand(plan, file);
   const output = await sh(command, {seconds: 60});
   if (output.code === 0) return;

@@ -1,4 +1,4 @@
-import type {Service, Thing} from '../base/kube.ts';
+import type {KubeObject, Service} from '../base/kube.ts';
 import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
@@ -14,14 +14,14 @@ import type {ToolName} from '../versions/pins.ts';
 import type {Chart} from '../versions/read-chart.ts';
 
 /** What a run knows so far. Each field is set by the phase that finds it out; `things` and `istio` anew where the mesh has changed. */
-export interface Known {
+export interface RunContext {
   readonly sh: Sh;
   readonly clock: Clock;
   readonly started: Date;
   readonly schedule: Schedule;
   readonly ledger: Ledger;
   /** Of what is checked once more after an upgrade. */
-  readonly upgraded: Ledger;
+  readonly ledgerAfterUpgrade: Ledger;
   readonly save: (change: Partial<State>) => void;
   /** Errors outside of phases. */
   readonly errors: {phase: string; error: unknown}[];
@@ -33,7 +33,7 @@ export interface Known {
   found?: Found;
   existing?: Existing;
   /** The cluster whose Services are only looked at, and those. */
-  looked?: {context: string; name: string; services: Service[]};
+  targetCluster?: {context: string; name: string; services: Service[]};
   /** The name that this run holds while it makes its cluster. */
   claim?: NonNullable<State['claim']>;
   chart?: Chart;
@@ -44,7 +44,7 @@ export interface Known {
   /** What Docker is logged in with at the registries of this run. */
   logins?: Logins;
   /** The local images that were archived for the nodes, with the ids that they have there. */
-  readonly brought: Ids;
+  readonly preloaded: Ids;
   /** What the nodes' containerd keeps images in. */
   snapshotter?: string;
   kubernetes?: string;
@@ -53,10 +53,10 @@ export interface Known {
   /** The client asks all the while. */
   load?: Running;
   /** What the API server said once the samples were ready. */
-  things?: Thing[];
+  snapshot?: KubeObject[];
 }
 
-export function startKnowing(sh: Sh, save: Known['save']): Known {
+export function createRunContext(sh: Sh, save: RunContext['save']): RunContext {
   const start = performance.now();
   const clock = () => (performance.now() - start) / 1000;
   return {
@@ -65,16 +65,16 @@ export function startKnowing(sh: Sh, save: Known['save']): Known {
     started: new Date(),
     schedule: new Schedule(clock),
     ledger: new Ledger(),
-    upgraded: new Ledger('upgrade'),
+    ledgerAfterUpgrade: new Ledger('upgrade'),
     save,
     errors: [],
-    brought: new Map(),
+    preloaded: new Map(),
     tools: {}
   };
 }
 
 /** What an earlier phase has found out; that it has is what `needs` says. */
-export function known<Value>(value: Value | undefined, what: string): Value {
+export function required<Value>(value: Value | undefined, what: string): Value {
   if (value === undefined) throw new Error(`${what} is not known yet: a phase lacks a need`);
   return value;
 }

@@ -2,12 +2,12 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {mirrorWords} from '../base/download.ts';
-import {group, oneLine, say} from '../base/log.ts';
+import {group, logLine, oneLine} from '../base/log.ts';
 import {makePrivate, ownDirectory, writeAnew} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {inMode} from '../checks/dataplane.ts';
-import type {Row} from '../checks/definition.ts';
+import type {CheckDefinition} from '../checks/definition.ts';
 import {askedOf} from '../checks/skip-on-existing.ts';
 import {staged} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
@@ -33,8 +33,8 @@ import {gather, rehearsal} from './build-results.ts';
 import {diagnose, type Ending, type Evidence} from './diagnose.ts';
 import {phasesInExisting, preparationsInExisting} from './existing-cluster-phases.ts';
 import {phases, preparations} from './graph.ts';
-import {type Known, known, startKnowing} from './run-context.ts';
-import {askedBy} from './select-checks.ts';
+import {createRunContext, type RunContext, required} from './run-context.ts';
+import {selectChecks} from './select-checks.ts';
 import {phasesOfTargets} from './target-phases.ts';
 
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
@@ -43,7 +43,7 @@ export async function run(sh: Sh): Promise<void> {
   const recording = rehearsal();
   if (recording)
     core.info(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
-  const run = startKnowing(sh, openState());
+  const run = createRunContext(sh, openState());
   for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
     core.setOutput(name, value); // stands when we are killed
   core.startGroup('Progress, with the seconds since the start');
@@ -59,7 +59,7 @@ export async function run(sh: Sh): Promise<void> {
   if (results.failure) process.exitCode = 1; // its annotation is written
 }
 
-async function work(run: Known): Promise<Ending> {
+async function work(run: RunContext): Promise<Ending> {
   const over = new AbortController();
   try {
     run.inputs = readInputs();
@@ -72,23 +72,23 @@ async function work(run: Known): Promise<Ending> {
   }
 }
 
-async function job(run: Known): Promise<Ending> {
-  const inputs = known(run.inputs, 'inputs');
+async function job(run: RunContext): Promise<Ending> {
+  const inputs = required(run.inputs, 'inputs');
   if (inputs.targets === null) {
     const upgrade = inputs['upgrade-from'] !== null;
-    const isMade = ({layer}: Row) => upgrade || layer !== 'upgrade';
+    const isMade = ({layer}: CheckDefinition) => upgrade || layer !== 'upgrade';
     const rows = staged(
-      askedBy(() =>
+      selectChecks(() =>
         inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(isMade)
       ),
       upgrade
     );
-    run.ledger.asked = rows.before;
-    run.upgraded.asked = rows.after;
+    run.ledger.selected = rows.before;
+    run.ledgerAfterUpgrade.selected = rows.after;
   }
   refuseEnvironment(process.env);
   const words = mirrorWords(inputs.mirror);
-  if (words) say(run.clock(), 'mirror', words);
+  if (words) logLine(run.clock(), 'mirror', words);
   run.directory = await privateDirectory(run, inputs['cluster-name']);
   if (inputs.targets !== null) {
     await ownDirectory(resultsDirectory(run));
@@ -103,16 +103,16 @@ async function job(run: Known): Promise<Ending> {
   run.save({kind: kind?.directory ?? null});
   const plan = makePlan(
     inputs,
-    known(run.chart, 'chart'),
+    required(run.chart, 'chart'),
     run.samples ?? null,
     run.directory,
     kind?.version ?? '',
-    samplesOf([...run.ledger.asked, ...run.upgraded.asked]),
+    samplesOf([...run.ledger.selected, ...run.ledgerAfterUpgrade.selected]),
     run.existing ?? null
   );
   const {existing} = plan;
   if (existing !== null)
-    refuseTaken(plan.files['namespaces.yaml'] ?? '', known(run.found, 'found'));
+    refuseTaken(plan.files['namespaces.yaml'] ?? '', required(run.found, 'found'));
   if (existing?.mesh) run.istio = existing.mesh.version;
   run.plan = plan;
   tellVersions(run, plan);
@@ -127,7 +127,7 @@ async function job(run: Known): Promise<Ending> {
 }
 
 /** What a dry run is for. */
-function tellPlan(run: Known, plan: Plan): void {
+function tellPlan(run: RunContext, plan: Plan): void {
   group('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
   const nothing = gather(run, {result: 'passed', failure: null, checks: []});
   group('The same by hand', script(plan, nothing));
@@ -135,18 +135,20 @@ function tellPlan(run: Known, plan: Plan): void {
 
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
 const shownPlan = (
-  {ledger, upgraded}: Known,
+  {ledger, ledgerAfterUpgrade}: RunContext,
   {cluster: {config, ...cluster}, shown, ...plan}: Plan
 ) => ({
   ...plan,
   cluster,
   files: Object.keys(plan.files),
-  checks: ledger.asked.map(({id}) => id),
-  ...(upgraded.asked.length > 0 && {checksAfterUpgrade: upgraded.asked.map(({id}) => id)})
+  checks: ledger.selected.map(({id}) => id),
+  ...(ledgerAfterUpgrade.selected.length > 0 && {
+    checksAfterUpgrade: ledgerAfterUpgrade.selected.map(({id}) => id)
+  })
 });
 
 /** Says beforehand what does not fit together. */
-function tellVersions({clock, tools}: Known, plan: Plan): void {
+function tellVersions({clock, tools}: RunContext, plan: Plan): void {
   const {istio, upgrade, cluster} = plan;
   for (const told of [
     describeHub(plan),
@@ -155,13 +157,13 @@ function tellVersions({clock, tools}: Known, plan: Plan): void {
     upgrade && skipped(upgrade.from, upgrade.to, upgrade.strategy),
     skewed(tools.kubectl?.version ?? null, cluster.kubernetes)
   ])
-    if (told !== null) say(clock(), 'plan', told);
+    if (told !== null) logLine(clock(), 'plan', told);
 }
 
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
-async function privateDirectory(run: Known, name: string): Promise<string> {
+async function privateDirectory(run: RunContext, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
-  run.save({work: directory, cleanup: known(run.inputs, 'inputs').cleanup});
+  run.save({work: directory, cleanup: required(run.inputs, 'inputs').cleanup});
   await makePrivate(directory).catch(error => {
     run.save({work: null}); // it is somebody else's
     throw error;
@@ -182,13 +184,13 @@ async function writeFiles(plan: Plan): Promise<void> {
 const annotate = {error: core.error, warning: core.warning, notice: core.notice};
 
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
-async function report(run: Known, ending: Ending): Promise<Results> {
+async function report(run: RunContext, ending: Ending): Promise<Results> {
   const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
   const results = gathered(run, {
     ending,
     errors: [...run.errors, ...run.schedule.errors],
     phases: run.schedule.phases,
-    checks: [...run.ledger.results(), ...run.upgraded.results()],
+    checks: [...run.ledger.results(), ...run.ledgerAfterUpgrade.results()],
     blames,
     failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
     existing: run.inputs?.cluster === 'existing',
@@ -209,19 +211,19 @@ async function report(run: Known, ending: Ending): Promise<Results> {
 }
 
 /** The results; where something that was found is so odd that there would be none, those without it, which say so. */
-export function gathered(run: Known, evidence: Evidence): Results {
+export function gathered(run: RunContext, evidence: Evidence): Results {
   try {
     return gather(run, diagnose(evidence));
   } catch (bug) {
     const {sh, save, started, clock, schedule} = run;
-    const bare = {...startKnowing(sh, save), started, clock, schedule};
+    const bare = {...createRunContext(sh, save), started, clock, schedule};
     return gather(bare, diagnose({...evidence, checks: [], lost: null, ending: {bug}}));
   }
 }
 
 /** What became of a node of ours that was there, where something went wrong. */
 async function lostOf(
-  {plan, schedule, errors, ledger, upgraded, started, sh}: Known,
+  {plan, schedule, errors, ledger, ledgerAfterUpgrade, started, sh}: RunContext,
   ending: Ending
 ) {
   const there = schedule.phases.find(
@@ -230,18 +232,20 @@ async function lostOf(
   const isWrong =
     ending === 'timeout' ||
     errors.length + schedule.errors.length > 0 ||
-    [...ledger.results(), ...upgraded.results()].some(({verdict}) => verdict === 'failed');
+    [...ledger.results(), ...ledgerAfterUpgrade.results()].some(
+      ({verdict}) => verdict === 'failed'
+    );
   if (!plan || plan.existing !== null || there?.at == null || !isWrong) return null;
   const since = started.getTime() + (there.at + there.seconds) * 1000;
   return lostNode(plan.cluster.nodes, since, sh);
 }
 
-const resultsDirectory = ({inputs}: Known): string =>
+const resultsDirectory = ({inputs}: RunContext): string =>
   (inputs ? inputs['results-dir'] : readResultsDir()) ??
   path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${inputs?.['cluster-name'] ?? 'results'}`);
 
 async function diagnostics(
-  run: Known,
+  run: RunContext,
   ending: Ending,
   results: Results,
   directory: string
@@ -250,14 +254,14 @@ async function diagnostics(
     run.inputs?.diagnostics === 'always' ||
     (run.inputs?.diagnostics === 'on-failure' && results.failure !== null);
   if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled') return;
-  say(run.clock(), 'diagnostics', 'started');
+  logLine(run.clock(), 'diagnostics', 'started');
   await collectDiagnostics(
     run.plan,
     path.join(directory, files.diagnostics),
     ending === 'timeout' ? 10 : 30,
     run.sh
   );
-  say(run.clock(), 'diagnostics', `in ${path.join(directory, files.diagnostics)}`);
+  logLine(run.clock(), 'diagnostics', `in ${path.join(directory, files.diagnostics)}`);
 }
 
 async function tried(what: string, write: () => Promise<void>): Promise<boolean> {

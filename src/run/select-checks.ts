@@ -1,11 +1,11 @@
 import * as core from '@actions/core';
 import {bounded, TooSlow} from '../base/bounded.ts';
 import {badInput} from '../base/fault.ts';
-import type {Row} from '../checks/definition.ts';
+import type {CheckDefinition} from '../checks/definition.ts';
 import {quoted} from '../inputs/readers.ts';
 
 /** The rows that `checks` asks for, at least one; an expression that explodes would never end. Throws a Fault of class `input`. */
-export function askedBy(choose: () => Row[]): Row[] {
+export function selectChecks(choose: () => CheckDefinition[]): CheckDefinition[] {
   const found = `checks: found ${quoted(core.getInput('checks'))}, which`;
   const rows = inTime(choose, found);
   if (rows.length === 0)
@@ -13,7 +13,7 @@ export function askedBy(choose: () => Row[]): Row[] {
   return rows;
 }
 
-function inTime(choose: () => Row[], found: string): Row[] {
+function inTime(choose: () => CheckDefinition[], found: string): CheckDefinition[] {
   try {
     return bounded(choose);
   } catch (error) {

@@ -7,16 +7,16 @@ import {surveyTargets, takeKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
 import {chooseTargets} from '../plan/target-services.ts';
 import {basis, checkPhase} from './graph.ts';
-import {type Known, known} from './run-context.ts';
-import {askedBy} from './select-checks.ts';
+import {type RunContext, required} from './run-context.ts';
+import {selectChecks} from './select-checks.ts';
 
 /** How many are read at a time: each has a kubectl of its own. */
 const together = 8;
 
 /** Looks at Services that are there, and at nothing else: nothing is made, and nothing is changed. */
-export function phasesOfTargets(run: Known, asked: Asked[]): Phase[] {
-  const inputs = known(run.inputs, 'inputs');
-  const directory = known(run.directory, 'directory');
+export function phasesOfTargets(run: RunContext, asked: Asked[]): Phase[] {
+  const inputs = required(run.inputs, 'inputs');
+  const directory = required(run.directory, 'directory');
   const targets: Target[] = [];
   let silent: string[] = [];
   return [
@@ -32,20 +32,22 @@ export function phasesOfTargets(run: Known, asked: Asked[]): Phase[] {
       needs: ['kubectl'],
       run: async () => {
         const file = path.join(directory, 'kubeconfig');
-        run.looked = {...(await takeKubeconfig(inputs, file, run.sh)), services: []};
+        run.targetCluster = {...(await takeKubeconfig(inputs, file, run.sh)), services: []};
         const found = await surveyTargets(asked, directory, run.sh);
         run.kubernetes = found.kubernetes;
         silent = found.silent;
-        run.looked.services = chooseTargets(asked, found);
-        const rows = targetChecks(run.looked.services).flatMap(({rows}) => rows);
-        run.ledger.asked = askedBy(() => rows.filter(matches(inputs.checks)));
+        run.targetCluster.services = chooseTargets(asked, found);
+        const rows = targetChecks(run.targetCluster.services).flatMap(
+          ({definitions}) => definitions
+        );
+        run.ledger.selected = selectChecks(() => rows.filter(matches(inputs.checks)));
       }
     },
     {
       name: 'look',
       needs: ['survey'],
       run: async () => {
-        const services = run.looked?.services ?? [];
+        const services = run.targetCluster?.services ?? [];
         for (let at = 0; at < services.length; at += together)
           targets.push(
             ...(await Promise.all(
