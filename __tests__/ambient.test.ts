@@ -26,8 +26,8 @@ const enrolledPod = (thing: Pod): Pod => ({
 });
 const isAmbient = ({metadata}: KubeObject) => metadata.namespace !== 'plain';
 const things = (): KubeObject[] => [
-  ...healthy().map(thing =>
-    thing.kind === 'Pod' && isAmbient(thing) ? enrolledPod(thing) : thing
+  ...healthy().map(object =>
+    object.kind === 'Pod' && isAmbient(object) ? enrolledPod(object) : object
   ),
   enrolledPod(pod(ambientNamespace, 'echo', {ips: both('20'), sidecar: 'none'})),
   {
@@ -39,9 +39,9 @@ const things = (): KubeObject[] => [
   service(ambientNamespace, ['fd00:10:96::21', '10.96.0.21'], 'RequireDualStack', 'echo-ipv6-first')
 ];
 const thingsBut = (
-  without: (thing: KubeObject) => boolean,
+  without: (object: KubeObject) => boolean,
   ...instead: KubeObject[]
-): KubeObject[] => [...things().filter(thing => !without(thing)), ...instead];
+): KubeObject[] => [...things().filter(object => !without(object)), ...instead];
 
 // as the lab's node printed them of a pod in ambient; fewer rules
 const rules = {
@@ -386,7 +386,7 @@ describe('ambient', () => {
       })
     );
     const own = thingsBut(
-      thing => isOf('Pod', ambientNamespace)(thing) || isOf('Pod', 'sleep')(thing),
+      object => isOf('Pod', ambientNamespace)(object) || isOf('Pod', 'sleep')(object),
       flapping,
       pod('sleep', 'sleep', {ips: both('9')}),
       node('istio-ds-worker', [])

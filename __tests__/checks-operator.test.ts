@@ -46,7 +46,7 @@ describe('operator', () => {
     const containers = [{name: 'sail-operator', image: named}];
     return {...found, spec: {nodeName: 'istio-ds-worker', containers}};
   }
-  const lookAtId = async (pods: Pod[], brought: [string, string][], node = '', named = image) => {
+  const lookAtId = async (pods: Pod[], preloaded: [string, string][], node = '', named = image) => {
     const cluster = api([deployment(named), ...pods]);
     const sh = fakeSh(command => {
       if (command[0] !== 'docker') return undefined as never;
@@ -62,7 +62,7 @@ describe('operator', () => {
     const both: Sh = (command, options) =>
       command[0] === 'docker' ? sh(command, options) : cluster(command, options);
     const plan = planOf({}, {image: named});
-    return (await look(operator, {sh: both, plan, preloaded: new Map(brought)}))[id];
+    return (await look(operator, {sh: both, plan, preloaded: new Map(preloaded)}))[id];
   };
 
   test.each([

@@ -59,7 +59,7 @@ interface World {
   answer: (probe: Probe) => string;
 }
 
-const things = [
+const snapshot = [
   ...healthy(),
   service('cni', ['10.96.0.22'], 'SingleStack', 'repaired-ipv4'),
   service('cni', ['fd00:10:96::22'], 'SingleStack', 'repaired-ipv6')
@@ -100,7 +100,7 @@ async function seen(other: Partial<World> = {}) {
   let now = 0;
   const found = await look(cni, {
     sh: clients,
-    snapshot: things,
+    snapshot: snapshot,
     work: fakeWork(() => (now += 20))
   });
   return {found, clients, commands};

@@ -157,8 +157,8 @@ describe('control-plane', () => {
       [{...istiod(), metadata: {name: 'istiod-canary', namespace: 'istio-system'}}, dual],
       []
     ]
-  ])('%s', async (_, things, failed) => {
-    const found = await look(controlPlane, {sh: api(), snapshot: things});
+  ])('%s', async (_, snapshot, failed) => {
+    const found = await look(controlPlane, {sh: api(), snapshot: snapshot});
     expect(Object.keys(failures(found)).sort()).toEqual(failed);
   });
 

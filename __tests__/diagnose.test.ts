@@ -142,13 +142,13 @@ describe('diagnose', () => {
   });
 
   describe('what is told of a failed check', () => {
-    const blame = {class: 'operator', hint: 'Do this.', headline: 'That is broken'} as const;
+    const attribution = {class: 'operator', hint: 'Do this.', headline: 'That is broken'} as const;
 
     test('is what the check says, before what its layer does', () => {
       const {failure, checks} = diagnose(
-        evidence({checks: [broken('dns/ipv4/a', {attribution: blame})]})
+        evidence({checks: [broken('dns/ipv4/a', {attribution: attribution})]})
       );
-      expect(failure).toMatchObject(blame);
+      expect(failure).toMatchObject(attribution);
       expect(checks[0]).toMatchObject({class: 'operator', hint: 'Do this.'});
       expect(checks[0]).not.toHaveProperty('attribution');
     });
@@ -157,11 +157,11 @@ describe('diagnose', () => {
       const layer = {...blames.dns, evidence: () => ({hint: 'The others say.'})};
       const {failure} = diagnose(
         evidence({
-          checks: [broken('dns/ipv4/a', {attribution: blame})],
+          checks: [broken('dns/ipv4/a', {attribution: attribution})],
           blames: {...blames, dns: layer}
         })
       );
-      expect(failure).toMatchObject({...blame, hint: 'The others say.'});
+      expect(failure).toMatchObject({...attribution, hint: 'The others say.'});
     });
 
     test('is told of each, and of none that holds', () => {

@@ -40,10 +40,10 @@ const world = (
 };
 
 /** With the pods of a StatefulSet, of which the last is asked for. */
-const see = (sh: ReturnType<typeof world>, asked = dnsProxy.definitions, more = {}) =>
+const see = (sh: ReturnType<typeof world>, selected = dnsProxy.definitions, more = {}) =>
   look(dnsProxy, {
     sh,
-    asked,
+    asked: selected,
     ...more,
     snapshot: [
       ...healthyThings(),
@@ -144,8 +144,8 @@ describe('dns-proxy', () => {
 
   test('only what is asked for is looked at', async () => {
     const sh = world();
-    const asked = dnsProxy.definitions.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
-    expect(failures(await see(sh, asked))).toEqual({});
+    const selected = dnsProxy.definitions.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
+    expect(failures(await see(sh, selected))).toEqual({});
     expect(sh.dns.calls).toHaveLength(1);
     expect(sh.rounds).toHaveLength(1);
   });

@@ -64,8 +64,8 @@ describe('dns', () => {
   });
 
   test('a record without a Service is too many', async () => {
-    const things = healthyBut(isOf('Service', 'ipv4'));
-    expect(failures(await look(dns, {sh: answering(healthy), snapshot: things}))).toEqual({
+    const snapshot = healthyBut(isOf('Service', 'ipv4'));
+    expect(failures(await look(dns, {sh: answering(healthy), snapshot: snapshot}))).toEqual({
       'dns/ipv4/a': '10.96.0.7'
     });
   });
@@ -77,8 +77,8 @@ describe('dns', () => {
   });
 
   test('a question that got no line is not answered "none"', async () => {
-    const asked = dns.definitions.filter(({id}) => id === 'dns/ipv4/aaaa');
-    expect(failures(await look(dns, {sh: fakeSh(() => ''), asked}))).not.toEqual({});
+    const selected = dns.definitions.filter(({id}) => id === 'dns/ipv4/aaaa');
+    expect(failures(await look(dns, {sh: fakeSh(() => ''), asked: selected}))).not.toEqual({});
   });
 
   test('a question that nobody answers is not answered "none", and is not asked again', async () => {

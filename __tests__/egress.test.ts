@@ -134,8 +134,8 @@ describe('egress', () => {
       {'egress/tls/two-ipv4': 'no answer', 'egress/tls/two-ipv6': 'no answer'}
     ]
   ])('%s', async (_, given, expected) => {
-    const asked = ofTarget('tls', 'dns-a', 'dns-aaaa', 'static', 'http', 'none');
-    expect(failures(await look(egress, {sh: world(given), asked}))).toEqual(expected);
+    const selected = ofTarget('tls', 'dns-a', 'dns-aaaa', 'static', 'http', 'none');
+    expect(failures(await look(egress, {sh: world(given), asked: selected}))).toEqual(expected);
   });
 
   test('a ServiceEntry’s second and later addresses are not listened on (istio/istio#51747)', async () => {
@@ -192,8 +192,8 @@ describe('egress', () => {
     ['none is', '502', '502']
   ])('what is known of two HTTP addresses has changed: %s', async (_, ipv4, ipv6) => {
     const sh = world({status: url => (url.includes('[') ? ipv6 : ipv4)});
-    const asked = ofTarget('http');
-    expect(failures(await look(egress, {sh, asked}))).toEqual({
+    const selected = ofTarget('http');
+    expect(failures(await look(egress, {sh, asked: selected}))).toEqual({
       'egress/http/addresses': `192.0.2.20: ${ipv4}; 2001:db8::20: ${ipv6}`
     });
   });
@@ -215,11 +215,11 @@ describe('egress', () => {
 });
 
 describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
-  const asked = ofTarget('overlap');
+  const selected = ofTarget('overlap');
 
   test('is asked until it is in force', async () => {
     const sh = world({answer: (probe, round) => (round < 1 ? '' : registryOnly(probe))});
-    expect(failures(await look(egress, {sh, asked}))).toEqual({});
+    expect(failures(await look(egress, {sh, asked: selected}))).toEqual({});
     expect(sh.rounds).toHaveLength(2);
     expect(sh.kubectl.calls).toHaveLength(1);
   });
@@ -231,7 +231,7 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
         answer: probe => (/31$|^fd00:10:96::8$/.test(probe.address) ? '' : registryOnly(probe))
       }),
       work: fakeWork(() => (now += 6)),
-      asked
+      asked: selected
     });
     expect(failures(found)).toEqual({
       'egress/overlap/ipv4': 'no answer',
@@ -246,21 +246,21 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
   test('a run that is over accuses nobody', async () => {
     const work = fakeWork();
     work.stop();
-    const found = await look(egress, {sh: world({answer: () => ''}), work, asked}).catch(
+    const found = await look(egress, {sh: world({answer: () => ''}), work, asked: selected}).catch(
       () => ({})
     );
     expect(failures(found)).toEqual({});
   });
 
   test('without a ClusterIP there is nothing to take', async () => {
-    const things = healthyBut(isOf('Service', 'ipv6', 'tcp-echo'));
+    const snapshot = healthyBut(isOf('Service', 'ipv6', 'tcp-echo'));
     const sh = fakeClients(
       registryOnly,
       fakeSh({
         [patchCommand({ipv4: '10.96.0.7'}).join(' ')]: ''
       })
     );
-    expect(failures(await look(egress, {sh, snapshot: things, asked}))).toEqual({
+    expect(failures(await look(egress, {sh, snapshot: snapshot, asked: selected}))).toEqual({
       'egress/overlap/ipv6-cluster-ip': 'no ClusterIP'
     });
   });

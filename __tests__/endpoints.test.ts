@@ -7,11 +7,14 @@ import {both, failures, healthy, healthyBut, isOf, look as lookAt, pod, slice} f
 /** What there is stays so, for as long as it is looked at; or is that in the end. */
 function look(
   checks: typeof endpoints,
-  {things = healthy(), later = things}: {things?: KubeObject[]; later?: KubeObject[]} = {}
+  {
+    things: snapshot = healthy(),
+    later = snapshot
+  }: {things?: KubeObject[]; later?: KubeObject[]} = {}
 ) {
   let now = 0;
   return lookAt(checks, {
-    snapshot: things,
+    snapshot: snapshot,
     work: fakeWork(() => (now += 6)),
     sh: fakeSh({'kubectl get pods,endpointslices -A -o json': JSON.stringify({items: later})})
   });
@@ -39,7 +42,7 @@ describe('endpoints', () => {
   });
 
   test('two slices of one family may share the pods', async () => {
-    const things = [
+    const snapshot = [
       ...withSlices(
         slice('dual-stack', 'IPv4', ['10.244.0.66']),
         slice('dual-stack', 'IPv4', ['10.244.0.6']),
@@ -47,7 +50,7 @@ describe('endpoints', () => {
       ),
       second
     ];
-    expect(failures(await look(endpoints, {things}))).toEqual({});
+    expect(failures(await look(endpoints, {things: snapshot}))).toEqual({});
   });
 
   test.each([
@@ -90,27 +93,27 @@ describe('endpoints', () => {
       ),
       {'endpoints/dual-stack/ipv4': 'none', 'endpoints/dual-stack/ipv6': 'none'}
     ]
-  ])('%s', async (_, things, expected) => {
-    expect(failures(await look(endpoints, {things}))).toEqual(expected);
+  ])('%s', async (_, snapshot, expected) => {
+    expect(failures(await look(endpoints, {things: snapshot}))).toEqual(expected);
   });
 
   test('a slice that comes a moment after its pod was ready', async () => {
-    const things = withSlices(slice('dual-stack', 'IPv4', ['10.244.0.6'], false));
-    expect(failures(await look(endpoints, {things, later: healthy()}))).toEqual({});
+    const snapshot = withSlices(slice('dual-stack', 'IPv4', ['10.244.0.6'], false));
+    expect(failures(await look(endpoints, {things: snapshot, later: healthy()}))).toEqual({});
   });
 
   test('pods that are not ready, or on their way out, are not expected', async () => {
-    const things = [
+    const snapshot = [
       ...healthyBut(() => false),
       pod('ipv4', 'tcp-echo', {name: 'a', ips: both('77'), ready: false}),
       pod('ipv4', 'tcp-echo', {name: 'b', ips: both('78'), terminating: true})
     ];
-    expect(failures(await look(endpoints, {things}))).toEqual({});
+    expect(failures(await look(endpoints, {things: snapshot}))).toEqual({});
   });
 
   test('an empty slice of the other family is one too many', async () => {
-    const things = [...healthyBut(() => false), slice('ipv4', 'IPv6', [])];
-    expect(failures(await look(endpoints, {things}))).toEqual({
+    const snapshot = [...healthyBut(() => false), slice('ipv4', 'IPv6', [])];
+    expect(failures(await look(endpoints, {things: snapshot}))).toEqual({
       'endpoints/ipv4/ipv6': 'an empty slice'
     });
   });

@@ -59,8 +59,8 @@ describe('failover', () => {
     });
     const undo = (commands: string[][]) =>
       told.push(`undo ${commands.map(command => command.join(' '))}`);
-    const asked = failover.definitions.slice(0, 1);
-    await look(failover, {sh: fakeClients(good, docker), asked, undo});
+    const selected = failover.definitions.slice(0, 1);
+    await look(failover, {sh: fakeClients(good, docker), asked: selected, undo});
     const [cut, mend] = ['-I', '-D'].map(verb => rule('iptables', verb, '10.244.0.6'));
     expect(told).toEqual([`undo ${mend}`, cut, mend, 'undo ']);
   });
@@ -126,8 +126,10 @@ describe('failover', () => {
     const docker = node(line =>
       line.includes('worker ip') && line.includes('-I') ? {code: 1, stderr: 'no ip6tables'} : ''
     );
-    const asked = failover.definitions.slice(1);
-    await expect(look(failover, {sh: docker, plan, asked})).rejects.toThrow('no ip6tables');
+    const selected = failover.definitions.slice(1);
+    await expect(look(failover, {sh: docker, plan, asked: selected})).rejects.toThrow(
+      'no ip6tables'
+    );
     const pod = 'fd00:10:244::6';
     expect(docker.calls).toEqual([
       rule('ip6tables', '-I', pod),

@@ -216,10 +216,12 @@ describe('gateway', () => {
       let now = 0;
       const work = fakeWork(() => (now += 25));
       const sh = gatewayOf({api: {made: items}});
-      const asked = gateway.definitions.filter(({id}) => id.startsWith('gateway/api/'));
+      const selected = gateway.definitions.filter(({id}) => id.startsWith('gateway/api/'));
       const of = (aspect: string, text: string) =>
         text === '' ? {} : {[`gateway/api/${aspect}`]: text};
-      expect(failures(await look(gateway, {sh, snapshot: things(), work, asked}))).toEqual({
+      expect(
+        failures(await look(gateway, {sh, snapshot: things(), work, asked: selected}))
+      ).toEqual({
         ...of('service', observed),
         ...of('ipv4', address),
         ...of('ipv6', address),
@@ -232,9 +234,9 @@ describe('gateway', () => {
   );
 
   test('what is not asked for is not looked at', async () => {
-    const asked = gateway.definitions.filter(({id}) => id === 'gateway/classic/ipv6-pod');
+    const selected = gateway.definitions.filter(({id}) => id === 'gateway/classic/ipv6-pod');
     const sh = gatewayOf();
-    expect(failures(await look(gateway, {sh, snapshot: things(), asked}))).toEqual({});
+    expect(failures(await look(gateway, {sh, snapshot: things(), asked: selected}))).toEqual({});
     expect(sh.rounds).toHaveLength(1);
     expect([...sh.pages.asked, ...sh.admin.calls]).toEqual([]);
   });

@@ -117,8 +117,8 @@ describe('headless', () => {
 
   test('no pod is replaced where nobody asks for it', async () => {
     const {sh, calls} = mesh();
-    const asked = headless.definitions.filter(({id}) => !id.includes('/replaced-'));
-    expect(failures(await look(headless, {sh, asked, snapshot: things()}))).toEqual({});
+    const selected = headless.definitions.filter(({id}) => !id.includes('/replaced-'));
+    expect(failures(await look(headless, {sh, asked: selected, snapshot: things()}))).toEqual({});
     expect(calls.filter(line => !line.startsWith('kubectl exec'))).toEqual([]);
   });
 
@@ -195,8 +195,8 @@ describe('headless', () => {
     const {sh, calls} = mesh({
       listening: {after: [listeners(...ipsOf(before)), listeners(...ipsOf(after))]}
     });
-    const asked = headless.definitions.filter(({id}) => id.endsWith('/replaced-ipv6'));
-    const found = await look(headless, {sh, asked, snapshot: things()});
+    const selected = headless.definitions.filter(({id}) => id.endsWith('/replaced-ipv6'));
+    const found = await look(headless, {sh, asked: selected, snapshot: things()});
     expect(Object.keys(found)).toEqual(['headless/echo/replaced-ipv6']);
     expect(failures(found)).toEqual({});
     expect(calls.filter(line => line.startsWith('kubectl exec'))).toHaveLength(2);
@@ -232,14 +232,14 @@ describe('headless', () => {
 });
 
 describe('a headless Service of a pod in its node’s network (istio/istio#43095)', () => {
-  const asked = headless.definitions.filter(({target}) => target === 'host-network');
+  const selected = headless.definitions.filter(({target}) => target === 'host-network');
 
   test('one of its addresses is not listened on, and does not answer', async () => {
     const {sh} = mesh({
       answer: ({address}) => (address === nodeIps[1] ? '' : null),
       listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}
     });
-    expect(failures(await look(headless, {sh, asked, snapshot: things()}))).toEqual({
+    expect(failures(await look(headless, {sh, asked: selected, snapshot: things()}))).toEqual({
       'headless/host-network/listeners':
         'no listener on fc00:f853:ccd:e793::3; a listener on ::, which is no pod IP',
       'headless/host-network/ipv6': 'no answer'
@@ -249,7 +249,7 @@ describe('a headless Service of a pod in its node’s network (istio/istio#43095
   test('a pod of one family', async () => {
     const single = pod('host-network', 'echo-host', {ips: nodeIps.slice(0, 1), sidecar: 'none'});
     const {sh, calls} = mesh({listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}});
-    const found = await look(headless, {sh, asked, snapshot: things(before, [single])});
+    const found = await look(headless, {sh, asked: selected, snapshot: things(before, [single])});
     expect(failures(found)).toEqual({
       'headless/host-network/listeners': 'a listener on ::, which is no pod IP',
       'headless/host-network/ipv6': 'no pod IP'

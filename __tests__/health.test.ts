@@ -150,8 +150,8 @@ describe('health', () => {
 
   test('only what is asked for', async () => {
     const sh = client();
-    const asked = health.definitions.filter(({id}) => id === 'health/dual-stack/ipv6-ready');
-    const found = await look(health, {sh, asked, snapshot: things()});
+    const selected = health.definitions.filter(({id}) => id === 'health/dual-stack/ipv6-ready');
+    const found = await look(health, {sh, asked: selected, snapshot: things()});
     expect(Object.keys(found)).toEqual(['health/dual-stack/ipv6-ready']);
     expect(sh.calls[0]?.match(/http:/g)).toHaveLength(1);
   });

@@ -178,8 +178,8 @@ describe('http', () => {
           : `0 1.00 1.01 0 ${byNamespace('sleep')}\n`
       ).join('');
     });
-    const asked = http.definitions.filter(({id}) => id === 'http/web/name');
-    const found = await look(http, {sh, asked, snapshot: things()});
+    const selected = http.definitions.filter(({id}) => id === 'http/web/name');
+    const found = await look(http, {sh, asked: selected, snapshot: things()});
     expect(found['http/web/name']).toMatchObject({
       verdict: 'failed',
       observed: '503',

@@ -5,8 +5,8 @@ import {planOf} from './planned.ts';
 import {failures, look} from './things.ts';
 
 const alike = 'the same rules for IPv4 and IPv6';
-const asked = proxy.definitions.filter(({id}) => id.endsWith('/iptables'));
-const ofIpv6 = asked.filter(({target}) => target === 'ipv6');
+const selected = proxy.definitions.filter(({id}) => id.endsWith('/iptables'));
+const ofIpv6 = selected.filter(({target}) => target === 'ipv6');
 
 // as the lab's node printed it, for each pod; fewer rules
 const iptables = [
@@ -41,7 +41,7 @@ describe('proxy: the rules in pods', () => {
   test('are the same for both families on a healthy mesh, and each node is asked once', async () => {
     const sh = node(...others, sandbox('ipv6'));
     const plan = planOf({'kind-config': 'nodes: [{role: control-plane}, {role: worker}]'});
-    const found = await look(proxy, {sh, asked, plan});
+    const found = await look(proxy, {sh, asked: selected, plan});
     expect(failures(found)).toEqual({});
     expect(sh.calls.map(call => call.split(' ').slice(0, 3).join(' '))).toEqual([
       'docker exec istio-ds-control-plane',
@@ -91,7 +91,7 @@ describe('proxy: the rules in pods', () => {
       'no rules of Istio for IPv6'
     ]
   ])('%s', async (_, pods, observed) => {
-    const found = await look(proxy, {sh: node(...others, pods), asked});
+    const found = await look(proxy, {sh: node(...others, pods), asked: selected});
     expect(failures(found)).toEqual({'proxy/ipv6/iptables': observed});
     expect(found['proxy/ipv6/iptables']?.reason).toBe(`${observed} instead of ${alike}`);
   });

@@ -45,8 +45,8 @@ describe('mtls', () => {
       if (strict(probe) !== '') return strict(probe);
       return probes++ % 3 === 1 ? `hello ${probe.word}` : {text: '', seconds: 1};
     });
-    const asked = mtls.definitions.filter(({id}) => id.endsWith('-refused'));
-    const found = await look(mtls, {sh, asked, work: fakeWork(() => (now += 6))});
+    const selected = mtls.definitions.filter(({id}) => id.endsWith('-refused'));
+    const found = await look(mtls, {sh, asked: selected, work: fakeWork(() => (now += 6))});
     expect(Object.values(failures(found))).toEqual(
       Array(2).fill('plaintext was answered, should be refused')
     );
@@ -91,10 +91,11 @@ describe('mtls', () => {
   });
 
   test('addresses that are not there', async () => {
-    const things = healthyBut(
-      thing => isOf('Pod', 'dual-stack')(thing) || isOf('Service', 'dual-stack', 'tcp-echo')(thing)
+    const snapshot = healthyBut(
+      object =>
+        isOf('Pod', 'dual-stack')(object) || isOf('Service', 'dual-stack', 'tcp-echo')(object)
     );
-    const found = await look(mtls, {sh: fakeClients(strict), snapshot: things});
+    const found = await look(mtls, {sh: fakeClients(strict), snapshot: snapshot});
     expect(Object.keys(failures(found)).sort()).toEqual(mtls.definitions.map(({id}) => id).sort());
   });
 

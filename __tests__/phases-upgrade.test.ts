@@ -90,12 +90,12 @@ describe('the restart', () => {
   });
 
   test('is of what has a proxy', () => {
-    const things: KubeObject[] = [
+    const snapshot: KubeObject[] = [
       pod('dual-stack', 'tcp-echo'),
       pod('plain', 'tcp-echo', {sidecar: 'none'})
     ];
     const wanted = [workload('dual-stack'), workload('plain'), workload('absent')];
-    expect(proxied(wanted, things).map(({namespace}) => namespace)).toEqual(['dual-stack']);
+    expect(proxied(wanted, snapshot).map(({namespace}) => namespace)).toEqual(['dual-stack']);
   });
 
   test('of all at once, and waits until no pod from before is left', async () => {

@@ -23,7 +23,7 @@ async function proven(
   {clock = () => 0, retries = '1'}: {clock?: () => number; retries?: string} = {}
 ): Promise<{told: [string, Outcome][]; found: Record<string, Outcome>}> {
   const told: [string, Outcome][] = [];
-  const checking: MeshCheckInput = {
+  const input: MeshCheckInput = {
     plan: planOf({retries}),
     sh,
     work: fakeWork(clock),
@@ -34,7 +34,7 @@ async function proven(
     nodes: 1,
     report: (id, finding) => told.push([id, finding])
   };
-  await prove(meshClient, proofs, checking, checking.plan.probes.retries);
+  await prove(meshClient, proofs, input, input.plan.probes.retries);
   return {told, found: Object.fromEntries(told)};
 }
 const good = ({word}: {word: string}) => `hello ${word}`;

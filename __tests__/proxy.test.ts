@@ -191,12 +191,12 @@ describe('proxy', () => {
 
   test('pods come in the order of their own addresses', async () => {
     const ips = both('6').reverse();
-    const things: KubeObject[] = [
-      ...healthy().filter(thing => !isOf('Pod', 'dual-stack')(thing)),
+    const snapshot: KubeObject[] = [
+      ...healthy().filter(object => !isOf('Pod', 'dual-stack')(object)),
       pod('dual-stack', 'tcp-echo', {ips})
     ];
     const found = await look(proxy, {
-      snapshot: things,
+      snapshot: snapshot,
       sh: proxies({endpoints: [endpoint('dual-stack', ips), ...known.slice(1)]})
     });
     expect(failures(found)).toEqual({});
@@ -204,8 +204,8 @@ describe('proxy', () => {
 
   test('a listener that is gone is found beside a ClusterIP that it begins with', async () => {
     const sh = proxies({listeners: [...wildcards, ...outbound, listener('10.96.0.77:9000')]});
-    const things = [...healthy(), service('other', ['10.96.0.7'])];
-    const found = await look(proxy, {sh, snapshot: things});
+    const snapshot = [...healthy(), service('other', ['10.96.0.7'])];
+    const found = await look(proxy, {sh, snapshot: snapshot});
     expect(found['proxy/dual-stack/cluster-ips']?.observed).toBe(
       'a listener on 10.96.0.77:9000, which is no ClusterIP'
     );

@@ -44,13 +44,13 @@ describe('service', () => {
       healthyBut(isOf('Service', 'ipv6')),
       {'service/ipv6/policy': 'no such Service', 'service/ipv6/families': 'no such Service'}
     ]
-  ])('%s', async (_, things, expected) => {
-    expect(failures(await look(checks, {snapshot: things}))).toEqual(expected);
+  ])('%s', async (_, snapshot, expected) => {
+    expect(failures(await look(checks, {snapshot: snapshot}))).toEqual(expected);
   });
 
   test('tells only what is asked for', async () => {
-    const asked = checks.definitions.filter(({id}) => id === 'service/dual-stack/policy');
-    expect(await look(checks, {asked})).toEqual({
+    const selected = checks.definitions.filter(({id}) => id === 'service/dual-stack/policy');
+    expect(await look(checks, {asked: selected})).toEqual({
       'service/dual-stack/policy': {
         observed: 'RequireDualStack',
         verdict: 'passed',

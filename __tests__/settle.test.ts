@@ -18,13 +18,13 @@ async function settled(
   const told: [string, Outcome['verdict']][] = [];
   const work = fakeWork(() => asked.length * seconds);
   if (isStopped) work.stop();
-  const checking: MeshCheckInput = {
+  const input: MeshCheckInput = {
     ...{work, plan: planOf(), nodes: 1, snapshot: [], preloaded: new Map(), mirror: null},
     sh: () => Promise.reject(new Error('nothing is run here')),
     report: (id, {verdict}) => told.push([id, verdict]),
     undo: () => {}
   };
-  await settle(checking, ids.map(question), async open => {
+  await settle(input, ids.map(question), async open => {
     asked.push(open.map(({row}) => row.id));
     return open.map(question => ({
       question,
@@ -55,12 +55,12 @@ describe('settle', () => {
 
   test('gives each row its own time', async () => {
     const asked: string[][] = [];
-    const checking = {
+    const input = {
       work: fakeWork(() => asked.length),
       tell: () => {}
     } as unknown as MeshCheckInput;
     await settle(
-      checking,
+      input,
       ['slow', 'quick'].map(question),
       async open => {
         asked.push(open.map(({row}) => row.id));

@@ -150,16 +150,16 @@ export const healthy = (): KubeObject[] => [
 
 /** The healthy things without some, and with others in their place. */
 export const healthyBut = (
-  without: (thing: KubeObject) => boolean,
+  without: (object: KubeObject) => boolean,
   ...instead: KubeObject[]
-): KubeObject[] => [...healthy().filter(thing => !without(thing)), ...instead];
+): KubeObject[] => [...healthy().filter(object => !without(object)), ...instead];
 
 export const isOf =
   (kind: KubeObject['kind'], namespace: string, name?: string) =>
-  (thing: KubeObject): boolean =>
-    thing.kind === kind &&
-    thing.metadata.namespace === namespace &&
-    (name === undefined || thing.metadata.name === name);
+  (object: KubeObject): boolean =>
+    object.kind === kind &&
+    object.metadata.namespace === namespace &&
+    (name === undefined || object.metadata.name === name);
 
 interface Given extends Partial<Omit<MeshCheckInput, 'report'>> {
   asked?: CheckDefinition[];
@@ -183,7 +183,7 @@ export async function look<
   Layer extends LayerChecks<MeshCheckInput> | LayerChecks<StandingCheckInput>
 >(
   checks: Layer,
-  {asked = checks.definitions, sh = fakeSh({}) as Sh, ...given}: Given = {}
+  {asked: selected = checks.definitions, sh = fakeSh({}) as Sh, ...given}: Given = {}
 ): Promise<Record<string, Outcome>> {
   const found: Record<string, Outcome> = {};
   await checks.run(
@@ -200,7 +200,7 @@ export async function look<
         found[id] = finding;
       }
     },
-    asked
+    selected
   );
   return found;
 }

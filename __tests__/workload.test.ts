@@ -57,15 +57,15 @@ describe('workload', () => {
       imageID: at === 0 ? 'sha256:1' : imageID
     }));
     const things = [pod('ipv6', 'tcp-echo', {ips, init})];
-    const brought = new Map([['registry.example/proxyv2:1.30.3', 'sha256:1']]);
-    const asked = workload.definitions.filter(({id}) => id === 'workload/all/image-ids');
-    const found = await look(workload, {snapshot: things, preloaded: brought, asked});
+    const preloaded = new Map([['registry.example/proxyv2:1.30.3', 'sha256:1']]);
+    const selected = workload.definitions.filter(({id}) => id === 'workload/all/image-ids');
+    const found = await look(workload, {snapshot: things, preloaded: preloaded, asked: selected});
     expect(found['workload/all/image-ids']?.verdict).toBe(verdict);
   });
 
   test('the sidecar is a container before Istio 1.27', async () => {
-    const things = withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'container'}));
-    expect(failures(await look(workload, {snapshot: things}))).toEqual({});
+    const snapshot = withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'container'}));
+    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual({});
   });
 
   test.each([
@@ -107,8 +107,8 @@ describe('workload', () => {
       healthyBut(isOf('Pod', 'plain', 'sleep-1'), pod('plain', 'sleep', {ips})),
       {'workload/plain-sleep/sidecar': 'istio-proxy'}
     ]
-  ])('%s', async (_, things, expected) => {
-    expect(failures(await look(workload, {snapshot: things}))).toEqual(expected);
+  ])('%s', async (_, snapshot, expected) => {
+    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual(expected);
   });
 
   test('an init container that ends is no sidecar', async () => {
@@ -120,10 +120,10 @@ describe('workload', () => {
   });
 
   test('a pod on its way out does not count', async () => {
-    const things = withPod(
+    const snapshot = withPod(
       pod('ipv6', 'tcp-echo', {ips}),
       pod('ipv6', 'tcp-echo', {terminating: true, sidecar: 'none'})
     );
-    expect(failures(await look(workload, {snapshot: things}))).toEqual({});
+    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual({});
   });
 });

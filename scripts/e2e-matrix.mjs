@@ -95,8 +95,8 @@ export async function readMatrix(temp, kept) {
     const there = await registryHas(`docker.io/istio/pilot:${istio.replace(/^v/, '')}`);
     if (there !== (outcome === 'passed')) wrong.push(`${name} ${outcome}`);
   }
-  const lines = cells.map(({name, outcome, class: blame, layer}) =>
-    [name, outcome, blame, layer].filter(Boolean).join(' ')
+  const lines = cells.map(({name, outcome, class: attribution, layer}) =>
+    [name, outcome, attribution, layer].filter(Boolean).join(' ')
   );
   return {wrong, lines};
 }

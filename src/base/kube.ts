@@ -139,13 +139,13 @@ export const overloadAttribution: FaultAttribution = {
 
 /** Those of one kind, and of one namespace where it is given. */
 export const filterByKind = <Kind extends KubeObject['kind']>(
-  things: KubeObject[],
+  snapshot: KubeObject[],
   kind: Kind,
   namespace?: string
 ) =>
-  things.filter(
-    thing =>
-      thing.kind === kind && (namespace === undefined || thing.metadata.namespace === namespace)
+  snapshot.filter(
+    object =>
+      object.kind === kind && (namespace === undefined || object.metadata.namespace === namespace)
   ) as Extract<KubeObject, {kind: Kind}>[];
 
 export const findCondition = (type: string, conditions: Condition[] = []): Condition | undefined =>

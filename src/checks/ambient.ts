@@ -323,22 +323,22 @@ export const ambient: LayerChecks<MeshCheckInput> = {
     ),
     ...waypointRows
   ],
-  run: async (checking, all) => {
-    const ofWaypoint = all.filter(row => waypointRows.some(({id}) => id === row.id));
-    const asked = all.filter(row => !ofWaypoint.includes(row));
-    standing(checking, asked);
+  run: async (input, all) => {
+    const ofWaypoint = all.filter(check => waypointRows.some(({id}) => id === check.id));
+    const selected = all.filter(check => !ofWaypoint.includes(check));
+    standing(input, selected);
     await Promise.all([
-      waypointChecks(checking, ofWaypoint),
+      waypointChecks(input, ofWaypoint),
       iptables(
-        checking,
-        asked.filter(({id}) => id.endsWith('/redirection'))
+        input,
+        selected.filter(({id}) => id.endsWith('/redirection'))
       ),
-      known(checking, asked),
-      answered(checking, asked),
-      probed(checking, asked),
-      named(checking, asked),
-      listeners(checking, asked),
-      crossing(checking, asked)
+      known(input, selected),
+      answered(input, selected),
+      probed(input, selected),
+      named(input, selected),
+      listeners(input, selected),
+      crossing(input, selected)
     ]);
   }
 };
@@ -355,9 +355,9 @@ function vipTarget({namespace, name}: Place): string {
 const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
 /** What the API server said tells. */
-function standing({snapshot, report}: MeshCheckInput, asked: CheckDefinition[]): void {
-  for (const row of asked) {
-    const {id, expected, to} = row;
+function standing({snapshot, report}: MeshCheckInput, selected: CheckDefinition[]): void {
+  for (const check of selected) {
+    const {id, expected, to} = check;
     const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
       ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
     );
@@ -374,11 +374,11 @@ function standing({snapshot, report}: MeshCheckInput, asked: CheckDefinition[]):
         .filter(name => !ready.includes(name));
       const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
       report(id, compare(expected, observed, {reproduce}));
-    } else if (aspectOf(row) === 'enrolled')
+    } else if (aspectOf(check) === 'enrolled')
       observe(
         ({metadata}) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation'
       );
-    else if (aspectOf(row) === 'probed')
+    else if (aspectOf(check) === 'probed')
       observe(pod =>
         !isReady(pod)
           ? 'not Ready'
@@ -411,14 +411,16 @@ for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label ap
   exit
 done`;
 
-async function known(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const rows = asked.filter(row => ['workload', 'vips', 'listeners'].includes(aspectOf(row)));
-  const [node] = checking.plan.cluster.nodes;
-  if (rows.length === 0 || node === undefined) return;
-  const dump = await dumpOf(node, checking.sh);
-  for (const row of rows) {
-    const told = {workload: workloadOf, vips: vipsOf, listeners: listenersOf}[aspectOf(row)];
-    if (told) checking.report(row.id, told(checking, row, dump));
+async function known(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const definitions = selected.filter(check =>
+    ['workload', 'vips', 'listeners'].includes(aspectOf(check))
+  );
+  const [node] = input.plan.cluster.nodes;
+  if (definitions.length === 0 || node === undefined) return;
+  const dump = await dumpOf(node, input.sh);
+  for (const check of definitions) {
+    const told = {workload: workloadOf, vips: vipsOf, listeners: listenersOf}[aspectOf(check)];
+    if (told) input.report(check.id, told(input, check, dump));
   }
 }
 
@@ -490,48 +492,48 @@ const same = (some: string[], others: string[]): boolean =>
 // ---- Connections ----
 
 /** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
-async function answered(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
-  const own = asked.filter(({to}) => to?.namespace === ambientNamespace);
-  const within = (pattern: RegExp) => of(pattern).filter(row => own.includes(row));
-  await Promise.all(within(/^ipv[46]-refused$/).map(row => refusedByPod(checking, row)));
+async function answered(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const of = (pattern: RegExp) => selected.filter(check => pattern.test(aspectOf(check)));
+  const own = selected.filter(({to}) => to?.namespace === ambientNamespace);
+  const within = (pattern: RegExp) => of(pattern).filter(check => own.includes(check));
+  await Promise.all(within(/^ipv[46]-refused$/).map(check => refusedByPod(input, check)));
   const hbone = within(/^ipv[46]-hbone$/);
-  const past = hbone.length === 0 ? [] : await logged(checking);
+  const past = hbone.length === 0 ? [] : await logged(input);
   const direct = within(/^ipv[46]$/).filter(({to}) => to?.kind !== 'ServiceEntry');
   await Promise.all([
     prove(
       meshClient,
-      direct.flatMap(row => proofOf(checking, row, ambientPorts.strict)),
-      checking,
-      checking.plan.probes.retries
+      direct.flatMap(check => proofOf(input, check, ambientPorts.strict)),
+      input,
+      input.plan.probes.retries
     ),
     prove(
       plainClient,
-      within(/^ipv[46]-control$/).flatMap(row => proofOf(checking, row, ambientPorts.open)),
-      checking
+      within(/^ipv[46]-control$/).flatMap(check => proofOf(input, check, ambientPorts.open)),
+      input
     )
   ]);
-  await untilLogged(checking, hbone, past, (row, logged) => sawOf(checking, row, logged));
+  await untilLogged(input, hbone, past, (check, logged) => sawOf(input, check, logged));
 }
 
 const addressOf = (
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   {target, family, to}: CheckDefinition
 ): string | undefined =>
   to?.kind === 'Pod' || isPod(target)
-    ? podIps(checking, ambientNamespace, ambientApp).find(ip => getAddressFamily(ip) === family)
-    : clusterIp(checking, ambientNamespace, target, family ?? 'ipv4');
+    ? podIps(input, ambientNamespace, ambientApp).find(ip => getAddressFamily(ip) === family)
+    : clusterIp(input, ambientNamespace, target, family ?? 'ipv4');
 
-const proofOf = (checking: MeshCheckInput, row: CheckDefinition, port: number): Proof[] => {
-  const pods = podIps(checking, ambientNamespace, ambientApp);
-  return proofAt(checking, row, addressOf(checking, row), port, pods);
+const proofOf = (input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] => {
+  const pods = podIps(input, ambientNamespace, ambientApp);
+  return proofAt(input, check, addressOf(input, check), port, pods);
 };
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
-function sawOf(checking: MeshCheckInput, row: CheckDefinition, logged: Logged[]): Outcome {
-  const {target, expected} = row;
-  const ip = podIps(checking, ambientNamespace, ambientApp).find(
-    one => getAddressFamily(one) === row.family
+function sawOf(input: MeshCheckInput, check: CheckDefinition, logged: Logged[]): Outcome {
+  const {target, expected} = check;
+  const ip = podIps(input, ambientNamespace, ambientApp).find(
+    one => getAddressFamily(one) === check.family
   );
   const at = (port: number) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
   const of = (direction: string) =>
@@ -567,7 +569,7 @@ function sawOf(checking: MeshCheckInput, row: CheckDefinition, logged: Logged[])
             ? (over.find(one => one.error !== undefined)?.error ?? 'no identity of both ends')
             : 'nothing logged where it arrived';
   return compare(expected, observed, {
-    address: addressOf(checking, row) ?? null,
+    address: addressOf(input, check) ?? null,
     reproduce: `${logCommand.join(' ')} | grep ${ambientNamespace}`
   });
 }
@@ -591,26 +593,26 @@ while [ $# -gt 0 ]; do
   shift 3
 done`;
 
-async function probed(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const rows = asked.filter(row => aspectOf(row).endsWith('-probe'));
-  const [own] = filterByKind(checking.snapshot, 'Pod', ambientNamespace);
-  if (rows.length === 0) return;
-  const reached = rows.flatMap(row => {
-    const address = addressOf(checking, row);
-    if (address !== undefined) return [{row, address}];
-    checking.report(row.id, absent(row));
+async function probed(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const definitions = selected.filter(check => aspectOf(check).endsWith('-probe'));
+  const [own] = filterByKind(input.snapshot, 'Pod', ambientNamespace);
+  if (definitions.length === 0) return;
+  const reached = definitions.flatMap(check => {
+    const address = addressOf(input, check);
+    if (address !== undefined) return [{row: check, address}];
+    input.report(check.id, absent(check));
     return [];
   });
-  const limit = Math.max(1, Math.ceil(checking.plan.probes.seconds));
+  const limit = Math.max(1, Math.ceil(input.plan.probes.seconds));
   const command = [
     ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', `${limit}`],
-    ...reached.flatMap(({row, address}) => [address, `${ambientPorts.strict}`, row.id])
+    ...reached.flatMap(({row: check, address}) => [address, `${ambientPorts.strict}`, check.id])
   ];
-  const output = await runOrThrow(checking.sh, command, {seconds: 3 * limit * reached.length + 20});
+  const output = await runOrThrow(input.sh, command, {seconds: 3 * limit * reached.length + 20});
   const answers = output.split('\n');
-  for (const {row, address} of reached) {
-    const said = answers.find(line => line.startsWith(`${row.id} `))?.slice(row.id.length + 1);
-    checking.report(row.id, compare(row.expected, said || 'no answer', {address}));
+  for (const {row: check, address} of reached) {
+    const said = answers.find(line => line.startsWith(`${check.id} `))?.slice(check.id.length + 1);
+    input.report(check.id, compare(check.expected, said || 'no answer', {address}));
   }
 }
 
@@ -619,23 +621,23 @@ async function probed(checking: MeshCheckInput, asked: CheckDefinition[]): Promi
 const headlessName = (target: string): string => `${target}.${ambientNamespace}.svc.cluster.local.`;
 
 /** Names that are asked as the pod's own resolver asks them. */
-async function named(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const rows = asked.filter(row => ['a', 'aaaa'].includes(aspectOf(row)));
-  if (rows.length === 0) return;
-  const questions = rows.map(row => ({
-    type: aspectOf(row),
-    name: row.target in headlessServices ? headlessName(row.target) : nameOf(row.target)
+async function named(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const definitions = selected.filter(check => ['a', 'aaaa'].includes(aspectOf(check)));
+  if (definitions.length === 0) return;
+  const questions = definitions.map(check => ({
+    type: aspectOf(check),
+    name: check.target in headlessServices ? headlessName(check.target) : nameOf(check.target)
   }));
-  const answers = await resolve(checking, meshClient, questions);
-  for (const [at, row] of rows.entries()) {
+  const answers = await resolve(input, meshClient, questions);
+  for (const [at, check] of definitions.entries()) {
     const answer = answers[at];
     const [right, said] =
-      row.target in headlessServices
+      check.target in headlessServices
         ? [
-            findByFamily(podIps(checking, ambientNamespace, ambientApp), row.family ?? 'ipv4'),
+            findByFamily(podIps(input, ambientNamespace, ambientApp), check.family ?? 'ipv4'),
             'its pod'
           ]
-        : [clusterIp(checking, row.target, 'tcp-echo', row.family ?? 'ipv4'), 'its ClusterIP'];
+        : [clusterIp(input, check.target, 'tcp-echo', check.family ?? 'ipv4'), 'its ClusterIP'];
     const observed =
       answer === undefined
         ? 'no answer'
@@ -644,9 +646,9 @@ async function named(checking: MeshCheckInput, asked: CheckDefinition[]): Promis
           : answer === right
             ? said
             : answer;
-    checking.report(
-      row.id,
-      compare(row.expected, observed, {
+    input.report(
+      check.id,
+      compare(check.expected, observed, {
         reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
       })
     );
@@ -662,37 +664,37 @@ while [ $# -gt 0 ]; do
 done
 wait`;
 
-async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const rows = asked.filter(({target}) => target === 'dns');
-  if (rows.length === 0) return;
-  const pods = podIps(checking, plainNamespace);
-  const questions = rows.map(row => ({
-    row,
-    server: findByFamily(pods, row.family ?? 'ipv4') ?? ''
+async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const definitions = selected.filter(({target}) => target === 'dns');
+  if (definitions.length === 0) return;
+  const pods = podIps(input, plainNamespace);
+  const questions = definitions.map(check => ({
+    row: check,
+    server: findByFamily(pods, check.family ?? 'ipv4') ?? ''
   }));
   const command = [
     ...[...inClient(meshClient), listenerScript, 'listeners'],
-    ...questions.flatMap(({row, server}) => [row.id, `${crossed.ipv4.host}.`, server])
+    ...questions.flatMap(({row: check, server}) => [check.id, `${crossed.ipv4.host}.`, server])
   ];
   const answers = await wholeAnswer(
-    checking.sh,
+    input.sh,
     command,
     ({code, stdout}) => {
       const lines = stdout.split('\n');
-      const isWhole = rows.every(({id}) => lines.some(line => line.startsWith(`${id} `)));
+      const isWhole = definitions.every(({id}) => lines.some(line => line.startsWith(`${id} `)));
       return code === 0 && isWhole ? lines : null;
     },
     {seconds: 30}
   );
-  for (const {row, server} of questions) {
+  for (const {row: check, server} of questions) {
     const said = answers
-      .find(line => line.startsWith(`${row.id} `))
-      ?.slice(row.id.length + 1)
+      .find(line => line.startsWith(`${check.id} `))
+      ?.slice(check.id.length + 1)
       .trim();
-    const observed = !said ? 'no answer' : said.includes(' ') ? said : row.expected;
-    checking.report(
-      row.id,
-      compare(row.expected, observed, {
+    const observed = !said ? 'no answer' : said.includes(' ') ? said : check.expected;
+    input.report(
+      check.id,
+      compare(check.expected, observed, {
         address: server,
         reproduce: `${reproduceQuestion(meshClient, {type: 'a', name: `${crossed.ipv4.host}.`})} ${server}`
       })
@@ -701,25 +703,25 @@ async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Pr
 }
 
 /** An address of one family in front of a host of the other. */
-async function crossing(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const rows = asked.filter(({to}) => to?.kind === 'ServiceEntry');
-  if (rows.length === 0) return;
-  const questions = rows.map(({target, family}) => ({
+async function crossing(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const definitions = selected.filter(({to}) => to?.kind === 'ServiceEntry');
+  if (definitions.length === 0) return;
+  const questions = definitions.map(({target, family}) => ({
     type: family === 'ipv6' ? 'aaaa' : 'a',
     name: `${target === crossed.ipv4.name ? crossed.ipv4.host : crossed.ipv6.host}.`
   }));
-  const answers = await resolve(checking, meshClient, questions);
-  const proofs = rows.flatMap((row, at) => {
-    const address = findByFamily((answers[at] ?? '').split(' '), row.family ?? 'ipv4');
+  const answers = await resolve(input, meshClient, questions);
+  const proofs = definitions.flatMap((check, at) => {
+    const address = findByFamily((answers[at] ?? '').split(' '), check.family ?? 'ipv4');
     if (address !== undefined)
-      return [{row, probe: {word: row.id, address, port: ambientPorts.open}, pods: []}];
-    checking.report(row.id, {
+      return [{row: check, probe: {word: check.id, address, port: ambientPorts.open}, pods: []}];
+    input.report(check.id, {
       observed: 'no address',
       verdict: 'failed',
-      reason: `ztunnel answers no ${row.family} address for ${questions[at]?.name}`,
+      reason: `ztunnel answers no ${check.family} address for ${questions[at]?.name}`,
       reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
     });
     return [];
   });
-  await prove(meshClient, proofs, checking);
+  await prove(meshClient, proofs, input);
 }

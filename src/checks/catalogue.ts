@@ -109,7 +109,7 @@ const all: Omit<LayerChecks<never>, 'run'>[] = [
 
 /** Every check, from the ground up. */
 export const catalogue: CheckDefinition[] = all
-  .flatMap(({definitions, grid}) => definitions.map(row => ({...row, ...(grid && {grid})})))
+  .flatMap(({definitions, grid}) => definitions.map(check => ({...check, ...(grid && {grid})})))
   .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
 type Pattern = {matches: RegExp; leaveOut: boolean} | null;
@@ -124,7 +124,7 @@ export const matches =
 export function rowsOf(pattern: Pattern): CheckDefinition[] {
   const asked = matches(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
-  return catalogue.filter(row => asked(row) && (row.layer !== 'uninstall' || uninstallToo));
+  return catalogue.filter(check => asked(check) && (check.layer !== 'uninstall' || uninstallToo));
 }
 
 /** What is told when a layer does not hold. */
@@ -133,9 +133,11 @@ export const blames = Object.fromEntries(
 ) as Record<Layer, LayerAttribution>;
 
 /** What these checks need in the cluster beside the documentation's samples. */
-export const samplesOf = (rows: CheckDefinition[]): OwnSample[] => {
+export const samplesOf = (definitions: CheckDefinition[]): OwnSample[] => {
   const needed = all.flatMap(({layer, samples = []}) =>
-    samples.filter(({of = ''}) => rows.some(row => row.layer === layer && row.id.startsWith(of)))
+    samples.filter(({of = ''}) =>
+      definitions.some(check => check.layer === layer && check.id.startsWith(of))
+    )
   );
   return [...new Set(needed)]; // some layers share one
 };

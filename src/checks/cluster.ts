@@ -41,16 +41,16 @@ export const cluster: LayerChecks<MeshCheckInput> = {
       }
     )
   ]),
-  run: async (checking, asked) => {
-    const pods = podIps(checking, plainNamespace);
-    const proofs = asked.flatMap(row => {
-      const family = row.family ?? 'ipv4';
+  run: async (input, selected) => {
+    const pods = podIps(input, plainNamespace);
+    const proofs = selected.flatMap(check => {
+      const family = check.family ?? 'ipv4';
       const address =
-        row.to?.kind === 'Pod'
+        check.to?.kind === 'Pod'
           ? pods.find(ip => getAddressFamily(ip) === family)
-          : clusterIp(checking, plainNamespace, 'tcp-echo', family);
-      return proofAt(checking, row, address, 9000, pods);
+          : clusterIp(input, plainNamespace, 'tcp-echo', family);
+      return proofAt(input, check, address, 9000, pods);
     });
-    await prove(plainClient, proofs, checking);
+    await prove(plainClient, proofs, input);
   }
 };

@@ -150,24 +150,24 @@ export const cni: LayerChecks<MeshCheckInput> = {
       )
     )
   ],
-  run: async (checking, asked) => {
-    const [node = ''] = checking.plan.cluster.nodes;
-    const [plugin, off] = await Promise.all([pluginIn(checking, node), repairIsOff(checking)]);
+  run: async (input, selected) => {
+    const [node = ''] = input.plan.cluster.nodes;
+    const [plugin, off] = await Promise.all([pluginIn(input, node), repairIsOff(input)]);
     if (plugin?.native_nftables === true) {
-      for (const {id} of asked) checking.report(id, skip(nftables));
+      for (const {id} of selected) input.report(id, skip(nftables));
       return;
     }
-    const ofRepair = asked.filter(({target}) => target === repairedApp);
-    const ofNetworks = asked.filter(row => !ofRepair.includes(row));
-    if (off) for (const {id} of ofRepair) checking.report(id, skip(turnedOff));
-    await runOrThrow(checking.sh, scaleCommand(1), {seconds: 60});
+    const ofRepair = selected.filter(({target}) => target === repairedApp);
+    const ofNetworks = selected.filter(check => !ofRepair.includes(check));
+    if (off) for (const {id} of ofRepair) input.report(id, skip(turnedOff));
+    await runOrThrow(input.sh, scaleCommand(1), {seconds: 60});
     try {
       await Promise.all([
-        off ? undefined : repair(checking, ofRepair),
-        inNetworks(checking, ofNetworks, node, plugin)
+        off ? undefined : repair(input, ofRepair),
+        inNetworks(input, ofNetworks, node, plugin)
       ]);
     } finally {
-      await checking.sh(scaleCommand(0), {seconds: 30}); // room for others; and the next time it is a new pod
+      await input.sh(scaleCommand(0), {seconds: 30}); // room for others; and the next time it is a new pod
     }
   }
 };
@@ -192,32 +192,32 @@ async function repairIsOff({sh}: MeshCheckInput): Promise<boolean> {
   return data?.REPAIR_ENABLED === 'false' || data?.REPAIR_REPAIR_PODS === 'false';
 }
 
-async function repair(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  if (asked.length === 0) return;
-  const pods = await untilRepaired(checking);
+async function repair(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  if (selected.length === 0) return;
+  const pods = await untilRepaired(input);
   const [own] = pods;
   if (own && validationOf(own, /executable file not found|no such file or directory/i)) {
-    for (const {id} of asked) checking.report(id, skip(shellless));
+    for (const {id} of selected) input.report(id, skip(shellless));
     return;
   }
-  const now = {...checking, things: [...checking.snapshot, ...pods]};
-  const of = (pattern: RegExp) => asked.filter(({id}) => pattern.test(id));
-  for (const {id} of of(/\/ready$/)) checking.report(id, readiness(own));
+  const now = {...input, things: [...input.snapshot, ...pods]};
+  const of = (pattern: RegExp) => selected.filter(({id}) => pattern.test(id));
+  for (const {id} of of(/\/ready$/)) input.report(id, readiness(own));
   await Promise.all([
     iptables(now, of(/\/iptables$/)),
     prove(
       meshClient,
-      of(/\/ipv[46]$/).flatMap(row => proofOf(now, row, repairedPorts.strict)),
+      of(/\/ipv[46]$/).flatMap(check => proofOf(now, check, repairedPorts.strict)),
       now,
-      checking.plan.probes.retries // its endpoint came a moment ago
+      input.plan.probes.retries // its endpoint came a moment ago
     ),
     prove(
       plainClient,
-      of(/-control$/).flatMap(row => proofOf(now, row, repairedPorts.open)),
+      of(/-control$/).flatMap(check => proofOf(now, check, repairedPorts.open)),
       now
     ),
     untilRefused(
-      of(/-refused$/).flatMap(row => proofOf(now, row, repairedPorts.strict)),
+      of(/-refused$/).flatMap(check => proofOf(now, check, repairedPorts.strict)),
       now
     )
   ]);
@@ -272,13 +272,13 @@ function readiness(pod: Pod | undefined): Outcome {
   return compare(repairedWords, observed, {reproduce: seeRepair});
 }
 
-function proofOf(checking: MeshCheckInput, row: CheckDefinition, port: number): Proof[] {
-  const pods = podIps(checking, repairNamespace, repairedApp);
+function proofOf(input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] {
+  const pods = podIps(input, repairNamespace, repairedApp);
   const address =
-    row.to?.kind === 'Pod'
-      ? pods.find(ip => getAddressFamily(ip) === row.family)
-      : clusterIp(checking, repairNamespace, row.to?.name ?? '', row.family ?? 'ipv4');
-  return proofAt(checking, row, address, port, pods);
+    check.to?.kind === 'Pod'
+      ? pods.find(ip => getAddressFamily(ip) === check.family)
+      : clusterIp(input, repairNamespace, check.to?.name ?? '', check.family ?? 'ipv4');
+  return proofAt(input, check, address, port, pods);
 }
 
 // ---- The families of a network ----
@@ -328,18 +328,18 @@ for tool in iptables ip6tables; do
 done 2>/dev/null`;
 
 async function inNetworks(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[],
+  input: MeshCheckInput,
+  selected: CheckDefinition[],
   node: string,
   plugin: Plugin | null
 ): Promise<void> {
-  if (asked.length === 0) return;
-  const things = [...checking.snapshot, ...(await untilThere(checking))];
+  if (selected.length === 0) return;
+  const snapshot = [...input.snapshot, ...(await untilThere(input))];
   await Promise.all(
-    asked.map(async ({id, target}) =>
-      checking.report(
+    selected.map(async ({id, target}) =>
+      input.report(
         id,
-        await inNetwork({...checking, snapshot: things}, target as Network, node, plugin)
+        await inNetwork({...input, snapshot: snapshot}, target as Network, node, plugin)
       )
     )
   );

@@ -45,14 +45,14 @@ const digestIn = (image: string): string | undefined => image.split('@')[1];
  */
 export async function compareIds(
   pods: Pod[],
-  brought: ReadonlyMap<string, string>,
+  preloaded: ReadonlyMap<string, string>,
   sh: Sh,
   wanted: (pod: Pod, container: string) => string = () => ''
 ): Promise<Outcome> {
   const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
   if (other) return other;
   const named = pods.flatMap(pod => namesIn(pod, wanted));
-  const ids = new Map([...brought].map(([image, id]) => [wholeName(image), id]));
+  const ids = new Map([...preloaded].map(([image, id]) => [wholeName(image), id]));
   const running = pods.filter(({metadata}) => !metadata.deletionTimestamp).flatMap(containersOf);
   const known = running.flatMap(one => {
     const wanted = ids.get(wholeName(one.image)) ?? digestIn(one.image);

@@ -116,8 +116,8 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     headline: () => 'Istio’s control plane is not as it should be'
   },
   definitions: [
-    ...aspects.map(({id, title, expected, to, blame}) =>
-      defineCheck('control-plane', id, title, expected, {to, attribution: blame})
+    ...aspects.map(({id, title, expected, to, blame: attribution}) =>
+      defineCheck('control-plane', id, title, expected, {to, attribution: attribution})
     ),
     defineCheck(
       'control-plane',

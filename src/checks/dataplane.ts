@@ -8,8 +8,11 @@ const ofSidecars: Layer[] = [
 ];
 
 /** What can be asked of a data plane at all. */
-export const inMode = (mode: 'sidecar' | 'ambient', rows: CheckDefinition[]): CheckDefinition[] =>
-  rows.filter(({id, layer, expected}) =>
+export const inMode = (
+  mode: 'sidecar' | 'ambient',
+  definitions: CheckDefinition[]
+): CheckDefinition[] =>
+  definitions.filter(({id, layer, expected}) =>
     mode === 'sidecar'
       ? layer !== 'ambient'
       : !ofSidecars.includes(layer) && !(id.endsWith('/sidecar') && expected !== 'none')

@@ -80,7 +80,7 @@ export interface LayerChecks<Given> {
   /** What they need in the cluster beside the documentation's samples; deployed when one of them is asked for. */
   samples?: OwnSample[];
   /** Tells a finding for each row that is asked for. */
-  run: (given: Given, asked: CheckDefinition[]) => Promise<void>;
+  run: (given: Given, selected: CheckDefinition[]) => Promise<void>;
 }
 
 /** A row with what most rows share. */

@@ -113,17 +113,17 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
       }
     )
   ],
-  run: async (checking, asked) => {
-    const {expected} = checking.plan.istio;
+  run: async (input, selected) => {
+    const {expected} = input.plan.istio;
     const early = expected !== null && lt(expected, allocatesFrom);
-    const unmade = asked.filter(({target}) => early && target === 'allocated');
+    const unmade = selected.filter(({target}) => early && target === 'allocated');
     for (const {id} of unmade)
-      checking.report(
+      input.report(
         id,
         skip(`Istio ${expected} allocates no addresses by default; ${allocatesFrom} was the first`)
       );
-    const made = asked.filter(one => !unmade.includes(one));
-    await Promise.all([captured(checking, made), uncaptured(checking, made)]);
+    const made = selected.filter(one => !unmade.includes(one));
+    await Promise.all([captured(input, made), uncaptured(input, made)]);
   }
 };
 
@@ -136,56 +136,56 @@ const questionOf = ({id, target}: CheckDefinition): Question => ({
 });
 
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
-async function captured(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const dialled = asked.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
-  const told = asked.filter(row => row.from === from && !dialled.includes(row));
+async function captured(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const dialled = selected.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
+  const told = selected.filter(check => check.from === from && !dialled.includes(check));
   const questions = [
     ...told.map(questionOf),
     ...(dialled.length > 0 ? records.map(({type}) => ({type, name: host})) : [])
   ];
   if (questions.length === 0) return;
-  const answers = await resolve(checking, client, questions);
-  for (const [at, row] of told.entries()) {
-    const observed = observe(checking, row, answers[at]);
+  const answers = await resolve(input, client, questions);
+  for (const [at, check] of told.entries()) {
+    const observed = observe(input, check, answers[at]);
     const question = questions[at] ?? {type: '', name: ''};
-    checking.report(
-      row.id,
-      compare(row.expected, observed, {
-        address: row.target === 'allocated' ? (answers[at] ?? null) : null,
+    input.report(
+      check.id,
+      compare(check.expected, observed, {
+        address: check.target === 'allocated' ? (answers[at] ?? null) : null,
         reproduce: reproduceQuestion(client, question)
       })
     );
   }
   const addresses = answers.slice(told.length).flatMap(answer => answer?.split(' ') ?? []);
-  const proofs = dialled.flatMap(row => {
+  const proofs = dialled.flatMap(check => {
     const address = findByFamily(
       addresses.filter(one => one !== ''),
-      row.family ?? 'ipv4'
+      check.family ?? 'ipv4'
     );
     if (address !== undefined)
       return [
         {
-          row,
-          probe: {word: row.id, address, port: allocated.port},
-          pods: podIps(checking, plainNamespace)
+          row: check,
+          probe: {word: check.id, address, port: allocated.port},
+          pods: podIps(input, plainNamespace)
         }
       ];
-    checking.report(row.id, {
+    input.report(check.id, {
       observed: 'no address',
       verdict: 'failed',
-      reason: `the sidecar answers no ${row.family} address for ${host}`,
+      reason: `the sidecar answers no ${check.family} address for ${host}`,
       reproduce: reproduceQuestion(client, {
-        type: row.family === 'ipv6' ? 'aaaa' : 'a',
+        type: check.family === 'ipv6' ? 'aaaa' : 'a',
         name: host
       })
     });
     return [];
   });
-  await prove(client, proofs, checking);
+  await prove(client, proofs, input);
 }
 
 function observe(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   {target, family}: CheckDefinition,
   answer: string | undefined
 ): string {
@@ -195,8 +195,8 @@ function observe(
   const wanted = family ?? 'ipv4';
   if (target === 'allocated')
     return addresses.length === 1 && findByFamily(addresses, wanted) ? oneOfFamily : answer;
-  if (target === podTarget) return answer === podIpOf(checking, wanted) ? 'its pod IP' : answer;
-  return answer === clusterIp(checking, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+  if (target === podTarget) return answer === podIpOf(input, wanted) ? 'its pod IP' : answer;
+  return answer === clusterIp(input, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 
 /** The address of one family of the pod that is asked for. */
@@ -207,12 +207,12 @@ function podIpOf({snapshot}: MeshCheckInput, family: Family): string | undefined
   return findByFamily(getPodIps(pod), family);
 }
 
-async function uncaptured(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const row = asked.find(({id}) => id.endsWith('/uncaptured'));
+async function uncaptured(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const row = selected.find(({id}) => id.endsWith('/uncaptured'));
   if (row === undefined) return;
   const question = {type: 'a', name: host};
-  const [answer] = await resolve(checking, plainClient, [question]);
-  checking.report(
+  const [answer] = await resolve(input, plainClient, [question]);
+  input.report(
     row.id,
     compare('none', answer === undefined ? 'no answer' : answer || 'none', {
       reproduce: reproduceQuestion(plainClient, question)

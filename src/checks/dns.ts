@@ -62,15 +62,15 @@ export const dns: LayerChecks<MeshCheckInput> = {
       )
     )
   ),
-  run: async (checking, asked) => {
-    const questions = asked.map(({id, target}) => ({
+  run: async (input, selected) => {
+    const questions = selected.map(({id, target}) => ({
       type: id.split('/')[2] ?? '',
       name: nameOf(target)
     }));
-    const answers = await resolve(checking, plainClient, questions);
-    for (const [at, {id, target, family, expected}] of asked.entries()) {
+    const answers = await resolve(input, plainClient, questions);
+    for (const [at, {id, target, family, expected}] of selected.entries()) {
       const address = answers[at];
-      const ip = clusterIp(checking, target, 'tcp-echo', family ?? 'ipv4');
+      const ip = clusterIp(input, target, 'tcp-echo', family ?? 'ipv4');
       const observed =
         address === undefined
           ? 'no answer'
@@ -79,7 +79,7 @@ export const dns: LayerChecks<MeshCheckInput> = {
             : address === ip
               ? 'its ClusterIP'
               : address;
-      checking.report(
+      input.report(
         id,
         compare(expected, observed, {
           reproduce: reproduceQuestion(plainClient, questions[at] ?? {type: 'a', name: ''})

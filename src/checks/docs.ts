@@ -85,9 +85,9 @@ export const docs: LayerChecks<StandingCheckInput> = {
       }
     )
   ],
-  run: async ({plan, report}, asked) => {
+  run: async ({plan, report}, selected) => {
     const page = pageBeside(plan.operator);
-    for (const {id} of asked) report(id, typeof page === 'string' ? skip(page) : told(id, page));
+    for (const {id} of selected) report(id, typeof page === 'string' ? skip(page) : told(id, page));
   }
 };
 
@@ -263,8 +263,8 @@ const madeElsewhere = [
   )
 ];
 
-const rowOf = (rows: CheckDefinition[], id: string): string =>
-  rows.find(row => row.id === id)?.expected ?? '';
+const rowOf = (definitions: CheckDefinition[], id: string): string =>
+  definitions.find(check => check.id === id)?.expected ?? '';
 
 /** Command → the answer that is expected of it: the checks that `checks: documented` names. */
 const validations = new Map([

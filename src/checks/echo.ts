@@ -53,28 +53,28 @@ export const echo: LayerChecks<MeshCheckInput> = {
         )
       )
   ]),
-  run: async (checking, asked) => {
+  run: async (input, selected) => {
     const proofs: Proof[] = [];
-    for (const row of asked) {
-      const pods = podIps(checking, row.target);
+    for (const check of selected) {
+      const pods = podIps(input, check.target);
       const address =
-        row.family === null
-          ? `tcp-echo.${row.target}`
-          : clusterIp(checking, row.target, 'tcp-echo', row.family);
-      if (address === undefined) checking.report(row.id, absent(row));
+        check.family === null
+          ? `tcp-echo.${check.target}`
+          : clusterIp(input, check.target, 'tcp-echo', check.family);
+      if (address === undefined) input.report(check.id, absent(check));
       else
         proofs.push({
-          row,
+          row: check,
           probe: {
-            word: row.expected.replace('hello ', ''),
+            word: check.expected.replace('hello ', ''),
             address,
             port: 9000,
-            ...(row.family !== null && {lookUp: lookUp(checking, row.to, address)})
+            ...(check.family !== null && {lookUp: lookUp(input, check.to, address)})
           },
           pods
         });
     }
-    await prove(meshClient, proofs, checking, checking.plan.probes.retries);
+    await prove(meshClient, proofs, input, input.plan.probes.retries);
   }
 };
 
@@ -109,17 +109,21 @@ export const absent = ({to, family}: CheckDefinition): Outcome =>
 
 /** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
 export function proofAt(
-  checking: MeshCheckInput,
-  row: CheckDefinition,
+  input: MeshCheckInput,
+  check: CheckDefinition,
   address: string | undefined,
   port: number,
   pods: string[] = []
 ): Proof[] {
   if (address !== undefined)
     return [
-      {row, probe: {word: row.id, address, port, lookUp: lookUp(checking, row.to, address)}, pods}
+      {
+        row: check,
+        probe: {word: check.id, address, port, lookUp: lookUp(input, check.to, address)},
+        pods
+      }
     ];
-  checking.report(row.id, absent(row));
+  input.report(check.id, absent(check));
   return [];
 }
 

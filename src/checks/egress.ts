@@ -222,17 +222,17 @@ export const egress: LayerChecks<MeshCheckInput> = {
       )
     )
   ],
-  run: async (checking, asked) => {
-    const of = (...targets: string[]) => asked.filter(({target}) => targets.includes(target));
+  run: async (input, selected) => {
+    const of = (...targets: string[]) => selected.filter(({target}) => targets.includes(target));
     await Promise.all([
-      prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(checking)), checking),
+      prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(input)), input),
       ...manyAddresses.map(({target}) =>
-        prove(client, of(target).flatMap(manyProofs(checking)), checking)
+        prove(client, of(target).flatMap(manyProofs(input)), input)
       ),
-      ...of('tracer').map(({id}) => traced(checking, id)),
-      refuse(client, of('none').flatMap(outsider(checking)), checking),
-      pages(checking, of('tls'), of('http')),
-      overlap(checking, of('overlap'))
+      ...of('tracer').map(({id}) => traced(input, id)),
+      refuse(client, of('none').flatMap(outsider(input)), input),
+      pages(input, of('tls'), of('http')),
+      overlap(input, of('overlap'))
     ]);
   }
 };
@@ -240,37 +240,37 @@ export const egress: LayerChecks<MeshCheckInput> = {
 const familyOf = ({family}: CheckDefinition): Family => family ?? 'ipv4';
 
 const proofOf =
-  (checking: MeshCheckInput) =>
-  (row: CheckDefinition): Proof => {
-    const name = byName.find(({target}) => target === row.target);
+  (input: MeshCheckInput) =>
+  (check: CheckDefinition): Proof => {
+    const name = byName.find(({target}) => target === check.target);
     return {
-      row,
+      row: check,
       probe: {
-        word: row.id,
-        address: (name ? outside(1) : staticAddresses)[familyOf(row)],
+        word: check.id,
+        address: (name ? outside(1) : staticAddresses)[familyOf(check)],
         port: name?.port ?? egressPorts.static
       },
-      pods: podIps(checking, plainNamespace)
+      pods: podIps(input, plainNamespace)
     };
   };
 
 const manyProofs =
-  (checking: MeshCheckInput) =>
-  (row: CheckDefinition): Proof[] =>
+  (input: MeshCheckInput) =>
+  (check: CheckDefinition): Proof[] =>
     manyAddresses
-      .filter(({target}) => target === row.target)
+      .filter(({target}) => target === check.target)
       .flatMap(({target, port, addresses}) => {
-        const at = ordinals.findIndex(ordinal => row.id.endsWith(`-${ordinal}`));
-        const address = addresses[at]?.[familyOf(row)] ?? '';
+        const at = ordinals.findIndex(ordinal => check.id.endsWith(`-${ordinal}`));
+        const address = addresses[at]?.[familyOf(check)] ?? '';
         return [
           {
-            row,
-            probe: {word: row.id, address, port},
+            row: check,
+            probe: {word: check.id, address, port},
             // to their ClusterIPs, by name; or to pods that are selected
             pods:
               target === 'ranges'
-                ? podIps(checking, plainNamespace)
-                : families.flatMap(family => clusterIp(checking, family, 'tcp-echo', family) ?? []),
+                ? podIps(input, plainNamespace)
+                : families.flatMap(family => clusterIp(input, family, 'tcp-echo', family) ?? []),
             ...(target === 'several' && {times: manyTimes})
           }
         ];
@@ -299,46 +299,43 @@ async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promi
 
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider =
-  (checking: MeshCheckInput) =>
-  (row: CheckDefinition): {row: CheckDefinition; probe: Probe}[] => {
-    const address = podIps(checking, plainNamespace).find(
-      ip => getAddressFamily(ip) === row.family
-    );
-    return proofAt(checking, row, address, 9000);
+  (input: MeshCheckInput) =>
+  (check: CheckDefinition): {row: CheckDefinition; probe: Probe}[] => {
+    const address = podIps(input, plainNamespace).find(ip => getAddressFamily(ip) === check.family);
+    return proofAt(input, check, address, 9000);
   };
 
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
 async function pages(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   tls: CheckDefinition[],
   http: CheckDefinition[]
 ): Promise<void> {
-  const secured = tls.map((row): Page => {
-    const name = row.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
+  const secured = tls.map((check): Page => {
+    const name = check.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
     return {
       url: `https://${name}:${egressPorts.tls}/`,
-      via: host(outside(1)[familyOf(row)], egressPorts.tls)
+      via: host(outside(1)[familyOf(check)], egressPorts.tls)
     };
   });
   const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
-  const answers = await askPages(checking, client, [...secured, ...plaintext]);
-  for (const [at, row] of tls.entries())
-    checking.report(row.id, answered(row, secured[at] ?? {url: ''}, answers[at] ?? []));
-  for (const {id} of http)
-    checking.report(id, limitation(answers.slice(tls.length).map(statusesOf)));
+  const answers = await askPages(input, client, [...secured, ...plaintext]);
+  for (const [at, check] of tls.entries())
+    input.report(check.id, answered(check, secured[at] ?? {url: ''}, answers[at] ?? []));
+  for (const {id} of http) input.report(id, limitation(answers.slice(tls.length).map(statusesOf)));
 }
 
 const httpPage = (address: string): Page => ({url: `http://${host(address, egressPorts.http)}/`});
 
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
-function answered(row: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
+function answered(check: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
   const observed = statusesOf(attempts);
   const passed = !observed.includes('no answer');
   return {
     observed: passed ? anyStatus : observed,
     verdict: passed ? 'passed' : 'failed',
     reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
-    address: outside(1)[familyOf(row)],
+    address: outside(1)[familyOf(check)],
     attempts,
     reproduce: reproducePage(client, page)
   };
@@ -361,32 +358,32 @@ function limitation(statuses: string[]): Outcome {
 }
 
 /** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
-async function overlap(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  if (asked.length === 0) return;
+async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  if (selected.length === 0) return;
   const taken = Object.fromEntries(
-    families.map(family => [family, clusterIp(checking, family, 'tcp-echo', family)])
+    families.map(family => [family, clusterIp(input, family, 'tcp-echo', family)])
   );
-  const proofs = asked.flatMap(row => {
-    const address = row.id.endsWith('-cluster-ip') ? taken[familyOf(row)] : added[familyOf(row)];
+  const proofs = selected.flatMap(check => {
+    const address = check.id.endsWith('-cluster-ip')
+      ? taken[familyOf(check)]
+      : added[familyOf(check)];
     if (address !== undefined)
       return [
         {
-          row,
+          row: check,
           probe: {
-            word: row.id,
+            word: check.id,
             address,
             port: overlapPort,
-            ...(row.to?.kind === 'Service' && {lookUp: lookUp(checking, row.to, address)})
+            ...(check.to?.kind === 'Service' && {lookUp: lookUp(input, check.to, address)})
           }
         }
       ];
-    checking.report(row.id, absent(row));
+    input.report(check.id, absent(check));
     return [];
   });
-  await runOrThrow(checking.sh, patchCommand(taken), {seconds: 20});
-  await askSettled(client, proofs, checking, (proof, answers) =>
-    overlapped(checking, proof, answers)
-  );
+  await runOrThrow(input.sh, patchCommand(taken), {seconds: 20});
+  await askSettled(client, proofs, input, (proof, answers) => overlapped(input, proof, answers));
 }
 
 /** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
@@ -399,12 +396,12 @@ export function patchCommand(clusterIps: Partial<Record<Family, string>>): strin
 }
 
 function overlapped(
-  checking: MeshCheckInput,
-  {row, probe}: {row: CheckDefinition; probe: Probe},
+  input: MeshCheckInput,
+  {row: check, probe}: {row: CheckDefinition; probe: Probe},
   answers: Answer[]
 ): Outcome {
-  const wrong = answers.find(({text}) => text !== row.expected);
-  const observed = wrong ? wrong.text || 'no answer' : row.expected;
+  const wrong = answers.find(({text}) => text !== check.expected);
+  const observed = wrong ? wrong.text || 'no answer' : check.expected;
   return {
     observed,
     verdict: wrong ? 'failed' : 'passed',
@@ -412,15 +409,15 @@ function overlapped(
       ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
       : null,
     address: probe.address,
-    upstream: upstream(checking, answers),
+    upstream: upstream(input, answers),
     attempts: attemptsOf(answers),
     reproduce: reproduceProbe(client, probe)
   };
 }
 
 /** The pod that the connections really took. */
-function upstream(checking: MeshCheckInput, answers: Answer[]): string | null {
-  const pods = podIps(checking, plainNamespace);
+function upstream(input: MeshCheckInput, answers: Answer[]): string | null {
+  const pods = podIps(input, plainNamespace);
   const taken = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   return [...new Set(taken)].join(', ') || null;
 }

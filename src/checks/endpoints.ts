@@ -47,8 +47,8 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
       )
     )
   ),
-  run: async (checking, asked) => {
-    const {snapshot, plan, sh} = checking;
+  run: async (input, selected) => {
+    const {snapshot, plan, sh} = input;
     const kinds = 'pods,endpointslices';
     const again = async (targets: string[]): Promise<KubeObject[]> =>
       plan.existing === null
@@ -58,10 +58,12 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
           ).flat();
     let first = true; // a pod is Ready a moment before it is in a slice
     await settle(
-      checking,
-      asked.map(row => ({row})),
+      input,
+      selected.map(check => ({row: check})),
       async open => {
-        const seen = first ? snapshot : await again([...new Set(open.map(({row}) => row.target))]);
+        const seen = first
+          ? snapshot
+          : await again([...new Set(open.map(({row: check}) => check.target))]);
         first = false;
         return open.map(question => ({question, finding: judge(seen, question.row)}));
       }
@@ -69,11 +71,11 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
   }
 };
 
-function judge(things: KubeObject[], {target, family, expected}: CheckDefinition): Outcome {
-  const slices = filterByKind(things, 'EndpointSlice', target).filter(
+function judge(snapshot: KubeObject[], {target, family, expected}: CheckDefinition): Outcome {
+  const slices = filterByKind(snapshot, 'EndpointSlice', target).filter(
     ({metadata}) => metadata.labels?.['kubernetes.io/service-name'] === 'tcp-echo'
   );
-  const pods = filterByKind(things, 'Pod', target).filter(
+  const pods = filterByKind(snapshot, 'Pod', target).filter(
     pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
   );
   return compare(expected, listedIn(slices, pods, family), {

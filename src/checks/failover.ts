@@ -37,27 +37,27 @@ export const failover: LayerChecks<MeshCheckInput> = {
       }
     )
   ),
-  run: async (checking, asked) => {
-    for (const row of asked) checking.report(row.id, await withCut(checking, row)); // one after the other: the rules must not meet
+  run: async (input, selected) => {
+    for (const check of selected) input.report(check.id, await withCut(input, check)); // one after the other: the rules must not meet
   }
 };
 
-async function withCut(checking: MeshCheckInput, row: CheckDefinition): Promise<Outcome> {
-  const family = row.family ?? 'ipv4';
-  const pod = podIps(checking, 'dual-stack').find(ip => getAddressFamily(ip) === family);
+async function withCut(input: MeshCheckInput, check: CheckDefinition): Promise<Outcome> {
+  const family = check.family ?? 'ipv4';
+  const pod = podIps(input, 'dual-stack').find(ip => getAddressFamily(ip) === family);
   // Envoy listens on each ClusterIP; the pod's address is what is cut
-  const address = clusterIp(checking, 'dual-stack', 'tcp-echo', 'ipv4');
-  if (pod === undefined || address === undefined) return absent(row);
-  const rules = checking.plan.cluster.nodes.map(
+  const address = clusterIp(input, 'dual-stack', 'tcp-echo', 'ipv4');
+  if (pod === undefined || address === undefined) return absent(check);
+  const rules = input.plan.cluster.nodes.map(
     node => (verb: '-I' | '-D') => cutCommand(node, verb, pod)
   );
-  checking.undo(rules.map(rule => rule('-D')));
+  input.undo(rules.map(rule => rule('-D')));
   try {
-    for (const rule of rules) await runOrThrow(checking.sh, rule('-I'), {seconds: 20});
-    return await answered(checking, row, address, pod);
+    for (const rule of rules) await runOrThrow(input.sh, rule('-I'), {seconds: 20});
+    return await answered(input, check, address, pod);
   } finally {
-    const mended = await Promise.all(rules.map(rule => checking.sh(rule('-D'), {seconds: 20})));
-    if (mended.every(({code}) => code === 0)) checking.undo([]);
+    const mended = await Promise.all(rules.map(rule => input.sh(rule('-D'), {seconds: 20})));
+    if (mended.every(({code}) => code === 0)) input.undo([]);
   }
 }
 
@@ -76,16 +76,16 @@ export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string
 ];
 
 async function answered(
-  checking: MeshCheckInput,
-  row: CheckDefinition,
+  input: MeshCheckInput,
+  check: CheckDefinition,
   address: string,
   cut: string
 ): Promise<Outcome> {
-  const {plan} = checking;
-  const probe = {word: row.id, address, port: 9000, lookUp: lookUp(checking, row.to, address)};
-  const [answers = []] = await ask(checking, meshClient, [probe], 2, plan.probes.seconds);
-  const slow = answers.find(({text, seconds}) => text !== `hello ${row.id}` || seconds > limit);
-  const pods = podIps(checking, 'dual-stack');
+  const {plan} = input;
+  const probe = {word: check.id, address, port: 9000, lookUp: lookUp(input, check.to, address)};
+  const [answers = []] = await ask(input, meshClient, [probe], 2, plan.probes.seconds);
+  const slow = answers.find(({text, seconds}) => text !== `hello ${check.id}` || seconds > limit);
+  const pods = podIps(input, 'dual-stack');
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   const seen = {
     address,
@@ -111,12 +111,12 @@ async function answered(
     observed:
       slow === undefined
         ? `an answer after ${slowest} s`
-        : slow.text === `hello ${row.id}`
+        : slow.text === `hello ${check.id}`
           ? `an answer after ${slow.seconds} s`
           : slow.text || 'no answer',
     verdict: slow ? 'failed' : 'passed',
     reason: slow
-      ? `with ${row.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
+      ? `with ${check.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
       : null,
     upstream: peers.at(-1) ?? null
   };

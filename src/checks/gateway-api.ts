@@ -75,58 +75,63 @@ export const gatewayApiRows: CheckDefinition[] = [
 
 /** Looks once istiod has made what it is to make, or has had the time for it. */
 export async function gatewayApi(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[]
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
 ): Promise<void> {
-  if (asked.length === 0) return;
-  const made = await untilMade(checking, gatewayNamespace, apiGatewayName);
+  if (selected.length === 0) return;
+  const made = await untilMade(input, gatewayNamespace, apiGatewayName);
   await Promise.all([
-    ...asked
+    ...selected
       .filter(({id}) => id === ids.service)
-      .map(({id}) => checking.report(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
-    ...asked.filter(({id}) => id === ids.listeners).map(({id}) => listeners(checking, id, made)),
+      .map(({id}) => input.report(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
+    ...selected.filter(({id}) => id === ids.listeners).map(({id}) => listeners(input, id, made)),
     pages(
-      checking,
-      asked.filter(({family}) => family !== null),
+      input,
+      selected.filter(({family}) => family !== null),
       made
     )
   ]);
 }
 
-async function listeners(checking: MeshCheckInput, id: string, {pod}: Made): Promise<void> {
+async function listeners(input: MeshCheckInput, id: string, {pod}: Made): Promise<void> {
   const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
   const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
   const found = pod
-    ? addressesOf(await dump<Listeners>(checking, gatewayNamespace, apiGatewayMade, listenerQuery))
+    ? addressesOf(await dump<Listeners>(input, gatewayNamespace, apiGatewayMade, listenerQuery))
     : [];
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
   const observed = missing.length === 0 ? bound : `not on ${missing.join(', ')}`;
-  checking.report(id, compare(bound, pod ? observed : 'no pod that is ready', {reproduce}));
+  input.report(id, compare(bound, pod ? observed : 'no pod that is ready', {reproduce}));
 }
 
 async function pages(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[],
+  input: MeshCheckInput,
+  selected: CheckDefinition[],
   made: Made
 ): Promise<void> {
-  const reached = asked.flatMap((row): Reached[] => {
-    const ips = row.to?.kind === 'Pod' ? getPodIps(made.pod) : getClusterIps(made.service);
-    const address = ips.find(ip => getAddressFamily(ip) === row.family);
+  const reached = selected.flatMap((check): Reached[] => {
+    const ips = check.to?.kind === 'Pod' ? getPodIps(made.pod) : getClusterIps(made.service);
+    const address = ips.find(ip => getAddressFamily(ip) === check.family);
     if (address !== undefined)
       return [
-        {row, address, url: `http://${host(address, apiGatewayPort)}/`, at: ips.indexOf(address)}
+        {
+          row: check,
+          address,
+          url: `http://${host(address, apiGatewayPort)}/`,
+          at: ips.indexOf(address)
+        }
       ];
-    checking.report(row.id, {
-      observed: row.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
+    input.report(check.id, {
+      observed: check.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
       verdict: 'failed',
-      reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGatewayName} has no ${row.family} address`,
+      reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGatewayName} has no ${check.family} address`,
       reproduce: `kubectl get services,pods -n ${gatewayNamespace} -l ${selector} -o yaml`
     });
     return [];
   });
   // it is asked as soon as it is there, when kube-proxy may know nothing of it yet
-  await settle(checking, reached, async open => {
-    const answers = await askPages(checking, plainClient, open);
+  await settle(input, reached, async open => {
+    const answers = await askPages(input, plainClient, open);
     return open.map((question, at) => ({question, finding: judge(question, answers[at] ?? [])}));
   });
 }
@@ -139,14 +144,14 @@ interface Reached {
   at: number;
 }
 
-function judge({row, address, url, at}: Reached, attempts: Attempt[]): Outcome {
+function judge({row: check, address, url, at}: Reached, attempts: Attempt[]): Outcome {
   const observed = statusesOf(attempts);
   const lookUp =
-    row.to?.kind === 'Pod'
+    check.to?.kind === 'Pod'
       ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
       : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
-  return compare(row.expected, observed, {
-    reason: observed === row.expected ? null : `${url} gave ${observed}`,
+  return compare(check.expected, observed, {
+    reason: observed === check.expected ? null : `${url} gave ${observed}`,
     address,
     attempts,
     reproduce: reproducePage(plainClient, {url}, address, lookUp)

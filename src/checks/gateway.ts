@@ -103,17 +103,18 @@ export const gateway: LayerChecks<MeshCheckInput> = {
     ]),
     ...gatewayApiRows
   ],
-  run: async (checking, every) => {
-    const ofApi = every.filter(row => gatewayApiRows.some(({id}) => id === row.id));
-    const asked = every.filter(row => !ofApi.includes(row));
-    const reached = asked.flatMap(row => located(checking, row));
-    const of = (...aspects: string[]) => reached.filter(({row}) => aspects.includes(aspectOf(row)));
+  run: async (input, every) => {
+    const ofApi = every.filter(check => gatewayApiRows.some(({id}) => id === check.id));
+    const selected = every.filter(check => !ofApi.includes(check));
+    const reached = selected.flatMap(check => located(input, check));
+    const of = (...aspects: string[]) =>
+      reached.filter(({row: check}) => aspects.includes(aspectOf(check)));
     await Promise.all([
-      listeners(checking, asked),
-      prove(plainClient, of('', 'pod').map(proofOf(checking)), checking),
-      refuse(plainClient, of('closed').map(proofOf(checking)), checking),
-      pages(checking, of('http', 'ready')),
-      gatewayApi(checking, ofApi)
+      listeners(input, selected),
+      prove(plainClient, of('', 'pod').map(proofOf(input)), input),
+      refuse(plainClient, of('closed').map(proofOf(input)), input),
+      pages(input, of('http', 'ready')),
+      gatewayApi(input, ofApi)
     ]);
   }
 };
@@ -127,36 +128,36 @@ interface Located {
 }
 
 /** A row with its address; one that should have one and has none has failed. */
-function located(checking: MeshCheckInput, row: CheckDefinition): Located[] {
-  if (row.family === null) return [];
+function located(input: MeshCheckInput, check: CheckDefinition): Located[] {
+  if (check.family === null) return [];
   const address =
-    row.to?.kind === 'Pod'
-      ? podIps(checking, gatewayNamespace, name).find(ip => getAddressFamily(ip) === row.family)
-      : clusterIp(checking, gatewayNamespace, name, row.family);
-  if (address !== undefined) return [{row, address}];
-  checking.report(row.id, absent(row));
+    check.to?.kind === 'Pod'
+      ? podIps(input, gatewayNamespace, name).find(ip => getAddressFamily(ip) === check.family)
+      : clusterIp(input, gatewayNamespace, name, check.family);
+  if (address !== undefined) return [{row: check, address}];
+  input.report(check.id, absent(check));
   return [];
 }
 
 const proofOf =
-  (checking: MeshCheckInput) =>
-  ({row, address}: Located): Proof => ({
-    row,
+  (input: MeshCheckInput) =>
+  ({row: check, address}: Located): Proof => ({
+    row: check,
     probe: {
-      word: row.id,
+      word: check.id,
       address,
-      port: aspectOf(row) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
-      lookUp: lookUp(checking, row.to, address)
+      port: aspectOf(check) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
+      lookUp: lookUp(input, check.to, address)
     },
-    pods: podIps(checking, gatewayNamespace, name)
+    pods: podIps(input, gatewayNamespace, name)
   });
 
-async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const row = asked.find(({id}) => id.endsWith('/listeners'));
+async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const row = selected.find(({id}) => id.endsWith('/listeners'));
   if (row === undefined) return;
-  const found = addressesOf(await dump<Listeners>(checking, gatewayNamespace, name, listenerQuery));
+  const found = addressesOf(await dump<Listeners>(input, gatewayNamespace, name, listenerQuery));
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
-  checking.report(
+  input.report(
     row.id,
     compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
       reproduce: envoy(gatewayNamespace, name, listenerQuery).join(' ')
@@ -164,28 +165,28 @@ async function listeners(checking: MeshCheckInput, asked: CheckDefinition[]): Pr
   );
 }
 
-async function pages(checking: MeshCheckInput, reached: Located[]): Promise<void> {
-  const asked: Page[] = reached.map(({row, address}) => ({
+async function pages(input: MeshCheckInput, reached: Located[]): Promise<void> {
+  const asked: Page[] = reached.map(({row: check, address}) => ({
     url:
-      aspectOf(row) === 'http'
+      aspectOf(check) === 'http'
         ? `http://${host(address, gatewayPorts.http)}/`
         : `http://${host(address, 15021)}/healthz/ready`
   }));
-  const answers = await askPages(checking, plainClient, asked);
-  for (const [at, {row, address}] of reached.entries()) {
+  const answers = await askPages(input, plainClient, asked);
+  for (const [at, {row: check, address}] of reached.entries()) {
     const attempts = answers[at] ?? [];
     const observed = statusesOf(attempts);
-    checking.report(
-      row.id,
-      compare(row.expected, observed, {
-        reason: observed === row.expected ? null : `${asked[at]?.url} gave ${observed}`,
+    input.report(
+      check.id,
+      compare(check.expected, observed, {
+        reason: observed === check.expected ? null : `${asked[at]?.url} gave ${observed}`,
         address,
         attempts,
         reproduce: reproducePage(
           plainClient,
           asked[at] ?? {url: ''},
           address,
-          lookUp(checking, row.to, address)
+          lookUp(input, check.to, address)
         )
       })
     );

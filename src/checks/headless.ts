@@ -136,38 +136,41 @@ export const headless: LayerChecks<MeshCheckInput> = {
     ),
     ...hostRows
   ],
-  run: async (checking, asked) => {
-    const ofHost = asked.filter(row => hostRows.some(({id}) => id === row.id));
-    const after = asked.filter(({id}) => id.includes('/replaced-'));
-    const before = asked.filter(row => !after.includes(row) && !ofHost.includes(row));
-    const pods = filterByKind(checking.snapshot, 'Pod', statefulNamespace);
+  run: async (input, selected) => {
+    const ofHost = selected.filter(check => hostRows.some(({id}) => id === check.id));
+    const after = selected.filter(({id}) => id.includes('/replaced-'));
+    const before = selected.filter(check => !after.includes(check) && !ofHost.includes(check));
+    const pods = filterByKind(input.snapshot, 'Pod', statefulNamespace);
     const refused = before.filter(({id}) => id.endsWith('-refused'));
     const controls = before.filter(({id}) => id.endsWith('-control'));
     await Promise.all([
       proveAll(
-        checking,
+        input,
         pods,
         before.filter(({from, id}) => from === mesh && id !== ids.listeners)
       ),
       untilRefused(
-        proofs(checking, pods, refused).map(({row, probe}) => ({
-          row,
+        proofs(input, pods, refused).map(({row: check, probe}) => ({
+          row: check,
           probe: {...probe, port: statefulPorts.strict}
         })),
-        checking
+        input
       ),
-      prove(plainClient, proofs(checking, pods, controls), checking),
-      hostNetwork(checking, ofHost),
+      prove(plainClient, proofs(input, pods, controls), input),
+      hostNetwork(input, ofHost),
       ...before
         .filter(({id}) => id === ids.listeners)
-        .map(async ({id}) => checking.report(id, await listeningTo(checking, pods)))
+        .map(async ({id}) => input.report(id, await listeningTo(input, pods)))
     ]);
-    if (after.length > 0) await replace(checking, after);
+    if (after.length > 0) await replace(input, after);
   }
 };
 
-const proveAll = (checking: MeshCheckInput, pods: Pod[], rows: CheckDefinition[]): Promise<void> =>
-  prove(meshClient, proofs(checking, pods, rows), checking);
+const proveAll = (
+  input: MeshCheckInput,
+  pods: Pod[],
+  definitions: CheckDefinition[]
+): Promise<void> => prove(meshClient, proofs(input, pods, definitions), input);
 
 const named = (pods: Pod[], name: string): Pod | undefined =>
   pods.find(({metadata}) => metadata.name === name);
@@ -177,24 +180,24 @@ const podOf = ({id}: CheckDefinition): string =>
   `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 
 /** Those of rows whose addresses are there; the others are told. */
-function proofs(checking: MeshCheckInput, pods: Pod[], rows: CheckDefinition[]): Proof[] {
-  return rows.flatMap(row => {
-    const name = podOf(row);
+function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition[]): Proof[] {
+  return definitions.flatMap(check => {
+    const name = podOf(check);
     const ips = getPodIps(named(pods, name));
     const address =
-      row.family === null
+      check.family === null
         ? `${name}.${statefulApp}.${statefulNamespace}`
-        : ips.find(ip => getAddressFamily(ip) === row.family);
+        : ips.find(ip => getAddressFamily(ip) === check.family);
     if (address === undefined) {
-      checking.report(row.id, absent(row));
+      input.report(check.id, absent(check));
       return [];
     }
-    const port = row.from === plain ? statefulPorts.open : statefulPorts.strict;
+    const port = check.from === plain ? statefulPorts.open : statefulPorts.strict;
     const lookUp = lookUpOf(name, ips, address);
     return [
       {
-        row,
-        probe: {word: row.id, address, port, ...(row.family !== null && {lookUp})},
+        row: check,
+        probe: {word: check.id, address, port, ...(check.family !== null && {lookUp})},
         pods: ipsOf(pods)
       }
     ];
@@ -204,25 +207,25 @@ function proofs(checking: MeshCheckInput, pods: Pod[], rows: CheckDefinition[]):
 const lookUpOf = (name: string, ips: string[], address: string): string =>
   `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
 
-const absent = (row: CheckDefinition): Outcome => ({
+const absent = (check: CheckDefinition): Outcome => ({
   observed: 'no pod IP',
   verdict: 'failed',
-  reason: `Pod ${statefulNamespace}/${podOf(row)} has no ${row.family} address`,
+  reason: `Pod ${statefulNamespace}/${podOf(check)} has no ${check.family} address`,
   reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 
 /** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
-const listeningTo = (checking: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
+const listeningTo = (input: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
   pollForAtMost(
-    checking.work,
+    input.work,
     {seconds: settling, for: () => `the client to listen on the pods of ${statefulNamespace}`},
-    () => listening(checking, pods, statefulPorts.strict, replicas * families.length),
+    () => listening(input, pods, statefulPorts.strict, replicas * families.length),
     ({verdict}) => verdict === 'passed'
   );
 
 /** Replaces a pod, and sees that the mesh follows. */
-async function replace(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const {sh, work} = checking;
+async function replace(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const {sh, work} = input;
   const place = ['--namespace', statefulNamespace];
   await runOrThrow(sh, ['kubectl', 'delete', 'pod', replaced, ...place, '--timeout=60s'], {
     seconds: 70
@@ -238,16 +241,16 @@ async function replace(checking: MeshCheckInput, asked: CheckDefinition[]): Prom
     ready => named(ready, replaced) !== undefined
   );
   const isListeners = ({id}: CheckDefinition) => id === ids.replacedListeners;
-  const listens = await listeningTo(checking, pods); // the others need it, whether it is asked for or not
-  for (const {id} of asked.filter(isListeners)) checking.report(id, listens);
+  const listens = await listeningTo(input, pods); // the others need it, whether it is asked for or not
+  for (const {id} of selected.filter(isListeners)) input.report(id, listens);
   await proveSettled(
     meshClient,
     proofs(
-      checking,
+      input,
       pods,
-      asked.filter(row => !isListeners(row))
+      selected.filter(check => !isListeners(check))
     ),
-    checking,
+    input,
     ({family}) => (family === null ? caching : 0)
   );
 }

@@ -127,18 +127,18 @@ export const health: LayerChecks<MeshCheckInput> = {
       }
     )
   ],
-  run: async (checking, asked) => {
-    const [own] = filterByKind(checking.snapshot, 'Pod', webNamespace);
+  run: async (input, selected) => {
+    const [own] = filterByKind(input.snapshot, 'Pod', webNamespace);
     const [there, gone] = own
-      ? [asked, []]
+      ? [selected, []]
       : [
-          asked.filter(({target}) => target !== webApp),
-          asked.filter(({target}) => target === webApp)
+          selected.filter(({target}) => target !== webApp),
+          selected.filter(({target}) => target === webApp)
         ];
-    for (const {id} of gone) checking.report(id, skip(noWeb));
-    if (own && asked.some(({id}) => id === rewritten))
-      checking.report(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
-    await askEach(checking, there);
+    for (const {id} of gone) input.report(id, skip(noWeb));
+    if (own && selected.some(({id}) => id === rewritten))
+      input.report(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
+    await askEach(input, there);
   }
 };
 
@@ -162,30 +162,30 @@ function probesOf(pod: Pod): string {
 }
 
 /** All at once, by the client without a sidecar. */
-async function askEach(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<void> {
-  const addressed = asked.flatMap(row => {
-    const question = questions.find(one => families.some(family => idOf(one, family) === row.id));
+async function askEach(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+  const addressed = selected.flatMap(check => {
+    const question = questions.find(one => families.some(family => idOf(one, family) === check.id));
     if (!question) return [];
     const {namespace, name} = servers[question.target];
-    const address = podIps(checking, namespace, name).find(
-      ip => getAddressFamily(ip) === row.family
+    const address = podIps(input, namespace, name).find(
+      ip => getAddressFamily(ip) === check.family
     );
-    if (address === undefined) checking.report(row.id, absent(row));
-    return address === undefined ? [] : [{row, question, address}];
+    if (address === undefined) input.report(check.id, absent(check));
+    return address === undefined ? [] : [{row: check, question, address}];
   });
   if (addressed.length === 0) return;
   const urls = addressed.map(({question, address}) => urlOf(address, question.port, question.path));
-  const said = await request(checking, plainClient, urls, 1, checking.plan.probes.seconds);
-  for (const [at, {row, address}] of addressed.entries()) {
+  const said = await request(input, plainClient, urls, 1, input.plan.probes.seconds);
+  for (const [at, {row: check, address}] of addressed.entries()) {
     const responses = said[at] ?? [];
     const observed = responses.map(answerOf).at(-1) ?? 'no answer';
     const url = urls[at] ?? '';
-    const finding = compare(row.expected, observed, {
+    const finding = compare(check.expected, observed, {
       address,
       attempts: attemptsOf(responses, answerOf),
-      reproduce: reproduceRequest(plainClient, url, address, lookUp(checking, row.to, address))
+      reproduce: reproduceRequest(plainClient, url, address, lookUp(input, check.to, address))
     });
-    checking.report(row.id, {
+    input.report(check.id, {
       ...finding,
       ...(finding.reason && {reason: `${url} gave ${finding.reason}`})
     });

@@ -34,22 +34,22 @@ export const hostRows: CheckDefinition[] = [
 
 /** Asks the mesh's client, and what its proxy listens on. */
 export async function hostNetwork(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[]
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
 ): Promise<void> {
-  const pods = filterByKind(checking.snapshot, 'Pod', hostNamespace);
-  const ips = podIps(checking, hostNamespace, hostApp);
-  const reached = asked.flatMap(row => {
-    if (row.family === null) return [];
-    const address = findByFamily(ips, row.family);
-    return proofAt(checking, row, address, hostPort, ips);
+  const pods = filterByKind(input.snapshot, 'Pod', hostNamespace);
+  const ips = podIps(input, hostNamespace, hostApp);
+  const reached = selected.flatMap(check => {
+    if (check.family === null) return [];
+    const address = findByFamily(ips, check.family);
+    return proofAt(input, check, address, hostPort, ips);
   });
   await Promise.all([
-    prove(meshClient, reached, checking),
-    ...asked
+    prove(meshClient, reached, input),
+    ...selected
       .filter(({id}) => id === listeners)
       .map(async ({id}) =>
-        checking.report(id, await listening(checking, pods, hostPort, families.length))
+        input.report(id, await listening(input, pods, hostPort, families.length))
       )
   ]);
 }

@@ -130,30 +130,30 @@ export const http: LayerChecks<MeshCheckInput> = {
       {from: mesh, to}
     )
   ],
-  run: async (checking, asked) => {
-    if (filterByKind(checking.snapshot, 'Service', webNamespace).length === 0) {
-      for (const {id} of asked) checking.report(id, skip(noWeb));
+  run: async (input, selected) => {
+    if (filterByKind(input.snapshot, 'Service', webNamespace).length === 0) {
+      for (const {id} of selected) input.report(id, skip(noWeb));
       return;
     }
-    const questions = asked.flatMap(row => questionOf(checking, row));
+    const questions = selected.flatMap(check => questionOf(input, check));
     // until the policies are in force, an answer says nothing
     await Promise.all([
-      untilHeld(checking, meshClient, questions.filter(ends('-denied'))),
-      untilHeld(checking, plainClient, questions.filter(ends('-refused')))
+      untilHeld(input, meshClient, questions.filter(ends('-denied'))),
+      untilHeld(input, plainClient, questions.filter(ends('-refused')))
     ]);
     const rest = questions.filter(one => !ends('-denied')(one) && !ends('-refused')(one));
     await Promise.all([
       answered(
-        checking,
+        input,
         meshClient,
-        rest.filter(({row}) => row.from === mesh)
+        rest.filter(({row: check}) => check.from === mesh)
       ),
       answered(
-        checking,
+        input,
         plainClient,
-        rest.filter(({row}) => row.from === plain)
+        rest.filter(({row: check}) => check.from === plain)
       ),
-      ...asked.filter(({id}) => id === domainsId).map(row => domains(checking, row))
+      ...selected.filter(({id}) => id === domainsId).map(check => domains(input, check))
     ]);
   }
 };
@@ -166,73 +166,75 @@ interface Question {
 
 const ends =
   (aspect: string) =>
-  ({row}: Question): boolean =>
-    row.id.endsWith(aspect);
+  ({row: check}: Question): boolean =>
+    check.id.endsWith(aspect);
 
-function questionOf(checking: MeshCheckInput, row: CheckDefinition): Question[] {
-  if (row.id === domainsId) return [];
-  const {family, id} = row;
+function questionOf(input: MeshCheckInput, check: CheckDefinition): Question[] {
+  if (check.id === domainsId) return [];
+  const {family, id} = check;
   if (family === null)
-    return [{row, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}];
+    return [
+      {row: check, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}
+    ];
   const address =
-    row.from === plain
-      ? podIps(checking, webNamespace, webApp).find(ip => getAddressFamily(ip) === family)
-      : clusterIp(checking, webNamespace, webApp, family);
+    check.from === plain
+      ? podIps(input, webNamespace, webApp).find(ip => getAddressFamily(ip) === family)
+      : clusterIp(input, webNamespace, webApp, family);
   if (address === undefined) {
-    checking.report(id, absent(row));
+    input.report(id, absent(check));
     return [];
   }
   const port = id.endsWith('-control') ? openPort : webPort;
   const path = id.endsWith('-denied') ? paths.othersOnly : paths.allowed;
-  return [{row, url: urlOf(address, port, path), address}];
+  return [{row: check, url: urlOf(address, port, path), address}];
 }
 
 /** A policy takes a moment to be in force: asked until it is. */
-async function untilHeld(checking: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
-  await settle(checking, all, open => ask(checking, asker, open, 1, 1));
+async function untilHeld(input: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
+  await settle(input, all, open => ask(input, asker, open, 1, 1));
 }
 
 async function answered(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   asker: Client,
   questions: Question[]
 ): Promise<void> {
   if (questions.length === 0) return;
-  const found = await ask(checking, asker, questions, times, checking.plan.probes.seconds);
-  for (const {question, finding} of found) checking.report(question.row.id, finding);
+  const found = await ask(input, asker, questions, times, input.plan.probes.seconds);
+  for (const {question, finding} of found) input.report(question.row.id, finding);
 }
 
 async function ask(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   asker: Client,
   questions: Question[],
   times: number,
   seconds: number
 ): Promise<Found<Question>[]> {
   const urls = questions.map(({url}) => url);
-  const said = await request(checking, asker, urls, times, seconds);
+  const said = await request(input, asker, urls, times, seconds);
   return questions.map((question, at) => ({
     question,
-    finding: judge(checking, asker, question, said[at] ?? [])
+    finding: judge(input, asker, question, said[at] ?? [])
   }));
 }
 
 function judge(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   asker: Client,
-  {row, url, address}: Question,
+  {row: check, url, address}: Question,
   responses: Response[]
 ): Outcome {
   const said = responses.map(answerOf);
-  const observed = said.find(text => text !== row.expected) ?? row.expected;
+  const observed = said.find(text => text !== check.expected) ?? check.expected;
   const upstreams = [
     ...new Set(responses.flatMap(({headers}) => headers[webHeaders.address] ?? []))
   ];
-  const passed = observed === row.expected;
+  const passed = observed === check.expected;
   return {
     observed,
     verdict: passed ? 'passed' : 'failed',
-    reason: passed ? null : `${url} gave ${observed}, expected ${row.expected}`,
+    reason: passed ? null : `${url} gave ${observed}, expected ${check.expected}`,
     address,
     upstream: upstreams.join(', ') || null,
     attempts: attemptsOf(responses, answerOf),
@@ -240,7 +242,7 @@ function judge(
       asker,
       url,
       address,
-      address === null ? '' : lookUp(checking, row.to, address)
+      address === null ? '' : lookUp(input, check.to, address)
     )
   };
 }
@@ -253,14 +255,14 @@ function answerOf({status, headers}: Response): string {
   return namespace === undefined ? unknown : `200, asked by ${namespace}`;
 }
 
-async function domains(checking: MeshCheckInput, row: CheckDefinition): Promise<void> {
-  const {configs = []} = (await runJson(checking.sh, routes, {seconds: 20})) as Routes;
+async function domains(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
+  const {configs = []} = (await runJson(input.sh, routes, {seconds: 20})) as Routes;
   const host = `${webApp}.${webNamespace}.svc.cluster.local:${webPort}`;
   const found = configs
     .flatMap(({route_config}) => route_config?.virtual_hosts ?? [])
     .find(({name}) => name === host);
   const wanted = families.flatMap(family => {
-    const address = clusterIp(checking, webNamespace, webApp, family);
+    const address = clusterIp(input, webNamespace, webApp, family);
     return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
   });
   const missing = wanted.filter(address => !found?.domains.includes(address));
@@ -272,8 +274,8 @@ async function domains(checking: MeshCheckInput, row: CheckDefinition): Promise<
         : missing.length > 0
           ? `not for ${missing.join(', ')}`
           : allDomains;
-  checking.report(
-    row.id,
+  input.report(
+    check.id,
     compare(allDomains, observed, {
       reproduce: routes.map(word => (word.includes('?') ? `'${word}'` : word)).join(' ')
     })

@@ -54,10 +54,10 @@ done`;
 /** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
 export async function iptables(
   {plan, sh, report}: MeshCheckInput,
-  asked: CheckDefinition[]
+  selected: CheckDefinition[]
 ): Promise<void> {
-  if (asked.length === 0) return;
-  const places = asked.flatMap(({to}) => [to?.namespace ?? '', to?.name ?? '']);
+  if (selected.length === 0) return;
+  const places = selected.flatMap(({to}) => [to?.namespace ?? '', to?.name ?? '']);
   const outputs = await Promise.all(
     plan.cluster.nodes.map(node =>
       runOrThrow(sh, ['docker', 'exec', node, 'sh', '-c', script, 'iptables', ...places], {
@@ -72,7 +72,7 @@ export async function iptables(
         /^(\S+) (\S+) (\S+) ?(.*)$/.exec(line) ?? [];
       return namespace === '' ? [] : [{namespace, sandbox, tool, rule}];
     });
-  for (const {id, to} of asked) {
+  for (const {id, to} of selected) {
     const pods = groupBy(
       lines.filter(({namespace}) => namespace === to?.namespace),
       ({sandbox}) => sandbox

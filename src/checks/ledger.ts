@@ -25,7 +25,7 @@ export class Ledger {
 
   /** Of one layer, what is to be made. */
   getSelected(layer: string): CheckDefinition[] {
-    return this.selected.filter(row => row.layer === layer && !this.#leftOut.has(row.id));
+    return this.selected.filter(check => check.layer === layer && !this.#leftOut.has(check.id));
   }
 
   findFailedIn(layer: string): CheckDefinition | undefined {
@@ -39,11 +39,11 @@ export class Ledger {
 
   /** Every row asked for; one that nothing was told of was not reached. */
   results(): EvaluatedCheck[] {
-    return this.selected.map(row => {
+    return this.selected.map(check => {
       const unreached: Outcome = {observed: '', verdict: 'skipped', reason: 'not reached'};
-      const finding = this.#findings.get(row.id) ?? unreached;
+      const finding = this.#findings.get(check.id) ?? unreached;
       return {
-        ...row,
+        ...check,
         stage: this.stage,
         address: null,
         upstream: null,
@@ -52,8 +52,8 @@ export class Ledger {
         reproduce: null,
         attempts: [],
         ...finding,
-        ...((row.attribution || finding.attribution) && {
-          attribution: {...row.attribution, ...finding.attribution}
+        ...((check.attribution || finding.attribution) && {
+          attribution: {...check.attribution, ...finding.attribution}
         })
       };
     });

@@ -59,40 +59,40 @@ export const mtls: LayerChecks<MeshCheckInput> = {
       {family, from: plain, to: pod}
     )
   ]),
-  run: async (checking, asked) => {
+  run: async (input, selected) => {
     const [refused, answered] = [
-      asked.filter(({id}) => id.endsWith('-refused')),
-      asked.filter(({id}) => !id.endsWith('-refused'))
+      selected.filter(({id}) => id.endsWith('-refused')),
+      selected.filter(({id}) => !id.endsWith('-refused'))
     ];
-    await Promise.all(refused.map(row => refusedByPod(checking, row)));
-    const proofs = answered.flatMap(row => proofOf(checking, row));
+    await Promise.all(refused.map(check => refusedByPod(input, check)));
+    const proofs = answered.flatMap(check => proofOf(input, check));
     await Promise.all([
       prove(
         meshClient,
-        proofs.filter(({row}) => row.from === mesh),
-        checking
+        proofs.filter(({row: check}) => check.from === mesh),
+        input
       ),
       prove(
         plainClient,
-        proofs.filter(({row}) => row.from === plain),
-        checking
+        proofs.filter(({row: check}) => check.from === plain),
+        input
       )
     ]);
   }
 };
 
-function proofOf(checking: MeshCheckInput, row: CheckDefinition): Proof[] {
-  const pods = podIps(checking, 'dual-stack');
-  const control = row.from === plain;
+function proofOf(input: MeshCheckInput, check: CheckDefinition): Proof[] {
+  const pods = podIps(input, 'dual-stack');
+  const control = check.from === plain;
   const address = control
-    ? pods.find(ip => getAddressFamily(ip) === row.family)
-    : clusterIp(checking, 'dual-stack', 'tcp-echo', row.family ?? 'ipv4');
-  return proofAt(checking, row, address, control ? 9000 : 9001, pods);
+    ? pods.find(ip => getAddressFamily(ip) === check.family)
+    : clusterIp(input, 'dual-stack', 'tcp-echo', check.family ?? 'ipv4');
+  return proofAt(input, check, address, control ? 9000 : 9001, pods);
 }
 
 /** Plaintext to the STRICT port of a pod. */
-export async function refusedByPod(checking: MeshCheckInput, row: CheckDefinition): Promise<void> {
-  const {namespace = '', name} = row.to ?? {};
-  const address = podIps(checking, namespace, name).find(ip => getAddressFamily(ip) === row.family);
-  return untilRefused(proofAt(checking, row, address, 9001), checking);
+export async function refusedByPod(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
+  const {namespace = '', name} = check.to ?? {};
+  const address = podIps(input, namespace, name).find(ip => getAddressFamily(ip) === check.family);
+  return untilRefused(proofAt(input, check, address, 9001), input);
 }

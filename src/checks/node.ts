@@ -69,8 +69,8 @@ export const node: LayerChecks<StandingCheckInput> = {
       }
     })
   ],
-  run: async ({plan, sh, work, report}, asked) => {
-    if (asked.some(({id}) => id === ip6tables))
+  run: async ({plan, sh, work, report}, selected) => {
+    if (selected.some(({id}) => id === ip6tables))
       report(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
     if (plan.existing !== null) report(service, dualStackOf(plan.existing.found));
     const waiting = (nodes: Node[]) =>

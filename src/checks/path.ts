@@ -47,12 +47,12 @@ export const path: LayerChecks<MeshCheckInput> = {
       }
     )
   ),
-  run: async (checking, asked) => {
-    const pods = podIps(checking, 'dual-stack');
-    const proofs = asked.flatMap(row => {
-      const address = clusterIp(checking, 'dual-stack', row.to?.name ?? '', row.family ?? 'ipv4');
-      return proofAt(checking, row, address, 9001, pods);
+  run: async (input, selected) => {
+    const pods = podIps(input, 'dual-stack');
+    const proofs = selected.flatMap(check => {
+      const address = clusterIp(input, 'dual-stack', check.to?.name ?? '', check.family ?? 'ipv4');
+      return proofAt(input, check, address, 9001, pods);
     });
-    await prove(meshClient, proofs, checking);
+    await prove(meshClient, proofs, input);
   }
 };

@@ -10,15 +10,15 @@ export const ipsOf = (pods: Pod[]): string[] => pods.flatMap(getPodIps);
 
 /** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
 export async function listening(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   pods: Pod[],
   port: number,
   addresses: number
 ): Promise<Outcome> {
   const command = listenersOf(client.namespace, client.app);
-  const listeners = await dump<Listeners>(checking, client.namespace, client.app, listenerQuery);
+  const listeners = await dump<Listeners>(input, client.namespace, client.app, listenerQuery);
   // ClusterIPs of other Services have listeners on this port too
-  const others = filterByKind(checking.snapshot, 'Service').flatMap(getClusterIps);
+  const others = filterByKind(input.snapshot, 'Service').flatMap(getClusterIps);
   const found = addressesOf(listeners)
     .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
     .filter(([, ip = '', at]) => Number(at) === port && !others.includes(ip))
@@ -27,7 +27,7 @@ export async function listening(
   const said = [
     ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
     // in a mesh of others their Services have listeners on this port as well
-    ...(checking.plan.existing?.mesh ? [] : found)
+    ...(input.plan.existing?.mesh ? [] : found)
       .filter(ip => !wanted.includes(ip))
       .map(ip => `a listener on ${ip}, which is no pod IP`)
   ];

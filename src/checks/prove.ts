@@ -27,24 +27,24 @@ const settling = 5;
 export async function prove(
   client: Client,
   proofs: Proof[],
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   retries = 0
 ): Promise<void> {
   const lanes = groupBy(proofs, ({pods}) => pods.join());
-  await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, checking, retries)));
+  await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, input, retries)));
 }
 
 /** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
 export const proveSettled = (
   client: Client,
   proofs: Proof[],
-  checking: MeshCheckInput,
-  seconds: (row: CheckDefinition) => number
+  input: MeshCheckInput,
+  seconds: (check: CheckDefinition) => number
 ): Promise<void> =>
   askSettled(
     client,
     proofs,
-    checking,
+    input,
     (proof, answers) => judge(proof, client, answers, attemptsOf(answers)),
     seconds
   );
@@ -53,16 +53,16 @@ export const proveSettled = (
 export const askSettled = <One extends {row: CheckDefinition; probe: Probe}>(
   client: Client,
   proofs: One[],
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   judged: (proof: One, answers: Answer[]) => Outcome,
-  seconds?: (row: CheckDefinition) => number
+  seconds?: (check: CheckDefinition) => number
 ): Promise<void> =>
   settle(
-    checking,
+    input,
     proofs,
     async open => {
       const probes = open.map(({probe}) => probe);
-      const answers = await ask(checking, client, probes, times, checking.plan.probes.seconds);
+      const answers = await ask(input, client, probes, times, input.plan.probes.seconds);
       return open.map((question, at) => ({question, finding: judged(question, answers[at] ?? [])}));
     },
     seconds
@@ -71,21 +71,15 @@ export const askSettled = <One extends {row: CheckDefinition; probe: Probe}>(
 async function proveLane(
   client: Client,
   lane: Proof[],
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   retries: number
 ): Promise<void> {
-  const {plan, report} = checking;
+  const {plan, report} = input;
   const past = new Map<Proof, Attempt[]>();
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
     const probes = open.map(({probe}) => probe);
-    const answers = await ask(
-      checking,
-      client,
-      probes,
-      lane[0]?.times ?? times,
-      plan.probes.seconds
-    );
+    const answers = await ask(input, client, probes, lane[0]?.times ?? times, plan.probes.seconds);
     for (const [at, proof] of open.entries())
       past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
     const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);
@@ -103,23 +97,23 @@ async function proveLane(
 }
 
 function judge(
-  {row, probe, pods}: Proof,
+  {row: check, probe, pods}: Proof,
   client: Client,
   answers: Answer[],
   attempts: Attempt[]
 ): Outcome {
-  const wrong = answers.filter(({text}) => text !== row.expected);
+  const wrong = answers.filter(({text}) => text !== check.expected);
   const upstreams = [
     ...new Set(answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer)))
   ];
-  const observed = wrong[0] ? wrong[0].text || 'no answer' : row.expected;
+  const observed = wrong[0] ? wrong[0].text || 'no answer' : check.expected;
   const passed = wrong.length === 0;
   return {
     observed,
     verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
     reason: passed
       ? null
-      : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${row.expected}"`,
+      : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${check.expected}"`,
     address: probe.address,
     upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
     attempts,

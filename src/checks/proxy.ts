@@ -98,25 +98,25 @@ export const proxy: LayerChecks<MeshCheckInput> = {
     ),
     ...iptablesRows
   ],
-  run: async (checking, asked) => {
-    const wanted = (aspect: string) => asked.filter(({id}) => id.endsWith(aspect));
+  run: async (input, selected) => {
+    const wanted = (aspect: string) => selected.filter(({id}) => id.endsWith(aspect));
     const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
     const [listeners, endpoints] = await Promise.all([
-      ofClient ? dump<Listeners>(checking, client.namespace, client.app, listenerQuery) : {},
-      ofClient ? dump<Endpoints>(checking, client.namespace, client.app, endpointQuery) : {}
+      ofClient ? dump<Listeners>(input, client.namespace, client.app, listenerQuery) : {},
+      ofClient ? dump<Endpoints>(input, client.namespace, client.app, endpointQuery) : {}
     ]);
     for (const {id, target} of wanted('/cluster-ips'))
-      checking.report(id, clusterIps(checking, target, listeners));
+      input.report(id, clusterIps(input, target, listeners));
     for (const {id, target} of wanted('/endpoints'))
-      checking.report(id, readyPods(checking, target, endpoints));
+      input.report(id, readyPods(input, target, endpoints));
     await Promise.all([
-      iptables(checking, wanted('/iptables')),
+      iptables(input, wanted('/iptables')),
       ...wanted('/listeners').map(async ({id, to}) => {
         const {namespace = '', name = ''} = to ?? {};
-        checking.report(
+        input.report(
           id,
           wildcardListeners(
-            await dump<Listeners>(checking, namespace, name, listenerQuery),
+            await dump<Listeners>(input, namespace, name, listenerQuery),
             envoy(namespace, name, listenerQuery)
           )
         );

@@ -23,11 +23,11 @@ const times = 4;
 export async function refuse(
   client: Client,
   proofs: Question[],
-  checking: MeshCheckInput
+  input: MeshCheckInput
 ): Promise<void> {
   if (proofs.length === 0) return;
-  const found = await judged(checking, {client, ...never}, proofs);
-  for (const {question, finding} of found) checking.report(question.row.id, finding);
+  const found = await judged(input, {client, ...never}, proofs);
+  for (const {question, finding} of found) input.report(question.row.id, finding);
 }
 
 /** What nothing should answer. */
@@ -60,14 +60,14 @@ const plaintext: Refusal = {
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
 export async function untilRefused(
   proofs: Question[],
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   refusal: Refusal = plaintext
 ): Promise<void> {
-  await settle(checking, proofs, open => judged(checking, refusal, open));
+  await settle(input, proofs, open => judged(input, refusal, open));
 }
 
 async function judged(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   refusal: Refusal,
   questions: Question[]
 ): Promise<Found<Question>[]> {
@@ -81,7 +81,7 @@ async function judged(
     });
     if (open.length === 0) break;
     const probes = open.map(({probe}) => probe);
-    const found = await ask(checking, refusal.client, probes, 1, patience);
+    const found = await ask(input, refusal.client, probes, 1, patience);
     for (const [at, {given}] of open.entries()) given.push(...(found[at] ?? []));
   }
   return questions.map((question, at) => ({

@@ -36,8 +36,8 @@ export const service: LayerChecks<MeshCheckInput> = {
       )
     )
   ],
-  run: async ({snapshot, report}, asked) => {
-    for (const {id, target, expected} of asked) {
+  run: async ({snapshot, report}, selected) => {
+    for (const {id, target, expected} of selected) {
       const found = filterByKind(snapshot, 'Service', target).find(
         ({metadata}) => metadata.name === 'tcp-echo'
       );

@@ -16,14 +16,14 @@ export async function settle<Question extends {row: CheckDefinition}>(
   {work, report}: MeshCheckInput,
   questions: Question[],
   ask: (open: Question[]) => Promise<Found<Question>[]>,
-  seconds: (row: CheckDefinition) => number = () => settling
+  seconds: (check: CheckDefinition) => number = () => settling
 ): Promise<void> {
   const start = work.clock();
   for (let open = questions; open.length > 0; ) {
     const found = await ask(open);
     if (work.signal.aborted) throw new Stopped();
     const passed = work.clock() - start;
-    const isYet = (row: CheckDefinition) => seconds(row) > 0 && passed <= seconds(row);
+    const isYet = (check: CheckDefinition) => seconds(check) > 0 && passed <= seconds(check);
     const red = found.filter(({finding}) => finding.verdict === 'failed');
     const again = red.filter(({question}) => isYet(question.row));
     for (const one of found) if (!again.includes(one)) report(one.question.row.id, one.finding);

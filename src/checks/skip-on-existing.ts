@@ -12,9 +12,9 @@ export const askedOf = (
     'operator-chart': chart,
     'istio-cni': cni
   }: Pick<Inputs, 'cluster' | 'operator-chart'> & Partial<Pick<Inputs, 'istio-cni'>>,
-  rows: CheckDefinition[]
+  definitions: CheckDefinition[]
 ): CheckDefinition[] =>
-  rows.filter(
+  definitions.filter(
     ({id, layer}) =>
       (cluster === 'existing' || !existingOnly.includes(id)) &&
       (layer !== 'cni' || cni === 'true') &&
@@ -23,10 +23,10 @@ export const askedOf = (
 
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
 export function leftOut(
-  rows: CheckDefinition[],
+  definitions: CheckDefinition[],
   existing: Existing
 ): {id: string; reason: string}[] {
-  return rows.flatMap(({id, layer}) => {
+  return definitions.flatMap(({id, layer}) => {
     const reason = whyNot(id, layer, existing);
     return reason === null ? [] : [{id, reason}];
   });

@@ -159,18 +159,18 @@ const workloads: ForEach = {
           )
         ]
       : [],
-  run: async ({targets, report}, asked) => {
-    for (const row of asked) {
-      const found = of(targets, row);
+  run: async ({targets, report}, selected) => {
+    for (const check of selected) {
+      const found = of(targets, check);
       if (found === undefined) continue;
       const {service, pods} = found;
-      const observe = aspectOf(row) === 'sidecar' ? sidecar : addresses;
+      const observe = aspectOf(check) === 'sidecar' ? sidecar : addresses;
       const observed = [...new Set(pods.map(observe))].sort().join('; ') || 'no pod';
-      const bare = aspectOf(row) === 'sidecar' && /^no(ne| pod)$/.test(observed);
-      if (bare) report(row.id, skip(observed === 'none' ? withoutSidecar : withoutPods));
+      const bare = aspectOf(check) === 'sidecar' && /^no(ne| pod)$/.test(observed);
+      if (bare) report(check.id, skip(observed === 'none' ? withoutSidecar : withoutPods));
       else
-        report(row.id, {
-          ...compare(row.expected, observed, {reproduce: podsOf(service)}),
+        report(check.id, {
+          ...compare(check.expected, observed, {reproduce: podsOf(service)}),
           ...(pods.length === 0 && {attribution: nobody(service)})
         });
     }
@@ -190,7 +190,7 @@ const policies: ForEach = {
   attribution: {...service.attribution, headline: () => 'Services are not dual-stack'},
   definitionsFor: service => {
     const {namespace, name} = service.metadata;
-    const blame = {
+    const attribution = {
       hint: `Where it is meant to be dual-stack: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\` gives it the other family, and leaves its first ClusterIP.`,
       headline: `The Service ${titleOf(service)} is not dual-stack`
     };
@@ -201,7 +201,7 @@ const policies: ForEach = {
         'policy',
         `The ipFamilyPolicy of ${titleOf(service)} asks for both families`,
         dual,
-        {attribution: blame}
+        {attribution: attribution}
       ),
       targetRow(
         'service',
@@ -209,26 +209,26 @@ const policies: ForEach = {
         'families',
         `${titleOf(service)} has ${isHeadless(service.spec) ? 'both families' : 'a ClusterIP of each family'}`,
         both,
-        {attribution: blame}
+        {attribution: attribution}
       )
     ];
   },
-  run: async ({targets, report}, asked) => {
-    for (const row of asked) {
-      const found = of(targets, row);
+  run: async ({targets, report}, selected) => {
+    for (const check of selected) {
+      const found = of(targets, check);
       if (found === undefined) continue;
       const {service} = found;
       const {namespace, name} = service.metadata;
       const policy = policyOf(service);
       const observed =
-        aspectOf(row) === 'policy'
+        aspectOf(check) === 'policy'
           ? dual.split(' or ').includes(policy)
-            ? row.expected
+            ? check.expected
             : policy
           : familiesOf(service);
       const reproduce = `kubectl get service ${name} -n ${namespace} -o yaml`;
-      const told = compare(row.expected, observed, {reproduce});
-      report(row.id, aspectOf(row) === 'policy' ? {...told, observed: policy} : told);
+      const told = compare(check.expected, observed, {reproduce});
+      report(check.id, aspectOf(check) === 'policy' ? {...told, observed: policy} : told);
     }
   }
 };
@@ -254,9 +254,9 @@ const slices: ForEach = {
         }
       )
     ),
-  run: async ({targets, sh, work, report}, asked) => {
-    for (const row of asked) {
-      const found = of(targets, row);
+  run: async ({targets, sh, work, report}, selected) => {
+    for (const check of selected) {
+      const found = of(targets, check);
       if (found === undefined) continue;
       let target = found;
       let looks = 0;
@@ -264,8 +264,8 @@ const slices: ForEach = {
         work,
         async () => {
           if (looks++ > 0) target = await readTarget(found.service, sh);
-          const observed = endpointsOf(target, row.family);
-          return observed === row.expected || observed === 'none' || looks > 2
+          const observed = endpointsOf(target, check.family);
+          return observed === check.expected || observed === 'none' || looks > 2
             ? {is: 'done', value: observed}
             : {is: 'waiting', for: `the endpoints of ${titleOf(found.service)}`}; // pods come and go, and were read a moment before
         },
@@ -273,8 +273,8 @@ const slices: ForEach = {
       );
       const {namespace, name} = found.service.metadata;
       report(
-        row.id,
-        compare(row.expected, observed, {
+        check.id,
+        compare(check.expected, observed, {
           reproduce: `kubectl get endpointslices -n ${namespace} -l kubernetes.io/service-name=${name} -o yaml`
         })
       );
@@ -339,13 +339,13 @@ const proxies: ForEach = {
         : [])
     ];
   },
-  run: async (looking, asked) => {
+  run: async (looking, selected) => {
     const byTarget = new Map<Target, CheckDefinition[]>();
-    for (const row of asked) {
-      const target = of(looking.targets, row);
-      if (target !== undefined) byTarget.set(target, [...(byTarget.get(target) ?? []), row]);
+    for (const check of selected) {
+      const target = of(looking.targets, check);
+      if (target !== undefined) byTarget.set(target, [...(byTarget.get(target) ?? []), check]);
     }
-    for (const [target, rows] of byTarget) await lookAtProxy(looking, target, rows);
+    for (const [target, definitions] of byTarget) await lookAtProxy(looking, target, definitions);
   }
 };
 
@@ -353,10 +353,14 @@ const proxies: ForEach = {
 const isName = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 
 /** One proxy stands for all of a Service: what istiod tells them is the same. */
-async function lookAtProxy({sh, silent, report}: Looking, target: Target, rows: CheckDefinition[]) {
+async function lookAtProxy(
+  {sh, silent, report}: Looking,
+  target: Target,
+  definitions: CheckDefinition[]
+) {
   const {namespace} = target.service.metadata;
   const tellAll = (finding: Outcome) => {
-    for (const {id} of rows) report(id, finding);
+    for (const {id} of definitions) report(id, finding);
   };
   const [pod] = target.pods
     .filter(pod => isReady(pod) && sidecar(pod) !== 'none' && isName.test(pod.metadata.name))
@@ -378,18 +382,18 @@ async function lookAtProxy({sh, silent, report}: Looking, target: Target, rows: 
   const known = await dumped<Endpoints>(sh, ask(endpointQuery));
   if (typeof listeners === 'string') return tellAll(skip(listeners));
   if (typeof known === 'string') return tellAll(skip(known));
-  for (const row of rows) {
-    const aspect = aspectOf(row);
-    if (aspect === 'listeners') report(row.id, wildcardListeners(listeners, ask(listenerQuery)));
+  for (const check of definitions) {
+    const aspect = aspectOf(check);
+    if (aspect === 'listeners') report(check.id, wildcardListeners(listeners, ask(listenerQuery)));
     else {
       const ofListeners = aspect === 'cluster-ips';
       const missing = ofListeners ? unserved(target, listeners, known) : unknown(target, known);
       const query = ofListeners ? listenerQuery : `'${endpointQuery}'`;
       report(
-        row.id,
+        check.id,
         missing === null
           ? skip('its own proxy is not told of it, by a Sidecar resource or its `exportTo`')
-          : compare(row.expected, missing.join('; ') || row.expected, {
+          : compare(check.expected, missing.join('; ') || check.expected, {
               reason: missing.join('; ') || null,
               reproduce: ask(query).join(' ')
             })

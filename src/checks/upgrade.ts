@@ -128,11 +128,11 @@ export const upgrade: LayerChecks<MeshCheckInput> = {
       }
     )
   ],
-  run: async (checking, asked) => {
+  run: async (input, selected) => {
     await Promise.all(
-      asked.map(async ({id}) => {
-        if (id === ids.proxies) checking.report(id, await versions(checking));
-        if (id === ids.revisions) checking.report(id, await revisions(checking));
+      selected.map(async ({id}) => {
+        if (id === ids.proxies) input.report(id, await versions(input));
+        if (id === ids.revisions) input.report(id, await revisions(input));
       })
     );
   }
@@ -154,13 +154,15 @@ const nothing: Running = {begin: async () => {}, drain: async () => {}, end: asy
 
 /** Has the client ask all the while from now on, over each family that a check asks for. */
 export async function startLoad(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[]
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
 ): Promise<Running> {
-  const {sh, plan, undo, report} = checking;
+  const {sh, plan, undo, report} = input;
   const {seconds} = plan.probes;
-  const targets = targetsOf(checking, asked);
-  const rows = asked.filter(({family}) => targets.some(target => target.family === family));
+  const targets = targetsOf(input, selected);
+  const definitions = selected.filter(({family}) =>
+    targets.some(target => target.family === family)
+  );
   if (targets.length === 0) return nothing;
   undo([stopCommand(meshClient, seconds)]);
   await runOrThrow(sh, startCommand(meshClient, targets, seconds), {seconds: 30});
@@ -174,25 +176,25 @@ export async function startLoad(
     end: async () => {
       const log = await endLoad(meshClient, seconds, sh);
       undo([]);
-      for (const {id, finding} of judge(log, rows)) report(id, finding);
+      for (const {id, finding} of judge(log, definitions)) report(id, finding);
     }
   };
 }
 
 /** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
-function targetsOf(checking: MeshCheckInput, asked: CheckDefinition[]): Target[] {
+function targetsOf(input: MeshCheckInput, selected: CheckDefinition[]): Target[] {
   return families.flatMap(family => {
-    const rows = asked.filter(row => row.family === family);
-    const address = clusterIp(checking, 'dual-stack', `tcp-echo-${family}`, family);
-    if (address !== undefined) return rows.length > 0 ? [{family, address, port: 9001}] : [];
-    for (const one of rows) checking.report(one.id, absent(one));
+    const definitions = selected.filter(check => check.family === family);
+    const address = clusterIp(input, 'dual-stack', `tcp-echo-${family}`, family);
+    if (address !== undefined) return definitions.length > 0 ? [{family, address, port: 9001}] : [];
+    for (const one of definitions) input.report(one.id, absent(one));
     return [];
   });
 }
 
 /** What a load has seen → a finding for each of its rows. Pure. */
-export const judge = (log: Log, rows: CheckDefinition[]): {id: string; finding: Outcome}[] =>
-  rows.flatMap(({id, family}) => {
+export const judge = (log: Log, definitions: CheckDefinition[]): {id: string; finding: Outcome}[] =>
+  definitions.flatMap(({id, family}) => {
     const span: Span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
     const connections: Load['connections'] = id.endsWith('-held') ? 'held' : 'new';
     const {istiod, restart, end = 0} = log.marks;
@@ -277,14 +279,14 @@ async function revisions({plan, sh, work}: MeshCheckInput): Promise<Outcome> {
 
 /** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
 export function staged(
-  rows: CheckDefinition[],
+  definitions: CheckDefinition[],
   upgrade: boolean
 ): {before: CheckDefinition[]; after: CheckDefinition[]} {
-  const asked = upgrade ? rows : rows.filter(({layer}) => layer !== 'upgrade');
+  const selected = upgrade ? definitions : definitions.filter(({layer}) => layer !== 'upgrade');
   const once = ['runner', 'network', 'node', 'docs'];
   const last = ['upgrade', 'uninstall'];
   return {
-    before: upgrade ? asked.filter(({layer}) => !last.includes(layer)) : asked,
-    after: upgrade ? asked.filter(({layer}) => !once.includes(layer)) : []
+    before: upgrade ? selected.filter(({layer}) => !last.includes(layer)) : selected,
+    after: upgrade ? selected.filter(({layer}) => !once.includes(layer)) : []
   };
 }

@@ -197,17 +197,17 @@ type Addresses = (to: Place | null) => string[];
 
 /** Looks once istiod has made the waypoint, or has had the time for it. */
 export async function waypointChecks(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[]
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
 ): Promise<void> {
-  if (asked.length === 0) return;
+  if (selected.length === 0) return;
   const [made, allocated] = await Promise.all([
-    untilMade(checking, namespace, gateway),
-    allocatedTo(checking, asked)
+    untilMade(input, namespace, gateway),
+    allocatedTo(input, selected)
   ]);
-  const addresses: Addresses = to => addressesTo(checking, to, allocated);
-  await traffic(checking, asked, addresses, made);
-  await told(checking, asked, addresses, made); // by now it was told of everything
+  const addresses: Addresses = to => addressesTo(input, to, allocated);
+  await traffic(input, selected, addresses, made);
+  await told(input, selected, addresses, made); // by now it was told of everything
 }
 
 const entryQuestions = [
@@ -216,16 +216,16 @@ const entryQuestions = [
 ];
 
 /** As DNS has them: istiod allocates them. */
-async function allocatedTo(checking: MeshCheckInput, asked: CheckDefinition[]): Promise<string[]> {
-  if (!asked.some(({to}) => to?.kind === 'ServiceEntry')) return [];
-  const answers = await resolve(checking, meshClient, entryQuestions);
+async function allocatedTo(input: MeshCheckInput, selected: CheckDefinition[]): Promise<string[]> {
+  if (!selected.some(({to}) => to?.kind === 'ServiceEntry')) return [];
+  const answers = await resolve(input, meshClient, entryQuestions);
   return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
 }
 
-function addressesTo(checking: MeshCheckInput, to: Place | null, allocated: string[]): string[] {
+function addressesTo(input: MeshCheckInput, to: Place | null, allocated: string[]): string[] {
   if (to?.kind === 'ServiceEntry') return allocated;
-  if (to?.kind === 'Pod') return podIps(checking, namespace, to.name);
-  const service = filterByKind(checking.snapshot, 'Service', namespace).find(
+  if (to?.kind === 'Pod') return podIps(input, namespace, to.name);
+  const service = filterByKind(input.snapshot, 'Service', namespace).find(
     ({metadata}) => metadata.name === to?.name
   );
   return getClusterIps(service);
@@ -234,73 +234,73 @@ function addressesTo(checking: MeshCheckInput, to: Place | null, allocated: stri
 // ---- Connections ----
 
 async function traffic(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[],
+  input: MeshCheckInput,
+  selected: CheckDefinition[],
   addresses: Addresses,
   made: Made
 ): Promise<void> {
-  const of = (pattern: RegExp) => asked.filter(row => pattern.test(aspectOf(row)));
-  const denied = proofsOf(checking, of(/-denied$/), addresses, ports.denied);
-  await untilRefused(denied, checking, denial);
+  const of = (pattern: RegExp) => selected.filter(check => pattern.test(aspectOf(check)));
+  const denied = proofsOf(input, of(/-denied$/), addresses, ports.denied);
+  await untilRefused(denied, input, denial);
   const carried = of(/-carried$/);
-  const past = carried.length === 0 ? [] : await logged(checking);
-  const proofs = proofsOf(checking, of(/^ipv[46]$/), addresses, ports.open);
-  const behind = (row: CheckDefinition) => row.from?.namespace === namespace;
-  const {retries} = checking.plan.probes;
+  const past = carried.length === 0 ? [] : await logged(input);
+  const proofs = proofsOf(input, of(/^ipv[46]$/), addresses, ports.open);
+  const behind = (check: CheckDefinition) => check.from?.namespace === namespace;
+  const {retries} = input.plan.probes;
   await Promise.all([
     prove(
       meshClient,
-      proofs.filter(({row}) => !behind(row)),
-      checking,
+      proofs.filter(({row: check}) => !behind(check)),
+      input,
       retries
     ),
     prove(
       behindClient,
-      proofs.filter(({row}) => behind(row)),
-      checking,
+      proofs.filter(({row: check}) => behind(check)),
+      input,
       retries
     )
   ]);
-  await untilLogged(checking, carried, past, (row, all) => {
-    const address = findByFamily(addresses(row.to), row.family ?? 'ipv4');
-    return address === undefined ? nowhere(row) : sawOf(checking, row, address, made, all);
+  await untilLogged(input, carried, past, (check, all) => {
+    const address = findByFamily(addresses(check.to), check.family ?? 'ipv4');
+    return address === undefined ? nowhere(check) : sawOf(input, check, address, made, all);
   });
 }
 
 function proofsOf(
-  checking: MeshCheckInput,
-  rows: CheckDefinition[],
+  input: MeshCheckInput,
+  definitions: CheckDefinition[],
   addresses: Addresses,
   port: number
 ): Proof[] {
-  return rows.flatMap(row => {
-    const address = findByFamily(addresses(row.to), row.family ?? 'ipv4');
+  return definitions.flatMap(check => {
+    const address = findByFamily(addresses(check.to), check.family ?? 'ipv4');
     if (address === undefined) {
-      checking.report(row.id, nowhere(row));
+      input.report(check.id, nowhere(check));
       return [];
     }
     const known =
-      row.to?.kind === 'ServiceEntry' ? {} : {lookUp: lookUp(checking, row.to, address)};
+      check.to?.kind === 'ServiceEntry' ? {} : {lookUp: lookUp(input, check.to, address)};
     return [
       {
-        row,
-        probe: {word: row.id, address, port, ...known},
-        pods: podIps(checking, namespace, waypointApp)
+        row: check,
+        probe: {word: check.id, address, port, ...known},
+        pods: podIps(input, namespace, waypointApp)
       }
     ];
   });
 }
 
 /** No address to ask. */
-function nowhere(row: CheckDefinition): Outcome {
-  if (row.to?.kind !== 'ServiceEntry') return absent(row);
+function nowhere(check: CheckDefinition): Outcome {
+  if (check.to?.kind !== 'ServiceEntry') return absent(check);
   return {
     observed: 'no address',
     verdict: 'failed',
-    reason: `ztunnel answers no ${row.family} address for ${waypointEntry.host}`,
+    reason: `ztunnel answers no ${check.family} address for ${waypointEntry.host}`,
     reproduce: reproduceQuestion(
       meshClient,
-      entryQuestions[families.indexOf(row.family ?? 'ipv4')] ?? {type: 'a', name: ''}
+      entryQuestions[families.indexOf(check.family ?? 'ipv4')] ?? {type: 'a', name: ''}
     )
   };
 }
@@ -318,13 +318,13 @@ const isWaypoint = (identity = ''): boolean => identity.endsWith(`/ns/${namespac
 
 /** The client's ztunnel tells where it went, and the server's from whom it came. */
 function sawOf(
-  checking: MeshCheckInput,
+  input: MeshCheckInput,
   {expected, family, to}: CheckDefinition,
   address: string,
   {pod}: Made,
   all: Logged[]
 ): Outcome {
-  const ips = podIps(checking, namespace, waypointApp);
+  const ips = podIps(input, namespace, waypointApp);
   const arrivals = ips
     .filter(ip => to?.kind !== 'Pod' || ip === address)
     .map(ip => host(ip, ports.open));
@@ -395,26 +395,26 @@ interface Dumped {
 }
 
 async function told(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[],
+  input: MeshCheckInput,
+  selected: CheckDefinition[],
   addresses: Addresses,
   made: Made
 ): Promise<void> {
-  const of = (id: string) => asked.filter(row => row.id === id);
-  const vips = asked.filter(row => aspectOf(row) === 'vips');
-  for (const {id} of of(ids.service)) checking.report(id, clusterIpsOf(made, namespace, gateway));
+  const of = (id: string) => selected.filter(check => check.id === id);
+  const vips = selected.filter(check => aspectOf(check) === 'vips');
+  for (const {id} of of(ids.service)) input.report(id, clusterIpsOf(made, namespace, gateway));
   const read = async <T>(
     query: string,
-    rows: CheckDefinition[],
-    judge: (row: CheckDefinition, said: T) => string
+    definitions: CheckDefinition[],
+    judge: (check: CheckDefinition, said: T) => string
   ) => {
-    if (rows.length === 0) return;
+    if (definitions.length === 0) return;
     const reproduce = envoy(namespace, gateway, query).join(' ');
-    const said = made.pod && (await dump<T>(checking, namespace, gateway, query));
-    for (const row of rows)
-      checking.report(
-        row.id,
-        compare(row.expected, said ? judge(row, said) : 'no pod that is ready', {reproduce})
+    const said = made.pod && (await dump<T>(input, namespace, gateway, query));
+    for (const check of definitions)
+      input.report(
+        check.id,
+        compare(check.expected, said ? judge(check, said) : 'no pod that is ready', {reproduce})
       );
   };
   await Promise.all([

@@ -75,9 +75,9 @@ export const workload: LayerChecks<MeshCheckInput> = {
       'the expected images'
     )
   ],
-  run: async ({plan, preloaded, sh, snapshot, report}, asked) => {
+  run: async ({plan, preloaded, sh, snapshot, report}, selected) => {
     const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace);
-    for (const {id, to, expected} of asked) {
+    for (const {id, to, expected} of selected) {
       if (id === imageIds) {
         const all = filterByKind(snapshot, 'Pod').filter(({metadata}) =>
           [...namespaces, cniNamespace, ztunnelNamespace].includes(metadata.namespace)

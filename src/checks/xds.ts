@@ -41,7 +41,7 @@ export const xds: LayerChecks<MeshCheckInput> = {
       to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
     })
   ],
-  run: async ({sh, snapshot, plan, report}, asked) => {
+  run: async ({sh, snapshot, plan, report}, selected) => {
     const ours = new Set(
       [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace)
     ); // a cluster that was there has others, and many
@@ -49,7 +49,7 @@ export const xds: LayerChecks<MeshCheckInput> = {
       filterByKind(snapshot, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
     );
     await Promise.all(
-      asked.map(async ({id, to}) => {
+      selected.map(async ({id, to}) => {
         if (id === ids.istiod) {
           const metrics = metricsCommand(plan.istio);
           return report(id, rejects(await wholeAnswer(sh, metrics, whole, {seconds: 20}), metrics));

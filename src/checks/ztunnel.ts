@@ -30,17 +30,17 @@ const logging = 3;
 
 /** Tells of connections by what was not logged before. */
 export async function untilLogged(
-  checking: MeshCheckInput,
-  asked: CheckDefinition[],
+  input: MeshCheckInput,
+  selected: CheckDefinition[],
   past: string[],
-  judge: (row: CheckDefinition, logged: Logged[]) => Outcome
+  judge: (check: CheckDefinition, logged: Logged[]) => Outcome
 ): Promise<void> {
-  const questions = asked.map(row => ({row}));
+  const questions = selected.map(check => ({row: check}));
   await settle(
-    checking,
+    input,
     questions,
     async open => {
-      const fresh = (await logged(checking)).filter(line => !past.includes(line));
+      const fresh = (await logged(input)).filter(line => !past.includes(line));
       const access = parseAccess(fresh);
       return open.map(question => ({question, finding: judge(question.row, access)}));
     },

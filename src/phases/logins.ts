@@ -52,10 +52,10 @@ function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
  */
 export async function findLogins(plan: Plan, text: string, work: Work, sh: Sh): Promise<Logins> {
   const config: DockerConfig = objectOf(text);
-  const tell = (what: string) => logLine(work.clock(), 'logins', what);
+  const report = (what: string) => logLine(work.clock(), 'logins', what);
   const logins: Logins = new Map();
   for (const registry of registriesOf(plan, config)) {
-    const auth = await loginOf(registry, config, tell, sh);
+    const auth = await loginOf(registry, config, report, sh);
     if (auth === null) continue;
     const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(auth, 'base64').toString()) ?? [];
     alsoHide([auth, password]);
@@ -69,13 +69,13 @@ type Tell = (what: string) => void;
 async function loginOf(
   registry: string,
   {auths, credHelpers, credsStore}: DockerConfig,
-  tell: Tell,
+  report: Tell,
   sh: Sh
 ): Promise<string | null> {
   const helper = ofRegistry(credHelpers, registry) ?? credsStore;
-  if (helper) return fromHelper(helper, registry, tell, sh);
+  if (helper) return fromHelper(helper, registry, report, sh);
   const {auth, identitytoken} = ofRegistry(auths, registry) ?? {};
-  if (identitytoken) return tokenOnly(registry, tell);
+  if (identitytoken) return tokenOnly(registry, report);
   return auth || null;
 }
 
@@ -84,8 +84,8 @@ const ofRegistry = <Value>(
   registry: string
 ): Value | undefined => Object.entries(of ?? {}).find(([key]) => registryOf(key) === registry)?.[1];
 
-function tokenOnly(registry: string, tell: Tell): null {
-  tell(
+function tokenOnly(registry: string, report: Tell): null {
+  report(
     `the login for ${registry} is an identity token, which a node cannot use: it pulls from there without`
   );
   return null;
@@ -95,7 +95,7 @@ function tokenOnly(registry: string, tell: Tell): null {
 async function fromHelper(
   helper: string,
   registry: string,
-  tell: Tell,
+  report: Tell,
   sh: Sh
 ): Promise<string | null> {
   if (!/^[\w.-]{1,100}$/.test(helper)) return null;
@@ -105,7 +105,7 @@ async function fromHelper(
   });
   if (code !== 0) return null; // mostly: nobody is logged in there
   const {Username = '', Secret = ''} = objectOf<{Username: string; Secret: string}>(stdout);
-  if (Username === '<token>') return tokenOnly(registry, tell);
+  if (Username === '<token>') return tokenOnly(registry, report);
   return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
 }
 

@@ -102,14 +102,14 @@ export async function untilTagged(
 }
 
 /** Those whose pods have a proxy, which stays as it is until they are restarted. */
-export const proxied = (workloads: Workload[], things: KubeObject[]): Workload[] =>
+export const proxied = (workloads: Workload[], snapshot: KubeObject[]): Workload[] =>
   workloads.filter(({namespace, app}) =>
-    things.some(
-      thing =>
-        thing.kind === 'Pod' &&
-        thing.metadata.namespace === namespace &&
-        thing.metadata.labels?.app === app &&
-        [...(thing.spec.initContainers ?? []), ...thing.spec.containers].some(
+    snapshot.some(
+      object =>
+        object.kind === 'Pod' &&
+        object.metadata.namespace === namespace &&
+        object.metadata.labels?.app === app &&
+        [...(object.spec.initContainers ?? []), ...object.spec.containers].some(
           ({name}) => name === 'istio-proxy'
         )
     )

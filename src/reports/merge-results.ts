@@ -120,8 +120,8 @@ const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
 /** Those that count first, then what is in most cells. */
 export function causes(cells: Cell[]): Cause[] {
   const red = cells.filter(cell => cell.outcome !== 'passed');
-  const key = ({class: blame, layer, check, message}: Cell) =>
-    JSON.stringify([blame, layer, check ?? message.replace(podSuffix, '')]);
+  const key = ({class: attribution, layer, check, message}: Cell) =>
+    JSON.stringify([attribution, layer, check ?? message.replace(podSuffix, '')]);
   return [...groupBy(red, key).values()]
     .flatMap(([first, ...rest]) =>
       first ? [{counts: first.counts, cells: [first, ...rest], first}] : []

@@ -7,10 +7,10 @@ import {quoted} from '../inputs/readers.ts';
 /** The rows that `checks` asks for, at least one; an expression that explodes would never end. Throws a Fault of class `input`. */
 export function selectChecks(choose: () => CheckDefinition[]): CheckDefinition[] {
   const found = `checks: found ${quoted(core.getInput('checks'))}, which`;
-  const rows = inTime(choose, found);
-  if (rows.length === 0)
+  const definitions = inTime(choose, found);
+  if (definitions.length === 0)
     throw badInput(`${found} leaves no check; accepted is what leaves at least one`);
-  return rows;
+  return definitions;
 }
 
 function inTime(choose: () => CheckDefinition[], found: string): CheckDefinition[] {

@@ -37,10 +37,10 @@ export function phasesOfTargets(run: RunContext, asked: Asked[]): Phase[] {
         run.kubernetes = found.kubernetes;
         silent = found.silent;
         run.targetCluster.services = chooseTargets(asked, found);
-        const rows = targetChecks(run.targetCluster.services).flatMap(
+        const definitions = targetChecks(run.targetCluster.services).flatMap(
           ({definitions}) => definitions
         );
-        run.ledger.selected = selectChecks(() => rows.filter(matches(inputs.checks)));
+        run.ledger.selected = selectChecks(() => definitions.filter(matches(inputs.checks)));
       }
     },
     {
