@@ -94,7 +94,7 @@ describe('provideChart', () => {
     await expect(
       provideChart(inputsOf(), runner.directory, fakeWork(), helm({}))
     ).rejects.toMatchObject({
-      because: {class: 'infrastructure'},
+      attribution: {class: 'infrastructure'},
       message: expect.stringMatching(/is not what was published/)
     });
   });
@@ -195,7 +195,7 @@ describe('provideChart', () => {
     await expect(
       provideChart(inputsOf(chart), runner.directory, fakeWork(), sh)
     ).rejects.toMatchObject({
-      because: {class: 'input'},
+      attribution: {class: 'input'},
       message: expect.stringMatching(/^operator-chart: found/)
     });
   });
@@ -244,7 +244,7 @@ describe('provideChart', () => {
       await expect(
         provideChart(inputsOf(), runner.directory, fakeWork(), sh)
       ).rejects.toMatchObject({
-        because: {class: 'infrastructure', layer: 'runner'},
+        attribution: {class: 'infrastructure', layer: 'runner'},
         message: `the chart ${chartUrl(operatorVersion)} could not be fetched: curl: ${said}`
       });
       expect(sh.calls).toHaveLength(tries);
@@ -270,7 +270,7 @@ describe('provideChart', () => {
         }
       );
       await expect(provided).rejects.toMatchObject({
-        because: {class: 'infrastructure', layer: 'runner'},
+        attribution: {class: 'infrastructure', layer: 'runner'},
         message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
       });
       expect(asked).toEqual([100_000_000]);
@@ -299,7 +299,7 @@ describe('provideChart', () => {
     const sh = fakeSh(() => ({code: 1, stderr: 'Error: Chart.yaml file is missing'}));
     await expect(
       provideChart(inputsOf({'operator-chart': 'chart'}), runner.directory, fakeWork(), sh)
-    ).rejects.toMatchObject({because: {class: 'input'}});
+    ).rejects.toMatchObject({attribution: {class: 'input'}});
   });
 });
 
@@ -385,7 +385,7 @@ describe('a minor of the operator, by a mirror', () => {
     async digest => {
       const releases = [{version: '1.40.0', digest}, null, 'x', {version: {}, digest: sumOf('x')}];
       index = JSON.stringify({entries: {'sail-operator': releases}});
-      await expect(provide('1.40')).rejects.toMatchObject({because: {class: 'input'}});
+      await expect(provide('1.40')).rejects.toMatchObject({attribution: {class: 'input'}});
     }
   );
 
@@ -397,7 +397,7 @@ describe('a minor of the operator, by a mirror', () => {
 
   test.each(['1.30.1', '1.22'])('%s is refused, with what there is', async asked => {
     await expect(provide(asked)).rejects.toMatchObject({
-      because: {class: 'input'},
+      attribution: {class: 'input'},
       message: `operator-version: found "${asked}"; accepted is one of 1.30.11-rc.1, 1.30.10, 1.30.9, 1.29.2, or the minor of one`
     });
   });

@@ -147,7 +147,7 @@ describe('operator', () => {
       statuses: [waiting('sail-operator', 'ErrImagePull', 'manifest unknown')]
     });
     await expect(look(operator, {sh: api([deployment(image, 0), stuck])})).rejects.toMatchObject({
-      because: {class: 'operator', layer: 'operator'},
+      attribution: {class: 'operator', layer: 'operator'},
       message: 'Pod sail-operator/sail-operator-1: ErrImagePull: manifest unknown'
     });
   });

@@ -23,7 +23,7 @@ describe('a claim', () => {
     expect(ended.map(({status}) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(ended.find(({status}) => status === 'rejected')).toMatchObject({
       reason: {
-        because: {class: 'input'},
+        attribution: {class: 'input'},
         message: expect.stringContaining(`docker volume rm ${volume}`)
       }
     });
@@ -65,7 +65,9 @@ describe('a claim', () => {
 
   test('a volume that is nobody’s claim is not taken', async () => {
     const sh = fakeSh(engine({[volume]: ''}).answer);
-    await expect(claimName(name, 'ours', sh)).rejects.toMatchObject({because: {class: 'input'}});
+    await expect(claimName(name, 'ours', sh)).rejects.toMatchObject({
+      attribution: {class: 'input'}
+    });
   });
 
   test.each(['create', 'inspect'])('a Docker that cannot %s is told', async verb => {

@@ -20,7 +20,7 @@ const runner = eachOnRunner();
 const sum = (text: string) => createHash('sha256').update(text).digest('hex');
 const refused = {
   name: 'Fault',
-  because: expect.objectContaining({class: 'infrastructure', layer: 'runner'})
+  attribution: expect.objectContaining({class: 'infrastructure', layer: 'runner'})
 };
 
 let server: Server;
@@ -116,7 +116,7 @@ describe('download', () => {
     await expect(download(`${base}/missing`)).rejects.toMatchObject({
       ...refused,
       message: `${base}/missing could not be downloaded: Unexpected HTTP response: 404`,
-      because: {reproduce: `curl -fsSLO ${base}/missing`}
+      attribution: {reproduce: `curl -fsSLO ${base}/missing`}
     });
     expect(asked).toEqual(['/missing']);
   });
@@ -193,7 +193,7 @@ describe('a download that goes wrong', () => {
   test('what may be secret in a URL is not told', async () => {
     const url = `${base.replace('://', '://me:hunter2@')}/missing?token=hunter2`;
     const error = await download(url, limits).catch(error => error);
-    expect(JSON.stringify([error.message, error.because])).not.toContain('hunter2');
+    expect(JSON.stringify([error.message, error.attribution])).not.toContain('hunter2');
   });
 
   test.each([

@@ -78,7 +78,7 @@ describe('the environment', () => {
 
   test.each(['podman', 'nerdctl', 'nonsense'])('kind by %s is refused', provider =>
     expect(refusal(() => refuseEnvironment({KIND_EXPERIMENTAL_PROVIDER: provider}))).toMatchObject({
-      because: {class: 'input'},
+      attribution: {class: 'input'},
       message: expect.stringMatching(/^KIND_EXPERIMENTAL_PROVIDER: found ".*accepted is `docker`/)
     })
   );
@@ -101,7 +101,7 @@ describe('Docker', () => {
     'at %j is elsewhere, where an address must be given',
     endpoint => {
       expect(refusal(() => refuseElsewhere(endpoint, undefined))).toMatchObject({
-        because: {class: 'input'},
+        attribution: {class: 'input'},
         message: expect.stringContaining('networking.apiServerAddress')
       });
       expect(refusal(() => refuseElsewhere(endpoint, '192.0.2.1'))).toEqual({});

@@ -497,7 +497,7 @@ describe('the phases', () => {
     const stderr = 'Error from server (AlreadyExists): namespaces "sleep" already exists';
     const {phase} = graph({}, () => ({code: 1, stderr}));
     await expect(phase('namespaces')?.run(fakeWork())).rejects.toMatchObject({
-      because: {class: 'input'}
+      attribution: {class: 'input'}
     });
   });
 

@@ -49,7 +49,7 @@ describe('the CRDs of the Gateway API', () => {
   test('one that is another is refused', async () => {
     const sh = world({gateways: '0'.repeat(64)});
     await expect(fetchGatewayCrds({directory: runner.directory}, null, sh)).rejects.toMatchObject({
-      because: {class: 'infrastructure', layer: 'runner'},
+      attribution: {class: 'infrastructure', layer: 'runner'},
       message: expect.stringContaining(`${from}gateways.yaml is not what was published`)
     });
   });
@@ -57,7 +57,7 @@ describe('the CRDs of the Gateway API', () => {
   test('one that cannot be fetched says what to do without it', async () => {
     const sh = world({}, {code: 22, stderr: 'curl: (22) The requested URL returned error: 404\n'});
     await expect(fetchGatewayCrds({directory: runner.directory}, null, sh)).rejects.toMatchObject({
-      because: {
+      attribution: {
         class: 'infrastructure',
         hint: expect.stringContaining('!^(gateway/api|ambient/waypoint)')
       },

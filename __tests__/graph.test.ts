@@ -350,13 +350,13 @@ describe('the name', () => {
       command[1] === 'context' ? 'tcp://docker.example:2375\n' : undefined
     );
     const phase = after.find(({name}) => name === 'name');
-    await expect(phase?.run(fakeWork())).rejects.toMatchObject({because: {class: 'input'}});
+    await expect(phase?.run(fakeWork())).rejects.toMatchObject({attribution: {class: 'input'}});
     expect({saved, claim: run.claim}).toEqual({saved: [], claim: undefined});
   });
 
   test('that another run has claimed neither', async () => {
     const {error, saved, docker} = await claim('', 'theirs');
-    expect(error).toMatchObject({because: {class: 'input'}});
+    expect(error).toMatchObject({attribution: {class: 'input'}});
     expect(error?.message).toMatch(/^cluster-name: found "istio-ds", of which another run/);
     expect(saved).toEqual([{claim: mine}]);
     expect(docker.volumes).toEqual({'istio-ds.dual-stack-check-claim': 'theirs'});

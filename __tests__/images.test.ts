@@ -198,7 +198,7 @@ describe('images', () => {
       command[1] === verb ? {code: 1, stderr: 'no space left on device\n'} : ''
     );
     await expect(transfer(['a'], file, ['one'], full)).rejects.toMatchObject({
-      because: {class: 'infrastructure', layer: 'node'},
+      attribution: {class: 'infrastructure', layer: 'node'},
       message: `a could not be ${what}: no space left on device`
     });
   });

@@ -12,7 +12,7 @@ const documented = {
   apiVersion: 'kind.x-k8s.io/v1alpha4',
   networking: {ipFamily: 'dual'}
 };
-const refused = {name: 'Fault', because: expect.objectContaining({class: 'input'})};
+const refused = {name: 'Fault', attribution: expect.objectContaining({class: 'input'})};
 const thrown = (run: () => unknown): unknown => {
   try {
     return run();

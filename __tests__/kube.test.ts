@@ -294,7 +294,7 @@ describe('a registry', () => {
   test.each(['notfound', 'noname', 'denied', 'unauthorized'])(
     'that says %s ends the run at once: the input that names the image is at fault',
     name => {
-      expect(look(name)).toMatchObject({is: 'lost', fault: {because: {class: 'input'}}});
+      expect(look(name)).toMatchObject({is: 'lost', fault: {attribution: {class: 'input'}}});
     }
   );
 
@@ -306,7 +306,7 @@ describe('a registry', () => {
       is: 'bad',
       patience: 90,
       fault: {
-        because: {
+        attribution: {
           class: 'infrastructure',
           headline: expect.stringMatching(/cannot be pulled: .*registry\.example/)
         }
@@ -323,7 +323,7 @@ describe('a registry', () => {
 
   test('whose name nobody knows is not waited for so long', () => {
     const found = look('nohost');
-    expect(found).toMatchObject({is: 'bad', fault: {because: {class: 'infrastructure'}}});
+    expect(found).toMatchObject({is: 'bad', fault: {attribution: {class: 'infrastructure'}}});
     expect(found).not.toHaveProperty('patience');
   });
 });

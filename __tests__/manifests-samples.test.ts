@@ -228,7 +228,7 @@ spec: {replicas: 2, template: {metadata: {labels: {app: headless}}, spec: {conta
   });
 
   test('a sample that is no YAML is a bad input', () => {
-    const fault = {because: {class: 'input'}};
+    const fault = {attribution: {class: 'input'}};
     let error: unknown;
     try {
       splitManifests('a: [', 'x');

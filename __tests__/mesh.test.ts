@@ -93,7 +93,7 @@ describe('applyOnceServed', () => {
   ])('a refusal is told as it is: %s', async (stderr, failureClass) => {
     await expect(apply(fakeSh(() => ({code: 1, stderr})))).rejects.toMatchObject({
       message: expect.stringContaining(`refused: ${stderr}`),
-      because: {
+      attribution: {
         class: failureClass,
         layer: 'control-plane',
         hint: expect.stringContaining('`istio-version`')
@@ -120,7 +120,7 @@ describe('a webhook of Istio that does not answer', () => {
     const sh = fakeSh(() => ({code: 1, stderr}));
     await expect(applyOnceServed(planOf(), 'resources.yaml', hasty(), sh)).rejects.toMatchObject({
       message: expect.stringContaining('connection refused'),
-      because: {class: 'istio', hint: expect.stringContaining('does not answer')}
+      attribution: {class: 'istio', hint: expect.stringContaining('does not answer')}
     });
   });
 });
@@ -154,7 +154,7 @@ describe('untilIstiod', () => {
       const work = fakeWork();
       await expect(untilIstiod(planOf(), work, sh)).rejects.toMatchObject({
         message: `the Istio resource: ReconcileError: ${message}`,
-        because: {class: failureClass, layer}
+        attribution: {class: failureClass, layer}
       });
       expect(sh.calls.filter(line => line.includes(' get '))).toHaveLength(1);
     }
@@ -182,7 +182,7 @@ describe('untilIstiod', () => {
   test('an error that holds does not', async () => {
     const sh = api([items(reconcileError('no kind "X" is registered'))]);
     await expect(untilIstiod(planOf(), hasty(), sh)).rejects.toMatchObject({
-      because: {class: 'istio', layer: 'control-plane'}
+      attribution: {class: 'istio', layer: 'control-plane'}
     });
   });
 });
@@ -250,7 +250,7 @@ describe('untilAmbient', () => {
     ]);
     await expect(untilAmbient(planOf(), fakeWork(), sh)).rejects.toMatchObject({
       message: expect.stringContaining('registry.example/ztunnel:9: not found'),
-      because: {class: 'istio', layer: 'ambient'}
+      attribution: {class: 'istio', layer: 'ambient'}
     });
   });
 });

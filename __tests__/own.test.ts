@@ -6,7 +6,7 @@ import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();
 const at = (...names: string[]) => path.join(runner.directory, ...names);
-const foreign = {name: 'Fault', because: {class: 'infrastructure', layer: 'runner'}};
+const foreign = {name: 'Fault', attribution: {class: 'infrastructure', layer: 'runner'}};
 
 describe('a directory of ours', () => {
   test('is made, with those above it, and taken when it is there', async () => {

@@ -20,7 +20,7 @@ import {planOf} from './planned.ts';
 
 const runner = eachOnRunner();
 const taken = {
-  because: {class: 'input'},
+  attribution: {class: 'input'},
   message: expect.stringMatching(
     /^cluster-name: found "istio-ds", a kind cluster that exists already/
   )
@@ -73,7 +73,7 @@ describe('cgroup v1', () => {
 
   test('is no place for the Kubernetes that we chose', async () => {
     await expect(refuseCgroup1(planOf().cluster, info('1'))).rejects.toMatchObject({
-      because: {class: 'input'},
+      attribution: {class: 'input'},
       message: expect.stringMatching(
         /^kubernetes-version: found 1.36.4, .* accepted is `1.34` or older, .*failCgroupV1: false/
       )
@@ -215,7 +215,7 @@ describe('createCluster', () => {
     const {error, saved} = await made([failed(said)]);
     expect(error).toMatchObject({
       message: `kind could not make the cluster istio-ds: ERROR: failed to create cluster: ${said}`,
-      because: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
+      attribution: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
     });
     expect(saved).toEqual([{made: true, containers: []}]); // what has its name later is somebody else's
   });
@@ -254,7 +254,7 @@ describe('createCluster', () => {
   ])('a node image %s', async (_, given, said, because) => {
     const {error} = await made([failed(said)], '', given);
     expect(error).toMatchObject({
-      because: {
+      attribution: {
         ...because,
         headline: expect.stringMatching(/^The node image \S+ cannot be pulled$/)
       }
@@ -277,7 +277,7 @@ describe('createCluster', () => {
       expect(calls.at(-1)).toBe('docker network inspect kind');
       expect(error).toMatchObject({
         message: expect.stringMatching(message),
-        because: {
+        attribution: {
           class: 'infrastructure',
           layer: 'network',
           hint: expect.stringMatching(/modprobe --all ip6_tables ip6table_nat/)
@@ -293,7 +293,7 @@ describe('createCluster', () => {
       ]);
       expect(error).toMatchObject({
         message: expect.stringMatching(/^kind could not make its network kind: .*insmod/s),
-        because: {layer: 'network', hint: expect.stringMatching(/`modprobe --all ip6_tables/)}
+        attribution: {layer: 'network', hint: expect.stringMatching(/`modprobe --all ip6_tables/)}
       });
     });
   });
@@ -317,7 +317,7 @@ describe('createCluster', () => {
     test('another one, of kind-config, is told', async () => {
       const {error, calls} = await made(Array<Answer>(3).fill(failed(refusals[0] ?? '')));
       expect(calls.filter(call => call.startsWith('kind '))).toHaveLength(2);
-      expect(error).toMatchObject({because: {class: 'infrastructure', layer: 'node'}});
+      expect(error).toMatchObject({attribution: {class: 'infrastructure', layer: 'node'}});
     });
   });
 });

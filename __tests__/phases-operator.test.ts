@@ -70,7 +70,11 @@ describe('the operator', () => {
     async answer => {
       const sh = fakeSh(() => answer);
       await expect(installOperator(planOf(), fakeWork(), sh)).rejects.toMatchObject({
-        because: {class: 'infrastructure', layer: 'node', headline: 'The cluster answers too late'}
+        attribution: {
+          class: 'infrastructure',
+          layer: 'node',
+          headline: 'The cluster answers too late'
+        }
       });
       expect(sh.calls).toHaveLength(1);
     }
@@ -82,7 +86,7 @@ describe('the operator', () => {
       stderr: 'Error: INSTALLATION FAILED: values don’t meet the schema\n'
     }));
     await expect(installOperator(planOf(), fakeWork(), sh)).rejects.toMatchObject({
-      because: {
+      attribution: {
         class: 'operator',
         layer: 'operator',
         reproduce: installCommand(planOf()).join(' ')
@@ -119,7 +123,11 @@ describe('the operator', () => {
   test('CRDs that are refused are the fault of the operator', async () => {
     const sh = fakeSh(() => ({code: 1, stderr: 'error: the server is unable to handle them'}));
     await expect(createCrds(planOf(), sh)).rejects.toMatchObject({
-      because: {class: 'operator', layer: 'operator', reproduce: crdsCommand(planOf()).join(' ')},
+      attribution: {
+        class: 'operator',
+        layer: 'operator',
+        reproduce: crdsCommand(planOf()).join(' ')
+      },
       message: expect.stringContaining('unable to handle')
     });
   });

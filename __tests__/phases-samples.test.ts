@@ -33,7 +33,7 @@ describe('readSamples', () => {
   test.each(names)('a directory that lacks %s is a bad input', async name => {
     write(names.filter(other => other !== name));
     await expect(readSamples(inputsOf({samples: 'samples'}))).rejects.toMatchObject({
-      because: {class: 'input'},
+      attribution: {class: 'input'},
       message: expect.stringMatching(
         new RegExp(`^samples: found .*, which lacks ${name}; accepted is`)
       )
@@ -113,7 +113,7 @@ describe('deploySamples', () => {
       deploySamples(planOf(), fakeWork(), api([[stuck, ...rest]]))
     ).rejects.toMatchObject({
       message: 'Pod dual-stack/tcp-echo-1: ErrImagePull: unauthorized',
-      because: {class: 'istio', layer: 'workload'}
+      attribution: {class: 'istio', layer: 'workload'}
     });
   });
 
@@ -122,7 +122,7 @@ describe('deploySamples', () => {
     const work = fakeWork(() => (now += 60));
     await expect(deploySamples(planOf(), work, api([[]], [failing]))).rejects.toMatchObject({
       message: 'Deployment sleep/sleep makes no pods: failed calling webhook',
-      because: {class: 'istio', layer: 'workload'}
+      attribution: {class: 'istio', layer: 'workload'}
     });
     expect(work.waits[0]).toBe('pods of sleep/sleep: FailedCreate');
   });
@@ -141,7 +141,7 @@ describe('deploySamples', () => {
     };
     await expect(deploySamples(planOf(), work, api([[]], [refused]))).rejects.toMatchObject({
       message: `Deployment sleep/sleep makes no pods: ${message}`,
-      because: {class: 'infrastructure', hint: expect.stringContaining('istio-cni: true')}
+      attribution: {class: 'infrastructure', hint: expect.stringContaining('istio-cni: true')}
     });
   });
 
@@ -191,7 +191,7 @@ describe('deployMore', () => {
   test('does not wait for ever for what may never be ready where a check has failed', async () => {
     await expect(deployed(true, 9)).rejects.toMatchObject({
       message: `waited 60 s in vain for ${namespace}/${app} to be ready`,
-      because: {layer: 'dns'} // nothing below it is to be blamed
+      attribution: {layer: 'dns'} // nothing below it is to be blamed
     });
   });
 

@@ -72,7 +72,7 @@ describe('the upgrade', () => {
       statuses: [waiting('discovery', 'ErrImagePull', 'manifest unknown')]
     });
     await expect(run(mesh('v1.30.3', 2, 2, broken))).rejects.toMatchObject({
-      because: {class: 'istio', layer: 'control-plane'}
+      attribution: {class: 'istio', layer: 'control-plane'}
     });
   });
 

@@ -42,7 +42,7 @@ describe('the kubeconfig', () => {
       message: expect.stringMatching(
         /^context: found nope, .*cannot locate context nope; accepted/
       ),
-      because: {class: 'input'}
+      attribution: {class: 'input'}
     });
   });
 });

@@ -387,7 +387,7 @@ describe('the targets', () => {
   ])('%s is refused', (text, message) => {
     expect(() => chosen(text)).toThrow(expect.objectContaining({message}));
     expect(() => chosen(text)).toThrow(
-      expect.objectContaining({because: expect.objectContaining({class: 'input'})})
+      expect.objectContaining({attribution: expect.objectContaining({class: 'input'})})
     );
   });
 

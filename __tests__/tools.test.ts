@@ -107,7 +107,7 @@ describe('a tool', () => {
     plant('kubectl', 'a'.repeat(64));
     await expect(provide('kubectl')).rejects.toMatchObject({
       name: 'Fault',
-      because: {class: 'infrastructure', layer: 'runner'},
+      attribution: {class: 'infrastructure', layer: 'runner'},
       message: expect.stringContaining(`instead of ${'a'.repeat(64)}`)
     });
     expect(fs.existsSync(path.join(runner.directory, 'tools'))).toBe(false);
@@ -140,7 +140,7 @@ describe('a tool', () => {
   test('of the pinned version is held to our checksum on a mirror too, whatever stands beside it there', async () => {
     const place = plantPinned();
     await expect(provide('kind', {'kind-version': tools.kind.version})).rejects.toMatchObject({
-      because: {class: 'infrastructure', hint: expect.stringContaining('#own-checksums')},
+      attribution: {class: 'infrastructure', hint: expect.stringContaining('#own-checksums')},
       message: expect.stringContaining(`instead of ${tools.kind.sha256[architecture]}`)
     });
     expect(asked).toEqual([place]);
@@ -243,7 +243,7 @@ describe('a tool', () => {
     process.env.PATH = runner.directory;
     await expect(provideTool('kind', inputsOf({'kind-version': 'path'}), sh)).rejects.toMatchObject(
       {
-        because: {class: 'input'},
+        attribution: {class: 'input'},
         message: `kind-version: found "path", but there is no kind on PATH; accepted is a version such as \`${tools.kind.version}\``
       }
     );

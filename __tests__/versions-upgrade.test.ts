@@ -37,7 +37,7 @@ describe('the version to upgrade from', () => {
     ['end-of-life', '1.27.9', null, /^upgrade-from: found "1.27.9", which is end-of-life/]
   ])('%s is refused', (_, asked, to, message) => {
     expect(() => from(asked, to)).toThrow(
-      expect.objectContaining({because: expect.objectContaining({class: 'input'})})
+      expect.objectContaining({attribution: expect.objectContaining({class: 'input'})})
     );
     expect(() => from(asked, to)).toThrow(message);
   });
