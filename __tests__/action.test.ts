@@ -2,8 +2,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {defaults, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import {outputs} from '../src/reports/outputs.ts';
+import {inputDefaults, inputNames, readInputs} from '../src/inputs/inputs.ts';
+import {buildOutputs} from '../src/reports/outputs.ts';
 import {failureClasses, layers} from '../src/results/results.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {passed} from './sample-results.ts';
@@ -43,7 +43,7 @@ describe('the inputs of action.yml', () => {
     const written = Object.entries(action.inputs).flatMap(([name, {default: value}]) =>
       value === undefined ? [] : [[name, value]]
     );
-    expect(Object.fromEntries(written)).toEqual(defaults);
+    expect(Object.fromEntries(written)).toEqual(inputDefaults);
   });
 
   test('are all optional, and their defaults are good', () => {
@@ -70,7 +70,7 @@ describe('the inputs of action.yml', () => {
 describe('the outputs of action.yml', () => {
   test('are those that the code sets', () => {
     expect(Object.keys(action.outputs).sort()).toEqual(
-      Object.keys(outputs(passed(), null, '')).sort()
+      Object.keys(buildOutputs(passed(), null, '')).sort()
     );
   });
 

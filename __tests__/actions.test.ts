@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {reportDefaults, reportInputNames} from '../src/inputs/report-inputs.ts';
-import {mergedOutputs} from '../src/reports/merged-outputs.ts';
+import {buildMergedOutputs} from '../src/reports/merged-outputs.ts';
 import {mixed} from './merged-cells-table.ts';
 
 /** The actions beside the main one: their action.yml, the code and the README's tables say the same. */
@@ -22,7 +22,7 @@ const actions = [
     name: 'report',
     inputNames: reportInputNames as string[],
     defaults: reportDefaults as Record<string, string>,
-    outputNames: Object.keys(mergedOutputs(mixed(), ''))
+    outputNames: Object.keys(buildMergedOutputs(mixed(), ''))
   }
 ];
 

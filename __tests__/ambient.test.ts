@@ -6,7 +6,7 @@ import {inMode} from '../src/checks/dataplane.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {waypointRows} from '../src/checks/waypoint.ts';
 import {parseAccess} from '../src/checks/ztunnel.ts';
-import {ambientNamespace, crossed} from '../src/manifests/ambient-sample.ts';
+import {ambientNamespace, crossFamilyHosts} from '../src/manifests/ambient-sample.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy, isOf, look, node, pod, service} from './things.ts';
@@ -123,8 +123,8 @@ const records: Record<string, string> = {
   'aaaa tcp-echo.ipv6.svc.cluster.local.': 'fd00:10:96::8',
   [`a headless-ipv4.${ambientNamespace}.svc.cluster.local.`]: '10.244.0.20',
   [`aaaa headless-ipv6.${ambientNamespace}.svc.cluster.local.`]: 'fd00:10:244::20',
-  [`aaaa ${crossed.ipv4.host}.`]: '2001:2::1',
-  [`a ${crossed.ipv6.host}.`]: '240.240.0.2'
+  [`aaaa ${crossFamilyHosts.ipv4.host}.`]: '2001:2::1',
+  [`a ${crossFamilyHosts.ipv6.host}.`]: '240.240.0.2'
 };
 
 /** The STRICT port of the pod refuses the client outside of the mesh; all else answers. */

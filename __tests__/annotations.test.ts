@@ -1,5 +1,5 @@
 import {expect, test} from '@jest/globals';
-import {annotations} from '../src/reports/annotations.ts';
+import {buildAnnotations} from '../src/reports/annotations.ts';
 import {
   badInputs,
   changed,
@@ -12,11 +12,11 @@ import {
 } from './sample-results.ts';
 
 test('a run that passed says nothing', () => {
-  expect(annotations(passed())).toEqual([]);
+  expect(buildAnnotations(passed())).toEqual([]);
 });
 
 test('a failure comes first, with message, hint, consequences and the command', () => {
-  const [first, ...others] = annotations(failed());
+  const [first, ...others] = buildAnnotations(failed());
   expect(others).toEqual([]);
   expect(first?.level).toBe('error');
   expect(first?.title).toBe(
@@ -32,7 +32,7 @@ test('a failure comes first, with message, hint, consequences and the command', 
 });
 
 test('an error without a check is told as well', () => {
-  expect(annotations(error())).toEqual([
+  expect(buildAnnotations(error())).toEqual([
     {
       level: 'error',
       title:
@@ -44,7 +44,7 @@ test('an error without a check is told as well', () => {
 });
 
 test('several bad inputs have a line each', () => {
-  const [first] = annotations(badInputs());
+  const [first] = buildAnnotations(badInputs());
   expect(first?.title).toMatch(/^Inputs were refused: retries, timeout · /);
   expect(first?.message.split('\n')).toEqual([
     '• retries: found "x"; accepted is a number',
@@ -54,13 +54,13 @@ test('several bad inputs have a line each', () => {
 });
 
 test('a rehearsal says so in the title', () => {
-  const [first] = annotations(failed({rehearsal: {recording: 'no-ipv6'}}));
+  const [first] = buildAnnotations(failed({rehearsal: {recording: 'no-ipv6'}}));
   expect(first?.title).toMatch(/^Rehearsal: IPv6 between pods is dead/);
 });
 
 test('flaky checks are one warning', () => {
   const more = {'echo/ipv4/name': {verdict: 'flaky' as const}};
-  expect(annotations(changed(flaky(), more))).toEqual([
+  expect(buildAnnotations(changed(flaky(), more))).toEqual([
     {
       level: 'warning',
       title: '2 checks needed another try',
@@ -71,14 +71,14 @@ test('flaky checks are one warning', () => {
 
 test('what does not fit together is a warning, also of a run that passed', () => {
   const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports.'];
-  expect(annotations(passed({warnings}))).toEqual([
+  expect(buildAnnotations(passed({warnings}))).toEqual([
     {level: 'warning', title: 'Versions', message: warnings[0]}
   ]);
 });
 
 test('other failures of their own follow, what follows from them does not', () => {
   const more = {'runner/disk/free': {verdict: 'failed' as const, reason: 'too little'}};
-  expect(annotations(changed(failed(), more)).slice(1)).toEqual([
+  expect(buildAnnotations(changed(failed(), more)).slice(1)).toEqual([
     {
       level: 'error',
       title: 'runner/disk/free failed',
@@ -93,13 +93,13 @@ test.each([
   [4000, 10, '3991 more checks failed']
 ])('of %i failures at most ten annotations are made', (failures, made, last) => {
   const results = many(1000, {verdict: 'failed'});
-  const all = annotations({...results, checks: results.checks.slice(0, failures)});
+  const all = buildAnnotations({...results, checks: results.checks.slice(0, failures)});
   expect(all).toHaveLength(made);
   expect(all.at(-1)?.title).toContain(failures > 10 ? last : 'failed');
 });
 
 test('foreign text is plain and short', () => {
-  for (const {title, message} of annotations(hostileRun())) {
+  for (const {title, message} of buildAnnotations(hostileRun())) {
     expect(title).not.toMatch(/\p{Cc}/u);
     expect(title.length).toBeLessThanOrEqual(250);
     expect(message).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);

@@ -8,7 +8,7 @@ import {
   samplesOf,
   standing
 } from '../src/checks/catalogue.ts';
-import {pattern} from '../src/inputs/readers.ts';
+import {parseCheckPattern} from '../src/inputs/readers.ts';
 import {layers} from '../src/results/results.ts';
 
 describe('the catalogue', () => {
@@ -71,7 +71,7 @@ describe('what takes the mesh away', () => {
 });
 
 describe('the named sets', () => {
-  const made = (name: string) => rowsOf(pattern(name)).map(({id}) => id);
+  const made = (name: string) => rowsOf(parseCheckPattern(name)).map(({id}) => id);
 
   test('documented: the validations of the page, and no other', () => {
     expect(made('documented').sort()).toEqual([

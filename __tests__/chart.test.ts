@@ -5,8 +5,13 @@ import type {AddressInfo} from 'node:net';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
-import {provideChart, separated} from '../src/phases/fetch-chart.ts';
-import {chartIndex, charts, chartUrl, operatorVersion} from '../src/versions/pins.ts';
+import {provideChart, separateCrds} from '../src/phases/fetch-chart.ts';
+import {
+  chartDigests,
+  chartIndex,
+  defaultOperatorVersion,
+  getChartUrl
+} from '../src/versions/pins.ts';
 import {readChart} from '../src/versions/read-chart.ts';
 import {eachOnRunner, type FakeSh, fakeSh, fakeWork} from './fake.ts';
 import {chart, inputsOf, published} from './planned.ts';
@@ -32,7 +37,7 @@ const crds = 'kind: CustomResourceDefinition\n';
 const sumOf = (version: string) => createHash('sha256').update(version).digest('hex');
 
 /** helm and sha256sum, for any chart; a chart of a release has the digest in `digests`. */
-const helm = (digests: Record<string, string> = charts): FakeSh =>
+const helm = (digests: Record<string, string> = chartDigests): FakeSh =>
   fakeSh(([program, verb, what, file]) => {
     if (program === 'sha256sum') {
       const [, version = ''] = /sail-operator-(.+)\.tgz$/.exec(verb ?? '') ?? [];
@@ -50,8 +55,8 @@ describe('readChart', () => {
       image: 'registry.example/sail-operator:1.30.3',
       pullPolicy: null,
       offers: [
-        chart.offers[0],
-        chart.offers[2],
+        chart.istioReleases[0],
+        chart.istioReleases[2],
         {
           version: 'v1.31-alpha.abc',
           istiod: 'registry.example/pilot:1.31-alpha.abc',
@@ -79,14 +84,14 @@ describe('provideChart', () => {
     const sh = helm();
     const found = await provideChart(inputsOf(), runner.directory, fakeWork(), sh);
     expect(found).toMatchObject({
-      path: path.join(runner.directory, `sail-operator-${operatorVersion}.tgz`),
-      url: chartUrl(operatorVersion),
+      path: path.join(runner.directory, `sail-operator-${defaultOperatorVersion}.tgz`),
+      url: getChartUrl(defaultOperatorVersion),
       version: '1.30.3'
     });
     expect(sh.calls[0]).toMatch(/^curl .* --proto-redir =https /);
-    expect(sh.calls[0]?.endsWith(` --output ${found.path} ${chartUrl(operatorVersion)}`)).toBe(
-      true
-    );
+    expect(
+      sh.calls[0]?.endsWith(` --output ${found.path} ${getChartUrl(defaultOperatorVersion)}`)
+    ).toBe(true);
     expect(sh.calls[1]).toBe(`sha256sum ${found.path}`);
   });
 
@@ -129,7 +134,7 @@ describe('provideChart', () => {
       fakeWork(),
       helm()
     );
-    expect(chart.offers[0]?.version).toBe('v1.31.0-beta.1');
+    expect(chart.istioReleases[0]?.version).toBe('v1.31.0-beta.1');
     expect(chart.aliases.master).toBe('v1.32.0-alpha.527f8d6c');
   });
 
@@ -141,7 +146,7 @@ describe('provideChart', () => {
     );
     const inputs = inputsOf({'operator-chart': 'chart'});
     const chart = await provideChart(inputs, runner.directory, fakeWork(), sh);
-    expect(chart.offers[0]?.version).toBe('v1.26.2');
+    expect(chart.istioReleases[0]?.version).toBe('v1.26.2');
     expect(chart.endOfLife).toContain('v1.23.6');
   });
 
@@ -161,7 +166,7 @@ describe('provideChart', () => {
       fakeWork(),
       helm()
     );
-    expect(chart.offers[0]?.version).toBe('v1.30.3');
+    expect(chart.istioReleases[0]?.version).toBe('v1.30.3');
   });
 
   test('the CRDs are what Helm shows, in a directory of ours: no archive is unpacked', async () => {
@@ -202,7 +207,7 @@ describe('provideChart', () => {
 
   test.each(['annotations: 5', 'annotations: [a]', 'annotations: {images.v1_0_0.istiod: {a: b}}'])(
     'values with odd %s offer nothing',
-    text => expect(readChart(about, `deployment: {${text}}`).offers).toEqual([])
+    text => expect(readChart(about, `deployment: {${text}}`).istioReleases).toEqual([])
   );
 
   test('takes a URL, which is held to the digest that it ends with', async () => {
@@ -245,7 +250,7 @@ describe('provideChart', () => {
         provideChart(inputsOf(), runner.directory, fakeWork(), sh)
       ).rejects.toMatchObject({
         attribution: {class: 'infrastructure', layer: 'runner'},
-        message: `the chart ${chartUrl(operatorVersion)} could not be fetched: curl: ${said}`
+        message: `the chart ${getChartUrl(defaultOperatorVersion)} could not be fetched: curl: ${said}`
       });
       expect(sh.calls).toHaveLength(tries);
     },
@@ -347,8 +352,8 @@ describe('a minor of the operator, by a mirror', () => {
     '%s is %s, from the mirror, held to the digest of the index where we have none',
     async (asked, version) => {
       const {url, pulled} = await provide(asked);
-      expect(url).toBe(chartUrl(version));
-      expect(pulled?.endsWith(` ${mirror}/${chartUrl(version).replace('https://', '')}`)).toBe(
+      expect(url).toBe(getChartUrl(version));
+      expect(pulled?.endsWith(` ${mirror}/${getChartUrl(version).replace('https://', '')}`)).toBe(
         true
       );
     }
@@ -356,10 +361,10 @@ describe('a minor of the operator, by a mirror', () => {
 
   test('what we know is held to what we know, whatever the index of a mirror says', async () => {
     await expect(provide('1.29')).rejects.toThrow(
-      `is not what was published: SHA-256 ${sumOf('1.29.2')} instead of ${charts['1.29.2']}`
+      `is not what was published: SHA-256 ${sumOf('1.29.2')} instead of ${chartDigests['1.29.2']}`
     );
     expect((await provide('1.29', undefined, `${mirror}#own-checksums`)).url).toBe(
-      chartUrl('1.29.2')
+      getChartUrl('1.29.2')
     );
   });
 
@@ -373,8 +378,8 @@ describe('a minor of the operator, by a mirror', () => {
     '%s is no index: it goes by what it carries',
     async (_, text) => {
       index = text;
-      const {url} = await provide('1.29', charts);
-      expect(url).toBe(chartUrl('1.29.2'));
+      const {url} = await provide('1.29', chartDigests);
+      expect(url).toBe(getChartUrl('1.29.2'));
       expect(runner.log()).toMatch(/no index of charts; going by the releases known/);
     },
     20_000
@@ -404,15 +409,15 @@ describe('a minor of the operator, by a mirror', () => {
 
   test('without the index goes by what it carries, and says so', async () => {
     index = '';
-    const {url} = await provide('1.29', charts);
-    expect(url).toBe(chartUrl('1.29.2'));
+    const {url} = await provide('1.29', chartDigests);
+    expect(url).toBe(getChartUrl('1.29.2'));
     expect(runner.log()).toMatch(
       /index\.yaml could not be downloaded.*going by the releases known/
     );
   });
 });
 
-test.each(Object.entries(charts))('the digest of chart %s is whole', (version, digest) => {
+test.each(Object.entries(chartDigests))('the digest of chart %s is whole', (version, digest) => {
   expect(version).toMatch(/^\d+\.\d+\.\d+$/);
   expect(digest).toMatch(/^[0-9a-f]{64}$/);
 });
@@ -422,6 +427,6 @@ test.each([
   ['a separator', '---\napiVersion: v1\nkind: A\n---\napiVersion: v1\nkind: B\n'],
   ['one here and there', 'apiVersion: v1\nkind: A\n\n---\napiVersion: v1\nkind: B\n']
 ])('CRDs that Helm shows with %s between them are all there', (_, shown) => {
-  const kinds = parseAllDocuments(separated(shown)).map(document => document.get('kind'));
+  const kinds = parseAllDocuments(separateCrds(shown)).map(document => document.get('kind'));
   expect(kinds).toEqual(['A', 'B']);
 });

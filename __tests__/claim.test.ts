@@ -1,9 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
-import {claimName, claimVolume, releaseName} from '../src/phases/claim.ts';
+import {claimName, getClaimVolumeName, releaseName} from '../src/phases/claim.ts';
 import {engine, fakeSh} from './fake.ts';
 
 const name = 'istio-ds';
-const volume = claimVolume(name);
+const volume = getClaimVolumeName(name);
 
 describe('a claim', () => {
   test('is one volume, with the token of the one who has it', async () => {
@@ -33,7 +33,7 @@ describe('a claim', () => {
     const docker = engine();
     const sh = fakeSh(docker.answer);
     await Promise.all(['a', 'b', 'c'].map(other => claimName(other, 'same', sh)));
-    expect(Object.keys(docker.volumes)).toEqual(['a', 'b', 'c'].map(claimVolume));
+    expect(Object.keys(docker.volumes)).toEqual(['a', 'b', 'c'].map(getClaimVolumeName));
   });
 
   test('that is given back is free again, for one', async () => {

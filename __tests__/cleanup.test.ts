@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterAll, describe, expect, test} from '@jest/globals';
-import type {State} from '../src/plan/state.ts';
+import type {PostState} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 import {hurry} from './hostile-places.ts';
 
@@ -10,7 +10,7 @@ const {cleanUp} = await import('../src/phases/cleanup.ts');
 
 const runner = eachOnRunner();
 const listing = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=mine';
-const untouched: State = {
+const untouched: PostState = {
   cluster: null,
   made: false,
   nodes: 1,
@@ -25,7 +25,7 @@ const untouched: State = {
 };
 
 /** Cleans up after a main that saved this; what was run, and whether the private directory is left. */
-async function cleaned(state: Partial<State>, answer: Answer = '') {
+async function cleaned(state: Partial<PostState>, answer: Answer = '') {
   const work = path.join(runner.directory, 'private');
   fs.mkdirSync(work);
   fs.writeFileSync(path.join(work, 'kubeconfig'), 'secret');
@@ -223,13 +223,13 @@ describe('cleanUp', () => {
     const inspect =
       'docker volume inspect --format {{index .Labels "dual-stack-check.claim"}} mine.dual-stack-check-claim';
     const remove = 'docker volume rm mine.dual-stack-check-claim';
-    const released = async (state: Partial<State>, owner: Answer) => {
+    const released = async (state: Partial<PostState>, owner: Answer) => {
       const sh = fakeSh(command => (command.join(' ') === inspect ? owner : ''));
       await cleanUp({...untouched, made: true, claim, ...state}, sh);
       return sh.calls;
     };
 
-    test.each<[string, Partial<State>]>([
+    test.each<[string, Partial<PostState>]>([
       ['before anything was made', {}],
       ['with a cluster', {cluster: 'mine'}],
       ['with a cluster that is kept', {cluster: 'mine', cleanup: 'never'}]

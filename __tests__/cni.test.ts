@@ -219,7 +219,7 @@ describe('cni', () => {
   });
 
   test('a node that does not answer in time says nothing of IstioCNI', async () => {
-    const networks = {ipv4: {code: 124, late: true}, ipv6: 'iptables 20\nip6tables 20\n'};
+    const networks = {ipv4: {code: 124, timedOut: true}, ipv6: 'iptables 20\nip6tables 20\n'};
     await expect(seen({networks})).rejects.toThrow('did not end in time');
   });
 
@@ -286,7 +286,7 @@ describe('cni', () => {
         calls.push(command.join(' '));
         const stdout = command.includes('plugins') ? conflist : '';
         const code = command[1] === 'get' && command[2] === 'pods' ? 1 : 0;
-        return {code, stdout, stderr: 'gone', late: false};
+        return {code, stdout, stderr: 'gone', timedOut: false};
       },
       {calls}
     );

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Deployment, KubeObject} from '../src/base/kube.ts';
 import {controlPlane} from '../src/checks/control-plane.ts';
-import {unnamed} from '../src/versions/read-chart.ts';
+import {createReleaseWithoutImages} from '../src/versions/read-chart.ts';
 import {type Answer, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, service} from './things.ts';
@@ -107,8 +107,8 @@ describe('control-plane', () => {
     ],
     ['1.32.0', [id('istiod/version')]]
   ])('a build of main says its whole hash: %s', async (said, failed) => {
-    const offer = unnamed('v1.32.0-alpha.527f8d6c');
-    const plan = planOf({}, {offers: [offer]});
+    const offer = createReleaseWithoutImages('v1.32.0-alpha.527f8d6c');
+    const plan = planOf({}, {istioReleases: [offer]});
     const found = await look(controlPlane, {sh: version(said), plan, snapshot: [istiod(), dual]});
     expect(Object.keys(failures(found))).toEqual(failed);
   });
@@ -123,7 +123,7 @@ describe('control-plane', () => {
   });
 
   test('where the chart lists nothing, the version of the resource is expected', async () => {
-    const plan = planOf({}, {offers: []});
+    const plan = planOf({}, {istioReleases: []});
     expect(
       failures(await look(controlPlane, {sh: api(), plan, snapshot: [istiod(), dual]}))
     ).toEqual({});

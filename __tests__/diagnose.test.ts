@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {badInput, CheckFailed, Fault} from '../src/base/fault.ts';
+import {CheckFailed, createInputFault, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {blames} from '../src/checks/catalogue.ts';
 import type {EvaluatedCheck} from '../src/checks/definition.ts';
@@ -12,10 +12,10 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   errors: [],
   phases: [],
   checks: [],
-  blames,
+  attributions: blames,
   failOnFlaky: false,
   existing: false,
-  lost: null,
+  lostNode: null,
   ...more
 });
 const broken = (
@@ -34,7 +34,7 @@ const flaky = (id: string) =>
     ]
   });
 const command = (stderr: string, ...line: string[]) =>
-  new CommandError(line, {code: 1, stdout: '', stderr, late: false});
+  new CommandError(line, {code: 1, stdout: '', stderr, timedOut: false});
 const pull = new Fault('Pod ipv4/tcp-echo-1: ErrImagePull: x: not found', {
   class: 'istio',
   layer: 'workload',
@@ -61,12 +61,14 @@ describe('diagnose', () => {
         {ending: 'timeout', ...error('look', new Fault('x', {class: 'istio', hint: ''}))}
       ]
     ])('is the cause of %s', (_, given) => {
-      const {result, failure} = diagnose(evidence({...given, lost}));
+      const {result, failure} = diagnose(evidence({...given, lostNode: lost}));
       expect({result, failure}).toMatchObject({result: 'error', failure: told});
     });
 
     test('is nobody’s where nothing failed', () =>
-      expect(diagnose(evidence({lost, checks: [check('echo/ipv4/name')]})).result).toBe('passed'));
+      expect(diagnose(evidence({lostNode: lost, checks: [check('echo/ipv4/name')]})).result).toBe(
+        'passed'
+      ));
   });
 
   test('all that holds is passed', () => {
@@ -145,9 +147,7 @@ describe('diagnose', () => {
     const attribution = {class: 'operator', hint: 'Do this.', headline: 'That is broken'} as const;
 
     test('is what the check says, before what its layer does', () => {
-      const {failure, checks} = diagnose(
-        evidence({checks: [broken('dns/ipv4/a', {attribution: attribution})]})
-      );
+      const {failure, checks} = diagnose(evidence({checks: [broken('dns/ipv4/a', {attribution})]}));
       expect(failure).toMatchObject(attribution);
       expect(checks[0]).toMatchObject({class: 'operator', hint: 'Do this.'});
       expect(checks[0]).not.toHaveProperty('attribution');
@@ -157,8 +157,8 @@ describe('diagnose', () => {
       const layer = {...blames.dns, evidence: () => ({hint: 'The others say.'})};
       const {failure} = diagnose(
         evidence({
-          checks: [broken('dns/ipv4/a', {attribution: attribution})],
-          blames: {...blames, dns: layer}
+          checks: [broken('dns/ipv4/a', {attribution})],
+          attributions: {...blames, dns: layer}
         })
       );
       expect(failure).toMatchObject({...attribution, hint: 'The others say.'});
@@ -197,7 +197,9 @@ describe('diagnose', () => {
   });
 
   test('several bad targets have a line each', () => {
-    const {failure} = diagnose(evidence(error('survey', badInput('targets: a\ntargets: b'))));
+    const {failure} = diagnose(
+      evidence(error('survey', createInputFault('targets: a\ntargets: b')))
+    );
     expect(failure?.message).toBe('targets: a\ntargets: b');
   });
 
@@ -324,7 +326,12 @@ describe('diagnose', () => {
       'a command that was not answered in time, on a machine that was too busy',
       error(
         'check mtls',
-        new CommandError(['kubectl', 'exec', '-n'], {code: 124, stdout: '', stderr: '', late: true})
+        new CommandError(['kubectl', 'exec', '-n'], {
+          code: 124,
+          stdout: '',
+          stderr: '',
+          timedOut: true
+        })
       ),
       'infrastructure',
       'mtls',

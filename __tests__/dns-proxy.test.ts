@@ -2,7 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import {dnsProxy} from '../src/checks/dns-proxy.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {dnsProxyYaml} from '../src/manifests/dns-proxy-sample.ts';
+import {renderDnsProxyYaml} from '../src/manifests/dns-proxy-sample.ts';
 import {fakeClients, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
 import {both, failures, healthy as healthyThings, look, pod} from './things.ts';
@@ -152,7 +152,7 @@ describe('dns-proxy', () => {
 });
 
 test('its client has DNS capture, and asks for little', () => {
-  const [client, entry] = parseAllDocuments(dnsProxyYaml('mine/curl:1')).map(document =>
+  const [client, entry] = parseAllDocuments(renderDnsProxyYaml('mine/curl:1')).map(document =>
     document.toJS()
   );
   expect(client.spec.template.metadata.annotations).toEqual({

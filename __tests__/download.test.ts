@@ -5,14 +5,14 @@ import {type AddressInfo, createServer as createTcpServer, type Socket} from 'no
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {
+  describeMirror,
   download,
   downloadText,
   downloadVerified,
-  mirrored,
-  mirrorWords,
+  getMirroredUrl,
   parseChecksum,
-  redirected,
-  shownUrl
+  redactUrl,
+  resolveRedirect
 } from '../src/base/download.ts';
 import {eachOnRunner} from './fake.ts';
 
@@ -92,7 +92,7 @@ describe('mirrored', () => {
       'http://m.example/base',
       'http://m.example/base/host.example:8080/a?b'
     ]
-  ])('%s by %s', (url, mirror, expected) => expect(mirrored(url, mirror)).toBe(expected));
+  ])('%s by %s', (url, mirror, expected) => expect(getMirroredUrl(url, mirror)).toBe(expected));
 });
 
 describe('download', () => {
@@ -100,8 +100,8 @@ describe('download', () => {
     'https is never left for %s',
     location => {
       const from = new URL('https://host.example/y');
-      expect(() => redirected(from, location)).toThrow(/redirected from https:\/\/ to/);
-      expect(redirected(from, '/z').href).toBe('https://host.example/z');
+      expect(() => resolveRedirect(from, location)).toThrow(/redirected from https:\/\/ to/);
+      expect(resolveRedirect(from, '/z').href).toBe('https://host.example/z');
     }
   );
 
@@ -201,7 +201,7 @@ describe('a download that goes wrong', () => {
     ['https://user:top/hunter2@a.example/b?c', 'https://a.example/b'],
     ['https://user:hunter2@[bad/b', 'https://[bad/b'],
     ['/a/file?with=#odd@name', '/a/file?with=#odd@name']
-  ])('%s is shown as %s', (url, shown) => expect(shownUrl(url)).toBe(shown));
+  ])('%s is shown as %s', (url, shown) => expect(redactUrl(url)).toBe(shown));
 
   test.each([
     [
@@ -243,12 +243,12 @@ describe('a download that goes wrong', () => {
   });
 
   test('a mirror by plain http, and one that is believed its own checksums, is told', () => {
-    expect(mirrorWords(null)).toBeNull();
-    expect(mirrorWords('https://mirror.example')).toBeNull();
-    expect(mirrorWords('http://mirror.example')).toMatch(
+    expect(describeMirror(null)).toBeNull();
+    expect(describeMirror('https://mirror.example')).toBeNull();
+    expect(describeMirror('http://mirror.example')).toMatch(
       /^http:\/\/mirror.example\/ is asked by plain http/
     );
-    expect(mirrorWords('https://mirror.example#own-checksums')).toMatch(
+    expect(describeMirror('https://mirror.example#own-checksums')).toMatch(
       /believed its own checksums/
     );
   });

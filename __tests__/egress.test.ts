@@ -3,7 +3,7 @@ import {parseAllDocuments} from 'yaml';
 import type {Node} from '../src/base/kube.ts';
 import {egress, patchCommand} from '../src/checks/egress.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {egressStaticYaml, egressYaml} from '../src/manifests/egress-sample.ts';
+import {renderEgressStaticYaml, renderEgressYaml} from '../src/manifests/egress-sample.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
 import {failures, healthy, healthyBut, isOf, look, node} from './things.ts';
@@ -275,7 +275,7 @@ test('the ClusterIPs are taken each beside an address that nobody had', () => {
 });
 
 describe('the ServiceEntries', () => {
-  const all = [egressYaml('mine/curl:1'), egressStaticYaml()].flatMap(text =>
+  const all = [renderEgressYaml('mine/curl:1'), renderEgressStaticYaml()].flatMap(text =>
     parseAllDocuments(text).map(document => document.toJS())
   );
   const entries = all.filter(({kind}) => kind === 'ServiceEntry');

@@ -1,15 +1,15 @@
 import {describe, expect, test} from '@jest/globals';
 import {
-  ownEnvironment,
-  refuseElsewhere,
-  refuseEnvironment,
-  takeEnvironment
+  applyEnvironment,
+  buildToolEnvironment,
+  refuseKindProvider,
+  refuseRemoteDocker
 } from '../src/plan/environment.ts';
 import {eachOnRunner} from './fake.ts';
 
 eachOnRunner();
 
-const own = (env: NodeJS.ProcessEnv, config = '') => ownEnvironment(env, config, '/private');
+const own = (env: NodeJS.ProcessEnv, config = '') => buildToolEnvironment(env, config, '/private');
 const ours = {
   HELM_CACHE_HOME: '/private/helm',
   HELM_CONFIG_HOME: '/private/helm',
@@ -33,7 +33,7 @@ describe('the environment', () => {
     const theirs = ['NAMESPACE', 'KUBECONTEXT', 'DRIVER', 'PLUGINS', 'KUBEAPISERVER', 'DATA_HOME'];
     const env = Object.fromEntries(theirs.map(name => [`HELM_${name}`, 'theirs']));
     Object.assign(process.env, env);
-    takeEnvironment(own(process.env));
+    applyEnvironment(own(process.env));
     const helm = Object.entries(process.env).filter(([name]) => name.startsWith('HELM_'));
     expect(Object.fromEntries(helm)).toEqual({
       HELM_CACHE_HOME: '/private/helm',
@@ -73,14 +73,16 @@ describe('the environment', () => {
   });
 
   test.each(['', 'docker', undefined])('kind by Docker (%j) is accepted', provider =>
-    expect(refusal(() => refuseEnvironment({KIND_EXPERIMENTAL_PROVIDER: provider}))).toEqual({})
+    expect(refusal(() => refuseKindProvider({KIND_EXPERIMENTAL_PROVIDER: provider}))).toEqual({})
   );
 
   test.each(['podman', 'nerdctl', 'nonsense'])('kind by %s is refused', provider =>
-    expect(refusal(() => refuseEnvironment({KIND_EXPERIMENTAL_PROVIDER: provider}))).toMatchObject({
-      attribution: {class: 'input'},
-      message: expect.stringMatching(/^KIND_EXPERIMENTAL_PROVIDER: found ".*accepted is `docker`/)
-    })
+    expect(refusal(() => refuseKindProvider({KIND_EXPERIMENTAL_PROVIDER: provider}))).toMatchObject(
+      {
+        attribution: {class: 'input'},
+        message: expect.stringMatching(/^KIND_EXPERIMENTAL_PROVIDER: found ".*accepted is `docker`/)
+      }
+    )
   );
 });
 
@@ -94,17 +96,17 @@ describe('Docker', () => {
     'tcp://127.0.0.1:2375',
     'tcp://[::1]:2376'
   ])('at %j is on this machine', endpoint =>
-    expect(refusal(() => refuseElsewhere(endpoint, undefined))).toEqual({})
+    expect(refusal(() => refuseRemoteDocker(endpoint, undefined))).toEqual({})
   );
 
   test.each(['tcp://docker:2375', 'ssh://me@host.example', 'tcp://192.0.2.1:2376'])(
     'at %j is elsewhere, where an address must be given',
     endpoint => {
-      expect(refusal(() => refuseElsewhere(endpoint, undefined))).toMatchObject({
+      expect(refusal(() => refuseRemoteDocker(endpoint, undefined))).toMatchObject({
         attribution: {class: 'input'},
         message: expect.stringContaining('networking.apiServerAddress')
       });
-      expect(refusal(() => refuseElsewhere(endpoint, '192.0.2.1'))).toEqual({});
+      expect(refusal(() => refuseRemoteDocker(endpoint, '192.0.2.1'))).toEqual({});
     }
   );
 });

@@ -7,16 +7,16 @@ import {Ledger} from '../src/checks/ledger.ts';
 import {askedOf, leftOut} from '../src/checks/skip-on-existing.ts';
 import {collectDiagnostics} from '../src/phases/diagnostics.ts';
 import {
-  chartOf,
-  decide,
-  type Existing,
-  type Found,
-  refuseTaken
+  type ClusterSurvey,
+  describeInstalledChart,
+  type ExistingCluster,
+  planExistingCluster,
+  refuseExistingNamespaces
 } from '../src/plan/existing-cluster.ts';
-import {makePlan, type Plan} from '../src/plan/plan.ts';
-import {script} from '../src/reports/script.ts';
-import {phasesInExisting} from '../src/run/existing-cluster-phases.ts';
-import {scopesOf} from '../src/run/graph.ts';
+import {buildPlan, type Plan} from '../src/plan/plan.ts';
+import {renderScript} from '../src/reports/script.ts';
+import {buildExistingClusterPhases} from '../src/run/existing-cluster-phases.ts';
+import {listSnapshotScopes} from '../src/run/graph.ts';
 import {createRunContext, type RunContext} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, fakeWork, give} from './fake.ts';
 import {chart, inputsOf} from './planned.ts';
@@ -25,7 +25,7 @@ import {passed} from './sample-results.ts';
 const runner = eachOnRunner();
 
 /** A dual-stack cluster with nothing of Istio in it. */
-const bare: Found = {
+const bare: ClusterSurvey = {
   context: 'admin',
   name: 'prod',
   kubernetes: 'v1.34.4',
@@ -40,7 +40,7 @@ const bare: Found = {
   istios: [],
   cni: false,
   injectors: [],
-  asking: [],
+  podsRequestingSidecar: [],
   configMaps: ['shop/istio-ca-root-cert'],
   strict: []
 };
@@ -57,7 +57,7 @@ const istiod = (revision: string, version = '1.30.3') => ({
   revision,
   image: `registry.istio.io/release/pilot:${version}-distroless`
 });
-const meshed: Partial<Found> = {
+const meshed: Partial<ClusterSurvey> = {
   istiods: [istiod('default'), istiod('canary', '1.29.6')],
   injectors: [
     {revision: 'default', tag: null},
@@ -66,13 +66,16 @@ const meshed: Partial<Found> = {
   ]
 };
 
-const decided = (given: Record<string, string> = {}, found: Partial<Found> = {}): Existing => {
+const decided = (
+  given: Record<string, string> = {},
+  found: Partial<ClusterSurvey> = {}
+): ExistingCluster => {
   give({cluster: 'existing', ...given});
-  return decide(inputsOf({cluster: 'existing', ...given}), {...bare, ...found});
+  return planExistingCluster(inputsOf({cluster: 'existing', ...given}), {...bare, ...found});
 };
 
 describe('what is there is used, and what is not is installed', () => {
-  test.each<[string, Partial<Found>, Existing['installs']]>([
+  test.each<[string, Partial<ClusterSurvey>, ExistingCluster['installs']]>([
     ['nothing', {}, {operator: true, istio: true}],
     ['an operator', {operators: [operator]}, {operator: false, istio: true}],
     ['a mesh without an operator', meshed, {operator: false, istio: false}],
@@ -114,7 +117,7 @@ describe('what is there is used, and what is not is installed', () => {
 });
 
 describe('refused', () => {
-  test.each<[string, Record<string, string>, Partial<Found>, RegExp]>([
+  test.each<[string, Record<string, string>, Partial<ClusterSurvey>, RegExp]>([
     [
       'a right that is lacking',
       {},
@@ -158,7 +161,7 @@ describe('refused', () => {
       {namespaces: [{name: 'shop', labels: {'istio-injection': 'enabled'}}]},
       /^cluster: found no mesh, and Namespace shop that ask/
     ],
-    ['pods too', {}, {asking: ['a/b', 'a/c']}, /Pod a\/b and 1 more that ask/]
+    ['pods too', {}, {podsRequestingSidecar: ['a/b', 'a/c']}, /Pod a\/b and 1 more that ask/]
   ])('%s', (_, given, found, message) => {
     expect(() => decided(given, found)).toThrow(message);
   });
@@ -170,23 +173,23 @@ describe('refused', () => {
 
   test('a namespace of ours that is somebody’s, or another run’s', () => {
     const {files} = planned();
-    const namespaces: Found['namespaces'] = [
+    const namespaces: ClusterSurvey['namespaces'] = [
       {name: 'sleep', labels: {}},
       {name: 'plain', labels: {'dual-stack-check/run': 'theirs'}},
       {name: 'shop', labels: {}}
     ];
-    expect(() => refuseTaken(files['namespaces.yaml'] ?? '', {namespaces})).toThrow(
+    expect(() => refuseExistingNamespaces(files['namespaces.yaml'] ?? '', {namespaces})).toThrow(
       /^cluster: found the namespaces sleep, plain \(of the run theirs\), which this run would make/
     );
-    expect(() => refuseTaken(files['namespaces.yaml'] ?? '', bare)).not.toThrow();
+    expect(() => refuseExistingNamespaces(files['namespaces.yaml'] ?? '', bare)).not.toThrow();
   });
 });
 
 /** The plan in a cluster where that was found. */
-function planned(found: Partial<Found> = {}, given: Record<string, string> = {}): Plan {
+function planned(found: Partial<ClusterSurvey> = {}, given: Record<string, string> = {}): Plan {
   const existing = decided(given, found);
-  const of = existing.installs.operator ? chart : chartOf(existing);
-  return makePlan(inputsOf({cluster: 'existing', ...given}), of, null, '/work', '', [], existing);
+  const of = existing.installs.operator ? chart : describeInstalledChart(existing);
+  return buildPlan(inputsOf({cluster: 'existing', ...given}), of, null, '/work', '', [], existing);
 }
 const namesIn = (text = '') =>
   parseAllDocuments(text).map(one => one.toJS() as {metadata: {name: string; labels: object}});
@@ -220,7 +223,7 @@ describe('the plan', () => {
     });
   });
 
-  test.each<[string, Partial<Found>, string[]]>([
+  test.each<[string, Partial<ClusterSurvey>, string[]]>([
     ['an operator', {operators: [operator]}, ['istio-system']],
     ['a mesh', meshed, []]
   ])('with %s no namespace is made for it', (_, found, installed) => {
@@ -232,7 +235,7 @@ describe('the plan', () => {
 
   test('an operator that is there says what it can install', () => {
     const found = {operators: [operator]};
-    expect(planned(found, {'istio-version': '1.29'}).istio.asked).toBe('v1.29.6');
+    expect(planned(found, {'istio-version': '1.29'}).istio.requestedVersion).toBe('v1.29.6');
     expect(() => planned(found, {'istio-version': '1.28'})).toThrow(/v1\.30\.3, v1\.29\.6/);
   });
 
@@ -243,7 +246,7 @@ describe('the plan', () => {
   });
 
   test('pods of others are not asked for: a large cluster has more than a command may write', () => {
-    const scopes = scopesOf(planned(meshed)).map(scope => scope.join(' '));
+    const scopes = listSnapshotScopes(planned(meshed)).map(scope => scope.join(' '));
     expect(scopes).toEqual([
       ...['istio-system', 'dual-stack', 'ipv4', 'ipv6', 'sleep', 'plain'].map(
         name => `deployments,pods,endpointslices -n ${name}`
@@ -251,18 +254,20 @@ describe('the plan', () => {
       'services -A',
       'nodes'
     ]);
-    const kind = makePlan(inputsOf(), chart, null, '/work', 'v0.33.0');
-    expect(scopesOf(kind)).toEqual([['nodes,deployments,pods,services,endpointslices', '-A']]);
+    const kind = buildPlan(inputsOf(), chart, null, '/work', 'v0.33.0');
+    expect(listSnapshotScopes(kind)).toEqual([
+      ['nodes,deployments,pods,services,endpointslices', '-A']
+    ]);
   });
 
   test('the kind cluster’s manifests have no label of ours', () => {
-    const {files} = makePlan(inputsOf(), chart, null, '/work', 'v0.33.0');
+    const {files} = buildPlan(inputsOf(), chart, null, '/work', 'v0.33.0');
     expect(Object.values(files).join()).not.toContain('dual-stack-check/run');
   });
 });
 
 describe('the script', () => {
-  const text = (found: Partial<Found> = {}) => script(planned(found), passed());
+  const text = (found: Partial<ClusterSurvey> = {}) => renderScript(planned(found), passed());
 
   test('makes no cluster and asks no Docker, and refuses another one than that of the run', () => {
     expect(text()).not.toMatch(/\b(kind create|kind delete|docker )/);
@@ -292,7 +297,7 @@ describe('the script', () => {
 });
 
 describe('the checks', () => {
-  const reasons = (found: Partial<Found>) =>
+  const reasons = (found: Partial<ClusterSurvey>) =>
     Object.fromEntries(
       leftOut(
         askedOf({cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'}, rowsOf(null)),
@@ -329,7 +334,7 @@ describe('the checks', () => {
       rowsOf(null).flatMap(({id}) => (id.startsWith('gateway/api/') ? [id] : []))
     );
     const madeOf = (gatewayApi: boolean) => {
-      const plan = makePlan(
+      const plan = buildPlan(
         inputsOf({cluster: 'existing'}),
         chart,
         null,
@@ -393,12 +398,12 @@ describe('the checks', () => {
   });
 });
 
-test.each<[string, Record<string, string>, Partial<Found>]>([
+test.each<[string, Record<string, string>, Partial<ClusterSurvey>]>([
   ['nothing of Istio', {'istio-cni': 'true'}, {}],
   ['IstioCNI, and no mesh', {'istio-cni': 'true'}, {cni: true}],
   ['a mesh', {}, meshed]
 ])('the script writes what it applies: %s', (_, given, found) => {
-  const text = script(planned(found, given), passed());
+  const text = renderScript(planned(found, given), passed());
   const applied = [...text.matchAll(/-f "\$work"\/(\S+)/g)].map(([, name]) => name);
   expect(applied.length).toBeGreaterThan(3);
   for (const name of applied) expect(text).toContain(`cat >"$work/${name}" <<`);
@@ -416,23 +421,23 @@ test('diagnostics are of the operator and of the mesh that are there', async () 
 
 describe('the phases', () => {
   /** Of a run in a cluster where that was found. */
-  function graph(found: Partial<Found> = {}, answers: Parameters<typeof fakeSh>[0] = {}) {
+  function graph(found: Partial<ClusterSurvey> = {}, answers: Parameters<typeof fakeSh>[0] = {}) {
     const saved: object[] = [];
     const plan = planned(found);
     const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
     run.inputs = inputsOf({cluster: 'existing'});
     run.ledger.selected = askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null));
-    const existing = plan.existing as Existing;
+    const existing = plan.existing as ExistingCluster;
     for (const {id, reason} of leftOut(run.ledger.selected, existing))
       run.ledger.markSkipped(id, reason);
-    const list = phasesInExisting(run, plan, existing);
+    const list = buildExistingClusterPhases(run, plan, existing);
     const phase = (name: string) => list.find(one => one.name === name);
     const earlier = (name: string): string[] =>
       (phase(name)?.needs ?? []).flatMap(need => [need, ...earlier(need)]);
     return {list, saved, phase, earlier, existing};
   }
 
-  test.each<[string, Partial<Found>]>([
+  test.each<[string, Partial<ClusterSurvey>]>([
     ['nothing', {}],
     ['an operator', {operators: [operator]}],
     ['a mesh', meshed]
@@ -461,7 +466,7 @@ describe('the phases', () => {
   });
 
   test('what is there already is not installed', () => {
-    const names = (found: Partial<Found>) => graph(found).list.map(({name}) => name);
+    const names = (found: Partial<ClusterSurvey>) => graph(found).list.map(({name}) => name);
     expect(names({operators: [operator]})).toContain('istio');
     expect(names({operators: [operator]})).not.toContain('operator');
     for (const name of ['crds', 'operator', 'istio', 'istiod', 'check operator'])

@@ -111,7 +111,7 @@ describe('failover', () => {
       return {
         code: 0,
         stderr: '',
-        late: false,
+        timedOut: false,
         stdout: `0 1.00 1.31  hello ${word}\n0 2.00 3.50  hello ${word}\n`
       };
     };
@@ -144,7 +144,7 @@ describe('failover', () => {
     const sh: Sh = async (command, options) =>
       command[0] === 'docker'
         ? docker(command, options)
-        : {code: 1, stdout: '', stderr: 'gone', late: false};
+        : {code: 1, stdout: '', stderr: 'gone', timedOut: false};
     await expect(look(failover, {sh})).rejects.toThrow('gone');
     expect(docker.calls.at(-1)).toBe(rule('iptables', '-D', '10.244.0.6'));
   });

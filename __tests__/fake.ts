@@ -3,11 +3,11 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import {afterEach, beforeEach, jest} from '@jest/globals';
-import type {Work} from '../src/base/schedule.ts';
-import type {Output, Sh} from '../src/base/sh.ts';
+import type {PhaseContext} from '../src/base/schedule.ts';
+import type {CommandOutput, Sh} from '../src/base/sh.ts';
 import type {Probe} from '../src/checks/probe.ts';
 
-export type Answer = string | Partial<Output>;
+export type Answer = string | Partial<CommandOutput>;
 export type FakeSh = Sh & {calls: string[]};
 
 /** A Sh that answers from a table of command lines, and fails on any other. Of a list each call takes the next answer; the last one stands. */
@@ -24,11 +24,11 @@ export function fakeSh(
     return answer[Math.min(turn, answer.length - 1)];
   };
   const sh: Sh = async (command, options) => {
-    const line = [...command, ...(options?.into ? ['|', ...options.into] : [])].join(' ');
+    const line = [...command, ...(options?.pipeTo ? ['|', ...options.pipeTo] : [])].join(' ');
     calls.push(line);
     const answer = typeof answers === 'function' ? answers(command) : fromTable(line);
     if (answer === undefined) throw new Error(`unexpected command: ${line}`);
-    const output: Output = {code: 0, stdout: '', stderr: '', late: false};
+    const output: CommandOutput = {code: 0, stdout: '', stderr: '', timedOut: false};
     return {...output, ...(typeof answer === 'string' ? {stdout: answer} : answer)};
   };
   return Object.assign(sh, {calls});
@@ -90,13 +90,13 @@ export function fakeClients(
         lines.push(`${row} ${start} ${clock.toFixed(2)} ${peers} ${text}\n`);
         if (text !== `hello ${probe.word}`) break; // as the script does it
       }
-    return {code: 0, stdout: lines.join(''), stderr: '', late: false};
+    return {code: 0, stdout: lines.join(''), stderr: '', timedOut: false};
   };
   return Object.assign(sh, {rounds});
 }
 
 /** Work whose clock stands still unless `clock` says otherwise. */
-export function fakeWork(clock: () => number = () => 0): Work & {
+export function fakeWork(clock: () => number = () => 0): PhaseContext & {
   waits: (string | null)[];
   stop: () => void;
 } {
@@ -105,7 +105,7 @@ export function fakeWork(clock: () => number = () => 0): Work & {
   return {
     signal: controller.signal,
     clock,
-    waitFor: what => waits.push(what),
+    reportWait: what => waits.push(what),
     waits,
     stop: () => controller.abort()
   };

@@ -5,20 +5,20 @@ import {beforeEach, describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {Fault} from '../src/base/fault.ts';
 import {findByFamily, findPodProblems, isReady, listObjects, type Pod} from '../src/base/kube.ts';
-import {oneLine, plainText, redact} from '../src/base/log.ts';
+import {redact, stripControlSequences, toSingleLine} from '../src/base/log.ts';
 import {readYaml, YamlError} from '../src/base/yaml.ts';
 import {parseAnswers, parsePeer} from '../src/checks/probe.ts';
-import {givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
+import {collectSetInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
 import {matrixInputNames, readMatrixInputs} from '../src/inputs/matrix-inputs.ts';
 import {splitManifests} from '../src/manifests/documented-samples.ts';
-import {makePlan} from '../src/plan/plan.ts';
-import {annotations} from '../src/reports/annotations.ts';
-import {html} from '../src/reports/html.ts';
-import {junit} from '../src/reports/junit.ts';
-import {outputs} from '../src/reports/outputs.ts';
-import {summary} from '../src/reports/summary.ts';
+import {buildPlan} from '../src/plan/plan.ts';
+import {buildAnnotations} from '../src/reports/annotations.ts';
+import {renderHtml} from '../src/reports/html.ts';
+import {renderJunit} from '../src/reports/junit.ts';
+import {buildOutputs} from '../src/reports/outputs.ts';
+import {renderSummary} from '../src/reports/summary.ts';
 import {tools} from '../src/versions/pins.ts';
-import {OddChart, readChart} from '../src/versions/read-chart.ts';
+import {ChartError, readChart} from '../src/versions/read-chart.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 import {chart} from './planned.ts';
 import {failed} from './sample-results.ts';
@@ -224,7 +224,7 @@ describe('an input', () => {
         let inputs: Inputs;
         try {
           inputs = readInputs();
-          givenInputs();
+          collectSetInputs();
         } catch (error) {
           refusal(error, inputNames);
           for (const line of (error as Fault).message.split('\n'))
@@ -238,7 +238,7 @@ describe('an input', () => {
         }
         if (!planned.test(name) || value.trim() === '') return;
         try {
-          const plan = makePlan(inputs, chart, null, '/private', tools.kind.version);
+          const plan = buildPlan(inputs, chart, null, '/private', tools.kind.version);
           for (const image of [plan.cluster.image ?? 'x', ...Object.values(plan.images).flat()])
             expect(image).toMatch(/^[a-z0-9][^\s\0]*$/);
         } catch (error) {
@@ -325,12 +325,12 @@ describe('a file', () => {
     () => {
       check(chartFiles, ([about, values, crds, checkout]) => {
         try {
-          const {offers, version, image} = readChart(about, values, crds, checkout);
+          const {istioReleases, version, image} = readChart(about, values, crds, checkout);
           expect(typeof version).toBe('string');
           expect(['string', 'object']).toContain(typeof image);
-          for (const offer of offers) expect(offer.version).toMatch(/^[\w.+-]+$/);
+          for (const offer of istioReleases) expect(offer.version).toMatch(/^[\w.+-]+$/);
         } catch (error) {
-          const kinds = [Fault, OddChart, YamlError];
+          const kinds = [Fault, ChartError, YamlError];
           if (!kinds.some(kind => error instanceof kind)) throw error;
         }
       });
@@ -434,8 +434,8 @@ describe('a text', () => {
     'is one harmless line',
     () => {
       check(nasty, text => {
-        expect(isHarmless(oneLine(text))).toBe(true);
-        expect(plainText(text)).not.toContain('\u001b[31m');
+        expect(isHarmless(toSingleLine(text))).toBe(true);
+        expect(stripControlSequences(text)).not.toContain('\u001b[31m');
       });
     },
     time
@@ -487,15 +487,15 @@ test(
   () => {
     check(nasty, text => {
       const results = withTexts(failed(), text);
-      for (const {title, message} of annotations(results)) {
+      for (const {title, message} of buildAnnotations(results)) {
         expect(isHarmless(title)).toBe(true);
         expect(message).not.toMatch(/[^\P{Cc}\n\t]/u);
       }
-      expect(html(results)).not.toMatch(/<script>\s*(?!\()/);
-      expect(junit(results)).toMatch(/^<\?xml/);
-      expect(withoutCode(summary(results))).not.toMatch(/<script/);
+      expect(renderHtml(results)).not.toMatch(/<script>\s*(?!\()/);
+      expect(renderJunit(results)).toMatch(/^<\?xml/);
+      expect(withoutCode(renderSummary(results))).not.toMatch(/<script/);
       for (const name of ['kubernetes-version', 'operator-version', 'istio-version'])
-        expect(outputs(results, null, '')[name]).toMatch(/^[\w.+-]*$/);
+        expect(buildOutputs(results, null, '')[name]).toMatch(/^[\w.+-]*$/);
     });
   },
   time * 5

@@ -4,7 +4,7 @@ import type {KubeObject} from '../src/base/kube.ts';
 import {gateway} from '../src/checks/gateway.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {apiGatewaySample} from '../src/manifests/gateway-api-sample.ts';
-import {gatewayYaml} from '../src/manifests/gateway-sample.ts';
+import {renderGatewayYaml} from '../src/manifests/gateway-sample.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {fakePages} from './pages.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
@@ -243,7 +243,7 @@ describe('gateway', () => {
 });
 
 test('the gateway goes to the STRICT port of the dual-stack pods, and asks for little', () => {
-  const [offered, deployment, , routes] = parseAllDocuments(gatewayYaml()).map(document =>
+  const [offered, deployment, , routes] = parseAllDocuments(renderGatewayYaml()).map(document =>
     document.toJS()
   );
   expect(offered.spec.ipFamilyPolicy).toBe('RequireDualStack');

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
-import {gather, rehearsal} from '../src/run/build-results.ts';
+import {buildResults, getRehearsal} from '../src/run/build-results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
 import {createRunContext, type RunContext, required} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
@@ -20,8 +20,8 @@ const nothing = diagnose({
   checks: [],
   failOnFlaky: false,
   existing: false,
-  lost: null,
-  blames
+  lostNode: null,
+  attributions: blames
 });
 
 /** A run that knows this, 1.23456 s old. */
@@ -43,16 +43,16 @@ describe('a Kubernetes that Istio does not support', () => {
       {plan: planOf({'node-image': 'x/y'}), kubernetes: 'v1.37.0'},
       told
     ],
-    ['installed in the end', {plan: planOf(asked, {offers: []}), istio: 'v1.30.3'}, told],
+    ['installed in the end', {plan: planOf(asked, {istioReleases: []}), istio: 'v1.30.3'}, told],
     ['never planned', {}, []]
   ])('is told: %s', (_, known, warnings) => {
-    expect(gather(run(known), nothing).warnings).toEqual(warnings);
+    expect(buildResults(run(known), nothing).warnings).toEqual(warnings);
   });
 });
 
 describe('gather', () => {
   test('of a run that came to nothing', () => {
-    expect(gather(run(), nothing)).toEqual({
+    expect(buildResults(run(), nothing)).toEqual({
       schema: 1,
       result: 'passed',
       failure: null,
@@ -92,7 +92,7 @@ describe('gather', () => {
       kubernetes: 'v1.34.4',
       istio: 'v1.30.3'
     });
-    const results = gather(known, nothing);
+    const results = buildResults(known, nothing);
     expect(results).toMatchObject({
       versions: {
         helm: {asked: 'path', found: 'v3.19.5'},
@@ -113,7 +113,7 @@ describe('gather', () => {
 
   test('a chart of one’s own has no version that was asked for', () => {
     const inputs = inputsOf({'operator-chart': 'https://charts.example/x.tgz'});
-    expect(gather(run({inputs, chart}), nothing).versions.operator).toEqual({
+    expect(buildResults(run({inputs, chart}), nothing).versions.operator).toEqual({
       asked: null,
       found: '1.30.3'
     });
@@ -127,7 +127,7 @@ describe('gather', () => {
       GITHUB_RUN_ATTEMPT: '2',
       GITHUB_SHA: '0123'
     });
-    expect(gather(run(), nothing).run).toEqual({
+    expect(buildResults(run(), nothing).run).toEqual({
       id: '4711',
       attempt: '2',
       url: 'https://github.example/example/mesh/actions/runs/4711',
@@ -136,9 +136,9 @@ describe('gather', () => {
   });
 
   test('says that it was rehearsed', () => {
-    expect(rehearsal()).toBeNull();
+    expect(getRehearsal()).toBeNull();
     process.env.DUAL_STACK_REHEARSAL = 'healthy';
-    expect(gather(run(), nothing).rehearsal).toEqual({recording: 'healthy'});
+    expect(buildResults(run(), nothing).rehearsal).toEqual({recording: 'healthy'});
   });
 
   test.each<[string, boolean, string | null, string | null]>([
@@ -159,7 +159,7 @@ describe('gather', () => {
         reproduce
       } as const;
       const checks = [check('echo/ipv4/name', {reason: message, observed: message, reproduce})];
-      const results = gather(known, {result: 'failed', failure, checks});
+      const results = buildResults(known, {result: 'failed', failure, checks});
       expect(results.failure).toMatchObject({message: said, reproduce: shown});
       expect(results.checks[0]).toMatchObject({reason: said, observed: said, reproduce: shown});
     }
@@ -174,7 +174,7 @@ describe('gather', () => {
     const checks = [
       check('echo/ipv4/name', {attempts: [{at: 1.11111, seconds: 0.0049, observed: 'x'}]})
     ];
-    const results = gather(known, {...nothing, checks});
+    const results = buildResults(known, {...nothing, checks});
     expect(results.phases.map(({at, seconds, waits}) => ({at, seconds, waits}))).toEqual([
       {at: 0.123, seconds: 1.988, waits: [{for: 'x', seconds: 0}]},
       {at: null, seconds: 0, waits: []}

@@ -2,11 +2,11 @@ import {describe, expect, test} from '@jest/globals';
 import type {Phase} from '../src/base/schedule.ts';
 import {catalogue, rowsOf, samplesOf} from '../src/checks/catalogue.ts';
 import {staged} from '../src/checks/upgrade.ts';
-import {phaseKind, phaseKinds} from '../src/results/phases.ts';
-import {preparationsInExisting} from '../src/run/existing-cluster-phases.ts';
-import {phases, preparations, without} from '../src/run/graph.ts';
+import {getPhaseKind, phaseKindNames} from '../src/results/phases.ts';
+import {buildExistingClusterPreparations} from '../src/run/existing-cluster-phases.ts';
+import {buildPhases, buildPreparations, omitPhases} from '../src/run/graph.ts';
 import {createRunContext, type RunContext} from '../src/run/run-context.ts';
-import {phasesOfTargets} from '../src/run/target-phases.ts';
+import {buildTargetPhases} from '../src/run/target-phases.ts';
 import {type Answer, eachOnRunner, engine, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {node} from './things.ts';
@@ -21,7 +21,7 @@ function planned(given: Record<string, string> = {}, answers: Parameters<typeof 
   const rows = staged(rowsOf(run.inputs.checks), run.inputs['upgrade-from'] !== null);
   run.ledger.selected = rows.before;
   run.ledgerAfterUpgrade.selected = rows.after;
-  return {run, saved, before: preparations(run), after: phases(run, planOf(given))};
+  return {run, saved, before: buildPreparations(run), after: buildPhases(run, planOf(given))};
 }
 const names = (list: Phase[]) => list.map(({name}) => name);
 /** All that a phase comes after. */
@@ -69,7 +69,7 @@ describe('the phases', () => {
     expect(names(after)).not.toContain('resources');
     const plan = planOf();
     const files = {...plan.files, 'resources.yaml': ''};
-    expect(ancestors(phases(run, {...plan, files}), 'look')).toContain('resources');
+    expect(ancestors(buildPhases(run, {...plan, files}), 'look')).toContain('resources');
   });
 
   test('a pod that is to be in ambient waits for IstioCNI and ZTunnel; sidecars have no such phase', () => {
@@ -98,16 +98,19 @@ describe('the phases', () => {
     const made = plans.flatMap(given => {
       const {run, before} = planned(given);
       const own = samplesOf(run.ledger.selected);
-      return names([...before, ...phases(run, planOf(given, {}, null, own))]);
+      return names([...before, ...buildPhases(run, planOf(given, {}, null, own))]);
     });
     const run = createRunContext(fakeSh({}), () => {});
     run.inputs = inputsOf({cluster: 'existing', targets: 'a/b'});
     run.directory = '/private';
-    const existing = names([...preparationsInExisting(run), ...phasesOfTargets(run, [])]);
+    const existing = names([
+      ...buildExistingClusterPreparations(run),
+      ...buildTargetPhases(run, [])
+    ]);
     const all = [...new Set([...made, ...existing])];
-    expect(all.filter(name => phaseKind(name) === null)).toEqual([]);
+    expect(all.filter(name => getPhaseKind(name) === null)).toEqual([]);
     const bare = all.map(name => name.replace(/ after the upgrade$/, ''));
-    expect(phaseKinds.filter(name => !bare.includes(name))).toEqual([]);
+    expect(phaseKindNames.filter(name => !bare.includes(name))).toEqual([]);
   });
 
   test.each([
@@ -117,7 +120,7 @@ describe('the phases', () => {
     ['check mtls after the upgrade', 'Checks could not be made'],
     ['check dance', undefined],
     ['constructor', undefined]
-  ])('the words of %s', (name, words) => expect(phaseKind(name)?.couldNot).toBe(words));
+  ])('the words of %s', (name, words) => expect(getPhaseKind(name)?.failureHeadline).toBe(words));
 
   test('with an upgrade, each layer of the mesh has another one after it', () => {
     const {after} = planned({'upgrade-from': '1.29.6', checks: '.|uninstall'});
@@ -227,7 +230,7 @@ describe('the phases', () => {
         .filter(image => !missing.includes(image))
         .map(image => [image, {name: image, id: 'sha256:1'}])
     );
-    const pulls = phases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
+    const pulls = buildPhases({...run, sh}, planOf()).find(({name}) => name === 'pulls');
     await pulls?.run(fakeWork());
     expect(sh.calls).toEqual(
       missing.map(image => `docker exec --detach istio-ds-control-plane crictl pull ${image}`)
@@ -293,7 +296,7 @@ describe('without', () => {
   const phase = (name: string, ...needs: string[]): Phase => ({name, needs, run: async () => {}});
   const left = (unwanted: string[], ...list: Phase[]) =>
     Object.fromEntries(
-      without(list, ({name}) => unwanted.includes(name)).map(({name, needs}) => [name, needs])
+      omitPhases(list, ({name}) => unwanted.includes(name)).map(({name, needs}) => [name, needs])
     );
 
   test.each<[string, string[], Record<string, string[]>]>([

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import {createRequire} from 'node:module';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import type {Output, Sh} from '../src/base/sh.ts';
+import type {CommandOutput, Sh} from '../src/base/sh.ts';
 import {give} from './fake.ts';
 
 /** A recording played in this process, with foreign text where a cluster, a chart or a program may put it. */
@@ -260,16 +260,16 @@ const files = ['OUTPUT', 'ENV', 'STATE', 'PATH'] as const;
 function shOf(recording: Recording, temp: string, newer: boolean) {
   const ask = answers(recording, {RUNNER_TEMP: temp}, newer);
   const asked: string[][] = [];
-  const one = (command: string[]): Output => {
+  const one = (command: string[]): CommandOutput => {
     asked.push(command);
     const answer = ask(command) ?? {code: 1, stderr: 'it was never asked'};
     const {code, stdout = '', stderr = '', files: written = []} = answer;
     for (const file of written) fs.writeFileSync(file.path, file.text, {mode: 0o600});
-    return {code: code ?? 124, stdout, stderr, late: code === null};
+    return {code: code ?? 124, stdout, stderr, timedOut: code === null};
   };
-  const sh: Sh = async (command, {into} = {}) => {
+  const sh: Sh = async (command, {pipeTo} = {}) => {
     const output = one(command);
-    return into === undefined || output.code !== 0 ? output : one(into);
+    return pipeTo === undefined || output.code !== 0 ? output : one(pipeTo);
   };
   return {sh, asked};
 }

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {html} from '../src/reports/html.ts';
+import {renderHtml} from '../src/reports/html.ts';
 import {
   badInputs,
   cancelled,
@@ -30,14 +30,14 @@ test.each([
   ['an error', error(), 'Cluster could not be made: the Docker network kind has no IPv6 subnet'],
   ['cancelled', cancelled(), 'Cancelled after 12 s, in images']
 ])('a run that is %s has its verdict first', (_, results, verdict) => {
-  const page = html(results);
+  const page = renderHtml(results);
   expect(words(page.slice(page.indexOf('<h1>')))).toMatch(/^ [✓✕] /);
   expect(words(page.slice(page.indexOf('<h1>'))).slice(3)).toContain(verdict);
   expect(page.indexOf('<h1>')).toBeLessThan(page.indexOf('<section'));
 });
 
 test.each([passed(), failed(), hostileRun()])('loads nothing and runs nothing (%#)', results => {
-  const page = html(results);
+  const page = renderHtml(results);
   expect(page).toContain(
     `http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'`
   );
@@ -50,24 +50,24 @@ test.each([passed(), failed(), hostileRun()])('loads nothing and runs nothing (%
 });
 
 test('is made for light and dark, and for phones', () => {
-  const page = html(passed());
+  const page = renderHtml(passed());
   expect(page).toContain('<meta name="color-scheme" content="light dark">');
   expect(page).toContain('@media (prefers-color-scheme: dark)');
   expect(page).toContain('content="width=device-width, initial-scale=1"');
 });
 
 test('says that a rehearsal is one', () => {
-  const page = html(passed({rehearsal: {recording: 'healthy'}}));
+  const page = renderHtml(passed({rehearsal: {recording: 'healthy'}}));
   expect(words(page)).toContain('Rehearsal: recorded answers of "healthy", no real cluster.');
 });
 
 test('says what does not fit together', () => {
   const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports.'];
-  expect(words(html(passed({warnings})))).toContain(warnings[0]);
+  expect(words(renderHtml(passed({warnings})))).toContain(warnings[0]);
 });
 
 describe('a run that failed', () => {
-  const seen = words(html(failed()));
+  const seen = words(renderHtml(failed()));
 
   test.each([
     'layer cluster · class infrastructure · check cluster/plain/ipv6',
@@ -83,60 +83,60 @@ describe('a run that failed', () => {
   });
 
   test('opens the broken layer and check, and folds what follows', () => {
-    const open = html(failed()).match(/<details[^>]* open>/g);
+    const open = renderHtml(failed()).match(/<details[^>]* open>/g);
     expect(open).toHaveLength(2);
   });
 
   test('marks the cause in the grid', () => {
-    expect(html(failed()).match(/<td class="failed cause"/g)).toHaveLength(1);
+    expect(renderHtml(failed()).match(/<td class="failed cause"/g)).toHaveLength(1);
   });
 });
 
 test('several bad inputs have a bullet each', () => {
-  const page = html(badInputs());
+  const page = renderHtml(badInputs());
   expect(page).toMatch(
     /<ul class="message"><li>retries: found [^<]*<\/li>\s*<li>timeout: found [^<]*<\/li><\/ul>/
   );
-  expect(html(failed())).toContain('<p class="message">');
+  expect(renderHtml(failed())).toContain('<p class="message">');
 });
 
 test('shows the grid', () => {
-  const seen = words(html(passed()));
+  const seen = words(renderHtml(passed()));
   expect(seen).toContain('✓ fd00:10:96::d025 carried over IPv4');
   expect(seen).toContain('none, as it should be');
 });
 
 test('shows every check, folded where it holds', () => {
-  const page = html(passed());
+  const page = renderHtml(passed());
   expect(page.match(/<details class="check">/g)).toHaveLength(59);
   expect(words(page)).toContain('echo/dual-stack/ipv6');
 });
 
 test('shows the timeline, its critical path marked', () => {
-  const page = html(passed());
+  const page = renderHtml(passed());
   expect(page.match(/<li class="critical passed">/g)).toHaveLength(6);
   expect(page).toContain('<li class="passed"><span class="phase">images</span>');
   expect(page).toContain('style="left:6.73%;width:31.41%"');
 });
 
 test('shows a flaky check with what it answered first', () => {
-  expect(words(html(flaky()))).toContain(
+  expect(words(renderHtml(flaky()))).toContain(
     '1 check needed another try, and passed echo/dual-stack/name at 28.1 s: nothing at 28.4 s: hello dualstack'
   );
 });
 
 describe('hostile text', () => {
   test('makes no element and no attribute', () => {
-    const known = new Set([...tags(html(failed())), ...tags(html(flaky()))]);
-    expect(tags(html(hostileRun())).filter(tag => !known.has(tag))).toEqual([]);
-    for (const tag of html(hostileRun()).match(/<[a-z][^>]*>/gi) ?? []) {
+    const known = new Set([...tags(renderHtml(failed())), ...tags(renderHtml(flaky()))]);
+    expect(tags(renderHtml(hostileRun())).filter(tag => !known.has(tag))).toEqual([]);
+    for (const tag of renderHtml(hostileRun()).match(/<[a-z][^>]*>/gi) ?? []) {
       expect(tag).not.toMatch(/onerror|octocat|evil/);
     }
   });
 
   test('is shown as it is, without its control characters', () => {
-    expect(words(html(hostileRun()))).toContain('<img src=x onerror=alert(1)> @octocat #1');
-    expect(html(hostileRun())).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
+    expect(words(renderHtml(hostileRun()))).toContain('<img src=x onerror=alert(1)> @octocat #1');
+    expect(renderHtml(hostileRun())).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
   });
 
   test.each([
@@ -145,14 +145,16 @@ describe('hostile text', () => {
     ['https://github.com/example/mesh/actions/runs/4711', true]
   ])('%j is a link: %s', (url, link) => {
     const run = {id: '1', attempt: null, url, sha: null};
-    expect(html(passed({run})).includes('<a ')).toBe(link);
+    expect(renderHtml(passed({run})).includes('<a ')).toBe(link);
   });
 });
 
 test('closes what it opens', () => {
   for (const results of [passed(), failed(), flaky(), error(), cancelled()]) {
     const open: string[] = [];
-    for (const [, closes, name = ''] of html(results).matchAll(/<(\/?)([a-z][a-z\d]*)[^>]*>/g)) {
+    for (const [, closes, name = ''] of renderHtml(results).matchAll(
+      /<(\/?)([a-z][a-z\d]*)[^>]*>/g
+    )) {
       if (closes) expect(open.pop()).toBe(name);
       else if (name !== 'meta') open.push(name);
     }
@@ -161,7 +163,7 @@ test('closes what it opens', () => {
 });
 
 test('a thousand targets are all there', () => {
-  const page = html(many(1000));
+  const page = renderHtml(many(1000));
   expect(words(page)).toContain('2000 rows without trouble');
   expect(page.match(/<details class="check">/g)).toHaveLength(4000);
 });

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {describeRetired, moveOfferToHub, moveToHub} from '../src/versions/hub.ts';
+import {describeRetired, moveReleaseToHub, moveToHub} from '../src/versions/hub.ts';
 
 describe('an image', () => {
   test.each<[string, string | null, string]>([
@@ -30,7 +30,7 @@ const unnamed = {istiod: '', proxy: '', cni: '', ztunnel: ''};
 
 describe('the images of a version', () => {
   test('that the chart does not name have the names of a release', () => {
-    expect(moveOfferToHub({version: 'v1.25.2', ...unnamed}, 'docker.io/istio')).toEqual({
+    expect(moveReleaseToHub({version: 'v1.25.2', ...unnamed}, 'docker.io/istio')).toEqual({
       version: 'v1.25.2',
       istiod: 'docker.io/istio/pilot:1.25.2',
       proxy: 'docker.io/istio/proxyv2:1.25.2',
@@ -43,7 +43,7 @@ describe('the images of a version', () => {
     ['v1.25.2', null],
     ['v1.32-alpha.527f8d6c', 'docker.io/istio']
   ])('%s with the hub %s stay unnamed', (version, hub) => {
-    expect(moveOfferToHub({version, ...unnamed}, hub)).toEqual({version, ...unnamed});
+    expect(moveReleaseToHub({version, ...unnamed}, hub)).toEqual({version, ...unnamed});
   });
 });
 

@@ -1,11 +1,16 @@
 import {describe, expect, test} from '@jest/globals';
-import {advisePull, classifyPull, describePull, isFinalPull} from '../src/base/image-pull.ts';
+import {
+  classifyPullFailure,
+  describePullFailure,
+  isPermanentPullFailure,
+  suggestPullFix
+} from '../src/base/image-pull.ts';
 import pulls from './fixtures/pulls.json' with {type: 'json'};
 
 const image = 'docker.io/istio/pilot:1.30.3';
 
 describe('a failed pull, as a node reported it', () => {
-  test.each<[keyof typeof pulls, ReturnType<typeof classifyPull>, boolean, string]>([
+  test.each<[keyof typeof pulls, ReturnType<typeof classifyPullFailure>, boolean, string]>([
     ['busy', 'rate-limited', false, 'docker.io limits how many images this address may pull (429)'],
     [
       'ratelimit',
@@ -27,9 +32,9 @@ describe('a failed pull, as a node reported it', () => {
     ['unavailable', 'server-error', false, 'docker.io has a failure of its own (503)'],
     ['tls', 'other', false, 'the pull from docker.io failed']
   ])('%s', (name, kind, final, words) => {
-    expect(classifyPull(pulls[name])).toBe(kind);
-    expect(isFinalPull(pulls[name])).toBe(final);
-    expect(describePull(pulls[name], image)).toBe(words);
+    expect(classifyPullFailure(pulls[name])).toBe(kind);
+    expect(isPermanentPullFailure(pulls[name])).toBe(final);
+    expect(describePullFailure(pulls[name], image)).toBe(words);
   });
 
   test.each([
@@ -38,7 +43,7 @@ describe('a failed pull, as a node reported it', () => {
     ['dial tcp 192.0.2.1:443: i/o timeout', 'timeout'],
     ['image is not present with pull policy of Never', 'never-pulled'],
     ['size 1503 of 2500 bytes', 'other']
-  ])('%s is %s', (message, kind) => expect(classifyPull(message)).toBe(kind));
+  ])('%s is %s', (message, kind) => expect(classifyPullFailure(message)).toBe(kind));
 });
 
 test.each([
@@ -48,5 +53,5 @@ test.each([
   ['manifest unknown', image, ['Check the name and the tag.']],
   ['403 Forbidden', 'quay.io/a/b:1', ['`docker login quay.io`']]
 ])('what to do about %s', (message, name, parts) => {
-  for (const part of parts) expect(advisePull(message, name)).toContain(part);
+  for (const part of parts) expect(suggestPullFix(message, name)).toContain(part);
 });

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {isLatest, parseImage, wholeName} from '../src/base/image.ts';
+import {hasLatestTag, normalizeImageName, parseImage} from '../src/base/image.ts';
 
 const digest = `sha256:${'0'.repeat(64)}`;
 
@@ -14,8 +14,8 @@ describe('the name of an image', () => {
     [`quay.io/a/b@${digest}`, `quay.io/a/b@${digest}`, false],
     [`quay.io/a/b:latest@${digest}`, `quay.io/a/b@${digest}`, false]
   ])('%s is %s', (name, whole, latest) => {
-    expect(wholeName(name)).toBe(whole);
-    expect(isLatest(name)).toBe(latest);
+    expect(normalizeImageName(name)).toBe(whole);
+    expect(hasLatestTag(name)).toBe(latest);
   });
 
   test('has parts', () => {

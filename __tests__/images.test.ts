@@ -3,12 +3,12 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {
-  findLocal,
+  buildImportImagesCommand,
+  buildSaveImagesCommand,
+  findLocalImages,
   findSnapshotter,
-  importCommand,
   importImages,
   pullImages,
-  saveCommand,
   saveImages
 } from '../src/phases/load-images.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
@@ -34,7 +34,7 @@ describe('images', () => {
     const sh = fakeSh(command =>
       command.at(-1) === 'b' ? {code: 1, stderr: 'No such image'} : 'sha256:1'
     );
-    expect([...(await findLocal(['a', 'b', 'c'], {}, sh))]).toEqual([
+    expect([...(await findLocalImages(['a', 'b', 'c'], {}, sh))]).toEqual([
       ['a', {name: 'a', id: 'sha256:1'}],
       ['c', {name: 'c', id: 'sha256:1'}]
     ]);
@@ -51,7 +51,7 @@ describe('images', () => {
     const sh = fakeSh(command =>
       has(`${command.at(-1)}`) ? 'sha256:1' : {code: 1, stderr: 'No such image'}
     );
-    const found = await findLocal([moved], {[moved]: old}, sh);
+    const found = await findLocalImages([moved], {[moved]: old}, sh);
     expect([...found]).toEqual([[moved, {name, id: 'sha256:1'}]]);
   });
 
@@ -70,7 +70,7 @@ describe('images', () => {
 
   test('one that is asked for by its digest is left to the registry, which gives no other', async () => {
     const sh = fakeSh(() => 'sha256:1');
-    expect([...(await findLocal([`a@sha256:${'0'.repeat(64)}`], {}, sh))]).toEqual([]);
+    expect([...(await findLocalImages([`a@sha256:${'0'.repeat(64)}`], {}, sh))]).toEqual([]);
     expect(sh.calls).toEqual([]);
   });
 
@@ -112,7 +112,7 @@ describe('images', () => {
       )
     ]);
     expect(fs.existsSync(archive)).toBe(false);
-    expect(saveCommand(['a', 'b'])).toEqual(['docker', 'save', 'a', 'b']);
+    expect(buildSaveImagesCommand(['a', 'b'])).toEqual(['docker', 'save', 'a', 'b']);
   });
 
   test.each([
@@ -125,8 +125,13 @@ describe('images', () => {
         : ''
     );
     await transfer(['a'], file, ['one'], sh);
-    expect(sh.calls[3]).toBe(`cat ${file} | ${importCommand('one').join(' ')}`);
-    expect(importCommand('one').slice(0, 4)).toEqual(['docker', 'exec', '--interactive', 'one']);
+    expect(sh.calls[3]).toBe(`cat ${file} | ${buildImportImagesCommand('one').join(' ')}`);
+    expect(buildImportImagesCommand('one').slice(0, 4)).toEqual([
+      'docker',
+      'exec',
+      '--interactive',
+      'one'
+    ]);
   });
 
   test.each([

@@ -3,8 +3,14 @@ import * as path from 'node:path';
 import {beforeEach, describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
 import {redact} from '../src/base/log.ts';
-import {defaults, givenInputs, type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import {operatorVersion, tools} from '../src/versions/pins.ts';
+import {
+  collectSetInputs,
+  type Inputs,
+  inputDefaults,
+  inputNames,
+  readInputs
+} from '../src/inputs/inputs.ts';
+import {defaultOperatorVersion, tools} from '../src/versions/pins.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {inputsOf} from './planned.ts';
 
@@ -36,7 +42,7 @@ describe('readInputs', () => {
       'kind-version': tools.kind.version,
       'kubectl-version': tools.kubectl.version,
       'helm-version': tools.helm.version,
-      'operator-version': operatorVersion,
+      'operator-version': defaultOperatorVersion,
       'operator-chart': null,
       'operator-image': null,
       'operator-values': null,
@@ -404,7 +410,7 @@ describe('a bad input', () => {
   ])('%s: nor is what signs a URL that is refused: %s', (name, url) => {
     expect(refusal({[name]: url}).message).not.toContain('hunter2');
     give({[name]: url});
-    expect(JSON.stringify(givenInputs())).not.toContain('hunter2');
+    expect(JSON.stringify(collectSetInputs())).not.toContain('hunter2');
   });
 
   test.each(['mirror', 'samples'])('%s: nor are those of another scheme', name =>
@@ -471,8 +477,8 @@ describe('results-dir', () => {
 
 describe('givenInputs', () => {
   test('knows those that differ from their defaults', () => {
-    give({...defaults, retries: '2', 'istio-version': '1.30'});
-    expect(givenInputs()).toEqual({retries: '2', 'istio-version': '1.30'});
+    give({...inputDefaults, retries: '2', 'istio-version': '1.30'});
+    expect(collectSetInputs()).toEqual({retries: '2', 'istio-version': '1.30'});
   });
 
   test('shows YAML as a digest, the same for the same', () => {
@@ -481,7 +487,7 @@ describe('givenInputs', () => {
       'istio-values': 'password: hunter2',
       'kind-config': 'a: hunter2'
     });
-    const shown = givenInputs();
+    const shown = collectSetInputs();
     expect(JSON.stringify(shown)).not.toContain('hunter2');
     expect(shown['operator-values']).toMatch(/^sha256:[0-9a-f]{16}$/);
     expect(shown['istio-values']).toBe(shown['operator-values']);
@@ -498,6 +504,6 @@ describe('givenInputs', () => {
     ['samples', 'https://hunter2@samples.example:8443/a', 'https://samples.example:8443/a']
   ])('shows the URL of %s without credentials', (name, value, shown) => {
     give({[name]: value});
-    expect(givenInputs()).toEqual({[name]: shown});
+    expect(collectSetInputs()).toEqual({[name]: shown});
   });
 });

@@ -1,10 +1,10 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {
-  istioCniYaml,
-  istioYaml,
-  namesImages,
-  ztunnelYaml
+  hasImageValues,
+  renderIstioCniYaml,
+  renderIstioYaml,
+  renderZtunnelYaml
 } from '../src/manifests/istio-resources.ts';
 
 const mesh = {version: null, values: null, cni: false, ambient: false};
@@ -15,7 +15,7 @@ const documented = {
 
 describe('the Istio resource', () => {
   test('is as documented', () => {
-    expect(parse(istioYaml(mesh))).toEqual({
+    expect(parse(renderIstioYaml(mesh))).toEqual({
       apiVersion: 'sailoperator.io/v1',
       kind: 'Istio',
       metadata: {name: 'default'},
@@ -24,11 +24,11 @@ describe('the Istio resource', () => {
   });
 
   test('has strings where the documentation has them', () => {
-    expect(istioYaml(mesh).match(/ISTIO_DUAL_STACK: "true"/g)).toHaveLength(2);
+    expect(renderIstioYaml(mesh).match(/ISTIO_DUAL_STACK: "true"/g)).toHaveLength(2);
   });
 
   test('has the version asked for', () => {
-    expect(parse(istioYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
+    expect(parse(renderIstioYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
   });
 
   test('has more values merged over those of the documentation', () => {
@@ -36,7 +36,7 @@ describe('the Istio resource', () => {
       pilot: {env: {MORE: '1'}, resources: {requests: {cpu: '10m'}}},
       telemetry: {enabled: false}
     };
-    expect(parse(istioYaml({...mesh, values})).spec.values).toEqual({
+    expect(parse(renderIstioYaml({...mesh, values})).spec.values).toEqual({
       ...documented,
       pilot: {
         ipFamilyPolicy: 'RequireDualStack',
@@ -49,24 +49,26 @@ describe('the Istio resource', () => {
 
   test('a value that is given wins', () => {
     const values = {pilot: {ipFamilyPolicy: 'PreferDualStack'}};
-    expect(parse(istioYaml({...mesh, values})).spec.values.pilot.ipFamilyPolicy).toBe(
+    expect(parse(renderIstioYaml({...mesh, values})).spec.values.pilot.ipFamilyPolicy).toBe(
       'PreferDualStack'
     );
   });
 
   test('one run does not change the values of the next', () => {
-    istioYaml({...mesh, values: {pilot: {env: {MORE: '1'}}}});
-    expect(parse(istioYaml(mesh)).spec.values).toEqual(documented);
+    renderIstioYaml({...mesh, values: {pilot: {env: {MORE: '1'}}}});
+    expect(parse(renderIstioYaml(mesh)).spec.values).toEqual(documented);
   });
 
   test('asks for CNI only where it is used', () => {
-    expect(parse(istioYaml({...mesh, cni: true})).spec.values.pilot.cni).toEqual({enabled: true});
+    expect(parse(renderIstioYaml({...mesh, cni: true})).spec.values.pilot.cni).toEqual({
+      enabled: true
+    });
   });
 });
 
 describe('the IstioCNI resource', () => {
   test('is as documented', () => {
-    expect(parse(istioCniYaml(mesh))).toEqual({
+    expect(parse(renderIstioCniYaml(mesh))).toEqual({
       apiVersion: 'sailoperator.io/v1',
       kind: 'IstioCNI',
       metadata: {name: 'default'},
@@ -75,7 +77,7 @@ describe('the IstioCNI resource', () => {
   });
 
   test('has the version of Istio', () => {
-    expect(parse(istioCniYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
+    expect(parse(renderIstioCniYaml({...mesh, version: 'v1.29.6'})).spec.version).toBe('v1.29.6');
   });
 });
 
@@ -83,13 +85,13 @@ describe('ambient, as documented', () => {
   const ambient = {...mesh, cni: true, ambient: true, version: 'v1.30.3'};
 
   test('is the profile of Istio, which trusts the namespace of ztunnel, and of IstioCNI', () => {
-    expect(parse(istioYaml(ambient)).spec).toEqual({
+    expect(parse(renderIstioYaml(ambient)).spec).toEqual({
       version: 'v1.30.3',
       profile: 'ambient',
       namespace: 'istio-system',
       values: {...documented, pilot: {...documented.pilot, trustedZtunnelNamespace: 'ztunnel'}}
     });
-    expect(parse(istioCniYaml(ambient)).spec).toEqual({
+    expect(parse(renderIstioCniYaml(ambient)).spec).toEqual({
       version: 'v1.30.3',
       profile: 'ambient',
       namespace: 'istio-cni'
@@ -97,7 +99,7 @@ describe('ambient, as documented', () => {
   });
 
   test('has a ZTunnel that follows the Istio resource', () => {
-    expect(parse(ztunnelYaml(ambient))).toEqual({
+    expect(parse(renderZtunnelYaml(ambient))).toEqual({
       apiVersion: 'sailoperator.io/v1',
       kind: 'ZTunnel',
       metadata: {name: 'default'},
@@ -118,7 +120,7 @@ describe('images of a hub', () => {
     ztunnel: 'h/ztunnel:1'
   };
   const named = (values: Record<string, unknown> | null) => {
-    const {pilot, global} = parse(istioYaml({...mesh, images, hub: 'h', values})).spec.values;
+    const {pilot, global} = parse(renderIstioYaml({...mesh, images, hub: 'h', values})).spec.values;
     const {hub, tag, image} = pilot;
     return {pilot: {hub, tag, image}, global};
   };
@@ -147,10 +149,10 @@ describe('images of a hub', () => {
   ])('with %s in `istio-values`', (_, values, expected) => expect(named(values)).toEqual(expected));
 
   test('are named in IstioCNI and ZTunnel too', () => {
-    expect(parse(istioCniYaml({...mesh, images})).spec.values).toEqual({
+    expect(parse(renderIstioCniYaml({...mesh, images})).spec.values).toEqual({
       cni: {image: 'h/install-cni:1'}
     });
-    expect(parse(ztunnelYaml({version: null, images})).spec.values).toEqual({
+    expect(parse(renderZtunnelYaml({version: null, images})).spec.values).toEqual({
       ztunnel: {image: 'h/ztunnel:1'}
     });
   });
@@ -162,5 +164,5 @@ describe('images of a hub', () => {
     [{global: {proxy: {image: 'x'}}}, true],
     [{pilot: {tag: '1'}}, true],
     [{global: {variant: 'distroless'}}, true]
-  ])('%j names images: %s', (values, expected) => expect(namesImages(values)).toBe(expected));
+  ])('%j names images: %s', (values, expected) => expect(hasImageValues(values)).toBe(expected));
 });

@@ -3,8 +3,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {parse as junit2json} from 'junit2json';
 import {parse} from 'yaml';
-import {html} from '../src/reports/html.ts';
-import {junit} from '../src/reports/junit.ts';
+import {renderHtml} from '../src/reports/html.ts';
+import {renderJunit} from '../src/reports/junit.ts';
 import type {Results} from '../src/results/results.ts';
 import {fakePrograms} from './fake.ts';
 import {type Ended, mark} from './hostile-places.ts';
@@ -138,8 +138,8 @@ function partsOf(text: string): string[] {
 const known = (texts: string[]): Set<string> =>
   new Set(texts.flatMap(text => (text.match(tag) ?? []).flatMap(partsOf)));
 const usual = [passed(), failed(), flaky(), error(), cancelled(), badInputs(), many(60)];
-const pages = known(usual.map(html));
-const reports = known(usual.map(junit));
+const pages = known(usual.map(renderHtml));
+const reports = known(usual.map(renderJunit));
 
 /** Tags and attributes that are not among those, what is no tag and yet has a `<`, and references of characters that are unknown. */
 export function strangeMarkup(text: string, to: Set<string>): string[] {

@@ -4,8 +4,8 @@ import {describe, expect, test} from '@jest/globals';
 import {mergeToString} from 'junit-report-merger';
 import {parse as junit2json} from 'junit2json';
 import {parse as testResults} from 'test-results-parser';
-import {junit} from '../src/reports/junit.ts';
-import {mergedJunit} from '../src/reports/merged-junit.ts';
+import {renderJunit} from '../src/reports/junit.ts';
+import {renderMergedJunit} from '../src/reports/merged-junit.ts';
 import {eachOnRunner} from './fake.ts';
 import {mixed} from './merged-cells-table.ts';
 import {error, failed, flaky, hostileRun, passed} from './sample-results.ts';
@@ -14,12 +14,12 @@ import {error, failed, flaky, hostileRun, passed} from './sample-results.ts';
 const runner = eachOnRunner();
 
 const files = {
-  passed: junit(passed()),
-  failed: junit(failed()),
-  flaky: junit(flaky()),
-  error: junit(error()),
-  hostile: junit(hostileRun()),
-  merged: mergedJunit(mixed())
+  passed: renderJunit(passed()),
+  failed: renderJunit(failed()),
+  flaky: renderJunit(flaky()),
+  error: renderJunit(error()),
+  hostile: renderJunit(hostileRun()),
+  merged: renderMergedJunit(mixed())
 };
 
 /** The totals that the file itself tells. */
@@ -60,7 +60,7 @@ describe.each(Object.entries(files))('%s', (name, xml) => {
   });
 
   test('junit-report-merger joins it with another', async () => {
-    const other = junit(passed());
+    const other = renderJunit(passed());
     const merged = await mergeToString([xml, other], {sumTime: true});
     const [one, two] = [totals(xml), totals(other)];
     const read = await junit2json(merged);

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {junit} from '../src/reports/junit.ts';
+import {renderJunit} from '../src/reports/junit.ts';
 import {
   cancelled,
   changed,
@@ -46,17 +46,17 @@ test.each([
   ['hostile', hostileRun()],
   ['empty', passed({checks: [], phases: []})]
 ])('is well-formed for a run that is %s', (_, results) => {
-  expectWellFormed(junit(results));
+  expectWellFormed(renderJunit(results));
 });
 
 test('has the totals, the time and the start of the run', () => {
-  expect(junit(failed())).toContain(
+  expect(renderJunit(failed())).toContain(
     '<testsuites name="dual-stack" tests="59" failures="4" errors="0" skipped="1" time="38.400" timestamp="2026-11-20T08:30:00">'
   );
 });
 
 test('has a suite for each layer, started with its first try', () => {
-  const xml = junit(failed());
+  const xml = renderJunit(failed());
   expect(xml.match(/<testsuite /g)).toHaveLength(16);
   expect(xml).toContain(
     '<testsuite name="cluster" tests="2" failures="1" errors="0" skipped="0" time="6.004" timestamp="2026-11-20T08:30:28">'
@@ -64,14 +64,14 @@ test('has a suite for each layer, started with its first try', () => {
 });
 
 test('has a test case for each check', () => {
-  expect(junit(passed())).toContain(
+  expect(renderJunit(passed())).toContain(
     '<testcase classname="dual-stack.echo" name="echo/dual-stack/ipv6" time="0.004"/>'
   );
 });
 
 test('a failure tells what was expected, observed, tried, and how to see it', () => {
   const shown = element(
-    junit(failed()),
+    renderJunit(failed()),
     '<testcase classname="dual-stack.cluster" name="cluster/plain/ipv6"'
   );
   expect(shown).toContain('<failure message="no answer: no answer within 3 s" type="cluster">');
@@ -88,7 +88,7 @@ test('a failure tells what was expected, observed, tried, and how to see it', ()
 
 test('a consequence says so', () => {
   const shown = element(
-    junit(failed()),
+    renderJunit(failed()),
     '<testcase classname="dual-stack.echo" name="echo/ipv6/name"'
   );
   expect(shown).toContain(
@@ -97,11 +97,11 @@ test('a consequence says so', () => {
 });
 
 test('a skipped check tells why', () => {
-  expect(junit(passed())).toContain('<skipped message="only on request"/>');
+  expect(renderJunit(passed())).toContain('<skipped message="only on request"/>');
 });
 
 test('a flaky check counts as passed and shows its tries', () => {
-  const xml = junit(flaky());
+  const xml = renderJunit(flaky());
   const shown = element(xml, '<testcase classname="dual-stack.echo" name="echo/dual-stack/name"');
   expect(xml).toContain('failures="0" errors="0" skipped="1" time="31.200"');
   expect(shown).toContain('<property name="flaky" value="true"/>');
@@ -111,14 +111,14 @@ test('a flaky check counts as passed and shows its tries', () => {
 
 test('ids that come again after an upgrade are other test cases', () => {
   const one = check('echo/dual-stack/name');
-  const xml = junit(passed({checks: [one, {...one, stage: 'upgrade'}]}));
+  const xml = renderJunit(passed({checks: [one, {...one, stage: 'upgrade'}]}));
   expect(xml).toContain('classname="dual-stack.echo" name="echo/dual-stack/name"');
   expect(xml).toContain('classname="dual-stack.upgrade.echo" name="echo/dual-stack/name"');
 });
 
 describe('where the checks were not reached', () => {
   test('the failed phase is the error, the others tell how they ended', () => {
-    const xml = junit(error());
+    const xml = renderJunit(error());
     expect(xml).toContain('<testsuite name="run" tests="3" failures="0" errors="1" skipped="1"');
     const shown = element(xml, '<testcase classname="dual-stack.run" name="cluster"');
     expect(shown).toContain(
@@ -131,17 +131,20 @@ describe('where the checks were not reached', () => {
   });
 
   test('a run that was cancelled is an error of its own', () => {
-    const shown = element(junit(cancelled()), '<testcase classname="dual-stack.run" name="run"');
+    const shown = element(
+      renderJunit(cancelled()),
+      '<testcase classname="dual-stack.run" name="run"'
+    );
     expect(shown).toContain('<error message="Cancelled after 12 s, in images" type="cancelled">');
   });
 
   test('a run that reached them has no such suite', () => {
-    expect(junit(failed())).not.toContain('name="run"');
+    expect(renderJunit(failed())).not.toContain('name="run"');
   });
 });
 
 test.each(['true', 'false', '', 'a "b" <c> & d'])('the input %j in an attribute stays XML', id => {
-  const xml = junit(changed(passed(), {'runner/disk/free': {id}}));
+  const xml = renderJunit(changed(passed(), {'runner/disk/free': {id}}));
   expectWellFormed(xml);
   expect(xml).toContain(
     `name="${id.replace(/&/g, '&amp;').replace(/"/g, '&quot;').replace(/</g, '&lt;').replace(/>/g, '&gt;')}"`
@@ -149,9 +152,9 @@ test.each(['true', 'false', '', 'a "b" <c> & d'])('the input %j in an attribute 
 });
 
 test('a start that is no time is left out', () => {
-  expect(junit(passed({started: 'soon'}))).not.toContain('timestamp');
+  expect(renderJunit(passed({started: 'soon'}))).not.toContain('timestamp');
 });
 
 test('a thousand targets are four thousand test cases', () => {
-  expect(junit(many(1000)).match(/<testcase /g)).toHaveLength(4000);
+  expect(renderJunit(many(1000)).match(/<testcase /g)).toHaveLength(4000);
 });

@@ -1,7 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import type {Values} from '../src/inputs/readers.ts';
-import {kindConfig as configFor, kindYaml, nodeNames, withMount} from '../src/manifests/kind.ts';
+import {
+  addNodeMount,
+  buildKindConfig as configFor,
+  getNodeNames,
+  renderKindYaml
+} from '../src/manifests/kind.ts';
 import type {Family} from '../src/results/results.ts';
 
 const dual: Family[] = ['ipv4', 'ipv6'];
@@ -23,11 +28,11 @@ const thrown = (run: () => unknown): unknown => {
 
 describe('kindConfig', () => {
   test('untuned, it is dual-stack, and that is all', () => {
-    expect(parse(kindYaml(configFor(dual, null, null, false)))).toEqual(documented);
+    expect(parse(renderKindYaml(configFor(dual, null, null, false)))).toEqual(documented);
   });
 
   test('is as documented; what makes it quick is in patches that change nothing of that', () => {
-    const {kubeadmConfigPatches, ...config} = parse(kindYaml(kindConfig(dual, null)));
+    const {kubeadmConfigPatches, ...config} = parse(renderKindYaml(kindConfig(dual, null)));
     expect(config).toEqual(documented);
     expect(
       kubeadmConfigPatches.map((patch: string) => Object.keys(parse(patch)).sort().join())
@@ -56,12 +61,12 @@ describe('kindConfig', () => {
 
   test('a directory is mounted into every node, beside what is mounted already', () => {
     const ours = {hostPath: '/a', containerPath: '/b', readOnly: true};
-    expect(withMount(kindConfig(dual, null), '/a', '/b').nodes).toEqual([
+    expect(addNodeMount(kindConfig(dual, null), '/a', '/b').nodes).toEqual([
       {role: 'control-plane', extraMounts: [ours]}
     ]);
     const theirs = {hostPath: '/x', containerPath: '/y'};
     const nodes = [{role: 'control-plane'}, {role: 'worker', image: 'i', extraMounts: [theirs]}];
-    expect(withMount(kindConfig(dual, {nodes}), '/a', '/b').nodes).toEqual([
+    expect(addNodeMount(kindConfig(dual, {nodes}), '/a', '/b').nodes).toEqual([
       {role: 'control-plane', extraMounts: [ours]},
       {role: 'worker', image: 'i', extraMounts: [theirs, ours]}
     ]);
@@ -150,12 +155,12 @@ describe('nodeNames', () => {
       },
       ['x-worker', 'x-control-plane', 'x-worker2', 'x-control-plane2', 'x-worker3']
     ]
-  ])('%j', (config, names) => expect(nodeNames('x', config)).toEqual(names));
+  ])('%j', (config, names) => expect(getNodeNames('x', config)).toEqual(names));
 
   test.each([{nodes: 3}, {nodes: [null]}, {nodes: {role: 'worker'}}])(
     '%j is a bad input',
     config => {
-      expect(thrown(() => nodeNames('x', config))).toMatchObject(refused);
+      expect(thrown(() => getNodeNames('x', config))).toMatchObject(refused);
     }
   );
 });

@@ -1,21 +1,21 @@
 import {describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
-import {releases} from '../src/versions/istio-versions.ts';
+import {operatorReleases} from '../src/versions/istio-versions.ts';
 import {
-  chooseKubernetes,
-  kubernetesIn,
+  describeKubectlSkew,
+  describeUnsupportedVersion,
+  getImageKubernetesVersion,
+  getNodeImage,
+  getSupportedVersions,
   kubernetesVersions,
-  nodeImageOf,
-  ranges,
-  skewed,
-  supportedBy,
-  supports,
-  unsupported
+  resolveKubernetesVersion,
+  supportedKubernetes,
+  supports
 } from '../src/versions/kubernetes.ts';
 import {chart, planOf} from './planned.ts';
 
 const of = (version: string) => ({
-  offers: [{version, istiod: '', proxy: '', cni: '', ztunnel: ''}]
+  istioReleases: [{version, istiod: '', proxy: '', cni: '', ztunnel: ''}]
 });
 
 describe('the Kubernetes that Istio supports', () => {
@@ -32,31 +32,31 @@ describe('the Kubernetes that Istio supports', () => {
     // what is not known yet takes what the newest that is takes
     ['v1.32.0-alpha.527f8d6c', '1.36.4', '1.32.11']
   ])('%s: %s down to %s, and the newest is the default', (istio, newest, oldest) => {
-    expect(supportedBy(istio)[0]).toBe(newest);
-    expect(supportedBy(istio).at(-1)).toBe(oldest);
+    expect(getSupportedVersions(istio)[0]).toBe(newest);
+    expect(getSupportedVersions(istio).at(-1)).toBe(oldest);
     expect(planOf({}, of(istio)).cluster).toMatchObject({
-      image: nodeImageOf(newest),
+      image: getNodeImage(newest),
       kubernetes: newest
     });
   });
 
   test('where Istio’s version is not known there is a default all the same', () => {
-    expect(planOf({}, {offers: []}).cluster.kubernetes).toBe('1.36.4');
+    expect(planOf({}, {istioReleases: []}).cluster.kubernetes).toBe('1.36.4');
   });
 
   test.each(['constructor', '__proto__', 'master'])(
     '%s is a version like any other that is not known',
     odd => {
       expect(supports(odd, '1.36.4')).toBeNull();
-      expect(supportedBy(odd)[0]).toBe('1.36.4');
-      expect(unsupported(odd, '1.20.0')).toBeNull();
+      expect(getSupportedVersions(odd)[0]).toBe('1.36.4');
+      expect(describeUnsupportedVersion(odd, '1.20.0')).toBeNull();
     }
   );
 
   test('every Istio version that a released operator installs has its range', () => {
-    for (const version of Object.values(releases).flat())
+    for (const version of Object.values(operatorReleases).flat())
       expect(
-        supportedBy(version).length * Number(supports(version, '1.99.0') === false)
+        getSupportedVersions(version).length * Number(supports(version, '1.99.0') === false)
       ).toBeGreaterThan(0);
   });
 
@@ -73,7 +73,7 @@ describe('the Kubernetes that Istio supports', () => {
     ],
     ['v1.31.0-beta.1', '1.31.14', 'Kubernetes 1.31 is outside']
   ])('Istio %s on %s is told', (istio, kubernetes, told) => {
-    expect(unsupported(istio, kubernetes)).toContain(told);
+    expect(describeUnsupportedVersion(istio, kubernetes)).toContain(told);
   });
 
   test.each([
@@ -83,7 +83,7 @@ describe('the Kubernetes that Istio supports', () => {
     [null, 'v1.37.0'],
     ['v1.30.3', null]
   ])('Istio %s on %s is not', (istio, kubernetes) => {
-    expect(unsupported(istio, kubernetes)).toBeNull();
+    expect(describeUnsupportedVersion(istio, kubernetes)).toBeNull();
   });
 });
 
@@ -94,9 +94,9 @@ describe('kubernetes-version', () => {
     ['1.37', '1.37.0'],
     ['1.29', '1.29.14']
   ])('%s is %s, by the digest of its image', (asked, version) => {
-    expect(chooseKubernetes(asked)).toBe(version);
+    expect(resolveKubernetesVersion(asked)).toBe(version);
     const {cluster} = planOf({'kubernetes-version': asked});
-    expect(cluster).toMatchObject({image: nodeImageOf(version), kubernetes: version});
+    expect(cluster).toMatchObject({image: getNodeImage(version), kubernetes: version});
     expect(cluster.image).toMatch(/^kindest\/node:v[\d.]+@sha256:[0-9a-f]{64}$/);
   });
 
@@ -125,7 +125,7 @@ describe('a kind that is not the pinned one', () => {
 
   test('is asked for what is asked for', () => {
     const given = {'kubernetes-version': '1.36'};
-    expect(planOf(given, {}, null, [], 'v0.31.0').cluster.image).toBe(nodeImageOf('1.36.4'));
+    expect(planOf(given, {}, null, [], 'v0.31.0').cluster.image).toBe(getNodeImage('1.36.4'));
   });
 
   test.each([
@@ -170,7 +170,7 @@ describe('images in kind-config', () => {
   });
 
   test('a node without one has ours', () => {
-    expect(imagesOf(nodes('a:v1.36.1', null))).toEqual(['a:v1.36.1', nodeImageOf('1.36.4')]);
+    expect(imagesOf(nodes('a:v1.36.1', null))).toEqual(['a:v1.36.1', getNodeImage('1.36.4')]);
     expect(imagesOf({...nodes(null, 'b:v1.34.2'), 'node-image': 'c:v1.35.0'})).toEqual([
       'c:v1.35.0',
       'b:v1.34.2'
@@ -193,7 +193,9 @@ test.each([
   ['localhost:5000/node', null],
   ['kindest/node@sha256:00', null],
   [null, null]
-])('the Kubernetes of %s is %s', (image, version) => expect(kubernetesIn(image)).toBe(version));
+])('the Kubernetes of %s is %s', (image, version) =>
+  expect(getImageKubernetesVersion(image)).toBe(version)
+);
 
 test.each([
   ['v1.37.1', '1.36.4', null],
@@ -201,11 +203,11 @@ test.each([
   ['v1.34.4', '1.36.4', 'kubectl 1.34.4 is more than'],
   ['v1.37.1', null, null]
 ])('kubectl %s with Kubernetes %s: %s', (kubectl, kubernetes, told) => {
-  expect(skewed(kubectl, kubernetes)?.slice(0, told?.length) ?? null).toBe(told);
+  expect(describeKubectlSkew(kubectl, kubernetes)?.slice(0, told?.length) ?? null).toBe(told);
 });
 
 test('the ranges are in order, oldest first within each, the newest Istio first', () => {
-  const minors = Object.keys(ranges).map(name => Number(name.split('.')[1]));
+  const minors = Object.keys(supportedKubernetes).map(name => Number(name.split('.')[1]));
   expect(minors).toEqual(minors.toSorted((a, b) => b - a));
-  expect(chart.offers.length).toBeGreaterThan(0);
+  expect(chart.istioReleases.length).toBeGreaterThan(0);
 });

@@ -1,5 +1,5 @@
 import {afterEach, describe, expect, test} from '@jest/globals';
-import {group, hide, logLine, oneLine, redact} from '../src/base/log.ts';
+import {logGroup, logLine, redact, setHiddenTexts, toSingleLine} from '../src/base/log.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -82,21 +82,21 @@ describe('redact', () => {
     ...['password: |\n', '    ', '::', '##[', '\\']
   ])('a megabyte of %j takes no time', part => {
     const start = performance.now();
-    expect(oneLine(redact(part.repeat(1_000_000 / part.length)))).toBeDefined();
+    expect(toSingleLine(redact(part.repeat(1_000_000 / part.length)))).toBeDefined();
     expect(performance.now() - start).toBeLessThan(3000);
   });
 
   test('what it was told to hide, as it is and as JSON writes it', () => {
-    hide(['hunter2 "here"', 'two\nhunter2 lines', 'of']);
+    setHiddenTexts(['hunter2 "here"', 'two\nhunter2 lines', 'of']);
     expect(redact('a hunter2 "here" b, {"c":"hunter2 \\"here\\""}, hunter2 lines of d')).toBe(
       'a [removed] b, {"c":"[removed]"}, [removed] of d'
     );
-    hide([]);
+    setHiddenTexts([]);
   });
 });
 
 describe('what is hidden', () => {
-  afterEach(() => hide([]));
+  afterEach(() => setHiddenTexts([]));
 
   test.each<[string, string[]]>([
     ['one text of 60 KB', ['a+b/'.repeat(15_000)]],
@@ -106,7 +106,7 @@ describe('what is hidden', () => {
     ],
     ['40,000 short ones', Array.from({length: 40_000}, (_, at) => `value-${at}.`)]
   ])('may be %s', (_, texts) => {
-    hide([...texts, 'hunter+2/secret']);
+    setHiddenTexts([...texts, 'hunter+2/secret']);
     const last = texts.at(-1)?.split('\n').at(-1) ?? '';
     const start = performance.now();
     expect(redact(`a ${last} b hunter+2/secret c`)).toBe('a [removed] b [removed] c');
@@ -130,7 +130,7 @@ describe('oneLine', () => {
     ['a\u202eb\u2066c\u200fd', 'abcd'],
     ['\u001b\u202e[31mred', 'red'],
     ['\u001b\u001bA[31mred', '[31mred']
-  ])('%j', (text, expected) => expect(oneLine(text)).toBe(expected));
+  ])('%j', (text, expected) => expect(toSingleLine(text)).toBe(expected));
 });
 
 describe('say', () => {
@@ -143,7 +143,7 @@ describe('say', () => {
 
 describe('group', () => {
   test('prints foreign text whole, with commands switched off', () => {
-    group('The log\n::error::x', '::error::a\n  ::add-mask::b\nx ##[command]c\n');
+    logGroup('The log\n::error::x', '::error::a\n  ::add-mask::b\nx ##[command]c\n');
     const lines = runner.log().trimEnd().split('\n');
     const [, token = ''] = /^::stop-commands::(.+)$/.exec(lines[1] ?? '') ?? [];
     expect(token).toMatch(/^[0-9a-f-]{36}$/);
@@ -163,13 +163,13 @@ describe('group', () => {
     ['\u001b\u001bA[31mred', '[31mred'],
     ['red\u001b', 'red']
   ])('leaves nothing that a terminal acts on: %j', (text, expected) => {
-    group('a', text);
+    logGroup('a', text);
     expect(runner.log().split('\n')[2]).toBe(expected);
   });
 
   test('has another token each time', () => {
-    group('a', 'a');
-    group('b', 'b');
+    logGroup('a', 'a');
+    logGroup('b', 'b');
     const tokens = [...runner.log().matchAll(/stop-commands::(.+)/g)].map(([, token]) => token);
     expect(new Set(tokens).size).toBe(2);
   });

@@ -2,14 +2,14 @@ import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {beforeEach, describe, expect, test} from '@jest/globals';
-import {hide, redact} from '../src/base/log.ts';
+import {redact, setHiddenTexts} from '../src/base/log.ts';
 import type {Sh} from '../src/base/sh.ts';
-import {dockerConfig, findLogins, giveLogins} from '../src/phases/logins.ts';
+import {copyLoginsToNodes, findLogins, readDockerConfig} from '../src/phases/logins.ts';
 import {eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const runner = eachOnRunner();
-beforeEach(() => hide([]));
+beforeEach(() => setHiddenTexts([]));
 
 const auth = (login: string) => Buffer.from(login).toString('base64');
 const [mine, other] = [auth('me:pass word'), auth('you:secret2')];
@@ -69,7 +69,7 @@ describe('logins', () => {
   );
 
   test('are hidden from all that is told, beside what was hidden before', async () => {
-    hide(['hunter2']);
+    setHiddenTexts(['hunter2']);
     await find({auths: {'quay.io': {auth: mine}}});
     expect(redact(`x ${mine} y pass word z hunter2`)).toBe('x [removed] y [removed] z [removed]');
     expect(runner.log()).toContain(`::add-mask::${mine}`);
@@ -77,8 +77,8 @@ describe('logins', () => {
 
   test('are read where Docker keeps them', async () => {
     fs.writeFileSync(path.join(runner.directory, 'config.json'), '{}');
-    expect(await dockerConfig({DOCKER_CONFIG: runner.directory})).toBe('{}');
-    expect(await dockerConfig({HOME: '/nonexistent'})).toBe('');
+    expect(await readDockerConfig({DOCKER_CONFIG: runner.directory})).toBe('{}');
+    expect(await readDockerConfig({HOME: '/nonexistent'})).toBe('');
   });
 });
 
@@ -95,7 +95,7 @@ describe('the nodes', () => {
         seen.push({text: fs.readFileSync(file, 'utf8'), mode: fs.statSync(file).mode & 0o777});
       return '';
     });
-    await giveLogins(here, new Map([['docker.io', mine]]), sh);
+    await copyLoginsToNodes(here, new Map([['docker.io', mine]]), sh);
     const text = `{"auths":{"https://index.docker.io/v1/":{"auth":"${mine}"}}}`;
     expect(seen).toEqual([{text, mode: 0o600}]);
     expect(sh.calls.join()).not.toContain(mine);
@@ -104,10 +104,14 @@ describe('the nodes', () => {
 
   test('keep them where the kubelet looks, which has not made its directory yet', async () => {
     let command: string[] = [];
-    await giveLogins(here, new Map([['quay.io', mine]]), async (_, {into = []} = {seconds: 1}) => {
-      command = into;
-      return {code: 0, stdout: '', stderr: '', late: false};
-    });
+    await copyLoginsToNodes(
+      here,
+      new Map([['quay.io', mine]]),
+      async (_, {pipeTo = []} = {seconds: 1}) => {
+        command = pipeTo;
+        return {code: 0, stdout: '', stderr: '', timedOut: false};
+      }
+    );
     const own = path.join(runner.directory, 'kubelet');
     const [, script = '', name = ''] = command.slice(command.indexOf('-c'));
     const words = ['-c', script.replaceAll('/var/lib/kubelet', own), name];
@@ -119,10 +123,12 @@ describe('the nodes', () => {
 
   test('that cannot take them end the run, and no file stays', async () => {
     const sh = fakeSh(() => ({code: 1, stderr: 'no space left'}));
-    await expect(giveLogins(here, new Map([['quay.io', mine]]), sh)).rejects.toThrow('no space');
+    await expect(copyLoginsToNodes(here, new Map([['quay.io', mine]]), sh)).rejects.toThrow(
+      'no space'
+    );
     expect(fs.readdirSync(runner.directory)).not.toContain('logins.json');
   });
 
   test('are not asked where there are none', () =>
-    expect(giveLogins(here, new Map(), fakeSh({}))).resolves.toBeUndefined());
+    expect(copyLoginsToNodes(here, new Map(), fakeSh({}))).resolves.toBeUndefined());
 });

@@ -1,14 +1,14 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {
-  builtIn,
-  namespaceYaml,
-  pathServiceYaml,
-  plainYaml,
-  samples,
+  documentedSamples,
+  renderBuiltInSamples,
+  renderNamespaceYaml,
+  renderPathServiceYaml,
+  renderPlainYaml,
   splitManifests
 } from '../src/manifests/documented-samples.ts';
-import {strictYaml} from '../src/manifests/strict.ts';
+import {renderStrictYaml} from '../src/manifests/strict.ts';
 
 const images = {echo: 'mine/echo:1', client: 'mine/curl:1'};
 const all = (text = '') => parseAllDocuments(text).map(document => document.toJS());
@@ -84,16 +84,18 @@ describe('the samples built in', () => {
     ['tcp-echo/tcp-echo-ipv4.yaml', [service('tcp-echo', 'SingleStack', ['IPv4']), echo]],
     ['tcp-echo/tcp-echo-ipv6.yaml', [service('tcp-echo', 'SingleStack', ['IPv6']), echo]],
     ['sleep/sleep.yaml', [sleep]]
-  ])('%s', (file, expected) => expect(all(builtIn(images)[file])).toEqual(expected));
+  ])('%s', (file, expected) => expect(all(renderBuiltInSamples(images)[file])).toEqual(expected));
 
   test('are the files of the documentation, in its namespaces', () => {
-    expect(samples.map(({namespace, file}) => [namespace, file])).toEqual([
+    expect(documentedSamples.map(({namespace, file}) => [namespace, file])).toEqual([
       ['dual-stack', 'tcp-echo/tcp-echo-dual-stack.yaml'],
       ['ipv4', 'tcp-echo/tcp-echo-ipv4.yaml'],
       ['ipv6', 'tcp-echo/tcp-echo-ipv6.yaml'],
       ['sleep', 'sleep/sleep.yaml']
     ]);
-    expect(Object.keys(builtIn(images))).toEqual(samples.map(({file}) => file));
+    expect(Object.keys(renderBuiltInSamples(images))).toEqual(
+      documentedSamples.map(({file}) => file)
+    );
   });
 });
 
@@ -102,13 +104,13 @@ describe('our own beside them', () => {
     ['ipv4', 'IPv4'],
     ['ipv6', 'IPv6']
   ] as const)('the dual-stack pods once more, by %s alone', (family, name) => {
-    expect(parse(pathServiceYaml(family))).toEqual(
+    expect(parse(renderPathServiceYaml(family))).toEqual(
       service(`tcp-echo-${family}`, 'SingleStack', [name])
     );
   });
 
   test('client and server without sidecars', () => {
-    expect(all(plainYaml(images))).toEqual([
+    expect(all(renderPlainYaml(images))).toEqual([
       service('tcp-echo', 'RequireDualStack', ['IPv4', 'IPv6']),
       echo,
       sleep
@@ -119,7 +121,7 @@ describe('our own beside them', () => {
     ['istio-injection=enabled', {'istio-injection': 'enabled'}],
     ['istio.io/rev=a', {'istio.io/rev': 'a'}]
   ])('a namespace with the label %s', (label, labels) => {
-    expect(parse(namespaceYaml('ipv4', label))).toEqual({
+    expect(parse(renderNamespaceYaml('ipv4', label))).toEqual({
       apiVersion: 'v1',
       kind: 'Namespace',
       metadata: {name: 'ipv4', labels}
@@ -127,11 +129,11 @@ describe('our own beside them', () => {
   });
 
   test('a namespace without a label', () => {
-    expect(parse(namespaceYaml('plain', null)).metadata).toEqual({name: 'plain'});
+    expect(parse(renderNamespaceYaml('plain', null)).metadata).toEqual({name: 'plain'});
   });
 
   test('STRICT is for one port of one workload, never for the root namespace', () => {
-    expect(parse(strictYaml())).toEqual({
+    expect(parse(renderStrictYaml())).toEqual({
       apiVersion: 'security.istio.io/v1',
       kind: 'PeerAuthentication',
       metadata: {name: 'dual-stack-check', namespace: 'dual-stack'},
@@ -145,8 +147,11 @@ describe('our own beside them', () => {
 
 describe('splitManifests', () => {
   test('puts all into a namespace; what has pods comes later', () => {
-    const split = splitManifests(builtIn(images)['tcp-echo/tcp-echo-ipv4.yaml'] ?? '', 'ipv4');
-    expect(split.early.map(text => parse(text))).toEqual([
+    const split = splitManifests(
+      renderBuiltInSamples(images)['tcp-echo/tcp-echo-ipv4.yaml'] ?? '',
+      'ipv4'
+    );
+    expect(split.immediate.map(text => parse(text))).toEqual([
       expect.objectContaining({
         kind: 'Service',
         metadata: expect.objectContaining({namespace: 'ipv4'})
@@ -171,15 +176,15 @@ describe('splitManifests', () => {
   test('keeps the documentation’s comments and order, and skips what is empty', () => {
     const text =
       '# a licence\n---\n---\nkind: ServiceAccount\nmetadata:\n  name: sleep # theirs\n---\n';
-    const {early, workloads} = splitManifests(text, 'sleep');
-    expect(early).toHaveLength(1);
-    expect(early[0]).toContain('# theirs');
+    const {immediate, workloads} = splitManifests(text, 'sleep');
+    expect(immediate).toHaveLength(1);
+    expect(immediate[0]).toContain('# theirs');
     expect(workloads).toEqual([]);
   });
 
   test('a namespace that a sample names itself is ours all the same', () => {
-    const {early} = splitManifests('kind: Service\nmetadata: {namespace: kube-system}', 'ipv4');
-    expect(parse(early[0] ?? '').metadata.namespace).toBe('ipv4');
+    const {immediate} = splitManifests('kind: Service\nmetadata: {namespace: kube-system}', 'ipv4');
+    expect(parse(immediate[0] ?? '').metadata.namespace).toBe('ipv4');
   });
 
   test.each([
@@ -187,9 +192,12 @@ describe('splitManifests', () => {
     ['security.istio.io/v1', 'AuthorizationPolicy'],
     ['gateway.networking.k8s.io/v1', 'HTTPRoute']
   ])('%s %s waits for its CRD', (apiVersion, kind) => {
-    const {early, resources} = splitManifests(`{apiVersion: ${apiVersion}, kind: ${kind}}`, 'x');
-    expect(early).toEqual([]);
-    expect(resources.map(text => parse(text).kind)).toEqual([kind]);
+    const {immediate, customResources} = splitManifests(
+      `{apiVersion: ${apiVersion}, kind: ${kind}}`,
+      'x'
+    );
+    expect(immediate).toEqual([]);
+    expect(customResources.map(text => parse(text).kind)).toEqual([kind]);
   });
 
   test.each([
@@ -198,11 +206,11 @@ describe('splitManifests', () => {
   ])(
     'a Gateway of %s comes when its pods may, if istiod makes any of it',
     (apiVersion, ...sizes) => {
-      const {resources, workloads, pods} = splitManifests(
+      const {customResources, workloads, pods} = splitManifests(
         `{apiVersion: ${apiVersion}, kind: Gateway}`,
         'x'
       );
-      expect([resources.length, workloads.length]).toEqual(sizes);
+      expect([customResources.length, workloads.length]).toEqual(sizes);
       expect(pods).toEqual([]);
     }
   );

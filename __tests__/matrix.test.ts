@@ -4,30 +4,30 @@ import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {inputNames} from '../src/inputs/inputs.ts';
 import {matrixDefaults, matrixInputNames, readMatrixInputs} from '../src/inputs/matrix-inputs.ts';
-import {matrix} from '../src/matrix.ts';
-import {matrixSummary} from '../src/reports/matrix-summary.ts';
-import {type Cell, planCells, type Wanted} from '../src/versions/cells.ts';
-import {releases} from '../src/versions/istio-versions.ts';
-import {operatorVersion} from '../src/versions/pins.ts';
+import {runMatrix} from '../src/matrix.ts';
+import {renderMatrixSummary} from '../src/reports/matrix-summary.ts';
+import {type Cell, type MatrixRequest, planCells} from '../src/versions/cells.ts';
+import {operatorReleases} from '../src/versions/istio-versions.ts';
+import {defaultOperatorVersion} from '../src/versions/pins.ts';
 import {eachOnRunner, fakePrograms, fakeSh, give} from './fake.ts';
 import {published} from './planned.ts';
 
 const runner = eachOnRunner();
-const usual: Wanted = {
+const usual: MatrixRequest = {
   operator: '1.30.3',
-  installable: releases['1.30.3'] ?? [],
+  installable: operatorReleases['1.30.3'] ?? [],
   istio: 'latest-patches',
   kubernetes: 'newest',
   families: [['ipv4', 'ipv6']],
   modes: ['sidecar'],
   max: 256
 };
-const both: Wanted['families'] = [
+const both: MatrixRequest['families'] = [
   ['ipv4', 'ipv6'],
   ['ipv6', 'ipv4']
 ];
 const short = ({istio, kubernetes}: Cell) => `${istio} on ${kubernetes}`;
-const cellsOf = (more: Partial<Wanted>) => planCells({...usual, ...more}).cells.map(short);
+const cellsOf = (more: Partial<MatrixRequest>) => planCells({...usual, ...more}).cells.map(short);
 
 describe('planCells', () => {
   test('the newest patch of each minor, on the newest Kubernetes that it supports', () => {
@@ -48,7 +48,7 @@ describe('planCells', () => {
     });
   });
 
-  test.each<[Partial<Wanted>, string[]]>([
+  test.each<[Partial<MatrixRequest>, string[]]>([
     [{istio: '~1.29.4'}, ['v1.29.6 on 1.35.8', 'v1.29.5 on 1.35.8', 'v1.29.4 on 1.35.8']],
     [{istio: '1.28.0 || 1.30.1'}, ['v1.30.1 on 1.36.4', 'v1.28.0 on 1.34.11']],
     [
@@ -89,7 +89,7 @@ describe('planCells', () => {
   test('256 cells are a fraction of what GitHub takes as an output, 1 MiB', () => {
     const {cells, leftOut} = planCells({
       ...usual,
-      installable: Object.values(releases).flat(),
+      installable: Object.values(operatorReleases).flat(),
       istio: 'all',
       kubernetes: 'all',
       families: both
@@ -109,11 +109,11 @@ describe('planCells', () => {
 
   test('ambient comes after sidecars, and is left out where the operator has no ZTunnel', () => {
     const wanted = {...usual, istio: '>=1.28', modes: ['sidecar', 'ambient']};
-    const names = (more: Partial<Wanted>) =>
+    const names = (more: Partial<MatrixRequest>) =>
       planCells({...wanted, ...more}).cells.map(({name}) => name.split('-').at(-1));
     expect(new Set(names({}))).toEqual(new Set(['sidecar', 'ambient']));
     expect(names({})[0]).toBe('sidecar');
-    const old = {operator: '1.27.3', installable: releases['1.27.3'] ?? [], istio: 'all'};
+    const old = {operator: '1.27.3', installable: operatorReleases['1.27.3'] ?? [], istio: 'all'};
     expect(new Set(names(old))).toEqual(new Set(['sidecar']));
     expect(planCells({...wanted, ...old}).leftOut).toContainEqual({
       name: 'ambient',
@@ -121,7 +121,7 @@ describe('planCells', () => {
     });
   });
 
-  test.each<[Partial<Wanted>, RegExp]>([
+  test.each<[Partial<MatrixRequest>, RegExp]>([
     [
       {operator: '1.27.3', modes: ['ambient']},
       /^dataplane-modes: found "ambient", and the Sail Operator 1.27.3 has no ZTunnel/
@@ -190,7 +190,7 @@ describe('the action', () => {
   /** Without a summary: core writes those of one process to one file. */
   const quietly = async (sh = fakeSh({})) => {
     delete process.env.GITHUB_STEP_SUMMARY;
-    await matrix(sh);
+    await runMatrix(sh);
   };
 
   test('with nothing given tells the pinned operator’s, and fetches nothing', async () => {
@@ -199,8 +199,8 @@ describe('the action', () => {
     expect(JSON.parse(text).include.map(short)).toEqual(
       planCells({
         ...usual,
-        operator: operatorVersion,
-        installable: releases[operatorVersion] ?? []
+        operator: defaultOperatorVersion,
+        installable: operatorReleases[defaultOperatorVersion] ?? []
       }).cells.map(short)
     );
     expect([count, rest]).toEqual(['3', {'left-out': '[]'}]);
@@ -208,7 +208,7 @@ describe('the action', () => {
 
   test('what is left out is told in log, summary and output', async () => {
     give({max: '1'});
-    await matrix(fakeSh({}));
+    await runMatrix(fakeSh({}));
     const {count, 'left-out': gone = ''} = runner.written('OUTPUT');
     expect(count).toBe('1');
     expect(JSON.parse(gone)).toHaveLength(2);
@@ -272,5 +272,5 @@ describe('the action', () => {
 
 test('the summary of a matrix holds no markup of others', () => {
   const cell = {...(planCells(usual).cells[0] as Cell), istio: 'v1|<b>`x`'};
-  expect(matrixSummary('1.30.3', [cell], [])).toContain('| `` v1\\|<b>`x` `` | 1.36.4 |');
+  expect(renderMatrixSummary('1.30.3', [cell], [])).toContain('| `` v1\\|<b>`x` `` | 1.36.4 |');
 });

@@ -1,6 +1,6 @@
-import type {Planned} from '../src/inputs/report-inputs.ts';
-import {type Matrix, merge} from '../src/reports/merge-results.ts';
-import {cellsOf, type Found} from '../src/reports/merged-cells.ts';
+import type {PlannedCell} from '../src/inputs/report-inputs.ts';
+import {type Matrix, mergeCells} from '../src/reports/merge-results.ts';
+import {buildMatrixCells, type FoundResults} from '../src/reports/merged-cells.ts';
 import {type CellClass, cellClasses} from '../src/results/merged.ts';
 import type {Results} from '../src/results/results.ts';
 import {error, failed, passed} from './sample-results.ts';
@@ -30,20 +30,20 @@ export function cell(results: Results, inputs: Record<string, string>): Results 
   };
 }
 
-export const found = (directory: string, results: Results): Found => ({
+export const found = (directory: string, results: Results): FoundResults => ({
   directory,
   results,
   problem: ''
 });
 
-export const unread = (directory: string, problem = 'it is not JSON'): Found => ({
+export const unread = (directory: string, problem = 'it is not JSON'): FoundResults => ({
   directory,
   results: null,
   problem
 });
 
 /** What the matrix action would have planned: Istio × families. */
-export const planned: Planned[] = ['v1.30.3', 'v1.29.6', 'v1.28.8'].flatMap(istio =>
+export const planned: PlannedCell[] = ['v1.30.3', 'v1.29.6', 'v1.28.8'].flatMap(istio =>
   ['ipv4,ipv6', 'ipv6,ipv4'].map(families => ({
     name: `${istio}-${families.replace(',', '-')}`,
     'istio-version': istio,
@@ -51,10 +51,10 @@ export const planned: Planned[] = ['v1.30.3', 'v1.29.6', 'v1.28.8'].flatMap(isti
   }))
 );
 
-export const folderOf = ({name = ''}: Planned): string => `dual-stack-${name}`;
+export const folderOf = ({name = ''}: PlannedCell): string => `dual-stack-${name}`;
 
 /** All planned cells as found, changed by name. */
-export const allFound = (changes: Record<string, Results | null> = {}): Found[] =>
+export const allFound = (changes: Record<string, Results | null> = {}): FoundResults[] =>
   planned.flatMap(plan => {
     const {name = '', ...inputs} = plan;
     const results = Object.hasOwn(changes, name) ? changes[name] : passed();
@@ -64,13 +64,13 @@ export const allFound = (changes: Record<string, Results | null> = {}): Found[] 
 export const run: Results['run'] = passed().run;
 
 export const matrix = (
-  all: Found[],
+  all: FoundResults[],
   {
     plan = planned,
     failOn = [...cellClasses],
     before = null
-  }: {plan?: Planned[]; failOn?: CellClass[]; before?: Matrix | null} = {}
-): Matrix => merge(cellsOf(all, plan, failOn), failOn, before?.cells ?? null, run);
+  }: {plan?: PlannedCell[]; failOn?: CellClass[]; before?: Matrix | null} = {}
+): Matrix => mergeCells(buildMatrixCells(all, plan, failOn), failOn, before?.cells ?? null, run);
 
 /** One of each: a family that is dead, an infrastructure fault, a cell that is missing. */
 export const mixed = (failOn: CellClass[] = [...cellClasses]): Matrix =>

@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
-import {mergedAnnotations} from '../src/reports/merged-annotations.ts';
-import {mergedHtml} from '../src/reports/merged-html.ts';
-import {mergedJunit} from '../src/reports/merged-junit.ts';
-import {mergedSummary} from '../src/reports/merged-summary.ts';
+import {buildMergedAnnotations} from '../src/reports/merged-annotations.ts';
+import {renderMergedHtml} from '../src/reports/merged-html.ts';
+import {renderMergedJunit} from '../src/reports/merged-junit.ts';
+import {renderMergedSummary} from '../src/reports/merged-summary.ts';
 import type {Results} from '../src/results/results.ts';
 import {allFound, cell, found, matrix, mixed, unread} from './merged-cells-table.ts';
 import {error, failed, flaky, hostile, hostileRun, passed} from './sample-results.ts';
@@ -34,7 +34,7 @@ const hostileMatrix = () =>
 
 describe('the summary', () => {
   test('has the verdict first, then the grid', () => {
-    const markdown = mergedSummary(mixed());
+    const markdown = renderMergedSummary(mixed());
     expect(first(markdown)).toBe(
       '## ❌ 3 of 6 cells are red: 1 at layer cluster, 1 at layer network, 1 without results · Kubernetes 1.34.4 · sidecar · Sail Operator 1.30.3 · 3 broke, 1 mended since the run before · 236 checks · the slowest cell 38 s'
     );
@@ -50,14 +50,14 @@ describe('the summary', () => {
   });
 
   test('is short where all is well', () => {
-    const markdown = mergedSummary(matrix(allFound()));
+    const markdown = renderMergedSummary(matrix(allFound()));
     expect(first(markdown)).toContain('## ✅ Dual-stack works in all 6 cells · Kubernetes 1.34.4');
     expect(rows(markdown)[0]).toBe('| Istio | families | IPv4 | IPv6 | verdict |');
     expect(markdown).toContain('15 layers hold in every cell that reached them: runner, network');
   });
 
   test('tells a cause once, with its cells and its command', () => {
-    const markdown = mergedSummary(large(12, index => (index < 10 ? failed() : passed())));
+    const markdown = renderMergedSummary(large(12, index => (index < 10 ? failed() : passed())));
     expect(markdown.match(/Client and server without any sidecar/g)).toHaveLength(1);
     expect(markdown).toContain('In 10 cells: ');
     expect(markdown).toContain(' and 2 more.');
@@ -65,7 +65,7 @@ describe('the summary', () => {
   });
 
   test('shows what is not counted apart', () => {
-    const markdown = mergedSummary(mixed(['istio', 'missing']));
+    const markdown = renderMergedSummary(mixed(['istio', 'missing']));
     expect(first(markdown)).toContain(
       '## ❌ 1 of 6 cells is red: without results; 2 more not counted'
     );
@@ -75,29 +75,29 @@ describe('the summary', () => {
     expect(markdown.indexOf('**Layer `cluster`')).toBeGreaterThan(
       markdown.indexOf('**Not counted')
     );
-    expect(first(mergedSummary(mixed([])))).toContain(
+    expect(first(renderMergedSummary(mixed([])))).toContain(
       '## ⚠️ 3 of 6 cells are red, of a class that fail-on leaves out: 1 at layer cluster'
     );
   });
 
   test('says that nothing was found', () => {
-    expect(first(mergedSummary(matrix([], {plan: []})))).toBe(
+    expect(first(renderMergedSummary(matrix([], {plan: []})))).toBe(
       '## ❌ No cell was found, so nothing is proven'
     );
   });
 
   test('says what a rehearsal is', () => {
     const one = matrix([found('a', passed({rehearsal: {recording: 'healthy'}}))], {plan: []});
-    expect(mergedSummary(one)).toContain(
+    expect(renderMergedSummary(one)).toContain(
       '> Rehearsal: recorded answers in the one cell, no real cluster.'
     );
   });
 
   test('folds the cells without trouble, and stays below 1 MiB', () => {
-    const few = mergedSummary(large(256, index => (index === 7 ? flaky() : passed())));
+    const few = renderMergedSummary(large(256, index => (index === 7 ? flaky() : passed())));
     expect(few).toContain('<details><summary>255 more cells passed</summary>');
     expect(Buffer.byteLength(few)).toBeLessThan(50_000);
-    const all = mergedSummary(
+    const all = renderMergedSummary(
       large(1000, index =>
         error({message: `${index} ${'<b> '.repeat(1000)}`, hint: '| '.repeat(1000)})
       )
@@ -109,17 +109,19 @@ describe('the summary', () => {
 
 describe('the annotations', () => {
   test('are one for each cause, errors where they count', () => {
-    expect(mergedAnnotations(mixed(['missing'])).map(({level, title}) => [level, title])).toEqual([
+    expect(
+      buildMergedAnnotations(mixed(['missing'])).map(({level, title}) => [level, title])
+    ).toEqual([
       ['error', '1 cell: class missing'],
       ['warning', '1 cell: cluster/plain/ipv6, not counted'],
       ['warning', '1 cell: layer network, not counted']
     ]);
-    expect(mergedAnnotations(matrix(allFound()))).toEqual([]);
-    expect(mergedAnnotations(matrix([], {plan: []}))).toHaveLength(1);
+    expect(buildMergedAnnotations(matrix(allFound()))).toEqual([]);
+    expect(buildMergedAnnotations(matrix([], {plan: []}))).toHaveLength(1);
   });
 
   test('are ten at most', () => {
-    const all = mergedAnnotations(large(30, index => error({message: `${index}`})));
+    const all = buildMergedAnnotations(large(30, index => error({message: `${index}`})));
     expect(all).toHaveLength(10);
     expect(all.at(-1)).toMatchObject({level: 'error', title: '21 more causes'});
   });
@@ -127,7 +129,7 @@ describe('the annotations', () => {
 
 describe('junit.xml', () => {
   test('has a suite for each cell, with all its checks', () => {
-    const xml = mergedJunit(mixed());
+    const xml = renderMergedJunit(mixed());
     expect(xml.match(/<testsuite name="([^"]*)"/g)).toHaveLength(6);
     expect(xml).toContain(
       '<testsuite name="Istio 1.30.3, Kubernetes 1.34.4, IPv4 first, sidecar" tests="59" failures="0" errors="0" skipped="1"'
@@ -138,7 +140,7 @@ describe('junit.xml', () => {
   });
 
   test('a cell that is missing is an error', () => {
-    const xml = mergedJunit(mixed());
+    const xml = renderMergedJunit(mixed());
     expect(xml).toContain(
       '<error message="The matrix has this cell, and there are no results of it." type="missing">'
     );
@@ -148,7 +150,7 @@ describe('junit.xml', () => {
 
 describe('report.html', () => {
   test('has verdict, grid, causes and cells', () => {
-    const page = mergedHtml(mixed());
+    const page = renderMergedHtml(mixed());
     const titles = [...page.matchAll(/<h2[^>]*>([^<]*)/g)].map(([, title]) => title);
     expect(titles).toEqual([
       'Versions, families and layers',
@@ -164,7 +166,7 @@ describe('report.html', () => {
   });
 
   test('grows with the cells, not with their square', () => {
-    const size = (number: number) => mergedHtml(large(number, () => failed())).length;
+    const size = (number: number) => renderMergedHtml(large(number, () => failed())).length;
     const [small, large_] = [size(50), size(200)];
     expect(large_ / small).toBeLessThan(4.2);
   });
@@ -174,7 +176,7 @@ describe('hostile text', () => {
   const one = hostileMatrix();
 
   test('makes no markup in the summary', () => {
-    const markdown = mergedSummary(one);
+    const markdown = renderMergedSummary(one);
     const outside = markdown
       .replace(/^(?:> )?(`{3,})\n[\s\S]*?^(?:> )?\1$/gm, '')
       .replace(/(`+)(?!`)(.*?[^`])\1(?!`)/g, '');
@@ -197,23 +199,23 @@ describe('hostile text', () => {
     const tags = (page: string) => [
       ...new Set([...page.matchAll(/<([a-z][a-z\d]*)/gi)].map(([, name]) => name))
     ];
-    const known = tags(mergedHtml(mixed())).concat(
-      tags(mergedHtml(matrix([found('a', failed())], {plan: [], before: mixed()}))),
+    const known = tags(renderMergedHtml(mixed())).concat(
+      tags(renderMergedHtml(matrix([found('a', failed())], {plan: [], before: mixed()}))),
       'details'
     );
-    expect(tags(mergedHtml(one)).filter(tag => !known.includes(tag))).toEqual([]);
-    for (const tag of mergedHtml(one).match(/<[a-z][^>]*>/gi) ?? [])
+    expect(tags(renderMergedHtml(one)).filter(tag => !known.includes(tag))).toEqual([]);
+    for (const tag of renderMergedHtml(one).match(/<[a-z][^>]*>/gi) ?? [])
       expect(tag).not.toMatch(/onerror|octocat|evil/);
   });
 
   test('stays text in junit.xml', () => {
-    const xml = mergedJunit(one);
+    const xml = renderMergedJunit(one);
     expect(xml).not.toMatch(/<img|<script|<b>/);
     expect(xml).not.toMatch(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
     expect(xml.replace(/&(?:amp|lt|gt|quot|apos);/g, '')).not.toContain('&');
   });
 
   test('is one line in titles', () => {
-    for (const {title} of mergedAnnotations(one)) expect(title).not.toMatch(/\p{Cc}|\u202e/u);
+    for (const {title} of buildMergedAnnotations(one)) expect(title).not.toMatch(/\p{Cc}|\u202e/u);
   });
 });

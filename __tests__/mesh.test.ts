@@ -2,11 +2,11 @@ import {describe, expect, test} from '@jest/globals';
 import type {Pod} from '../src/base/kube.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {
-  applyCommand,
   applyOnceServed,
-  untilAmbient,
-  untilHealthy,
-  untilIstiod
+  buildApplyCommand,
+  waitForAmbient,
+  waitForIstiod,
+  waitUntilHealthy
 } from '../src/phases/mesh.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -60,7 +60,7 @@ describe('applyOnceServed', () => {
     applyOnceServed(planOf(), 'istio.yaml', fakeWork(), sh);
 
   test.each<[string, object]>([
-    ['gets no answer', {code: 124, late: true}],
+    ['gets no answer', {code: 124, timedOut: true}],
     [
       'is told that etcd is slow',
       {code: 1, stderr: 'Error from server: etcdserver: request timed out'}
@@ -82,7 +82,7 @@ describe('applyOnceServed', () => {
       turn++ === 0 ? {code: 1, stderr: 'no matches for kind "Istio" in version'} : ''
     );
     await apply(sh);
-    expect(sh.calls).toEqual(Array(2).fill(applyCommand(planOf(), 'istio.yaml').join(' ')));
+    expect(sh.calls).toEqual(Array(2).fill(buildApplyCommand(planOf(), 'istio.yaml').join(' ')));
   });
 
   test.each([
@@ -129,7 +129,7 @@ describe('untilIstiod', () => {
   test('waits for istiod', async () => {
     const sh = api([items(), items(istio({}), istiod(0)), items(istio({}), istiod(1))]);
     const work = fakeWork();
-    await untilIstiod(planOf(), work, sh);
+    await waitForIstiod(planOf(), work, sh);
     expect(work.waits.filter(Boolean)).toEqual([
       'the operator to make istiod',
       'istiod to be available'
@@ -138,7 +138,7 @@ describe('untilIstiod', () => {
 
   test('need not look at anything once it is seen to be available', async () => {
     const sh = fakeSh(([, verb]) => (verb === 'wait' ? '' : undefined));
-    await untilIstiod(planOf(), fakeWork(), sh);
+    await waitForIstiod(planOf(), fakeWork(), sh);
     expect(sh.calls).toEqual([
       'kubectl wait deployments --namespace istio-system --selector app=istiod --for=condition=Available --timeout=4s'
     ]);
@@ -152,7 +152,7 @@ describe('untilIstiod', () => {
     async (message, failureClass, layer) => {
       const sh = api([items(reconcileError(message))]);
       const work = fakeWork();
-      await expect(untilIstiod(planOf(), work, sh)).rejects.toMatchObject({
+      await expect(waitForIstiod(planOf(), work, sh)).rejects.toMatchObject({
         message: `the Istio resource: ReconcileError: ${message}`,
         attribution: {class: failureClass, layer}
       });
@@ -163,7 +163,7 @@ describe('untilIstiod', () => {
   test('an image that cannot be pulled ends the wait, for the resource does not tell', async () => {
     const waits = istio({conditions: [{type: 'Ready', status: 'False', reason: 'IstiodNotReady'}]});
     await expect(
-      untilIstiod(planOf(), fakeWork(), api([items(waits, istiod(0), noImage)]))
+      waitForIstiod(planOf(), fakeWork(), api([items(waits, istiod(0), noImage)]))
     ).rejects.toThrow(
       'Pod istio-system/istiod-1: ErrImagePull: registry.example/pilot:9: not found'
     );
@@ -175,13 +175,13 @@ describe('untilIstiod', () => {
       items(istiod(1))
     ]);
     const work = fakeWork();
-    await untilIstiod(planOf(), work, sh);
+    await waitForIstiod(planOf(), work, sh);
     expect(work.waits).toContain('Istio: ReconcileError');
   });
 
   test('an error that holds does not', async () => {
     const sh = api([items(reconcileError('no kind "X" is registered'))]);
-    await expect(untilIstiod(planOf(), hasty(), sh)).rejects.toMatchObject({
+    await expect(waitForIstiod(planOf(), hasty(), sh)).rejects.toMatchObject({
       attribution: {class: 'istio', layer: 'control-plane'}
     });
   });
@@ -197,7 +197,7 @@ describe('untilHealthy', () => {
       istio({state: 'Healthy', conditions: [ready]})
     ]);
     const work = fakeWork();
-    expect(await untilHealthy(work, sh)).toBe('v1.30.3');
+    expect(await waitUntilHealthy(work, sh)).toBe('v1.30.3');
     expect(work.waits.filter(Boolean)).toEqual([
       'Istio to be Healthy, it is new',
       'Istio to be Healthy, it is Healthy',
@@ -208,11 +208,11 @@ describe('untilHealthy', () => {
 
   test('a version that is a number, as a chart’s CRD may have it, is text', async () => {
     const odd = {...istio({state: 'Healthy', conditions: [ready]}), spec: {version: 1.3}};
-    expect(await untilHealthy(fakeWork(), api([odd]))).toBe('1.3');
+    expect(await waitUntilHealthy(fakeWork(), api([odd]))).toBe('1.3');
   });
 
   test('what the operator will go on saying ends the wait', async () => {
-    await expect(untilHealthy(fakeWork(), api([reconcileError(endOfLife)]))).rejects.toThrow(
+    await expect(waitUntilHealthy(fakeWork(), api([reconcileError(endOfLife)]))).rejects.toThrow(
       endOfLife
     );
   });
@@ -239,7 +239,7 @@ describe('untilAmbient', () => {
       items(noImage('elsewhere')), // is nobody's here
       items(resource('IstioCNI', 'True'), resource('ZTunnel', 'True'))
     ]);
-    await untilAmbient(planOf(), fakeWork(), sh);
+    await waitForAmbient(planOf(), fakeWork(), sh);
     expect(sh.calls.filter(call => call.includes(' get ')).length).toBe(5);
   });
 
@@ -248,7 +248,7 @@ describe('untilAmbient', () => {
       items(resource('IstioCNI', 'True'), resource('ZTunnel', 'False')),
       items(noImage('ztunnel'))
     ]);
-    await expect(untilAmbient(planOf(), fakeWork(), sh)).rejects.toMatchObject({
+    await expect(waitForAmbient(planOf(), fakeWork(), sh)).rejects.toMatchObject({
       message: expect.stringContaining('registry.example/ztunnel:9: not found'),
       attribution: {class: 'istio', layer: 'ambient'}
     });

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
-import {outputs} from '../src/reports/outputs.ts';
+import {buildOutputs} from '../src/reports/outputs.ts';
 import type {Results} from '../src/results/results.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -14,7 +14,7 @@ const action = parse(fs.readFileSync(path.join(import.meta.dirname, '..', 'actio
 
 describe('outputs', () => {
   test('of a run that passed', () => {
-    expect(outputs(passed(), planOf(), '/results')).toEqual({
+    expect(buildOutputs(passed(), planOf(), '/results')).toEqual({
       result: 'passed',
       'failure-class': '',
       'failed-layer': '',
@@ -34,7 +34,7 @@ describe('outputs', () => {
   });
 
   test('of a run that failed', () => {
-    expect(outputs(failed(), planOf(), '/results')).toMatchObject({
+    expect(buildOutputs(failed(), planOf(), '/results')).toMatchObject({
       result: 'failed',
       'failure-class': 'infrastructure',
       'failed-layer': 'cluster',
@@ -48,14 +48,14 @@ describe('outputs', () => {
     ['failed', failed(), planOf()],
     ['error', error({class: 'input', layer: null}, {cluster: null, checks: [], versions: {}}), null]
   ])('are those of action.yml, whatever the result: %s', (_, results, plan) => {
-    const set = outputs(results, plan, '');
+    const set = buildOutputs(results, plan, '');
     expect(Object.keys(set).sort()).toEqual(Object.keys(action.outputs).sort());
     for (const value of Object.values(set)) expect(typeof value).toBe('string');
   });
 
   test('of a run that came to nothing are empty, where nothing was written', () => {
     const results = error({class: 'input', layer: null}, {cluster: null, checks: [], versions: {}});
-    expect(outputs(results, null, '')).toMatchObject({
+    expect(buildOutputs(results, null, '')).toMatchObject({
       result: 'error',
       'failure-class': 'input',
       'failed-layer': '',
@@ -73,14 +73,14 @@ describe('outputs', () => {
     ['not known yet', {}],
     ['asked for', {kubernetes: {asked: '1.34', found: null}}]
   ])('name no kubeconfig while Kubernetes’ version is %s: it is not written yet', (_, versions) => {
-    const set = outputs(error({}, {versions}), planOf(), '/results');
+    const set = buildOutputs(error({}, {versions}), planOf(), '/results');
     expect([set.kubeconfig, set['kubernetes-version']]).toEqual(['', '']);
   });
 
   test('reach the next step as they are, whatever they hold', () => {
     const hostile =
       'a\nEOF\nresult<<EOF\npassed\nEOF\n::set-output name=result::passed\n##[error]b';
-    const set = outputs(
+    const set = buildOutputs(
       passed({versions: {istio: {asked: null, found: hostile}}}),
       null,
       '/results'
@@ -96,7 +96,7 @@ test.each(['1.30.3$(id)', 'v1.30.3"; id', 'v1.30.3\n::error::x', '`id`'])(
     const results = passed();
     for (const name of ['kubernetes', 'operator', 'istio'])
       results.versions[name] = {asked: null, found};
-    expect(outputs(results, null, '')).toMatchObject({
+    expect(buildOutputs(results, null, '')).toMatchObject({
       'kubernetes-version': '',
       'operator-version': '',
       'istio-version': ''

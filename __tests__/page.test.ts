@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {blocksOfAsciiDoc, blocksOfMarkdown} from '../src/base/page.ts';
+import {parseAsciiDocBlocks, parseMarkdownBlocks} from '../src/base/page.ts';
 
 describe('AsciiDoc', () => {
   const page = `:release: release-9
@@ -32,7 +32,7 @@ no block
 `;
 
   test('has what is tested, and what is shown in bash', () => {
-    expect(blocksOfAsciiDoc(page, 'mine')).toEqual([
+    expect(parseAsciiDocBlocks(page, 'mine')).toEqual([
       {title: 'Do `this`.', text: 'one release-9 {unknown}\n[source,bash]', tested: true},
       {title: 'Look.', text: 'two 2\nthree', tested: true},
       {title: 'Look.', text: 'four', tested: false}
@@ -40,7 +40,7 @@ no block
   });
 
   test('ends a block that has no end with the page', () => {
-    expect(blocksOfAsciiDoc('ifdef::mine[]\na\r\nb', 'mine')).toEqual([
+    expect(parseAsciiDocBlocks('ifdef::mine[]\na\r\nb', 'mine')).toEqual([
       {title: '', text: 'a\nb', tested: true}
     ]);
   });
@@ -67,7 +67,7 @@ five
 `;
 
   test('has what is tested, also where readers do not see it, and what is shown in bash', () => {
-    expect(blocksOfMarkdown(page, 'mine')).toEqual([
+    expect(parseMarkdownBlocks(page, 'mine')).toEqual([
       {title: 'Do this.', text: 'one\n  two', tested: true},
       {title: 'Look.', text: 'three', tested: true},
       {title: 'Look.', text: 'four', tested: false},

@@ -18,7 +18,7 @@ export function fakePages(
       for (let turn = 0; turn < Number(times); turn++)
         lines.unshift(`${index / 2} ${status(url, via)} 0.004512`); // all at once: in any order
     }
-    return {code: 0, stdout: `${lines.join('\n')}\n`, stderr: '', late: false};
+    return {code: 0, stdout: `${lines.join('\n')}\n`, stderr: '', timedOut: false};
   };
   return Object.assign(sh, {asked});
 }

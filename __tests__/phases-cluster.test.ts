@@ -3,18 +3,18 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {Fault} from '../src/base/fault.ts';
 import {
-  containersOf,
+  buildCreateClusterCommand,
+  buildDeleteClusterCommand,
   cordon,
   createCluster,
-  createCommand,
-  deleteCommand,
-  leftWords,
-  lostNode,
+  describeLeftoverClusters,
+  describeLostNode,
+  listContainers,
   refuseCgroup1,
-  refuseTaken,
+  refuseTakenClusterName,
   uncordon
 } from '../src/phases/create-cluster.ts';
-import type {State} from '../src/plan/state.ts';
+import type {PostState} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -25,15 +25,17 @@ const taken = {
     /^cluster-name: found "istio-ds", a kind cluster that exists already/
   )
 };
-const create = createCommand(planOf()).join(' ');
+const create = buildCreateClusterCommand(planOf()).join(' ');
 
 test('the cluster is made with a kubeconfig of its own, and not waited for', () => {
   expect(create).toMatch(/^kind create cluster --name istio-ds --image \S+@sha256:[0-9a-f]{64} /);
-  expect(createCommand(planOf({'cluster-name': 'mine', 'node-image': 'x/y:1'})).slice(3)).toEqual([
+  expect(
+    buildCreateClusterCommand(planOf({'cluster-name': 'mine', 'node-image': 'x/y:1'})).slice(3)
+  ).toEqual([
     ...['--name', 'mine', '--image', 'x/y:1', '--config', path.join('/work', 'kind.yaml')],
     ...['--kubeconfig', path.join('/work', 'kubeconfig.kind'), '--wait', '0s']
   ]);
-  expect(deleteCommand('mine', '/work/kubeconfig').slice(3)).toEqual([
+  expect(buildDeleteClusterCommand('mine', '/work/kubeconfig').slice(3)).toEqual([
     ...['--name', 'mine', '--kubeconfig', '/work/kubeconfig']
   ]);
 });
@@ -46,25 +48,27 @@ describe('a name', () => {
     ['istio-ds-0a1b2c3d\nistio-ds-mine\nistio-ds\nkind\n', ['istio-ds-0a1b2c3d', 'istio-ds']]
   ])('is free beside %j, and those that runs have left are told', async (clusters, left) => {
     const sh = fakeSh({'kind get clusters': clusters});
-    await expect(refuseTaken('mine', sh)).resolves.toEqual(left);
+    await expect(refuseTakenClusterName('mine', sh)).resolves.toEqual(left);
   });
 
   test('of a run that was cut off is named, with what frees it', () => {
-    expect(leftWords([])).toBeNull();
-    expect(leftWords(['istio-ds-0a1b2c3d', 'istio-ds'])).toMatch(
+    expect(describeLeftoverClusters([])).toBeNull();
+    expect(describeLeftoverClusters(['istio-ds-0a1b2c3d', 'istio-ds'])).toMatch(
       /^here already: istio-ds-0a1b2c3d, istio-ds; .*`kind delete clusters istio-ds-0a1b2c3d istio-ds`/
     );
   });
 
   test('that is taken is somebody else’s', async () => {
     const sh = fakeSh({'kind get clusters': 'kind\nistio-ds\n'});
-    await expect(refuseTaken('istio-ds', sh)).rejects.toMatchObject(taken);
+    await expect(refuseTakenClusterName('istio-ds', sh)).rejects.toMatchObject(taken);
   });
 });
 
 test('kind chooses the image where it is not ours to choose', () => {
   const nodes = 'nodes: [{role: control-plane, image: x/y:1}]';
-  expect(createCommand(planOf({'kind-config': nodes})).join(' ')).not.toContain('--image');
+  expect(buildCreateClusterCommand(planOf({'kind-config': nodes})).join(' ')).not.toContain(
+    '--image'
+  );
 });
 
 describe('cgroup v1', () => {
@@ -102,8 +106,8 @@ describe('cgroup v1', () => {
 
 test('the containers of a cluster are told by kind’s label', async () => {
   const line = 'docker ps --all --no-trunc --quiet --filter label=io.x-k8s.kind.cluster=istio-ds';
-  expect(await containersOf('istio-ds', fakeSh({[line]: 'a1\nb2\n'}))).toEqual(['a1', 'b2']);
-  expect(await containersOf('istio-ds', fakeSh({[line]: ''}))).toEqual([]);
+  expect(await listContainers('istio-ds', fakeSh({[line]: 'a1\nb2\n'}))).toEqual(['a1', 'b2']);
+  expect(await listContainers('istio-ds', fakeSh({[line]: ''}))).toEqual([]);
 });
 
 describe('a node that was lost', () => {
@@ -136,7 +140,7 @@ describe('a node that was lost', () => {
     ['what nobody can tell', {code: 1, stderr: 'permission denied'}, null]
   ])('%s', async (_, answer, expected) => {
     expect(
-      await lostNode(
+      await describeLostNode(
         nodes,
         since,
         fakeSh(() => answer)
@@ -149,7 +153,7 @@ describe('createCluster', () => {
   const directory = () => path.join(runner.directory, 'private');
   /** Makes it with what kind and Docker answer; the n-th time kind is asked it gives its n-th answer. */
   const made = async (kind: Answer[], network: Answer = '', given: Record<string, string> = {}) => {
-    const saved: Partial<State>[] = [];
+    const saved: Partial<PostState>[] = [];
     let turn = 0;
     fs.mkdirSync(directory());
     const file = path.join(directory(), 'kind.yaml');
@@ -182,7 +186,7 @@ describe('createCluster', () => {
     expect(saved).toEqual([{cluster: null}]);
   });
 
-  test.each<[string, number, Partial<State>[]]>([
+  test.each<[string, number, Partial<PostState>[]]>([
     ['has failed makes no more', 1, [{made: true, containers: []}]],
     ['was ended may still make', 143, []],
     ['was killed may still make', 137, []]

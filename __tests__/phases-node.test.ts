@@ -6,9 +6,9 @@ import type {Sh} from '../src/base/sh.ts';
 import {
   optimizePodNetwork,
   unpackImages,
-  untilApi,
-  untilContainerd,
-  untilServices
+  waitForApiServer,
+  waitForContainerd,
+  waitForServices
 } from '../src/phases/prepare-node.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork, has} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -22,7 +22,7 @@ test('containerd is waited for in every node', async () => {
     return asked.length === 1 ? {code: 1, stderr: 'No such container'} : '';
   });
   const work = fakeWork();
-  await untilContainerd({...planOf().cluster, nodes: ['a', 'b']}, work, sh);
+  await waitForContainerd({...planOf().cluster, nodes: ['a', 'b']}, work, sh);
   expect(asked).toEqual(['a', 'a', 'b']);
   expect(work.waits).toEqual(['containerd in a', null, null]);
 });
@@ -47,7 +47,7 @@ describe('the API server', () => {
   test('is waited for, tells its version, and is talked to by a kubeconfig that only its owner reads', async () => {
     const work = fakeWork();
     const {kubeconfig} = cluster();
-    expect(await untilApi(cluster(), work, api())).toBe('v1.34.4');
+    expect(await waitForApiServer(cluster(), work, api())).toBe('v1.34.4');
     expect(fs.readFileSync(kubeconfig, 'utf8')).toBe('users: []\n');
     expect(fs.statSync(kubeconfig).mode & 0o777).toBe(0o600);
     expect(work.waits.join()).toMatch(/the kubeconfig.*the API server/);
@@ -55,14 +55,14 @@ describe('the API server', () => {
 
   test('is asked for on a control plane, wherever that is in kind-config', async () => {
     const sh = api();
-    await untilApi(cluster(['istio-ds-worker', 'istio-ds-control-plane']), fakeWork(), sh);
+    await waitForApiServer(cluster(['istio-ds-worker', 'istio-ds-control-plane']), fakeWork(), sh);
     expect(sh.calls.join('\n')).not.toContain('docker exec istio-ds-worker');
   });
 
   test('is waited for by its Service, as a pod would reach it', async () => {
     const work = fakeWork();
     const sh = api();
-    await untilServices(cluster(), work, sh);
+    await waitForServices(cluster(), work, sh);
     expect(sh.calls).toHaveLength(2);
     expect(work.waits).toEqual(["the API server's Service in istio-ds-control-plane", null]);
   });
@@ -99,7 +99,7 @@ describe('the scripts that run in a node', () => {
   ])('the Service %s is asked for by %s, until it answers', async (address, url) => {
     const {cluster} = planOf();
     const script = await scriptOf(
-      sh => untilServices(cluster, fakeWork(), sh),
+      sh => waitForServices(cluster, fakeWork(), sh),
       ['/etc/kubernetes']
     );
     const asked = path.join(runner.directory, 'asked');

@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  crdsCommand,
+  buildCreateCrdsCommand,
+  buildInstallOperatorCommand,
   createCrds,
-  installCommand,
   installOperator
 } from '../src/phases/install-operator.ts';
 import {fakeSh, fakeWork} from './fake.ts';
@@ -39,7 +39,7 @@ describe('the operator', () => {
       ]
     ]
   ])('is installed %s', (_, inputs, more) => {
-    const command = installCommand(planOf(inputs));
+    const command = buildInstallOperatorCommand(planOf(inputs));
     expect(command.slice(0, 7)).toEqual([
       ...['helm', 'install', 'sail-operator', chart.path],
       ...['--namespace', 'sail-operator', '--create-namespace']
@@ -63,7 +63,7 @@ describe('the operator', () => {
   });
 
   test.each([
-    {code: 124, late: true},
+    {code: 124, timedOut: true},
     {code: 1, stderr: 'Error: INSTALLATION FAILED: etcdserver: request timed out'}
   ])(
     'an API server that is too slow is not the operator’s fault, and is not asked twice: %j',
@@ -89,7 +89,7 @@ describe('the operator', () => {
       attribution: {
         class: 'operator',
         layer: 'operator',
-        reproduce: installCommand(planOf()).join(' ')
+        reproduce: buildInstallOperatorCommand(planOf()).join(' ')
       },
       message: expect.stringContaining('INSTALLATION FAILED: values don’t meet the schema')
     });
@@ -102,7 +102,7 @@ describe('the operator', () => {
   };
 
   test('a chart that makes use of its CRDs is installed once they are there', async () => {
-    const sh = fakeSh({[installCommand(planOf()).join(' ')]: [early, early, '']});
+    const sh = fakeSh({[buildInstallOperatorCommand(planOf()).join(' ')]: [early, early, '']});
     const work = fakeWork();
     await installOperator(planOf(), work, sh);
     expect(work.waits).toEqual(["the chart's CRDs", "the chart's CRDs", null]);
@@ -126,7 +126,7 @@ describe('the operator', () => {
       attribution: {
         class: 'operator',
         layer: 'operator',
-        reproduce: crdsCommand(planOf()).join(' ')
+        reproduce: buildCreateCrdsCommand(planOf()).join(' ')
       },
       message: expect.stringContaining('unable to handle')
     });

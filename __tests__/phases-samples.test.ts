@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {samples, workloads} from '../src/manifests/documented-samples.ts';
-import {deployMore, deploySamples, readSamples} from '../src/phases/deploy-samples.ts';
+import {documentedSamples, documentedWorkloads} from '../src/manifests/documented-samples.ts';
+import {deployMoreSamples, deploySamples, readSamples} from '../src/phases/deploy-samples.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {pod, waiting} from './things.ts';
 
 const runner = eachOnRunner();
-const names = samples.map(({file}) => file);
+const names = documentedSamples.map(({file}) => file);
 
 /** Writes these sample files into a directory of the workspace. */
 function write(files: string[]): void {
@@ -42,7 +42,7 @@ describe('readSamples', () => {
 });
 
 describe('deploySamples', () => {
-  const all = () => workloads.map(({namespace, app}) => pod(namespace, app));
+  const all = () => documentedWorkloads.map(({namespace, app}) => pod(namespace, app));
   const failing = {
     kind: 'Deployment',
     metadata: {name: 'sleep', namespace: 'sleep'},
@@ -69,7 +69,7 @@ describe('deploySamples', () => {
   }
 
   test('has a workload in each namespace, and two without sidecars', () => {
-    expect(workloads.map(({namespace, app}) => `${namespace}/${app}`)).toEqual([
+    expect(documentedWorkloads.map(({namespace, app}) => `${namespace}/${app}`)).toEqual([
       'dual-stack/tcp-echo',
       'ipv4/tcp-echo',
       'ipv6/tcp-echo',
@@ -93,7 +93,7 @@ describe('deploySamples', () => {
 
   test('waits for the pods of what a check needs too, all of them', async () => {
     const own = {namespace: 'web', kind: 'StatefulSet', name: 'web', app: 'web', pods: 2};
-    const plan = {...planOf(), workloads: [...workloads, own]};
+    const plan = {...planOf(), workloads: [...documentedWorkloads, own]};
     const first = pod('web', 'web');
     const second = pod('web', 'web', {name: 'web-2'});
     const work = fakeWork();
@@ -173,8 +173,8 @@ describe('deploySamples', () => {
 });
 
 describe('deployMore', () => {
-  const plan = {...planOf(), moreWorkloads: workloads.slice(0, 1)};
-  const [{namespace, app}] = plan.moreWorkloads as [(typeof workloads)[0]];
+  const plan = {...planOf(), moreWorkloads: documentedWorkloads.slice(0, 1)};
+  const [{namespace, app}] = plan.moreWorkloads as [(typeof documentedWorkloads)[0]];
   /** Looked at so often, a minute apart, with a pod that never gets ready, and then one that is. */
   const deployed = (isBroken: boolean, readyAfter: number) => {
     let looks = 0;
@@ -185,7 +185,7 @@ describe('deployMore', () => {
       const items = [pod(namespace, app, {ready: looks++ >= readyAfter})];
       return JSON.stringify({items});
     });
-    return deployMore(plan, work, sh, () => (isBroken ? 'dns' : null));
+    return deployMoreSamples(plan, work, sh, () => (isBroken ? 'dns' : null));
   };
 
   test('does not wait for ever for what may never be ready where a check has failed', async () => {

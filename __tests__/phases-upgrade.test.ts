@@ -1,6 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
 import type {KubeObject} from '../src/base/kube.ts';
-import {proxied, restart, untilTagged, upgradeMesh} from '../src/phases/upgrade-mesh.ts';
+import {
+  filterProxied,
+  restartWorkloads,
+  upgradeMesh,
+  waitForRevisionTag
+} from '../src/phases/upgrade-mesh.ts';
 import type {Upgrade} from '../src/plan/plan.ts';
 import {type Answer, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -78,7 +83,7 @@ describe('the upgrade', () => {
 
   test('in place there is no tag to wait for', async () => {
     const sh = fakeSh({});
-    await untilTagged('InPlace', 'default', fakeWork(), sh);
+    await waitForRevisionTag('InPlace', 'default', fakeWork(), sh);
     expect(sh.calls).toEqual([]);
   });
 });
@@ -95,7 +100,7 @@ describe('the restart', () => {
       pod('plain', 'tcp-echo', {sidecar: 'none'})
     ];
     const wanted = [workload('dual-stack'), workload('plain'), workload('absent')];
-    expect(proxied(wanted, snapshot).map(({namespace}) => namespace)).toEqual(['dual-stack']);
+    expect(filterProxied(wanted, snapshot).map(({namespace}) => namespace)).toEqual(['dual-stack']);
   });
 
   test('of all at once, and waits until no pod from before is left', async () => {
@@ -105,7 +110,11 @@ describe('the restart', () => {
       command[1] === 'get' ? JSON.stringify({items: looks++ === 0 ? [going] : []}) : ''
     );
     const work = fakeWork();
-    await restart([workload('dual-stack'), workload('headless', 'StatefulSet', 'echo')], work, sh);
+    await restartWorkloads(
+      [workload('dual-stack'), workload('headless', 'StatefulSet', 'echo')],
+      work,
+      sh
+    );
     expect(sh.calls.slice(0, 2)).toEqual([
       'kubectl rollout restart deployment/tcp-echo --namespace dual-stack',
       'kubectl rollout restart statefulset/echo --namespace headless'

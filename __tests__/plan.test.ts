@@ -4,11 +4,11 @@ import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
 import type {ImageOwner} from '../src/base/kube.ts';
 import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
-import {builtIn} from '../src/manifests/documented-samples.ts';
-import type {OwnSample} from '../src/manifests/extra-sample.ts';
-import {kindConfig} from '../src/manifests/kind.ts';
+import {renderBuiltInSamples} from '../src/manifests/documented-samples.ts';
+import type {ExtraSample} from '../src/manifests/extra-sample.ts';
+import {buildKindConfig} from '../src/manifests/kind.ts';
 import {describeHub, findImageOwner} from '../src/plan/plan.ts';
-import {nodeImageOf} from '../src/versions/kubernetes.ts';
+import {getNodeImage} from '../src/versions/kubernetes.ts';
 import {clientImage} from '../src/versions/pins.ts';
 import type {Chart} from '../src/versions/read-chart.ts';
 import {eachOnRunner} from './fake.ts';
@@ -39,7 +39,7 @@ describe('the hub of Istio’s images', () => {
     [{}, 'docker.io/istio'],
     [{'istio-hub': 'r.example/cache/istio/'}, 'r.example/cache/istio']
   ])('%j: all images come from %s, in the resources too', (given: Record<string, string>, hub) => {
-    const plan = planOf({...given, 'istio-cni': 'true'}, {offers});
+    const plan = planOf({...given, 'istio-cni': 'true'}, {istioReleases: offers});
     expect(plan.images.istiod).toEqual([`${hub}/pilot:1.30.3`, `${hub}/install-cni:1.30.3`]);
     expect(plan.images.samples).toEqual([
       `${hub}/proxyv2:1.30.3`,
@@ -50,7 +50,7 @@ describe('the hub of Istio’s images', () => {
       pilot: {image: `${hub}/pilot:1.30.3`},
       global: {proxy: {image: `${hub}/proxyv2:1.30.3`}}
     });
-    expect(plan.shown['istio-cni.yaml']).toContain(`image: ${hub}/install-cni:1.30.3`);
+    expect(plan.shownFiles['istio-cni.yaml']).toContain(`image: ${hub}/install-cni:1.30.3`);
     expect(plan.otherNames[`${hub}/pilot:1.30.3`]).toBe(`${retired}/pilot:1.30.3`);
     expect(plan.otherNames[`${hub}/tcp-echo-server:1.3`]).toBe(`${retired}/tcp-echo-server:1.3`);
     expect(describeHub(plan)).toBe(`Istio's images come from ${hub} instead of ${retired}`);
@@ -62,7 +62,7 @@ describe('the hub of Istio’s images', () => {
   });
 
   test('`chart` keeps what the chart names, and a retired hub is then at fault', () => {
-    const plan = planOf({'istio-hub': 'chart'}, {offers});
+    const plan = planOf({'istio-hub': 'chart'}, {istioReleases: offers});
     expect(plan.images.istiod).toEqual([`${retired}/pilot:1.30.3`]);
     expect(istioIn(plan.files['istio.yaml']).values.pilot.image).toBeUndefined();
     expect(plan.images.samples).toContain(echo);
@@ -73,7 +73,7 @@ describe('the hub of Istio’s images', () => {
   });
 
   test('an upgrade names the images of both versions', () => {
-    const {files, images} = planOf({'upgrade-from': '1.29'}, {offers});
+    const {files, images} = planOf({'upgrade-from': '1.29'}, {istioReleases: offers});
     expect(istioIn(files['istio.yaml']).values.pilot.image).toBe('docker.io/istio/pilot:1.29.6');
     expect(istioIn(files['upgrade.yaml']).values.pilot.image).toBe('docker.io/istio/pilot:1.30.3');
     expect(images.upgrade).toContain('docker.io/istio/proxyv2:1.30.3');
@@ -81,14 +81,14 @@ describe('the hub of Istio’s images', () => {
 
   test('images in `operator-values` take precedence', () => {
     const values = 'deployment: {annotations: {images.v1_30_3.istiod: "mine/pilot:1"}}';
-    const plan = planOf({'operator-values': values}, {offers});
+    const plan = planOf({'operator-values': values}, {istioReleases: offers});
     expect(plan.images.istiod).toEqual(['mine/pilot:1']);
     expect(istioIn(plan.files['istio.yaml']).values.pilot.image).toBeUndefined();
     expect(plan.istio.images).toMatchObject({istiod: 'mine/pilot:1'});
   });
 
   test('with images in `istio-values` nothing is expected of the pods by name', () => {
-    const {istio} = planOf({'istio-values': 'global: {hub: mine}'}, {offers});
+    const {istio} = planOf({'istio-values': 'global: {hub: mine}'}, {istioReleases: offers});
     expect(istio.images).toMatchObject({istiod: '', proxy: ''});
   });
 
@@ -101,12 +101,12 @@ describe('the hub of Istio’s images', () => {
       'tcp-echo/tcp-echo-ipv6.yaml': deployment('mine/echo:1'),
       'sleep/sleep.yaml': deployment('mine/curl:1')
     };
-    const plan = planOf({}, {offers}, samples);
+    const plan = planOf({}, {istioReleases: offers}, samples);
     expect(plan.images.samples).toContain('docker.io/istio/tcp-echo-server:1.2');
     expect(plan.images.samples).toContain('mine/echo:1');
-    expect(planOf({'istio-hub': 'chart'}, {offers}, samples).images.samples).toContain(
-      `${retired}/tcp-echo-server:1.2`
-    );
+    expect(
+      planOf({'istio-hub': 'chart'}, {istioReleases: offers}, samples).images.samples
+    ).toContain(`${retired}/tcp-echo-server:1.2`);
   });
 });
 
@@ -116,12 +116,12 @@ describe('makePlan', () => {
     expect({cluster, operator, istio, probes}).toEqual({
       cluster: {
         name: 'istio-ds',
-        image: nodeImageOf('1.36.4'),
+        image: getNodeImage('1.36.4'),
         imageInput: null,
         kubernetes: '1.36.4',
         needsCgroup2: true,
         families: ['ipv4', 'ipv6'],
-        config: kindConfig(['ipv4', 'ipv6'], null, nodeImageOf('1.36.4'), true),
+        config: buildKindConfig(['ipv4', 'ipv6'], null, getNodeImage('1.36.4'), true),
         tuned: true,
         nodes: ['istio-ds-control-plane'],
         context: 'kind-istio-ds',
@@ -164,7 +164,7 @@ describe('makePlan', () => {
   });
 
   test('a chart that lists nothing: its images are those that Istio published for that release', () => {
-    const plan = planOf({'istio-version': '1.24.6'}, {offers: [], image: null});
+    const plan = planOf({'istio-version': '1.24.6'}, {istioReleases: [], image: null});
     expect(plan.images).toEqual({
       operator: [],
       istiod: ['docker.io/istio/pilot:1.24.6'], // as Istio names it
@@ -188,7 +188,7 @@ describe('makePlan', () => {
   test('the operator runs the image asked for, and says so', () => {
     const plan = planOf({'operator-image': 'localhost:5000/sail:pr-1'});
     expect(plan.operator.image).toBe('localhost:5000/sail:pr-1');
-    expect(plan.operatorImageAsked).toBe('localhost:5000/sail:pr-1');
+    expect(plan.requestedOperatorImage).toBe('localhost:5000/sail:pr-1');
     expect(plan.images.operator[0]).toBe('localhost:5000/sail:pr-1');
   });
 
@@ -255,13 +255,13 @@ describe('makePlan', () => {
     const service = 'kind: Service\nmetadata: {name: web}';
     const pods = (image: string | null, app = 'web') =>
       `kind: Deployment\nmetadata: {name: ${app}}\nspec: {template: {metadata: {labels: {app: ${app}}}, spec: {containers: [{image: ${image}}]}}}`;
-    const web = (more: Partial<OwnSample> = {}): OwnSample => ({
+    const web = (more: Partial<ExtraSample> = {}): ExtraSample => ({
       namespace: 'http',
       sidecars: true,
       manifests: ({proxy}) => [service, pods(proxy)].join('\n---\n'),
       ...more
     });
-    const planWith = (...own: OwnSample[]) => planOf({}, {}, null, own);
+    const planWith = (...own: ExtraSample[]) => planOf({}, {}, null, own);
 
     test('is applied at once, or where it has pods after the documentation’s', () => {
       const {files} = planWith(web(), web({namespace: 'bare', sidecars: false}));
@@ -277,8 +277,8 @@ describe('makePlan', () => {
 
     const unnamed = {version: 'v1.25.1', istiod: '', proxy: '', cni: '', ztunnel: ''};
     test.each<[string, Record<string, string>, Partial<Chart>]>([
-      ['a chart of old does not name it', {'istio-hub': 'chart'}, {offers: [unnamed]}],
-      ['a chart says nothing', {}, {offers: []}]
+      ['a chart of old does not name it', {'istio-hub': 'chart'}, {istioReleases: [unnamed]}],
+      ['a chart says nothing', {}, {istioReleases: []}]
     ])('has no pods of the proxy’s image where %s', (_, given, more) => {
       const own = web({manifests: ({proxy}) => (proxy === null ? service : pods(proxy))});
       expect(planOf(given, more, null, [own]).files).not.toHaveProperty(['more-samples.yaml']);
@@ -312,7 +312,7 @@ describe('makePlan', () => {
     test('has its images preloaded, and its pods waited for', () => {
       const plan = planWith(web({manifests: () => pods('mine/web:1')}));
       expect(plan.images.samples).toContain('mine/web:1');
-      expect(plan.moreWorkloads.at(-1)).toEqual({
+      expect(plan.extraWorkloads.at(-1)).toEqual({
         namespace: 'http',
         kind: 'Deployment',
         name: 'web',
@@ -351,7 +351,7 @@ describe('makePlan', () => {
     });
 
     test('by revisions: each has its istiod, and namespaces go by a tag', () => {
-      const {istio, upgrade, files, shown} = of({'upgrade-strategy': 'RevisionBased'});
+      const {istio, upgrade, files, shownFiles} = of({'upgrade-strategy': 'RevisionBased'});
       expect(istio.istiod).toBe('istiod-default-v1-29-6');
       expect(upgrade?.istio.istiod).toBe('istiod-default-v1-30-3');
       expect(documents(files['istio.yaml'])).toMatchObject([{kind: 'Istio'}]);
@@ -362,8 +362,8 @@ describe('makePlan', () => {
           spec: {targetRef: {kind: 'Istio', name: 'default'}}
         }
       ]);
-      expect(documents(shown['istio.yaml'])).toHaveLength(1);
-      expect(documents(shown['revision-tag.yaml'])).toHaveLength(1);
+      expect(documents(shownFiles['istio.yaml'])).toHaveLength(1);
+      expect(documents(shownFiles['revision-tag.yaml'])).toHaveLength(1);
     });
 
     test('the tag is what injection-label names', () => {
@@ -403,12 +403,12 @@ describe('makePlan', () => {
   });
 
   test('in ambient there are IstioCNI and ZTunnel, their images, and namespaces with its label', () => {
-    const {files, istio, images, shown} = planOf({'dataplane-mode': 'ambient'});
+    const {files, istio, images, shownFiles} = planOf({'dataplane-mode': 'ambient'});
     expect(istio).toMatchObject({cni: true, ambient: true});
     const kindsOfIt = ['IstioCNI  default', 'Istio  default', 'ZTunnel  default'];
     expect(kinds(files['istio.yaml'])).toEqual(kindsOfIt);
     expect(
-      ['istio-cni.yaml', 'istio.yaml', 'ztunnel.yaml'].flatMap(name => kinds(shown[name]))
+      ['istio-cni.yaml', 'istio.yaml', 'ztunnel.yaml'].flatMap(name => kinds(shownFiles[name]))
     ).toEqual(kindsOfIt);
     expect(images.istiod).toEqual([
       'registry.example/pilot:1.30.3',
@@ -515,7 +515,7 @@ test.each([
   [
     'of an Istio version',
     {},
-    {offers: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: '', ztunnel: ''}]}
+    {istioReleases: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: '', ztunnel: ''}]}
   ]
 ])('an image %s that Docker would take for a flag is refused', (_, given, more) => {
   expect(() => planOf(given, more)).toThrow(/found the image .*; accepted is a reference/);
@@ -552,8 +552,8 @@ describe('an image that no registry gives is the fault of who named it', () => {
     ],
     ['the values of Istio', values, 'ghcr.io/me/pilot:1', {class: 'input', input: 'istio-values'}],
     ['the chart', {}, chart.image ?? '', {class: 'operator', input: null}],
-    ['Istio', values, chart.offers[0]?.istiod ?? '', {class: 'istio', input: null}],
-    ['Istio', {}, chart.offers[0]?.proxy ?? '', {class: 'istio', input: null}],
+    ['Istio', values, chart.istioReleases[0]?.istiod ?? '', {class: 'istio', input: null}],
+    ['Istio', {}, chart.istioReleases[0]?.proxy ?? '', {class: 'istio', input: null}],
     ['the Action, of its own', {}, echo, {class: 'infrastructure', input: null}],
     ['nobody that is known', {}, 'ghcr.io/me/pilot:1', null]
   ])('%s: %j, %s', (_, given, image, owner) => {
@@ -561,7 +561,7 @@ describe('an image that no registry gives is the fault of who named it', () => {
   });
 
   test('the samples, where they were given', () => {
-    const files = builtIn({echo: 'a/sample:1', client: 'a/sample:1'});
+    const files = renderBuiltInSamples({echo: 'a/sample:1', client: 'a/sample:1'});
     expect(findImageOwner(planOf({}, {}, files), 'a/sample:1')).toEqual({
       class: 'input',
       input: 'samples'

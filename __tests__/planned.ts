@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {type Inputs, inputNames, readInputs} from '../src/inputs/inputs.ts';
-import type {OwnSample} from '../src/manifests/extra-sample.ts';
-import {makePlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
+import type {ExtraSample} from '../src/manifests/extra-sample.ts';
+import {buildPlan, type Plan, type SampleFiles} from '../src/plan/plan.ts';
 import {tools} from '../src/versions/pins.ts';
 import type {Chart} from '../src/versions/read-chart.ts';
 import {give} from './fake.ts';
@@ -24,7 +24,7 @@ export const chart: Chart = {
   pullPolicy: null,
   aliases: {'v1.30-latest': 'v1.30.3'},
   endOfLife: ['v1.27-latest', 'v1.27.9'],
-  offers: ['v1.30.3', 'v1.30.0', 'v1.29.6'].map(version => ({
+  istioReleases: ['v1.30.3', 'v1.30.0', 'v1.29.6'].map(version => ({
     version,
     istiod: `registry.example/pilot:${version.slice(1)}`,
     proxy: `registry.example/proxyv2:${version.slice(1)}`,
@@ -53,10 +53,10 @@ export const planOf = (
   given: Record<string, string> = {},
   more: Partial<Chart> = {},
   samples: SampleFiles | null = null,
-  own: OwnSample[] = [],
+  own: ExtraSample[] = [],
   kind = tools.kind.version
 ): Plan =>
-  makePlan(
+  buildPlan(
     inputsOf({'cluster-name': 'istio-ds', ...given}),
     {...chart, ...more},
     samples,

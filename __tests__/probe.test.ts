@@ -117,7 +117,7 @@ describe('ask', () => {
         sh: async (command, options) => {
           commands.push(command);
           limits.push(options?.seconds);
-          return {code: 0, stdout: '0 1.00 1.00  x\n', stderr: '', late: false};
+          return {code: 0, stdout: '0 1.00 1.00  x\n', stderr: '', timedOut: false};
         }
       },
       plainClient,

@@ -2,10 +2,10 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import * as fc from 'fast-check';
-import {html} from '../src/reports/html.ts';
-import {junit} from '../src/reports/junit.ts';
-import {summary} from '../src/reports/summary.ts';
-import {mostBytes, readResults, Unreadable} from '../src/results/read.ts';
+import {renderHtml} from '../src/reports/html.ts';
+import {renderJunit} from '../src/reports/junit.ts';
+import {renderSummary} from '../src/reports/summary.ts';
+import {maxResultsBytes, readResults, UnreadableResultsError} from '../src/results/read.ts';
 import {failureClasses, layers, schema} from '../src/results/results.ts';
 import {cancelled, error, failed, flaky, hostileRun, many, passed} from './sample-results.ts';
 import {validator} from './schema.ts';
@@ -55,7 +55,7 @@ describe('reading', () => {
   test.each(frozen)('reads the frozen %s run whole, and reports it', (_, json) => {
     const results = readResults(json);
     expect(results).toEqual({warnings: [], ...JSON.parse(json)});
-    for (const report of [summary, html, junit])
+    for (const report of [renderSummary, renderHtml, renderJunit])
       expect(report(results)).toContain(results.failure?.layer);
   });
 
@@ -102,9 +102,9 @@ describe('reading', () => {
       'seconds is not of type number from 0 to 100000000'
     ],
     ['a deep nest', '['.repeat(1_000_000), 'it is not JSON'],
-    ['what is too long', ' '.repeat(mostBytes + 1), 'it is longer than 16 MiB']
+    ['what is too long', ' '.repeat(maxResultsBytes + 1), 'it is longer than 16 MiB']
   ])('refuses %s', (_, json, message) => {
-    expect(() => readResults(json)).toThrow(new Unreadable(message));
+    expect(() => readResults(json)).toThrow(new UnreadableResultsError(message));
   });
 
   test('touches no prototype', () => {
@@ -120,7 +120,8 @@ describe('reading', () => {
       ['constructor', 'y']
     ]);
     expect(({} as {polluted?: unknown}).polluted).toBeUndefined();
-    for (const report of [summary, html, junit]) expect(report(results)).toContain('dual-stack');
+    for (const report of [renderSummary, renderHtml, renderJunit])
+      expect(report(results)).toContain('dual-stack');
   });
 
   test('agrees with a JSON Schema validator on whatever is changed', async () => {
@@ -150,7 +151,7 @@ describe('reading', () => {
         const json = JSON.stringify(one);
         const read = () => readResults(json);
         if (errors(JSON.parse(json)) === null) expect(read).not.toThrow();
-        else expect(read).toThrow(Unreadable);
+        else expect(read).toThrow(UnreadableResultsError);
       }),
       {numRuns: 300}
     );

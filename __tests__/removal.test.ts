@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {cleanUp} from '../src/phases/cleanup.ts';
-import type {State} from '../src/plan/state.ts';
+import type {PostState} from '../src/plan/state.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -23,7 +23,7 @@ const removal = [
 const crds = `kubectl get crds --selector ${ours} -o name`;
 
 /** Post, after a main that saved this; the rest is answered with nothing. */
-async function post(state: Partial<State> = {}, answers: Record<string, Answer> = {}) {
+async function post(state: Partial<PostState> = {}, answers: Record<string, Answer> = {}) {
   const work = path.join(runner.directory, 'private');
   const sh = fakeSh(command => answers[command.join(' ')] ?? '');
   await cleanUp(

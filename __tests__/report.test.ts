@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import * as core from '@actions/core';
 import {afterEach, describe, expect, test} from '@jest/globals';
 import {reportDefaults, reportInputNames} from '../src/inputs/report-inputs.ts';
-import {report} from '../src/report.ts';
+import {runReport} from '../src/report.ts';
 import type {Results} from '../src/results/results.ts';
 import {eachOnRunner, give} from './fake.ts';
 import {cell, folderOf, planned} from './merged-cells-table.ts';
@@ -42,7 +42,7 @@ describe('the report action', () => {
   test('passes when every cell did', async () => {
     putAll();
     give({matrix});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({result: 'passed', 'failed-cells': '[]', broke: '[]'});
     expect(JSON.parse(outputs().counts ?? '')).toMatchObject({cells: 6, passed: 6});
     expect(process.exitCode ?? 0).toBe(0);
@@ -63,12 +63,12 @@ describe('the report action', () => {
     const directory = path.join(runner.directory, 'dual-stack-report');
     fs.mkdirSync(directory);
     fs.symlinkSync(path.join(victim, 'file'), path.join(directory, 'report.html'));
-    await report();
+    await runReport();
     expect(fs.readFileSync(path.join(victim, 'file'), 'utf8')).toBe('whole');
     expect(written('report.html')).toContain('<html');
     fs.rmSync(directory, {recursive: true});
     fs.symlinkSync(victim, directory);
-    await report();
+    await runReport();
     expect(fs.readdirSync(victim)).toEqual(['file']);
     expect(outputs()).toMatchObject({'results-dir': '', report: ''});
   });
@@ -76,7 +76,7 @@ describe('the report action', () => {
   test('a cell of the matrix without results is an error', async () => {
     putAll({'v1.29.6-ipv4-ipv6': null});
     give({matrix});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({
       result: 'error',
       'failed-cells': '["Istio 1.29.6, IPv4 first, sidecar"]'
@@ -89,14 +89,14 @@ describe('the report action', () => {
 
   test('all cells are missing when nothing was downloaded', async () => {
     give({matrix});
-    await report();
+    await runReport();
     expect(JSON.parse(outputs().counts ?? '')).toMatchObject({cells: 6, missing: 6});
     expect(process.exitCode).toBe(1);
   });
 
   test('an empty directory proves nothing', async () => {
     fs.mkdirSync(path.join(runner.directory, 'cells'));
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({result: 'error'});
     expect(process.exitCode).toBe(1);
   });
@@ -104,7 +104,7 @@ describe('the report action', () => {
   test('a class that is left out does not fail the step', async () => {
     putAll({'v1.29.6-ipv4-ipv6': failed()});
     give({matrix, 'fail-on': '!infrastructure'});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({result: 'tolerated'});
     expect(process.exitCode ?? 0).toBe(0);
     expect(runner.log()).toContain('::warning title=1 cell%3A cluster/plain/ipv6%2C not counted::');
@@ -118,15 +118,15 @@ describe('the report action', () => {
       mended: '["Istio 1.29.6, Kubernetes 1.34.4, IPv4 first, sidecar"]'
     };
     give({matrix, previous: 'before'});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject(expected);
     give({directory: 'before', previous: '', 'results-dir': 'old'});
-    await report();
+    await runReport();
     give({directory: 'cells', previous: 'old', 'results-dir': ''});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject(expected);
     give({previous: 'nowhere'});
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({broke: '[]', mended: '[]'});
   });
 
@@ -143,7 +143,7 @@ describe('the report action', () => {
     execFileSync('mkfifo', [path.join(runner.directory, 'cells', 'pipe', 'results.json')]);
     put(path.join('good', 'diagnostics'), passed());
     put('good', passed());
-    await report();
+    await runReport();
     const {cells} = JSON.parse(written('results.json'));
     expect(
       Object.fromEntries(
@@ -162,7 +162,7 @@ describe('the report action', () => {
 
   test('a single artifact lies in the directory itself', async () => {
     put('.', passed());
-    await report();
+    await runReport();
     expect(outputs()).toMatchObject({result: 'passed'});
   });
 });
@@ -195,7 +195,7 @@ describe('bad inputs', () => {
     ]
   ])('%s', async (_, inputs, message) => {
     give(inputs);
-    await report();
+    await runReport();
     expect(runner.log()).toContain(message);
     expect(outputs()).toEqual({result: 'error'});
     expect(process.exitCode).toBe(1);
@@ -204,7 +204,7 @@ describe('bad inputs', () => {
 
   test('names every one', async () => {
     give({matrix: '1', 'fail-on': 'x'});
-    await report();
+    await runReport();
     expect(runner.log()).toMatch(/matrix: found .*fail-on: found/);
   });
 
@@ -216,6 +216,6 @@ describe('bad inputs', () => {
 test('a matrix touches no prototype', async () => {
   put('a', passed());
   give({matrix: '{"include":[{"__proto__":{"polluted":1},"name":"a","constructor":"x"}]}'});
-  await report();
+  await runReport();
   expect(({} as {polluted?: unknown}).polluted).toBeUndefined();
 });

@@ -1,9 +1,9 @@
 import {expect, test} from '@jest/globals';
-import {logEnd} from '../src/reports/log-end.ts';
+import {formatLogEnd} from '../src/reports/log-end.ts';
 import {badInputs, changed, failed, flaky, hostileRun, passed} from './sample-results.ts';
 
 test('of a run that passed: the verdict, a line for each layer, and where the results are', () => {
-  const lines = logEnd(passed(), '/results');
+  const lines = formatLogEnd(passed(), '/results');
   expect(lines[1]).toBe(
     '✅ Dual-stack works · Istio v1.30.3 · Kubernetes v1.34.4 · 58 checks in 31 s'
   );
@@ -18,7 +18,7 @@ test('of a run that passed: the verdict, a line for each layer, and where the re
 });
 
 test('of a failure: which layers broke, what follows, what to do, and the commands', () => {
-  const lines = logEnd(failed(), '/results');
+  const lines = formatLogEnd(failed(), '/results');
   expect(lines[1]).toMatch(/^❌ IPv6 between pods is dead · /);
   expect(lines).toContainEqual(expect.stringMatching(/^× cluster {8}1 of 2 checks failed$/));
   expect(lines).toContainEqual(
@@ -37,13 +37,13 @@ test('of a failure: which layers broke, what follows, what to do, and the comman
 
 test('what passed at a later try is told', () => {
   const more = {'echo/ipv4/name': {verdict: 'flaky' as const}};
-  expect(logEnd(changed(flaky(), more), '/results')).toContainEqual(
+  expect(formatLogEnd(changed(flaky(), more), '/results')).toContainEqual(
     '√ echo           7 checks, 2 of them at a later try'
   );
 });
 
 test('several bad inputs have a line each', () => {
-  const lines = logEnd(badInputs(), '/results');
+  const lines = formatLogEnd(badInputs(), '/results');
   expect(lines[1]).toMatch(/^❌ Inputs were refused: retries, timeout · /);
   expect(lines.slice(lines.indexOf('What happened:'), -2)).toEqual([
     'What happened:',
@@ -54,14 +54,14 @@ test('several bad inputs have a line each', () => {
 });
 
 test('results that could not be written are nowhere', () =>
-  expect(logEnd(passed(), '').at(-1)).toBe('Results: none, they could not be written'));
+  expect(formatLogEnd(passed(), '').at(-1)).toBe('Results: none, they could not be written'));
 
 test('no foreign text makes a line of its own, or a command', () => {
   const run = hostileRun();
   const message = '::error::a\n##[error]b\n::c::d';
   const lines = [
-    ...logEnd(run, '::d::e'),
-    ...logEnd({...run, failure: run.failure && {...run.failure, message}}, '\n::d::e')
+    ...formatLogEnd(run, '::d::e'),
+    ...formatLogEnd({...run, failure: run.failure && {...run.failure, message}}, '\n::d::e')
   ];
   for (const text of lines) {
     expect(text).toMatch(/^$|^(✅|❌|√|×|–|•) |^[A-Z][a-z ]+:/u);

@@ -75,7 +75,7 @@ describe('the script in the client', () => {
       const [program = '', ...rest] = command.slice(command.indexOf('sh'));
       const env = fakePrograms(runner.directory, {curl});
       printed = spawnSync(program, rest, {env, encoding: 'utf8'}).stdout;
-      return {code: 0, stdout: printed, stderr: '', late: false};
+      return {code: 0, stdout: printed, stderr: '', timedOut: false};
     };
     await request({sh, work: fakeWork()}, meshClient, urls, times, 1);
     return printed;

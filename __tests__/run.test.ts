@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import {blames} from '../src/checks/catalogue.ts';
-import {gathered, run} from '../src/run/run.ts';
+import {buildResultsSafely, run} from '../src/run/run.ts';
 import {createRunContext} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
 
@@ -79,9 +79,16 @@ test('where what was found is too odd for results, they say so, and nothing is l
       throw new TypeError('Invalid Version: master');
     }
   };
-  const results = gathered(odd, {
-    ...{ending: 'done', errors: [], phases: [], checks: [], blames, failOnFlaky: false},
-    ...{existing: false, lost: null}
+  const results = buildResultsSafely(odd, {
+    ...{
+      ending: 'done',
+      errors: [],
+      phases: [],
+      checks: [],
+      attributions: blames,
+      failOnFlaky: false
+    },
+    ...{existing: false, lostNode: null}
   });
   expect(results).toMatchObject({
     result: 'error',

@@ -131,7 +131,7 @@ describe('runner', () => {
   test.each(['ipv6', 'watches', 'instances'] as const)(
     'a sysctl that does not answer in time accuses nobody: %s',
     async what => {
-      const found = await look(runner, {sh: machine({[what]: {code: 124, late: true}})});
+      const found = await look(runner, {sh: machine({[what]: {code: 124, timedOut: true}})});
       expect(failures(found)).toEqual({});
       expect(found['runner/kernel/ipv6']).toMatchObject({
         verdict: 'skipped',

@@ -1,7 +1,7 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import {describe, expect, test} from '@jest/globals';
-import {Stopped} from '../src/base/fault.ts';
-import {type Phase, Schedule, type Work} from '../src/base/schedule.ts';
+import {RunStopped} from '../src/base/fault.ts';
+import {type Phase, type PhaseContext, Schedule} from '../src/base/schedule.ts';
 import {eachOnRunner} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -11,7 +11,11 @@ function scene() {
   const log: string[] = [];
   let now = 0;
   const schedule = new Schedule(() => now);
-  const phase = (name: string, needs: string[] = [], run = async (_: Work) => {}): Phase => ({
+  const phase = (
+    name: string,
+    needs: string[] = [],
+    run = async (_: PhaseContext) => {}
+  ): Phase => ({
     name,
     needs,
     run: async work => {
@@ -33,9 +37,9 @@ function scene() {
   };
 }
 const broken = () => Promise.reject(new Error('no'));
-const untilStopped = async ({signal}: Work) => {
+const untilStopped = async ({signal}: PhaseContext) => {
   await sleep(10_000, undefined, {signal}).catch(() => {});
-  throw new Stopped();
+  throw new RunStopped();
 };
 
 describe('Schedule', () => {
@@ -107,14 +111,14 @@ describe('Schedule', () => {
     const {schedule, phase, later} = scene();
     later(2);
     await schedule.run([
-      phase('a', [], async ({waitFor}) => {
-        waitFor('the pod');
+      phase('a', [], async ({reportWait}) => {
+        reportWait('the pod');
         later(3);
-        waitFor('the pod'); // still
+        reportWait('the pod'); // still
         later(1);
-        waitFor('the node');
+        reportWait('the node');
         later(5);
-        waitFor('the pod'); // again
+        reportWait('the pod'); // again
         later(10);
       })
     ]);
@@ -136,11 +140,11 @@ describe('Schedule', () => {
   test('one line when a phase starts, waits or ends, with the time', async () => {
     const {schedule, phase, later} = scene();
     await schedule.run([
-      phase('a', [], async ({waitFor}) => {
+      phase('a', [], async ({reportWait}) => {
         later(1);
-        waitFor('the pod\n::error::x');
-        waitFor('the pod\n::error::x');
-        waitFor(null);
+        reportWait('the pod\n::error::x');
+        reportWait('the pod\n::error::x');
+        reportWait(null);
       })
     ]);
     expect(

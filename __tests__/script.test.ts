@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {beforeEach, describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
-import {script} from '../src/reports/script.ts';
+import {renderScript} from '../src/reports/script.ts';
 import type {CheckResult, Results} from '../src/results/results.ts';
 import {eachOnRunner, has} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -23,7 +23,7 @@ const shown = (given: Record<string, string>): Record<string, string> =>
     ])
   );
 const textOf = (given: Record<string, string> = {}, more: Partial<Results> = {}): string =>
-  script(planOf(given), passed({inputs: shown(given), ...more}));
+  renderScript(planOf(given), passed({inputs: shown(given), ...more}));
 /** The script of a run in which this check failed. */
 const textOfFailed = (broken: CheckResult, given: Record<string, string> = {}): string =>
   textOf(given, {
@@ -279,7 +279,10 @@ describe('run by hand', () => {
   });
 
   test('a chart that is here already is not pulled, and may lie elsewhere', () => {
-    const text = script(planOf({}, {url: null, path: "/charts/it's mine"}), passed({inputs: {}}));
+    const text = renderScript(
+      planOf({}, {url: null, path: "/charts/it's mine"}),
+      passed({inputs: {}})
+    );
     expect(play(text).calls).toContainEqual(
       expect.stringContaining("helm install sail-operator /charts/it's mine --namespace")
     );
@@ -465,11 +468,11 @@ describe('the YAML that was given to the run', () => {
 test('what it writes is what the plan shows', () => {
   const plan = planOf(everything);
   const text = textOf(everything);
-  for (const [name, contents] of Object.entries(plan.shown)) {
+  for (const [name, contents] of Object.entries(plan.shownFiles)) {
     const start = `cat >"$work/${name}" <<'EOF'\n`;
     expect(text).toContain(`${start}${contents.trimEnd()}\nEOF\n`);
   }
-  expect(parseAllDocuments(plan.shown['istio.yaml'] ?? '')[0]?.toJS()).toMatchObject({
+  expect(parseAllDocuments(plan.shownFiles['istio.yaml'] ?? '')[0]?.toJS()).toMatchObject({
     kind: 'Istio',
     spec: {version: 'v1.29.6', values: {pilot: {ipFamilyPolicy: 'RequireDualStack'}}}
   });
@@ -477,7 +480,7 @@ test('what it writes is what the plan shows', () => {
 
 test('a file that holds the end of a file is written whole', () => {
   const contents = 'a: |\nEOF\ntouch hacked\nEOF_\nb';
-  const text = script({...planOf(), shown: {'kind.yaml': contents}}, passed());
+  const text = renderScript({...planOf(), shownFiles: {'kind.yaml': contents}}, passed());
   const [, heredoc = ''] = /^(cat >"\$work\/kind\.yaml"[\s\S]*?)^# the cluster$/m.exec(text) ?? [];
   spawnSync('bash', {input: `work=.\n${heredoc}`, cwd: runner.directory});
   expect(fs.readFileSync(path.join(runner.directory, 'kind.yaml'), 'utf8')).toBe(`${contents}\n`);
@@ -488,7 +491,7 @@ test.each([
   'https://charts.example/x.tgz?a=1&b=$(touch hacked)',
   'https://charts.example/$(touch$IFS"hacked").tgz'
 ])('a URL can never act as shell: %s', url => {
-  const {calls} = play(script(planOf({}, {url}), passed({inputs: {}})));
+  const {calls} = play(renderScript(planOf({}, {url}), passed({inputs: {}})));
   expect(calls.some(call => call.startsWith('helm pull https://charts.example/'))).toBe(true);
   expect(fs.existsSync(path.join(runner.directory, 'hacked'))).toBe(false);
 });

@@ -80,7 +80,7 @@ const asRecorded =
   (sh: Sh): Sh =>
   async (command, options) => {
     // nobody was logged in then; what the nodes are given goes by standard input
-    if (options?.into !== undefined) return {code: 0, stdout: '', stderr: '', late: false};
+    if (options?.pipeTo !== undefined) return {code: 0, stdout: '', stderr: '', timedOut: false};
     const values = command.indexOf('--values');
     const bare = command.filter((_, at) => values < 0 || at < values || at > values + 1);
     return sh(
@@ -204,7 +204,7 @@ describe('of what is secret nothing is seen', () => {
       (sh: Sh): Sh =>
       async (command, options) =>
         command.join(' ').startsWith(start)
-          ? {code: 1, stdout: '', stderr, late: false}
+          ? {code: 1, stdout: '', stderr, timedOut: false}
           : asRecorded(sh)(command, options);
     texts = await play(recorded, {through});
     expect(texts.OUTPUT).toContain('result');

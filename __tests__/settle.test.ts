@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {Stopped} from '../src/base/fault.ts';
+import {RunStopped} from '../src/base/fault.ts';
 import {compare, defineCheck, type MeshCheckInput, type Outcome} from '../src/checks/definition.ts';
 import {settle, settling} from '../src/checks/settle.ts';
 import {fakeWork} from './fake.ts';
@@ -76,6 +76,6 @@ describe('settle', () => {
   });
 
   test('is stopped, and tells nothing', async () => {
-    await expect(settled(['a'], () => 'closed', 1, true)).rejects.toBeInstanceOf(Stopped);
+    await expect(settled(['a'], () => 'closed', 1, true)).rejects.toBeInstanceOf(RunStopped);
   });
 });

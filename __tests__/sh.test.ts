@@ -4,15 +4,15 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  bounded,
   CommandError,
-  canEndWithUs,
-  type Output,
+  type CommandOutput,
+  detectParentDeathSignal,
+  limitTime,
   runJson,
   runOrThrow,
+  runUntilComplete,
   type Sh,
-  sh,
-  wholeAnswer
+  sh
 } from '../src/base/sh.ts';
 import {eachOnRunner, fakeSh} from './fake.ts';
 
@@ -26,7 +26,7 @@ describe('sh', () => {
       code: 3,
       stdout: 'out\n',
       stderr: 'error\n',
-      late: false
+      timedOut: false
     });
   });
 
@@ -39,7 +39,7 @@ describe('sh', () => {
   );
 
   test('pipes into a second command, and reads nothing of the two as shell', async () => {
-    const {stdout} = await sh(['printf', '%s', '$HOME | x'], {into: ['sed', 's/x/$(id)/']});
+    const {stdout} = await sh(['printf', '%s', '$HOME | x'], {pipeTo: ['sed', 's/x/$(id)/']});
     expect(stdout).toBe('$HOME | $(id)');
   });
 
@@ -47,14 +47,14 @@ describe('sh', () => {
     ['first', ['bash', '-c', 'exit 7'], ['cat'], 7],
     ['second', ['echo'], ['bash', '-c', 'cat; exit 8'], 8]
   ])('a pipe fails with its %s command', async (_, from, into, code) => {
-    expect((await sh(from, {into})).code).toBe(code);
+    expect((await sh(from, {pipeTo: into})).code).toBe(code);
   });
 
   linux('ends a command whose time is over, with all that it started', async () => {
-    const {code, late, stdout} = await sh(['bash', '-c', 'echo $$; sleep 100 & sleep 100'], {
+    const {code, timedOut, stdout} = await sh(['bash', '-c', 'echo $$; sleep 100 & sleep 100'], {
       seconds: 0.3
     });
-    expect({code, late}).toEqual({code: 124, late: true});
+    expect({code, timedOut}).toEqual({code: 124, timedOut: true});
     const {stdout: left} = await sh(['ps', '-o', 'pid=', '-g', stdout.trim()]);
     expect(left).toBe('');
   });
@@ -63,9 +63,9 @@ describe('sh', () => {
     'kills a command that does not want to end, and says that it was late',
     async () => {
       const stubborn = ['bash', '-c', 'trap "" TERM; for i in 1 2 3 4 5 6 7 8 9; do sleep 1; done'];
-      const {code, late} = await sh(stubborn, {seconds: 2});
+      const {code, timedOut} = await sh(stubborn, {seconds: 2});
       expect(code).toBe(137);
-      expect(late).toBe(true);
+      expect(timedOut).toBe(true);
     },
     20_000
   );
@@ -73,8 +73,8 @@ describe('sh', () => {
   linux(
     'of an answer without end it keeps a part, and calls it a failure',
     async () => {
-      const {code, late, stdout, stderr} = await sh(['yes', 'x'.repeat(1000)], {seconds: 2});
-      expect({code, late}).toEqual({code: 125, late: true});
+      const {code, timedOut, stdout, stderr} = await sh(['yes', 'x'.repeat(1000)], {seconds: 2});
+      expect({code, timedOut}).toEqual({code: 125, timedOut: true});
       expect(stdout.length).toBeLessThanOrEqual(32 << 20);
       expect(stderr).toMatch(/more than 33554432 bytes$/);
     },
@@ -164,7 +164,7 @@ describe('a machine whose setpriv', () => {
     fs.writeFileSync(path.join(bin, 'setpriv'), `#!/bin/sh\n${body}\n`, {mode: 0o755});
     try {
       process.env.PATH = `${bin}:${before}`;
-      expect(canEndWithUs()).toBe(can);
+      expect(detectParentDeathSignal()).toBe(can);
     } finally {
       process.env.PATH = before;
       fs.rmSync(bin, {recursive: true});
@@ -175,16 +175,16 @@ describe('a machine whose setpriv', () => {
     const before = process.env.PATH;
     try {
       process.env.PATH = '/nowhere';
-      expect(canEndWithUs()).toBe(false);
+      expect(detectParentDeathSignal()).toBe(false);
     } finally {
       process.env.PATH = before;
     }
   });
 
   linux('does without it has its commands bounded all the same', () => {
-    expect(bounded(command, 5, false)).toEqual(timed);
-    expect(bounded(command, 5, true)).toEqual(['setpriv', '--pdeathsig', 'TERM', ...timed]);
-    const [program = '', ...rest] = bounded(['sleep', '60'], 0.3, false);
+    expect(limitTime(command, 5, false)).toEqual(timed);
+    expect(limitTime(command, 5, true)).toEqual(['setpriv', '--pdeathsig', 'TERM', ...timed]);
+    const [program = '', ...rest] = limitTime(['sleep', '60'], 0.3, false);
     expect(spawnSync(program, rest).status).toBe(124);
   });
 });
@@ -201,7 +201,7 @@ describe('must', () => {
     ],
     [{code: 2, stdout: 'told here'}, '`kubectl get pods` ended with exit code 2: told here'],
     [{code: 2}, '`kubectl get pods` ended with exit code 2: it said nothing'],
-    [{code: 124, late: true}, '`kubectl get pods` did not end in time: it said nothing']
+    [{code: 124, timedOut: true}, '`kubectl get pods` did not end in time: it said nothing']
   ])('throws what was said: %j', async (answer, message) => {
     const sh = fakeSh({'kubectl get pods -A': answer});
     const failed = runOrThrow(sh, ['kubectl', 'get', 'pods', '-A']);
@@ -244,32 +244,34 @@ describe('mustJson', () => {
 });
 
 describe('wholeAnswer', () => {
-  const two = ({stdout}: Output) => (stdout.split('\n').length < 2 ? null : stdout);
+  const two = ({stdout}: CommandOutput) => (stdout.split('\n').length < 2 ? null : stdout);
 
   test('asks until the answer is whole', async () => {
     const answers = ['a', '', 'a\nb'];
     const said = fakeSh(() => answers.shift());
-    expect(await wholeAnswer(said, ['kubectl', 'exec'], two)).toBe('a\nb');
+    expect(await runUntilComplete(said, ['kubectl', 'exec'], two)).toBe('a\nb');
   });
 
   test('is the command’s failure where it never is', async () => {
     const said = fakeSh(() => ({code: 0, stderr: 'unexpected EOF'}));
-    await expect(wholeAnswer(said, ['kubectl', 'exec'], two)).rejects.toThrow('unexpected EOF');
+    await expect(runUntilComplete(said, ['kubectl', 'exec'], two)).rejects.toThrow(
+      'unexpected EOF'
+    );
     expect(said.calls).toHaveLength(3);
   });
 
   test.each([
-    ['wholeAnswer', (late: Sh) => wholeAnswer(late, ['kubectl', 'exec'], two)],
+    ['wholeAnswer', (late: Sh) => runUntilComplete(late, ['kubectl', 'exec'], two)],
     ['mustJson', (late: Sh) => runJson(late, ['kubectl', 'exec'])]
   ])('%s asks once more what did not end in time', async (_, ask) => {
     const calls: string[][] = [];
     const late: Sh = async command => {
       calls.push(command);
-      return {code: 124, stdout: '', stderr: '', late: true};
+      return {code: 124, stdout: '', stderr: '', timedOut: true};
     };
     await expect(ask(late)).rejects.toMatchObject({
       message: expect.stringContaining('in time'),
-      late: true
+      timedOut: true
     });
     expect(calls).toHaveLength(2);
   });

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
-import {commandsIn} from '../src/base/shell.ts';
+import {parseCommands} from '../src/base/shell.ts';
 
-const words = (script: string) => commandsIn(script).map(({words}) => words);
+const words = (script: string) => parseCommands(script).map(({words}) => words);
 
 describe('commands', () => {
   test.each<[string, string, string[][]]>([
@@ -22,7 +22,7 @@ describe('commands', () => {
 
   test('here-documents are their input', () => {
     const script = "a -f - <<EOF\none: #1\nEOF\nb <<'END' || c\ntwo\nEND\nd <<-E\n\tthree\n\tE\ne";
-    expect(commandsIn(script)).toEqual([
+    expect(parseCommands(script)).toEqual([
       {words: ['a', '-f', '-'], input: 'one: #1'},
       {words: ['b'], input: 'two'},
       {words: ['c'], input: null},

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {cutToFit} from '../src/reports/blocks.ts';
-import {cell, code, fence, row, text} from '../src/reports/markdown.ts';
-import {summary} from '../src/reports/summary.ts';
+import {code, escapeCell, fence, row, text} from '../src/reports/markdown.ts';
+import {renderSummary} from '../src/reports/summary.ts';
 import type {Failure} from '../src/results/results.ts';
 import {
   badInputs,
@@ -24,10 +24,10 @@ const gridRow = (markdown: string, start: string): string | undefined =>
 
 test('what does not fit together is told above the grid', () => {
   const warnings = ['Kubernetes 1.37 is outside of what Istio 1.30 supports, 1.32 to 1.36.'];
-  const markdown = summary(passed({warnings}));
+  const markdown = renderSummary(passed({warnings}));
   expect(markdown).toContain(`> ⚠️ ${warnings[0]}`);
   expect(markdown.indexOf('⚠️')).toBeLessThan(markdown.indexOf('| --- |'));
-  expect(summary(passed())).not.toContain('⚠️');
+  expect(renderSummary(passed())).not.toContain('⚠️');
 });
 
 describe('foreign text as prose', () => {
@@ -84,13 +84,13 @@ describe('foreign text as code', () => {
     ['`a\\|b`', '`a\\ \\|b`'],
     ['`a\\\\|b`', '`a\\\\ \\|b`']
   ])('%s in a cell', (markdown, expected) => {
-    expect(cell(markdown)).toBe(expected);
+    expect(escapeCell(markdown)).toBe(expected);
   });
 });
 
 describe('the command to see it by hand', () => {
   const told = (reproduce: string) =>
-    summary(failed({failure: {...(failed().failure as Failure), reproduce}}));
+    renderSummary(failed({failure: {...(failed().failure as Failure), reproduce}}));
 
   test('is for a cluster that is made anew first', () => {
     expect(told('kubectl get pods')).toContain(
@@ -104,12 +104,12 @@ describe('the command to see it by hand', () => {
 
   test('stands after message and hint, which are sentences', () => {
     const failure = {...(failed().failure as Failure), message: 'it ended', hint: 'See why.'};
-    expect(summary(failed({failure}))).toContain('it ended. See why.');
+    expect(renderSummary(failed({failure}))).toContain('it ended. See why.');
   });
 });
 
 describe('the summary of a run that passed', () => {
-  const markdown = summary(passed());
+  const markdown = renderSummary(passed());
 
   test('says so in its first line', () => {
     expect(markdown.split('\n')[0]).toBe(
@@ -158,12 +158,12 @@ describe('the summary of a run that passed', () => {
 });
 
 test('a rehearsal is said beside the verdict', () => {
-  const lines = summary(passed({rehearsal: {recording: 'healthy'}})).split('\n');
+  const lines = renderSummary(passed({rehearsal: {recording: 'healthy'}})).split('\n');
   expect(lines[2]).toBe('> Rehearsal: recorded answers of "healthy", no real cluster.');
 });
 
 describe('the summary of a run that failed', () => {
-  const markdown = summary(failed());
+  const markdown = renderSummary(failed());
 
   test('names what is broken in its first line', () => {
     expect(markdown).toMatch(/^## ❌ IPv6 between pods is dead · Istio v1\.30\.3 · Kubernetes/);
@@ -199,7 +199,7 @@ describe('the summary of a run that failed', () => {
 });
 
 test('several bad inputs have a bullet each', () => {
-  expect(summary(badInputs()).split('\n').slice(0, 6)).toEqual([
+  expect(renderSummary(badInputs()).split('\n').slice(0, 6)).toEqual([
     expect.stringMatching(/^## ❌ Inputs were refused: retries, timeout · /),
     '',
     '> **Class `input`.** Correct the inputs; nothing was made.',
@@ -210,7 +210,7 @@ test('several bad inputs have a bullet each', () => {
 });
 
 test('a flaky check is listed with what was observed', () => {
-  expect(summary(flaky())).toContain(
+  expect(renderSummary(flaky())).toContain(
     '⚠️ 1 check needed another try, and passed:\n\n- `echo/dual-stack/name`: (empty) at 28.1 s, then `hello dualstack` at 28.4 s\n'
   );
 });
@@ -228,7 +228,7 @@ test.each([
     '## ❌ Timed out after 6.4 s, in cluster and images: m · '
   ]
 ])('%s is said in the first line', (_, results, start) => {
-  const markdown = summary(results);
+  const markdown = renderSummary(results);
   expect(markdown.startsWith(start)).toBe(true);
   expect(markdown).toContain('cancelled :');
   expect(markdown).not.toContain('from the mesh');
@@ -237,20 +237,20 @@ test.each([
 test('what was counted under load has its table', () => {
   const load = {connections: 'held' as const, sent: 152, failed: 3, cut: 1, longestGap: 1430};
   const one = check('upgrade/restart/ipv6-held', {family: 'ipv6', stage: 'upgrade', load});
-  expect(summary(passed({checks: [one]}))).toContain(
+  expect(renderSummary(passed({checks: [one]}))).toContain(
     [
       '| Traffic during the upgrade |  | probes | failed | cut | longest gap |',
       '| --- | --- | --- | --- | --- | --- |',
       '| ✅ server restarted, one that is held | IPv6 | 152 | 3 | 1 | 1430 ms |'
     ].join('\n')
   );
-  expect(summary(passed())).not.toContain('Traffic during');
+  expect(renderSummary(passed())).not.toContain('Traffic during');
 });
 
 test('both stages of an upgrade have their grid', () => {
   const {checks} = passed();
   const both = [...checks, ...checks.map(one => ({...one, stage: 'upgrade' as const}))];
-  const markdown = summary(passed({checks: both}));
+  const markdown = renderSummary(passed({checks: both}));
   expect(markdown).toContain('| before the upgrade, to | IPv4 |');
   expect(markdown).toContain('| after the upgrade, to | IPv4 |');
 });
@@ -264,7 +264,7 @@ describe('hostile text', () => {
 
   test('is code wherever it stands', () => {
     const own = /<\/?(?:details|summary)(?: open)?>|<br>/g;
-    const left = outsideCode(summary(hostileRun())).replace(own, '');
+    const left = outsideCode(renderSummary(hostileRun())).replace(own, '');
     for (const sign of ['<', '@', '&', '$', '](', '://', 'www.', '#1', ':100:', '~~']) {
       expect(left).not.toContain(sign);
     }
@@ -278,18 +278,18 @@ describe('hostile text', () => {
   });
 
   test('has no control character', () => {
-    expect(summary(hostileRun())).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
+    expect(renderSummary(hostileRun())).not.toMatch(/[^\P{Cc}\n\t]|\u202e/u);
   });
 
   test('cannot end the chart', () => {
     const phases = [phase('a\n```\n<b>: ; # crit', [], 0, 1)];
-    expect(summary(passed({phases}))).toContain('\n  a b crit :crit, 0, 1000\n```\n');
+    expect(renderSummary(passed({phases}))).toContain('\n  a b crit :crit, 0, 1000\n```\n');
   });
 });
 
 describe('size', () => {
   test('a thousand targets are all there', () => {
-    const markdown = summary(many(1000));
+    const markdown = renderSummary(many(1000));
     expect(bytes(markdown)).toBeLessThan(500_000);
     expect(markdown).toContain('| Service `shop-999` |');
     expect(markdown).toContain('<summary>2000 rows without trouble</summary>');
@@ -299,7 +299,7 @@ describe('size', () => {
     const results = changed(many(1000), {
       'echo/shop-700/ipv6': {verdict: 'failed', observed: 'no'}
     });
-    const markdown = summary(results);
+    const markdown = renderSummary(results);
     expect(markdown.indexOf('`shop-700`')).toBeLessThan(markdown.indexOf('1999 more rows'));
   });
 
@@ -335,7 +335,7 @@ describe('size', () => {
       })
     ]
   ])('however many %s, it stays below 1 MiB and keeps its verdict', (_, results) => {
-    const markdown = summary(results);
+    const markdown = renderSummary(results);
     expect(bytes(markdown)).toBeLessThan(1024 * 1024);
     expect(markdown).toMatch(/^## (✅|❌) /);
   });
@@ -367,7 +367,7 @@ describe('size', () => {
     const time = (targets: number): number => {
       const results = many(targets);
       const start = performance.now();
-      summary(results);
+      renderSummary(results);
       return performance.now() - start;
     };
     time(1000);
@@ -376,7 +376,7 @@ describe('size', () => {
 });
 
 test('a run without anything is a summary all the same', () => {
-  const markdown = summary(
+  const markdown = renderSummary(
     passed({result: 'error', checks: [], phases: [], versions: {}, inputs: {}, seconds: 0})
   );
   expect(markdown).toMatch(/^## ❌ Dual-stack was not proven · no check reached in 0 s\n/);
@@ -385,7 +385,7 @@ test('a run without anything is a summary all the same', () => {
 test('checks that were not reached make no grid, and say so in their layer', () => {
   const results = passed();
   const unreached = {verdict: 'skipped' as const, reason: 'not reached'};
-  const markdown = summary({
+  const markdown = renderSummary({
     ...results,
     checks: results.checks.map(one => ({...one, ...unreached}))
   });
@@ -397,7 +397,7 @@ test('checks that were skipped are told with their reason', () => {
   const checks = [
     check('failover/x/ipv4', {verdict: 'skipped', reason: 'not on an existing cluster'})
   ];
-  expect(summary(passed({checks}))).toContain(
+  expect(renderSummary(passed({checks}))).toContain(
     '- 1 check (`failover/x/ipv4`): not on an existing cluster'
   );
 });

@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {rights} from '../src/manifests/existing-cluster-manifests.ts';
-import {survey, takeKubeconfig} from '../src/phases/survey.ts';
+import {requiredPermissions} from '../src/manifests/existing-cluster-manifests.ts';
+import {surveyCluster, writeOwnKubeconfig} from '../src/phases/survey.ts';
 import {type Answer, eachOnRunner, fakeSh} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -15,7 +15,7 @@ describe('the kubeconfig', () => {
     return {
       file,
       sh,
-      taken: takeKubeconfig({kubeconfig: null, context: null, ...inputs}, file, sh)
+      taken: writeOwnKubeconfig({kubeconfig: null, context: null, ...inputs}, file, sh)
     };
   };
 
@@ -64,13 +64,13 @@ describe('the survey', () => {
       const [, answer] = Object.entries(answers).find(([words]) => line.includes(words)) ?? [];
       if (answer !== undefined) return answer;
       if (line.startsWith('version')) return '{"serverVersion": {"gitVersion": "v1.34.4"}}';
-      if (line.includes('rights.yaml')) return rights.map(() => 'true\n').join('');
+      if (line.includes('rights.yaml')) return requiredPermissions.map(() => 'true\n').join('');
       if (line.includes('--dry-run=server'))
         return '{"spec": {"clusterIPs": ["fd00::1", "10.0.0.1"]}}';
       if (line.includes('jsonpath')) return '';
       return line === 'api-versions' ? 'v1\napps/v1\n' : items();
     });
-    return survey({context: 'admin', name: 'prod'}, runner.directory, sh);
+    return surveyCluster({context: 'admin', name: 'prod'}, runner.directory, sh);
   };
 
   test('of a bare cluster', async () => {
@@ -95,9 +95,9 @@ describe('the survey', () => {
   });
 
   test('names the rights that are lacking, and asks nothing that would be forbidden', async () => {
-    const answers = rights.map(({verb}) => `${verb !== 'list'}\n`).join('');
+    const answers = requiredPermissions.map(({verb}) => `${verb !== 'list'}\n`).join('');
     const {denied} = await look({'rights.yaml': answers, 'get ': {code: 1, stderr: 'Forbidden'}});
-    expect(denied).toEqual(rights.filter(({verb}) => verb === 'list'));
+    expect(denied).toEqual(requiredPermissions.filter(({verb}) => verb === 'list'));
   });
 
   test.each(['config.openshift.io/v1', 'route.openshift.io/v1'])('%s is OpenShift', async group => {

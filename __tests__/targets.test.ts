@@ -6,18 +6,18 @@ import type {EndpointSlice, Pod, Service} from '../src/base/kube.ts';
 import {blames} from '../src/checks/catalogue.ts';
 import type {Outcome} from '../src/checks/definition.ts';
 import {readTarget, type Target, targetChecks} from '../src/checks/targets.ts';
-import {targets} from '../src/inputs/readers.ts';
+import {parseTargets} from '../src/inputs/readers.ts';
 import {surveyTargets} from '../src/phases/survey.ts';
 import {chooseTargets} from '../src/plan/target-services.ts';
-import {annotations} from '../src/reports/annotations.ts';
-import {html} from '../src/reports/html.ts';
-import {logEnd} from '../src/reports/log-end.ts';
-import {summary} from '../src/reports/summary.ts';
-import {headline} from '../src/reports/verdict.ts';
+import {buildAnnotations} from '../src/reports/annotations.ts';
+import {renderHtml} from '../src/reports/html.ts';
+import {formatLogEnd} from '../src/reports/log-end.ts';
+import {renderSummary} from '../src/reports/summary.ts';
+import {buildHeadline} from '../src/reports/verdict.ts';
 import {layers} from '../src/results/results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
 import {createRunContext} from '../src/run/run-context.ts';
-import {phasesOfTargets} from '../src/run/target-phases.ts';
+import {buildTargetPhases} from '../src/run/target-phases.ts';
 import {type Answer, eachOnRunner, fakeSh, fakeWork} from './fake.ts';
 import {inputsOf} from './planned.ts';
 import {check, passed} from './sample-results.ts';
@@ -362,7 +362,9 @@ test('a Service is read by its selector, without pods that are over', async () =
 describe('the targets', () => {
   const services = [cart(), cart({}, 'till'), cart({type: 'ExternalName'}, 'bank')];
   const chosen = (text: string, more = services) =>
-    chooseTargets(targets(text), {denied: [], services: more}).map(({metadata}) => metadata.name);
+    chooseTargets(parseTargets(text), {denied: [], services: more}).map(
+      ({metadata}) => metadata.name
+    );
 
   test.each([
     ['shop/cart', ['cart']],
@@ -398,7 +400,7 @@ describe('the targets', () => {
 
   test('what may not be read is refused, each with its namespace', () => {
     const denied = [{verb: 'list', resource: 'pods', namespace: 'shop'}];
-    expect(() => chooseTargets(targets('shop/cart'), {denied, services})).toThrow(
+    expect(() => chooseTargets(parseTargets('shop/cart'), {denied, services})).toThrow(
       /^kubeconfig: found a user that may not list pods in shop; accepted/
     );
   });
@@ -418,7 +420,11 @@ describe('the survey of targets', () => {
         })
         .join('');
     });
-    const found = await surveyTargets(targets('shop/cart,shop/till,bank/*'), runner.directory, sh);
+    const found = await surveyTargets(
+      parseTargets('shop/cart,shop/till,bank/*'),
+      runner.directory,
+      sh
+    );
     return {found, calls: sh.calls};
   };
 
@@ -476,7 +482,7 @@ describe('the run', () => {
       ...given
     });
     run.directory = runner.directory;
-    await run.schedule.run(phasesOfTargets(run, run.inputs.targets ?? []));
+    await run.schedule.run(buildTargetPhases(run, run.inputs.targets ?? []));
     return {run, calls: sh.calls};
   };
 
@@ -550,10 +556,10 @@ describe('the reports', () => {
       errors: [],
       phases: [],
       checks: checks.map(one => ({...rows.find(({id}) => id === one.id), ...one})),
-      blames,
+      attributions: blames,
       failOnFlaky: false,
       existing: true,
-      lost: null
+      lostNode: null
     });
     return passed({
       checks,
@@ -568,16 +574,16 @@ describe('the reports', () => {
     [['shop.till'], 'The Service shop/till is not dual-stack'],
     [['shop.till', 'shop.bank'], '2 of 3 targets are not dual-stack: shop/till, shop/bank']
   ])('red are %j: %s', (red, words) => {
-    expect(headline(reported(...red)).words).toBe(words);
+    expect(buildHeadline(reported(...red)).words).toBe(words);
   });
 
   test('name no script: there is nothing to make again', () => {
     const results = reported('shop.till');
     for (const text of [
-      summary(results),
-      html(results),
-      logEnd(results, '/results').join('\n'),
-      JSON.stringify(annotations(results))
+      renderSummary(results),
+      renderHtml(results),
+      formatLogEnd(results, '/results').join('\n'),
+      JSON.stringify(buildAnnotations(results))
     ]) {
       expect(text).toContain('kubectl get service');
       expect(text).not.toContain('reproduce.sh');
@@ -585,7 +591,7 @@ describe('the reports', () => {
   });
 
   test('show the endpoints of each, as looked at', () => {
-    const text = summary(reported());
+    const text = renderSummary(reported());
     expect(text).toContain('| looked at | IPv4 | IPv6 |');
     expect(text).toContain('| Endpoints of `shop.cart` |');
   });

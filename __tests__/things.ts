@@ -15,7 +15,7 @@ import type {
   Outcome,
   StandingCheckInput
 } from '../src/checks/definition.ts';
-import type {OwnSample} from '../src/manifests/extra-sample.ts';
+import type {ExtraSample} from '../src/manifests/extra-sample.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -166,7 +166,7 @@ interface Given extends Partial<Omit<MeshCheckInput, 'report'>> {
 }
 
 /** What the API server has of a check's own samples, as their manifests say it; those of `healthy` are left to the test. */
-function ownThings(samples: OwnSample[] = []): KubeObject[] {
+function ownThings(samples: ExtraSample[] = []): KubeObject[] {
   const images = {echo: 'echo', client: 'client', proxy: 'proxy'};
   return samples
     .flatMap(({namespace, manifests}) =>

@@ -23,7 +23,7 @@ const sh: Sh = async ([program = '', ...rest]) => ({
   code: 0,
   stdout: execFileSync(program, rest, {encoding: 'utf8', env: process.env}),
   stderr: '',
-  late: false
+  timedOut: false
 });
 
 let server: Server;

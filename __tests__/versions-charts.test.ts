@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
-import {chooseIstio, releases} from '../src/versions/istio-versions.ts';
-import {charts as digests} from '../src/versions/pins.ts';
+import {operatorReleases, resolveIstioVersion} from '../src/versions/istio-versions.ts';
+import {chartDigests as digests} from '../src/versions/pins.ts';
 import {type Chart, readChart} from '../src/versions/read-chart.ts';
 import {published as charts} from './planned.ts';
 
@@ -44,8 +44,8 @@ describe.each(living)('the chart %s', name => {
     | 'values'
     | 'versions'
   )[][][])('tells what can be installed, by what it has but %j', without => {
-    const {offers, aliases, endOfLife} = chartOf(name, without);
-    expect(offers.map(({version}) => version).sort()).toEqual(installable(name).sort());
+    const {istioReleases, aliases, endOfLife} = chartOf(name, without);
+    expect(istioReleases.map(({version}) => version).sort()).toEqual(installable(name).sort());
     expect(aliases).toEqual(aliasesOf(name));
     expect(endOfLife.sort()).toEqual(
       listOf(name)
@@ -57,23 +57,23 @@ describe.each(living)('the chart %s', name => {
 
   test('has the default of its CRD', () => {
     const [, first] = /default: (\S+)/.exec(charts[name]?.crd ?? '') ?? [];
-    expect(chooseIstio(null, chartOf(name, ['versions']))?.version).toBe(first);
-    expect(chooseIstio(null, chartOf(name))?.version).toBe(first);
+    expect(resolveIstioVersion(null, chartOf(name, ['versions']))?.version).toBe(first);
+    expect(resolveIstioVersion(null, chartOf(name))?.version).toBe(first);
   });
 
   test('installs each of its versions, in every form, and each minor’s newest', () => {
     const chart = chartOf(name, ['versions']);
     for (const version of installable(name))
-      expect(chooseIstio(version.slice(1), chart)?.version).toBe(version);
+      expect(resolveIstioVersion(version.slice(1), chart)?.version).toBe(version);
     for (const [alias, ref] of Object.entries(aliasesOf(name))) {
-      expect(chooseIstio(alias, chart)?.version).toBe(ref);
+      expect(resolveIstioVersion(alias, chart)?.version).toBe(ref);
       const [, minor] = /^v(\d+\.\d+)-latest$/.exec(alias) ?? [];
-      if (minor) expect(chooseIstio(minor, chart)?.version).toBe(ref);
+      if (minor) expect(resolveIstioVersion(minor, chart)?.version).toBe(ref);
     }
   });
 
   test('names the images of its default where it names any', () => {
-    const [offer] = chartOf(name).offers;
+    const [offer] = chartOf(name).istioReleases;
     const tag = offer?.version.slice(1);
     const listed = charts[name]?.values.includes('images.');
     expect(offer?.istiod ?? '').toMatch(listed ? new RegExp(`/pilot:${tag}$`) : /^$/);
@@ -84,7 +84,7 @@ describe.each(living)('the chart %s', name => {
   test('refuses each version that is end-of-life', () => {
     const chart = chartOf(name, ['versions']);
     for (const version of chart.endOfLife)
-      expect(() => chooseIstio(version.replace(/^v(?=\d+\.\d+\.)/, ''), chart)).toThrow(
+      expect(() => resolveIstioVersion(version.replace(/^v(?=\d+\.\d+\.)/, ''), chart)).toThrow(
         /which is end-of-life in the Sail Operator .*; accepted is what/
       );
   });
@@ -100,12 +100,12 @@ test.each(['0.1.0', '0.2.0'])('the chart %s is refused, with the reason', name =
 
 test('what we carry of the releases is what their charts tell', () => {
   const published = living.filter(name => name !== 'main');
-  expect(Object.keys(releases).toSorted()).toEqual(published.toSorted());
-  for (const name of published) expect(releases[name]).toEqual(installable(name));
+  expect(Object.keys(operatorReleases).toSorted()).toEqual(published.toSorted());
+  for (const name of published) expect(operatorReleases[name]).toEqual(installable(name));
 });
 
 test('every release that we carry has its digest', () => {
-  for (const name of Object.keys(releases)) expect(digests).toHaveProperty([name]);
+  for (const name of Object.keys(operatorReleases)) expect(digests).toHaveProperty([name]);
 });
 
 describe('pre-releases of main', () => {
@@ -118,7 +118,9 @@ describe('pre-releases of main', () => {
     ['v1.31-latest', 'v1.31.0-beta.1'],
     ['1.31-latest', 'v1.31.0-beta.1'],
     ['1.30', 'v1.30.3']
-  ])('%s is %s', (asked, version) => expect(chooseIstio(asked, main)?.version).toBe(version));
+  ])('%s is %s', (asked, version) =>
+    expect(resolveIstioVersion(asked, main)?.version).toBe(version)
+  );
 });
 
 describe('what an operator does not have is refused', () => {
@@ -135,17 +137,17 @@ describe('what an operator does not have is refused', () => {
     ['1.30.3-rc.1', 'found "1.30.3-rc.1"; accepted is'],
     ['latest', `${all}, v1.30-latest, v1.29-latest, v1.28-latest`]
   ])('%s: … %s', (asked, told) => {
-    expect(() => chooseIstio(asked, chart)).toThrow(Fault);
-    expect(() => chooseIstio(asked, chart)).toThrow(`istio-version: `);
-    expect(() => chooseIstio(asked, chart)).toThrow(told);
+    expect(() => resolveIstioVersion(asked, chart)).toThrow(Fault);
+    expect(() => resolveIstioVersion(asked, chart)).toThrow(`istio-version: `);
+    expect(() => resolveIstioVersion(asked, chart)).toThrow(told);
   });
 
   test('what no released operator has names none', () => {
-    expect(() => chooseIstio('9.9.9', chart)).not.toThrow(/operator-version/);
+    expect(() => resolveIstioVersion('9.9.9', chart)).not.toThrow(/operator-version/);
   });
 
   test('what only a newer operator has names that one', () => {
-    expect(() => chooseIstio('1.29.6', chartOf('1.29.2'))).toThrow(
+    expect(() => resolveIstioVersion('1.29.6', chartOf('1.29.2'))).toThrow(
       /The Sail Operator 1.30.3 can install v1.29.6: `operator-version: 1.30.3`$/
     );
   });
@@ -154,9 +156,9 @@ describe('what an operator does not have is refused', () => {
 describe('a chart that tells nothing', () => {
   const silent = chartOf('1.26.0', ['crd', 'versions']);
   test('takes a whole version, and no minor', () => {
-    expect(chooseIstio(null, silent)).toBeNull();
-    expect(chooseIstio('1.24.6', silent)?.version).toBe('v1.24.6');
-    expect(() => chooseIstio('1.24', silent)).toThrow(/ a whole version such as/);
+    expect(resolveIstioVersion(null, silent)).toBeNull();
+    expect(resolveIstioVersion('1.24.6', silent)?.version).toBe('v1.24.6');
+    expect(() => resolveIstioVersion('1.24', silent)).toThrow(/ a whole version such as/);
   });
 });
 
@@ -165,19 +167,19 @@ describe('what is no list is not taken for one', () => {
     const {about = '', values = ''} = charts['1.30.3'] ?? {};
     const names = ['v1.30.3', 'v1.30.2\\n::warning::x', '`<b>`', ''];
     const text = `versions: [${names.map(name => `{name: "${name}"}`).join()}, 3, {ref: x}]`;
-    const {offers} = readChart(about, values, '', text);
-    expect(offers.map(({version}) => version)).toEqual(['v1.30.3']);
+    const {istioReleases} = readChart(about, values, '', text);
+    expect(istioReleases.map(({version}) => version)).toEqual(['v1.30.3']);
   });
 
   test.each(['', 'versions: 3', 'versions: []', 'other: {}'])('versions.yaml: %j', text => {
     const {about = '', values = '', crd = ''} = charts['1.30.3'] ?? {};
-    expect(readChart(about, values, crd, text).offers).toHaveLength(22);
+    expect(readChart(about, values, crd, text).istioReleases).toHaveLength(22);
   });
 
   test('the CRDs of other resources have no say, in one text with the Istio resource’s', () => {
     const {about = '', crd = ''} = charts['1.26.2'] ?? {};
     const other = crd.replace('istios.sailoperator.io', 'istiorevisions.sailoperator.io');
     const all = [other.replaceAll('v1.26', 'v9.9'), crd].join('\n---\n');
-    expect(readChart(about, '', all).offers[0]?.version).toBe('v1.26.2');
+    expect(readChart(about, '', all).istioReleases[0]?.version).toBe('v1.26.2');
   });
 });

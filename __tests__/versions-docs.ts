@@ -1,6 +1,10 @@
 import {rcompare} from 'semver';
-import {minorOf, newestOf, releases} from '../src/versions/istio-versions.ts';
-import {kubernetesVersions, ranges, supportedBy} from '../src/versions/kubernetes.ts';
+import {findNewestPatch, getMinor, operatorReleases} from '../src/versions/istio-versions.ts';
+import {
+  getSupportedVersions,
+  kubernetesVersions,
+  supportedKubernetes
+} from '../src/versions/kubernetes.ts';
 
 /** The tables of README.md and docs/versions.md, made of the data that the Action goes by. */
 
@@ -8,16 +12,16 @@ const table = (titles: string[], rows: string[][]): string =>
   [titles, titles.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
 
 const minorsOf = (versions: string[]): string[] =>
-  [...new Set(versions.map(minorOf))].sort((one, other) => rcompare(`${one}.0`, `${other}.0`));
+  [...new Set(versions.map(getMinor))].sort((one, other) => rcompare(`${one}.0`, `${other}.0`));
 
 /** Of each minor of the operator its newest release, with what it can install. */
-const newestReleases = minorsOf(Object.keys(releases)).map(
-  minor => newestOf(minor, Object.keys(releases)) ?? ''
+const newestReleases = minorsOf(Object.keys(operatorReleases)).map(
+  minor => findNewestPatch(minor, Object.keys(operatorReleases)) ?? ''
 );
 
 const installable = (operator: string): string[] => {
-  const versions = releases[operator] ?? [];
-  return minorsOf(versions).map(minor => newestOf(minor, versions) ?? '');
+  const versions = operatorReleases[operator] ?? [];
+  return minorsOf(versions).map(minor => findNewestPatch(minor, versions) ?? '');
 };
 
 const operators = (names: string[]): string =>
@@ -29,7 +33,7 @@ const operators = (names: string[]): string =>
     ],
     names.map(operator => {
       const [first = '', ...others] = installable(operator);
-      const [kubernetes = ''] = supportedBy(first);
+      const [kubernetes = ''] = getSupportedVersions(first);
       return [
         `\`${operator}\``,
         [`**${first.slice(1)}**`, ...others.map(one => one.slice(1))].join(', '),
@@ -46,14 +50,15 @@ const clusters = (): string =>
       'default',
       'newest patch, and the newest operator that has it'
     ],
-    Object.entries(ranges).map(([minor, [oldest, newest]]) => {
+    Object.entries(supportedKubernetes).map(([minor, [oldest, newest]]) => {
       const [operator, versions] =
-        Object.entries(releases).find(([, versions]) => newestOf(minor, versions)) ?? [];
-      const patch = versions ? newestOf(minor, versions) : null;
+        Object.entries(operatorReleases).find(([, versions]) => findNewestPatch(minor, versions)) ??
+        [];
+      const patch = versions ? findNewestPatch(minor, versions) : null;
       return [
         minor,
         `${oldest} to ${newest}`,
-        supportedBy(`v${minor}.0`)[0] ?? '',
+        getSupportedVersions(`v${minor}.0`)[0] ?? '',
         patch ? `${patch.slice(1)} with ${operator}` : 'see its chart'
       ];
     })
@@ -62,7 +67,7 @@ const clusters = (): string =>
 /** Name of a table in the documents → its text. */
 export const tables: Record<string, string> = {
   'newest operators': operators(newestReleases.slice(0, 5)),
-  operators: operators(Object.keys(releases)),
+  operators: operators(Object.keys(operatorReleases)),
   clusters: clusters(),
   'node images': kubernetesVersions.map(version => `\`${version}\``).join(', ')
 };

@@ -1,12 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
-import {chooseIstio} from '../src/versions/istio-versions.ts';
-import {chooseFrom, skipped} from '../src/versions/upgrade-path.ts';
+import {resolveIstioVersion} from '../src/versions/istio-versions.ts';
+import {describeSkippedMinors, resolveUpgradeFrom} from '../src/versions/upgrade-path.ts';
 import {chart} from './planned.ts';
 
 describe('the version to upgrade from', () => {
   const from = (asked: string, to: string | null, more = {}) => {
     const given = {...chart, ...more};
-    return chooseFrom(asked, chooseIstio(to, given), given).version;
+    return resolveUpgradeFrom(asked, resolveIstioVersion(to, given), given).version;
   };
 
   test.each([
@@ -43,8 +43,11 @@ describe('the version to upgrade from', () => {
   });
 
   test('what a chart lists and is no version is neither older nor newer', () => {
-    const master = {...chart.offers[0], version: 'master'} as (typeof chart.offers)[0];
-    const offers = [...chart.offers, master];
+    const master = {
+      ...chart.istioReleases[0],
+      version: 'master'
+    } as (typeof chart.istioReleases)[0];
+    const offers = [...chart.istioReleases, master];
     expect(from('1.29.6', '1.30.3', {offers})).toBe('v1.29.6');
     expect(() => from('1.30.3', '1.30.3', {offers})).toThrow(/older: v1.30.0, v1.29.6$/);
     const aliases = {main: 'master'};
@@ -65,6 +68,6 @@ test.each([
   ['v1.28.9', 'v1.30.3', 'RevisionBased', null],
   ['v1.27.9', 'v1.30.3', 'RevisionBased', /2 minors by revisions/]
 ] as const)('%s to %s, %s', (from, to, strategy, expected) => {
-  if (expected === null) expect(skipped(from, to, strategy)).toBeNull();
-  else expect(skipped(from, to, strategy)).toMatch(expected);
+  if (expected === null) expect(describeSkippedMinors(from, to, strategy)).toBeNull();
+  else expect(describeSkippedMinors(from, to, strategy)).toMatch(expected);
 });

@@ -1,16 +1,24 @@
 import {describe, expect, test} from '@jest/globals';
 import {
-  failures,
-  greenAllTheSame,
-  layerRows,
-  layersHold,
-  triesOf,
-  tryWords
+  buildLayerRows,
+  findMaskedChecks,
+  formatAttemptGroup,
+  formatLayersHeld,
+  groupAttempts,
+  groupFailures
 } from '../src/reports/findings.ts';
-import {grids} from '../src/reports/grid.ts';
-import {criticalPath, longestWaits, timeline} from '../src/reports/timeline.ts';
-import {headline} from '../src/reports/verdict.ts';
-import {carriedOver, clip, duration, familyOf, line, plain, spans} from '../src/reports/words.ts';
+import {buildGrids} from '../src/reports/grid.ts';
+import {buildTimeline, findCriticalPath, findLongestWaits} from '../src/reports/timeline.ts';
+import {buildHeadline} from '../src/reports/verdict.ts';
+import {
+  findCarryingFamily,
+  formatDuration,
+  parseFamily,
+  parseSpans,
+  sanitizeLine,
+  sanitizeText,
+  truncate
+} from '../src/reports/words.ts';
 import type {FailureClass, Layer, Results} from '../src/results/results.ts';
 import {
   cancelled,
@@ -34,11 +42,11 @@ test.each([
   ['what XML cannot hold', 'a\ufffeb\uffff', 'ab'],
   ['other line ends', 'a\r\nb\rc', 'a\nb\nc']
 ])('plain text has no %s', (_, foreign, expected) => {
-  expect(plain(foreign)).toBe(expected);
+  expect(sanitizeText(foreign)).toBe(expected);
 });
 
 test('plain text keeps what is text', () => {
-  expect(plain('1\t2\n3 ä 😀')).toBe('1\t2\n3 ä 😀');
+  expect(sanitizeText('1\t2\n3 ä 😀')).toBe('1\t2\n3 ä 😀');
 });
 
 test.each([
@@ -47,15 +55,15 @@ test.each([
   ['ab😀d', 4, 'ab…'],
   ['', 300, '']
 ])('one line of %j, at most %i characters', (foreign, most, expected) => {
-  expect(line(foreign, most)).toBe(expected);
+  expect(sanitizeLine(foreign, most)).toBe(expected);
 });
 
 test('clips no text that fits', () => {
-  expect(clip('abcd', 4)).toBe('abcd');
+  expect(truncate('abcd', 4)).toBe('abcd');
 });
 
 test('what stands between backticks is code', () => {
-  expect(spans('run `a b`, then `c')).toEqual([
+  expect(parseSpans('run `a b`, then `c')).toEqual([
     {code: false, text: 'run '},
     {code: true, text: 'a b'},
     {code: false, text: ', then `c'}
@@ -72,7 +80,7 @@ test.each([
   [120, '2 min'],
   [252.4, '4 min 12 s']
 ])('%f seconds are %s', (seconds, expected) => {
-  expect(duration(seconds)).toBe(expected);
+  expect(formatDuration(seconds)).toBe(expected);
 });
 
 test.each([
@@ -86,7 +94,7 @@ test.each([
   ['', null],
   [null, null]
 ])('the family of %s is %s', (address, family) => {
-  expect(familyOf(address)).toBe(family);
+  expect(parseFamily(address)).toBe(family);
 });
 
 test.each([
@@ -98,12 +106,12 @@ test.each([
   ['fd00:10:96::d025', '10.244.0.6, 10.244.0.7', 'ipv4'],
   ['fd00:10:96::d025', '10.244.0.6, fd00:10:244::6', null]
 ])('%s answered by %s was carried over %s', (address, upstream, expected) => {
-  expect(carriedOver(check('echo/dual-stack/any', {address, upstream}))).toBe(expected);
+  expect(findCarryingFamily(check('echo/dual-stack/any', {address, upstream}))).toBe(expected);
 });
 
 describe('the headline', () => {
   test('of a run that passed', () => {
-    expect(headline(passed())).toEqual({
+    expect(buildHeadline(passed())).toEqual({
       icon: '✅',
       words: 'Dual-stack works',
       facts: ['Istio v1.30.3', 'Kubernetes v1.34.4', '58 checks in 31 s'],
@@ -112,14 +120,14 @@ describe('the headline', () => {
   });
 
   test('of a rehearsal names the recording', () => {
-    expect(headline(passed({rehearsal: {recording: 'healthy'}})).rehearsal).toBe(
+    expect(buildHeadline(passed({rehearsal: {recording: 'healthy'}})).rehearsal).toBe(
       'Rehearsal: recorded answers of "healthy", no real cluster.'
     );
   });
 
   test('leaves out what was not found out, and writes a version as Istio does', () => {
     const versions = {istio: {asked: null, found: '1.30.3'}, kubernetes: {asked: '1', found: null}};
-    expect(headline(passed({versions})).facts).toEqual(['Istio v1.30.3', '58 checks in 31 s']);
+    expect(buildHeadline(passed({versions})).facts).toEqual(['Istio v1.30.3', '58 checks in 31 s']);
   });
 
   test.each<[string, Results, string, string]>([
@@ -187,20 +195,20 @@ describe('the headline', () => {
       'only 4 checks reached in 6.4 s'
     ]
   ])('of %s', (_, results, words, numbers) => {
-    const shown = headline(results);
+    const shown = buildHeadline(results);
     expect([shown.icon, shown.words, shown.facts.at(-1)]).toEqual(['❌', words, numbers]);
   });
 
   test('of what has words of its own says no more', () => {
     const words = 'The image x/y:1 cannot be pulled';
     const results = error({headline: words, message: 'Pod a/b: ErrImagePull: Back-off …'});
-    expect(headline(results).words).toBe(words);
+    expect(buildHeadline(results).words).toBe(words);
   });
 
   test('of several phases that failed, names the one that the failure is of', () => {
     const phases = ['kind', 'kubectl'].map(name => phase(name, [], 0, 1, {status: 'failed'}));
     const results = error({message: '404', phase: 'kubectl'}, {phases, checks: []});
-    expect(headline(results).words).toBe('kubectl could not be provided: 404');
+    expect(buildHeadline(results).words).toBe('kubectl could not be provided: 404');
   });
 
   test('of a run that fail-on-flaky failed blames no layer', () => {
@@ -211,7 +219,7 @@ describe('the headline', () => {
       message: 'm',
       hint: 'h'
     };
-    expect(headline(flaky({result: 'failed', failure})).words).toBe(
+    expect(buildHeadline(flaky({result: 'failed', failure})).words).toBe(
       '1 check needed another try, and fail-on-flaky is set'
     );
   });
@@ -219,9 +227,9 @@ describe('the headline', () => {
 
 describe('the grid', () => {
   const titles = (results: Results) =>
-    grids(results).map(grid => grid.rows.map(row => `${row.title} ${row.target}`.trim()));
+    buildGrids(results).map(grid => grid.rows.map(row => `${row.title} ${row.target}`.trim()));
   const cell = (results: Results, row: number, column: 'ipv4' | 'ipv6' | 'name') =>
-    grids(results)[0]?.rows[row]?.cells[column];
+    buildGrids(results)[0]?.rows[row]?.cells[column];
 
   test('has a row for each target that something connected to', () => {
     expect(titles(passed())).toEqual([
@@ -243,13 +251,13 @@ describe('the grid', () => {
   });
 
   test('is left out where nothing was connected to', () => {
-    expect(grids(error())).toEqual([]);
+    expect(buildGrids(error())).toEqual([]);
   });
 
   test('shows each stage by itself', () => {
     const {checks} = passed();
     const both = [...checks, ...checks.map(one => ({...one, stage: 'upgrade' as const}))];
-    expect(grids(passed({checks: both})).map(grid => [grid.stage, grid.rows.length])).toEqual([
+    expect(buildGrids(passed({checks: both})).map(grid => [grid.stage, grid.rows.length])).toEqual([
       ['install', 7],
       ['upgrade', 7]
     ]);
@@ -318,8 +326,8 @@ describe('the grid', () => {
 
 test('attempts in a row that observed the same are one try', () => {
   const attempts = ['', 'a', 'a', ''].map((observed, at) => ({at, seconds: 0.1, observed}));
-  const tries = triesOf(check('echo/x/name', {attempts}));
-  expect(tries.map(one => [one.observed, tryWords(one)])).toEqual([
+  const tries = groupAttempts(check('echo/x/name', {attempts}));
+  expect(tries.map(one => [one.observed, formatAttemptGroup(one)])).toEqual([
     ['', 'at 0.0 s'],
     ['a', 'at 1.0 s, 2 times'],
     ['', 'at 3.0 s']
@@ -329,7 +337,7 @@ test('attempts in a row that observed the same are one try', () => {
 describe('failures', () => {
   test('of their own come first, the named one before all', () => {
     const results = changed(failed(), {'runner/disk/free': {verdict: 'failed'}});
-    const {own, follow} = failures(results);
+    const {own, follow} = groupFailures(results);
     expect(own.map(one => one.id)).toEqual(['cluster/plain/ipv6', 'runner/disk/free']);
     expect(follow.map(one => one.id)).toEqual([
       'echo/ipv6/name',
@@ -339,18 +347,18 @@ describe('failures', () => {
   });
 
   test('do not show in checks that the other family carried', () => {
-    expect(greenAllTheSame(failed()).map(one => one.id)).toEqual(['echo/dual-stack/ipv6']);
-    expect(greenAllTheSame(passed())).toEqual([]);
+    expect(findMaskedChecks(failed()).map(one => one.id)).toEqual(['echo/dual-stack/ipv6']);
+    expect(findMaskedChecks(passed())).toEqual([]);
   });
 });
 
 test('layers are in their order, and a skipped one is not counted', () => {
-  const rows = layerRows(failed());
-  expect(layersHold(rows)).toBe('12 of 15 hold');
+  const rows = buildLayerRows(failed());
+  expect(formatLayersHeld(rows)).toBe('12 of 15 hold');
   expect(
     rows
       .filter(row => row.state !== 'passed')
-      .map(({layer, state, follow}) => [layer, state, follow])
+      .map(({layer, state, consequenceCount}) => [layer, state, consequenceCount])
   ).toEqual([
     ['cluster', 'failed', 0],
     ['echo', 'failed', 2],
@@ -367,7 +375,7 @@ describe('the critical path', () => {
       phase('c', ['a', 'b'], 9, 2),
       phase('d', ['a'], 5, 3)
     ];
-    expect(criticalPath(phases)).toEqual(['b', 'c']);
+    expect(findCriticalPath(phases)).toEqual(['b', 'c']);
   });
 
   test.each([
@@ -376,11 +384,11 @@ describe('the critical path', () => {
     ['a need that is not there', [phase('a', ['x'], 0, 1)], ['a']],
     ['a circle', [phase('a', ['b'], 0, 1), phase('b', ['a'], 0, 2)], ['a', 'b']]
   ])('bears %s', (_, phases, expected) => {
-    expect(criticalPath(phases)).toEqual(expected);
+    expect(findCriticalPath(phases)).toEqual(expected);
   });
 
   test('is marked in the timeline, which shows what was started, in order', () => {
-    expect(timeline(cancelled()).map(bar => [bar.name, bar.status, bar.critical])).toEqual([
+    expect(buildTimeline(cancelled()).map(bar => [bar.name, bar.status, bar.critical])).toEqual([
       ['tools', 'passed', true],
       ['cluster', 'passed', false],
       ['images', 'cancelled', true]
@@ -389,11 +397,11 @@ describe('the critical path', () => {
 });
 
 test('the longest wait is named first', () => {
-  expect(longestWaits(passed(), 1)).toEqual([
+  expect(findLongestWaits(passed(), 1)).toEqual([
     {phase: 'control plane', for: 'istiod to be available', seconds: 4.1}
   ]);
 });
 
 test('a thousand targets are a thousand rows for each layer', () => {
-  expect(grids(many(1000))[0]?.rows).toHaveLength(2000);
+  expect(buildGrids(many(1000))[0]?.rows).toHaveLength(2000);
 });

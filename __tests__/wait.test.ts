@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {Fault, Stopped} from '../src/base/fault.ts';
+import {Fault, RunStopped} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
 import {type PollResult, pollForAtMost, pollUntil} from '../src/base/wait.ts';
 import {fakeWork} from './fake.ts';
@@ -64,14 +64,14 @@ describe('until', () => {
     const {look, work, count} = looks(waiting);
     const end = pollUntil(work, look, {every: 3600});
     setTimeout(work.stop, 20);
-    await expect(end).rejects.toBeInstanceOf(Stopped);
+    await expect(end).rejects.toBeInstanceOf(RunStopped);
     expect(count()).toBe(1);
   });
 
   test('does not look when the run is over', async () => {
     const {look, work, count} = looks(done);
     work.stop();
-    await expect(pollUntil(work, look)).rejects.toBeInstanceOf(Stopped);
+    await expect(pollUntil(work, look)).rejects.toBeInstanceOf(RunStopped);
     expect(count()).toBe(0);
   });
 
@@ -88,7 +88,12 @@ describe('until', () => {
       const work = fakeWork(() => count * seconds);
       const look = async (): Promise<PollResult<string>> => {
         if (fails(++count))
-          throw new CommandError(command, {code: 1, stdout: '', stderr: 'refused', late: false});
+          throw new CommandError(command, {
+            code: 1,
+            stdout: '',
+            stderr: 'refused',
+            timedOut: false
+          });
         return count < end ? waiting : done;
       };
       const ended = pollUntil(work, look, {every: 0});

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {writeReports} from '../src/reports/write.ts';
-import {ownFiles} from '../src/results/files.ts';
+import {resultFileNames} from '../src/results/files.ts';
 import {eachOnRunner} from './fake.ts';
 import {planOf} from './planned.ts';
 import {error, passed} from './sample-results.ts';
@@ -25,7 +25,7 @@ describe('writeReports', () => {
       'results.json',
       'summary.md'
     ]);
-    expect(names().filter(name => !ownFiles.includes(name))).toEqual([]);
+    expect(names().filter(name => !resultFileNames.includes(name))).toEqual([]);
     const read = (name: string) => fs.readFileSync(path.join(directory(), name), 'utf8');
     expect(JSON.parse(read('results.json'))).toEqual(passed());
     expect(runner.text('STEP_SUMMARY').trimEnd()).toBe(read('summary.md').trimEnd());

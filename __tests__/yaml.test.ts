@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
-import {bounded, TooSlow} from '../src/base/bounded.ts';
-import {readDocuments, readYaml, YamlError} from '../src/base/yaml.ts';
+import {runWithTimeLimit, TimeLimitError} from '../src/base/bounded.ts';
+import {readYaml, readYamlDocuments, YamlError} from '../src/base/yaml.ts';
 
 describe('bounded', () => {
   test('gives what the work gives, and throws what it throws', () => {
-    expect(bounded(() => ({a: 1}))).toEqual({a: 1});
+    expect(runWithTimeLimit(() => ({a: 1}))).toEqual({a: 1});
     expect(() =>
-      bounded(() => {
+      runWithTimeLimit(() => {
         throw new RangeError('x');
       })
     ).toThrow(RangeError);
@@ -23,7 +23,7 @@ describe('bounded', () => {
     ],
     ['an expression', () => /^(a+)+$/.test(`${'a'.repeat(60)}b`)]
   ])('ends %s', (_, work) => {
-    expect(() => bounded(work as () => unknown, 0.2)).toThrow(TooSlow);
+    expect(() => runWithTimeLimit(work as () => unknown, 0.2)).toThrow(TimeLimitError);
   });
 });
 
@@ -78,7 +78,7 @@ describe('readYaml', () => {
   );
 
   test('nor is a document with such an alias read to be written again', () => {
-    expect(() => readDocuments('a: 1\n---\n<<: *b')).toThrow(YamlError);
+    expect(() => readYamlDocuments('a: 1\n---\n<<: *b')).toThrow(YamlError);
   });
 
   test('a long and honest text is read in time', () => {
@@ -111,7 +111,7 @@ describe('on standard error, where the runner would read commands', () => {
     'nothing is said of %j',
     text => {
       readYaml(text);
-      readDocuments(text);
+      readYamlDocuments(text);
       expect(said).toEqual([]);
     }
   );

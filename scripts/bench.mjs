@@ -41,9 +41,9 @@ async function run(program, args, more = {}) {
 
 /** The page's samples, as files. */
 async function writeSamples() {
-  const {builtIn} = await import('../src/manifests/documented-samples.ts');
+  const {renderBuiltInSamples} = await import('../src/manifests/documented-samples.ts');
   for (const [name, text] of Object.entries(
-    builtIn({echo: sampleImages[0], client: `docker.io/${sampleImages[1]}`})
+    renderBuiltInSamples({echo: sampleImages[0], client: `docker.io/${sampleImages[1]}`})
   )) {
     fs.mkdirSync(path.join(temp, path.dirname(name)), {recursive: true});
     fs.writeFileSync(path.join(temp, name), text);
@@ -175,7 +175,7 @@ async function grow(targets) {
     for (let row = 0; row < words.length / 3; row++)
       for (let n = 0; n < times; n++)
         lines.push(`${row} 1.00 1.01 0600F40A:2328, hello ${words[3 * row]}`);
-    return {code: 0, stdout: lines.join('\n'), stderr: '', late: false};
+    return {code: 0, stdout: lines.join('\n'), stderr: '', timedOut: false};
   };
   const proofs = Array.from({length: targets}, (_, n) => ({
     row: {expected: `hello ${n}`},

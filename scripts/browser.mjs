@@ -17,22 +17,22 @@ if (!program) {
   console.log('no Chromium on this machine');
   process.exit(skipped);
 }
-const {html} = await import('../src/reports/html.ts');
-const {mergedHtml} = await import('../src/reports/merged-html.ts');
+const {renderHtml} = await import('../src/reports/html.ts');
+const {renderMergedHtml} = await import('../src/reports/merged-html.ts');
 const {error, failed, flaky, hostileRun, many, passed} = await import(
   '../__tests__/sample-results.ts'
 );
 const {allFound, matrix, mixed} = await import('../__tests__/merged-cells-table.ts');
 const pages = {
-  passed: html(passed()),
-  failed: html(failed()),
-  flaky: html(flaky()),
-  'an error': html(error()),
-  hostile: html(hostileRun()),
-  '100 targets': html(many(100)),
-  'a matrix that passed': mergedHtml(matrix(allFound())),
-  'a matrix that failed': mergedHtml(mixed()),
-  'a matrix with tolerated cells': mergedHtml(mixed(['istio']))
+  passed: renderHtml(passed()),
+  failed: renderHtml(failed()),
+  flaky: renderHtml(flaky()),
+  'an error': renderHtml(error()),
+  hostile: renderHtml(hostileRun()),
+  '100 targets': renderHtml(many(100)),
+  'a matrix that passed': renderMergedHtml(matrix(allFound())),
+  'a matrix that failed': renderMergedHtml(mixed()),
+  'a matrix with tolerated cells': renderMergedHtml(mixed(['istio']))
 };
 const widths = [390, 1280];
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-browser-'));

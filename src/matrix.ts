@@ -2,21 +2,21 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
-import {logLine, oneLine} from './base/log.ts';
-import {makePrivate} from './base/safe-fs.ts';
+import {logLine, toSingleLine} from './base/log.ts';
+import {ensurePrivateDirectory} from './base/safe-fs.ts';
 import type {Sh} from './base/sh.ts';
 import {type MatrixInputs, readMatrixInputs} from './inputs/matrix-inputs.ts';
 import {provideChart} from './phases/fetch-chart.ts';
 import {provideTool} from './phases/tools.ts';
-import {matrixHeadline, matrixSummary} from './reports/matrix-summary.ts';
+import {formatMatrixHeadline, renderMatrixSummary} from './reports/matrix-summary.ts';
 import {planCells} from './versions/cells.ts';
-import {releases} from './versions/istio-versions.ts';
+import {operatorReleases} from './versions/istio-versions.ts';
 
 /** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
-export async function matrix(sh: Sh): Promise<void> {
+export async function runMatrix(sh: Sh): Promise<void> {
   try {
     const inputs = readMatrixInputs();
-    const {operator, installable} = await operatorOf(inputs, sh);
+    const {operator, installable} = await resolveOperator(inputs, sh);
     const {cells, leftOut} = planCells({
       operator,
       installable,
@@ -26,36 +26,38 @@ export async function matrix(sh: Sh): Promise<void> {
       modes: inputs['dataplane-modes'],
       max: inputs.max
     });
-    core.info(matrixHeadline(operator, cells, leftOut));
+    core.info(formatMatrixHeadline(operator, cells, leftOut));
     for (const {name} of cells) core.info(`  ${name}`);
-    for (const {name, reason} of leftOut) core.info(`  left out: ${name}: ${oneLine(reason)}`);
-    if (leftOut.length > 0) core.notice(matrixHeadline(operator, cells, leftOut));
+    for (const {name, reason} of leftOut) core.info(`  left out: ${name}: ${toSingleLine(reason)}`);
+    if (leftOut.length > 0) core.notice(formatMatrixHeadline(operator, cells, leftOut));
     core.setOutput('matrix', JSON.stringify({include: cells}));
     core.setOutput('count', cells.length);
     core.setOutput('left-out', JSON.stringify(leftOut));
     if (process.env.GITHUB_STEP_SUMMARY)
-      await core.summary.addRaw(matrixSummary(operator, cells, leftOut)).write();
+      await core.summary.addRaw(renderMatrixSummary(operator, cells, leftOut)).write();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    core.setFailed(oneLine(`${error.message.replaceAll('\n', '; ')} ${error.attribution.hint}`));
+    core.setFailed(
+      toSingleLine(`${error.message.replaceAll('\n', '; ')} ${error.attribution.hint}`)
+    );
   }
 }
 
 /** The operator's version and what it can install: of a release that we know without fetching anything. */
-async function operatorOf(inputs: MatrixInputs, sh: Sh) {
+async function resolveOperator(inputs: MatrixInputs, sh: Sh) {
   const asked = inputs['operator-version'];
-  const known = inputs['operator-chart'] === null ? releases[asked] : undefined;
+  const known = inputs['operator-chart'] === null ? operatorReleases[asked] : undefined;
   if (known !== undefined) return {operator: asked, installable: known};
-  const chart = await chartOf(inputs, sh);
-  return {operator: chart.version, installable: chart.offers.map(({version}) => version)};
+  const chart = await fetchChart(inputs, sh);
+  return {operator: chart.version, installable: chart.istioReleases.map(({version}) => version)};
 }
 
-async function chartOf(inputs: MatrixInputs, sh: Sh) {
+async function fetchChart(inputs: MatrixInputs, sh: Sh) {
   const directory = path.join(process.env.RUNNER_TEMP || '.', 'dual-stack.matrix.private');
-  await makePrivate(directory);
+  await ensurePrivateDirectory(directory);
   const start = performance.now();
   const clock = () => (performance.now() - start) / 1000;
-  const waitFor = (what: string | null) => {
+  const reportWait = (what: string | null) => {
     if (what !== null) logLine(clock(), 'chart', `waiting for ${what}`);
   };
   try {
@@ -63,7 +65,7 @@ async function chartOf(inputs: MatrixInputs, sh: Sh) {
     return await provideChart(
       inputs,
       directory,
-      {signal: new AbortController().signal, clock, waitFor},
+      {signal: new AbortController().signal, clock, reportWait},
       sh
     );
   } finally {

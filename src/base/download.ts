@@ -12,33 +12,34 @@ import {quote} from 'shlex';
 import {Fault} from './fault.ts';
 
 /** What a mirror's URL ends with where its own checksums are to be believed, also of what this Action has pinned. */
-export const ownChecksums = '#own-checksums';
+export const ownChecksumsSuffix = '#own-checksums';
 
 /** Whether what this Action has pinned is held to its pins: everywhere, but on a mirror that is said to have its own. */
-export const holdsPins = (mirror: string | null): boolean => !mirror?.endsWith(ownChecksums);
+export const isHeldToPins = (mirror: string | null): boolean =>
+  !mirror?.endsWith(ownChecksumsSuffix);
 
 /** What is to be known of a mirror by who reads the log; null where there is nothing. */
-export function mirrorWords(mirror: string | null): string | null {
+export function describeMirror(mirror: string | null): string | null {
   const words = [
     ...(mirror?.startsWith('http:')
       ? ['is asked by plain http: what has no checksum can be changed on its way']
       : []),
-    ...(holdsPins(mirror) ? [] : ['is believed its own checksums, also of what is pinned'])
+    ...(isHeldToPins(mirror) ? [] : ['is believed its own checksums, also of what is pinned'])
   ];
   return mirror === null || words.length === 0
     ? null
-    : `${shownUrl(mirror)} ${words.join(', and ')}`;
+    : `${redactUrl(mirror)} ${words.join(', and ')}`;
 }
 
 /** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
-export function mirrored(url: string, mirror: string | null): string {
+export function getMirroredUrl(url: string, mirror: string | null): string {
   if (mirror === null) return url;
-  return `${mirror.replace(ownChecksums, '')}/${url.replace(/^https?:\/\//, '')}`;
+  return `${mirror.replace(ownChecksumsSuffix, '')}/${url.replace(/^https?:\/\//, '')}`;
 }
 
-export interface Limits {
+export interface DownloadLimits {
   /** In bytes; none of what we fetch has half of it. */
-  most?: number;
+  maxBytes?: number;
   /** For one try, in seconds. */
   seconds?: number;
   /** Seconds before each further try. */
@@ -46,51 +47,52 @@ export interface Limits {
 }
 
 /** An answer that another try will not change. */
-class Refused extends Error {}
+class PermanentDownloadError extends Error {}
 
 /** The door to the network for what no recording has. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
 export async function download(
   url: string,
-  {most = 300e6, seconds = 300, pauses = [1, 4]}: Limits = {}
+  {maxBytes = 300e6, seconds = 300, pauses = [1, 4]}: DownloadLimits = {}
 ): Promise<string> {
   const file = path.join(process.env.RUNNER_TEMP || os.tmpdir(), randomUUID());
   const remove = () => rmSync(file, {force: true});
   process.once('exit', remove); // who is cancelled does not wait
   try {
-    return await fetched(file, url, {most, seconds, pauses});
+    return await downloadWithRetries(file, url, {maxBytes, seconds, pauses});
   } finally {
     process.off('exit', remove);
   }
 }
 
-async function fetched(
+async function downloadWithRetries(
   file: string,
   url: string,
-  {most, seconds, pauses}: Required<Limits>
+  {maxBytes, seconds, pauses}: Required<DownloadLimits>
 ): Promise<string> {
   for (const pause of [...pauses, null]) {
     try {
-      await fetchInto(file, url, most, seconds);
+      await downloadToFile(file, url, maxBytes, seconds);
       return file;
     } catch (error) {
       await fs.rm(file, {force: true}); // what is half-written is of no use to anybody
-      if (pause === null || error instanceof Refused) throw failed(url, error as Error);
+      if (pause === null || error instanceof PermanentDownloadError)
+        throw createDownloadFault(url, error as Error);
       await sleep(pause * 1000);
     }
   }
   throw new Error('a try is the last one');
 }
 
-const failed = (url: string, {message}: Error): Fault =>
-  new Fault(`${shownUrl(url)} could not be downloaded: ${message}`, {
+const createDownloadFault = (url: string, {message}: Error): Fault =>
+  new Fault(`${redactUrl(url)} could not be downloaded: ${message}`, {
     class: 'infrastructure',
     layer: 'runner',
     hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
-    reproduce: `curl -fsSLO ${quote(shownUrl(url))}`
+    reproduce: `curl -fsSLO ${quote(redactUrl(url))}`
   });
 
 /** A URL as it may be shown: what may be secret in it is left out. */
-export function shownUrl(url: string): string {
+export function redactUrl(url: string): string {
   if (!isUrl(url)) return url;
   if (!URL.canParse(url)) return url.replace(/[?#].*$/s, '').replace(/\/\/.*@/s, '//');
   const {protocol, host, pathname} = new URL(url);
@@ -101,15 +103,15 @@ export function shownUrl(url: string): string {
 export const isUrl = (text: string): boolean => /^\s*[a-z][a-z0-9+.-]{0,20}:\/\//i.test(text);
 
 /** The password and the query of a URL, which may sign it. */
-export function secretsInUrl(url: string): string[] {
+export function findUrlSecrets(url: string): string[] {
   if (!isUrl(url) || !URL.canParse(url)) return [];
   const {password, search, searchParams} = new URL(url);
   const long = [...searchParams.values()].filter(text => text.length >= 16); // shorter ones are words
-  return [password, decoded(password), search.slice(1), ...long].filter(text => text !== '');
+  return [password, decodeUrlText(password), search.slice(1), ...long].filter(text => text !== '');
 }
 
 /** A text that is escaped as in a URL, or as it is where it is not. */
-function decoded(text: string): string {
+function decodeUrlText(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -117,33 +119,39 @@ function decoded(text: string): string {
   }
 }
 
-async function fetchInto(file: string, url: string, most: number, seconds: number): Promise<void> {
+async function downloadToFile(
+  file: string,
+  url: string,
+  most: number,
+  seconds: number
+): Promise<void> {
   const over = AbortSignal.timeout(seconds * 1000);
   const late = new Promise<never>((_, reject) => {
     over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
   });
   late.catch(() => {}); // nobody waits for it any more
-  const answer = await Promise.race([ask(url, seconds, over), late]);
+  const answer = await Promise.race([requestUrl(url, seconds, over), late]);
   const {statusCode = 0, headers} = answer;
   try {
-    if (statusCode !== 200) throw wrongStatus(statusCode);
+    if (statusCode !== 200) throw createStatusError(statusCode);
     const length = Number(headers['content-length'] ?? Number.NaN);
-    if (length > most) throw new Refused(`it has ${length} bytes, more than ${most}`);
+    if (length > most)
+      throw new PermanentDownloadError(`it has ${length} bytes, more than ${most}`);
     const to = createWriteStream(file, {flags: 'wx', mode: 0o600});
-    const read = await Promise.race([pour(answer, to, most, over), late]);
+    const read = await Promise.race([writeToFile(answer, to, most, over), late]);
     if (read < length) throw new Error(`it ended after ${read} of ${length} bytes`);
   } finally {
     answer.destroy();
   }
 }
 
-const wrongStatus = (code: number): Error =>
+const createStatusError = (code: number): Error =>
   code === 408 || code === 429 || code >= 500
     ? new Error(`Unexpected HTTP response: ${code}`)
-    : new Refused(`Unexpected HTTP response: ${code}`);
+    : new PermanentDownloadError(`Unexpected HTTP response: ${code}`);
 
 /** How many bytes came. */
-async function pour(
+async function writeToFile(
   from: IncomingMessage,
   to: NodeJS.WritableStream,
   most: number,
@@ -153,7 +161,10 @@ async function pour(
   const count = new Transform({
     transform(chunk: Buffer, _, done) {
       bytes += chunk.length;
-      done(bytes > most ? new Refused(`it has more than ${most} bytes`) : null, chunk);
+      done(
+        bytes > most ? new PermanentDownloadError(`it has more than ${most} bytes`) : null,
+        chunk
+      );
     }
   });
   await pipeline(from, count, to, {signal});
@@ -161,7 +172,11 @@ async function pour(
 }
 
 /** Asks, and goes where it is sent; from https never to http. */
-async function ask(url: string, seconds: number, over: AbortSignal): Promise<IncomingMessage> {
+async function requestUrl(
+  url: string,
+  seconds: number,
+  over: AbortSignal
+): Promise<IncomingMessage> {
   let at = new URL(url);
   for (let turn = 0; turn < 5; turn++) {
     const client = new HttpClient('dual-stack', [], {
@@ -174,23 +189,26 @@ async function ask(url: string, seconds: number, over: AbortSignal): Promise<Inc
     const {location} = message.headers;
     if (![301, 302, 303, 307, 308].includes(message.statusCode ?? 0) || !location) return message;
     message.destroy();
-    at = redirected(at, location);
+    at = resolveRedirect(at, location);
   }
-  throw new Refused('it is redirected again and again');
+  throw new PermanentDownloadError('it is redirected again and again');
 }
 
 /** Where a redirect leads. Throws where that is no URL, or from https to something else. */
-export function redirected(from: URL, location: string): URL {
-  if (!URL.canParse(location, from.href)) throw new Refused('it is redirected to what is no URL');
+export function resolveRedirect(from: URL, location: string): URL {
+  if (!URL.canParse(location, from.href))
+    throw new PermanentDownloadError('it is redirected to what is no URL');
   const to = new URL(location, from.href);
   if (!['https:', from.protocol].includes(to.protocol))
-    throw new Refused(`it is redirected from ${from.protocol}// to ${to.protocol}//`);
+    throw new PermanentDownloadError(
+      `it is redirected from ${from.protocol}// to ${to.protocol}//`
+    );
   return to;
 }
 
 /** Downloads a small text file. */
-export async function downloadText(url: string, limits: Limits = {}): Promise<string> {
-  const file = await download(url, {most: 5e6, seconds: 60, ...limits});
+export async function downloadText(url: string, limits: DownloadLimits = {}): Promise<string> {
+  const file = await download(url, {maxBytes: 5e6, seconds: 60, ...limits});
   const text = await fs.readFile(file, 'utf8');
   await fs.rm(file);
   return text;
@@ -200,28 +218,31 @@ export async function downloadText(url: string, limits: Limits = {}): Promise<st
 export async function downloadVerified(
   url: string,
   sha256: string,
-  limits: Limits = {}
+  limits: DownloadLimits = {}
 ): Promise<string> {
   const file = await download(url, limits);
-  const found = await digest(file);
+  const found = await computeSha256(file);
   if (found === sha256) return file;
   await fs.rm(file);
-  throw wrongChecksum(url, sha256, found);
+  throw createChecksumFault(url, sha256, found);
 }
 
-export const wrongChecksum = (url: string, expected: string, found: string): Fault =>
-  new Fault(`${shownUrl(url)} is not what was published: SHA-256 ${found} instead of ${expected}`, {
-    class: 'infrastructure',
-    layer: 'runner',
-    hint: `Something between here and the publisher changed the file. Do not use it; see who serves it. A mirror with builds of its own is named \`URL${ownChecksums}\`.`,
-    reproduce: `curl -fsSL ${quote(shownUrl(url))} | sha256sum`
-  });
+export const createChecksumFault = (url: string, expected: string, found: string): Fault =>
+  new Fault(
+    `${redactUrl(url)} is not what was published: SHA-256 ${found} instead of ${expected}`,
+    {
+      class: 'infrastructure',
+      layer: 'runner',
+      hint: `Something between here and the publisher changed the file. Do not use it; see who serves it. A mirror with builds of its own is named \`URL${ownChecksumsSuffix}\`.`,
+      reproduce: `curl -fsSL ${quote(redactUrl(url))} | sha256sum`
+    }
+  );
 
 /** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
 export function parseChecksum(text: string, url: string): string {
   const [, sum] = /^\s{0,100}([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
   if (sum !== undefined) return sum;
-  throw new Fault(`${shownUrl(url)} holds no SHA-256 checksum`, {
+  throw new Fault(`${redactUrl(url)} holds no SHA-256 checksum`, {
     class: 'infrastructure',
     layer: 'runner',
     hint: 'See what that address serves; a proxy may answer with a page of its own.'
@@ -229,7 +250,7 @@ export function parseChecksum(text: string, url: string): string {
 }
 
 /** The SHA-256 of a file. */
-export async function digest(file: string): Promise<string> {
+export async function computeSha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
   return hash.digest('hex');

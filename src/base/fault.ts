@@ -17,19 +17,19 @@ const longest = 10_000;
 export class Fault extends Error {
   readonly attribution: FaultAttribution;
 
-  constructor(message: string, because: FaultAttribution) {
+  constructor(message: string, attribution: FaultAttribution) {
     super(message.length > longest ? `${message.slice(0, longest)}…` : message);
     this.name = 'Fault';
-    this.attribution = because;
+    this.attribution = attribution;
   }
 }
 
 /** A Fault of class `input`; nothing has been made when it is thrown. */
-export const badInput = (message: string): Fault =>
+export const createInputFault = (message: string): Fault =>
   new Fault(message, {class: 'input', hint: 'Correct the inputs; nothing was made.'});
 
 /** The work was given up because another part of the run failed. */
-export class Stopped extends Error {
+export class RunStopped extends Error {
   constructor() {
     super('stopped, because another phase failed');
     this.name = 'Stopped';

@@ -1,13 +1,13 @@
 /** Values by key, in the order of their first; Map.groupBy needs Node 21. */
 export function groupBy<Key, Value>(
   values: Value[],
-  keyOf: (value: Value) => Key
+  getKey: (value: Value) => Key
 ): Map<Key, Value[]> {
   const groups = new Map<Key, Value[]>();
   for (const value of values) {
-    const group = groups.get(keyOf(value));
+    const group = groups.get(getKey(value));
     if (group) group.push(value);
-    else groups.set(keyOf(value), [value]);
+    else groups.set(getKey(value), [value]);
   }
   return groups;
 }

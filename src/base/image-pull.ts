@@ -35,15 +35,15 @@ const shapes: [PullFailure, RegExp][] = [
 /** Of a message, in characters: a registry may send a whole page. */
 const longest = 4000;
 
-export const classifyPull = (message: string): PullFailure =>
+export const classifyPullFailure = (message: string): PullFailure =>
   shapes.find(([, shape]) => shape.test(message.slice(0, longest)))?.[0] ?? 'other';
 
 // Docker Hub's endpoint for tokens answers 401 now and then to what it accepts a moment later
 const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
 
 /** Whether the next try will fail in the same way: the registry answered, and does not have the image or does not serve it to us. */
-export function isFinalPull(message: string): boolean {
-  const failure = classifyPull(message);
+export function isPermanentPullFailure(message: string): boolean {
+  const failure = classifyPullFailure(message);
   return (
     failure === 'not-found' ||
     (failure === 'denied' && !tokenRefused.test(message.slice(0, longest)))
@@ -51,10 +51,10 @@ export function isFinalPull(message: string): boolean {
 }
 
 /** Ends the sentence "The image … cannot be pulled: ". */
-export function describePull(message: string, image: string): string {
+export function describePullFailure(message: string, image: string): string {
   const {registry} = parseImage(image);
-  const said = message.slice(0, longest);
-  const [status = ''] = /\b(40[13]|404|410|50\d)\b/.exec(said) ?? [];
+  const excerpt = message.slice(0, longest);
+  const [status = ''] = /\b(40[13]|404|410|50\d)\b/.exec(excerpt) ?? [];
   const withStatus = status === '' ? '' : ` (${status})`;
   return {
     'never-pulled': 'the node does not have it, and its pull policy is Never',
@@ -67,28 +67,28 @@ export function describePull(message: string, image: string): string {
     denied: `${registry} denies access to it${withStatus}`,
     'server-error': `${registry} has a failure of its own${withStatus}`,
     other: `the pull from ${registry} failed`
-  }[classifyPull(said)];
+  }[classifyPullFailure(excerpt)];
 }
 
-const login = (registry: string): string =>
+const formatLoginCommand = (registry: string): string =>
   `\`docker login${registry === 'docker.io' ? '' : ` ${registry}`}\``;
 
 /** What to do about it. */
-export function advisePull(message: string, image: string): string {
+export function suggestPullFix(message: string, image: string): string {
   const {registry} = parseImage(image);
   const reach = `Check that this runner's Docker containers reach ${registry}: its DNS, proxy and firewall.`;
   const mirror = 'To take Istio’s images from a mirror, set `istio-hub`.';
   const local = 'An image that the local Docker has is not pulled.';
   return {
     'never-pulled': 'Build or pull the image before this step, or change its `imagePullPolicy`.',
-    'rate-limited': `Run ${login(registry)} before this step: that raises the limit. ${mirror} ${local}`,
+    'rate-limited': `Run ${formatLoginCommand(registry)} before this step: that raises the limit. ${mirror} ${local}`,
     'name-not-resolved': `${reach} ${mirror}`,
     'no-connection': `${reach} ${mirror}`,
     'connection-broken': `${reach} ${mirror}`,
     timeout: `${reach} ${mirror}`,
     'not-found': `Check the name and the tag. ${local}`,
-    denied: `The image does not exist, or it needs ${login(registry)} before this step. ${local}`,
+    denied: `The image does not exist, or it needs ${formatLoginCommand(registry)} before this step. ${local}`,
     'server-error': `Run the job again later. ${mirror}`,
     other: `${reach} ${mirror} ${local}`
-  }[classifyPull(message)];
+  }[classifyPullFailure(message)];
 }

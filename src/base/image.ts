@@ -22,13 +22,13 @@ export function parseImage(name: string): ImageName {
 }
 
 /** The whole name, the same for all that mean the same: `curl` → `docker.io/library/curl:latest`. */
-export function wholeName(name: string): string {
+export function normalizeImageName(name: string): string {
   const {registry, repository, tag, digest} = parseImage(name);
   return `${registry}/${repository}${digest === null ? `:${tag ?? 'latest'}` : `@${digest}`}`;
 }
 
 /** Whether Kubernetes, when it is not told otherwise, pulls it each time. */
-export function isLatest(name: string): boolean {
+export function hasLatestTag(name: string): boolean {
   const {tag, digest} = parseImage(name);
   return digest === null && (tag ?? 'latest') === 'latest';
 }

@@ -1,7 +1,12 @@
 import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
 import {Fault, type FaultAttribution} from './fault.ts';
-import {advisePull, classifyPull, describePull, isFinalPull} from './image-pull.ts';
+import {
+  classifyPullFailure,
+  describePullFailure,
+  isPermanentPullFailure,
+  suggestPullFix
+} from './image-pull.ts';
 import {runJson, type Sh} from './sh.ts';
 import type {PollResult} from './wait.ts';
 
@@ -125,8 +130,13 @@ const overloaded =
   /etcdserver: |\((InternalError|ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout/;
 
 /** Whether a command that failed has failed for the API server, or the machine, is too busy, and not for what it asked. */
-export const isOverload = ({late, said}: {late: boolean; said: string}): boolean =>
-  late || overloaded.test(said);
+export const isOverload = ({
+  late: timedOut,
+  said: message
+}: {
+  late: boolean;
+  said: string;
+}): boolean => timedOut || overloaded.test(message);
 
 /** What is told of that. */
 export const overloadAttribution: FaultAttribution = {
@@ -180,7 +190,7 @@ export interface PodProblem {
   /** Of the container that it is about. */
   image: string | null;
   /** It cannot heal: waiting longer is in vain. */
-  final: boolean;
+  permanent: boolean;
 }
 
 const pullFailed = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
@@ -218,7 +228,7 @@ export function findPodProblems(pods: Pod[]): PodProblem[] {
           image:
             [...initContainers, ...containers].find(({name}) => name === waiting?.name)?.image ??
             null,
-          final: pullFailed.test(reason) && isFinalPull(message)
+          permanent: pullFailed.test(reason) && isPermanentPullFailure(message)
         }
       ];
     });
@@ -242,30 +252,30 @@ export interface PodAttribution {
 }
 
 /** What is to be told of a pod in trouble. */
-export function createPodFault(trouble: PodProblem, who: PodAttribution): Fault {
-  const {pod, namespace, reason, message} = trouble;
+export function createPodFault(problem: PodProblem, attribution: PodAttribution): Fault {
+  const {pod, namespace, reason, message} = problem;
   return new Fault(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
-    layer: who.layer,
+    layer: attribution.layer,
     ...(pullFailed.test(reason)
-      ? attributePullFailure(trouble, who)
-      : attributeStartFailure(trouble, who)),
+      ? attributePullFailure(problem, attribution)
+      : attributeStartFailure(problem, attribution)),
     reproduce: `kubectl describe pods -n ${namespace}`
   });
 }
 
 /** Who named an image is at fault where a registry does not have it, or denies it; where a registry does not answer, nobody in this run. */
 function attributePullFailure(
-  {namespace, pod, reason, image, final, message}: PodProblem,
-  who: PodAttribution
+  {namespace, pod, reason, image, permanent, message}: PodProblem,
+  attribution: PodAttribution
 ): Omit<FaultAttribution, 'layer'> {
-  const owner = image === null ? null : (who.findOwner?.(image) ?? null);
-  const advice = owner?.retired ?? advisePull(message, image ?? '');
+  const owner = image === null ? null : (attribution.findOwner?.(image) ?? null);
+  const advice = owner?.retired ?? suggestPullFix(message, image ?? '');
   const what =
     image === null
       ? `An image of ${namespace}/${pod} cannot be pulled`
       : `The image ${image} cannot be pulled`;
-  const headline = image === null ? what : `${what}: ${describePull(message, image)}`;
-  if (!final && reason !== 'ErrImageNeverPull')
+  const headline = image === null ? what : `${what}: ${describePullFailure(message, image)}`;
+  if (!permanent && reason !== 'ErrImageNeverPull')
     return {
       class: 'infrastructure',
       hint: advice,
@@ -273,7 +283,7 @@ function attributePullFailure(
     };
   const named = owner?.input ? [`The input \`${owner.input}\` names this image.`] : [];
   return {
-    class: owner?.class ?? who.class,
+    class: owner?.class ?? attribution.class,
     hint: [...named, advice].join(' '),
     headline
   };
@@ -281,7 +291,7 @@ function attributePullFailure(
 
 function attributeStartFailure(
   {namespace, reason}: PodProblem,
-  who: PodAttribution
+  attribution: PodAttribution
 ): Omit<FaultAttribution, 'layer'> {
   return reason === 'Unschedulable'
     ? {
@@ -290,7 +300,7 @@ function attributeStartFailure(
         headline: `There is no room for the pods of ${namespace}`
       }
     : {
-        class: who.class,
+        class: attribution.class,
         hint: 'See the logs of that container in diagnostics/.',
         headline: `A pod of ${namespace} does not start: ${reason}`
       };
@@ -303,18 +313,21 @@ const registryPatience = 90;
 const retiredPatience = 20;
 
 /** Turns trouble into what a wait does about it. */
-export function checkForPodProblems(pods: Pod[], who: PodAttribution): PollResult<never> | null {
+export function checkForPodProblems(
+  pods: Pod[],
+  attribution: PodAttribution
+): PollResult<never> | null {
   const found = findPodProblems(pods);
-  const worst = found.find(({final}) => final) ?? found[0];
+  const worst = found.find(({permanent}) => permanent) ?? found[0];
   if (!worst) return null;
-  const fault = createPodFault(worst, who);
+  const fault = createPodFault(worst, attribution);
   const {namespace, pod, reason, message, image} = worst;
-  if (worst.final) return {is: 'lost', fault};
+  if (worst.permanent) return {is: 'lost', fault};
   // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
   const again =
     /^(ErrImagePull|ImagePullBackOff)$/.test(reason) &&
-    classifyPull(message) !== 'name-not-resolved';
-  const retired = image !== null && who.findOwner?.(image)?.retired !== undefined;
+    classifyPullFailure(message) !== 'name-not-resolved';
+  const retired = image !== null && attribution.findOwner?.(image)?.retired !== undefined;
   return {
     is: 'bad',
     for: `${namespace}/${pod}: ${reason}`,

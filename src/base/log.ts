@@ -10,10 +10,10 @@ const mostSource = 8000;
 let hiddenTexts: string[] = [];
 
 /** The same with what is learnt later. */
-export const alsoHide = (texts: string[]): void => hide([...hiddenTexts, ...texts]);
+export const addHiddenTexts = (texts: string[]): void => setHiddenTexts([...hiddenTexts, ...texts]);
 
 /** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
-export function hide(texts: string[]): void {
+export function setHiddenTexts(texts: string[]): void {
   hiddenTexts = texts;
   const lines = texts.flatMap(text => [
     text,
@@ -25,11 +25,11 @@ export function hide(texts: string[]): void {
   );
   all.sort((one, other) => other.length - one.length);
   for (const text of all) core.setSecret(text);
-  hidden = patterns(all);
+  hidden = buildPatterns(all);
 }
 
 /** Texts as what finds them in turn: several by one expression, a long one by itself. */
-function patterns(texts: string[]): (RegExp | string)[] {
+function buildPatterns(texts: string[]): (RegExp | string)[] {
   const found: (RegExp | string)[] = [];
   let several = '';
   const close = () => {
@@ -37,7 +37,7 @@ function patterns(texts: string[]): (RegExp | string)[] {
     several = '';
   };
   for (const text of texts) {
-    const source = literal(text);
+    const source = escapeRegExp(text);
     if (source.length > mostSource) found.push(text);
     else {
       if (several.length + source.length >= mostSource) close();
@@ -48,13 +48,13 @@ function patterns(texts: string[]): (RegExp | string)[] {
   return found;
 }
 
-const withoutHidden = (text: string): string =>
+const removeHiddenTexts = (text: string): string =>
   hidden.reduce<string>((left, one) => left.replaceAll(one, '[removed]'), text);
 
 /** Shorter ones are in every text by chance. */
 const shortestHidden = 4;
 
-const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** The names of what is secret, at the end of a key: `apiKey`, `DB_PASSWORD`, `client-key-data`. */
 const secretNames =
@@ -90,7 +90,7 @@ const block = new RegExp(
  * twice within one run of the characters that it repeats.
  */
 export function redact(text: string): string {
-  const clean = withoutBlocks(withoutHidden(text))
+  const clean = removeSecretBlocks(removeHiddenTexts(text))
     .replace(/:\/\/[^\s/?#]+@/g, '://')
     .replace(
       /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
@@ -107,7 +107,7 @@ export function redact(text: string): string {
 }
 
 /** Without what stands below `password: |`. */
-function withoutBlocks(text: string): string {
+function removeSecretBlocks(text: string): string {
   if (!/[|>]/.test(text)) return text;
   let inside: number | null = null; // how far the key is indented
   const kept = text.split('\n').filter(line => {
@@ -123,7 +123,7 @@ function withoutBlocks(text: string): string {
  * Text without colours, marks that reorder it, and what else terminals act on, in time linear in its length, which Node's own
  * function is not: 100 KB of the beginning of a title took a minute.
  */
-export const plainText = (text: string): string =>
+export const stripControlSequences = (text: string): string =>
   text
     .replace(reordering, '') // first: what stood between two characters may have kept them apart
     .replace(terminalTitle, '')
@@ -141,23 +141,23 @@ const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
 const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the next one it would be left to what follows that
 
 /** Foreign text as one line that the runner cannot take for a command. */
-export const oneLine = (text: string): string =>
-  redact(plainText(text)) // a colour may stand between a key and its value
+export const toSingleLine = (text: string): string =>
+  redact(stripControlSequences(text)) // a colour may stand between a key and its value
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
 
 /** One line of progress, with the seconds since the start. */
-export function logLine(at: number, who: string, text: string): void {
-  core.info(`${at.toFixed(1).padStart(6)}s  ${who.padEnd(20)} ${oneLine(text)}`);
+export function logLine(at: number, source: string, text: string): void {
+  core.info(`${at.toFixed(1).padStart(6)}s  ${source.padEnd(20)} ${toSingleLine(text)}`);
 }
 
 /** Foreign text in a folded group, whole, with workflow commands switched off. */
-export function group(title: string, text: string): void {
+export function logGroup(title: string, text: string): void {
   const token = randomUUID();
-  core.startGroup(oneLine(title));
+  core.startGroup(toSingleLine(title));
   core.info(`::stop-commands::${token}`);
-  core.info(redact(plainText(text)).replaceAll('##[', '# #[').trimEnd());
+  core.info(redact(stripControlSequences(text)).replaceAll('##[', '# #[').trimEnd());
   core.info(`::${token}::`);
   core.endGroup();
 }

@@ -1,7 +1,7 @@
 /** Pages of documentation that say which of their commands are run as a test. Foreign text: read, and never run. */
 
 /** Commands of a page, as it has them. */
-export interface Block {
+export interface CommandBlock {
   /** The step that they belong to, in the page's words. */
   title: string;
   text: string;
@@ -13,13 +13,13 @@ export interface Block {
  * The blocks of AsciiDoc as upstream's `tests/documentation_tests` takes them: those with this name, and what stands
  * between `ifdef::NAME[]` and `endif::[]`; beside them the bash blocks that are only shown.
  */
-export function blocksOfAsciiDoc(text: string, name: string): Block[] {
+export function parseAsciiDocBlocks(text: string, name: string): CommandBlock[] {
   const lines = text.split(/\r?\n/);
   const attributes = lines.flatMap(line => {
     const [, key = '', value = ''] = /^:(\w[\w-]*): *(.*)$/.exec(line) ?? [];
     return key === '' ? [] : [[`{${key}}`, value.trim()] as const];
   });
-  const blocks: Block[] = [];
+  const blocks: CommandBlock[] = [];
   let title = '';
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? '';
@@ -46,9 +46,9 @@ export function blocksOfAsciiDoc(text: string, name: string): Block[] {
 }
 
 /** The same of Markdown, as upstream had it before: fences with `tag=NAME`. */
-export function blocksOfMarkdown(text: string, name: string): Block[] {
+export function parseMarkdownBlocks(text: string, name: string): CommandBlock[] {
   const lines = text.split(/\r?\n/);
-  const blocks: Block[] = [];
+  const blocks: CommandBlock[] = [];
   let title = '';
   for (let at = 0; at < lines.length; at++) {
     const line = (lines[at] ?? '').trim().replace(/^<!-- */, ''); // readers are not to see all that is tested
@@ -59,14 +59,14 @@ export function blocksOfMarkdown(text: string, name: string): Block[] {
     const end = length < 0 ? lines.length : at + 1 + length;
     const tested = /[{ ]tag=([\w-]+)[ }]/.exec(line)?.[1] === name;
     if (tested || /^```(bash|sh|shell)\b/.test(line))
-      blocks.push({title, text: outdented(lines.slice(at + 1, end)), tested});
+      blocks.push({title, text: removeIndent(lines.slice(at + 1, end)), tested});
     at = end;
   }
   return blocks;
 }
 
 /** Without the spaces that all of them begin with. */
-function outdented(lines: string[]): string {
+function removeIndent(lines: string[]): string {
   const indents = lines.filter(line => line.trim() !== '').map(line => line.search(/\S/));
   const common = Math.min(...indents);
   return lines.map(line => line.slice(common)).join('\n');

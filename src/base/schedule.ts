@@ -1,24 +1,24 @@
 import type {PhaseResult} from '../results/results.ts';
-import {Stopped} from './fault.ts';
+import {RunStopped} from './fault.ts';
 import {logLine} from './log.ts';
 
 /** Seconds since the start of the run. */
 export type Clock = () => number;
 
 /** What a phase is given to work with. */
-export interface Work {
+export interface PhaseContext {
   /** Aborted when the run is over, or another phase has failed. */
   signal: AbortSignal;
   clock: Clock;
   /** Says and records what the phase waits for from now on; null: for nothing. */
-  waitFor: (what: string | null) => void;
+  reportWait: (what: string | null) => void;
 }
 
 /** One stretch of work, and the phases that must have passed before it. */
 export interface Phase {
   name: string;
   needs: string[];
-  run: (work: Work) => Promise<void>;
+  run: (work: PhaseContext) => Promise<void>;
 }
 
 /** Runs phases, each as soon as what it needs has passed, and keeps account of them. */
@@ -87,11 +87,11 @@ export class Schedule {
       await phase.run({
         signal: this.#stop.signal,
         clock: this.clock,
-        waitFor: what => waits.next(what)
+        reportWait: what => waits.next(what)
       });
       result.status = 'passed';
     } catch (error) {
-      if (!(error instanceof Stopped)) {
+      if (!(error instanceof RunStopped)) {
         result.status = 'failed';
         this.errors.push({phase: phase.name, error});
         this.#stop.abort();

@@ -2,17 +2,17 @@ import {spawnSync} from 'node:child_process';
 import {setTimeout as sleep} from 'node:timers/promises';
 import * as exec from '@actions/exec';
 
-export interface Output {
+export interface CommandOutput {
   code: number;
   stdout: string;
   stderr: string;
   /** It was ended because its time was over. */
-  late: boolean;
+  timedOut: boolean;
 }
 
-export interface Options {
+export interface CommandOptions {
   /** A second command that reads the first one's standard output. */
-  into?: string[];
+  pipeTo?: string[];
   /** Time limit in seconds, 600 without one. */
   seconds?: number;
   /** Limit of the memory that it may fill, in bytes, where this machine has `prlimit`. */
@@ -22,24 +22,24 @@ export interface Options {
 }
 
 /** Runs a command, given as an argument array, which must not read standard input. Never rejects because of its exit code. */
-export type Sh = (command: string[], options?: Options) => Promise<Output>;
+export type Sh = (command: string[], options?: CommandOptions) => Promise<CommandOutput>;
 
 /** A command that ended with another exit code than 0. */
 export class CommandError extends Error {
   /** It was ended because its time was over. */
-  readonly late: boolean;
+  readonly timedOut: boolean;
 
-  constructor(command: string[], output: Output) {
+  constructor(command: string[], output: CommandOutput) {
     const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
-    const end = output.late ? 'did not end in time' : `ended with exit code ${output.code}`;
+    const end = output.timedOut ? 'did not end in time' : `ended with exit code ${output.code}`;
     super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
     this.name = 'CommandError';
-    this.late = output.late;
+    this.timedOut = output.timedOut;
   }
 }
 
 /** Joins two argument arrays by a pipe; nothing of them is read as shell. */
-const pipe = (from: string[], into: string[]): string[] => [
+const buildPipe = (from: string[], into: string[]): string[] => [
   'bash',
   '-c',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
@@ -53,17 +53,17 @@ const pipe = (from: string[], into: string[]): string[] => [
 const setpriv = ['setpriv', '--pdeathsig', 'TERM'];
 
 /** Whether this machine's setpriv can have the kernel end a program with us: that of util-linux can since 2.33, BusyBox's cannot. */
-export const canEndWithUs = (): boolean =>
+export const detectParentDeathSignal = (): boolean =>
   spawnSync('setpriv', [...setpriv.slice(1), 'true'], {env: process.env, stdio: 'ignore'})
     .status === 0;
-let asked: boolean | undefined;
-function endsWithUs(): boolean {
-  asked ??= canEndWithUs();
-  return asked;
+let parentDeathSignal: boolean | undefined;
+function hasParentDeathSignal(): boolean {
+  parentDeathSignal ??= detectParentDeathSignal();
+  return parentDeathSignal;
 }
 
 /** A command that may fill no more than that; as it is where `prlimit` of util-linux is not there. */
-function lean(command: string[], {memory, file}: Options): string[] {
+function limitResources(command: string[], {memory, file}: CommandOptions): string[] {
   const limits = [
     ...(memory === undefined ? [] : [`--data=${memory}`]),
     ...(file === undefined ? [] : [`--fsize=${file}`])
@@ -74,7 +74,11 @@ function lean(command: string[], {memory, file}: Options): string[] {
 }
 
 /** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
-export const bounded = (line: string[], seconds: number, withUs = endsWithUs()): string[] =>
+export const limitTime = (
+  line: string[],
+  seconds: number,
+  withUs = hasParentDeathSignal()
+): string[] =>
   process.platform === 'linux'
     ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
@@ -86,7 +90,7 @@ const mostOutput = 32 << 20;
 const ours =
   /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
 
-const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
+const buildChildEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) =>
       value === undefined || ours.test(name) ? [] : [[name, value]]
@@ -94,14 +98,14 @@ const childEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
   );
 
 /** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
-export const sh: Sh = async (command, {into, seconds = 600, ...limits} = {}) => {
-  const line = lean(into ? pipe(command, into) : command, limits);
-  const [program = '', ...rest] = bounded(line, seconds);
-  const [stdout, stderr] = [new Kept(), new Kept()];
+export const sh: Sh = async (command, {pipeTo, seconds = 600, ...limits} = {}) => {
+  const line = limitResources(pipeTo ? buildPipe(command, pipeTo) : command, limits);
+  const [program = '', ...rest] = limitTime(line, seconds);
+  const [stdout, stderr] = [new OutputBuffer(), new OutputBuffer()];
   const exitCode: number | null = await exec.exec(program, rest, {
     silent: true,
     ignoreReturnCode: true,
-    env: childEnvironment(process.env),
+    env: buildChildEnvironment(process.env),
     listeners: {stdout: stdout.add, stderr: stderr.add},
     delay: 500 // a grandchild that keeps the pipes open would cost 10 s
     // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
@@ -111,7 +115,7 @@ export const sh: Sh = async (command, {into, seconds = 600, ...limits} = {}) => 
     code,
     stdout: stdout.text(),
     stderr: stderr.text() + (code === tooMuch ? `\nit wrote more than ${mostOutput} bytes` : ''),
-    late: exitCode === 124 || exitCode === null
+    timedOut: exitCode === 124 || exitCode === null
   };
 };
 
@@ -119,7 +123,7 @@ export const sh: Sh = async (command, {into, seconds = 600, ...limits} = {}) => 
 const tooMuch = 125;
 
 /** The beginning of a stream. What comes after that is forgotten, and the command has failed. */
-class Kept {
+class OutputBuffer {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
 
@@ -144,15 +148,15 @@ const turns = 3;
  * whole. What did not end in time is asked once more. On a busy machine `kubectl exec` ends with 0 now and then and has
  * passed nothing on (2 of 13 runs under a load of 40), or fails or stays on its way to the kubelet. Throws CommandError.
  */
-export async function wholeAnswer<Value>(
+export async function runUntilComplete<Value>(
   sh: Sh,
   command: string[],
-  read: (output: Output, isLast: boolean) => Value | null,
-  options?: Options
+  read: (output: CommandOutput, isLast: boolean) => Value | null,
+  options?: CommandOptions
 ): Promise<Value> {
   for (let turn = 1; ; turn++) {
     const output = await sh(command, options);
-    if (output.late) turn++; // it has taken long enough
+    if (output.timedOut) turn++; // it has taken long enough
     const isLast = turn >= turns;
     const found = read(output, isLast);
     if (found !== null) return found;
@@ -162,14 +166,18 @@ export async function wholeAnswer<Value>(
 }
 
 /** What a command that must succeed writes as JSON; asked again where it is none. Throws CommandError. */
-export async function runJson(sh: Sh, command: string[], options?: Options): Promise<unknown> {
-  const {json} = await wholeAnswer(
+export async function runJson(
+  sh: Sh,
+  command: string[],
+  options?: CommandOptions
+): Promise<unknown> {
+  const {json} = await runUntilComplete(
     sh,
     command,
     (output, isLast) => {
-      if (output.code !== 0 && !output.late) throw new CommandError(command, output);
-      const found = output.late ? null : parsed(output.stdout);
-      if (found !== null || !isLast || output.late) return found;
+      if (output.code !== 0 && !output.timedOut) throw new CommandError(command, output);
+      const found = output.timedOut ? null : parseJson(output.stdout);
+      if (found !== null || !isLast || output.timedOut) return found;
       const stderr = `what it wrote is no JSON: ${output.stdout.slice(0, 200)}`;
       throw new CommandError(command, {...output, stdout: '', stderr});
     },
@@ -178,7 +186,7 @@ export async function runJson(sh: Sh, command: string[], options?: Options): Pro
   return json;
 }
 
-function parsed(text: string): {json: unknown} | null {
+function parseJson(text: string): {json: unknown} | null {
   try {
     return {json: JSON.parse(text)};
   } catch {
@@ -187,8 +195,12 @@ function parsed(text: string): {json: unknown} | null {
 }
 
 /** The standard output of a command that must succeed. Throws CommandError. */
-export async function runOrThrow(sh: Sh, command: string[], options?: Options): Promise<string> {
+export async function runOrThrow(
+  sh: Sh,
+  command: string[],
+  options?: CommandOptions
+): Promise<string> {
   const output = await sh(command, options);
-  if (output.code !== 0) throw new CommandError(options?.into ?? command, output);
+  if (output.code !== 0) throw new CommandError(options?.pipeTo ?? command, output);
   return output.stdout;
 }

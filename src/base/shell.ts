@@ -1,6 +1,6 @@
 /** What a shell would do, as far as documentation has it. Foreign text: read, and never run. */
 
-export interface Command {
+export interface ShellCommand {
   words: string[];
   /** Its here-document. */
   input: string | null;
@@ -13,11 +13,11 @@ const deepest = 20;
  * The commands of a script one after the other, also those of a list or a pipe. Words are without their quotes; a
  * substitution, redirections and comments are not taken apart: `$(…)` stays in its word as it is written.
  */
-export function commandsIn(script: string): Command[] {
-  const commands: Command[] = [];
+export function parseCommands(script: string): ShellCommand[] {
+  const commands: ShellCommand[] = [];
   /** Here-documents that begin with the next line. */
-  const awaited: {command: Command; end: string; tabs: boolean}[] = [];
-  let command: Command = {words: [], input: null};
+  const awaited: {command: ShellCommand; end: string; tabs: boolean}[] = [];
+  let command: ShellCommand = {words: [], input: null};
   let word: string | null = null;
   let at = 0;
 
@@ -42,7 +42,7 @@ export function commandsIn(script: string): Command[] {
       endCommand();
       at++;
       for (const {command, end, tabs} of awaited.splice(0)) {
-        const read = hereDocument(script, at, end, tabs);
+        const read = readHereDocument(script, at, end, tabs);
         command.input = read.text;
         at = read.after;
       }
@@ -59,7 +59,7 @@ export function commandsIn(script: string): Command[] {
       const tabs = rest === '<<-';
       at += tabs ? 3 : 2;
       skipBlanks();
-      const read = wordAt(script, at);
+      const read = readWord(script, at);
       awaited.push({command, end: read.text, tabs});
       at = read.after;
     } else if (next === '<' || next === '>') {
@@ -67,9 +67,9 @@ export function commandsIn(script: string): Command[] {
       endWord();
       while (/[<>&]/.test(script[at] ?? '')) at++;
       skipBlanks();
-      at = wordAt(script, at).after;
+      at = readWord(script, at).after;
     } else {
-      const read = wordAt(script, at);
+      const read = readWord(script, at);
       word = `${word ?? ''}${read.text}`;
       at = read.after;
     }
@@ -79,24 +79,24 @@ export function commandsIn(script: string): Command[] {
 }
 
 /** The word that begins here, without its quotes. What is no part of a word is taken as it is, so that it always goes on. */
-function wordAt(script: string, start: number): {text: string; after: number} {
+function readWord(script: string, start: number): {text: string; after: number} {
   let text = '';
   let at = start;
   while (at < script.length && !/[\s;|&<>]/.test(script[at] ?? '')) {
     const next = script[at] ?? '';
     if (next === "'") {
-      const end = endOf(script, "'", at + 1);
+      const end = findEnd(script, "'", at + 1);
       text += script.slice(at + 1, end);
       at = end + 1;
     } else if (next === '"') {
-      const end = endOfQuoted(script, at + 1);
+      const end = findQuoteEnd(script, at + 1);
       text += script.slice(at + 1, end).replace(/\\(["\\`$])/g, '$1');
       at = end + 1;
     } else if (next === '\\') {
       text += script[at + 1] ?? '';
       at += 2;
     } else if (script.startsWith('$(', at)) {
-      const end = endOfSubstitution(script, at + 2);
+      const end = findSubstitutionEnd(script, at + 2);
       text += script.slice(at, end + 1);
       at = end + 1;
     } else {
@@ -107,16 +107,16 @@ function wordAt(script: string, start: number): {text: string; after: number} {
   return {text, after: Math.max(at, start + 1)};
 }
 
-const endOf = (script: string, mark: string, from: number): number => {
+const findEnd = (script: string, mark: string, from: number): number => {
   const end = script.indexOf(mark, from);
   return end < 0 ? script.length : end;
 };
 
 /** Where the double quotes end that began before. */
-function endOfQuoted(script: string, from: number, depth = 0): number {
+function findQuoteEnd(script: string, from: number, depth = 0): number {
   let at = from;
   while (at < script.length && script[at] !== '"') {
-    if (script.startsWith('$(', at)) at = endOfSubstitution(script, at + 2, depth + 1);
+    if (script.startsWith('$(', at)) at = findSubstitutionEnd(script, at + 2, depth + 1);
     else if (script[at] === '\\') at++;
     at++;
   }
@@ -124,25 +124,25 @@ function endOfQuoted(script: string, from: number, depth = 0): number {
 }
 
 /** Where the parenthesis of a substitution closes. */
-function endOfSubstitution(script: string, from: number, depth = 0): number {
+function findSubstitutionEnd(script: string, from: number, depth = 0): number {
   if (depth > deepest) return script.length;
   let at = from;
   while (at < script.length && script[at] !== ')') {
     const next = script[at];
-    if (next === "'") at = endOf(script, "'", at + 1);
-    else if (next === '"') at = endOfQuoted(script, at + 1, depth + 1);
+    if (next === "'") at = findEnd(script, "'", at + 1);
+    else if (next === '"') at = findQuoteEnd(script, at + 1, depth + 1);
     else if (next === '\\') at++;
-    else if (next === '(') at = endOfSubstitution(script, at + 1, depth + 1);
+    else if (next === '(') at = findSubstitutionEnd(script, at + 1, depth + 1);
     at++;
   }
   return Math.min(at, script.length);
 }
 
-function hereDocument(script: string, start: number, end: string, tabs: boolean) {
+function readHereDocument(script: string, start: number, end: string, tabs: boolean) {
   const lines: string[] = [];
   let at = start;
   while (at < script.length) {
-    const stop = endOf(script, '\n', at);
+    const stop = findEnd(script, '\n', at);
     const line = script.slice(at, stop).replace(tabs ? /^\t+/ : /(?!)/, '');
     at = Math.min(stop + 1, script.length);
     if (line.trimEnd() === end) break;

@@ -1,6 +1,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {type Fault, Stopped} from './fault.ts';
-import type {Work} from './schedule.ts';
+import {type Fault, RunStopped} from './fault.ts';
+import type {PhaseContext} from './schedule.ts';
 import {CommandError} from './sh.ts';
 
 /** What one look found. */
@@ -29,28 +29,28 @@ const failingSeconds = 10;
  * CommandError of a look only when one look after the other has failed, for some seconds.
  */
 export async function pollUntil<Value>(
-  work: Work,
-  look: () => Promise<PollResult<Value>>,
+  work: PhaseContext,
+  poll: () => Promise<PollResult<Value>>,
   {every = 0.3, patience = 15}: PollOptions = {}
 ): Promise<Value> {
   const badSince = new Map<number, number>(); // of each patience by itself: what needs less has not been bad for long because of what may take longer
-  let failing: Failing | null = null;
+  let failing: FailureStreak | null = null;
   for (;;) {
-    if (work.signal.aborted) throw new Stopped();
-    const found = await look().catch((error: Error) => error);
+    if (work.signal.aborted) throw new RunStopped();
+    const found = await poll().catch((error: Error) => error);
     if (found instanceof Error) {
-      failing = failedAgain(found, failing, work.clock());
-      work.waitFor(`another look, after: ${found.message.slice(0, 300)}`);
+      failing = recordFailure(found, failing, work.clock());
+      work.reportWait(`another look, after: ${found.message.slice(0, 300)}`);
       await pause(every, work.signal);
       continue;
     }
     failing = null;
     if (found.is === 'done') {
-      work.waitFor(null);
+      work.reportWait(null);
       return found.value;
     }
     if (found.is === 'lost') throw found.fault;
-    work.waitFor(found.for);
+    work.reportWait(found.for);
     if (found.is === 'waiting') badSince.clear();
     else {
       const {patience: given = patience} = found;
@@ -70,16 +70,16 @@ export interface PollLimit<Value> extends Pick<PollOptions, 'every'> {
 
 /** Looks again and again until it is enough, or the time is over: what was found last. Throws as `until` does. */
 export function pollForAtMost<Value>(
-  work: Work,
+  work: PhaseContext,
   limit: PollLimit<Value>,
-  look: () => Promise<Value>,
+  poll: () => Promise<Value>,
   isEnough: (value: Value) => boolean
 ): Promise<Value> {
   const end = work.clock() + limit.seconds;
   return pollUntil(
     work,
     async () => {
-      const value = await look();
+      const value = await poll();
       return isEnough(value) || work.clock() > end
         ? {is: 'done', value}
         : {is: 'waiting', for: limit.for(value)};
@@ -89,13 +89,13 @@ export function pollForAtMost<Value>(
 }
 
 /** Looks that failed one after the other. */
-interface Failing {
+interface FailureStreak {
   times: number;
   since: number;
 }
 
 /** Throws what is no command's failure, or has been failing for long. */
-function failedAgain(error: Error, before: Failing | null, now: number): Failing {
+function recordFailure(error: Error, before: FailureStreak | null, now: number): FailureStreak {
   if (!(error instanceof CommandError)) throw error;
   const failing = {times: (before?.times ?? 0) + 1, since: before?.since ?? now};
   if (failing.times >= failuresInRow && now - failing.since >= failingSeconds) throw error;

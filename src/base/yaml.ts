@@ -1,5 +1,5 @@
 import {type Document, isScalar, parseAllDocuments, parseDocument, visit} from 'yaml';
-import {bounded, TooSlow} from './bounded.ts';
+import {runWithTimeLimit, TimeLimitError} from './bounded.ts';
 
 /** The one door for foreign YAML: it may be large, deep, slow to read or wrong, and says nothing by itself. */
 
@@ -29,33 +29,33 @@ const reserved = ['__proto__', 'constructor', 'prototype'];
 
 /** The value of a YAML document. Throws YamlError. */
 export const readYaml = (text: string): unknown =>
-  reading(text, () => {
+  readWithLimits(text, () => {
     const document = parseDocument(text, options);
-    refuse(document);
+    validateDocument(document);
     return document.toJS({maxAliasCount: mostAliases}) as unknown;
   });
 
 /** All documents of a file, to be changed and written again. Throws YamlError. */
-export const readDocuments = (text: string): Document[] =>
-  reading(text, () => {
+export const readYamlDocuments = (text: string): Document[] =>
+  readWithLimits(text, () => {
     const documents = parseAllDocuments(text, options);
-    for (const document of documents) refuse(document);
+    for (const document of documents) validateDocument(document);
     return documents;
   });
 
-function reading<Value>(text: string, read: () => Value): Value {
+function readWithLimits<Value>(text: string, read: () => Value): Value {
   if (text.length > longest) throw new YamlError(`it has more than ${longest} characters`);
   try {
-    return bounded(read);
+    return runWithTimeLimit(read);
   } catch (error) {
     if (error instanceof YamlError) throw error;
-    if (error instanceof TooSlow) throw new YamlError(error.message);
+    if (error instanceof TimeLimitError) throw new YamlError(error.message);
     // the library's own way to say that an alias leads nowhere or to too much, and a stack that is full
     throw new YamlError('its aliases or its depth are beyond what is read');
   }
 }
 
-function refuse(document: Document.Parsed): void {
+function validateDocument(document: Document.Parsed): void {
   const [error] = document.errors;
   if (error) {
     const [at] = error.linePos ?? [];
@@ -69,9 +69,9 @@ function refuse(document: Document.Parsed): void {
       if (alias.resolve(document) === undefined) throw new YamlError('an alias leads nowhere');
       if (aliases > mostAliases) throw new YamlError(`it has more than ${mostAliases} aliases`);
     },
-    Seq: (_, __, path) => tooDeep(path),
+    Seq: (_, __, path) => validateDepth(path),
     Map: (_, map, path) => {
-      tooDeep(path);
+      validateDepth(path);
       const keys = map.items.map(({key}) =>
         isScalar(key) ? `${typeof key.value} ${key.value}` : key
       );
@@ -82,12 +82,12 @@ function refuse(document: Document.Parsed): void {
   });
 }
 
-function tooDeep(path: readonly unknown[]): void {
+function validateDepth(path: readonly unknown[]): void {
   if (path.length > deepest) throw new YamlError('it is nested too deep');
 }
 
 /** The fields of a mapping; of anything else, none. */
-export const fields = (value: unknown): Record<string, unknown> =>
+export const asMapping = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : {};

@@ -1,4 +1,4 @@
-import {objectOf} from '../base/json.ts';
+import {parseJsonObject} from '../base/json.ts';
 import {
   filterByKind,
   findByFamily,
@@ -8,17 +8,22 @@ import {
   isReady,
   type Pod
 } from '../base/kube.ts';
-import {runOrThrow, type Sh, wholeAnswer} from '../base/sh.ts';
+import {runOrThrow, runUntilComplete, type Sh} from '../base/sh.ts';
 import {
   ambientApp,
   ambientNamespace,
   ambientPorts,
   ambientSample,
   ambientServices,
-  crossed,
+  crossFamilyHosts,
   headlessServices
 } from '../manifests/ambient-sample.ts';
-import {client, plainNamespace, samples, servers} from '../manifests/documented-samples.ts';
+import {
+  clientSample,
+  documentedSamples,
+  plainNamespace,
+  serverSamples
+} from '../manifests/documented-samples.ts';
 import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {waypointSample} from '../manifests/waypoint-sample.ts';
 import {type Family, families, familyNames, type Place} from '../results/results.ts';
@@ -42,7 +47,7 @@ import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
 
-const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const pod = {kind: 'Pod', namespace: ambientNamespace, name: ambientApp};
 const service = (name: string, namespace = ambientNamespace): Place => ({
@@ -53,7 +58,7 @@ const service = (name: string, namespace = ambientNamespace): Place => ({
 const ztunnel = {kind: 'DaemonSet', namespace: ztunnelNamespace, name: 'ztunnel'};
 
 /** The pods that are in ambient. */
-const enrolled = [...samples, {namespace: ambientNamespace, app: ambientApp}];
+const enrolled = [...documentedSamples, {namespace: ambientNamespace, app: ambientApp}];
 
 /** The Services that ztunnel must know by both of their addresses. */
 const dualStack = [
@@ -262,13 +267,17 @@ export const ambient: LayerChecks<MeshCheckInput> = {
     ...families.map(family =>
       defineCheck(
         'ambient',
-        `ambient/${crossed[family].name}/${other[family]}`,
+        `ambient/${crossFamilyHosts[family].name}/${other[family]}`,
         `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`,
-        `hello ambient/${crossed[family].name}/${other[family]}`,
+        `hello ambient/${crossFamilyHosts[family].name}/${other[family]}`,
         {
           family: other[family],
           from,
-          to: {kind: 'ServiceEntry', namespace: ambientNamespace, name: crossed[family].name},
+          to: {
+            kind: 'ServiceEntry',
+            namespace: ambientNamespace,
+            name: crossFamilyHosts[family].name
+          },
           grid: {title: 'through ztunnel', named: true},
           attribution: {
             ...connectivity,
@@ -277,7 +286,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         }
       )
     ),
-    ...servers.flatMap(({namespace: target}) =>
+    ...serverSamples.flatMap(({namespace: target}) =>
       records.map(({type, family}) =>
         defineCheck(
           'ambient',
@@ -430,7 +439,7 @@ async function dumpOf(node: string, sh: Sh): Promise<Dump> {
     ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
     {seconds: 30}
   );
-  return objectOf<Dump>(text); // of no answer every row says what is missing
+  return parseJsonObject<Dump>(text); // of no answer every row says what is missing
 }
 
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
@@ -540,7 +549,7 @@ function sawOf(input: MeshCheckInput, check: CheckDefinition, logged: Logged[]):
     logged.filter(
       one =>
         one.direction === direction &&
-        one['src.namespace'] === client.namespace &&
+        one['src.namespace'] === clientSample.namespace &&
         one['dst.namespace'] === ambientNamespace
     );
   const out = of('outbound').filter(one =>
@@ -576,7 +585,7 @@ function sawOf(input: MeshCheckInput, check: CheckDefinition, logged: Logged[]):
 
 /** Both ends have certificates of their namespaces. */
 const identified = (one: Logged): boolean =>
-  (one['src.identity'] ?? '').includes(`/ns/${client.namespace}/`) &&
+  (one['src.identity'] ?? '').includes(`/ns/${clientSample.namespace}/`) &&
   (one['dst.identity'] ?? '').includes(`/ns/${ambientNamespace}/`);
 
 // ---- The kubelet's way ----
@@ -674,9 +683,13 @@ async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Pr
   }));
   const command = [
     ...[...inClient(meshClient), listenerScript, 'listeners'],
-    ...questions.flatMap(({row: check, server}) => [check.id, `${crossed.ipv4.host}.`, server])
+    ...questions.flatMap(({row: check, server}) => [
+      check.id,
+      `${crossFamilyHosts.ipv4.host}.`,
+      server
+    ])
   ];
-  const answers = await wholeAnswer(
+  const answers = await runUntilComplete(
     input.sh,
     command,
     ({code, stdout}) => {
@@ -696,7 +709,7 @@ async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Pr
       check.id,
       compare(check.expected, observed, {
         address: server,
-        reproduce: `${reproduceQuestion(meshClient, {type: 'a', name: `${crossed.ipv4.host}.`})} ${server}`
+        reproduce: `${reproduceQuestion(meshClient, {type: 'a', name: `${crossFamilyHosts.ipv4.host}.`})} ${server}`
       })
     );
   }
@@ -708,7 +721,7 @@ async function crossing(input: MeshCheckInput, selected: CheckDefinition[]): Pro
   if (definitions.length === 0) return;
   const questions = definitions.map(({target, family}) => ({
     type: family === 'ipv6' ? 'aaaa' : 'a',
-    name: `${target === crossed.ipv4.name ? crossed.ipv4.host : crossed.ipv6.host}.`
+    name: `${target === crossFamilyHosts.ipv4.name ? crossFamilyHosts.ipv4.host : crossFamilyHosts.ipv6.host}.`
   }));
   const answers = await resolve(input, meshClient, questions);
   const proofs = definitions.flatMap((check, at) => {

@@ -1,4 +1,4 @@
-import type {OwnSample} from '../manifests/extra-sample.ts';
+import type {ExtraSample} from '../manifests/extra-sample.ts';
 import {type Layer, layers} from '../results/results.ts';
 import {ambient} from './ambient.ts';
 import {cluster} from './cluster.ts';
@@ -133,10 +133,10 @@ export const blames = Object.fromEntries(
 ) as Record<Layer, LayerAttribution>;
 
 /** What these checks need in the cluster beside the documentation's samples. */
-export const samplesOf = (definitions: CheckDefinition[]): OwnSample[] => {
+export const samplesOf = (definitions: CheckDefinition[]): ExtraSample[] => {
   const needed = all.flatMap(({layer, samples = []}) =>
-    samples.filter(({of = ''}) =>
-      definitions.some(check => check.layer === layer && check.id.startsWith(of))
+    samples.filter(({checkIdPrefix = ''}) =>
+      definitions.some(check => check.layer === layer && check.id.startsWith(checkIdPrefix))
     )
   );
   return [...new Set(needed)]; // some layers share one

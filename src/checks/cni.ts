@@ -1,4 +1,4 @@
-import {objectOf} from '../base/json.ts';
+import {parseJsonObject} from '../base/json.ts';
 import {
   filterByKind,
   getAddressFamily,
@@ -18,7 +18,7 @@ import {
   unscheduledApp,
   validation
 } from '../manifests/cni-sample.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {cniNamespace} from '../manifests/istio-resources.ts';
 import {families, familyNames} from '../results/results.ts';
 import {
@@ -36,7 +36,7 @@ import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {refused, untilRefused} from './refuse.ts';
 
-const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const pod = {kind: 'Pod', namespace: repairNamespace, name: repairedApp};
 const deployment = {...pod, kind: 'Deployment'};
@@ -186,7 +186,7 @@ const scaleCommand = (replicas: number): string[] => [
 /** What IstioCNI goes by, where it says so. */
 async function repairIsOff({sh}: MeshCheckInput): Promise<boolean> {
   const command = ['kubectl', 'get', 'configmap', 'istio-cni-config', '--namespace', cniNamespace];
-  const {data} = objectOf<{data?: Record<string, string>}>(
+  const {data} = parseJsonObject<{data?: Record<string, string>}>(
     (await sh([...command, '--output', 'json'], {seconds: 20})).stdout
   );
   return data?.REPAIR_ENABLED === 'false' || data?.REPAIR_REPAIR_PODS === 'false';
@@ -307,7 +307,7 @@ function pluginIn({sh, work}: MeshCheckInput, node: string): Promise<Plugin | nu
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
 export function pluginOf(text: string): Plugin | null {
   const [first = ''] = text.split('\n');
-  const {name, cniVersion, plugins} = objectOf<Plugin>(first);
+  const {name, cniVersion, plugins} = parseJsonObject<Plugin>(first);
   const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
   return own ? {...own, name, cniVersion} : null;
 }
@@ -373,7 +373,7 @@ async function inNetwork(
     ...[found.metadata.namespace, found.metadata.name]
   ];
   const output = await sh(command, {seconds: 60});
-  if (output.late) throw new CommandError(command, output); // which says nothing of IstioCNI
+  if (output.timedOut) throw new CommandError(command, output); // which says nothing of IstioCNI
   if (output.code !== 0)
     return compare(expected, 'istio-cni failed', {
       reason: `istio-cni failed in a network of its own: ${output.stderr.trim().slice(-500) || 'it said nothing'}`

@@ -1,4 +1,4 @@
-import {wholeName} from '../base/image.ts';
+import {normalizeImageName} from '../base/image.ts';
 import type {Pod} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
 import {type Outcome, skip} from './definition.ts';
@@ -52,10 +52,10 @@ export async function compareIds(
   const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
   if (other) return other;
   const named = pods.flatMap(pod => namesIn(pod, wanted));
-  const ids = new Map([...preloaded].map(([image, id]) => [wholeName(image), id]));
+  const ids = new Map([...preloaded].map(([image, id]) => [normalizeImageName(image), id]));
   const running = pods.filter(({metadata}) => !metadata.deletionTimestamp).flatMap(containersOf);
   const known = running.flatMap(one => {
-    const wanted = ids.get(wholeName(one.image)) ?? digestIn(one.image);
+    const wanted = ids.get(normalizeImageName(one.image)) ?? digestIn(one.image);
     return wanted === undefined ? [] : [{...one, wanted}];
   });
   const pulled = [...new Set(running.map(({id}) => id).filter(Boolean))].join(', ');
@@ -90,7 +90,7 @@ function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): O
   const {namespace, name: podName} = pod.metadata;
   for (const {name, image} of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
     const expected = wanted(pod, name);
-    if (expected === '' || wholeName(expected) === wholeName(image)) continue;
+    if (expected === '' || normalizeImageName(expected) === normalizeImageName(image)) continue;
     return {
       observed: image,
       verdict: 'failed',

@@ -9,7 +9,7 @@ import {
   type Pod,
   type Service
 } from '../base/kube.ts';
-import {CommandError, wholeAnswer} from '../base/sh.ts';
+import {CommandError, runUntilComplete} from '../base/sh.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
@@ -117,7 +117,7 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
   },
   definitions: [
     ...aspects.map(({id, title, expected, to, blame: attribution}) =>
-      defineCheck('control-plane', id, title, expected, {to, attribution: attribution})
+      defineCheck('control-plane', id, title, expected, {to, attribution})
     ),
     defineCheck(
       'control-plane',
@@ -198,7 +198,7 @@ const askVersion = (
   istio: Plan['istio'],
   sh: MeshCheckInput['sh']
 ): Promise<string | CommandError> =>
-  wholeAnswer(
+  runUntilComplete(
     sh,
     ['kubectl', 'get', '--raw', versionPath(istio)],
     ({code, stdout}) => (code === 0 ? stdout.trim() : null),

@@ -1,7 +1,7 @@
 import type {KubeObject} from '../base/kube.ts';
-import type {Work} from '../base/schedule.ts';
+import type {PhaseContext} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
-import type {OwnSample} from '../manifests/extra-sample.ts';
+import type {ExtraSample} from '../manifests/extra-sample.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Attempt, CheckResult, FailureClass, Layer} from '../results/results.ts';
 
@@ -47,7 +47,7 @@ export type Report = (id: string, finding: Outcome) => void;
 
 /** For the checks of what is there before a cluster is. */
 export interface PreflightInput {
-  work: Work;
+  work: PhaseContext;
   sh: Sh;
   report: Report;
   /** How many nodes the cluster will have. */
@@ -78,7 +78,7 @@ export interface LayerChecks<Given> {
   /** How the grid shows what connects to something; `named`: with its target's name. */
   grid?: {title: string; named: boolean};
   /** What they need in the cluster beside the documentation's samples; deployed when one of them is asked for. */
-  samples?: OwnSample[];
+  samples?: ExtraSample[];
   /** Tells a finding for each row that is asked for. */
   run: (given: Given, selected: CheckDefinition[]) => Promise<void>;
 }

@@ -1,7 +1,7 @@
 import {lt} from 'semver';
 import {filterByKind, findByFamily, getPodIps} from '../base/kube.ts';
-import {allocated, dnsProxyNamespace, dnsProxyYaml} from '../manifests/dns-proxy-sample.ts';
-import {plainNamespace, servers} from '../manifests/documented-samples.ts';
+import {allocated, dnsProxyNamespace, renderDnsProxyYaml} from '../manifests/dns-proxy-sample.ts';
+import {plainNamespace, serverSamples} from '../manifests/documented-samples.ts';
 import {
   replicas,
   statefulApp,
@@ -46,11 +46,15 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
     headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
   },
   samples: [
-    {namespace: dnsProxyNamespace, sidecars: true, manifests: ({client}) => dnsProxyYaml(client)},
+    {
+      namespace: dnsProxyNamespace,
+      sidecars: true,
+      manifests: ({client}) => renderDnsProxyYaml(client)
+    },
     statefulSample
   ],
   definitions: [
-    ...servers.flatMap(({namespace: target}) =>
+    ...serverSamples.flatMap(({namespace: target}) =>
       records.map(({type, family}) =>
         defineCheck(
           'dns-proxy',

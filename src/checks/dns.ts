@@ -1,5 +1,5 @@
-import {type Output, wholeAnswer} from '../base/sh.ts';
-import {servers} from '../manifests/documented-samples.ts';
+import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
+import {serverSamples} from '../manifests/documented-samples.ts';
 import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {clusterIp} from './echo.ts';
 import {type Client, inClient, plainClient} from './probe.ts';
@@ -43,7 +43,7 @@ export const dns: LayerChecks<MeshCheckInput> = {
     hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
     headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
   },
-  definitions: servers.flatMap(({namespace: target}) =>
+  definitions: serverSamples.flatMap(({namespace: target}) =>
     records.map(({type, family}) =>
       defineCheck(
         'dns',
@@ -100,7 +100,7 @@ export async function resolve(
 ): Promise<(string | undefined)[]> {
   const words = questions.flatMap(({type, name}) => [type, name]);
   const command = [...inClient(client), script, 'dns', ...words];
-  const read = ({code, stdout}: Output, isLast: boolean): (string | undefined)[] | null => {
+  const read = ({code, stdout}: CommandOutput, isLast: boolean): (string | undefined)[] | null => {
     const lines = stdout.split('\n');
     const found = questions.map(({type, name}) =>
       lines
@@ -110,7 +110,7 @@ export async function resolve(
     );
     return code !== 0 || (found.includes(undefined) && !isLast) ? null : found;
   };
-  const found = await wholeAnswer(sh, command, read, {seconds: 30});
+  const found = await runUntilComplete(sh, command, read, {seconds: 30});
   return found.map(answer => (answer === unanswered ? undefined : answer));
 }
 

@@ -1,17 +1,17 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {quote} from 'shlex';
-import {bounded, TooSlow} from '../base/bounded.ts';
-import {type Block, blocksOfAsciiDoc, blocksOfMarkdown} from '../base/page.ts';
-import {type Command, commandsIn} from '../base/shell.ts';
-import {readDocuments, readYaml} from '../base/yaml.ts';
+import {runWithTimeLimit, TimeLimitError} from '../base/bounded.ts';
+import {type CommandBlock, parseAsciiDocBlocks, parseMarkdownBlocks} from '../base/page.ts';
+import {parseCommands, type ShellCommand} from '../base/shell.ts';
+import {readYaml, readYamlDocuments} from '../base/yaml.ts';
 import {readText} from '../inputs/readers.ts';
-import {client, samples} from '../manifests/documented-samples.ts';
+import {clientSample, documentedSamples} from '../manifests/documented-samples.ts';
 import {
   cniNamespace,
-  istioCniYaml,
   istioNamespace,
-  istioYaml
+  renderIstioCniYaml,
+  renderIstioYaml
 } from '../manifests/istio-resources.ts';
 import {
   type CheckDefinition,
@@ -26,8 +26,8 @@ import {service} from './service.ts';
 
 /** The page in a checkout of the operator, newest form first, and the name of its blocks that upstream runs as a test. */
 const pages = [
-  {file: 'docs/dual-stack/dual-stack.adoc', blocks: blocksOfAsciiDoc},
-  {file: 'docs/dual-stack/dual-stack.md', blocks: blocksOfMarkdown} // up to 1.27
+  {file: 'docs/dual-stack/dual-stack.adoc', blocks: parseAsciiDocBlocks},
+  {file: 'docs/dual-stack/dual-stack.md', blocks: parseMarkdownBlocks} // up to 1.27
 ];
 const name = 'dual-stack';
 
@@ -125,14 +125,14 @@ function pageBeside({
   const file = path.join(root, page.file);
   try {
     const text = readText(file, '');
-    const found = bounded(() => {
+    const found = runWithTimeLimit(() => {
       const blocks = page.blocks(text, name);
       return blocks.some(({tested}) => tested) ? compared(blocks) : null;
     });
     if (found !== null) return {file, found};
     return `no block of ${page.file} has the name ${name}, by which upstream tests it`;
   } catch (error) {
-    if (error instanceof TooSlow) return `${page.file} ${error.message}`;
+    if (error instanceof TimeLimitError) return `${page.file} ${error.message}`;
     return `${page.file} is larger than 1 MiB, or a link that leads out of the workspace`;
   }
 }
@@ -167,14 +167,14 @@ const keywords = new Set(['if', 'elif', 'then', 'else', 'do', 'while', 'until', 
 const neutral =
   /^(fi|done|\}|\w+=.*|true|exit|echo|printf|sleep|set|export|for|cat|mkdir|cd|\[\[?|test)$/;
 
-function saidIn({title, text, tested}: Block): Said[] {
+function saidIn({title, text, tested}: CommandBlock): Said[] {
   const said: Said[] = [];
   const asked = new Map<string, Said[]>();
-  for (const {words: all, input} of commandsIn(text)) {
+  for (const {words: all, input} of parseCommands(text)) {
     const [first = all.length] = all.flatMap((word, at) => (keywords.has(word) ? [] : [at]));
     const words = all.slice(first);
     const [, variable = '', inner = null] = /^(\w+)=\$\((.*)\)$/s.exec(words[0] ?? '') ?? [];
-    const own = (inner === null ? [{words, input}] : commandsIn(inner)).map(
+    const own = (inner === null ? [{words, input}] : parseCommands(inner)).map(
       (command): Said => ({...command, title, tested, command: normal(command), answer: null})
     );
     if (inner !== null) asked.set(variable, own);
@@ -210,7 +210,7 @@ const nouns: Record<string, string> = {
 };
 
 /** A command as kubectl reads it, whatever the order and spelling of its flags; how long it may take is left out. */
-function normal({words}: Pick<Command, 'words'>): string {
+function normal({words}: Pick<ShellCommand, 'words'>): string {
   if (words[0] !== 'kubectl') return words.join(' ');
   const end = words.indexOf('--');
   const own = end < 0 ? words : words.slice(0, end);
@@ -240,7 +240,7 @@ function normal({words}: Pick<Command, 'words'>): string {
 // ---- What this Action does ----
 
 const normalOf = (...words: string[]): string => normal({words});
-const inNamespace = samples.map(({namespace}) => namespace);
+const inNamespace = documentedSamples.map(({namespace}) => namespace);
 
 /** In the page's own words, what it does beside resources, manifests and validations. */
 const made = [
@@ -249,7 +249,7 @@ const made = [
   ...inNamespace.map(one =>
     normalOf('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')
   ),
-  ...samples.map(({namespace, app}) =>
+  ...documentedSamples.map(({namespace, app}) =>
     normalOf('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`)
   )
 ];
@@ -276,31 +276,36 @@ const validations = new Map([
     rowOf(service.definitions, 'service/dual-stack/policy')
   ],
   ...inNamespace
-    .filter(namespace => namespace !== client.namespace)
+    .filter(namespace => namespace !== clientSample.namespace)
     .map((namespace): [string, string] => {
       const answer = rowOf(echo.definitions, `echo/${namespace}/name`);
       const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
       return [
-        normalOf('kubectl', 'exec', '-n', client.namespace, 'pod', '--', 'sh', '-c', asks),
+        normalOf('kubectl', 'exec', '-n', clientSample.namespace, 'pod', '--', 'sh', '-c', asks),
         answer
       ];
     })
 ]);
 
 const applied = new Map<string, unknown>([
-  ['Istio', readYaml(istioYaml({version: null, values: null, cni: false, ambient: false}))],
-  ['IstioCNI', readYaml(istioCniYaml({version: null, values: null, cni: true, ambient: false}))]
+  ['Istio', readYaml(renderIstioYaml({version: null, values: null, cni: false, ambient: false}))],
+  [
+    'IstioCNI',
+    readYaml(renderIstioCniYaml({version: null, values: null, cni: true, ambient: false}))
+  ]
 ]);
 
 /** Where the documentation takes the samples from, whatever the release. */
 const samplesFrom =
   /^https:\/\/raw\.githubusercontent\.com\/istio\/istio\/[^/\s]+\/samples\/(\S+)$/;
 
-const deployed = new Map(samples.map(({namespace, file}) => [`${file} into ${namespace}`, file]));
+const deployed = new Map(
+  documentedSamples.map(({namespace, file}) => [`${file} into ${namespace}`, file])
+);
 
 // ---- The two compared ----
 
-function compared(blocks: Block[]): Compared {
+function compared(blocks: CommandBlock[]): Compared {
   const said = blocks.flatMap(saidIn);
   const found: Compared = {
     steps: {red: [], notes: []},
@@ -367,7 +372,7 @@ function resources(one: Said, told: Told, done: Set<string>): void {
 
 function documentsOf(text: string): unknown[] {
   try {
-    return readDocuments(text).map(document => document.toJS());
+    return readYamlDocuments(text).map(document => document.toJS());
   } catch {
     return [null]; // no YAML, or aliases that multiply
   }

@@ -1,5 +1,5 @@
 import {filterByKind, findByFamily, getClusterIps, getPodIps} from '../base/kube.ts';
-import {client, servers} from '../manifests/documented-samples.ts';
+import {clientSample, serverSamples} from '../manifests/documented-samples.ts';
 import {
   type CheckResult,
   type Family,
@@ -20,7 +20,7 @@ import {meshClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 
 const word = (target: string): string => target.replace('-', ''); // as the documentation spells it
-const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: 'sleep'};
 const to = (namespace: string) => ({from, to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 
 /** The documented echoes by name, then each ClusterIP by its literal address. */
@@ -33,7 +33,7 @@ export const echo: LayerChecks<MeshCheckInput> = {
     headline: family => `Services do not answer${family && ` over ${family}`}`,
     evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
   },
-  definitions: servers.flatMap(({namespace: target}) => [
+  definitions: serverSamples.flatMap(({namespace: target}) => [
     defineCheck(
       'echo',
       `echo/${target}/name`,

@@ -1,16 +1,16 @@
 import {filterByKind, getAddressFamily} from '../base/kube.ts';
-import {runOrThrow, wholeAnswer} from '../base/sh.ts';
+import {runOrThrow, runUntilComplete} from '../base/sh.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {
   egressNamespace,
   egressPorts,
-  egressStaticYaml,
-  egressYaml,
+  getExternalAddresses,
   httpAddresses,
-  outside,
   overlapName,
   overlapPort,
   rangeAddresses,
+  renderEgressStaticYaml,
+  renderEgressYaml,
   severalAddresses,
   staticAddresses,
   tlsHosts,
@@ -42,7 +42,7 @@ const entry = (name: string, namespace = egressNamespace) => ({
 });
 
 /** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
-const added = outside(31);
+const added = getExternalAddresses(31);
 
 /** What a name that has records of one family alone is for. */
 const byName = [
@@ -93,9 +93,9 @@ export const egress: LayerChecks<MeshCheckInput> = {
     {
       namespace: egressNamespace,
       sidecars: true,
-      manifests: ({client}) => egressYaml(client)
+      manifests: ({client}) => renderEgressYaml(client)
     },
-    {namespace: plainNamespace, sidecars: false, manifests: egressStaticYaml}
+    {namespace: plainNamespace, sidecars: false, manifests: renderEgressStaticYaml}
   ],
   definitions: [
     ...Object.keys(tlsHosts).flatMap(name =>
@@ -247,7 +247,7 @@ const proofOf =
       row: check,
       probe: {
         word: check.id,
-        address: (name ? outside(1) : staticAddresses)[familyOf(check)],
+        address: (name ? getExternalAddresses(1) : staticAddresses)[familyOf(check)],
         port: name?.port ?? egressPorts.static
       },
       pods: podIps(input, plainNamespace)
@@ -279,7 +279,7 @@ const manyProofs =
 /** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
 async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promise<void> {
   const command = envoy(client.namespace, client.deployment, tracerQuery);
-  const found = await wholeAnswer(
+  const found = await runUntilComplete(
     sh,
     command,
     (output, isLast) => {
@@ -315,7 +315,7 @@ async function pages(
     const name = check.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
     return {
       url: `https://${name}:${egressPorts.tls}/`,
-      via: host(outside(1)[familyOf(check)], egressPorts.tls)
+      via: host(getExternalAddresses(1)[familyOf(check)], egressPorts.tls)
     };
   });
   const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
@@ -335,7 +335,7 @@ function answered(check: CheckDefinition, page: Page, attempts: Attempt[]): Outc
     observed: passed ? anyStatus : observed,
     verdict: passed ? 'passed' : 'failed',
     reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
-    address: outside(1)[familyOf(check)],
+    address: getExternalAddresses(1)[familyOf(check)],
     attempts,
     reproduce: reproducePage(client, page)
   };

@@ -8,7 +8,7 @@ import {
   listObjects,
   type Pod
 } from '../base/kube.ts';
-import {servers} from '../manifests/documented-samples.ts';
+import {serverSamples} from '../manifests/documented-samples.ts';
 import {type Family, families} from '../results/results.ts';
 import {
   type CheckDefinition,
@@ -31,7 +31,7 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
     hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
     headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
   },
-  definitions: servers.flatMap(({namespace: target}) =>
+  definitions: serverSamples.flatMap(({namespace: target}) =>
     families.map(family =>
       defineCheck(
         'endpoints',

@@ -1,6 +1,6 @@
 import {getAddressFamily} from '../base/kube.ts';
 import {runOrThrow} from '../base/sh.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
 import {
   type CheckDefinition,
@@ -32,7 +32,7 @@ export const failover: LayerChecks<MeshCheckInput> = {
       `an answer within ${limit} s`,
       {
         family,
-        from: {kind: 'Deployment', namespace: client.namespace, name: client.app},
+        from: {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app},
         to: {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'}
       }
     )

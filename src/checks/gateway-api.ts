@@ -1,9 +1,9 @@
 import {getAddressFamily, getClusterIps, getPodIps} from '../base/kube.ts';
 import {
-  apiGatewayMade,
   apiGateway as apiGatewayName,
   apiGatewayPort,
-  apiGatewayStatus
+  apiGatewayStatus,
+  generatedGatewayName
 } from '../manifests/gateway-api-sample.ts';
 import {gatewayNamespace} from '../manifests/gateway-sample.ts';
 import {type Attempt, families} from '../results/results.ts';
@@ -22,7 +22,7 @@ import {askPages, host, reproducePage, statusesOf} from './web.ts';
 
 const grid = {title: 'through a Gateway of the Gateway API', named: false};
 const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
-const service = {kind: 'Service', namespace: gatewayNamespace, name: apiGatewayMade};
+const service = {kind: 'Service', namespace: gatewayNamespace, name: generatedGatewayName};
 const deployment = {...service, kind: 'Deployment'};
 const pod = {...service, kind: 'Pod'};
 const bound = 'its port on 0.0.0.0 and ::';
@@ -51,7 +51,7 @@ export const gatewayApiRows: CheckDefinition[] = [
     {
       to: deployment,
       attribution: {
-        hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${apiGatewayMade} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+        hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${generatedGatewayName} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
       }
     }
   ),
@@ -83,7 +83,7 @@ export async function gatewayApi(
   await Promise.all([
     ...selected
       .filter(({id}) => id === ids.service)
-      .map(({id}) => input.report(id, clusterIpsOf(made, gatewayNamespace, apiGatewayMade))),
+      .map(({id}) => input.report(id, clusterIpsOf(made, gatewayNamespace, generatedGatewayName))),
     ...selected.filter(({id}) => id === ids.listeners).map(({id}) => listeners(input, id, made)),
     pages(
       input,
@@ -94,10 +94,12 @@ export async function gatewayApi(
 }
 
 async function listeners(input: MeshCheckInput, id: string, {pod}: Made): Promise<void> {
-  const reproduce = envoy(gatewayNamespace, apiGatewayMade, listenerQuery).join(' ');
+  const reproduce = envoy(gatewayNamespace, generatedGatewayName, listenerQuery).join(' ');
   const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
   const found = pod
-    ? addressesOf(await dump<Listeners>(input, gatewayNamespace, apiGatewayMade, listenerQuery))
+    ? addressesOf(
+        await dump<Listeners>(input, gatewayNamespace, generatedGatewayName, listenerQuery)
+      )
     : [];
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
   const observed = missing.length === 0 ? bound : `not on ${missing.join(', ')}`;
@@ -149,7 +151,7 @@ function judge({row: check, address, url, at}: Reached, attempts: Attempt[]): Ou
   const lookUp =
     check.to?.kind === 'Pod'
       ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
-      : `kubectl get service ${apiGatewayMade} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
+      : `kubectl get service ${generatedGatewayName} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
   return compare(check.expected, observed, {
     reason: observed === check.expected ? null : `${url} gave ${observed}`,
     address,

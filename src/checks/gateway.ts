@@ -1,6 +1,6 @@
 import {getAddressFamily} from '../base/kube.ts';
 import {apiGatewaySample} from '../manifests/gateway-api-sample.ts';
-import {gatewayNamespace, gatewayPorts, gatewayYaml} from '../manifests/gateway-sample.ts';
+import {gatewayNamespace, gatewayPorts, renderGatewayYaml} from '../manifests/gateway-sample.ts';
 import {families} from '../results/results.ts';
 import {
   type CheckDefinition,
@@ -37,7 +37,7 @@ export const gateway: LayerChecks<MeshCheckInput> = {
     headline: family => `The ingress gateway does not carry ${family || 'both families'}`
   },
   samples: [
-    {namespace: gatewayNamespace, sidecars: true, manifests: gatewayYaml},
+    {namespace: gatewayNamespace, sidecars: true, manifests: renderGatewayYaml},
     apiGatewaySample
   ],
   definitions: [

@@ -9,7 +9,7 @@ import {
 } from '../base/kube.ts';
 import {runOrThrow} from '../base/sh.ts';
 import {pollForAtMost} from '../base/wait.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {
   replicas,
   statefulApp,
@@ -35,7 +35,7 @@ import {untilRefused} from './refuse.ts';
 import {settling} from './settle.ts';
 
 const ordinals = [...Array(replicas).keys()];
-const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp};
 

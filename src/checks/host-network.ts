@@ -1,5 +1,5 @@
 import {filterByKind, findByFamily} from '../base/kube.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
 import {families} from '../results/results.ts';
 import {type CheckDefinition, defineCheck, type MeshCheckInput} from './definition.ts';
@@ -8,7 +8,7 @@ import {everyPodIp, listening} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 
-const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
 const listeners = 'headless/host-network/listeners';
 

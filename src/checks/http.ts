@@ -1,6 +1,6 @@
 import {filterByKind, getAddressFamily} from '../base/kube.ts';
 import {runJson} from '../base/sh.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {
   openPort,
   paths,
@@ -26,13 +26,13 @@ import {type Client, meshClient, plainClient} from './probe.ts';
 import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
 import {type Found, settle} from './settle.ts';
 
-const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'Service', namespace: webNamespace, name: webApp};
 const pod = {kind: 'Pod', namespace: webNamespace, name: webApp};
 
 /** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
-const known = `200, asked by ${client.namespace}`;
+const known = `200, asked by ${clientSample.namespace}`;
 const unknown = '200, asked by nobody known';
 
 /** How often each address must answer. */
@@ -41,7 +41,7 @@ const times = 5;
 const domainsId = `http/${webApp}/domains`;
 const allDomains = 'its ClusterIPs';
 const routes = [
-  ...['kubectl', 'exec', '--namespace', client.namespace, `deployment/${client.app}`],
+  ...['kubectl', 'exec', '--namespace', clientSample.namespace, `deployment/${clientSample.app}`],
   ...['--container', 'istio-proxy', '--', 'pilot-agent', 'request', 'GET'],
   `config_dump?resource=dynamic_route_configs&name_regex=^${webPort}$`
 ];

@@ -1,6 +1,6 @@
 import {groupBy} from '../base/group.ts';
 import {runOrThrow} from '../base/sh.ts';
-import {samples} from '../manifests/documented-samples.ts';
+import {documentedSamples} from '../manifests/documented-samples.ts';
 import {
   type CheckDefinition,
   compare,
@@ -20,7 +20,7 @@ const probeSources = {
 const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
 
 /** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-export const iptablesRows: CheckDefinition[] = samples.map(({namespace, app}) =>
+export const iptablesRows: CheckDefinition[] = documentedSamples.map(({namespace, app}) =>
   defineCheck(
     'proxy',
     `proxy/${namespace}/iptables`,

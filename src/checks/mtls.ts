@@ -1,5 +1,5 @@
 import {getAddressFamily} from '../base/kube.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {families, familyNames} from '../results/results.ts';
 import {
   type CheckDefinition,
@@ -14,7 +14,7 @@ import {refused as nothing, untilRefused} from './refuse.ts';
 
 const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
-const mesh = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 
 /** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */

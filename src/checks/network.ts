@@ -1,5 +1,5 @@
 import {findByFamily} from '../base/kube.ts';
-import {networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
+import {buildNetworkCommand, getNetworkName, parseSubnets} from '../manifests/kind.ts';
 import {defineCheck, type LayerChecks, type PreflightInput, skip} from './definition.ts';
 
 const id = 'network/kind/families';
@@ -21,7 +21,7 @@ export const network: LayerChecks<PreflightInput> = {
     )
   ],
   run: async ({sh, report}) => {
-    const command = networkCommand();
+    const command = buildNetworkCommand();
     const {code, stdout, stderr} = await sh(command, {seconds: 20});
     const reproduce = command.join(' ');
     if (code !== 0) {
@@ -34,14 +34,14 @@ export const network: LayerChecks<PreflightInput> = {
       );
       return;
     }
-    const subnets = subnetsOf(stdout);
+    const subnets = parseSubnets(stdout);
     const dual =
       findByFamily(subnets, 'ipv4') !== undefined && findByFamily(subnets, 'ipv6') !== undefined;
     const observed = subnets.join(', ') || 'no subnet';
     report(id, {
       observed,
       verdict: dual ? 'passed' : 'failed',
-      reason: dual ? null : `the network \`${networkName()}\` has only ${observed}`,
+      reason: dual ? null : `the network \`${getNetworkName()}\` has only ${observed}`,
       reproduce
     });
   }

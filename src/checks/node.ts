@@ -2,7 +2,7 @@ import {findCondition, getAddressFamily, listObjects, type Node} from '../base/k
 import type {Sh} from '../base/sh.ts';
 import {pollForAtMost} from '../base/wait.ts';
 import {ip6tablesModules} from '../manifests/kind.ts';
-import type {Existing} from '../plan/existing-cluster.ts';
+import type {ExistingCluster} from '../plan/existing-cluster.ts';
 import {
   compare,
   defineCheck,
@@ -121,7 +121,7 @@ export const node: LayerChecks<StandingCheckInput> = {
 };
 
 /** What the API server said to a dry run before anything was made. */
-function dualStackOf({families, refused}: Existing['found']): Outcome {
+function dualStackOf({families, refused}: ExistingCluster['found']): Outcome {
   const both = families.includes('ipv4') && families.includes('ipv6');
   return {
     observed: families.join(', ') || 'refused',

@@ -1,18 +1,18 @@
-import {client, pathServiceYaml} from '../manifests/documented-samples.ts';
-import type {OwnSample} from '../manifests/extra-sample.ts';
+import {clientSample, renderPathServiceYaml} from '../manifests/documented-samples.ts';
+import type {ExtraSample} from '../manifests/extra-sample.ts';
 import {families} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 
-const from = {kind: 'Deployment', namespace: client.namespace, name: 'sleep'};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: 'sleep'};
 
 /** The dual-stack pods by each family alone. */
-export const pathSample: OwnSample = {
+export const pathSample: ExtraSample = {
   namespace: 'dual-stack',
   sidecars: true,
-  manifests: () => families.map(pathServiceYaml).join('---\n')
+  manifests: () => families.map(renderPathServiceYaml).join('---\n')
 };
 
 /** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */

@@ -1,5 +1,5 @@
 import {filterByKind, getClusterIps, getPodIps, type Pod} from '../base/kube.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
 import {addressesOf, dump, type Listeners, listenerQuery, listenersOf} from './proxy.ts';
 
@@ -15,8 +15,13 @@ export async function listening(
   port: number,
   addresses: number
 ): Promise<Outcome> {
-  const command = listenersOf(client.namespace, client.app);
-  const listeners = await dump<Listeners>(input, client.namespace, client.app, listenerQuery);
+  const command = listenersOf(clientSample.namespace, clientSample.app);
+  const listeners = await dump<Listeners>(
+    input,
+    clientSample.namespace,
+    clientSample.app,
+    listenerQuery
+  );
   // ClusterIPs of other Services have listeners on this port too
   const others = filterByKind(input.snapshot, 'Service').flatMap(getClusterIps);
   const found = addressesOf(listeners)

@@ -1,6 +1,6 @@
 import {groupBy} from '../base/group.ts';
-import type {Work} from '../base/schedule.ts';
-import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
+import type {PhaseContext} from '../base/schedule.ts';
+import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 
 /** A word sent to an address, which an echo server answers with `hello WORD`. */
@@ -72,7 +72,7 @@ export const inClient = ({namespace, deployment, container}: Client): string[] =
  * Throws CommandError when that cannot run.
  */
 export async function ask(
-  {sh, work}: {sh: Sh; work: Pick<Work, 'clock'>},
+  {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
   client: Client,
   probes: Probe[],
   times: number,
@@ -81,7 +81,7 @@ export async function ask(
   const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
-  const read = ({stdout}: Output): Answer[][] | null => {
+  const read = ({stdout}: CommandOutput): Answer[][] | null => {
     const byRow = groupBy(parseAnswers(stdout, work.clock()), ({row}) => row);
     const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
     const whole = byProbe.every(
@@ -92,7 +92,7 @@ export async function ask(
     return whole ? byProbe : null;
   };
   const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
-  return wholeAnswer(sh, command, read, {seconds: enough});
+  return runUntilComplete(sh, command, read, {seconds: enough});
 }
 
 export interface Timed {

@@ -7,7 +7,7 @@ import {
   type Pod
 } from '../base/kube.ts';
 import {runJson} from '../base/sh.ts';
-import {client, samples, servers} from '../manifests/documented-samples.ts';
+import {clientSample, documentedSamples, serverSamples} from '../manifests/documented-samples.ts';
 import type {Family} from '../results/results.ts';
 import {
   compare,
@@ -53,7 +53,7 @@ export const listenerQuery = 'listeners?format=json';
 export const listenersOf = (namespace: string, app: string): string[] =>
   envoy(namespace, app, listenerQuery);
 export const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
-const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 
 /** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
 export const proxy: LayerChecks<MeshCheckInput> = {
@@ -64,7 +64,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
     headline: family => `The proxies are not set up for ${family || 'both families'}`
   },
   definitions: [
-    ...samples.map(({namespace, app}) =>
+    ...documentedSamples.map(({namespace, app}) =>
       defineCheck(
         'proxy',
         `proxy/${namespace}/listeners`,
@@ -78,7 +78,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
         }
       )
     ),
-    ...servers.map(({namespace}) =>
+    ...serverSamples.map(({namespace}) =>
       defineCheck(
         'proxy',
         `proxy/${namespace}/cluster-ips`,
@@ -87,7 +87,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
         {from, to: {kind: 'Service', namespace, name: 'tcp-echo'}}
       )
     ),
-    ...servers.map(({namespace}) =>
+    ...serverSamples.map(({namespace}) =>
       defineCheck(
         'proxy',
         `proxy/${namespace}/endpoints`,
@@ -102,8 +102,12 @@ export const proxy: LayerChecks<MeshCheckInput> = {
     const wanted = (aspect: string) => selected.filter(({id}) => id.endsWith(aspect));
     const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
     const [listeners, endpoints] = await Promise.all([
-      ofClient ? dump<Listeners>(input, client.namespace, client.app, listenerQuery) : {},
-      ofClient ? dump<Endpoints>(input, client.namespace, client.app, endpointQuery) : {}
+      ofClient
+        ? dump<Listeners>(input, clientSample.namespace, clientSample.app, listenerQuery)
+        : {},
+      ofClient
+        ? dump<Endpoints>(input, clientSample.namespace, clientSample.app, endpointQuery)
+        : {}
     ]);
     for (const {id, target} of wanted('/cluster-ips'))
       input.report(id, clusterIps(input, target, listeners));
@@ -183,7 +187,7 @@ function clusterIps(
     ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
   ];
   return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-    reproduce: envoy(client.namespace, client.app, listenerQuery).join(' ')
+    reproduce: envoy(clientSample.namespace, clientSample.app, listenerQuery).join(' ')
   });
 }
 
@@ -198,7 +202,7 @@ function readyPods({snapshot}: MeshCheckInput, target: string, dumped: Endpoints
   const observed = found.join(', ') || 'none';
   return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
     reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-    reproduce: envoy(client.namespace, client.app, `'${endpointQuery}'`).join(' ')
+    reproduce: envoy(clientSample.namespace, clientSample.app, `'${endpointQuery}'`).join(' ')
   });
 }
 

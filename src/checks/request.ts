@@ -1,6 +1,6 @@
 import {groupBy} from '../base/group.ts';
-import type {Work} from '../base/schedule.ts';
-import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
+import type {PhaseContext} from '../base/schedule.ts';
+import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import {type Client, inClient, timedLines} from './probe.ts';
 
@@ -40,7 +40,7 @@ wait`;
  * Throws CommandError when that cannot run.
  */
 export async function request(
-  {sh, work}: {sh: Sh; work: Pick<Work, 'clock'>},
+  {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
   client: Client,
   urls: string[],
   times: number,
@@ -48,12 +48,12 @@ export async function request(
 ): Promise<Response[][]> {
   const limit = Math.max(1, Math.ceil(seconds));
   const command = [...inClient(client), script, 'request', `${limit}`, `${times}`, ...urls];
-  const read = ({stdout}: Output): Response[][] | null => {
+  const read = ({stdout}: CommandOutput): Response[][] | null => {
     const byRow = groupBy(parseResponses(stdout, work.clock()), ({row}) => row);
     const found = urls.map((_, row) => byRow.get(row) ?? []);
     return found.some(responses => responses.length === 0) ? null : found;
   };
-  return wholeAnswer(sh, command, read, {seconds: times * (limit + 1) + 20});
+  return runUntilComplete(sh, command, read, {seconds: times * (limit + 1) + 20});
 }
 
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */

@@ -1,4 +1,4 @@
-import {objectOf} from '../base/json.ts';
+import {parseJsonObject} from '../base/json.ts';
 import {
   defineCheck,
   type LayerChecks,
@@ -92,7 +92,7 @@ export const runner: LayerChecks<PreflightInput> = {
       sh(commands.watches, {seconds: 5}),
       sh(commands.instances, {seconds: 5})
     ]);
-    const info = objectOf<DockerInfo>(docker.stdout); // the client prints what it knows of itself even when no server answers
+    const info = parseJsonObject<DockerInfo>(docker.stdout); // the client prints what it knows of itself even when no server answers
     const said = info.ServerVersion
       ? `version ${info.ServerVersion}`
       : `no answer: ${docker.stderr.trim()}`;
@@ -107,7 +107,7 @@ export const runner: LayerChecks<PreflightInput> = {
     const unasked =
       kernel.code === 127
         ? 'there is no sysctl on PATH to ask'
-        : [kernel, watches, instances].some(({late}) => late)
+        : [kernel, watches, instances].some(({timedOut}) => timedOut)
           ? 'sysctl did not answer in time' // which says nothing of what it was asked
           : null;
     if (unasked !== null) {

@@ -1,5 +1,5 @@
 import {setTimeout as sleep} from 'node:timers/promises';
-import {Stopped} from '../base/fault.ts';
+import {RunStopped} from '../base/fault.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 
 /** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
@@ -21,7 +21,7 @@ export async function settle<Question extends {row: CheckDefinition}>(
   const start = work.clock();
   for (let open = questions; open.length > 0; ) {
     const found = await ask(open);
-    if (work.signal.aborted) throw new Stopped();
+    if (work.signal.aborted) throw new RunStopped();
     const passed = work.clock() - start;
     const isYet = (check: CheckDefinition) => seconds(check) > 0 && passed <= seconds(check);
     const red = found.filter(({finding}) => finding.verdict === 'failed');

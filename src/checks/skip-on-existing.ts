@@ -1,5 +1,5 @@
 import type {Inputs} from '../inputs/inputs.ts';
-import type {Existing} from '../plan/existing-cluster.ts';
+import type {ExistingCluster} from '../plan/existing-cluster.ts';
 import type {CheckDefinition} from './definition.ts';
 
 /** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
@@ -24,7 +24,7 @@ export const askedOf = (
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
 export function leftOut(
   definitions: CheckDefinition[],
-  existing: Existing
+  existing: ExistingCluster
 ): {id: string; reason: string}[] {
   return definitions.flatMap(({id, layer}) => {
     const reason = whyNot(id, layer, existing);
@@ -35,7 +35,7 @@ export function leftOut(
 function whyNot(
   id: string,
   layer: string,
-  {mesh, operator, strict, found}: Existing
+  {mesh, operator, strict, found}: ExistingCluster
 ): string | null {
   if (layer === 'runner' || layer === 'network')
     return 'the cluster is there already, and does not run on this machine';

@@ -201,7 +201,7 @@ const policies: ForEach = {
         'policy',
         `The ipFamilyPolicy of ${titleOf(service)} asks for both families`,
         dual,
-        {attribution: attribution}
+        {attribution}
       ),
       targetRow(
         'service',
@@ -209,7 +209,7 @@ const policies: ForEach = {
         'families',
         `${titleOf(service)} has ${isHeadless(service.spec) ? 'both families' : 'a ClusterIP of each family'}`,
         both,
-        {attribution: attribution}
+        {attribution}
       )
     ];
   },

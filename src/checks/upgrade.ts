@@ -1,7 +1,7 @@
 import {listObjects, type ObjectMeta} from '../base/kube.ts';
 import {runOrThrow} from '../base/sh.ts';
 import {pollForAtMost} from '../base/wait.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {type Family, families, type Load} from '../results/results.ts';
 import {
   type CheckDefinition,
@@ -55,7 +55,7 @@ const under = (
 ): CheckDefinition =>
   defineCheck('upgrade', idOf(span, family, connections), title, expected, {
     family,
-    from: {kind: 'Deployment', namespace: client.namespace, name: client.app},
+    from: {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app},
     to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
   });
 

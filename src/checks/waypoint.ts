@@ -5,7 +5,7 @@ import {
   getClusterIps,
   getPodIps
 } from '../base/kube.ts';
-import {client} from '../manifests/documented-samples.ts';
+import {clientSample} from '../manifests/documented-samples.ts';
 import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {
   waypoint as gateway,
@@ -37,7 +37,7 @@ import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
 
 const hbonePort = 15008;
 const place = (kind: string, name: string): Place => ({kind, namespace, name});
-const from = {kind: 'Deployment', namespace: client.namespace, name: client.app};
+const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 
 /** What is addressed through the waypoint, by the checks' targets. */
 const targets: Record<string, Place> = {
@@ -332,7 +332,7 @@ function sawOf(
   const out = all.filter(
     one =>
       one.direction === 'outbound' &&
-      one['src.namespace'] === client.namespace &&
+      one['src.namespace'] === clientSample.namespace &&
       isFor(one, to, arrivals)
   );
   const through = out.filter(one => isWaypoint(one['dst.identity']));

@@ -1,5 +1,5 @@
 import {groupBy} from '../base/group.ts';
-import {type Output, wholeAnswer} from '../base/sh.ts';
+import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import type {MeshCheckInput} from './definition.ts';
 import {type Client, inClient} from './probe.ts';
@@ -43,11 +43,11 @@ export async function askPages(
   const {seconds: limit} = plan.probes;
   const words = pages.flatMap(({url, via = ''}) => [url, via]);
   const command = [...inClient(client), script, 'pages', `${limit}`, `${times}`, ...words];
-  const read = ({code, stdout}: Output): Attempt[][] | null => {
+  const read = ({code, stdout}: CommandOutput): Attempt[][] | null => {
     const found = parseStatuses(stdout, pages.length, work.clock());
     return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
   };
-  return wholeAnswer(sh, command, read, {seconds: limit * times + 20});
+  return runUntilComplete(sh, command, read, {seconds: limit * times + 20});
 }
 
 /** Lines such as `0 200 0.012`, of so many pages. */

@@ -1,5 +1,5 @@
 import {filterByKind, getAddressFamily, getPodIps, isReady, type Pod} from '../base/kube.ts';
-import {plainNamespace, workloads} from '../manifests/documented-samples.ts';
+import {documentedWorkloads, plainNamespace} from '../manifests/documented-samples.ts';
 import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import {compareIds} from './compare-images.ts';
@@ -38,7 +38,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
     headline: family => `The sample pods are not ready${family && ` with ${family}`}`
   },
   definitions: [
-    ...workloads.flatMap(place => [
+    ...documentedWorkloads.flatMap(place => [
       defineCheck(
         'workload',
         `workload/${targetOf(place)}/ready`,
@@ -76,7 +76,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
     )
   ],
   run: async ({plan, preloaded, sh, snapshot, report}, selected) => {
-    const namespaces = [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace);
+    const namespaces = [...plan.workloads, ...plan.extraWorkloads].map(({namespace}) => namespace);
     for (const {id, to, expected} of selected) {
       if (id === imageIds) {
         const all = filterByKind(snapshot, 'Pod').filter(({metadata}) =>

@@ -1,6 +1,6 @@
 import {filterByKind, type Pod} from '../base/kube.ts';
-import {type Output, type Sh, wholeAnswer} from '../base/sh.ts';
-import {samples} from '../manifests/documented-samples.ts';
+import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
+import {documentedSamples} from '../manifests/documented-samples.ts';
 import type {Plan} from '../plan/plan.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput, type Outcome} from './definition.ts';
 
@@ -25,7 +25,7 @@ export const xds: LayerChecks<MeshCheckInput> = {
     headline: () => 'A proxy rejects what istiod tells it'
   },
   definitions: [
-    ...samples.map(({namespace, app}) =>
+    ...documentedSamples.map(({namespace, app}) =>
       defineCheck(
         'xds',
         `xds/${namespace}/rejected`,
@@ -43,7 +43,7 @@ export const xds: LayerChecks<MeshCheckInput> = {
   ],
   run: async ({sh, snapshot, plan, report}, selected) => {
     const ours = new Set(
-      [...plan.workloads, ...plan.moreWorkloads].map(({namespace}) => namespace)
+      [...plan.workloads, ...plan.extraWorkloads].map(({namespace}) => namespace)
     ); // a cluster that was there has others, and many
     const others = othersIn(
       filterByKind(snapshot, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
@@ -52,7 +52,10 @@ export const xds: LayerChecks<MeshCheckInput> = {
       selected.map(async ({id, to}) => {
         if (id === ids.istiod) {
           const metrics = metricsCommand(plan.istio);
-          return report(id, rejects(await wholeAnswer(sh, metrics, whole, {seconds: 20}), metrics));
+          return report(
+            id,
+            rejects(await runUntilComplete(sh, metrics, whole, {seconds: 20}), metrics)
+          );
         }
         const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
         const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
@@ -74,7 +77,7 @@ const ofDeployment = (namespace = '', app = ''): string[] => [
 function othersIn(pods: Pod[]): string[][] {
   return pods
     .filter(({metadata, spec}) => {
-      const known = samples.some(
+      const known = documentedSamples.some(
         ({namespace, app}) => namespace === metadata.namespace && app === metadata.labels?.app
       );
       const containers = [...(spec.initContainers ?? []), ...spec.containers];
@@ -89,12 +92,12 @@ const command = (proxy: string[]): string[] => [
 ];
 
 /** Something was written; what is missing of it is told by the row. */
-const whole = ({code, stdout}: Output, isLast: boolean): string | null =>
+const whole = ({code, stdout}: CommandOutput, isLast: boolean): string | null =>
   code === 0 && (isLast || stdout.trim() !== '') ? stdout : null;
 
 /** What one proxy has rejected, with its name. */
 async function rejected(sh: Sh, proxy: string[]): Promise<string> {
-  const text = await wholeAnswer(sh, command(proxy), whole, {seconds: 20});
+  const text = await runUntilComplete(sh, command(proxy), whole, {seconds: 20});
   const counts = new Map(
     [...text.matchAll(/^(\S+update_rejected): (\d+)$/gm)].map(([, name = '', count]) => [
       name,

@@ -1,27 +1,37 @@
 import * as core from '@actions/core';
-import {secretsInUrl} from '../base/download.ts';
-import {badInput} from '../base/fault.ts';
-import {hide} from '../base/log.ts';
-import {isList, isRange} from '../versions/cells.ts';
-import {operatorVersion, tools} from '../versions/pins.ts';
-import {chart, families, mirrorUrl, oneOf, or, readAll, release, toolVersion} from './readers.ts';
+import {findUrlSecrets} from '../base/download.ts';
+import {createInputFault} from '../base/fault.ts';
+import {setHiddenTexts} from '../base/log.ts';
+import {isVersionList, isVersionRange} from '../versions/cells.ts';
+import {defaultOperatorVersion, tools} from '../versions/pins.ts';
+import {
+  parseChart,
+  parseFamilies,
+  parseMirrorUrl,
+  parseOneOf,
+  parseToolVersion,
+  parseVersion,
+  readAllInputs,
+  withDefault
+} from './readers.ts';
 
 /** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
 const readers = {
-  'operator-version': or(operatorVersion, release),
-  'operator-chart': or(null, chart),
-  'istio-versions': either('`latest-patches`, `all`, or a range such as `>=1.29`', value =>
-    value === 'latest-patches' || value === 'all' ? true : isRange(value)
+  'operator-version': withDefault(defaultOperatorVersion, parseVersion),
+  'operator-chart': withDefault(null, parseChart),
+  'istio-versions': parseIf('`latest-patches`, `all`, or a range such as `>=1.29`', value =>
+    value === 'latest-patches' || value === 'all' ? true : isVersionRange(value)
   ),
-  'kubernetes-versions': either(
+  'kubernetes-versions': parseIf(
     '`newest`, `all`, versions such as `1.35,1.36`, or a range such as `>=1.34`',
-    value => (value === 'newest' || value === 'all' ? true : isList(value) || isRange(value))
+    value =>
+      value === 'newest' || value === 'all' ? true : isVersionList(value) || isVersionRange(value)
   ),
-  'ip-families': each(families),
-  'dataplane-modes': each(oneOf('sidecar', 'ambient')),
-  max: atMost,
-  'helm-version': or(tools.helm.version, toolVersion),
-  mirror: or(null, mirrorUrl)
+  'ip-families': parseEach(parseFamilies),
+  'dataplane-modes': parseEach(parseOneOf('sidecar', 'ambient')),
+  max: parseMax,
+  'helm-version': withDefault(tools.helm.version, parseToolVersion),
+  mirror: withDefault(null, parseMirrorUrl)
 } as const;
 
 /** As matrix/action.yml has them; a test holds the two together. */
@@ -40,13 +50,13 @@ export const matrixInputNames = Object.keys(readers) as (keyof MatrixInputs)[];
 /** Reads every input. Throws one Fault of class `input` that names every bad one. */
 export function readMatrixInputs(): MatrixInputs {
   const given = (name: keyof MatrixInputs) => core.getInput(name) || (matrixDefaults[name] ?? '');
-  hide([...secretsInUrl(given('operator-chart')), ...secretsInUrl(given('mirror'))]);
-  const {inputs, problems} = readAll(readers, given);
-  if (problems.length > 0) throw badInput(problems.join('\n'));
+  setHiddenTexts([...findUrlSecrets(given('operator-chart')), ...findUrlSecrets(given('mirror'))]);
+  const {inputs, problems} = readAllInputs(readers, given);
+  if (problems.length > 0) throw createInputFault(problems.join('\n'));
   return inputs as MatrixInputs;
 }
 
-function either(what: string, holds: (value: string) => boolean) {
+function parseIf(what: string, holds: (value: string) => boolean) {
   return (value: string): string => {
     if (!holds(value)) throw new Error(`accepted is ${what}`);
     return value;
@@ -54,12 +64,12 @@ function either(what: string, holds: (value: string) => boolean) {
 }
 
 /** Several, with blanks or lines between them; each one once. */
-function each<Value>(read: (value: string) => Value) {
+function parseEach<Value>(read: (value: string) => Value) {
   return (value: string): Value[] => [...new Set(value.split(/\s+/))].map(read);
 }
 
 /** GitHub makes at most 256 jobs of one matrix. */
-function atMost(value: string): number {
+function parseMax(value: string): number {
   const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
   if (number < 1 || number > 256) throw new Error('accepted is a whole number from 1 to 256');
   return number;

@@ -1,20 +1,26 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import {badInput} from '../base/fault.ts';
+import {createInputFault} from '../base/fault.ts';
 import {type CellClass, cellClasses} from '../results/merged.ts';
-import {inWorkspace, or, quoted, readAll, resultsDir} from './readers.ts';
+import {
+  parseResultsDir,
+  quoteValue,
+  readAllInputs,
+  resolveInWorkspace,
+  withDefault
+} from './readers.ts';
 
 /** A cell of the matrix as it was planned: inputs by name. */
-export type Planned = Record<string, string>;
+export type PlannedCell = Record<string, string>;
 
 /** How each input of report/action.yml is read; a test holds the two together. */
 const readers = {
-  directory: inWorkspace,
-  matrix: or([], plannedCells),
-  previous: or(null, inWorkspace),
-  'fail-on': classes,
-  'results-dir': or(null, resultsDir)
+  directory: resolveInWorkspace,
+  matrix: withDefault([], parsePlannedCells),
+  previous: withDefault(null, resolveInWorkspace),
+  'fail-on': parseCellClasses,
+  'results-dir': withDefault(null, parseResultsDir)
 };
 
 export const reportDefaults: Partial<Record<keyof typeof readers, string>> = {
@@ -28,28 +34,28 @@ export const reportInputNames = Object.keys(readers) as (keyof ReportInputs)[];
 
 /** Reads every input of the report action. Throws one Fault of class `input` that names every bad one. */
 export function readReportInputs(): ReportInputs {
-  const {inputs, problems} = readAll(
+  const {inputs, problems} = readAllInputs(
     readers,
     name => core.getInput(name) || (reportDefaults[name] ?? '')
   );
-  if (problems.length === 0) problems.push(...together(inputs as ReportInputs));
-  if (problems.length > 0) throw badInput(problems.join('\n'));
+  if (problems.length === 0) problems.push(...findConflicts(inputs as ReportInputs));
+  if (problems.length > 0) throw createInputFault(problems.join('\n'));
   return inputs as ReportInputs;
 }
 
 /** What is wrong with inputs beside each other. */
-function together(inputs: ReportInputs): string[] {
+function findConflicts(inputs: ReportInputs): string[] {
   const {directory, matrix, 'results-dir': results} = inputs;
   const there = isDirectory(directory);
   return [
     ...(there || matrix.length > 0
       ? []
       : [
-          `directory: found ${quoted(directory)}; accepted is a directory that exists, or one that is missing beside a \`matrix\``
+          `directory: found ${quoteValue(directory)}; accepted is a directory that exists, or one that is missing beside a \`matrix\``
         ]),
     ...(results !== null && [directory, inputs.previous].some(one => one && isWithin(results, one))
       ? [
-          `results-dir: found ${quoted(results)}; accepted is one outside \`directory\` and \`previous\``
+          `results-dir: found ${quoteValue(results)}; accepted is one outside \`directory\` and \`previous\``
         ]
       : [])
   ];
@@ -64,7 +70,7 @@ const isWithin = (file: string, directory: string): boolean =>
 /** GitHub allows 256 jobs in a matrix; several matrices may be merged. */
 const mostPlanned = 4096;
 
-function plannedCells(value: string): Planned[] {
+function parsePlannedCells(value: string): PlannedCell[] {
   const accepted = new Error(
     'accepted is the JSON of a matrix, `{"include": [{"istio-version": "1.30", …}, …]}`'
   );
@@ -84,7 +90,7 @@ function plannedCells(value: string): Planned[] {
   });
 }
 
-function classes(value: string): CellClass[] {
+function parseCellClasses(value: string): CellClass[] {
   if (value === 'all') return [...cellClasses];
   if (value === 'none') return [];
   const leaveOut = value.startsWith('!');

@@ -1,6 +1,6 @@
 import {stringify} from 'yaml';
-import {deployment} from './documented-samples.ts';
-import type {OwnSample, SampleImages} from './extra-sample.ts';
+import {renderDeployment} from './documented-samples.ts';
+import type {ExtraSample, SampleImages} from './extra-sample.ts';
 
 export const ambientNamespace = 'ambient-echo';
 
@@ -17,7 +17,7 @@ export const ambientServices = {echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv
 export const headlessServices = {'headless-ipv4': 'IPv4', 'headless-ipv6': 'IPv6'};
 
 /** Hosts that only ztunnel knows: istiod allocates an address of each family, and behind it there is one of them. */
-export const crossed = {
+export const crossFamilyHosts = {
   ipv4: {name: 'crossed-ipv4', host: 'ipv4.ambient.example.test'},
   ipv6: {name: 'crossed-ipv6', host: 'ipv6.ambient.example.test'}
 };
@@ -41,7 +41,7 @@ const service = (name: string, spec: object): string =>
 const probe = {tcpSocket: {port: ambientPorts.strict}, periodSeconds: 2, failureThreshold: 15};
 
 const echo = (image: string): string =>
-  deployment(
+  renderDeployment(
     ambientApp,
     {},
     {
@@ -71,13 +71,13 @@ const strict = stringify({
   }
 });
 
-const serviceEntry = (family: keyof typeof crossed): string =>
+const serviceEntry = (family: keyof typeof crossFamilyHosts): string =>
   stringify({
     apiVersion: 'networking.istio.io/v1',
     kind: 'ServiceEntry',
-    metadata: {name: crossed[family].name},
+    metadata: {name: crossFamilyHosts[family].name},
     spec: {
-      hosts: [crossed[family].host],
+      hosts: [crossFamilyHosts[family].host],
       ports: [{number: ambientPorts.open, name: 'tcp', protocol: 'TCP'}],
       resolution: 'DNS',
       endpoints: [{address: `tcp-echo.${family}.svc.cluster.local`}], // a Service of that family alone
@@ -86,7 +86,7 @@ const serviceEntry = (family: keyof typeof crossed): string =>
   });
 
 /** A pod in ambient whose probes ask its STRICT port, with what its Services and its DNS are asked by. */
-export const ambientSample: OwnSample = {
+export const ambientSample: ExtraSample = {
   namespace: ambientNamespace,
   sidecars: false,
   labels: {'istio.io/dataplane-mode': 'ambient'},

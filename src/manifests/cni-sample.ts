@@ -1,7 +1,7 @@
 import {stringify} from 'yaml';
 import {type Family, familyNames} from '../results/results.ts';
-import {deployment, smallSidecar} from './documented-samples.ts';
-import type {OwnSample} from './extra-sample.ts';
+import {renderDeployment, smallSidecar} from './documented-samples.ts';
+import type {ExtraSample} from './extra-sample.ts';
 
 export const repairNamespace = 'cni';
 
@@ -73,7 +73,7 @@ const echo = (name: string, image: string): object => ({
 const none = 0;
 
 const repaired = (image: string): string =>
-  deployment(
+  renderDeployment(
     repairedApp,
     {},
     {
@@ -101,7 +101,7 @@ const repaired = (image: string): string =>
   );
 
 const unscheduled = (image: string): string =>
-  deployment(
+  renderDeployment(
     unscheduledApp,
     {},
     {
@@ -113,7 +113,7 @@ const unscheduled = (image: string): string =>
     none
   );
 
-export const repairSample: OwnSample = {
+export const repairSample: ExtraSample = {
   namespace: repairNamespace,
   sidecars: true,
   needs: 'kind',

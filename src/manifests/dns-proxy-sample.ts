@@ -1,5 +1,5 @@
 import {stringify} from 'yaml';
-import {clientYaml, plainNamespace, smallSidecar} from './documented-samples.ts';
+import {plainNamespace, renderClientYaml, smallSidecar} from './documented-samples.ts';
 
 export const dnsProxyNamespace = 'dns-proxy';
 
@@ -7,9 +7,9 @@ export const dnsProxyNamespace = 'dns-proxy';
 export const allocated = {host: 'allocated.example.test', port: 9000};
 
 /** A client whose sidecar answers its DNS queries, and a ServiceEntry without addresses. */
-export const dnsProxyYaml = (image: string): string =>
+export const renderDnsProxyYaml = (image: string): string =>
   [
-    clientYaml('dns-proxy', image, {
+    renderClientYaml('dns-proxy', image, {
       ...smallSidecar,
       'proxy.istio.io/config': stringify({proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}})
     }),

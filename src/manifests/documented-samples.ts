@@ -1,6 +1,6 @@
 import {type Document, isMap, isSeq, stringify} from 'yaml';
-import {badInput} from '../base/fault.ts';
-import {readDocuments, YamlError} from '../base/yaml.ts';
+import {createInputFault} from '../base/fault.ts';
+import {readYamlDocuments, YamlError} from '../base/yaml.ts';
 import {type Family, familyNames} from '../results/results.ts';
 import type {Workload} from './extra-sample.ts';
 
@@ -11,28 +11,34 @@ export interface Sample {
   app: string;
 }
 
-export const client: Sample = {namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep'};
+export const clientSample: Sample = {namespace: 'sleep', file: 'sleep/sleep.yaml', app: 'sleep'};
 
-export const servers: Sample[] = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
+export const serverSamples: Sample[] = ['dual-stack', 'ipv4', 'ipv6'].map(namespace => ({
   namespace,
   file: `tcp-echo/tcp-echo-${namespace}.yaml`,
   app: 'tcp-echo'
 }));
 
 /** The documentation's four samples. */
-export const samples: Sample[] = [...servers, client];
+export const documentedSamples: Sample[] = [...serverSamples, clientSample];
 
 /** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
 export const plainNamespace = 'plain';
 
 /** Namespace and app of every workload that the checks use. */
-export const workloads: Workload[] = [
-  ...samples,
-  ...[...servers.slice(0, 1), client].map(sample => ({...sample, namespace: plainNamespace}))
+export const documentedWorkloads: Workload[] = [
+  ...documentedSamples,
+  ...[...serverSamples.slice(0, 1), clientSample].map(sample => ({
+    ...sample,
+    namespace: plainNamespace
+  }))
 ].map(({namespace, app}) => ({namespace, kind: 'Deployment', name: app, app, pods: 1}));
 
 /** Our own counterparts of the documentation's files, by their names there. */
-export const builtIn = (images: {echo: string; client: string}): Record<string, string> => ({
+export const renderBuiltInSamples = (images: {
+  echo: string;
+  client: string;
+}): Record<string, string> => ({
   'tcp-echo/tcp-echo-dual-stack.yaml': echo('RequireDualStack', ['IPv6', 'IPv4'], images.echo),
   'tcp-echo/tcp-echo-ipv4.yaml': echo('SingleStack', ['IPv4'], images.echo),
   'tcp-echo/tcp-echo-ipv6.yaml': echo('SingleStack', ['IPv6'], images.echo),
@@ -40,7 +46,7 @@ export const builtIn = (images: {echo: string; client: string}): Record<string, 
 });
 
 /** A namespace, the label that asks for sidecars where there is one, and more labels. */
-export const namespaceYaml = (
+export const renderNamespaceYaml = (
   name: string,
   label: string | null,
   more: Record<string, string> = {}
@@ -54,18 +60,18 @@ export const namespaceYaml = (
 };
 
 /** The dual-stack pods once more, by one family alone: only so is each family proven. */
-export const pathServiceYaml = (family: Family): string =>
+export const renderPathServiceYaml = (family: Family): string =>
   service(`tcp-echo-${family}`, 'SingleStack', [familyNames[family]]);
 
 /** Client and server without sidecars. */
-export const plainYaml = (images: {echo: string; client: string}): string =>
+export const renderPlainYaml = (images: {echo: string; client: string}): string =>
   [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
 
-export interface Split {
+export interface SplitManifests {
   /** May be created at once. */
-  early: string[];
+  immediate: string[];
   /** Need the CRDs of Istio or of the Gateway API. */
-  resources: string[];
+  customResources: string[];
   /** Their pods need the injection webhook or istiod itself, and their images. */
   workloads: string[];
   images: string[];
@@ -77,25 +83,33 @@ export interface Split {
 export function splitManifests(
   text: string,
   namespace: string,
-  rename: (image: string) => string = image => image
-): Split {
-  const split: Split = {early: [], resources: [], workloads: [], images: [], pods: []};
-  for (const document of documentsOf(text, namespace)) {
+  renameImage: (image: string) => string = image => image
+): SplitManifests {
+  const split: SplitManifests = {
+    immediate: [],
+    customResources: [],
+    workloads: [],
+    images: [],
+    pods: []
+  };
+  for (const document of readManifests(text, namespace)) {
     if (!isMap(document.contents)) continue; // nothing between two separators
     if (document.has('metadata') && !isMap(document.get('metadata')))
-      throw odd(namespace, 'has a `metadata` that is no mapping');
+      throw createManifestFault(namespace, 'has a `metadata` that is no mapping');
     document.setIn(['metadata', 'namespace'], namespace);
-    const containers = within(document.contents, 'spec', 'template', 'spec', 'containers');
+    const containers = getField(document.contents, 'spec', 'template', 'spec', 'containers');
     for (const container of isSeq(containers) ? containers.items : []) {
-      if (!isMap(container)) throw odd(namespace, 'has a container that is no mapping');
+      if (!isMap(container))
+        throw createManifestFault(namespace, 'has a container that is no mapping');
       const named = container.get('image');
-      if (typeof named !== 'string') throw odd(namespace, 'has a container without an image');
+      if (typeof named !== 'string')
+        throw createManifestFault(namespace, 'has a container without an image');
       if (named === 'auto') continue; // the injection webhook fills that in
-      const image = rename(named);
+      const image = renameImage(named);
       container.set('image', image);
       split.images.push(image);
     }
-    if (isSeq(containers)) split.pods.push(workloadOf(document, namespace));
+    if (isSeq(containers)) split.pods.push(parseWorkload(document, namespace));
     // istiod makes pods for it, which are to come no sooner than others do
     const isGateway = /^gateway\.networking.*\nkind: Gateway$/.test(
       `${document.get('apiVersion')}\nkind: ${document.get('kind')}`
@@ -103,43 +117,43 @@ export function splitManifests(
     const into =
       isSeq(containers) || isGateway
         ? split.workloads
-        : ofCrd.test(String(document.get('apiVersion')))
-          ? split.resources
-          : split.early;
+        : customResourceGroups.test(String(document.get('apiVersion')))
+          ? split.customResources
+          : split.immediate;
     into.push(document.toString({directives: false}));
   }
   return split;
 }
 
 /** API groups whose CRDs come with the operator, or before the run. */
-const ofCrd = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
+const customResourceGroups = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
 
-function workloadOf({contents}: Document, namespace: string): Workload {
-  const text = (...path: string[]) => String(within(contents, ...path) ?? '');
+function parseWorkload({contents}: Document, namespace: string): Workload {
+  const text = (...path: string[]) => String(getField(contents, ...path) ?? '');
   return {
     namespace,
     kind: text('kind'),
     name: text('metadata', 'name'),
     app: text('spec', 'template', 'metadata', 'labels', 'app'),
-    pods: Number(within(contents, 'spec', 'replicas') ?? 1)
+    pods: Number(getField(contents, 'spec', 'replicas') ?? 1)
   };
 }
 
 /** A field of a manifest; undefined where what is above it is no mapping. */
-const within = (contents: unknown, ...path: string[]): unknown =>
+const getField = (contents: unknown, ...path: string[]): unknown =>
   path.reduce((node, key) => (isMap(node) ? node.get(key) : undefined), contents);
 
-const odd = (namespace: string, what: string) =>
-  badInput(
+const createManifestFault = (namespace: string, what: string) =>
+  createInputFault(
     `samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`
   );
 
-function documentsOf(text: string, namespace: string) {
+function readManifests(text: string, namespace: string) {
   try {
-    return readDocuments(text);
+    return readYamlDocuments(text);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
-    throw odd(namespace, `is no YAML (${error.message})`);
+    throw createManifestFault(namespace, `is no YAML (${error.message})`);
   }
 }
 
@@ -162,7 +176,7 @@ const service = (name: string, policy: string, families: string[]): string =>
 const echo = (policy: string, families: string[], image: string): string =>
   [
     service('tcp-echo', policy, families),
-    deployment(
+    renderDeployment(
       'tcp-echo',
       {version: 'v1'},
       {
@@ -179,15 +193,15 @@ const echo = (policy: string, families: string[], image: string): string =>
     )
   ].join('---\n');
 
-const sleep = (image: string): string => clientYaml('sleep', image);
+const sleep = (image: string): string => renderClientYaml('sleep', image);
 
 /** A client such as the documentation's, with annotations of its pod. */
-export const clientYaml = (
+export const renderClientYaml = (
   app: string,
   image: string,
   annotations: Record<string, string> = {}
 ): string =>
-  deployment(
+  renderDeployment(
     app,
     {},
     {
@@ -205,15 +219,15 @@ export const clientYaml = (
   );
 
 /** What a sidecar of our own asks for: Kubernetes, istiod, IstioCNI and the documentation's sidecars leave 40m of two processors. */
-export const littleCpu = {'sidecar.istio.io/proxyCPU': '5m'};
+export const smallProxyCpu = {'sidecar.istio.io/proxyCPU': '5m'};
 
 export const smallSidecar = {
-  ...littleCpu,
+  ...smallProxyCpu,
   'sidecar.istio.io/proxyMemory': '64Mi'
 };
 
 /** A Deployment, of one pod unless it says otherwise. */
-export const deployment = (
+export const renderDeployment = (
   app: string,
   labels: Record<string, string>,
   pod: object,

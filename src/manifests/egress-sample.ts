@@ -1,10 +1,10 @@
 import {stringify} from 'yaml';
-import {clientYaml, smallSidecar} from './documented-samples.ts';
+import {renderClientYaml, smallSidecar} from './documented-samples.ts';
 
 export const egressNamespace = 'egress';
 
 /** Addresses of the documentation's ranges (RFC 5737, RFC 3849): nothing answers there but what a ServiceEntry says. */
-export const outside = (host: number) => ({
+export const getExternalAddresses = (host: number) => ({
   ipv4: `192.0.2.${host}`,
   ipv6: `2001:db8::${host}`
 });
@@ -20,13 +20,13 @@ export const egressPorts = {
   ranges: 9001
 };
 export const tlsHosts = {one: 'one.example.test', two: 'two.example.test'};
-export const staticAddresses = outside(10);
-export const httpAddresses = outside(20);
-const overlapAddresses = outside(30);
+export const staticAddresses = getExternalAddresses(10);
+export const httpAddresses = getExternalAddresses(20);
+const overlapAddresses = getExternalAddresses(30);
 /** More than one address of each family. */
-export const severalAddresses = [outside(50), outside(51)];
+export const severalAddresses = [getExternalAddresses(50), getExternalAddresses(51)];
 /** Ranges, more than one of each family, by an address within. */
-export const rangeAddresses = [outside(65), outside(81)];
+export const rangeAddresses = [getExternalAddresses(65), getExternalAddresses(81)];
 const ranges = [
   ...['192.0.2.64/28', '192.0.2.80/28'],
   ...['2001:db8::60/124', '2001:db8::80/124'] // of 65 and 81, which are hexadecimal there
@@ -39,20 +39,34 @@ export const overlapPort = 9000;
 export const tracerPort = 8126;
 
 /** A client that may reach what the registry has, and nothing else; its tracer is on its node. */
-export const egressYaml = (image: string): string =>
+export const renderEgressYaml = (image: string): string =>
   [
-    clientYaml('egress', image, {
+    renderClientYaml('egress', image, {
       ...smallSidecar,
       'proxy.istio.io/config': stringify({
         tracing: {datadog: {address: `$(HOST_IP):${tracerPort}`}} // as Istio's chart has it by default
       })
     }),
-    istio('Sidecar', 'default', {outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}}),
+    renderIstioResource('Sidecar', 'default', {outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}}),
     // any TLS server does: the API server is there anyway
-    byName('tls', Object.values(tlsHosts), 'TLS', egressPorts.tls, 'kubernetes.default', 443),
-    byName('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
-    byName('dns-aaaa', ['aaaa.example.test'], 'TCP', egressPorts.aaaa, 'tcp-echo.ipv6', 9000),
-    istio('ServiceEntry', 'several', {
+    renderDnsServiceEntry(
+      'tls',
+      Object.values(tlsHosts),
+      'TLS',
+      egressPorts.tls,
+      'kubernetes.default',
+      443
+    ),
+    renderDnsServiceEntry('dns-a', ['a.example.test'], 'TCP', egressPorts.a, 'tcp-echo.ipv4', 9000),
+    renderDnsServiceEntry(
+      'dns-aaaa',
+      ['aaaa.example.test'],
+      'TCP',
+      egressPorts.aaaa,
+      'tcp-echo.ipv6',
+      9000
+    ),
+    renderIstioResource('ServiceEntry', 'several', {
       hosts: ['several.example.test'],
       addresses: severalAddresses.flatMap(addresses => Object.values(addresses)),
       ports: [{number: egressPorts.several, name: 'tcp', protocol: 'TCP'}],
@@ -63,15 +77,15 @@ export const egressYaml = (image: string): string =>
       })),
       ...external
     }),
-    istio('ServiceEntry', 'http', {
+    renderIstioResource('ServiceEntry', 'http', {
       hosts: ['http.example.test'],
       addresses: Object.values(httpAddresses),
       ports: [{number: egressPorts.http, name: 'http', protocol: 'HTTP'}],
       resolution: 'STATIC',
-      endpoints: [{address: outside(21).ipv4}], // the route answers by itself
+      endpoints: [{address: getExternalAddresses(21).ipv4}], // the route answers by itself
       ...external
     }),
-    istio('VirtualService', 'http', {
+    renderIstioResource('VirtualService', 'http', {
       hosts: ['http.example.test'],
       exportTo: ['.'],
       http: [{directResponse: {status: 200, body: {string: 'hello'}}}]
@@ -79,20 +93,20 @@ export const egressYaml = (image: string): string =>
   ].join('---\n');
 
 /** What selects the pods without sidecars, which it can do only in their namespace; seen by our client alone. */
-export const egressStaticYaml = (): string =>
+export const renderEgressStaticYaml = (): string =>
   [
-    toPlainPods('static', Object.values(staticAddresses), egressPorts.static),
-    toPlainPods('ranges', ranges, egressPorts.ranges),
-    toPlainPods(overlapName, Object.values(overlapAddresses), overlapPort)
+    renderStaticServiceEntry('static', Object.values(staticAddresses), egressPorts.static),
+    renderStaticServiceEntry('ranges', ranges, egressPorts.ranges),
+    renderStaticServiceEntry(overlapName, Object.values(overlapAddresses), overlapPort)
   ].join('---\n');
 
 const external = {location: 'MESH_EXTERNAL', exportTo: ['.']};
 
-const istio = (kind: string, name: string, spec: object): string =>
+const renderIstioResource = (kind: string, name: string, spec: object): string =>
   stringify({apiVersion: 'networking.istio.io/v1', kind, metadata: {name}, spec});
 
 /** Has no addresses: whatever is dialled on its port goes to `service`. */
-const byName = (
+const renderDnsServiceEntry = (
   name: string,
   hosts: string[],
   protocol: string,
@@ -100,7 +114,7 @@ const byName = (
   service: string,
   port: number
 ): string =>
-  istio('ServiceEntry', name, {
+  renderIstioResource('ServiceEntry', name, {
     hosts,
     ports: [{number, name: protocol.toLowerCase(), protocol}],
     resolution: 'DNS',
@@ -108,8 +122,8 @@ const byName = (
     ...external
   });
 
-const toPlainPods = (name: string, addresses: string[], number: number): string =>
-  istio('ServiceEntry', name, {
+const renderStaticServiceEntry = (name: string, addresses: string[], number: number): string =>
+  renderIstioResource('ServiceEntry', name, {
     hosts: [`${name}.example.test`],
     addresses,
     ports: [{number, name: 'tcp', protocol: 'TCP'}],

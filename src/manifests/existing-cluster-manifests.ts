@@ -7,18 +7,18 @@ export const runLabel = 'dual-stack-check/run';
 /** Of the namespaces that go before Istio does: their pods have its sidecars. */
 export const samplesLabel = 'dual-stack-check/samples';
 
-export const labelsOf = (run: string): Record<string, string> => ({[runLabel]: run});
+export const getRunLabels = (run: string): Record<string, string> => ({[runLabel]: run});
 
 /** So istiod leaves everybody else's namespaces alone, while it has its configuration. */
-export const onlyOurs = (run: string): Values => ({
-  meshConfig: {discoverySelectors: [{matchLabels: labelsOf(run)}]}
+export const buildDiscoveryValues = (run: string): Values => ({
+  meshConfig: {discoverySelectors: [{matchLabels: getRunLabels(run)}]}
 });
 
 /** By this istiod labels the ConfigMaps that it puts into every namespace, and never takes away. */
 export const configMapSelector = 'istio.io/config=true';
 
 /** Asked for by a dry run: the API server says whether it can give out addresses of both families. */
-export const dualStackServiceYaml = (): string =>
+export const renderDualStackServiceYaml = (): string =>
   stringify({
     apiVersion: 'v1',
     kind: 'Service',
@@ -27,7 +27,7 @@ export const dualStackServiceYaml = (): string =>
   });
 
 /** Something that this run must be allowed to do. */
-export interface Right {
+export interface Permission {
   verb: string;
   /** `RESOURCE.GROUP` or `RESOURCE`; what follows a slash is a subresource. */
   resource: string;
@@ -37,7 +37,11 @@ export interface Right {
   namespace?: string;
 }
 
-const all = (verbs: string, resources: string, which?: Right['for']): Right[] =>
+const expandPermissions = (
+  verbs: string,
+  resources: string,
+  which?: Permission['for']
+): Permission[] =>
   resources
     .split(' ')
     .flatMap(resource =>
@@ -45,33 +49,42 @@ const all = (verbs: string, resources: string, which?: Right['for']): Right[] =>
     );
 
 /** In all namespaces: ours are not made yet. */
-export const rights: Right[] = [
-  ...all('list', 'namespaces nodes pods deployments.apps services endpointslices.discovery.k8s.io'),
-  ...all('list', 'mutatingwebhookconfigurations.admissionregistration.k8s.io'),
-  ...all('create delete', 'namespaces'),
-  ...all('create', 'services serviceaccounts deployments.apps pods/exec'),
-  ...all('create', 'peerauthentications.security.istio.io'),
-  ...all('create delete', 'istios.sailoperator.io', 'istio'),
-  ...all('list delete', 'configmaps', 'istio'),
-  ...all('create delete', 'secrets customresourcedefinitions.apiextensions.k8s.io', 'operator'),
-  ...all('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
-  ...all('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
+export const requiredPermissions: Permission[] = [
+  ...expandPermissions(
+    'list',
+    'namespaces nodes pods deployments.apps services endpointslices.discovery.k8s.io'
+  ),
+  ...expandPermissions('list', 'mutatingwebhookconfigurations.admissionregistration.k8s.io'),
+  ...expandPermissions('create delete', 'namespaces'),
+  ...expandPermissions('create', 'services serviceaccounts deployments.apps pods/exec'),
+  ...expandPermissions('create', 'peerauthentications.security.istio.io'),
+  ...expandPermissions('create delete', 'istios.sailoperator.io', 'istio'),
+  ...expandPermissions('list delete', 'configmaps', 'istio'),
+  ...expandPermissions(
+    'create delete',
+    'secrets customresourcedefinitions.apiextensions.k8s.io',
+    'operator'
+  ),
+  ...expandPermissions('create delete', 'clusterroles.rbac.authorization.k8s.io', 'operator'),
+  ...expandPermissions('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
 ];
 
 /** What looking at Services takes in each of their namespaces. */
-export const readRights = (namespaces: string[]): Right[] =>
+export const getReadPermissions = (namespaces: string[]): Permission[] =>
   namespaces.flatMap(namespace =>
-    all('list', 'services pods endpointslices.discovery.k8s.io').map(right => ({
+    expandPermissions('list', 'services pods endpointslices.discovery.k8s.io').map(right => ({
       ...right,
       namespace
     }))
   );
 
 /** With it the proxies can be asked what they were told. */
-export const execRights = (namespaces: string[]): Right[] =>
-  namespaces.flatMap(namespace => all('create', 'pods/exec').map(right => ({...right, namespace})));
+export const getExecPermissions = (namespaces: string[]): Permission[] =>
+  namespaces.flatMap(namespace =>
+    expandPermissions('create', 'pods/exec').map(right => ({...right, namespace}))
+  );
 
-export const rightsYaml = (wanted: Right[]): string =>
+export const renderAccessReviewsYaml = (wanted: Permission[]): string =>
   wanted
     .map(({verb, resource: what, namespace}) => {
       const [full = '', subresource] = what.split('/');

@@ -1,14 +1,14 @@
 import {stringify} from 'yaml';
-import type {OwnSample} from './extra-sample.ts';
+import type {ExtraSample} from './extra-sample.ts';
 import {gatewayNamespace} from './gateway-sample.ts';
 
 /** The version of its resources that we use. */
-export const gatewayVersion = 'gateway.networking.k8s.io/v1';
+export const gatewayApiVersion = 'gateway.networking.k8s.io/v1';
 
 /** The Gateway; what istiod makes of it is named with its class. */
 export const apiGateway = 'gateway-api';
 const className = 'istio';
-export const apiGatewayMade = `${apiGateway}-${className}`;
+export const generatedGatewayName = `${apiGateway}-${className}`;
 export const apiGatewayPort = 8080;
 
 /** By this istiod labels the pods that it makes for a Gateway. */
@@ -18,7 +18,7 @@ export const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
 export const apiGatewayStatus = 302;
 
 /** Changes what istiod makes of a Gateway: a node of a runner has two processors. */
-export const littleYaml = (name: string): string =>
+export const renderGatewayParametersYaml = (name: string): string =>
   stringify({
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -40,19 +40,21 @@ export const littleYaml = (name: string): string =>
   });
 
 /** By this a Gateway names that ConfigMap. */
-export const littleBy = (name: string) => ({parametersRef: {group: '', kind: 'ConfigMap', name}});
+export const buildParametersRef = (name: string) => ({
+  parametersRef: {group: '', kind: 'ConfigMap', name}
+});
 
 /** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
-export const apiGatewaySample: OwnSample = {
+export const apiGatewaySample: ExtraSample = {
   namespace: gatewayNamespace,
   sidecars: true,
   needs: 'gateway-api',
-  of: 'gateway/api/',
+  checkIdPrefix: 'gateway/api/',
   manifests: () =>
     [
-      littleYaml(apiGateway),
+      renderGatewayParametersYaml(apiGateway),
       stringify({
-        apiVersion: gatewayVersion,
+        apiVersion: gatewayApiVersion,
         kind: 'Gateway',
         metadata: {
           name: apiGateway,
@@ -60,12 +62,12 @@ export const apiGatewaySample: OwnSample = {
         },
         spec: {
           gatewayClassName: className,
-          infrastructure: littleBy(apiGateway),
+          infrastructure: buildParametersRef(apiGateway),
           listeners: [{name: 'http', port: apiGatewayPort, protocol: 'HTTP'}]
         }
       }),
       stringify({
-        apiVersion: gatewayVersion,
+        apiVersion: gatewayApiVersion,
         kind: 'HTTPRoute',
         metadata: {name: apiGateway},
         spec: {

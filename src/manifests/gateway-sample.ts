@@ -1,5 +1,5 @@
 import {stringify} from 'yaml';
-import {deployment} from './documented-samples.ts';
+import {renderDeployment} from './documented-samples.ts';
 
 export const gatewayNamespace = 'gateway';
 const app = 'gateway';
@@ -9,7 +9,7 @@ const labels = {istio: 'dual-stack-gateway'};
 export const gatewayPorts = {tcp: 9000, http: 8080, closed: 9002};
 
 /** An ingress gateway by the injection template, which needs no CRD of the Gateway API, with its Service. */
-export const gatewayYaml = (): string =>
+export const renderGatewayYaml = (): string =>
   [
     stringify({
       apiVersion: 'v1',
@@ -24,7 +24,7 @@ export const gatewayYaml = (): string =>
         selector: {app}
       }
     }),
-    deployment(
+    renderDeployment(
       app,
       labels,
       {

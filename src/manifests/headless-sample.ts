@@ -1,6 +1,6 @@
 import {stringify} from 'yaml';
-import {littleCpu} from './documented-samples.ts';
-import type {OwnSample} from './extra-sample.ts';
+import {smallProxyCpu} from './documented-samples.ts';
+import type {ExtraSample} from './extra-sample.ts';
 
 /** The namespace, and the name of StatefulSet, Service and label `app`. */
 export const statefulNamespace = 'headless';
@@ -35,7 +35,7 @@ const statefulSet = (image: string): object => ({
     template: {
       metadata: {
         labels: {app: statefulApp},
-        annotations: littleCpu
+        annotations: smallProxyCpu
       },
       spec: {
         terminationGracePeriodSeconds: 1, // it is replaced in the run
@@ -63,7 +63,7 @@ const strict = {
   }
 };
 
-export const statefulSample: OwnSample = {
+export const statefulSample: ExtraSample = {
   namespace: statefulNamespace,
   sidecars: true,
   manifests: ({echo}) =>

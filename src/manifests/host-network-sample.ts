@@ -1,6 +1,6 @@
 import {stringify} from 'yaml';
-import {deployment} from './documented-samples.ts';
-import type {OwnSample} from './extra-sample.ts';
+import {renderDeployment} from './documented-samples.ts';
+import type {ExtraSample} from './extra-sample.ts';
 
 /** The namespace, and the name of Deployment, Service and label `app`. */
 export const hostNamespace = 'host-network';
@@ -10,7 +10,7 @@ export const hostApp = 'echo-host';
 export const hostPort = 19001;
 
 /** A headless Service whose pod has the addresses of its node, and no sidecar: Istio injects none there. */
-export const hostSample: OwnSample = {
+export const hostSample: ExtraSample = {
   namespace: hostNamespace,
   sidecars: false,
   needs: 'kind',
@@ -27,7 +27,7 @@ export const hostSample: OwnSample = {
           selector: {app: hostApp}
         }
       }),
-      deployment(
+      renderDeployment(
         hostApp,
         {},
         {

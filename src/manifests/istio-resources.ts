@@ -1,9 +1,9 @@
 import {stringify} from 'yaml';
-import {fields} from '../base/yaml.ts';
+import {asMapping} from '../base/yaml.ts';
 import type {Values} from '../inputs/readers.ts';
-import type {Strategy} from '../versions/upgrade-path.ts';
-import {labelsOf, onlyOurs} from './existing-cluster-manifests.ts';
-import {merge} from './kind.ts';
+import type {UpdateStrategy} from '../versions/upgrade-path.ts';
+import {buildDiscoveryValues, getRunLabels} from './existing-cluster-manifests.ts';
+import {mergeValues} from './kind.ts';
 
 export const operatorNamespace = 'sail-operator';
 export const istioNamespace = 'istio-system';
@@ -20,7 +20,7 @@ const dualStack: Values = {
 };
 
 /** Two istiods at once, and twice the sidecars while they are restarted, are to fit on a node of two processors. */
-const small: Values = {
+const smallRequests: Values = {
   pilot: {resources: {requests: {cpu: '100m', memory: '256Mi'}}},
   global: {proxy: {resources: {requests: {cpu: '10m', memory: '64Mi'}}}}
 };
@@ -48,11 +48,11 @@ interface Mesh {
   /** In a cluster that is not ours: the label of all that this run makes. */
   run?: string | undefined;
   /** How it is upgraded, where it is. */
-  strategy?: Strategy | undefined;
+  strategy?: UpdateStrategy | undefined;
 }
 
 /** The Istio resource as documented, with a version and more values merged in. */
-export function istioYaml(mesh: Mesh): string {
+export function renderIstioYaml(mesh: Mesh): string {
   const {version, values, cni, ambient, run, strategy} = mesh;
   const more: Values = ambient
     ? {pilot: {trustedZtunnelNamespace: ztunnelNamespace}}
@@ -62,17 +62,17 @@ export function istioYaml(mesh: Mesh): string {
   return stringify({
     apiVersion,
     kind: 'Istio',
-    metadata: metadataOf(run),
+    metadata: buildMetadata(run),
     spec: {
       ...(version === null ? {} : {version}),
-      ...profileOf(ambient),
+      ...buildProfile(ambient),
       ...(strategy === undefined ? {} : {updateStrategy: {type: strategy}}),
-      values: merge(
+      values: mergeValues(
         dualStack,
         more,
-        run === undefined ? {} : onlyOurs(run),
-        strategy === undefined ? {} : small,
-        imageValues(mesh),
+        run === undefined ? {} : buildDiscoveryValues(run),
+        strategy === undefined ? {} : smallRequests,
+        buildImageValues(mesh),
         values ?? {}
       ),
       namespace: istioNamespace
@@ -84,30 +84,33 @@ export function istioYaml(mesh: Mesh): string {
  * The images of istiod and the proxies, set where the operator would set those of its chart. By `global.hub` alone,
  * operators before 1.27 would not find them (pkg/istiovalues/digests.go). A hub or a tag in `values` takes precedence.
  */
-function imageValues({images, hub = null, values}: Mesh): Values {
-  const [global, pilot] = [fields(values?.global), fields(values?.pilot)];
-  if (hub === null || isNamed(global.hub)) return {};
-  if (isNamed(global.tag)) return {global: {hub}}; // the operator leaves all images to hub and tag then
+function buildImageValues({images, hub = null, values}: Mesh): Values {
+  const [global, pilot] = [asMapping(values?.global), asMapping(values?.pilot)];
+  if (hub === null || isSet(global.hub)) return {};
+  if (isSet(global.tag)) return {global: {hub}}; // the operator leaves all images to hub and tag then
   const {istiod = '', proxy = ''} = images ?? {};
-  const forPilot = isNamed(pilot.tag) ? {hub} : {image: istiod};
+  const forPilot = isSet(pilot.tag) ? {hub} : {image: istiod};
   return {
-    ...(istiod !== '' && !isNamed(pilot.hub) && {pilot: forPilot}),
+    ...(istiod !== '' && !isSet(pilot.hub) && {pilot: forPilot}),
     ...(proxy !== '' && {global: {proxy: {image: proxy}, proxy_init: {image: proxy}}})
   };
 }
 
-const isNamed = (value: unknown): boolean => value !== undefined && value !== null;
+const isSet = (value: unknown): boolean => value !== undefined && value !== null;
 
 /** Whether these values say which images istiod or the proxies run. */
-export function namesImages(values: Values | null): boolean {
-  const global = fields(values?.global);
-  return [global, fields(values?.pilot), fields(global.proxy), fields(global.proxy_init)].some(
-    one => ['hub', 'tag', 'image', 'variant'].some(key => isNamed(one[key]))
-  );
+export function hasImageValues(values: Values | null): boolean {
+  const global = asMapping(values?.global);
+  return [
+    global,
+    asMapping(values?.pilot),
+    asMapping(global.proxy),
+    asMapping(global.proxy_init)
+  ].some(one => ['hub', 'tag', 'image', 'variant'].some(key => isSet(one[key])));
 }
 
 /** What namespaces name instead of a revision, as documented: it follows the Istio resource from one to the next. */
-export const revisionTagYaml = (name: string): string =>
+export const renderRevisionTagYaml = (name: string): string =>
   stringify({
     apiVersion,
     kind: 'IstioRevisionTag',
@@ -116,22 +119,22 @@ export const revisionTagYaml = (name: string): string =>
   });
 
 /** The name of the revision that the operator makes of the Istio resource. */
-export const revisionOf = (version: string, strategy: Strategy): string =>
+export const getRevisionName = (version: string, strategy: UpdateStrategy): string =>
   strategy === 'InPlace' ? 'default' : `default-${version.replaceAll('.', '-')}`;
 
 /** The name of istiod's Deployment and Service in a revision. */
-export const istiodOf = (revision: string): string =>
+export const getIstiodName = (revision: string): string =>
   revision === 'default' ? 'istiod' : `istiod-${revision}`;
 
 /** The IstioCNI resource as documented. */
-export function istioCniYaml({version, images, ambient, run}: Mesh): string {
+export function renderIstioCniYaml({version, images, ambient, run}: Mesh): string {
   return stringify({
     apiVersion,
     kind: 'IstioCNI',
-    metadata: metadataOf(run),
+    metadata: buildMetadata(run),
     spec: {
       ...(version === null ? {} : {version}),
-      ...profileOf(ambient),
+      ...buildProfile(ambient),
       ...(images?.cni && {values: {cni: {image: images.cni}}}),
       namespace: cniNamespace
     }
@@ -139,11 +142,11 @@ export function istioCniYaml({version, images, ambient, run}: Mesh): string {
 }
 
 /** The ZTunnel resource as documented; it takes what concerns it from the Istio resource. */
-export function ztunnelYaml({version, images}: Pick<Mesh, 'version' | 'images'>): string {
+export function renderZtunnelYaml({version, images}: Pick<Mesh, 'version' | 'images'>): string {
   return stringify({
     apiVersion,
     kind: 'ZTunnel',
-    metadata: metadataOf(),
+    metadata: buildMetadata(),
     spec: {
       ...(version === null ? {} : {version}),
       ...(images?.ztunnel && {values: {ztunnel: {image: images.ztunnel}}}),
@@ -153,9 +156,9 @@ export function ztunnelYaml({version, images}: Pick<Mesh, 'version' | 'images'>)
   });
 }
 
-const profileOf = (ambient: boolean) => (ambient ? {profile: 'ambient'} : {});
+const buildProfile = (ambient: boolean) => (ambient ? {profile: 'ambient'} : {});
 
-const metadataOf = (run?: string) => ({
+const buildMetadata = (run?: string) => ({
   name: 'default',
-  ...(run !== undefined && {labels: labelsOf(run)})
+  ...(run !== undefined && {labels: getRunLabels(run)})
 });

@@ -1,7 +1,7 @@
 import {stringify} from 'yaml';
 
 /** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
-export const strictYaml = (): string =>
+export const renderStrictYaml = (): string =>
   stringify({
     apiVersion: 'security.istio.io/v1',
     kind: 'PeerAuthentication',

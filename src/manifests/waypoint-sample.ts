@@ -1,7 +1,11 @@
 import {stringify} from 'yaml';
-import {clientYaml, deployment} from './documented-samples.ts';
-import type {OwnSample, SampleImages} from './extra-sample.ts';
-import {gatewayVersion, littleBy, littleYaml} from './gateway-api-sample.ts';
+import {renderClientYaml, renderDeployment} from './documented-samples.ts';
+import type {ExtraSample, SampleImages} from './extra-sample.ts';
+import {
+  buildParametersRef,
+  gatewayApiVersion,
+  renderGatewayParametersYaml
+} from './gateway-api-sample.ts';
 
 export const waypointNamespace = 'ambient-waypoint';
 
@@ -37,7 +41,7 @@ const service = (name: string, ipFamilies: string[]): string =>
   });
 
 const echo = (image: string): string =>
-  deployment(
+  renderDeployment(
     waypointApp,
     {},
     {
@@ -55,12 +59,12 @@ const echo = (image: string): string =>
   );
 
 const gateway = stringify({
-  apiVersion: gatewayVersion,
+  apiVersion: gatewayApiVersion,
   kind: 'Gateway',
   metadata: {name: waypoint, labels: {'istio.io/waypoint-for': 'all'}}, // without it, for Services alone
   spec: {
     gatewayClassName: 'istio-waypoint',
-    infrastructure: littleBy(waypoint),
+    infrastructure: buildParametersRef(waypoint),
     listeners: [{name: 'mesh', port: 15008, protocol: 'HBONE'}]
   }
 });
@@ -91,18 +95,18 @@ const entry = stringify({
 });
 
 /** A waypoint, and what is addressed through it. */
-export const waypointSample: OwnSample = {
+export const waypointSample: ExtraSample = {
   namespace: waypointNamespace,
   sidecars: false,
   needs: 'gateway-api',
-  of: 'ambient/waypoint',
+  checkIdPrefix: 'ambient/waypoint',
   labels: {'istio.io/dataplane-mode': 'ambient', 'istio.io/use-waypoint': waypoint},
   manifests: (images: SampleImages) =>
     [
-      littleYaml(waypoint),
+      renderGatewayParametersYaml(waypoint),
       ...Object.entries(waypointServices).map(([name, families]) => service(name, families)),
       echo(images.echo),
-      clientYaml(waypointClient, images.client),
+      renderClientYaml(waypointClient, images.client),
       gateway,
       policy,
       entry

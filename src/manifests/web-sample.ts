@@ -1,6 +1,6 @@
 import {stringify} from 'yaml';
-import {client, littleCpu} from './documented-samples.ts';
-import type {OwnSample} from './extra-sample.ts';
+import {clientSample, smallProxyCpu} from './documented-samples.ts';
+import type {ExtraSample} from './extra-sample.ts';
 
 /** Where the web server is, and the label of its pod. */
 export const webNamespace = 'http';
@@ -183,7 +183,7 @@ const configuration = {
   }
 };
 
-const probeOf = (kind: object) => ({...kind, periodSeconds: 2, failureThreshold: 15});
+const buildProbe = (kind: object) => ({...kind, periodSeconds: 2, failureThreshold: 15});
 
 /** An Envoy that answers by itself, from the image that is there for the sidecars anyway, and an echo server beside it. */
 const deployment = (images: {echo: string; proxy: string}): object => ({
@@ -196,7 +196,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
     template: {
       metadata: {
         labels: {app: webApp},
-        annotations: littleCpu
+        annotations: smallProxyCpu
       },
       spec: {
         terminationGracePeriodSeconds: 1,
@@ -218,8 +218,8 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
             securityContext: {runAsUser: 1000}, // the sidecar's own user goes round the sidecar
             ports: [webPort, openPort, grpcPort].map(containerPort => ({containerPort})),
             startupProbe: {grpc: {port: grpcPort}, periodSeconds: 1, failureThreshold: 30},
-            readinessProbe: probeOf({httpGet: {path: '/', port: openPort}}),
-            livenessProbe: probeOf({httpGet: {path: '/', port: openPort}})
+            readinessProbe: buildProbe({httpGet: {path: '/', port: openPort}}),
+            livenessProbe: buildProbe({httpGet: {path: '/', port: openPort}})
           },
           {
             name: 'tcp-echo',
@@ -227,7 +227,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
             imagePullPolicy: 'IfNotPresent',
             args: ['9000', 'hello'],
             ports: [{containerPort: 9000}],
-            readinessProbe: probeOf({tcpSocket: {port: 9000}})
+            readinessProbe: buildProbe({tcpSocket: {port: 9000}})
           }
         ]
       }
@@ -266,7 +266,7 @@ const policy = {
     action: 'ALLOW',
     rules: [
       {
-        from: [{source: {namespaces: [client.namespace]}}],
+        from: [{source: {namespaces: [clientSample.namespace]}}],
         to: [{operation: {ports: [`${webPort}`], paths: [paths.allowed]}}]
       },
       {
@@ -279,7 +279,7 @@ const policy = {
 };
 
 /** Without the proxy's image there is no web server. */
-export const webSample: OwnSample = {
+export const webSample: ExtraSample = {
   namespace: webNamespace,
   sidecars: true,
   manifests: ({echo, proxy}) =>

@@ -1,18 +1,23 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import {badInput, Fault, type FaultAttribution} from '../base/fault.ts';
-import {isFinalPull} from '../base/image-pull.ts';
+import {createInputFault, Fault, type FaultAttribution} from '../base/fault.ts';
+import {isPermanentPullFailure} from '../base/image-pull.ts';
 import {logLine} from '../base/log.ts';
-import type {Work} from '../base/schedule.ts';
-import {type Output, runJson, runOrThrow, type Sh} from '../base/sh.ts';
-import {ip6tablesModules, networkCommand, networkName, subnetsOf} from '../manifests/kind.ts';
+import type {PhaseContext} from '../base/schedule.ts';
+import {type CommandOutput, runJson, runOrThrow, type Sh} from '../base/sh.ts';
+import {
+  buildNetworkCommand,
+  getNetworkName,
+  ip6tablesModules,
+  parseSubnets
+} from '../manifests/kind.ts';
 import type {Plan} from '../plan/plan.ts';
-import type {State} from '../plan/state.ts';
-import {untilSucceeds} from './prepare-node.ts';
+import type {PostState} from '../plan/state.ts';
+import {waitForCommand} from './prepare-node.ts';
 
 type Cluster = Plan['cluster'];
 
-export const createCommand = ({cluster, directory}: Plan): string[] => [
+export const buildCreateClusterCommand = ({cluster, directory}: Plan): string[] => [
   ...['kind', 'create', 'cluster', '--name', cluster.name],
   ...(cluster.image === null ? [] : ['--image', cluster.image]),
   ...[
@@ -25,7 +30,7 @@ export const createCommand = ({cluster, directory}: Plan): string[] => [
   ]
 ];
 
-export const deleteCommand = (name: string, kubeconfig: string): string[] => [
+export const buildDeleteClusterCommand = (name: string, kubeconfig: string): string[] => [
   'kind',
   'delete',
   'cluster',
@@ -36,20 +41,24 @@ export const deleteCommand = (name: string, kubeconfig: string): string[] => [
 ];
 
 /** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
-export async function containersOf(name: string, sh: Sh): Promise<string[]> {
+export async function listContainers(name: string, sh: Sh): Promise<string[]> {
   const filter = `label=io.x-k8s.kind.cluster=${name}`;
   const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
   return (await runOrThrow(sh, command, {seconds: 60})).split('\n').filter(Boolean);
 }
 
 /** Docker's own words when it does not run. */
-export const dockerAway = /Cannot connect to the Docker daemon|error during connect/i;
+export const dockerUnavailablePattern = /Cannot connect to the Docker daemon|error during connect/i;
 
 /** What became of nodes that ran at a time, in milliseconds since 1970: a sentence; null where they have run ever since, or nobody can tell. */
-export async function lostNode(nodes: string[], since: number, sh: Sh): Promise<string | null> {
+export async function describeLostNode(
+  nodes: string[],
+  since: number,
+  sh: Sh
+): Promise<string | null> {
   const command = ['docker', 'inspect', '--format', '{{.State.Status}} {{.State.StartedAt}}'];
   const {code, stdout, stderr} = await sh([...command, ...nodes], {seconds: 20});
-  if (dockerAway.test(stderr)) return 'Docker does not answer any more';
+  if (dockerUnavailablePattern.test(stderr)) return 'Docker does not answer any more';
   const [, gone] = /No such (?:object|container): (\S+)/i.exec(stderr) ?? [];
   if (gone !== undefined) return `The container of ${gone} was removed in the middle of the run`;
   if (code !== 0) return null;
@@ -67,20 +76,20 @@ export async function lostNode(nodes: string[], since: number, sh: Sh): Promise<
  * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
  * them up: another run's that is under way, or was cut off without its post.
  */
-export async function refuseTaken(name: string, sh: Sh): Promise<string[]> {
+export async function refuseTakenClusterName(name: string, sh: Sh): Promise<string[]> {
   const clusters = (await runOrThrow(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
-  if (clusters.includes(name)) throw taken(name);
+  if (clusters.includes(name)) throw createNameTakenFault(name);
   return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
 }
 
 /** What is to be known of such clusters; null where there is none. */
-export const leftWords = (names: string[]): string | null =>
+export const describeLeftoverClusters = (names: string[]): string | null =>
   names.length === 0
     ? null
     : `here already: ${names.join(', ')}; where no other run is under way, one was cut off and left it: \`kind delete clusters ${names.join(' ')}\` frees its memory`;
 
-const taken = (name: string): Fault =>
-  badInput(
+const createNameTakenFault = (name: string): Fault =>
+  createInputFault(
     `cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`
   );
 
@@ -90,7 +99,7 @@ export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh)
   const command = ['docker', 'info', '--format', '{{json .}}'];
   const info = (await runJson(sh, command, {seconds: 20})) as {CgroupVersion?: string} | null;
   if (info?.CgroupVersion !== '1') return;
-  throw badInput(
+  throw createInputFault(
     `kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
   );
 }
@@ -98,33 +107,33 @@ export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh)
 /** Makes the cluster. Post is told where kind would not, because the name is taken, and where it failed, after which it makes no more. */
 export async function createCluster(
   plan: Plan,
-  work: Work,
+  work: PhaseContext,
   sh: Sh,
-  save: (change: Partial<State>) => void
+  save: (change: Partial<PostState>) => void
 ): Promise<void> {
-  const {code, stderr} = await create(plan, work, sh);
+  const {code, stderr} = await runKindCreate(plan, work, sh);
   if (code === 0) return;
   if (/already exist/.test(stderr)) {
     save({cluster: null});
-    throw taken(plan.cluster.name);
+    throw createNameTakenFault(plan.cluster.name);
   }
-  if (code === kindFailed)
-    save({made: true, containers: await containersOf(plan.cluster.name, sh).catch(() => null)});
-  throw (await networkFault(stderr, sh)) ?? createFault(stderr, plan.cluster);
+  if (code === kindFailureCode)
+    save({made: true, containers: await listContainers(plan.cluster.name, sh).catch(() => null)});
+  throw (await findNetworkFault(stderr, sh)) ?? createKindFault(stderr, plan.cluster);
 }
 
 /** kind's exit code where it has not been ended by somebody else. */
-const kindFailed = 1;
+const kindFailureCode = 1;
 
 // Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
-const mountRefused =
+const mountRefusedPattern =
   /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
 
 /** Has kind make it: without our mount, which only saves time, where Docker refuses that. */
-async function create(plan: Plan, work: Work, sh: Sh): Promise<Output> {
-  const output = await sh(createCommand(plan), {seconds: 900});
+async function runKindCreate(plan: Plan, work: PhaseContext, sh: Sh): Promise<CommandOutput> {
+  const output = await sh(buildCreateClusterCommand(plan), {seconds: 900});
   const unmounted = plan.files['kind.yaml'];
-  if (output.code === 0 || !mountRefused.test(output.stderr) || unmounted === undefined)
+  if (output.code === 0 || !mountRefusedPattern.test(output.stderr) || unmounted === undefined)
     return output;
   logLine(
     work.clock(),
@@ -132,70 +141,72 @@ async function create(plan: Plan, work: Work, sh: Sh): Promise<Output> {
     `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`
   );
   await fs.writeFile(path.join(plan.directory, 'kind.yaml'), unmounted, {mode: 0o600});
-  return sh(createCommand(plan), {seconds: 900});
+  return sh(buildCreateClusterCommand(plan), {seconds: 900});
 }
 
 /** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
-async function networkFault(said: string, sh: Sh): Promise<Fault | null> {
-  if (/ip6?tables/.test(said) && /network create|docker network/.test(said))
+async function findNetworkFault(stderr: string, sh: Sh): Promise<Fault | null> {
+  if (/ip6?tables/.test(stderr) && /network create|docker network/.test(stderr))
     return new Fault(
-      `kind could not make its network ${networkName()}: ${errorOf(said)} ${said.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`,
+      `kind could not make its network ${getNetworkName()}: ${findErrorLine(stderr)} ${stderr.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`,
       {
         class: 'infrastructure',
         layer: 'network',
-        hint: `Docker could not set up ip6tables: ${loadModules}`,
+        hint: `Docker could not set up ip6tables: ${loadModulesHint}`,
         reproduce: 'ip6tables --table nat --list-rules'
       }
     );
-  if (!/IPv6 address/.test(said)) return null;
-  const {stdout} = await sh(networkCommand(), {seconds: 20});
+  if (!/IPv6 address/.test(stderr)) return null;
+  const {stdout} = await sh(buildNetworkCommand(), {seconds: 20});
   return new Fault(
-    `kind made its network ${networkName()} without IPv6: it has only ${subnets(stdout)}`,
+    `kind made its network ${getNetworkName()} without IPv6: it has only ${describeSubnets(stdout)}`,
     {
       class: 'infrastructure',
       layer: 'network',
-      hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModules} Then remove the network (\`docker network rm ${networkName()}\`).`,
-      reproduce: networkCommand().join(' ')
+      hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModulesHint} Then remove the network (\`docker network rm ${getNetworkName()}\`).`,
+      reproduce: buildNetworkCommand().join(' ')
     }
   );
 }
 
-const loadModules = `the kernel may lack modules, which \`modprobe --all ${ip6tablesModules}\` loads.`;
+const loadModulesHint = `the kernel may lack modules, which \`modprobe --all ${ip6tablesModules}\` loads.`;
 
-const subnets = (said: string): string =>
-  said.trim() === '' ? 'what Docker does not tell' : subnetsOf(said).join(', ') || 'no subnet';
+const describeSubnets = (output: string): string =>
+  output.trim() === ''
+    ? 'what Docker does not tell'
+    : parseSubnets(output).join(', ') || 'no subnet';
 
-const errorOf = (said: string): string =>
-  said.split('\n').find(line => line.startsWith('ERROR')) ?? said.trim().slice(-500);
+const findErrorLine = (stderr: string): string =>
+  stderr.split('\n').find(line => line.startsWith('ERROR')) ?? stderr.trim().slice(-500);
 
-function createFault(said: string, {name, imageInput}: Cluster): Fault {
-  return new Fault(`kind could not make the cluster ${name}: ${errorOf(said)}`, {
-    ...createCause(said, imageInput),
+function createKindFault(stderr: string, {name, imageInput}: Cluster): Fault {
+  return new Fault(`kind could not make the cluster ${name}: ${findErrorLine(stderr)}`, {
+    ...attributeCreateFailure(stderr, imageInput),
     layer: 'node',
     reproduce: `kind create cluster --name ${name} --retain`
   });
 }
 
-function createCause(
-  said: string,
+function attributeCreateFailure(
+  stderr: string,
   imageInput: Cluster['imageInput']
 ): Omit<FaultAttribution, 'layer'> {
   const infrastructure = {class: 'infrastructure'} as const;
   // what docker exec says of a container that has ended
-  if (/exit status 126|is not running|No such container/.test(said))
+  if (/exit status 126|is not running|No such container/.test(stderr))
     return {
       ...infrastructure,
       hint: "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here.",
       headline: 'The node’s container ended while the cluster was made'
     };
-  const [, image] = /failed to pull image "([^"]+)"/.exec(said) ?? [];
+  const [, image] = /failed to pull image "([^"]+)"/.exec(stderr) ?? [];
   if (image === undefined)
     return {
       ...infrastructure,
       hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
     };
   const headline = `The node image ${image} cannot be pulled`;
-  return imageInput !== null && isFinalPull(said)
+  return imageInput !== null && isPermanentPullFailure(stderr)
     ? {
         class: 'input',
         hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
@@ -209,9 +220,9 @@ function createCause(
 }
 
 /** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
-export async function cordon({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+export async function cordon({nodes}: Cluster, work: PhaseContext, sh: Sh): Promise<void> {
   const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
-  await untilSucceeds(['kubectl', 'cordon', ...nodes], what, work, sh);
+  await waitForCommand(['kubectl', 'cordon', ...nodes], what, work, sh);
 }
 
 export async function uncordon({nodes}: Cluster, sh: Sh): Promise<void> {

@@ -1,13 +1,16 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
-import {plainText, redact} from '../base/log.ts';
-import {ownDirectory, writeAnew} from '../base/safe-fs.ts';
+import {redact, stripControlSequences} from '../base/log.ts';
+import {ensureDirectory, replaceFile} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Plan} from '../plan/plan.ts';
 
 /** File → the command whose output it holds. */
-const commands = ({operator, istio}: Plan, node: string): Record<string, string[]> => ({
+const buildDiagnosticCommands = (
+  {operator, istio}: Plan,
+  node: string
+): Record<string, string[]> => ({
   'events.txt': ['kubectl', 'get', 'events', '-A', '--sort-by=.lastTimestamp'],
   'pods.txt': ['kubectl', 'get', 'pods', '-A', '-o', 'wide'],
   'services.txt': ['kubectl', 'get', 'services,endpointslices', '-A', '-o', 'wide'],
@@ -67,7 +70,7 @@ const commands = ({operator, istio}: Plan, node: string): Record<string, string[
 });
 
 /** In ambient there is more; the sidecars' files then say that there are none. */
-const ofAmbient: Record<string, string[]> = {
+const ambientCommands: Record<string, string[]> = {
   'data-plane.yaml': [
     ...['kubectl', 'get', 'istiocnis.sailoperator.io,ztunnels.sailoperator.io', '-o', 'yaml']
   ],
@@ -78,13 +81,13 @@ const ofAmbient: Record<string, string[]> = {
 };
 
 /** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
-function withoutValues(text: string): string {
+function removeValues(text: string): string {
   const {items} = readYaml(text) as {items?: unknown};
   if (!Array.isArray(items)) throw new YamlError('it is no list');
-  return stringify({items: items.map(withoutItsValues)});
+  return stringify({items: items.map(removeItemValues)});
 }
 
-function withoutItsValues(item: Record<string, Record<string, unknown> | undefined>) {
+function removeItemValues(item: Record<string, Record<string, unknown> | undefined>) {
   const {apiVersion, kind, metadata, spec, status} = item ?? {};
   const {managedFields: _, annotations: __, ...about} = metadata ?? {};
   return {
@@ -97,26 +100,27 @@ function withoutItsValues(item: Record<string, Record<string, unknown> | undefin
 }
 
 /** Those that hold the operator's resources. */
-const ofOperator = ['istio.yaml', 'data-plane.yaml'];
+const operatorResourceFiles = ['istio.yaml', 'data-plane.yaml'];
 
 /** What is left of a file's text when what nobody is to read is left out. */
-function readable(name: string, text: string): string {
-  if (!ofOperator.includes(name)) return text;
+function removeSecrets(name: string, text: string): string {
+  if (!operatorResourceFiles.includes(name)) return text;
   try {
-    return withoutValues(text);
+    return removeValues(text);
   } catch {
     return 'kubectl gave what cannot be read as YAML, so that it cannot be shown without its values\n';
   }
 }
 
 /** Text as a terminal may be given it, for that is where logs are read. */
-const shown = (text: string): string => redact(plainText(text)).replace(controls, '');
+const sanitizeOutput = (text: string): string =>
+  redact(stripControlSequences(text)).replace(controlCharacters, '');
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
+const controlCharacters = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 /** Each file, in characters. */
-const cap = 400_000;
+const maxFileLength = 400_000;
 
 /** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
 export async function collectDiagnostics(
@@ -127,21 +131,21 @@ export async function collectDiagnostics(
 ): Promise<void> {
   const [node] = plan.cluster.nodes;
   const all = Object.entries({
-    ...commands(plan, node ?? ''),
-    ...(plan.istio.ambient ? ofAmbient : {})
+    ...buildDiagnosticCommands(plan, node ?? ''),
+    ...(plan.istio.ambient ? ambientCommands : {})
   });
   const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
-  await ownDirectory(directory, 0o700);
+  await ensureDirectory(directory, 0o700);
   await Promise.all(
     ours.map(async ([name, command]) => {
       const {code, stdout, stderr} = await sh(command, {seconds});
       const text =
         code === 0
-          ? readable(name, stdout)
-          : `${ofOperator.includes(name) ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
+          ? removeSecrets(name, stdout)
+          : `${operatorResourceFiles.includes(name) ? '' : stdout}\n${command.join(' ')}: exit code ${code}\n${stderr}`;
       const file = path.join(directory, name);
-      await ownDirectory(path.dirname(file), 0o700);
-      await writeAnew(file, shown(text).slice(-cap), 0o600);
+      await ensureDirectory(path.dirname(file), 0o700);
+      await replaceFile(file, sanitizeOutput(text).slice(-maxFileLength), 0o600);
     })
   );
 }

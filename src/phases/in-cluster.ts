@@ -1,9 +1,9 @@
 import * as path from 'node:path';
-import {badInput, Fault} from '../base/fault.ts';
+import {createInputFault, Fault} from '../base/fault.ts';
 import {CommandError, type Sh} from '../base/sh.ts';
 import {runLabel} from '../manifests/existing-cluster-manifests.ts';
 import type {Plan} from '../plan/plan.ts';
-import {crdsCommand} from './install-operator.ts';
+import {buildCreateCrdsCommand} from './install-operator.ts';
 
 /** Makes the namespaces, each with the label of this run. Throws a Fault where one has come up since the cluster was looked at. */
 export async function createNamespaces({directory}: Plan, sh: Sh): Promise<void> {
@@ -11,7 +11,7 @@ export async function createNamespaces({directory}: Plan, sh: Sh): Promise<void>
   const output = await sh(command, {seconds: 60});
   if (output.code === 0) return;
   if (!/AlreadyExists/.test(output.stderr)) throw new CommandError(command, output);
-  throw badInput(
+  throw createInputFault(
     `cluster: found namespaces that this run would make and remove: ${output.stderr.trim()}; accepted is a cluster without them`
   );
 }
@@ -23,8 +23,8 @@ export async function createMissingCrds(plan: Plan, run: string, sh: Sh): Promis
     ...['kubectl', 'label', '--local', '-f', crds, '-o', 'json'],
     `${runLabel}=${run}`
   ];
-  const [program = '', verb = ''] = crdsCommand(plan);
-  const {code, stderr} = await sh(label, {into: [program, verb, '-f', '-'], seconds: 180});
+  const [program = '', verb = ''] = buildCreateCrdsCommand(plan);
+  const {code, stderr} = await sh(label, {pipeTo: [program, verb, '-f', '-'], seconds: 180});
   const refused = stderr.split('\n').filter(line => line !== '' && !/AlreadyExists/.test(line));
   if (code === 0 || refused.length === 0) return;
   throw new Fault(`the Sail Operator's CRDs could not be made: ${refused.join(' ').slice(-1500)}`, {

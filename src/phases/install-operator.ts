@@ -1,24 +1,28 @@
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
 import {isOverload, overloadAttribution} from '../base/kube.ts';
-import type {Work} from '../base/schedule.ts';
-import type {Output, Sh} from '../base/sh.ts';
+import type {PhaseContext} from '../base/schedule.ts';
+import type {CommandOutput, Sh} from '../base/sh.ts';
 import {pollUntil} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 
-export const installCommand = ({operator, operatorImageAsked, directory}: Plan): string[] => [
+export const buildInstallOperatorCommand = ({
+  operator,
+  requestedOperatorImage,
+  directory
+}: Plan): string[] => [
   ...['helm', 'install', 'sail-operator', operator.chart],
   ...['--namespace', operatorNamespace, '--create-namespace', '--skip-crds'],
   ...(operator.values ? ['--values', path.join(directory, 'operator-values.yaml')] : []),
-  ...(operatorImageAsked === null ? [] : ['--set-string', `image=${operatorImageAsked}`]),
+  ...(requestedOperatorImage === null ? [] : ['--set-string', `image=${requestedOperatorImage}`]),
   ...(operator.pullPolicy === null
     ? []
     : ['--set-string', `imagePullPolicy=${operator.pullPolicy}`])
 ];
 
 /** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
-export const crdsCommand = ({operator}: Plan): string[] => [
+export const buildCreateCrdsCommand = ({operator}: Plan): string[] => [
   'kubectl',
   'create',
   '-f',
@@ -27,25 +31,25 @@ export const crdsCommand = ({operator}: Plan): string[] => [
 
 /** Creates the CRDs. */
 export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
-  const output = await sh(crdsCommand(plan), {seconds: 180});
-  if (output.code !== 0) throw refused(output, crdsCommand(plan));
+  const output = await sh(buildCreateCrdsCommand(plan), {seconds: 180});
+  if (output.code !== 0) throw createInstallFault(output, buildCreateCrdsCommand(plan));
 }
 
 /** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
-export const installOperator = (plan: Plan, work: Work, sh: Sh): Promise<void> =>
+export const installOperator = (plan: Plan, work: PhaseContext, sh: Sh): Promise<void> =>
   pollUntil(work, async () => {
-    const output = await sh(installCommand(plan), {seconds: 180});
+    const output = await sh(buildInstallOperatorCommand(plan), {seconds: 180});
     if (output.code === 0) return {is: 'done', value: undefined};
-    const fault = refused(output, installCommand(plan));
+    const fault = createInstallFault(output, buildInstallOperatorCommand(plan));
     return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
       ? {is: 'bad', for: "the chart's CRDs", fault}
       : {is: 'lost', fault};
   });
 
-const refused = ({stderr, late}: Output, command: string[]): Fault =>
+const createInstallFault = ({stderr, timedOut}: CommandOutput, command: string[]): Fault =>
   new Fault(
     `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`,
-    isOverload({late, said: stderr})
+    isOverload({late: timedOut, said: stderr})
       ? overloadAttribution // not tried again: Helm may have made a part of it
       : {
           class: 'operator',

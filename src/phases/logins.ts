@@ -1,10 +1,10 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {parseImage} from '../base/image.ts';
-import {objectOf} from '../base/json.ts';
-import {alsoHide, logLine} from '../base/log.ts';
-import {writeAnew} from '../base/safe-fs.ts';
-import type {Work} from '../base/schedule.ts';
+import {parseJsonObject} from '../base/json.ts';
+import {addHiddenTexts, logLine} from '../base/log.ts';
+import {replaceFile} from '../base/safe-fs.ts';
+import type {PhaseContext} from '../base/schedule.ts';
 import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Plan} from '../plan/plan.ts';
 
@@ -19,29 +19,29 @@ interface DockerConfig {
 }
 
 /** The text of Docker's config.json; nothing where there is none. */
-export const dockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
+export const readDockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
   fs
     .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
     .catch(() => '');
 
 /** `https://index.docker.io/v1/` → `docker.io`. */
-const registryOf = (key: string): string => {
+const parseRegistry = (key: string): string => {
   const host = key.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
   return /^(index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
 };
 
 /** What Docker and the kubelet call a registry in their files. */
-const keyOf = (registry: string): string =>
+const getRegistryKey = (registry: string): string =>
   registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
 
 /** The registries that the nodes may be asked to pull from: those of the images, and those that only the given YAML names. */
-function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
+function listRegistries({images, files}: Plan, config: DockerConfig): string[] {
   const texts = Object.values(files).join('\n');
   const loggedIn = [config.auths, config.credHelpers].flatMap(of => Object.keys(of ?? {}));
   return [
     ...new Set([
       ...Object.values(images).flatMap(names => names.map(name => parseImage(name).registry)),
-      ...loggedIn.map(registryOf).filter(registry => texts.includes(registry))
+      ...loggedIn.map(parseRegistry).filter(registry => texts.includes(registry))
     ])
   ];
 }
@@ -50,41 +50,47 @@ function registriesOf({images, files}: Plan, config: DockerConfig): string[] {
  * The logins of Docker here for the registries that the nodes may pull from, and for no other. A login that is an identity
  * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
  */
-export async function findLogins(plan: Plan, text: string, work: Work, sh: Sh): Promise<Logins> {
-  const config: DockerConfig = objectOf(text);
+export async function findLogins(
+  plan: Plan,
+  text: string,
+  work: PhaseContext,
+  sh: Sh
+): Promise<Logins> {
+  const config: DockerConfig = parseJsonObject(text);
   const report = (what: string) => logLine(work.clock(), 'logins', what);
   const logins: Logins = new Map();
-  for (const registry of registriesOf(plan, config)) {
-    const auth = await loginOf(registry, config, report, sh);
+  for (const registry of listRegistries(plan, config)) {
+    const auth = await findLogin(registry, config, report, sh);
     if (auth === null) continue;
     const [, password = ''] = /^[^:]*:(.*)$/s.exec(Buffer.from(auth, 'base64').toString()) ?? [];
-    alsoHide([auth, password]);
+    addHiddenTexts([auth, password]);
     logins.set(registry, auth);
   }
   return logins;
 }
 
-type Tell = (what: string) => void;
+type Report = (what: string) => void;
 
-async function loginOf(
+async function findLogin(
   registry: string,
   {auths, credHelpers, credsStore}: DockerConfig,
-  report: Tell,
+  report: Report,
   sh: Sh
 ): Promise<string | null> {
-  const helper = ofRegistry(credHelpers, registry) ?? credsStore;
-  if (helper) return fromHelper(helper, registry, report, sh);
-  const {auth, identitytoken} = ofRegistry(auths, registry) ?? {};
-  if (identitytoken) return tokenOnly(registry, report);
+  const helper = findByRegistry(credHelpers, registry) ?? credsStore;
+  if (helper) return readLoginFromHelper(helper, registry, report, sh);
+  const {auth, identitytoken} = findByRegistry(auths, registry) ?? {};
+  if (identitytoken) return skipTokenLogin(registry, report);
   return auth || null;
 }
 
-const ofRegistry = <Value>(
+const findByRegistry = <Value>(
   of: Record<string, Value> | null | undefined,
   registry: string
-): Value | undefined => Object.entries(of ?? {}).find(([key]) => registryOf(key) === registry)?.[1];
+): Value | undefined =>
+  Object.entries(of ?? {}).find(([key]) => parseRegistry(key) === registry)?.[1];
 
-function tokenOnly(registry: string, report: Tell): null {
+function skipTokenLogin(registry: string, report: Report): null {
   report(
     `the login for ${registry} is an identity token, which a node cannot use: it pulls from there without`
   );
@@ -92,57 +98,57 @@ function tokenOnly(registry: string, report: Tell): null {
 }
 
 /** A credential helper gets the registry by its standard input, and answers with user and secret (github.com/docker/docker-credential-helpers). */
-async function fromHelper(
+async function readLoginFromHelper(
   helper: string,
   registry: string,
-  report: Tell,
+  report: Report,
   sh: Sh
 ): Promise<string | null> {
   if (!/^[\w.-]{1,100}$/.test(helper)) return null;
-  const {code, stdout} = await sh(['printf', '%s', keyOf(registry)], {
-    into: [`docker-credential-${helper}`, 'get'],
+  const {code, stdout} = await sh(['printf', '%s', getRegistryKey(registry)], {
+    pipeTo: [`docker-credential-${helper}`, 'get'],
     seconds: 20
   });
   if (code !== 0) return null; // mostly: nobody is logged in there
-  const {Username = '', Secret = ''} = objectOf<{Username: string; Secret: string}>(stdout);
-  if (Username === '<token>') return tokenOnly(registry, report);
+  const {Username = '', Secret = ''} = parseJsonObject<{Username: string; Secret: string}>(stdout);
+  if (Username === '<token>') return skipTokenLogin(registry, report);
   return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
 }
 
 /** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
-const kubelet = '/var/lib/kubelet';
-const kubeletLogins = `${kubelet}/config.json`;
+const kubeletDirectory = '/var/lib/kubelet';
+const kubeletLogins = `${kubeletDirectory}/config.json`;
 
 /** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
-export async function giveLogins(
+export async function copyLoginsToNodes(
   {cluster, directory}: Plan,
   logins: Logins,
   sh: Sh
 ): Promise<void> {
   if (logins.size === 0) return;
   const auths = Object.fromEntries(
-    [...logins].map(([registry, auth]) => [keyOf(registry), {auth}])
+    [...logins].map(([registry, auth]) => [getRegistryKey(registry), {auth}])
   );
   const file = path.join(directory, 'logins.json');
-  await writeAnew(file, JSON.stringify({auths}), 0o600);
+  await replaceFile(file, JSON.stringify({auths}), 0o600);
   try {
     for (const node of cluster.nodes)
-      await runOrThrow(sh, ['cat', file], {into: takeCommand(node), seconds: 60});
+      await runOrThrow(sh, ['cat', file], {pipeTo: buildReceiveLoginsCommand(node), seconds: 60});
   } finally {
     await fs.rm(file, {force: true});
   }
 }
 
 // on a busy machine the kubelet has not made its directory yet, with the mode that it would have
-const takeCommand = (node: string): string[] => [
+const buildReceiveLoginsCommand = (node: string): string[] => [
   ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
-  `mkdir -p -m 750 ${kubelet} && umask 077 && cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`,
+  `mkdir -p -m 750 ${kubeletDirectory} && umask 077 && cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`,
   'logins'
 ];
 
 /** A pull of ours with the kubelet's login, which crictl does not read by itself. */
-export const pullWithLogin = (image: string): string[] => [
+export const buildPullWithLoginCommand = (image: string): string[] => [
   ...['bash', '-c'],
   `CRICTL_AUTH=$(jq --raw-output --arg key "$2" '.auths[$key].auth' ${kubeletLogins}) exec crictl pull "$1"`,
-  ...['pull', image, keyOf(parseImage(image).registry)]
+  ...['pull', image, getRegistryKey(parseImage(image).registry)]
 ];

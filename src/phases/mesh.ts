@@ -10,13 +10,13 @@ import {
   type Pod,
   waitWithKubectl
 } from '../base/kube.ts';
-import type {Work} from '../base/schedule.ts';
+import type {PhaseContext} from '../base/schedule.ts';
 import {CommandError, type Sh} from '../base/sh.ts';
 import {type PollResult, pollUntil} from '../base/wait.ts';
 import {cniNamespace, istioNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import {findImageOwner, type Plan} from '../plan/plan.ts';
 
-export const applyCommand = ({directory}: Plan, file: string): string[] => [
+export const buildApplyCommand = ({directory}: Plan, file: string): string[] => [
   'kubectl',
   'apply',
   '--server-side',
@@ -24,47 +24,57 @@ export const applyCommand = ({directory}: Plan, file: string): string[] => [
   path.join(directory, file)
 ];
 
-export const removeCommand = ({directory}: Plan, file: string): string[] => [
+export const buildDeleteCommand = ({directory}: Plan, file: string): string[] => [
   ...['kubectl', 'delete', '--ignore-not-found', '-f', path.join(directory, file)]
 ];
 
-const istiodAvailable = [
+const istiodAvailableArguments = [
   ...['deployments', '--namespace', istioNamespace, '--selector', 'app=istiod'],
   '--for=condition=Available'
 ];
-const istioHealthy = ['istios.sailoperator.io/default', '--for=jsonpath={.status.state}=Healthy'];
+const istioHealthyArguments = [
+  'istios.sailoperator.io/default',
+  '--for=jsonpath={.status.state}=Healthy'
+];
 
-const who = {class: 'istio', layer: 'control-plane'} as const;
-const seeIstio = 'kubectl get istio default -o yaml';
+const defaultAttribution = {class: 'istio', layer: 'control-plane'} as const;
+const showIstioCommand = 'kubectl get istio default -o yaml';
 
 /** Waits until istiod is available, so that its webhook serves. */
-export async function untilIstiod(plan: Plan, work: Work, sh: Sh): Promise<void> {
+export async function waitForIstiod(plan: Plan, work: PhaseContext, sh: Sh): Promise<void> {
   await pollUntil(work, async () =>
-    (await waitWithKubectl(sh, istiodAvailable))
+    (await waitWithKubectl(sh, istiodAvailableArguments))
       ? {is: 'done', value: undefined}
-      : lookAtIstiod(plan, sh)
+      : pollIstiod(plan, sh)
   );
 }
 
 /** Applies a custom resource whose CRD was created a moment ago. */
-export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: Sh): Promise<void> {
+export async function applyOnceServed(
+  plan: Plan,
+  file: string,
+  work: PhaseContext,
+  sh: Sh
+): Promise<void> {
   await pollUntil(work, async () => {
-    const output = await sh(applyCommand(plan, file), {seconds: 60});
-    const {code, stderr, late} = output;
+    const output = await sh(buildApplyCommand(plan, file), {seconds: 60});
+    const {code, stderr, timedOut} = output;
     if (code === 0) return {is: 'done', value: undefined};
     if (/no matches for kind|could not find the requested resource/.test(stderr))
       return {is: 'waiting', for: 'the CRD to be served'};
     // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
     const isWebhook = /failed calling webhook/.test(stderr);
-    if (!isWebhook && isOverload({late, said: stderr}))
-      throw new CommandError(applyCommand(plan, file), output);
+    if (!isWebhook && isOverload({late: timedOut, said: stderr}))
+      throw new CommandError(buildApplyCommand(plan, file), output);
     const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
-      ...who,
-      class: /Unsupported value|unknown field|Invalid value/.test(stderr) ? 'input' : who.class,
+      ...defaultAttribution,
+      class: /Unsupported value|unknown field|Invalid value/.test(stderr)
+        ? 'input'
+        : defaultAttribution.class,
       hint: isWebhook
         ? 'Istio validates its resources by a webhook that does not answer: see the pods of istiod and its Service, which the message names, and `kubectl get validatingwebhookconfigurations -o yaml`.'
         : 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
-      reproduce: seeIstio
+      reproduce: showIstioCommand
     });
     return isWebhook
       ? {is: 'bad', for: 'the webhook of Istio to answer', fault, patience: 60}
@@ -73,16 +83,16 @@ export async function applyOnceServed(plan: Plan, file: string, work: Work, sh: 
 }
 
 /** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
-export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
+export async function waitUntilHealthy(work: PhaseContext, sh: Sh): Promise<string> {
   return pollUntil(work, async () => {
-    await waitWithKubectl(sh, istioHealthy);
+    await waitWithKubectl(sh, istioHealthyArguments);
     const istio = (await listObjects<Istio>(sh, 'istios.sailoperator.io', 'default'))[0];
     const {state, observedGeneration, conditions} = istio?.status ?? {};
     const current = observedGeneration === istio?.metadata.generation;
     if (current && state === 'Healthy' && findCondition('Ready', conditions)?.status === 'True')
       return {is: 'done', value: `${istio?.spec.version ?? ''}`}; // a chart's CRD may have a number there
     return (
-      lookAtConditions(istio) ?? {
+      checkForIstioProblems(istio) ?? {
         is: 'waiting',
         for: `Istio to be Healthy, it is ${state ?? 'new'}`
       }
@@ -90,11 +100,11 @@ export async function untilHealthy(work: Work, sh: Sh): Promise<string> {
   });
 }
 
-const dataPlane = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
+const ambientNamespaces = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
 
 /** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
-export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void> {
-  const names = Object.keys(dataPlane).map(kind => `${kind}.sailoperator.io`);
+export async function waitForAmbient(plan: Plan, work: PhaseContext, sh: Sh): Promise<void> {
+  const names = Object.keys(ambientNamespaces).map(kind => `${kind}.sailoperator.io`);
   await pollUntil(work, async () => {
     await waitWithKubectl(sh, [...names.map(name => `${name}/default`), '--for=condition=Ready']);
     const found = await listObjects<Istio>(sh, names.join(), '-A');
@@ -103,7 +113,9 @@ export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void
     );
     if (found.length === names.length && !missing) return {is: 'done', value: undefined};
     const pods = await listObjects<Pod>(sh, 'pods', '-A');
-    const own = pods.filter(({metadata}) => Object.values(dataPlane).includes(metadata.namespace));
+    const own = pods.filter(({metadata}) =>
+      Object.values(ambientNamespaces).includes(metadata.namespace)
+    );
     return (
       checkForPodProblems(own, {
         class: 'istio',
@@ -117,22 +129,22 @@ export async function untilAmbient(plan: Plan, work: Work, sh: Sh): Promise<void
   });
 }
 
-async function lookAtIstiod(plan: Plan, sh: Sh): Promise<PollResult<undefined>> {
-  const things = await listObjects<Istio | Deployment | Pod>(
+async function pollIstiod(plan: Plan, sh: Sh): Promise<PollResult<undefined>> {
+  const objects = await listObjects<Istio | Deployment | Pod>(
     sh,
     'istios.sailoperator.io,deployments,pods',
     '-n',
     istioNamespace
   );
-  const istiod = things
-    .filter(thing => thing.kind === 'Deployment')
+  const istiod = objects
+    .filter(object => object.kind === 'Deployment')
     .find(({metadata}) => metadata.name.startsWith('istiod'));
   if ((istiod?.status.availableReplicas ?? 0) > 0) return {is: 'done', value: undefined};
   return (
-    lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+    checkForIstioProblems(objects.find(object => object.kind === 'Istio')) ??
     checkForPodProblems(
-      things.filter(thing => thing.kind === 'Pod'),
-      {...who, findOwner: image => findImageOwner(plan, image)}
+      objects.filter(object => object.kind === 'Pod'),
+      {...defaultAttribution, findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
       for: istiod ? 'istiod to be available' : 'the operator to make istiod'
@@ -141,13 +153,14 @@ async function lookAtIstiod(plan: Plan, sh: Sh): Promise<PollResult<undefined>> 
 }
 
 // what the operator says and will go on saying, measured with 1.30.3
-const final = /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
+const permanentErrorPattern =
+  /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 
-function causeOf(message: string): FaultAttribution {
+function attributeIstioError(message: string): FaultAttribution {
   if (/end-of-life|unsupported version/.test(message))
     return {
       class: 'input',
-      layer: who.layer,
+      layer: defaultAttribution.layer,
       hint: 'Ask for a version that this operator can install by `istio-version`.'
     };
   if (/dual-stack/.test(message))
@@ -156,17 +169,19 @@ function causeOf(message: string): FaultAttribution {
       layer: 'node',
       hint: 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
     };
-  return {...who, hint: "See the operator's log in diagnostics/."};
+  return {...defaultAttribution, hint: "See the operator's log in diagnostics/."};
 }
 
 /** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
-export function lookAtConditions(istio: Istio | undefined): PollResult<never> | null {
+export function checkForIstioProblems(istio: Istio | undefined): PollResult<never> | null {
   const reconciled = findCondition('Reconciled', istio?.status?.conditions);
   if (reconciled?.status !== 'False') return null;
   const {reason = '', message = ''} = reconciled;
   const fault = new Fault(`the Istio resource: ${reason}: ${message}`, {
-    ...causeOf(message),
-    reproduce: seeIstio
+    ...attributeIstioError(message),
+    reproduce: showIstioCommand
   });
-  return final.test(message) ? {is: 'lost', fault} : {is: 'bad', for: `Istio: ${reason}`, fault};
+  return permanentErrorPattern.test(message)
+    ? {is: 'lost', fault}
+    : {is: 'bad', for: `Istio: ${reason}`, fault};
 }

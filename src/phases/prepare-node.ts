@@ -1,38 +1,40 @@
 import {Fault} from '../base/fault.ts';
-import {logLine, oneLine} from '../base/log.ts';
-import {writeAnew} from '../base/safe-fs.ts';
-import type {Work} from '../base/schedule.ts';
-import type {Output, Sh} from '../base/sh.ts';
+import {logLine, toSingleLine} from '../base/log.ts';
+import {replaceFile} from '../base/safe-fs.ts';
+import type {PhaseContext} from '../base/schedule.ts';
+import type {CommandOutput, Sh} from '../base/sh.ts';
 import {pollUntil} from '../base/wait.ts';
 import type {Plan} from '../plan/plan.ts';
 
 type Cluster = Plan['cluster'];
 
 /** A bash script that ends when a command has succeeded. */
-const once = (command: string): string => `until ${command}; do sleep 0.2; done`;
+const buildWaitLoop = (command: string): string => `until ${command}; do sleep 0.2; done`;
 
-const containerdUp = once('[ -S /run/containerd/containerd.sock ]');
-const kubeconfigs = once('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+const containerdScript = buildWaitLoop('[ -S /run/containerd/containerd.sock ]');
+const kubeconfigScript = buildWaitLoop('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
 
 // kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
-const letIn = [
+const apiServerScript = [
   'cd /etc/kubernetes',
-  once('(: < /dev/tcp/localhost/6443)'),
-  once('curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'),
-  once("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
+  buildWaitLoop('(: < /dev/tcp/localhost/6443)'),
+  buildWaitLoop(
+    'curl --silent --fail --max-time 5 --cacert pki/ca.crt https://localhost:6443/livez >&2'
+  ),
+  buildWaitLoop("kubectl --kubeconfig admin.conf auth can-i '*' '*' --all-namespaces --quiet"),
   'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
 ].join('\n');
 
 // without a proxy the address leads out of the cluster, where somebody may answer, or nobody
-const serve = [
+const servicesScript = [
   'cd /etc/kubernetes',
   "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
   'case $address in *:*) address="[$address]";; esac',
-  once('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
+  buildWaitLoop('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
 ].join('\n');
 
 // kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
-const unpack = (names: string[], snapshotter: string): string =>
+const buildUnpackScript = (names: string[], snapshotter: string): string =>
   [
     'unpack() {',
     '  local at; at=$(mktemp --directory)',
@@ -54,7 +56,7 @@ const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager',
 // pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
 // pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
 // libcni writes what a plugin reads without spaces.
-const plugin = [
+const installPluginLines = [
   "cat >/opt/cni/bin/skip-dad <<'END'",
   '#!/bin/bash',
   "read -rd '' config",
@@ -71,7 +73,7 @@ const plugin = [
 // as soon as the node has its pod CIDRs (the template of kind 0.20 to 0.33, kindnetd's cni.go). containerd goes by the
 // first file of the directory, so kindnetd's own, which it writes all the same, changes nothing. Where there are
 // other nodes, their pods are reached by routes that kindnetd makes at that time: there it is waited for.
-const networkAtOnce = [
+const writeNetworkLines = [
   'at_once() {',
   '  local cidrs turn',
   '  for turn in {1..100}; do',
@@ -97,7 +99,7 @@ const networkAtOnce = [
   'rm -f 00-dual-stack.new'
 ];
 
-const patchNetwork = [
+const patchNetworkLines = [
   "for turn in {1..300}; do ! compgen -G '*.conflist' >/dev/null || break; sleep 0.2; done",
   'for file in *.conflist; do',
   '  jq \'.plugins |= [{type: "skip-dad"}] + .\' "$file" >"$file.new"',
@@ -105,28 +107,28 @@ const patchNetwork = [
   'done'
 ];
 
-const network = (single: boolean): string =>
+const buildNetworkScript = (single: boolean): string =>
   [
     'set -e; shopt -s failglob; cd /etc/cni/net.d',
-    ...plugin,
-    ...(single ? networkAtOnce : []),
-    ...patchNetwork
+    ...installPluginLines,
+    ...(single ? writeNetworkLines : []),
+    ...patchNetworkLines
   ].join('\n');
 
-const controlPlane = ({name}: Cluster): string => `${name}-control-plane`;
+const getControlPlaneNode = ({name}: Cluster): string => `${name}-control-plane`;
 
-const runsControlPlane = (node: string): boolean => /-control-plane\d*$/.test(node);
+const isControlPlaneNode = (node: string): boolean => /-control-plane\d*$/.test(node);
 
 /** By its name, its $0, a script is known to a recording that was made before it was worded anew. */
-const inNode = (node: string, name: string, script: string): string[] => [
+const buildNodeCommand = (node: string, name: string, script: string): string[] => [
   ...['docker', 'exec', node, 'bash', '-c', script, name]
 ];
 
 /** Runs a command until it succeeds. Its standard output. */
-export const untilSucceeds = (
+export const waitForCommand = (
   command: string[],
   what: string,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
 ): Promise<string> =>
   pollUntil(work, async () => {
@@ -135,34 +137,42 @@ export const untilSucceeds = (
   });
 
 /** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
-const untilInNode = (
+const waitInNode = (
   node: string,
   name: string,
   script: string,
   what: string,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
-) => untilSucceeds(inNode(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+) => waitForCommand(buildNodeCommand(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
 
 /** Waits until every node's containerd answers, which is long before kubeadm is done. */
-export async function untilContainerd({nodes}: Cluster, work: Work, sh: Sh): Promise<void> {
+export async function waitForContainerd(
+  {nodes}: Cluster,
+  work: PhaseContext,
+  sh: Sh
+): Promise<void> {
   for (const node of nodes)
-    await untilInNode(node, 'containerd', containerdUp, 'containerd', work, sh);
+    await waitInNode(node, 'containerd', containerdScript, 'containerd', work, sh);
 }
 
 /** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
-export async function untilApi(cluster: Cluster, work: Work, sh: Sh): Promise<string> {
-  const node = controlPlane(cluster);
-  await untilInNode(node, 'kubeconfig', kubeconfigs, 'the kubeconfig', work, sh);
+export async function waitForApiServer(
+  cluster: Cluster,
+  work: PhaseContext,
+  sh: Sh
+): Promise<string> {
+  const node = getControlPlaneNode(cluster);
+  await waitInNode(node, 'kubeconfig', kubeconfigScript, 'the kubeconfig', work, sh);
   const command = ['kind', 'get', 'kubeconfig', '--name', cluster.name];
-  const kubeconfig = await untilSucceeds(command, 'the kubeconfig', work, sh);
-  await writeAnew(cluster.kubeconfig, kubeconfig, 0o600);
-  const version = await untilInNode(node, 'api', letIn, 'the API server', work, sh);
-  return versionIn(version);
+  const kubeconfig = await waitForCommand(command, 'the kubeconfig', work, sh);
+  await replaceFile(cluster.kubeconfig, kubeconfig, 0o600);
+  const version = await waitInNode(node, 'api', apiServerScript, 'the API server', work, sh);
+  return parseServerVersion(version);
 }
 
 /** The version in the answer of an API server, which goes into names, outputs and commands. */
-function versionIn(answer: string): string {
+function parseServerVersion(answer: string): string {
   const [, version] = /"gitVersion": ?"(v\d+\.\d+\.\d+[\w.+-]{0,100})"/.exec(answer) ?? [];
   if (version !== undefined) return version;
   throw new Fault(`the API server tells no version: ${answer.slice(0, 200)}`, {
@@ -173,33 +183,43 @@ function versionIn(answer: string): string {
 }
 
 /** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
-export async function untilServices(cluster: Cluster, work: Work, sh: Sh): Promise<void> {
-  await untilInNode(controlPlane(cluster), 'services', serve, "the API server's Service", work, sh);
+export async function waitForServices(cluster: Cluster, work: PhaseContext, sh: Sh): Promise<void> {
+  await waitInNode(
+    getControlPlaneNode(cluster),
+    'services',
+    servicesScript,
+    "the API server's Service",
+    work,
+    sh
+  );
 }
 
 /** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
 export const unpackImages = (
   cluster: Cluster,
   snapshotter: string,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
 ): Promise<void> =>
   optimizeNodes(
     cluster,
     'unpack',
     node =>
-      unpack([...(runsControlPlane(node) ? controlPlaneImages : []), 'kube-proxy'], snapshotter),
+      buildUnpackScript(
+        [...(isControlPlaneNode(node) ? controlPlaneImages : []), 'kube-proxy'],
+        snapshotter
+      ),
     "Kubernetes' images are unpacked later",
     work,
     sh
   );
 
 /** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
-export const optimizePodNetwork = (cluster: Cluster, work: Work, sh: Sh): Promise<void> =>
+export const optimizePodNetwork = (cluster: Cluster, work: PhaseContext, sh: Sh): Promise<void> =>
   optimizeNodes(
     cluster,
     'pod-network',
-    () => network(cluster.nodes.length === 1),
+    () => buildNetworkScript(cluster.nodes.length === 1),
     "pods wait for kindnetd, and for IPv6's duplicate address detection",
     work,
     sh
@@ -211,13 +231,17 @@ async function optimizeNodes(
   name: string,
   script: (node: string) => string,
   otherwise: string,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
 ): Promise<void> {
   const outputs = await Promise.all(
-    nodes.map(node => sh(inNode(node, name, script(node)), {seconds: 120}))
+    nodes.map(node => sh(buildNodeCommand(node, name, script(node)), {seconds: 120}))
   );
-  const failed: Output | undefined = outputs.find(({code}) => code !== 0);
+  const failed: CommandOutput | undefined = outputs.find(({code}) => code !== 0);
   if (failed)
-    logLine(work.clock(), 'node', `${otherwise}: ${oneLine(failed.stderr.trim().slice(-200))}`);
+    logLine(
+      work.clock(),
+      'node',
+      `${otherwise}: ${toSingleLine(failed.stderr.trim().slice(-200))}`
+    );
 }

@@ -1,28 +1,28 @@
 import * as path from 'node:path';
-import {badInput} from '../base/fault.ts';
+import {createInputFault} from '../base/fault.ts';
 import {getAddressFamily, listObjects, type Service} from '../base/kube.ts';
-import {writeAnew} from '../base/safe-fs.ts';
+import {replaceFile} from '../base/safe-fs.ts';
 import {CommandError, runOrThrow, type Sh} from '../base/sh.ts';
 import {readYaml} from '../base/yaml.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Target} from '../inputs/readers.ts';
 import {
   configMapSelector,
-  dualStackServiceYaml,
-  execRights,
-  type Right,
-  readRights,
-  rights,
-  rightsYaml
+  getExecPermissions,
+  getReadPermissions,
+  type Permission,
+  renderAccessReviewsYaml,
+  renderDualStackServiceYaml,
+  requiredPermissions
 } from '../manifests/existing-cluster-manifests.ts';
-import type {Found, FoundIstiod, FoundOperator} from '../plan/existing-cluster.ts';
-import type {FoundServices} from '../plan/target-services.ts';
+import type {ClusterSurvey, FoundIstiod, FoundOperator} from '../plan/existing-cluster.ts';
+import type {ServiceSurvey} from '../plan/target-services.ts';
 
 /** As the chart labels its Deployment, and OpenShift Service Mesh. */
 const operatorSelector = 'control-plane in (sail-operator,servicemesh-operator3)';
 
 /** What we look at of any object. */
-interface Object {
+interface SurveyedObject {
   kind: string;
   metadata: {name: string; namespace?: string; labels?: Record<string, string>};
 }
@@ -31,7 +31,7 @@ interface Object {
  * Writes a kubeconfig of our own, with one context of the user's alone, and has what is run from now on use it.
  * Throws a Fault of class `input` where there is no such context.
  */
-export async function takeKubeconfig(
+export async function writeOwnKubeconfig(
   {kubeconfig, context}: Pick<Inputs, 'kubeconfig' | 'context'>,
   file: string,
   sh: Sh
@@ -52,11 +52,11 @@ export async function takeKubeconfig(
   if (code !== 0) {
     const name = context === null ? 'kubeconfig' : 'context';
     const found = context ?? kubeconfig ?? 'none, and no context by KUBECONFIG';
-    throw badInput(
+    throw createInputFault(
       `${name}: found ${found}, of which kubectl says: ${stderr.trim()}; accepted is a context that \`kubectl config get-contexts\` lists`
     );
   }
-  await writeAnew(file, stdout, 0o600);
+  await replaceFile(file, stdout, 0o600);
   process.env.KUBECONFIG = file;
   const view = readYaml(stdout) as {contexts?: {name: string; context: {cluster: string}}[]};
   const [one] = view.contexts ?? [];
@@ -64,40 +64,44 @@ export async function takeKubeconfig(
 }
 
 /** Looks at all that decides what can be done in a cluster. Changes nothing. */
-export async function survey(
-  where: Pick<Found, 'context' | 'name'>,
+export async function surveyCluster(
+  where: Pick<ClusterSurvey, 'context' | 'name'>,
   directory: string,
   sh: Sh
-): Promise<Found> {
-  const kubernetes = await serverVersion(sh);
-  const denied = await askRights(rights, directory, sh);
+): Promise<ClusterSurvey> {
+  const kubernetes = await getServerVersion(sh);
+  const denied = await findDeniedRights(requiredPermissions, directory, sh);
   const apis = (await runOrThrow(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
-  const served = (group: string) => apis.some(api => api.startsWith(`${group}/`));
-  const unless = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
+  const isServed = (group: string) => apis.some(api => api.startsWith(`${group}/`));
+  const isListDenied = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
   const list = async <T>(kinds: string, ...scope: string[]): Promise<T[]> =>
-    unless ? [] : listObjects<T>(sh, kinds, ...scope);
-  const resources = served('sailoperator.io')
-    ? await list<Object & {spec?: {version?: string}}>(
+    isListDenied ? [] : listObjects<T>(sh, kinds, ...scope);
+  const resources = isServed('sailoperator.io')
+    ? await list<SurveyedObject & {spec?: {version?: string}}>(
         'istios.sailoperator.io,istiocnis.sailoperator.io'
       )
     : [];
-  const policies = served('security.istio.io')
+  const policies = isServed('security.istio.io')
     ? await list<Policy>('peerauthentications.security.istio.io', '-A')
     : [];
-  const namespaces = await list<Object>('namespaces');
-  const webhooks = await list<Object>('mutatingwebhookconfigurations', '-l', 'istio.io/rev');
-  const configMaps = unless ? [] : await namesOf('configmaps', configMapSelector, sh);
-  const asking = unless ? [] : await namesOf('pods', 'sidecar.istio.io/inject=true', sh);
+  const namespaces = await list<SurveyedObject>('namespaces');
+  const webhooks = await list<SurveyedObject>(
+    'mutatingwebhookconfigurations',
+    '-l',
+    'istio.io/rev'
+  );
+  const configMaps = isListDenied ? [] : await listNames('configmaps', configMapSelector, sh);
+  const asking = isListDenied ? [] : await listNames('pods', 'sidecar.istio.io/inject=true', sh);
   return {
     ...where,
     kubernetes,
-    ...(await askDualStack(directory, sh)),
+    ...(await checkDualStackSupport(directory, sh)),
     denied,
-    openshift: served('config.openshift.io') || served('route.openshift.io'),
-    gatewayApi: served('gateway.networking.k8s.io'),
+    openshift: isServed('config.openshift.io') || isServed('route.openshift.io'),
+    gatewayApi: isServed('gateway.networking.k8s.io'),
     namespaces: namespaces.map(({metadata: {name, labels = {}}}) => ({name, labels})),
-    operators: await operators(await list('deployments', '-A', '-l', operatorSelector), sh),
-    istiods: (await list<Deployed>('deployments', '-A', '-l', 'app=istiod')).map(istiodOf),
+    operators: await describeOperators(await list('deployments', '-A', '-l', operatorSelector), sh),
+    istiods: (await list<Deployed>('deployments', '-A', '-l', 'app=istiod')).map(describeIstiod),
     istios: resources
       .filter(({kind}) => kind === 'Istio')
       .map(({metadata, spec}) => ({name: metadata.name, version: spec?.version ?? null})),
@@ -106,7 +110,7 @@ export async function survey(
       revision: labels['istio.io/rev'] ?? '',
       tag: labels['istio.io/tag'] ?? null
     })),
-    asking,
+    podsRequestingSidecar: asking,
     configMaps,
     strict: policies
       .filter(({spec}) => spec?.selector === undefined && spec?.mtls?.mode === 'STRICT')
@@ -114,7 +118,7 @@ export async function survey(
   };
 }
 
-async function serverVersion(sh: Sh): Promise<string> {
+async function getServerVersion(sh: Sh): Promise<string> {
   const said = await runOrThrow(sh, ['kubectl', 'version', '-o', 'json'], {seconds: 30});
   const {serverVersion} = JSON.parse(said) as {serverVersion: {gitVersion: string}};
   return serverVersion.gitVersion;
@@ -125,13 +129,17 @@ export async function surveyTargets(
   targets: Target[],
   directory: string,
   sh: Sh
-): Promise<FoundServices> {
-  const kubernetes = await serverVersion(sh);
+): Promise<ServiceSurvey> {
+  const kubernetes = await getServerVersion(sh);
   const namespaces = [...new Set(targets.map(({namespace}) => namespace))];
-  const execs = execRights(namespaces);
-  const denied = await askRights([...readRights(namespaces), ...execs], directory, sh);
-  const isExec = ({resource}: Right) => resource === execs[0]?.resource;
-  const found: FoundServices = {
+  const execs = getExecPermissions(namespaces);
+  const denied = await findDeniedRights(
+    [...getReadPermissions(namespaces), ...execs],
+    directory,
+    sh
+  );
+  const isExec = ({resource}: Permission) => resource === execs[0]?.resource;
+  const found: ServiceSurvey = {
     kubernetes,
     denied: denied.filter(right => !isExec(right)),
     silent: denied.filter(isExec).map(({namespace = ''}) => namespace),
@@ -144,14 +152,14 @@ export async function surveyTargets(
 }
 
 /** `NAMESPACE/NAME` of all that has a label, without what else there is of it: a large mesh has more than a command may write. */
-async function namesOf(kind: string, selector: string, sh: Sh): Promise<string[]> {
+async function listNames(kind: string, selector: string, sh: Sh): Promise<string[]> {
   const names = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
   const command = ['kubectl', 'get', kind, '-A', '-l', selector, '-o', `jsonpath=${names}`];
   return (await runOrThrow(sh, command, {seconds: 60})).split('\n').filter(name => name !== '');
 }
 
-type Policy = Object & {spec?: {selector?: object; mtls?: {mode?: string}}};
-type Deployed = Object & {
+type Policy = SurveyedObject & {spec?: {selector?: object; mtls?: {mode?: string}}};
+type Deployed = SurveyedObject & {
   spec: {
     template: {
       metadata?: {annotations?: Record<string, string>};
@@ -161,24 +169,28 @@ type Deployed = Object & {
 };
 
 /** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
-async function askRights(rights: Right[], directory: string, sh: Sh): Promise<Right[]> {
+async function findDeniedRights(
+  rights: Permission[],
+  directory: string,
+  sh: Sh
+): Promise<Permission[]> {
   const file = path.join(directory, 'rights.yaml');
-  await writeAnew(file, rightsYaml(rights), 0o600);
+  await replaceFile(file, renderAccessReviewsYaml(rights), 0o600);
   const command = [
     ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
     ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
   ];
-  const said = (await runOrThrow(sh, command, {seconds: 60})).trim().split('\n');
-  return rights.filter((_, at) => said[at] !== 'true');
+  const answers = (await runOrThrow(sh, command, {seconds: 60})).trim().split('\n');
+  return rights.filter((_, at) => answers[at] !== 'true');
 }
 
 /** A dry run in the API server, which gives the Service addresses and keeps nothing. */
-async function askDualStack(
+async function checkDualStackSupport(
   directory: string,
   sh: Sh
-): Promise<Pick<Found, 'families' | 'refused'>> {
+): Promise<Pick<ClusterSurvey, 'families' | 'refused'>> {
   const file = path.join(directory, 'dual-stack-service.yaml');
-  await writeAnew(file, dualStackServiceYaml(), 0o600);
+  await replaceFile(file, renderDualStackServiceYaml(), 0o600);
   const command = ['kubectl', 'create', '--dry-run=server', '-f', file, '-o', 'json'];
   const output = await sh(command, {seconds: 30});
   if (output.code !== 0) return {families: [], refused: output.stderr.trim()};
@@ -186,7 +198,7 @@ async function askDualStack(
   return {families: (spec.clusterIPs ?? []).map(getAddressFamily), refused: ''};
 }
 
-async function operators(found: Deployed[], sh: Sh): Promise<FoundOperator[]> {
+async function describeOperators(found: Deployed[], sh: Sh): Promise<FoundOperator[]> {
   if (found.length === 0) return [];
   const command = ['kubectl', 'get', 'crds', 'istios.sailoperator.io', '-o', 'yaml'];
   const output = await sh(command, {seconds: 30});
@@ -204,7 +216,7 @@ async function operators(found: Deployed[], sh: Sh): Promise<FoundOperator[]> {
   }));
 }
 
-const istiodOf = ({metadata, spec}: Deployed): FoundIstiod => ({
+const describeIstiod = ({metadata, spec}: Deployed): FoundIstiod => ({
   namespace: metadata.namespace ?? '',
   name: metadata.name,
   revision: metadata.labels?.['istio.io/rev'] ?? 'default',

@@ -6,14 +6,14 @@ import * as core from '@actions/core';
 import * as io from '@actions/io';
 import * as cache from '@actions/tool-cache';
 import {
-  digest,
+  computeSha256,
   downloadText,
   downloadVerified,
-  holdsPins,
-  mirrored,
+  getMirroredUrl,
+  isHeldToPins,
   parseChecksum
 } from '../base/download.ts';
-import {badInput} from '../base/fault.ts';
+import {createInputFault} from '../base/fault.ts';
 import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {type Architecture, type ToolName, tools} from '../versions/pins.ts';
@@ -38,25 +38,31 @@ export async function provideTool<Name extends ToolName>(
   inputs: Pick<Inputs, `${Name}-version` | 'mirror'>,
   sh: Sh
 ): Promise<Tool> {
-  const asked: string = inputs[`${name}-version` as const];
+  const requested: string = inputs[`${name}-version` as const];
   const directory =
-    asked === 'path' ? await onPath(name) : await cached(name, asked, inputs.mirror);
-  if (asked !== 'path') core.addPath(directory);
-  const said = await runOrThrow(sh, versionCommands[name], {seconds: 30});
-  return {directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(said)?.[0] ?? said.trim()};
+    requested === 'path'
+      ? await findOnPath(name)
+      : await findOrFetchTool(name, requested, inputs.mirror);
+  if (requested !== 'path') core.addPath(directory);
+  const output = await runOrThrow(sh, versionCommands[name], {seconds: 30});
+  return {directory, version: /v\d+\.\d+\.\d+\S*?(?=[+\s]|$)/.exec(output)?.[0] ?? output.trim()};
 }
 
-async function onPath(name: ToolName): Promise<string> {
+async function findOnPath(name: ToolName): Promise<string> {
   const file = await io.which(name);
   if (file !== '') return path.dirname(file);
-  throw badInput(
+  throw createInputFault(
     `${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${tools[name].version}\``
   );
 }
 
-async function cached(name: ToolName, version: string, mirror: string | null): Promise<string> {
+async function findOrFetchTool(
+  name: ToolName,
+  version: string,
+  mirror: string | null
+): Promise<string> {
   const found = cache.find(name, version.slice(1)); // the tool cache wants no leading v
-  if (found !== '' && (await isWhole(found, name, version, mirror))) return found;
+  if (found !== '' && (await isIntact(found, name, version, mirror))) return found;
   return fetchTool(name, version, mirror);
 }
 
@@ -65,32 +71,33 @@ async function cached(name: ToolName, version: string, mirror: string | null): P
  * is held to what was noted beside it once the archive was verified, which shows damage and another's build, not somebody
  * who changes both.
  */
-async function isWhole(
+async function isIntact(
   directory: string,
   name: ToolName,
   version: string,
   mirror: string | null
 ): Promise<boolean> {
-  const found = await digest(path.join(directory, name)).catch(() => null);
+  const found = await computeSha256(path.join(directory, name)).catch(() => null);
   const [noted, download] = await fs
-    .readFile(path.join(directory, noteOf(name)), 'utf8')
+    .readFile(path.join(directory, getDigestFileName(name)), 'utf8')
     .then(text => text.split(' '))
     .catch(() => []);
-  const pin = pinned(name, version, mirror);
+  const pin = getPinnedDigest(name, version, mirror);
   if (pin !== null && (isArchive(name) ? download : found) !== pin) return false;
   return found !== null && found === noted;
 }
 
 async function fetchTool(name: ToolName, version: string, mirror: string | null): Promise<string> {
   const {url, checksumSuffix} = tools[name];
-  const from = mirrored(url(version, architecture()), mirror);
+  const from = getMirroredUrl(url(version, getArchitecture()), mirror);
   const sum =
-    pinned(name, version, mirror) ??
+    getPinnedDigest(name, version, mirror) ??
     parseChecksum(await downloadText(from + checksumSuffix), from + checksumSuffix);
   const file = await downloadVerified(from, sum);
   const unpacked = isArchive(name) ? await cache.extractTar(file) : null;
-  const program = unpacked === null ? file : path.join(unpacked, `linux-${architecture()}`, name);
-  const directory = await keep(program, name, version.slice(1), sum);
+  const program =
+    unpacked === null ? file : path.join(unpacked, `linux-${getArchitecture()}`, name);
+  const directory = await storeInToolCache(program, name, version.slice(1), sum);
   if (unpacked !== null) await io.rmRF(unpacked);
   await io.rmRF(file);
   return directory;
@@ -100,7 +107,7 @@ async function fetchTool(name: ToolName, version: string, mirror: string | null)
  * Puts a program into the tool cache, beside what is there: the toolkit's own function empties the directory first, under
  * whoever runs from it or fills it at that moment. Here a file is either the one before or the new one, whole.
  */
-async function keep(
+async function storeInToolCache(
   program: string,
   name: ToolName,
   version: string,
@@ -108,20 +115,20 @@ async function keep(
 ): Promise<string> {
   const directory = path.join(process.env.RUNNER_TOOL_CACHE ?? '', name, version, os.arch());
   await fs.mkdir(directory, {recursive: true});
-  await removeOld(directory);
-  const note = `${await digest(program)} ${download}`;
-  const passing = path.join(directory, `.${randomUUID()}`);
-  await fs.copyFile(program, passing);
-  await fs.chmod(passing, 0o755);
-  await fs.rename(passing, path.join(directory, name));
-  await fs.writeFile(passing, note);
-  await fs.rename(passing, path.join(directory, noteOf(name)));
+  await removeStaleFiles(directory);
+  const note = `${await computeSha256(program)} ${download}`;
+  const temporaryFile = path.join(directory, `.${randomUUID()}`);
+  await fs.copyFile(program, temporaryFile);
+  await fs.chmod(temporaryFile, 0o755);
+  await fs.rename(temporaryFile, path.join(directory, name));
+  await fs.writeFile(temporaryFile, note);
+  await fs.rename(temporaryFile, path.join(directory, getDigestFileName(name)));
   await fs.writeFile(`${directory}.complete`, ''); // the toolkit goes by it
   return directory;
 }
 
 /** What a run that was killed has left there; nobody copies for an hour. */
-async function removeOld(directory: string): Promise<void> {
+async function removeStaleFiles(directory: string): Promise<void> {
   for (const name of await fs.readdir(directory)) {
     const file = path.join(directory, name);
     const status = name.startsWith('.') ? await fs.lstat(file).catch(() => null) : null;
@@ -131,19 +138,19 @@ async function removeOld(directory: string): Promise<void> {
 }
 
 /** The digests of the program, and of what it was downloaded as. */
-const noteOf = (name: ToolName): string => `${name}.sha256`;
+const getDigestFileName = (name: ToolName): string => `${name}.sha256`;
 
 const isArchive = (name: ToolName): boolean =>
-  tools[name].url('', architecture()).endsWith('.tar.gz');
+  tools[name].url('', getArchitecture()).endsWith('.tar.gz');
 
 /** The checksum that we carry, which holds for a mirror too unless it is said to have builds of its own. */
-function pinned(name: ToolName, version: string, mirror: string | null): string | null {
+function getPinnedDigest(name: ToolName, version: string, mirror: string | null): string | null {
   const pin = tools[name];
-  return holdsPins(mirror) && version === pin.version ? pin.sha256[architecture()] : null;
+  return isHeldToPins(mirror) && version === pin.version ? pin.sha256[getArchitecture()] : null;
 }
 
-function architecture(): Architecture {
+function getArchitecture(): Architecture {
   if (process.arch === 'arm64') return 'arm64';
   if (process.arch === 'x64') return 'amd64';
-  throw badInput(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+  throw createInputFault(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
 }

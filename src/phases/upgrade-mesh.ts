@@ -7,14 +7,14 @@ import {
   type Pod,
   waitWithKubectl
 } from '../base/kube.ts';
-import type {Work} from '../base/schedule.ts';
+import type {PhaseContext} from '../base/schedule.ts';
 import {runOrThrow, type Sh} from '../base/sh.ts';
 import {type PollResult, pollUntil} from '../base/wait.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
 import {istioNamespace} from '../manifests/istio-resources.ts';
 import {findImageOwner, type Plan, type Upgrade} from '../plan/plan.ts';
-import {selectorOf} from './deploy-samples.ts';
-import {applyOnceServed, lookAtConditions, untilHealthy} from './mesh.ts';
+import {buildAppSelector} from './deploy-samples.ts';
+import {applyOnceServed, checkForIstioProblems, waitUntilHealthy} from './mesh.ts';
 
 /** What the operator makes of the Istio resource, for one version of it or for all. */
 interface Revision {
@@ -30,46 +30,46 @@ const kinds = 'istios.sailoperator.io,istiorevisions.sailoperator.io,deployments
 export async function upgradeMesh(
   plan: Plan,
   upgrade: Upgrade,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
 ): Promise<string> {
   await applyOnceServed(plan, 'upgrade.yaml', work, sh);
-  await pollUntil(work, async () => lookAtUpgrade(plan, upgrade, sh));
-  const version = await untilHealthy(work, sh);
-  await untilTagged(upgrade.strategy, upgrade.revisions[1], work, sh);
+  await pollUntil(work, async () => pollUpgrade(plan, upgrade, sh));
+  const version = await waitUntilHealthy(work, sh);
+  await waitForRevisionTag(upgrade.strategy, upgrade.revisions[1], work, sh);
   return version;
 }
 
 /** The Istio resource alone would not do: the operator calls it Healthy while it has only begun. */
-async function lookAtUpgrade(
+async function pollUpgrade(
   plan: Plan,
   {to, revisions, istio}: Upgrade,
   sh: Sh
 ): Promise<PollResult<undefined>> {
-  const things = await listObjects<Istio | Revision | Deployment | Pod>(
+  const objects = await listObjects<Istio | Revision | Deployment | Pod>(
     sh,
     kinds,
     '-n',
     istioNamespace
   );
-  const revision = things
-    .filter(thing => thing.kind === 'IstioRevision')
+  const revision = objects
+    .filter(object => object.kind === 'IstioRevision')
     .find(({metadata}) => metadata.name === revisions[1]);
-  const istiod = things
-    .filter(thing => thing.kind === 'Deployment')
+  const istiod = objects
+    .filter(object => object.kind === 'Deployment')
     .find(({metadata}) => metadata.name === istio.istiod);
-  const told =
+  const isReconciled =
     revision?.spec.version === to &&
     revision.status?.observedGeneration === revision.metadata.generation;
-  if (told && istiod && isRolledOut(istiod)) return {is: 'done', value: undefined};
+  if (isReconciled && istiod && isRolledOut(istiod)) return {is: 'done', value: undefined};
   return (
-    lookAtConditions(things.find(thing => thing.kind === 'Istio')) ??
+    checkForIstioProblems(objects.find(object => object.kind === 'Istio')) ??
     checkForPodProblems(
-      things.filter(thing => thing.kind === 'Pod'),
+      objects.filter(object => object.kind === 'Pod'),
       {class: 'istio', layer: 'control-plane', findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
-      for: told ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
+      for: isReconciled ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
     }
   );
 }
@@ -82,10 +82,10 @@ const isRolledOut = ({metadata, spec, status}: Deployment): boolean =>
   );
 
 /** Where namespaces name a tag instead of a revision: waits until it stands for this one, and its webhook injects by it. */
-export async function untilTagged(
+export async function waitForRevisionTag(
   strategy: Upgrade['strategy'],
   revision: string,
-  work: Work,
+  work: PhaseContext,
   sh: Sh
 ): Promise<void> {
   if (strategy === 'InPlace') return;
@@ -102,7 +102,7 @@ export async function untilTagged(
 }
 
 /** Those whose pods have a proxy, which stays as it is until they are restarted. */
-export const proxied = (workloads: Workload[], snapshot: KubeObject[]): Workload[] =>
+export const filterProxied = (workloads: Workload[], snapshot: KubeObject[]): Workload[] =>
   workloads.filter(({namespace, app}) =>
     snapshot.some(
       object =>
@@ -115,28 +115,35 @@ export const proxied = (workloads: Workload[], snapshot: KubeObject[]): Workload
     )
   );
 
-const rollout = (verb: string, {namespace, kind, name}: Workload): string[] => [
+const buildRolloutCommand = (verb: string, {namespace, kind, name}: Workload): string[] => [
   ...['kubectl', 'rollout', verb, `${kind.toLowerCase()}/${name}`, '--namespace', namespace]
 ];
 
-const restartCommand = (workload: Workload): string[] => rollout('restart', workload);
+const buildRestartCommand = (workload: Workload): string[] =>
+  buildRolloutCommand('restart', workload);
 
 /** Restarts workloads, all at once, and waits until no pod from before is left. */
-export async function restart(workloads: Workload[], work: Work, sh: Sh): Promise<void> {
-  await Promise.all(workloads.map(one => runOrThrow(sh, restartCommand(one), {seconds: 30})));
-  for (const workload of workloads) await pollUntil(work, () => lookAtRollout(workload, sh));
+export async function restartWorkloads(
+  workloads: Workload[],
+  work: PhaseContext,
+  sh: Sh
+): Promise<void> {
+  await Promise.all(workloads.map(one => runOrThrow(sh, buildRestartCommand(one), {seconds: 30})));
+  for (const workload of workloads) await pollUntil(work, () => pollRollout(workload, sh));
   await pollUntil(work, async () => {
-    const pods = await listObjects<Pod>(sh, 'pods', '-A', '-l', selectorOf(workloads));
-    const going = pods.filter(({metadata}) => metadata.deletionTimestamp !== undefined);
-    return going.length === 0
+    const pods = await listObjects<Pod>(sh, 'pods', '-A', '-l', buildAppSelector(workloads));
+    const terminatingPods = pods.filter(({metadata}) => metadata.deletionTimestamp !== undefined);
+    return terminatingPods.length === 0
       ? {is: 'done', value: undefined}
       : {is: 'waiting', for: 'the pods from before to end'};
   });
 }
 
-async function lookAtRollout(workload: Workload, sh: Sh): Promise<PollResult<undefined>> {
+async function pollRollout(workload: Workload, sh: Sh): Promise<PollResult<undefined>> {
   const {namespace, name} = workload;
-  const {code} = await sh([...rollout('status', workload), '--timeout=4s'], {seconds: 20});
+  const {code} = await sh([...buildRolloutCommand('status', workload), '--timeout=4s'], {
+    seconds: 20
+  });
   if (code === 0) return {is: 'done', value: undefined};
   const pods = await listObjects<Pod>(sh, 'pods', '-n', namespace);
   return (

@@ -1,15 +1,15 @@
 import {stringify} from 'yaml';
-import {badInput, type Fault} from '../base/fault.ts';
-import {readDocuments} from '../base/yaml.ts';
-import {type Inputs, isGiven} from '../inputs/inputs.ts';
-import {type Right, runLabel} from '../manifests/existing-cluster-manifests.ts';
+import {createInputFault, type Fault} from '../base/fault.ts';
+import {readYamlDocuments} from '../base/yaml.ts';
+import {type Inputs, isInputSet} from '../inputs/inputs.ts';
+import {type Permission, runLabel} from '../manifests/existing-cluster-manifests.ts';
 import {cniNamespace, istioNamespace, operatorNamespace} from '../manifests/istio-resources.ts';
 import type {Family} from '../results/results.ts';
-import {minorOf} from '../versions/istio-versions.ts';
-import {type Chart, readChart, unnamed} from '../versions/read-chart.ts';
+import {getMinor} from '../versions/istio-versions.ts';
+import {type Chart, createReleaseWithoutImages, readChart} from '../versions/read-chart.ts';
 
 /** What was found in a cluster that is there already, before anything is made in it. */
-export interface Found {
+export interface ClusterSurvey {
   /** Of the kubeconfig: the context, and its cluster. */
   context: string;
   name: string;
@@ -20,7 +20,7 @@ export interface Found {
   /** What the API server said to that Service, where it was refused. */
   refused: string;
   /** What this kubeconfig may not do. */
-  denied: Right[];
+  denied: Permission[];
   openshift: boolean;
   /** The Gateway API is served. */
   gatewayApi: boolean;
@@ -34,7 +34,7 @@ export interface Found {
   /** Who injects: revisions, and tags of them. */
   injectors: {revision: string; tag: string | null}[];
   /** `NAMESPACE/NAME` of pods that ask for a sidecar by themselves. */
-  asking: string[];
+  podsRequestingSidecar: string[];
   /** `NAMESPACE/NAME` of the ConfigMaps that an istiod has put there. */
   configMaps: string[];
   /** Namespaces with a PeerAuthentication that is STRICT for all of their workloads. */
@@ -59,7 +59,7 @@ export interface FoundIstiod {
 }
 
 /** What is made in a cluster that is there already, and what is used of it. */
-export interface Existing {
+export interface ExistingCluster {
   /** The value of the label of all that this run makes. */
   run: string;
   installs: {operator: boolean; istio: boolean};
@@ -71,7 +71,7 @@ export interface Existing {
   /** Why plaintext is refused by pods with sidecars here; null: it is not. */
   strict: string | null;
   found: Pick<
-    Found,
+    ClusterSurvey,
     | 'context'
     | 'name'
     | 'kubernetes'
@@ -87,15 +87,16 @@ export interface Existing {
  * What of the mesh there is used, and what is installed. Pure. Throws a Fault of class `input` where neither can be
  * done: nothing that is there is ever overwritten.
  */
-export function decide(inputs: Inputs, found: Found): Existing {
+export function planExistingCluster(inputs: Inputs, found: ClusterSurvey): ExistingCluster {
   const {context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps} = found;
   const operator = found.operators[0] ?? null;
   const mesh = chooseMesh(inputs['injection-label'], found);
   const installs = {istio: mesh === null, operator: mesh === null && operator === null};
   refuseDenied(found, installs);
-  if (operator !== null || mesh !== null) refuseOther('operator', operator ?? mesh, installs);
+  if (operator !== null || mesh !== null)
+    refuseInstallInputs('operator', operator ?? mesh, installs);
   if (mesh !== null) refuseVersion(inputs['istio-version'], mesh.version);
-  if (mesh === null) refuseBystanders(found);
+  if (mesh === null) refuseSidecarRequests(found);
   const strict = mesh && found.strict.includes(mesh.namespace) ? mesh.namespace : null;
   return {
     run: inputs['cluster-name'],
@@ -112,66 +113,66 @@ export function decide(inputs: Inputs, found: Found): Existing {
 }
 
 /** The mesh that injects where this label asks for it; null: there is no mesh at all. */
-function chooseMesh(label: string, found: Found): Existing['mesh'] {
+function chooseMesh(label: string, found: ClusterSurvey): ExistingCluster['mesh'] {
   const {istiods, istios, injectors} = found;
   if (istiods.length === 0 && istios.length > 0)
-    throw badInput(
+    throw createInputFault(
       `cluster: found the Istio resource ${istios.map(({name}) => name).join(', ')} without a Deployment of istiod; accepted is a cluster whose mesh runs, or one without any`
     );
   if (istiods.length === 0) return null;
   const [key, value = ''] = label.split('=');
-  const asked = key === 'istio-injection' ? 'default' : value;
+  const requestedRevision = key === 'istio-injection' ? 'default' : value;
   const revision =
-    injectors.find(({tag}) => tag === asked)?.revision ??
-    injectors.find(({revision, tag}) => tag === null && revision === asked)?.revision;
+    injectors.find(({tag}) => tag === requestedRevision)?.revision ??
+    injectors.find(({revision, tag}) => tag === null && revision === requestedRevision)?.revision;
   const istiod = istiods.find(istiod => istiod.revision === revision);
-  if (revision === undefined || istiod === undefined) throw unanswered(label, found);
+  if (revision === undefined || istiod === undefined) throw createUnmatchedLabelFault(label, found);
   const resource = istios.find(({name}) => revision === name || revision.startsWith(`${name}-v`));
   return {
     ...istiod,
-    version: versionOf(istiod.image) ?? resource?.version ?? '',
+    version: parseImageVersion(istiod.image) ?? resource?.version ?? '',
     resource: resource?.name ?? null
   };
 }
 
-function unanswered(label: string, {injectors}: Found): Fault {
+function createUnmatchedLabelFault(label: string, {injectors}: ClusterSurvey): Fault {
   const names = injectors.map(({revision, tag}) => tag ?? revision);
   const labels = [...new Set(names)].flatMap(name => [
     ...(name === 'default' ? ['`istio-injection=enabled`'] : []),
     `\`istio.io/rev=${name}\``
   ]);
-  return badInput(
+  return createInputFault(
     `injection-label: found "${label}", and no mesh in this cluster injects by it; accepted is ${labels.join(', ') || 'nothing here: the istiod that runs has no injection webhook'}`
   );
 }
 
 /** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null where the tag is no version. */
-const versionOf = (image: string): string | null => {
+const parseImageVersion = (image: string): string | null => {
   const [, version] = /:v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(image) ?? [];
   return version === undefined ? null : `v${version}`;
 };
 
-function refuseDenied({denied}: Found, installs: Existing['installs']): void {
+function refuseDenied({denied}: ClusterSurvey, installs: ExistingCluster['installs']): void {
   const missing = denied.filter(right => right.for === undefined || installs[right.for]);
   if (missing.length === 0) return;
   const names = missing.map(({verb, resource}) => `${verb} ${resource}`).join(', ');
-  throw badInput(
+  throw createInputFault(
     `kubeconfig: found a user that may not ${names} in all namespaces; accepted is one that may (\`kubectl auth can-i --list\` tells)`
   );
 }
 
 /** Inputs that say what is installed, where that is there already. */
-function refuseOther(
+function refuseInstallInputs(
   what: string,
   there: {namespace: string; name: string} | null,
-  installs: Existing['installs']
+  installs: ExistingCluster['installs']
 ): void {
   const names = [
     ...(['operator-version', 'operator-chart', 'operator-image', 'operator-values'] as const),
     ...(installs.istio ? [] : (['istio-values', 'istio-cni'] as const))
-  ].filter(isGiven);
+  ].filter(isInputSet);
   if (names.length === 0) return;
-  throw badInput(
+  throw createInputFault(
     names
       .map(
         name =>
@@ -181,50 +182,57 @@ function refuseOther(
   );
 }
 
-function refuseVersion(asked: string | null, version: string): void {
-  if (asked === null || [version, version.slice(1), minorOf(version)].includes(asked)) return;
-  throw badInput(
-    `istio-version: found "${asked}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`
+function refuseVersion(requested: string | null, version: string): void {
+  if (requested === null || [version, version.slice(1), getMinor(version)].includes(requested))
+    return;
+  throw createInputFault(
+    `istio-version: found "${requested}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`
   );
 }
 
 /** A mesh of ours would take everybody who asks for one. */
-function refuseBystanders({namespaces, asking}: Found): void {
+function refuseSidecarRequests({namespaces, podsRequestingSidecar}: ClusterSurvey): void {
   const others = namespaces
     .filter(
       ({labels}) => labels['istio-injection'] === 'enabled' || labels['istio.io/rev'] !== undefined
     )
     .map(({name}) => `Namespace ${name}`);
-  const [first, ...more] = [...others, ...asking.map(pod => `Pod ${pod}`)];
+  const [first, ...more] = [...others, ...podsRequestingSidecar.map(pod => `Pod ${pod}`)];
   if (first === undefined) return;
-  throw badInput(
+  throw createInputFault(
     `cluster: found no mesh, and ${first}${more.length > 0 ? ` and ${more.length} more` : ''} that ask for a sidecar: a mesh installed here would inject into them; accepted is a cluster where nobody asks, or one with a mesh`
   );
 }
 
 /** Throws a Fault of class `input` where a namespace of these manifests is there already. */
-export function refuseTaken(manifests: string, {namespaces}: Pick<Found, 'namespaces'>): void {
-  const wanted = readDocuments(manifests).map(one => one.getIn(['metadata', 'name']));
+export function refuseExistingNamespaces(
+  manifests: string,
+  {namespaces}: Pick<ClusterSurvey, 'namespaces'>
+): void {
+  const wanted = readYamlDocuments(manifests).map(one => one.getIn(['metadata', 'name']));
   const taken = namespaces.filter(({name}) => wanted.includes(name));
   if (taken.length === 0) return;
   const names = taken.map(({name, labels}) => {
     const run = labels[runLabel];
     return run === undefined ? name : `${name} (of the run ${run})`;
   });
-  throw badInput(
+  throw createInputFault(
     `cluster: found the namespace${names.length > 1 ? 's' : ''} ${names.join(', ')}, which this run would make and remove; accepted is a cluster without ${names.length > 1 ? 'them' : 'it'}`
   );
 }
 
 /** The namespaces of what is installed. */
-export const installedNamespaces = ({installs, cni}: Existing, usesCni: boolean): string[] => [
+export const getInstalledNamespaces = (
+  {installs, cni}: ExistingCluster,
+  usesCni: boolean
+): string[] => [
   ...(installs.operator ? [operatorNamespace] : []),
   ...(installs.istio ? [istioNamespace, ...(usesCni && !cni ? [cniNamespace] : [])] : [])
 ];
 
 /** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
-export function chartOf({operator, mesh}: Existing): Chart {
-  const version = versionOf(operator?.image ?? '')?.slice(1) ?? '';
+export function describeInstalledChart({operator, mesh}: ExistingCluster): Chart {
+  const version = parseImageVersion(operator?.image ?? '')?.slice(1) ?? '';
   const here = {path: '', crds: '', url: null};
   if (mesh !== null || operator === null)
     return {
@@ -233,7 +241,9 @@ export function chartOf({operator, mesh}: Existing): Chart {
       version,
       image: operator?.image ?? null,
       pullPolicy: null,
-      offers: [{...unnamed(mesh?.version ?? ''), istiod: mesh?.image ?? ''}],
+      istioReleases: [
+        {...createReleaseWithoutImages(mesh?.version ?? ''), istiod: mesh?.image ?? ''}
+      ],
       aliases: {},
       endOfLife: []
     };

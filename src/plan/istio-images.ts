@@ -1,8 +1,8 @@
 /** Which images of Istio a run uses, and which of them its resources must name. */
 import type {Values} from '../inputs/readers.ts';
 import type {IstioImages} from '../manifests/istio-resources.ts';
-import {moveOfferToHub} from '../versions/hub.ts';
-import {type Offer, readOffers} from '../versions/read-chart.ts';
+import {moveReleaseToHub} from '../versions/hub.ts';
+import {type IstioRelease, readIstioReleases} from '../versions/read-chart.ts';
 
 export const noImages: IstioImages = {istiod: '', proxy: '', cni: '', ztunnel: ''};
 
@@ -19,13 +19,13 @@ const components = Object.keys(noImages) as (keyof IstioImages)[];
 
 /** The images of a version: those of `operator-values`, or else the chart's, at `hub`; as they are where that is null. */
 export function chooseImages(
-  offer: Offer | null,
+  offer: IstioRelease | null,
   hub: string | null,
   operatorValues: Values | null
 ): ChosenImages {
   if (offer === null) return {all: noImages, changed: noImages, chartNames: {}};
-  const given = readOffers(operatorValues?.deployment).get(offer.version);
-  const moved = moveOfferToHub(offer, hub);
+  const given = readIstioReleases(operatorValues?.deployment).get(offer.version);
+  const moved = moveReleaseToHub(offer, hub);
   const choose = (pick: (component: keyof IstioImages) => string) =>
     Object.fromEntries(components.map(one => [one, pick(one)])) as unknown as IstioImages;
   return {

@@ -1,18 +1,23 @@
-import {badInput} from '../base/fault.ts';
+import {createInputFault} from '../base/fault.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Values} from '../inputs/readers.ts';
-import {controlPlaneImage, hasImages, kindConfig, withImage} from '../manifests/kind.ts';
 import {
-  chooseKubernetes,
-  kubernetesIn,
+  buildKindConfig,
+  getControlPlaneImage,
+  hasNodeImages,
+  setNodeImages
+} from '../manifests/kind.ts';
+import {
+  getImageKubernetesVersion,
+  getNodeImage,
+  getSupportedVersions,
   needsCgroup2,
-  nodeImageOf,
   refuseOldKind,
-  supportedBy
+  resolveKubernetesVersion
 } from '../versions/kubernetes.ts';
 import {tools} from '../versions/pins.ts';
 
-export interface Nodes {
+export interface NodePlan {
   /** The node image that kind is asked for; null: its own default, or the images that `kind-config` has. */
   image: string | null;
   /** The input that names an image; null: the images are the ones that kind's release published. */
@@ -26,7 +31,7 @@ export interface Nodes {
 }
 
 /** Of a cluster that is there already, which is not made by kind for us. */
-export const noNodes = (kubernetes: string): Nodes => ({
+export const describeExistingNodes = (kubernetes: string): NodePlan => ({
   image: null,
   imageInput: null,
   kubernetes: kubernetes.replace(/^v/, ''),
@@ -35,17 +40,17 @@ export const noNodes = (kubernetes: string): Nodes => ({
 });
 
 /** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
-export function chooseNodes(inputs: Inputs, kind: string, istio: string | null): Nodes {
+export function chooseNodes(inputs: Inputs, kind: string, istio: string | null): NodePlan {
   const more = inputs['kind-config'] ?? {};
-  const image = chooseImage(inputs, kind, istio);
-  const runs = controlPlaneImage(more, image);
-  const kubernetes = kubernetesIn(runs);
+  const image = chooseNodeImage(inputs, kind, istio);
+  const runs = getControlPlaneImage(more, image);
+  const kubernetes = getImageKubernetesVersion(runs);
   refuseOldKind(kind, kubernetes);
-  const config = kindConfig(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
+  const config = buildKindConfig(inputs['ip-families'], inputs['kind-config'], image, inputs.tuned);
   const ours = runs === image && inputs['node-image'] === null;
   return {
-    image: hasImages(more) ? null : image,
-    imageInput: hasImages(more)
+    image: hasNodeImages(more) ? null : image,
+    imageInput: hasNodeImages(more)
       ? 'kind-config'
       : inputs['node-image'] === null
         ? null
@@ -53,28 +58,28 @@ export function chooseNodes(inputs: Inputs, kind: string, istio: string | null):
     kubernetes,
     needsCgroup2:
       ours && needsCgroup2(kubernetes) && !/"?failCgroupV1"?: ?false/.test(JSON.stringify(more)),
-    config: hasImages(more) && image !== null ? withImage(config, image) : config
+    config: hasNodeImages(more) && image !== null ? setNodeImages(config, image) : config
   };
 }
 
 /** The node image to ask kind for; null: what this kind has by default. */
-function chooseImage(inputs: Inputs, kind: string, istio: string | null): string | null {
-  const asked = inputs['kubernetes-version'];
-  refuseUnused(inputs);
+function chooseNodeImage(inputs: Inputs, kind: string, istio: string | null): string | null {
+  const requested = inputs['kubernetes-version'];
+  refuseUnusedNodeImage(inputs);
   if (inputs['node-image'] !== null) return inputs['node-image'];
-  if (asked !== null) return nodeImageOf(chooseKubernetes(asked));
+  if (requested !== null) return getNodeImage(resolveKubernetesVersion(requested));
   if (kind !== tools.kind.version) return null; // it knows best what it can start
-  const [newest] = supportedBy(istio);
-  return newest === undefined ? null : nodeImageOf(newest);
+  const [newest] = getSupportedVersions(istio);
+  return newest === undefined ? null : getNodeImage(newest);
 }
 
 /** `--image` would replace the images of `kind-config`, and without it ours would not count. */
-function refuseUnused(inputs: Inputs): void {
+function refuseUnusedNodeImage(inputs: Inputs): void {
   const name = (['node-image', 'kubernetes-version'] as const).find(name => inputs[name] !== null);
   const nodes = inputs['kind-config']?.nodes;
   if (name === undefined || !Array.isArray(nodes)) return;
   if (!nodes.every(node => node?.image !== undefined)) return;
-  throw badInput(
+  throw createInputFault(
     `${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`
   );
 }

@@ -1,50 +1,50 @@
 import * as path from 'node:path';
 import {stringify} from 'yaml';
-import {badInput} from '../base/fault.ts';
-import {isLatest, wholeName} from '../base/image.ts';
+import {createInputFault} from '../base/fault.ts';
+import {hasLatestTag, normalizeImageName} from '../base/image.ts';
 import type {ImageOwner} from '../base/kube.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import {isImage, quoted, type Values} from '../inputs/readers.ts';
+import {isImage, quoteValue, type Values} from '../inputs/readers.ts';
 import {
-  builtIn,
-  client,
-  namespaceYaml,
+  clientSample,
+  documentedSamples,
+  documentedWorkloads,
   plainNamespace,
-  plainYaml,
+  renderBuiltInSamples,
+  renderNamespaceYaml,
+  renderPlainYaml,
   type Sample,
-  samples,
-  splitManifests,
-  workloads
+  splitManifests
 } from '../manifests/documented-samples.ts';
-import {labelsOf, samplesLabel} from '../manifests/existing-cluster-manifests.ts';
-import type {OwnSample, SampleImages, Workload} from '../manifests/extra-sample.ts';
+import {getRunLabels, samplesLabel} from '../manifests/existing-cluster-manifests.ts';
+import type {ExtraSample, SampleImages, Workload} from '../manifests/extra-sample.ts';
 import {
   ambientLabel,
   cniNamespace,
+  getIstiodName,
+  getRevisionName,
+  hasImageValues,
   type IstioImages,
-  istioCniYaml,
-  istiodOf,
   istioNamespace,
-  istioYaml,
-  namesImages,
   operatorNamespace,
-  revisionOf,
-  revisionTagYaml,
-  ztunnelNamespace,
-  ztunnelYaml
+  renderIstioCniYaml,
+  renderIstioYaml,
+  renderRevisionTagYaml,
+  renderZtunnelYaml,
+  ztunnelNamespace
 } from '../manifests/istio-resources.ts';
-import {kindConfig, kindYaml, nodeNames} from '../manifests/kind.ts';
-import {strictYaml} from '../manifests/strict.ts';
+import {buildKindConfig, getNodeNames, renderKindYaml} from '../manifests/kind.ts';
+import {renderStrictYaml} from '../manifests/strict.ts';
 import type {Family} from '../results/results.ts';
 import {defaultHub, describeRetired, moveToHub} from '../versions/hub.ts';
-import {chooseIstio} from '../versions/istio-versions.ts';
-import {lacksForAmbient} from '../versions/operator-versions.ts';
+import {resolveIstioVersion} from '../versions/istio-versions.ts';
+import {describeMissingAmbient} from '../versions/operator-versions.ts';
 import {clientImage, echoImage} from '../versions/pins.ts';
 import type {Chart} from '../versions/read-chart.ts';
-import {chooseFrom, type Strategy} from '../versions/upgrade-path.ts';
-import {type Existing, installedNamespaces} from './existing-cluster.ts';
+import {resolveUpgradeFrom, type UpdateStrategy} from '../versions/upgrade-path.ts';
+import {type ExistingCluster, getInstalledNamespaces} from './existing-cluster.ts';
 import {type ChosenImages, chooseImages, noImages} from './istio-images.ts';
-import {chooseNodes, type Nodes, noNodes} from './nodes.ts';
+import {chooseNodes, describeExistingNodes, type NodePlan} from './nodes.ts';
 
 /** What a phase needs images for. */
 export type ImageUser = 'operator' | 'istiod' | 'samples' | 'upgrade';
@@ -53,7 +53,7 @@ export type ImageUser = 'operator' | 'istiod' | 'samples' | 'upgrade';
 export interface Plan {
   /** The private directory of this run. */
   directory: string;
-  cluster: Nodes & {
+  cluster: NodePlan & {
     name: string;
     /** The primary one first. Of a cluster that was there: those that it gave a Service that must have both. */
     families: Family[];
@@ -64,7 +64,7 @@ export interface Plan {
     kubeconfig: string;
   };
   /** Where the cluster is there already: what is used of it, and what is made in it. Null: it is a kind cluster of ours. */
-  existing: Existing | null;
+  existing: ExistingCluster | null;
   operator: {
     /** Where its Deployment is. */
     namespace: string;
@@ -79,10 +79,10 @@ export interface Plan {
     values: boolean;
   };
   /** The image that the operator must run, when one was asked for. */
-  operatorImageAsked: string | null;
+  requestedOperatorImage: string | null;
   istio: {
     /** The version in the Istio resource; null: the operator's default. */
-    asked: string | null;
+    requestedVersion: string | null;
     /** The version that comes of it; null where the chart does not tell. */
     expected: string | null;
     cni: boolean;
@@ -106,24 +106,24 @@ export interface Plan {
   /** Image → its name in the chart or in the samples, where `hub` replaced that; the local Docker may have it by either. */
   otherNames: Record<string, string>;
   /** Image → the input that names it. */
-  named: Record<string, string>;
+  imageInputs: Record<string, string>;
   /** The input that names an image which is in none of these lists; null: none does. */
-  namesOthers: 'istio-values' | null;
+  otherImagesInput: 'istio-values' | null;
   /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
   files: Record<string, string>;
   /** Whose pods are waited for before anything is checked. */
   workloads: Workload[];
   /** Those that checks bring along; they come after the documentation's. */
-  moreWorkloads: Workload[];
+  extraWorkloads: Workload[];
   /** Whether the CRDs of the Gateway API are to be made. */
   gatewayApi: boolean;
   /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
-  shown: Record<string, string>;
+  shownFiles: Record<string, string>;
   probes: {retries: number; seconds: number};
 }
 
 export interface Upgrade {
-  strategy: Strategy;
+  strategy: UpdateStrategy;
   /** As whole versions, `v1.29.6`. */
   from: string;
   to: string;
@@ -133,33 +133,33 @@ export interface Upgrade {
 }
 
 /** The plan of the same run for what comes after the upgrade. */
-export const afterUpgrade = (plan: Plan): Plan =>
+export const getPlanAfterUpgrade = (plan: Plan): Plan =>
   plan.upgrade === null ? plan : {...plan, istio: plan.upgrade.istio};
 
 /** The documentation's sample files, by their names there; from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
 
 /** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
-export function makePlan(
+export function buildPlan(
   inputs: Inputs,
   chart: Chart,
-  given: SampleFiles | null,
+  sampleFiles: SampleFiles | null,
   directory: string,
   kindVersion: string,
-  samplesOfChecks: OwnSample[] = [],
-  existing: Existing | null = null
+  checkSamples: ExtraSample[] = [],
+  existing: ExistingCluster | null = null
 ): Plan {
-  const own = samplesOfChecks.filter(({needs}) => isThere(needs, existing));
-  const target = chooseIstio(inputs['istio-version'], chart);
-  const asked = inputs['upgrade-from'];
-  const offer = asked === null ? target : chooseFrom(asked, target, chart);
-  const strategy = asked === null ? undefined : inputs['upgrade-strategy'];
+  const extraSamples = checkSamples.filter(({needs}) => isSampleSupported(needs, existing));
+  const target = resolveIstioVersion(inputs['istio-version'], chart);
+  const upgradeFrom = inputs['upgrade-from'];
+  const offer = upgradeFrom === null ? target : resolveUpgradeFrom(upgradeFrom, target, chart);
+  const strategy = upgradeFrom === null ? undefined : inputs['upgrade-strategy'];
   const nodes =
     existing === null
       ? chooseNodes(inputs, kindVersion, offer?.version ?? null)
-      : noNodes(existing.found.kubernetes);
+      : describeExistingNodes(existing.found.kubernetes);
   const ambient = inputs['dataplane-mode'] === 'ambient';
-  if (ambient) refuseOldZtunnel(chart.version);
+  if (ambient) refuseOldOperator(chart.version);
   const cni =
     inputs['istio-cni'] === 'auto'
       ? ambient || (existing?.found.openshift ?? false)
@@ -170,7 +170,7 @@ export function makePlan(
   const mesh = {
     images: before.changed,
     hub,
-    version: (asked ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
+    version: (upgradeFrom ?? inputs['istio-version']) === null ? null : (offer?.version ?? null),
     values: inputs['istio-values'],
     cni,
     ambient,
@@ -178,40 +178,44 @@ export function makePlan(
     strategy
   };
   const withoutValues = {...mesh, values: null};
-  const manifests = sampleManifests(inputs, given, own, before.all.proxy || null);
+  const manifests = renderSamples(inputs, sampleFiles, extraSamples, before.all.proxy || null);
   const operatorImage =
-    inputs['operator-image'] ?? imageIn(inputs['operator-values']) ?? chart.image;
+    inputs['operator-image'] ?? getValuesImage(inputs['operator-values']) ?? chart.image;
   const images = {
-    operator: unique([operatorImage ?? '']),
-    istiod: unique([
+    operator: removeDuplicates([operatorImage ?? '']),
+    istiod: removeDuplicates([
       before.all.istiod,
       cni ? before.all.cni : '',
       ambient ? before.all.ztunnel : ''
     ]),
     // in ambient only what istiod makes of a Gateway has it, and comes last
-    samples: unique([
+    samples: removeDuplicates([
       ambient ? '' : before.all.proxy,
       ...manifests.images,
-      own.some(({needs}) => needs === 'gateway-api') ? before.all.proxy : ''
+      extraSamples.some(({needs}) => needs === 'gateway-api') ? before.all.proxy : ''
     ]),
     upgrade:
-      asked === null ? [] : unique([after.all.istiod, cni ? after.all.cni : '', after.all.proxy])
+      upgradeFrom === null
+        ? []
+        : removeDuplicates([after.all.istiod, cni ? after.all.cni : '', after.all.proxy])
   };
-  refuseOddImages(Object.values(images).flat());
+  refuseInvalidImages(Object.values(images).flat());
   const name = inputs['cluster-name'];
   const common = {
-    'namespaces.yaml': namespacesYaml(inputs, own, cni, existing),
-    'services.yaml': join(manifests.early),
-    'plain.yaml': join(manifests.plain),
-    'samples.yaml': join(manifests.meshed),
-    ...(manifests.more.length > 0 ? {'more-samples.yaml': join(manifests.more)} : {}),
-    'strict.yaml': strictYaml(),
-    ...(manifests.resources.length > 0 ? {'resources.yaml': join(manifests.resources)} : {})
+    'namespaces.yaml': renderNamespacesYaml(inputs, extraSamples, cni, existing),
+    'services.yaml': joinDocuments(manifests.early),
+    'plain.yaml': joinDocuments(manifests.plain),
+    'samples.yaml': joinDocuments(manifests.meshed),
+    ...(manifests.more.length > 0 ? {'more-samples.yaml': joinDocuments(manifests.more)} : {}),
+    'strict.yaml': renderStrictYaml(),
+    ...(manifests.resources.length > 0
+      ? {'resources.yaml': joinDocuments(manifests.resources)}
+      : {})
   };
   const istio = {
-    asked: mesh.version,
+    requestedVersion: mesh.version,
     expected: offer?.version ?? null,
-    images: expectedImages(before, inputs, existing),
+    images: getExpectedImages(before, inputs, existing),
     cni,
     ambient,
     namespace: existing?.mesh?.namespace ?? istioNamespace,
@@ -221,22 +225,24 @@ export function makePlan(
   const upgrade =
     strategy === undefined || !offer || !target
       ? null
-      : upgradeOf(
-          {...istio, images: {...expectedImages(after, inputs, existing), cni: ''}}, // its DaemonSet is not waited for
+      : buildUpgrade(
+          {...istio, images: {...getExpectedImages(after, inputs, existing), cni: ''}}, // its DaemonSet is not waited for
           offer.version,
           target.version,
           strategy
         );
   const upgraded = {...mesh, version: upgrade?.to ?? null, images: after.changed};
   const tag =
-    strategy === 'RevisionBased' ? [revisionTagYaml(tagOf(inputs['injection-label']))] : [];
+    strategy === 'RevisionBased'
+      ? [renderRevisionTagYaml(getRevisionTag(inputs['injection-label']))]
+      : [];
   return {
     directory,
     cluster: {
       name: existing?.found.name ?? name,
       ...nodes,
       families: existing?.found.families ?? inputs['ip-families'],
-      nodes: existing === null ? nodeNames(name, nodes.config) : [],
+      nodes: existing === null ? getNodeNames(name, nodes.config) : [],
       tuned: inputs.tuned,
       context: existing?.found.context ?? `kind-${name}`,
       kubeconfig: path.join(directory, 'kubeconfig')
@@ -252,61 +258,61 @@ export function makePlan(
       image: operatorImage,
       pullPolicy:
         existing === null
-          ? pullPolicyOf(operatorImage, chart.pullPolicy, inputs['operator-values'])
+          ? resolvePullPolicy(operatorImage, chart.pullPolicy, inputs['operator-values'])
           : null, // its nodes may have an old one
 
       values: inputs['operator-values'] !== null
     },
-    operatorImageAsked: inputs['operator-image'],
-    istio: upgrade ? {...istio, istiod: istiodOf(upgrade.revisions[0])} : istio,
+    requestedOperatorImage: inputs['operator-image'],
+    istio: upgrade ? {...istio, istiod: getIstiodName(upgrade.revisions[0])} : istio,
     upgrade,
     images,
     proxy: before.all.proxy,
     hub,
     otherNames: {...before.chartNames, ...after.chartNames, ...manifests.otherNames},
-    named: namedImages(
+    imageInputs: mapImagesToInputs(
       inputs,
-      given === null ? [] : manifests.documented,
+      sampleFiles === null ? [] : manifests.documented,
       Object.keys({...before.chartNames, ...after.chartNames, ...manifests.otherNames})
     ),
-    namesOthers: inputs['istio-values'] === null ? null : 'istio-values',
+    otherImagesInput: inputs['istio-values'] === null ? null : 'istio-values',
     files: {
-      ...(existing === null ? {'kind.yaml': kindYaml(nodes.config)} : {}),
+      ...(existing === null ? {'kind.yaml': renderKindYaml(nodes.config)} : {}),
       ...common,
-      'istio.yaml': join([
-        ...(cni && !existing?.cni ? [istioCniYaml(mesh)] : []),
-        istioYaml(mesh),
-        ...(ambient ? [ztunnelYaml(mesh)] : [])
+      'istio.yaml': joinDocuments([
+        ...(cni && !existing?.cni ? [renderIstioCniYaml(mesh)] : []),
+        renderIstioYaml(mesh),
+        ...(ambient ? [renderZtunnelYaml(mesh)] : [])
       ]),
-      ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
+      ...(tag.length > 0 && {'revision-tag.yaml': joinDocuments(tag)}),
       ...(upgrade && {
-        'upgrade.yaml': join([
-          istioYaml(upgraded), // as documented, istiod first
-          ...(cni ? [istioCniYaml(upgraded)] : [])
+        'upgrade.yaml': joinDocuments([
+          renderIstioYaml(upgraded), // as documented, istiod first
+          ...(cni ? [renderIstioCniYaml(upgraded)] : [])
         ])
       }),
       ...(inputs['operator-values'] === null
         ? {}
         : {'operator-values.yaml': stringify(inputs['operator-values'])})
     },
-    workloads,
-    moreWorkloads: manifests.pods,
-    gatewayApi: existing === null && own.some(({needs}) => needs === 'gateway-api'),
-    shown: {
+    workloads: documentedWorkloads,
+    extraWorkloads: manifests.pods,
+    gatewayApi: existing === null && extraSamples.some(({needs}) => needs === 'gateway-api'),
+    shownFiles: {
       ...(existing === null
         ? {
-            'kind.yaml': kindYaml(
-              kindConfig(inputs['ip-families'], null, nodes.image, inputs.tuned)
+            'kind.yaml': renderKindYaml(
+              buildKindConfig(inputs['ip-families'], null, nodes.image, inputs.tuned)
             )
           }
         : {}),
       ...common,
-      ...(cni && !existing?.cni ? {'istio-cni.yaml': istioCniYaml(withoutValues)} : {}),
-      'istio.yaml': istioYaml(withoutValues),
-      ...(tag.length > 0 && {'revision-tag.yaml': join(tag)}),
-      ...(upgrade && {'upgrade.yaml': istioYaml({...upgraded, values: null})}),
-      ...(upgrade && cni && {'upgrade-cni.yaml': istioCniYaml(upgraded)}),
-      ...(ambient ? {'ztunnel.yaml': ztunnelYaml(mesh)} : {})
+      ...(cni && !existing?.cni ? {'istio-cni.yaml': renderIstioCniYaml(withoutValues)} : {}),
+      'istio.yaml': renderIstioYaml(withoutValues),
+      ...(tag.length > 0 && {'revision-tag.yaml': joinDocuments(tag)}),
+      ...(upgrade && {'upgrade.yaml': renderIstioYaml({...upgraded, values: null})}),
+      ...(upgrade && cni && {'upgrade-cni.yaml': renderIstioCniYaml(upgraded)}),
+      ...(ambient ? {'ztunnel.yaml': renderZtunnelYaml(mesh)} : {})
     },
     probes: {retries: inputs.retries, seconds: inputs['check-timeout']}
   };
@@ -323,35 +329,47 @@ export function describeHub({hub, existing, otherNames}: Plan): string | null {
 }
 
 /** What the mesh becomes. */
-function upgradeOf(istio: Plan['istio'], from: string, to: string, strategy: Strategy): Upgrade {
-  const revisions: Upgrade['revisions'] = [revisionOf(from, strategy), revisionOf(to, strategy)];
+function buildUpgrade(
+  istio: Plan['istio'],
+  from: string,
+  to: string,
+  strategy: UpdateStrategy
+): Upgrade {
+  const revisions: Upgrade['revisions'] = [
+    getRevisionName(from, strategy),
+    getRevisionName(to, strategy)
+  ];
   return {
     strategy,
     from,
     to,
     revisions,
-    istio: {...istio, asked: to, expected: to, istiod: istiodOf(revisions[1])}
+    istio: {...istio, requestedVersion: to, expected: to, istiod: getIstiodName(revisions[1])}
   };
 }
 
 /** The tag by which namespaces with this label find their revision. */
-const tagOf = (label: string): string => /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
+const getRevisionTag = (label: string): string =>
+  /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
 
 /** Whether a cluster has what a sample needs: in one of ours, that is made. */
-const isThere = (needs: OwnSample['needs'], existing: Existing | null): boolean =>
+const isSampleSupported = (
+  needs: ExtraSample['needs'],
+  existing: ExistingCluster | null
+): boolean =>
   existing === null ||
   needs === undefined ||
   (needs === 'gateway-api' && existing.found.gatewayApi);
 
 /** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
-function namespacesYaml(
+function renderNamespacesYaml(
   inputs: Inputs,
-  own: OwnSample[],
+  own: ExtraSample[],
   cni: boolean,
-  existing: Existing | null
+  existing: ExistingCluster | null
 ): string {
-  const ours = existing === null ? {} : labelsOf(existing.run);
-  const ofSamples = existing === null ? {} : {...ours, [samplesLabel]: 'true'};
+  const ours = existing === null ? {} : getRunLabels(existing.run);
+  const sampleLabels = existing === null ? {} : {...ours, [samplesLabel]: 'true'};
   const installed =
     existing === null
       ? [
@@ -359,23 +377,23 @@ function namespacesYaml(
           ...(cni ? [cniNamespace] : []),
           ...(inputs['dataplane-mode'] === 'ambient' ? [ztunnelNamespace] : [])
         ]
-      : installedNamespaces(existing, cni);
+      : getInstalledNamespaces(existing, cni);
   const label = inputs['dataplane-mode'] === 'ambient' ? ambientLabel : inputs['injection-label'];
-  return join([
-    ...installed.map(name => namespaceYaml(name, null, ours)),
-    ...samples.map(({namespace}) => namespaceYaml(namespace, label, ofSamples)),
-    namespaceYaml(plainNamespace, null, ofSamples),
-    ...ownNamespaces(own).map(({namespace, sidecars, labels}) =>
-      namespaceYaml(namespace, sidecars ? label : null, {...labels, ...ofSamples})
+  return joinDocuments([
+    ...installed.map(name => renderNamespaceYaml(name, null, ours)),
+    ...documentedSamples.map(({namespace}) => renderNamespaceYaml(namespace, label, sampleLabels)),
+    renderNamespaceYaml(plainNamespace, null, sampleLabels),
+    ...getExtraNamespaces(own).map(({namespace, sidecars, labels}) =>
+      renderNamespaceYaml(namespace, sidecars ? label : null, {...labels, ...sampleLabels})
     )
   ]);
 }
 
 /** The documentation's samples, and our own beside them. */
-function sampleManifests(
+function renderSamples(
   inputs: Inputs,
   given: SampleFiles | null,
-  own: OwnSample[],
+  own: ExtraSample[],
   proxy: string | null
 ) {
   const hub = inputs['istio-hub'];
@@ -386,14 +404,15 @@ function sampleManifests(
     echo: inputs['echo-image'] ?? builtInEcho,
     client: inputs['client-image'] ?? clientImage
   };
-  const sources = given ?? builtIn(images);
-  const imageOf = ({app}: Sample) => inputs[app === client.app ? 'client-image' : 'echo-image'];
+  const sources = given ?? renderBuiltInSamples(images);
+  const getRequestedImage = ({app}: Sample) =>
+    inputs[app === clientSample.app ? 'client-image' : 'echo-image'];
   const rename = (sample: Sample) => (name: string) => {
-    const image = imageOf(sample) ?? moveToHub(name, hub);
-    if (imageOf(sample) === null && image !== name) otherNames[image] = name;
+    const image = getRequestedImage(sample) ?? moveToHub(name, hub);
+    if (getRequestedImage(sample) === null && image !== name) otherNames[image] = name;
     return image;
   };
-  const documented = samples.map(sample =>
+  const documented = documentedSamples.map(sample =>
     splitManifests(
       sources[sample.file] ?? '',
       sample.namespace,
@@ -401,11 +420,11 @@ function sampleManifests(
     )
   );
   const ours = own.map(sample => splitManifests(sample.manifests(images), sample.namespace));
-  const plain = splitManifests(plainYaml(images), plainNamespace);
+  const plain = splitManifests(renderPlainYaml(images), plainNamespace);
   const all = [...documented, plain, ...ours];
   return {
-    early: all.flatMap(split => split.early),
-    resources: all.flatMap(split => split.resources),
+    early: all.flatMap(split => split.immediate),
+    resources: all.flatMap(split => split.customResources),
     plain: plain.workloads,
     meshed: documented.flatMap(split => split.workloads),
     more: ours.flatMap(split => split.workloads),
@@ -417,34 +436,34 @@ function sampleManifests(
 }
 
 /** The namespaces that are not the documentation's, once each. */
-function ownNamespaces(own: OwnSample[]): OwnSample[] {
-  const taken = new Set([...samples.map(({namespace}) => namespace), plainNamespace]);
+function getExtraNamespaces(own: ExtraSample[]): ExtraSample[] {
+  const taken = new Set([...documentedSamples.map(({namespace}) => namespace), plainNamespace]);
   const byName = new Map(own.map(sample => [sample.namespace, sample]));
   return [...byName.values()].filter(({namespace}) => !taken.has(namespace));
 }
 
-function refuseOldZtunnel(version: string): void {
-  const lacks = lacksForAmbient(version);
+function refuseOldOperator(version: string): void {
+  const lacks = describeMissingAmbient(version);
   if (lacks !== null)
-    throw badInput(
+    throw createInputFault(
       `dataplane-mode: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`
     );
 }
 
-const imageIn = (values: Values | null): string | null =>
+const getValuesImage = (values: Values | null): string | null =>
   typeof values?.image === 'string' ? values.image : null;
 
 /**
  * An image that this run brings must not be pulled over: by the tag `latest`, or without one, Kubernetes would pull it
  * each time, as a chart may say too. What `operator-values` say of it stands.
  */
-function pullPolicyOf(
+function resolvePullPolicy(
   image: string | null,
-  ofChart: string | null,
+  chartPolicy: string | null,
   values: Values | null
 ): 'IfNotPresent' | null {
   if (image === null || values?.imagePullPolicy !== undefined) return null;
-  const policy = ofChart ?? (isLatest(image) ? 'Always' : 'IfNotPresent');
+  const policy = chartPolicy ?? (hasLatestTag(image) ? 'Always' : 'IfNotPresent');
   return policy === 'Always' ? 'IfNotPresent' : null;
 }
 
@@ -457,22 +476,30 @@ export function findImageOwner(plan: Plan, image: string): ImageOwner | null {
   return {class: input === null ? 'infrastructure' : 'input', input, retired};
 }
 
-function findOwner({images, proxy, named, namesOthers}: Plan, image: string): ImageOwner | null {
-  const isIn = (list: string[]) => list.some(name => wholeName(name) === wholeName(image));
-  const input = Object.entries(named).find(([name]) => isIn([name]))?.[1];
+function findOwner(
+  {images, proxy, imageInputs, otherImagesInput}: Plan,
+  image: string
+): ImageOwner | null {
+  const isIn = (list: string[]) =>
+    list.some(name => normalizeImageName(name) === normalizeImageName(image));
+  const input = Object.entries(imageInputs).find(([name]) => isIn([name]))?.[1];
   if (input !== undefined) return {class: 'input', input};
   if (isIn(images.operator)) return {class: 'operator', input: null};
   if (isIn([...images.istiod, ...images.upgrade, proxy])) return {class: 'istio', input: null};
   if (isIn(images.samples)) return {class: 'infrastructure', input: null};
-  return namesOthers === null ? null : {class: 'input', input: namesOthers};
+  return otherImagesInput === null ? null : {class: 'input', input: otherImagesInput};
 }
 
-function namedImages(inputs: Inputs, ofSamples: string[], moved: string[]): Record<string, string> {
-  const ofValues = imageIn(inputs['operator-values']);
+function mapImagesToInputs(
+  inputs: Inputs,
+  sampleImages: string[],
+  moved: string[]
+): Record<string, string> {
+  const valuesImage = getValuesImage(inputs['operator-values']);
   return Object.fromEntries([
     ...(inputs['istio-hub'] !== defaultHub ? moved.map(image => [image, 'istio-hub']) : []),
-    ...ofSamples.map(image => [image, 'samples']),
-    ...(ofValues === null ? [] : [[ofValues, 'operator-values']]),
+    ...sampleImages.map(image => [image, 'samples']),
+    ...(valuesImage === null ? [] : [[valuesImage, 'operator-values']]),
     ...(['operator-image', 'echo-image', 'client-image'] as const).flatMap(input =>
       inputs[input] === null ? [] : [[inputs[input], input]]
     )
@@ -480,24 +507,26 @@ function namedImages(inputs: Inputs, ofSamples: string[], moved: string[]): Reco
 }
 
 /** What the pods of the mesh run, unless `istio-values` say otherwise, or the mesh was there. */
-function expectedImages(
+function getExpectedImages(
   {all}: ChosenImages,
   inputs: Inputs,
-  existing: Existing | null
+  existing: ExistingCluster | null
 ): IstioImages {
   if (existing?.mesh) return noImages;
-  return namesImages(inputs['istio-values']) ? {...all, istiod: '', proxy: ''} : all;
+  return hasImageValues(inputs['istio-values']) ? {...all, istiod: '', proxy: ''} : all;
 }
 
 /** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
-function refuseOddImages(images: string[]): void {
+function refuseInvalidImages(images: string[]): void {
   const odd = images.find(name => !isImage(name));
   if (odd === undefined) return;
-  throw badInput(
-    `operator-chart, operator-values or samples: found the image ${quoted(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``
+  throw createInputFault(
+    `operator-chart, operator-values or samples: found the image ${quoteValue(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``
   );
 }
 
-const unique = (images: string[]): string[] => [...new Set(images.filter(name => name !== ''))];
+const removeDuplicates = (images: string[]): string[] => [
+  ...new Set(images.filter(name => name !== ''))
+];
 
-const join = (documents: string[]): string => documents.join('---\n');
+const joinDocuments = (documents: string[]): string => documents.join('---\n');

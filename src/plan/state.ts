@@ -1,7 +1,7 @@
 import * as core from '@actions/core';
 
 /** What main tells post. Saved before the thing is made, so that a run cut off anywhere is cleaned up. */
-export interface State {
+export interface PostState {
   /** Name of the cluster that this run is making or has made; null: none. */
   cluster: string | null;
   /** kind is through with it; else it may grow a container after it is deleted. */
@@ -36,7 +36,7 @@ export interface InCluster {
   tools: string[];
 }
 
-const none: State = {
+const emptyState: PostState = {
   cluster: null,
   made: false,
   nodes: 0,
@@ -51,9 +51,9 @@ const none: State = {
 };
 
 /** Starts with nothing made. */
-export function openState(): (change: Partial<State>) => void {
-  const state = {...none};
-  const save = (change: Partial<State>) => {
+export function openState(): (change: Partial<PostState>) => void {
+  const state = {...emptyState};
+  const save = (change: Partial<PostState>) => {
     Object.assign(state, change);
     core.saveState('run', JSON.stringify(state)); // of a name written twice the last stands
   };
@@ -62,7 +62,7 @@ export function openState(): (change: Partial<State>) => void {
 }
 
 /** What main said, in post; null where it has said nothing. */
-export function readState(): State | null {
+export function readState(): PostState | null {
   const saved = core.getState('run');
-  return saved === '' ? null : {...none, ...JSON.parse(saved)};
+  return saved === '' ? null : {...emptyState, ...JSON.parse(saved)};
 }

@@ -1,9 +1,16 @@
-import {oneLine} from '../base/log.ts';
+import {toSingleLine} from '../base/log.ts';
 import type {CheckResult, Results} from '../results/results.ts';
-import {brokenCheck, failures, flakyChecks, sentences, triesOf, tryWords} from './findings.ts';
-import {headline} from './verdict.ts';
-import {asksCluster, rerun} from './versions.ts';
-import {clip, count, line, plain} from './words.ts';
+import {
+  findBrokenCheck,
+  findFlakyChecks,
+  formatAttemptGroup,
+  groupAttempts,
+  groupFailures,
+  splitSentences
+} from './findings.ts';
+import {buildHeadline} from './verdict.ts';
+import {isClusterCommand, rerunCommand} from './versions.ts';
+import {formatCount, sanitizeLine, sanitizeText, truncate} from './words.ts';
 
 export interface Annotation {
   level: 'error' | 'warning' | 'notice';
@@ -13,86 +20,93 @@ export interface Annotation {
 }
 
 /** GitHub shows ten of each level for a step. */
-const mostOfOneLevel = 10;
+const maxPerLevel = 10;
 
 /** GitHub's limits are 255 characters for a title and 64 KB for a message. */
-const mostOfTitle = 250;
-const mostOfMessage = 8000;
+const maxTitleLength = 250;
+const maxMessageLength = 8000;
 
 /**
  * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
  * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
  */
-export const annotations = (results: Results): Annotation[] =>
-  [...failure(results), ...otherFailures(results), ...flaky(results), ...warnings(results)].map(
-    clean
-  );
+export const buildAnnotations = (results: Results): Annotation[] =>
+  [
+    ...annotateFailure(results),
+    ...annotateOtherFailures(results),
+    ...annotateFlakyChecks(results),
+    ...annotateWarnings(results)
+  ].map(sanitizeAnnotation);
 
 /** Within GitHub's limits, and without what is not text. */
-export const clean = (one: Annotation): Annotation => ({
+export const sanitizeAnnotation = (one: Annotation): Annotation => ({
   ...one,
-  title: oneLine(line(one.title, mostOfTitle)),
-  message: clip(plain(one.message.slice(0, mostOfMessage)), mostOfMessage)
+  title: toSingleLine(sanitizeLine(one.title, maxTitleLength)),
+  message: truncate(sanitizeText(one.message.slice(0, maxMessageLength)), maxMessageLength)
 });
 
-function verdictLine(results: Results): string {
-  const {words, facts, rehearsal} = headline(results);
+function formatVerdictLine(results: Results): string {
+  const {words, facts, rehearsal} = buildHeadline(results);
   return `${rehearsal ? 'Rehearsal: ' : ''}${[words, ...facts].join(' · ')}`;
 }
 
-function failure(results: Results): Annotation[] {
+function annotateFailure(results: Results): Annotation[] {
   if (results.failure === null) return [];
   const {hint, reproduce} = results.failure;
-  const said = sentences(results.failure);
-  const {follow} = failures(results);
+  const messages = splitSentences(results.failure);
+  const {follow} = groupFailures(results);
   const lines = [
-    ...(said.length > 1 ? said.map(one => `• ${one}`) : said),
+    ...(messages.length > 1 ? messages.map(one => `• ${one}`) : messages),
     hint,
-    follow.length > 0 ? `${count(follow.length, 'failed check')} only because of this.` : '',
+    follow.length > 0 ? `${formatCount(follow.length, 'failed check')} only because of this.` : '',
     reproduce
-      ? `To see it by hand${asksCluster(reproduce, results) ? `, on a cluster made by \`${rerun}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+      ? `To see it by hand${isClusterCommand(reproduce, results) ? `, on a cluster made by \`${rerunCommand}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
       : ''
   ];
-  return [{level: 'error', title: verdictLine(results), message: lines.filter(Boolean).join('\n')}];
+  return [
+    {level: 'error', title: formatVerdictLine(results), message: lines.filter(Boolean).join('\n')}
+  ];
 }
 
-function otherFailures(results: Results): Annotation[] {
-  const cause = brokenCheck(results);
-  const others = failures(results).own.filter(check => check !== cause);
-  const room = mostOfOneLevel - (results.failure === null ? 0 : 1);
-  if (others.length <= room) return others.map(annotate);
+function annotateOtherFailures(results: Results): Annotation[] {
+  const cause = findBrokenCheck(results);
+  const others = groupFailures(results).own.filter(check => check !== cause);
+  const room = maxPerLevel - (results.failure === null ? 0 : 1);
+  if (others.length <= room) return others.map(annotateCheck);
   const ids = others.slice(room - 1).map(check => check.id);
   return [
-    ...others.slice(0, room - 1).map(annotate),
+    ...others.slice(0, room - 1).map(annotateCheck),
     {level: 'error', title: `${ids.length} more checks failed`, message: ids.join('\n')}
   ];
 }
 
-const annotate = (check: CheckResult): Annotation => ({
+const annotateCheck = (check: CheckResult): Annotation => ({
   level: 'error',
   title: `${check.id} failed`,
   message: [
-    `Expected: ${line(check.expected)}`,
-    `Observed: ${line(check.observed)}`,
-    ...(check.reason ? [line(check.reason)] : []),
-    ...(check.hint ? [line(check.hint)] : [])
+    `Expected: ${sanitizeLine(check.expected)}`,
+    `Observed: ${sanitizeLine(check.observed)}`,
+    ...(check.reason ? [sanitizeLine(check.reason)] : []),
+    ...(check.hint ? [sanitizeLine(check.hint)] : [])
   ].join('\n')
 });
 
-const warnings = (results: Results): Annotation[] =>
+const annotateWarnings = (results: Results): Annotation[] =>
   results.warnings.map(message => ({level: 'warning', title: 'Versions', message}));
 
-function flaky(results: Results): Annotation[] {
-  const checks = flakyChecks(results);
+function annotateFlakyChecks(results: Results): Annotation[] {
+  const checks = findFlakyChecks(results);
   if (checks.length === 0) return [];
-  const lines = checks.map(check => `${check.id}: ${wrongTry(check)}`);
-  const title = `${count(checks.length, 'check')} needed another try`;
+  const lines = checks.map(check => `${check.id}: ${describeWrongAttempt(check)}`);
+  const title = `${formatCount(checks.length, 'check')} needed another try`;
   return [{level: 'warning', title, message: lines.join('\n')}];
 }
 
 /** What was observed before it passed. */
-function wrongTry(check: CheckResult): string {
-  const tries = triesOf(check);
+function describeWrongAttempt(check: CheckResult): string {
+  const tries = groupAttempts(check);
   const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
-  return wrong ? `${line(wrong.observed) || 'nothing'} ${tryWords(wrong)}` : 'no try recorded';
+  return wrong
+    ? `${sanitizeLine(wrong.observed) || 'nothing'} ${formatAttemptGroup(wrong)}`
+    : 'no try recorded';
 }

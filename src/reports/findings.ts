@@ -2,37 +2,37 @@ import {groupBy} from '../base/group.ts';
 import {
   type CheckResult,
   type Failure,
-  holds,
+  isPassing,
   type Layer,
   layers,
   type Results
 } from '../results/results.ts';
-import {carriedOver, line} from './words.ts';
+import {findCarryingFamily, sanitizeLine} from './words.ts';
 
 /** The checks as the reports show them: what failed by itself, what follows, layer by layer. Pure. */
 
 /** `none`: the Service must not have this family, and a check says that it has not. */
-export type State = 'passed' | 'flaky' | 'failed' | 'skipped' | 'none';
+export type DisplayState = 'passed' | 'flaky' | 'failed' | 'skipped' | 'none';
 
 /** The check that the failure names; null where none was reached. */
-export function brokenCheck(results: Results): CheckResult | null {
+export function findBrokenCheck(results: Results): CheckResult | null {
   const named = results.checks.filter(check => check.id === results.failure?.check);
   return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
 }
 
 /** What happened, in one sentence; of several bad inputs, one each. */
-export const sentences = ({message}: Failure): string[] => {
+export const splitSentences = ({message}: Failure): string[] => {
   const all = message.split('\n').filter(one => one.trim() !== '');
   return all.length === 0 ? [message] : all;
 };
 
-export const flakyChecks = (results: Results): CheckResult[] =>
+export const findFlakyChecks = (results: Results): CheckResult[] =>
   results.checks.filter(check => check.verdict === 'flaky');
 
 /** Failures of their own, the broken check first; then what only follows from another check. */
-export function failures(results: Results): {own: CheckResult[]; follow: CheckResult[]} {
+export function groupFailures(results: Results): {own: CheckResult[]; follow: CheckResult[]} {
   const failed = results.checks.filter(check => check.verdict === 'failed');
-  const first = brokenCheck(results);
+  const first = findBrokenCheck(results);
   const own = failed.filter(check => check.because === null && check !== first);
   return {
     own: first?.verdict === 'failed' ? [first, ...own] : own,
@@ -41,19 +41,19 @@ export function failures(results: Results): {own: CheckResult[]; follow: CheckRe
 }
 
 /** Echoes of the broken family that are green only because the other family carried them. */
-export function greenAllTheSame(results: Results): CheckResult[] {
-  const family = brokenCheck(results)?.family;
+export function findMaskedChecks(results: Results): CheckResult[] {
+  const family = findBrokenCheck(results)?.family;
   if (!family || results.result === 'passed') return [];
   return results.checks.filter(
     check =>
       check.layer === 'echo' &&
-      holds(check) &&
+      isPassing(check) &&
       check.family === family &&
-      carriedOver(check) !== null
+      findCarryingFamily(check) !== null
   );
 }
 
-export interface Try {
+export interface AttemptGroup {
   /** Seconds since the start of the run. */
   at: number;
   /** How often in a row the same was observed. */
@@ -62,8 +62,8 @@ export interface Try {
 }
 
 /** A check's attempts, those in a row that observed the same as one. */
-export function triesOf(check: CheckResult): Try[] {
-  const tries: Try[] = [];
+export function groupAttempts(check: CheckResult): AttemptGroup[] {
+  const tries: AttemptGroup[] = [];
   for (const {at, observed} of check.attempts) {
     const last = tries.at(-1);
     if (last?.observed === observed) last.times++;
@@ -73,51 +73,62 @@ export function triesOf(check: CheckResult): Try[] {
 }
 
 /** `at 28.1 s, 5 times`. */
-export const tryWords = ({at, times}: Try): string =>
+export const formatAttemptGroup = ({at, times}: AttemptGroup): string =>
   `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
 
 export interface LayerRow {
   layer: Layer;
-  state: State;
+  state: DisplayState;
   checks: CheckResult[];
-  held: number;
+  passedCount: number;
   /** How many failed only because of a broken check below. */
-  follow: number;
+  consequenceCount: number;
   /** Why the layer was skipped; empty where it was not, or not for one reason. */
-  why: string;
+  skipReason: string;
 }
 
 /** The layers that have checks, in their order, each with its state. */
-export function layerRows(results: Results): LayerRow[] {
+export function buildLayerRows(results: Results): LayerRow[] {
   const byLayer = groupBy(results.checks, check => check.layer);
   return layers.flatMap(layer => {
     const checks = byLayer.get(layer);
     if (!checks) return [];
-    const held = checks.filter(holds).length;
-    const follow = checks.filter(check => check.verdict === 'failed' && check.because).length;
+    const passedCount = checks.filter(isPassing).length;
+    const consequenceCount = checks.filter(
+      check => check.verdict === 'failed' && check.because
+    ).length;
     const reasons = new Set(checks.map(check => check.verdict === 'skipped' && check.reason));
-    const [why] = reasons.size === 1 ? reasons : [];
-    return [{layer, state: worst(checks), checks, held, follow, why: line(why || '', 100)}];
+    const [skipReason] = reasons.size === 1 ? reasons : [];
+    return [
+      {
+        layer,
+        state: getWorstVerdict(checks),
+        checks,
+        passedCount,
+        consequenceCount,
+        skipReason: sanitizeLine(skipReason || '', 100)
+      }
+    ];
   });
 }
 
 /** `14 of 15 hold`; layers of which every check was skipped are not counted. */
-export function layersHold(rows: LayerRow[]): string {
+export function formatLayersHeld(rows: LayerRow[]): string {
   const asked = rows.filter(row => row.state !== 'skipped');
   const held = asked.filter(row => row.state !== 'failed').length;
   return `${held} of ${asked.length} hold`;
 }
 
 /** Skipped checks by their reason, in the order of their first check. */
-export const skippedByReason = (results: Results): [string, CheckResult[]][] => [
+export const groupSkippedByReason = (results: Results): [string, CheckResult[]][] => [
   ...groupBy(
     results.checks.filter(check => check.verdict === 'skipped'),
-    check => line(check.reason ?? 'no reason given')
+    check => sanitizeLine(check.reason ?? 'no reason given')
   )
 ];
 
 /** The verdict that matters most. */
-export function worst(checks: CheckResult[]): Exclude<State, 'none'> {
+export function getWorstVerdict(checks: CheckResult[]): Exclude<DisplayState, 'none'> {
   const found = new Set(checks.map(check => check.verdict));
   return (['failed', 'flaky', 'passed'] as const).find(state => found.has(state)) ?? 'skipped';
 }

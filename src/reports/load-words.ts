@@ -15,17 +15,24 @@ export const loadTitle = 'Traffic during the upgrade';
 export const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
 
 /** A row for each check that counted something. */
-export const loadRows = (results: Results): LoadRow[] =>
+export const buildLoadRows = (results: Results): LoadRow[] =>
   results.checks.flatMap(({id, family, verdict, load}) =>
     load === undefined || family === null
       ? []
-      : [{title: titleOf(id, load), family: familyNames[family], verdict, counts: countsOf(load)}]
+      : [
+          {
+            title: describeLoad(id, load),
+            family: familyNames[family],
+            verdict,
+            counts: formatLoadCounts(load)
+          }
+        ]
   );
 
-const titleOf = (id: string, {connections}: Load): string =>
+const describeLoad = (id: string, {connections}: Load): string =>
   `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
 
-const countsOf = ({connections, sent, failed, cut, longestGap}: Load): string[] => [
+const formatLoadCounts = ({connections, sent, failed, cut, longestGap}: Load): string[] => [
   `${sent}`,
   `${failed}`,
   connections === 'held' ? `${cut}` : '',

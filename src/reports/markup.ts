@@ -1,7 +1,7 @@
 import type {Results} from '../results/results.ts';
-import type {State} from './findings.ts';
+import type {DisplayState} from './findings.ts';
 import {styles} from './styles.ts';
-import {line, plain, spans} from './words.ts';
+import {parseSpans, sanitizeLine, sanitizeText} from './words.ts';
 
 /** HTML that cannot be broken by what others wrote, and the parts that the reports share. Pure. */
 
@@ -24,13 +24,16 @@ export const markup = (strings: TemplateStringsArray, ...values: Content[]): Mar
 function source(content: Content): string {
   if (content instanceof Markup) return content.source;
   if (Array.isArray(content)) return content.map(one => one.source).join('\n');
-  return plain(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
+  return sanitizeText(String(content ?? '')).replace(
+    /[&<>"'`]/g,
+    found => `&#${found.charCodeAt(0)};`
+  );
 }
 
-export const nothing = markup``;
+export const emptyMarkup = markup``;
 
 /** A page that loads nothing and runs nothing. */
-export const page = (title: string, sections: Markup[], footer: Markup): string =>
+export const renderPage = (title: string, sections: Markup[], footer: Markup): string =>
   markup`<!doctype html>
 <html lang="en">
 <head>
@@ -53,7 +56,7 @@ ${footer}
 
 /** Words of others, with what stands between backticks as code. */
 const prose = (words: string, most = 2000): Markup[] =>
-  spans(line(words, most)).map(span =>
+  parseSpans(sanitizeLine(words, most)).map(span =>
     span.code ? markup`<code>${span.text}</code>` : markup`${span.text}`
   );
 
@@ -64,15 +67,16 @@ export const inline = (words: string, most = 2000): Markup =>
       .join('')
   );
 
-export const code = (text: string, most = 300): Markup => markup`<code>${line(text, most)}</code>`;
+export const code = (text: string, most = 300): Markup =>
+  markup`<code>${sanitizeLine(text, most)}</code>`;
 
 export const codes = (texts: string[]): Markup =>
   new Markup(texts.map(text => code(text).source).join(', '));
 
 export const command = (text: string): Markup =>
-  markup`<pre tabindex="0"><code>${plain(text.slice(0, 4000))}</code></pre>`;
+  markup`<pre tabindex="0"><code>${sanitizeText(text.slice(0, 4000))}</code></pre>`;
 
-const stateWords: Record<State, string> = {
+const stateWords: Record<DisplayState, string> = {
   passed: 'passed',
   flaky: 'flaky',
   failed: 'failed',
@@ -80,21 +84,27 @@ const stateWords: Record<State, string> = {
   none: 'none'
 };
 
-const marks: Record<State, string> = {passed: '✓', flaky: '!', failed: '✕', skipped: '–', none: ''};
+const stateMarks: Record<DisplayState, string> = {
+  passed: '✓',
+  flaky: '!',
+  failed: '✕',
+  skipped: '–',
+  none: ''
+};
 
 /** A state as a mark for the eye and a word for who listens. */
-export const mark = (state: State): Markup =>
+export const mark = (state: DisplayState): Markup =>
   state === 'none'
-    ? nothing
-    : markup`<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${marks[state]}</span>`;
+    ? emptyMarkup
+    : markup`<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${stateMarks[state]}</span>`;
 
 /** The workflow run and its commit; a link only where it can be nothing else. */
-export function runFacts({url, id, attempt, sha}: Results['run']): (Markup | null)[] {
-  const name = `Run ${line(id ?? '', 60)}${attempt ? `, attempt ${line(attempt, 20)}` : ''}`;
-  const known = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
-  const run = known ? markup`<a href="${url}" rel="noreferrer">${name}</a>` : markup`${name}`;
+export function renderRunFacts({url, id, attempt, sha}: Results['run']): (Markup | null)[] {
+  const name = `Run ${sanitizeLine(id ?? '', 60)}${attempt ? `, attempt ${sanitizeLine(attempt, 20)}` : ''}`;
+  const isHttpsUrl = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
+  const run = isHttpsUrl ? markup`<a href="${url}" rel="noreferrer">${name}</a>` : markup`${name}`;
   return [id === null ? null : run, sha === null ? null : markup`commit ${code(sha.slice(0, 12))}`];
 }
 
-export const footerOf = (parts: (Markup | null)[]): Markup =>
+export const renderFooter = (parts: (Markup | null)[]): Markup =>
   markup`<footer>${parts.flatMap(part => (part ? [markup`<span>${part}</span>`] : []))}</footer>`;

@@ -8,7 +8,7 @@ import {
   mergedSchema
 } from '../results/merged.ts';
 import type {Results} from '../results/results.ts';
-import {baseName, type Cell} from './merged-cells.ts';
+import {type Cell, getBaseName} from './merged-cells.ts';
 
 /** The cells as one result, compared with the run before. Pure. */
 
@@ -16,34 +16,34 @@ export interface Matrix extends Merged {
   cells: Cell[];
 }
 
-export function merge(
+export function mergeCells(
   cells: Cell[],
   failOn: CellClass[],
   before: CellResult[] | null,
   run: Results['run']
 ): Matrix {
-  const {pairs, gone} = paired(cells, before ?? []);
+  const {pairs, gone} = pairCells(cells, before ?? []);
   return {
     schema: mergedSchema,
-    result: resultOf(cells),
+    result: getMergedResult(cells),
     failOn,
     run,
     cells: cells.map(cell => ({
       ...cell,
-      change: before === null ? null : changeOf(cell, pairs.get(cell))
+      change: before === null ? null : getChange(cell, pairs.get(cell))
     })),
     gone: gone.map(({name}) => name)
   };
 }
 
 /** What goes into results.json: the checks stay in the cells' own. */
-export const written = ({cells, ...rest}: Matrix): Merged => ({
+export const stripResults = ({cells, ...rest}: Matrix): Merged => ({
   ...rest,
   cells: cells.map(({results: _, ...cell}) => cell)
 });
 
 /** A failed check weighs more than what could not be checked. No cell at all proves nothing. */
-function resultOf(cells: Cell[]): MergedResult {
+function getMergedResult(cells: Cell[]): MergedResult {
   const counted = cells.filter(cell => cell.counts);
   if (counted.some(({outcome}) => outcome === 'failed')) return 'failed';
   if (counted.length > 0 || cells.length === 0) return 'error';
@@ -51,45 +51,50 @@ function resultOf(cells: Cell[]): MergedResult {
 }
 
 /** How many cells ended how. */
-export const counts = (cells: CellResult[]): Record<string, number> => {
-  const of = (outcome: string) => cells.filter(cell => cell.outcome === outcome).length;
+export const countCells = (cells: CellResult[]): Record<string, number> => {
+  const countOutcome = (outcome: string) => cells.filter(cell => cell.outcome === outcome).length;
   return {
     cells: cells.length,
-    passed: of('passed'),
-    failed: of('failed'),
-    error: of('error'),
-    missing: of('missing'),
+    passed: countOutcome('passed'),
+    failed: countOutcome('failed'),
+    error: countOutcome('error'),
+    missing: countOutcome('missing'),
     tolerated: cells.filter(cell => cell.outcome !== 'passed' && !cell.counts).length
   };
 };
 
 // ---- The run before ----
 
-const changeOf = (cell: Cell, before: CellResult | undefined): Change => {
+const getChange = (cell: Cell, before: CellResult | undefined): Change => {
   if (before === undefined) return 'new';
   if ((before.outcome === 'passed') === (cell.outcome === 'passed')) return 'same';
   return cell.outcome === 'passed' ? 'mended' : 'broke';
 };
 
 /** By name; then without patch versions, so that a new patch follows the one before; then by directory; then without Kubernetes, which a cell that is missing does not tell. */
-const alike: ((cell: CellResult) => string | null)[] = [
+const matchKeys: ((cell: CellResult) => string | null)[] = [
   cell => cell.name,
-  cell => baseName({...cell, istio: minor(cell.istio), kubernetes: minor(cell.kubernetes)}),
+  cell =>
+    getBaseName({
+      ...cell,
+      istio: getMinorVersion(cell.istio),
+      kubernetes: getMinorVersion(cell.kubernetes)
+    }),
   cell => cell.directory || null,
-  cell => baseName({...cell, istio: minor(cell.istio), kubernetes: null})
+  cell => getBaseName({...cell, istio: getMinorVersion(cell.istio), kubernetes: null})
 ];
 
-const minor = (version: string | null): string | null =>
+const getMinorVersion = (version: string | null): string | null =>
   version?.split('.').slice(0, 2).join('.') ?? null;
 
 /** Each cell with its own of the run before, where there is exactly one on both sides. */
-function paired(
+function pairCells(
   cells: Cell[],
   before: CellResult[]
 ): {pairs: Map<Cell, CellResult>; gone: CellResult[]} {
   const pairs = new Map<Cell, CellResult>();
   const left = new Set(before);
-  for (const key of alike) {
+  for (const key of matchKeys) {
     const now = groupBy(
       cells.filter(cell => !pairs.has(cell)),
       key
@@ -118,7 +123,7 @@ export interface Cause {
 const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
 
 /** Those that count first, then what is in most cells. */
-export function causes(cells: Cell[]): Cause[] {
+export function groupCauses(cells: Cell[]): Cause[] {
   const red = cells.filter(cell => cell.outcome !== 'passed');
   const key = ({class: attribution, layer, check, message}: Cell) =>
     JSON.stringify([attribution, layer, check ?? message.replace(podSuffix, '')]);

@@ -1,22 +1,22 @@
-import {type Annotation, clean} from './annotations.ts';
-import {type Cause, causes, type Matrix} from './merge-results.ts';
-import {mergedHeadline} from './merged-verdict.ts';
-import {count} from './words.ts';
+import {type Annotation, sanitizeAnnotation} from './annotations.ts';
+import {type Cause, groupCauses, type Matrix} from './merge-results.ts';
+import {buildMergedHeadline} from './merged-verdict.ts';
+import {formatCount} from './words.ts';
 
 /** GitHub shows ten of each level for a step; here that is the most of all. */
-const most = 10;
+const maxAnnotations = 10;
 
 /** One for each cause: an error where it counts, a warning where it does not. */
-export function mergedAnnotations(matrix: Matrix): Annotation[] {
-  const all = causes(matrix.cells);
+export function buildMergedAnnotations(matrix: Matrix): Annotation[] {
+  const all = groupCauses(matrix.cells);
   if (all.length === 0)
     return matrix.result === 'passed'
       ? []
-      : [{level: 'error', title: mergedHeadline(matrix).words, message: 'See the summary.'}];
-  const shown = all.length > most ? all.slice(0, most - 1) : all;
+      : [{level: 'error', title: buildMergedHeadline(matrix).words, message: 'See the summary.'}];
+  const shown = all.length > maxAnnotations ? all.slice(0, maxAnnotations - 1) : all;
   const rest = all.slice(shown.length);
   return [
-    ...shown.map(annotate),
+    ...shown.map(annotateCause),
     ...(rest.length > 0
       ? [
           {
@@ -26,14 +26,14 @@ export function mergedAnnotations(matrix: Matrix): Annotation[] {
           }
         ]
       : [])
-  ].map(clean);
+  ].map(sanitizeAnnotation);
 }
 
-function annotate({counts, cells, first}: Cause): Annotation {
+function annotateCause({counts, cells, first}: Cause): Annotation {
   const what = first.check ?? (first.layer ? `layer ${first.layer}` : `class ${first.class}`);
   return {
     level: counts ? 'error' : 'warning',
-    title: `${count(cells.length, 'cell')}: ${what}${counts ? '' : ', not counted'}`,
+    title: `${formatCount(cells.length, 'cell')}: ${what}${counts ? '' : ', not counted'}`,
     message: [first.message, first.hint, `In: ${cells.map(({name}) => name).join(' | ')}`].join(
       '\n'
     )

@@ -1,24 +1,24 @@
 import {rcompare, valid} from 'semver';
 import {groupBy} from '../base/group.ts';
-import {defaults} from '../inputs/inputs.ts';
-import type {Planned} from '../inputs/report-inputs.ts';
+import {inputDefaults} from '../inputs/inputs.ts';
+import type {PlannedCell} from '../inputs/report-inputs.ts';
 import type {CellClass, CellResult, FamilyResult, LayerResult} from '../results/merged.ts';
 import {
   type CheckResult,
   type Family,
   familyNames,
-  holds,
+  isPassing,
   type Layer,
   layers,
   type Results
 } from '../results/results.ts';
-import {brokenCheck, failures, worst} from './findings.ts';
-import {count, line} from './words.ts';
+import {findBrokenCheck, getWorstVerdict, groupFailures} from './findings.ts';
+import {formatCount, sanitizeLine} from './words.ts';
 
 /** The cells of a matrix: what was planned, what came of it. Pure. */
 
 /** A results.json below the directory: its folder, and its results or why it cannot be read. */
-export interface Found {
+export interface FoundResults {
   directory: string;
   results: Results | null;
   /** Holds foreign text. */
@@ -31,30 +31,38 @@ export interface Cell extends CellResult {
 }
 
 /** Every cell, planned or found, the newest Istio first. */
-export function cellsOf(found: Found[], planned: Planned[], failOn: CellClass[]): Cell[] {
-  const {pairs, rest} = matched(found, planned.map(byInputs));
+export function buildMatrixCells(
+  found: FoundResults[],
+  planned: PlannedCell[],
+  failOn: CellClass[]
+): Cell[] {
+  const {pairs, rest} = matchPlanned(found, planned.map(renameToInputs));
   const cells = [
-    ...pairs.map(([plan, one]) => (one === null ? missingCell(plan) : cellOf(one, plan))),
-    ...rest.map(one => cellOf(one, {}))
+    ...pairs.map(([plan, one]) =>
+      one === null ? buildMissingCell(plan) : buildMatrixCell(one, plan)
+    ),
+    ...rest.map(one => buildMatrixCell(one, {}))
   ].map(cell => ({...cell, counts: cell.class !== null && failOn.includes(cell.class)}));
-  return named(cells.sort(byVersions));
+  return assignNames(cells.sort(compareCells));
 }
 
 // ---- What belongs to what ----
 
 /** Each planned cell with what was found of it, and what belongs to none. */
-function matched(
-  found: Found[],
-  planned: Planned[]
-): {pairs: [Planned, Found | null][]; rest: Found[]} {
-  const left = new Set(found.toSorted(byStart));
-  const find = finder([...left]);
-  const pairs = planned.toSorted(byPrecision).map((plan): [Planned, Found | null] => {
-    const own = find(plan).filter(one => left.has(one));
-    const taken = own.find(({results}) => results !== null) ?? own[0] ?? null;
-    for (const one of own) if (one === taken || isEarlierAttempt(one, taken)) left.delete(one);
-    return [plan, taken];
-  });
+function matchPlanned(
+  found: FoundResults[],
+  planned: PlannedCell[]
+): {pairs: [PlannedCell, FoundResults | null][]; rest: FoundResults[]} {
+  const left = new Set(found.toSorted(compareStart));
+  const find = createFinder([...left]);
+  const pairs = planned
+    .toSorted(comparePrecision)
+    .map((plan): [PlannedCell, FoundResults | null] => {
+      const own = find(plan).filter(one => left.has(one));
+      const taken = own.find(({results}) => results !== null) ?? own[0] ?? null;
+      for (const one of own) if (one === taken || isEarlierAttempt(one, taken)) left.delete(one);
+      return [plan, taken];
+    });
   return {pairs, rest: [...left]};
 }
 
@@ -63,38 +71,38 @@ function matched(
  * them, by the name that its directory ends with. One index for each set of inputs, so that a
  * thousand cells are not compared with a thousand.
  */
-function finder(found: Found[]): (plan: Planned) => Found[] {
-  const told = new Set(found.flatMap(({results}) => Object.keys(results?.inputs ?? {})));
+function createFinder(found: FoundResults[]): (plan: PlannedCell) => FoundResults[] {
+  const reportedInputs = new Set(found.flatMap(({results}) => Object.keys(results?.inputs ?? {})));
   const unread = found.filter(({results}) => results === null);
-  const indices = new Map<string, Map<string | null, Found[]>>();
+  const indices = new Map<string, Map<string | null, FoundResults[]>>();
   return ({name = '', ...plan}) => {
-    const byName = (all: Found[]) =>
+    const byName = (all: FoundResults[]) =>
       name === '' ? [] : all.filter(one => `-${one.directory}`.endsWith(`-${name}`));
-    const keys = Object.keys(plan).filter(key => told.has(key) || isInput(key));
+    const keys = Object.keys(plan).filter(key => reportedInputs.has(key) || isCellInput(key));
     if (keys.length === 0) return byName(found);
     const index =
       indices.get(keys.join()) ??
-      groupBy(found, ({results}) => results && valuesOf(keys, key => given(results, key)));
+      groupBy(found, ({results}) => results && buildInputKey(keys, key => getInput(results, key)));
     indices.set(keys.join(), index);
-    return [...(index.get(valuesOf(keys, key => plan[key] ?? '')) ?? []), ...byName(unread)];
+    return [...(index.get(buildInputKey(keys, key => plan[key] ?? '')) ?? []), ...byName(unread)];
   };
 }
 
-const valuesOf = (keys: string[], value: (key: string) => string): string =>
-  JSON.stringify(keys.map(key => bare(value(key))));
+const buildInputKey = (keys: string[], value: (key: string) => string): string =>
+  JSON.stringify(keys.map(key => stripVersionPrefix(value(key))));
 
 /** What says more of its cell chooses first: `very-old` ends with `old`, too. */
-const byPrecision = (one: Planned, other: Planned): number =>
+const comparePrecision = (one: PlannedCell, other: PlannedCell): number =>
   Object.keys(other).length - Object.keys(one).length ||
   (other.name ?? '').length - (one.name ?? '').length;
 
 /** A job that was run again leaves two results; any other second one is a cell of its own. */
-function isEarlierAttempt(one: Found, taken: Found | null): boolean {
+function isEarlierAttempt(one: FoundResults, taken: FoundResults | null): boolean {
   const [run, last] = [one.results?.run, taken?.results?.run];
   return Boolean(run?.id && run.id === last?.id && Number(run.attempt) < Number(last.attempt));
 }
 
-const byStart = (one: Found, other: Found): number =>
+const compareStart = (one: FoundResults, other: FoundResults): number =>
   (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
   one.directory.localeCompare(other.directory);
 
@@ -104,28 +112,28 @@ const shortWords = new Map([
   ['kubernetes', 'kubernetes-version']
 ]);
 
-const byInputs = (plan: Planned): Planned =>
+const renameToInputs = (plan: PlannedCell): PlannedCell =>
   Object.fromEntries(
     Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value])
   );
 
 /** What decides a cell; more of them may be in a matrix. */
-const isInput = (key: string): boolean =>
+const isCellInput = (key: string): boolean =>
   ['istio-version', 'kubernetes-version', 'node-image', 'operator-version'].includes(key) ||
-  Object.hasOwn(defaults, key);
+  Object.hasOwn(inputDefaults, key);
 
 /** What was given, or the default of what was not. */
-const given = (results: Results, key: string): string =>
-  (Object.hasOwn(results.inputs, key) ? results.inputs[key] : standard(key)) ?? '';
+const getInput = (results: Results, key: string): string =>
+  (Object.hasOwn(results.inputs, key) ? results.inputs[key] : getDefault(key)) ?? '';
 
-const standard = (key: string): string | undefined =>
-  Object.hasOwn(defaults, key) ? defaults[key as keyof typeof defaults] : undefined;
+const getDefault = (key: string): string | undefined =>
+  Object.hasOwn(inputDefaults, key) ? inputDefaults[key as keyof typeof inputDefaults] : undefined;
 
-const bare = (version: string): string => version.trim().replace(/^v(?=\d)/, '');
+const stripVersionPrefix = (version: string): string => version.trim().replace(/^v(?=\d)/, '');
 
 // ---- One cell ----
 
-const nothing: Omit<
+const emptyCell: Omit<
   Cell,
   'directory' | 'istio' | 'kubernetes' | 'operator' | 'ipFamilies' | 'dataplane'
 > = {
@@ -146,33 +154,39 @@ const nothing: Omit<
   results: null
 };
 
-const missingCell = (plan: Planned): Cell => ({
-  ...nothing,
-  ...dimensions(plan, null),
+const buildMissingCell = (plan: PlannedCell): Cell => ({
+  ...emptyCell,
+  ...getDimensions(plan, null),
   directory: null,
   message: 'The matrix has this cell, and there are no results of it.',
   hint: 'Look at its job: it was cancelled, or ended before the results were uploaded (upload them with `if: always()`).'
 });
 
-function cellOf({directory, results, problem}: Found, plan: Planned): Cell {
-  const cell = {...nothing, ...dimensions(plan, results), directory};
+function buildMatrixCell({directory, results, problem}: FoundResults, plan: PlannedCell): Cell {
+  const cell = {...emptyCell, ...getDimensions(plan, results), directory};
   if (results === null)
     return {
       ...cell,
-      message: `${line(directory, 100) || 'results.json'} cannot be read: ${line(problem)}.`,
+      message: `${sanitizeLine(directory, 100) || 'results.json'} cannot be read: ${sanitizeLine(problem)}.`,
       hint: 'Use the same release of this Action in the cells and in the report.'
     };
   const failed = results.checks.filter(check => check.verdict === 'failed');
   if (results.result === 'passed' && (failed.length > 0 || results.failure !== null))
     return {
       ...cell,
-      message: `${line(directory, 100) || 'results.json'} contradicts itself: it says passed, with ${count(failed.length, 'failed check')}.`,
+      message: `${sanitizeLine(directory, 100) || 'results.json'} contradicts itself: it says passed, with ${formatCount(failed.length, 'failed check')}.`,
       hint: 'The file was changed after the run.'
     };
-  return {...cell, ...whatFailed(results), ...reached(results), outcome: results.result, results};
+  return {
+    ...cell,
+    ...describeFailure(results),
+    ...summarizeReached(results),
+    outcome: results.result,
+    results
+  };
 }
 
-function whatFailed({result, failure}: Results): Partial<Cell> {
+function describeFailure({result, failure}: Results): Partial<Cell> {
   if (result === 'passed') return {class: null};
   return {
     class: failure?.class ?? 'internal',
@@ -184,15 +198,15 @@ function whatFailed({result, failure}: Results): Partial<Cell> {
   };
 }
 
-const reached = (results: Results): Partial<Cell> => ({
-  families: {ipv4: familyResult(results, 'ipv4'), ipv6: familyResult(results, 'ipv6')},
-  layers: layerResults(results),
+const summarizeReached = (results: Results): Partial<Cell> => ({
+  families: {ipv4: getFamilyResult(results, 'ipv4'), ipv6: getFamilyResult(results, 'ipv6')},
+  layers: getLayerResults(results),
   seconds: results.seconds,
   rehearsal: results.rehearsal !== null
 });
 
 /** A version is taken only when it is one: names go into outputs, and what is found there may be run. */
-const version = (found: string | null | undefined): string | null => {
+const parseVersion = (found: string | null | undefined): string | null => {
   const [, number] =
     /(?:^|[v:])(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-[0-9A-Za-z.-]{1,40})?)(?:$|@)/.exec(
       found ?? ''
@@ -201,21 +215,22 @@ const version = (found: string | null | undefined): string | null => {
 };
 
 /** What sets a cell apart from the others: what was found, else what was asked for, else what was planned. */
-function dimensions(plan: Planned, results: Results | null) {
-  const of = (name: string, ...keys: string[]): string | null => {
+function getDimensions(plan: PlannedCell, results: Results | null) {
+  const findVersion = (name: string, ...keys: string[]): string | null => {
     const {found, asked} = results?.versions[name] ?? {};
-    return [found, asked, ...keys.map(key => plan[key])].map(version).find(Boolean) ?? null;
+    return [found, asked, ...keys.map(key => plan[key])].map(parseVersion).find(Boolean) ?? null;
   };
-  const order =
+  const familyOrder =
     results?.cluster?.ipFamilies.join() ??
     plan['ip-families'] ??
-    (results ? given(results, 'ip-families') : '');
-  const mode = plan['dataplane-mode'] ?? (results ? given(results, 'dataplane-mode') : 'sidecar');
+    (results ? getInput(results, 'ip-families') : '');
+  const mode =
+    plan['dataplane-mode'] ?? (results ? getInput(results, 'dataplane-mode') : 'sidecar');
   return {
-    istio: of('istio', 'istio-version'),
-    kubernetes: of('kubernetes', 'kubernetes-version', 'node-image'),
-    operator: of('operator', 'operator-version', 'operator'),
-    ipFamilies: (order === 'ipv6,ipv4' ? ['ipv6', 'ipv4'] : ['ipv4', 'ipv6']) as Family[],
+    istio: findVersion('istio', 'istio-version'),
+    kubernetes: findVersion('kubernetes', 'kubernetes-version', 'node-image'),
+    operator: findVersion('operator', 'operator-version', 'operator'),
+    ipFamilies: (familyOrder === 'ipv6,ipv4' ? ['ipv6', 'ipv4'] : ['ipv4', 'ipv6']) as Family[],
     dataplane: mode === 'ambient' ? 'ambient' : 'sidecar'
   };
 }
@@ -223,7 +238,7 @@ function dimensions(plan: Planned, results: Results | null) {
 // ---- Families and layers ----
 
 /** Null where the run did not come to what has to do with the family. */
-function familyResult(results: Results, family: Family): FamilyResult | null {
+function getFamilyResult(results: Results, family: Family): FamilyResult | null {
   const checks = results.checks.filter(
     check => check.family === family && check.verdict !== 'skipped'
   );
@@ -236,15 +251,15 @@ function familyResult(results: Results, family: Family): FamilyResult | null {
     .filter(check => check.family === family || check.family === null);
   if (first) return {state: 'failed', layer: first.layer};
   if (!checks.some(({layer}) => layers.indexOf(layer) >= layers.indexOf('service'))) return null;
-  const proven = checks.some(check => check.layer === 'path' && holds(check));
+  const proven = checks.some(check => check.layer === 'path' && isPassing(check));
   return {state: proven ? 'proven' : 'unproven', layer: null};
 }
 
-function layerResults(results: Results): CellResult['layers'] {
-  const own = new Set(failures(results).own);
-  const broken = brokenCheck(results)?.layer ?? results.failure?.layer;
+function getLayerResults(results: Results): CellResult['layers'] {
+  const own = new Set(groupFailures(results).own);
+  const broken = findBrokenCheck(results)?.layer ?? results.failure?.layer;
   const byLayer = [...groupBy(results.checks, check => check.layer)].map(
-    ([layer, checks]): [Layer, LayerResult] => [layer, layerResult(checks, own)]
+    ([layer, checks]): [Layer, LayerResult] => [layer, getLayerResult(checks, own)]
   );
   const found = Object.fromEntries(byLayer) as CellResult['layers'];
   if (broken && found[broken]?.state !== 'failed' && results.result !== 'passed')
@@ -252,8 +267,8 @@ function layerResults(results: Results): CellResult['layers'] {
   return found;
 }
 
-function layerResult(checks: CheckResult[], own: Set<CheckResult>): LayerResult {
-  const state = worst(checks);
+function getLayerResult(checks: CheckResult[], own: Set<CheckResult>): LayerResult {
+  const state = getWorstVerdict(checks);
   const causes = checks.filter(check => own.has(check));
   const families = new Set(causes.map(check => check.family));
   const [family = null] = families.size === 1 ? families : [];
@@ -263,18 +278,18 @@ function layerResult(checks: CheckResult[], own: Set<CheckResult>): LayerResult 
 // ---- Order and names ----
 
 /** Newest versions first; a minor stands where its .0 would; what is not known comes last. */
-function byVersions(one: Cell, other: Cell): number {
+function compareCells(one: Cell, other: Cell): number {
   return (
-    newest(one.istio, other.istio) ||
-    newest(one.kubernetes, other.kubernetes) ||
-    newest(one.operator, other.operator) ||
+    compareVersions(one.istio, other.istio) ||
+    compareVersions(one.kubernetes, other.kubernetes) ||
+    compareVersions(one.operator, other.operator) ||
     one.ipFamilies.join().localeCompare(other.ipFamilies.join()) ||
     other.dataplane.localeCompare(one.dataplane) ||
     (one.directory ?? '').localeCompare(other.directory ?? '')
   );
 }
 
-function newest(one: string | null, other: string | null): number {
+function compareVersions(one: string | null, other: string | null): number {
   const [first, second] = [one, other].map(text =>
     valid(/^\d+\.\d+$/.test(text ?? '') ? `${text}.0` : text)
   );
@@ -282,29 +297,29 @@ function newest(one: string | null, other: string | null): number {
   return Number(!first) - Number(!second);
 }
 
-export const order = ({ipFamilies: [first = 'ipv4']}: CellResult): string =>
+export const formatFamilyOrder = ({ipFamilies: [first = 'ipv4']}: CellResult): string =>
   `${familyNames[first]} first`;
 
 /** The name by versions; of two alike, with the operator's too, and then with the directory's. */
-export const baseName = ({istio, kubernetes, ...cell}: CellResult): string =>
+export const getBaseName = ({istio, kubernetes, ...cell}: CellResult): string =>
   [
     istio ? `Istio ${istio}` : 'Istio',
     ...(kubernetes ? [`Kubernetes ${kubernetes}`] : []),
-    order({istio, kubernetes, ...cell}),
+    formatFamilyOrder({istio, kubernetes, ...cell}),
     cell.dataplane
   ].join(', ');
 
-function named(cells: Cell[]): Cell[] {
+function assignNames(cells: Cell[]): Cell[] {
   const longer: ((cell: Cell) => string)[] = [
-    baseName,
-    cell => `${baseName(cell)}, operator ${cell.operator ?? 'unknown'}`,
-    cell => `${baseName(cell)}, ${folder(cell)}`
+    getBaseName,
+    cell => `${getBaseName(cell)}, operator ${cell.operator ?? 'unknown'}`,
+    cell => `${getBaseName(cell)}, ${formatFolder(cell)}`
   ];
   const taken = new Set<string>();
   const alike = longer.map(name => groupBy(cells, name));
   return cells.map(cell => {
     const level = longer.findIndex((name, at) => alike[at]?.get(name(cell))?.length === 1);
-    const name = (longer[level] ?? longer[2] ?? baseName)(cell);
+    const name = (longer[level] ?? longer[2] ?? getBaseName)(cell);
     let unique = name;
     for (let number = 2; taken.has(unique); number++) unique = `${name}, ${number}`;
     taken.add(unique);
@@ -313,7 +328,7 @@ function named(cells: Cell[]): Cell[] {
 }
 
 /** A directory's name as it may stand in an output. */
-const folder = ({directory}: Cell): string =>
+const formatFolder = ({directory}: Cell): string =>
   directory === null
     ? 'without results'
-    : line(directory, 80).replace(/[^\p{L}\p{N} ._/-]+/gu, '_') || 'results.json';
+    : sanitizeLine(directory, 80).replace(/[^\p{L}\p{N} ._/-]+/gu, '_') || 'results.json';

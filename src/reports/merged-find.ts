@@ -3,36 +3,42 @@ import * as path from 'node:path';
 import published from '../../schema/report.schema.json' with {type: 'json'};
 import {files} from '../results/files.ts';
 import type {CellResult, Merged} from '../results/merged.ts';
-import {mostBytes, parseJson, readAs, readResults, Unreadable} from '../results/read.ts';
-import type {Found} from './merged-cells.ts';
+import {
+  maxResultsBytes,
+  parseJson,
+  readResults,
+  readWithSchema,
+  UnreadableResultsError
+} from '../results/read.ts';
+import type {FoundResults} from './merged-cells.ts';
 
 /** Reads what artifacts left in a directory. Anybody may have written there: no link is followed, nothing is endless. */
 
 /** GitHub's matrix has 256 jobs; this is several of them. In all, what a runner's memory holds. */
-const most = {depth: 5, entries: 100_000, cells: 4096, bytes: 1024 * 1024 * 1024};
+const limits = {depth: 5, entries: 100_000, cells: 4096, bytes: 1024 * 1024 * 1024};
 
-export interface FoundAll {
-  cells: Found[];
+export interface FoundReports {
+  cells: FoundResults[];
   /** Cells as reports of an earlier run have them. */
   reported: CellResult[];
 }
 
 /** Every results.json below the directory, in the order of their folders. A directory that is missing holds none. */
-export function findResults(directory: string): FoundAll {
-  const found: FoundAll = {cells: [], reported: []};
+export function findResults(directory: string): FoundReports {
+  const found: FoundReports = {cells: [], reported: []};
   let bytes = 0;
-  for (const folder of foldersOf(directory)) {
+  for (const folder of listResultFolders(directory)) {
     const name = path.relative(directory, folder);
     try {
-      if (found.cells.length >= most.cells)
-        throw new Unreadable(`it is one of more than ${most.cells}`);
-      const json = readFile(path.join(folder, files.results), most.bytes - bytes);
+      if (found.cells.length >= limits.cells)
+        throw new UnreadableResultsError(`it is one of more than ${limits.cells}`);
+      const json = readFile(path.join(folder, files.results), limits.bytes - bytes);
       bytes += json.length;
       const parsed = parseJson(json);
-      if (isReport(parsed)) found.reported.push(...readAs<Merged>(parsed, published).cells);
+      if (isReport(parsed)) found.reported.push(...readWithSchema<Merged>(parsed, published).cells);
       else found.cells.push({directory: name, results: readResults(json), problem: ''});
     } catch (error) {
-      found.cells.push({directory: name, results: null, problem: problemOf(error)});
+      found.cells.push({directory: name, results: null, problem: describeProblem(error)});
     }
   }
   return found;
@@ -41,30 +47,35 @@ export function findResults(directory: string): FoundAll {
 const isReport = (parsed: unknown): boolean =>
   typeof parsed === 'object' && parsed !== null && Array.isArray((parsed as Merged).cells);
 
-function problemOf(error: unknown): string {
-  if (error instanceof Unreadable) return error.message;
+function describeProblem(error: unknown): string {
+  if (error instanceof UnreadableResultsError) return error.message;
   const {code} = error as NodeJS.ErrnoException;
   return code === 'ELOOP' ? 'it is a link' : (code ?? String(error));
 }
 
 /** The folders that hold a results.json. */
-function foldersOf(directory: string): string[] {
+function listResultFolders(directory: string): string[] {
   const folders: string[] = [];
-  let left = most.entries;
+  let left = limits.entries;
   const walk = (folder: string, depth: number) => {
-    const entries = listed(folder).sort((one, other) => (one.name < other.name ? -1 : 1));
+    const entries = listEntries(folder).sort((one, other) => (one.name < other.name ? -1 : 1));
     left -= entries.length;
     if (entries.some(entry => entry.name === files.results && !entry.isDirectory()))
       folders.push(folder);
     for (const entry of entries)
-      if (entry.isDirectory() && depth < most.depth && left > 0 && entry.name !== files.diagnostics)
+      if (
+        entry.isDirectory() &&
+        depth < limits.depth &&
+        left > 0 &&
+        entry.name !== files.diagnostics
+      )
         walk(path.join(folder, entry.name), depth + 1);
   };
   walk(directory, 0);
   return folders;
 }
 
-function listed(folder: string): fs.Dirent[] {
+function listEntries(folder: string): fs.Dirent[] {
   try {
     return fs.readdirSync(folder, {withFileTypes: true});
   } catch {
@@ -78,9 +89,10 @@ function readFile(file: string, left: number): string {
   const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // neither a link nor a pipe
   try {
     const {size} = fs.fstatSync(descriptor);
-    if (!fs.fstatSync(descriptor).isFile()) throw new Unreadable('it is not a file');
-    if (size > mostBytes) throw new Unreadable(`it is longer than ${mostBytes / 1024 / 1024} MiB`);
-    if (size > left) throw new Unreadable('all results together are too long');
+    if (!fs.fstatSync(descriptor).isFile()) throw new UnreadableResultsError('it is not a file');
+    if (size > maxResultsBytes)
+      throw new UnreadableResultsError(`it is longer than ${maxResultsBytes / 1024 / 1024} MiB`);
+    if (size > left) throw new UnreadableResultsError('all results together are too long');
     return fs.readFileSync(descriptor, 'utf8');
   } finally {
     fs.closeSync(descriptor);

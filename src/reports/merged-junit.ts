@@ -1,25 +1,28 @@
-import {type Case, junitXml, type Suite, suitesOf} from './junit.ts';
+import {buildSuites, type Case, renderSuites, type Suite} from './junit.ts';
 import type {Matrix} from './merge-results.ts';
 import type {Cell} from './merged-cells.ts';
-import {line, plain} from './words.ts';
+import {sanitizeLine, sanitizeText} from './words.ts';
 
 /** A suite for each cell, with all its checks; a cell without results is an error. Pure. */
-export function mergedJunit({cells}: Matrix): string {
+export function renderMergedJunit({cells}: Matrix): string {
   const starts = cells.flatMap(({results}) => results?.started ?? []).sort();
   const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // they ran side by side
-  return junitXml(cells.map(suite), seconds, starts[0] ?? '');
+  return renderSuites(cells.map(buildCellSuite), seconds, starts[0] ?? '');
 }
 
-function suite({results, ...cell}: Cell): Suite {
+function buildCellSuite({results, ...cell}: Cell): Suite {
   // Dots part packages in readers.
   const classname = `dual-stack.${cell.name.replaceAll('.', '-')}`;
   const cases = results
-    ? suitesOf(results, classname).flatMap(one => one.cases)
-    : [missingCase(cell, classname)];
+    ? buildSuites(results, classname).flatMap(one => one.cases)
+    : [buildMissingCase(cell, classname)];
   return {name: cell.name, started: results?.started ?? '', at: 0, cases};
 }
 
-const missingCase = ({message, hint}: Pick<Cell, 'message' | 'hint'>, classname: string): Case => ({
+const buildMissingCase = (
+  {message, hint}: Pick<Cell, 'message' | 'hint'>,
+  classname: string
+): Case => ({
   outcome: 'error',
   seconds: 0,
   element: {
@@ -27,9 +30,9 @@ const missingCase = ({message, hint}: Pick<Cell, 'message' | 'hint'>, classname:
     '@name': 'results',
     '@time': '0.000',
     error: {
-      '@message': line(message),
+      '@message': sanitizeLine(message),
       '@type': 'missing',
-      '#text': plain(`${message}\n${hint}`)
+      '#text': sanitizeText(`${message}\n${hint}`)
     }
   }
 });

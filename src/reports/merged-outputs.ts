@@ -1,9 +1,9 @@
 import * as path from 'node:path';
 import {files} from '../results/files.ts';
-import {counts, type Matrix} from './merge-results.ts';
+import {countCells, type Matrix} from './merge-results.ts';
 
 /** Every output of report/action.yml. `directory` is empty when nothing was written. */
-export function mergedOutputs(matrix: Matrix, directory: string): Record<string, string> {
+export function buildMergedOutputs(matrix: Matrix, directory: string): Record<string, string> {
   const file = (name: string) => (directory === '' ? '' : path.join(directory, name));
   const names = (change: string) =>
     JSON.stringify(matrix.cells.filter(cell => cell.change === change).map(({name}) => name));
@@ -12,7 +12,7 @@ export function mergedOutputs(matrix: Matrix, directory: string): Record<string,
     'failed-cells': JSON.stringify(
       matrix.cells.filter(({outcome}) => outcome !== 'passed').map(({name}) => name)
     ),
-    counts: JSON.stringify(counts(matrix.cells)),
+    counts: JSON.stringify(countCells(matrix.cells)),
     broke: names('broke'),
     mended: names('mended'),
     'results-dir': directory,

@@ -1,7 +1,7 @@
 import type {MergedResult} from '../results/merged.ts';
-import {type Cause, causes, counts, type Matrix} from './merge-results.ts';
-import {inCommon} from './merged-grid.ts';
-import {count, duration, upper} from './words.ts';
+import {type Cause, countCells, groupCauses, type Matrix} from './merge-results.ts';
+import {listCommonValues} from './merged-grid.ts';
+import {capitalize, formatCount, formatDuration} from './words.ts';
 
 /** The verdict on a matrix, as the first line of every report says it. Pure. */
 
@@ -13,49 +13,49 @@ export interface MergedHeadline {
   rehearsal: string | null;
 }
 
-const icons: Record<MergedResult, MergedHeadline['icon']> = {
+const resultIcons: Record<MergedResult, MergedHeadline['icon']> = {
   passed: '✅',
   tolerated: '⚠️',
   failed: '❌',
   error: '❌'
 };
 
-export function mergedHeadline(matrix: Matrix): MergedHeadline {
+export function buildMergedHeadline(matrix: Matrix): MergedHeadline {
   const rehearsed = matrix.cells.filter(cell => cell.rehearsal).length;
   return {
-    icon: icons[matrix.result],
-    words: words(matrix),
-    facts: [...inCommon(matrix), ...change(matrix), ...took(matrix)],
+    icon: resultIcons[matrix.result],
+    words: describeVerdict(matrix),
+    facts: [...listCommonValues(matrix), ...describeChanges(matrix), ...describeDurations(matrix)],
     rehearsal:
       rehearsed === 0
         ? null
-        : `Rehearsal: recorded answers in ${ofAll(rehearsed, matrix.cells.length)}, no real cluster.`
+        : `Rehearsal: recorded answers in ${formatShare(rehearsed, matrix.cells.length)}, no real cluster.`
   };
 }
 
-const ofAll = (some: number, all: number): string =>
+const formatShare = (some: number, all: number): string =>
   some === all ? (all === 1 ? 'the one cell' : `all ${all} cells`) : `${some} of ${all} cells`;
 
-function words(matrix: Matrix): string {
+function describeVerdict(matrix: Matrix): string {
   const {cells, result} = matrix;
-  const number = counts(cells);
+  const number = countCells(cells);
   if (cells.length === 0) return 'No cell was found, so nothing is proven';
-  if (result === 'passed') return `Dual-stack works in ${ofAll(cells.length, cells.length)}`;
-  const red = causes(cells).filter(cause => cause.counts === (result !== 'tolerated'));
+  if (result === 'passed') return `Dual-stack works in ${formatShare(cells.length, cells.length)}`;
+  const red = groupCauses(cells).filter(cause => cause.counts === (result !== 'tolerated'));
   const many = red.reduce((sum, cause) => sum + cause.cells.length, 0);
   const are = many === 1 ? 'is' : 'are';
   const aside = number.tolerated ?? 0;
   const of = result === 'tolerated' ? ', of a class that fail-on leaves out' : '';
-  const said = `${ofAll(many, cells.length)} ${are} red${of}: ${whereRed(red)}`;
+  const said = `${formatShare(many, cells.length)} ${are} red${of}: ${describeRedCells(red)}`;
   const more = aside > 0 && result !== 'tolerated' ? `; ${aside} more not counted` : '';
-  return `${upper(said)}${more}`;
+  return `${capitalize(said)}${more}`;
 }
 
 /** `2 at layer path, 1 missing`. */
-function whereRed(red: Cause[]): string {
+function describeRedCells(red: Cause[]): string {
   const numbers = new Map<string, number>();
   for (const {first, cells} of red) {
-    const where = first.layer ? `at layer ${first.layer}` : plainWords(first.class);
+    const where = first.layer ? `at layer ${first.layer}` : describeClass(first.class);
     numbers.set(where, (numbers.get(where) ?? 0) + cells.length);
   }
   const sorted = [...numbers].sort(([, one], [, other]) => other - one);
@@ -65,22 +65,22 @@ function whereRed(red: Cause[]): string {
   return [...shown, ...(sorted.length > 4 ? ['others elsewhere'] : [])].join(', ');
 }
 
-const plainWords = (found: string | null): string =>
+const describeClass = (found: string | null): string =>
   found === 'missing' ? 'without results' : `class ${found}`;
 
-function change({cells, gone}: Matrix): string[] {
-  const of = (what: string) => cells.filter(cell => cell.change === what).length;
+function describeChanges({cells, gone}: Matrix): string[] {
+  const countChanged = (what: string) => cells.filter(cell => cell.change === what).length;
   if (cells.every(cell => cell.change === null)) return [];
   const said = [
-    of('broke') > 0 && `${of('broke')} broke`,
-    of('mended') > 0 && `${of('mended')} mended`,
-    of('new') > 0 && `${of('new')} new`,
+    countChanged('broke') > 0 && `${countChanged('broke')} broke`,
+    countChanged('mended') > 0 && `${countChanged('mended')} mended`,
+    countChanged('new') > 0 && `${countChanged('new')} new`,
     gone.length > 0 && `${gone.length} gone`
   ].filter(Boolean);
   return [`${said.length > 0 ? said.join(', ') : 'nothing changed'} since the run before`];
 }
 
-function took({cells}: Matrix): string[] {
+function describeDurations({cells}: Matrix): string[] {
   const times = cells.flatMap(({seconds}) => seconds ?? []);
   const checks = cells.reduce(
     (sum, {results}) =>
@@ -88,5 +88,8 @@ function took({cells}: Matrix): string[] {
     0
   );
   if (times.length === 0) return [];
-  return [`${count(checks, 'check')}`, `the slowest cell ${duration(Math.max(...times))}`];
+  return [
+    `${formatCount(checks, 'check')}`,
+    `the slowest cell ${formatDuration(Math.max(...times))}`
+  ];
 }

@@ -4,7 +4,7 @@ import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 
 /** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
-export function outputs(
+export function buildOutputs(
   results: Results,
   plan: Plan | null,
   directory: string
@@ -21,9 +21,9 @@ export function outputs(
     'cluster-name': cluster?.name ?? '',
     kubeconfig: (versions.kubernetes?.found && plan?.cluster.kubeconfig) || '', // written once the API server answers
     context: cluster?.context ?? '',
-    'kubernetes-version': named(versions.kubernetes),
-    'operator-version': named(versions.operator),
-    'istio-version': named(versions.istio),
+    'kubernetes-version': formatVersion(versions.kubernetes),
+    'operator-version': formatVersion(versions.operator),
+    'istio-version': formatVersion(versions.istio),
     'results-dir': directory,
     results: file(files.results),
     junit: file(files.junit),
@@ -33,5 +33,5 @@ export function outputs(
 }
 
 /** A version where it is nothing else: an output is often put into a script as it is. */
-const named = (version: Results['versions'][string] | undefined): string =>
+const formatVersion = (version: Results['versions'][string] | undefined): string =>
   /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';

@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import {quote, split} from 'shlex';
-import {wholeName} from '../base/image.ts';
+import {normalizeImageName} from '../base/image.ts';
 import {redact} from '../base/log.ts';
 import {patchCommand} from '../checks/egress.ts';
 import {cutCommand} from '../checks/failover.ts';
@@ -8,71 +8,77 @@ import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {runLabel} from '../manifests/existing-cluster-manifests.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
-import {createCommand, deleteCommand} from '../phases/create-cluster.ts';
-import {fetchCommand, gatewayCrdsCommand} from '../phases/install-gateway-api.ts';
-import {installCommand} from '../phases/install-operator.ts';
-import {importCommand, saveCommand, tagCommand} from '../phases/load-images.ts';
-import {applyCommand} from '../phases/mesh.ts';
-import {removalCommands} from '../phases/removal.ts';
-import type {Existing} from '../plan/existing-cluster.ts';
+import {buildCreateClusterCommand, buildDeleteClusterCommand} from '../phases/create-cluster.ts';
+import {buildCreateGatewayCrdsCommand, buildFetchCommand} from '../phases/install-gateway-api.ts';
+import {buildInstallOperatorCommand} from '../phases/install-operator.ts';
+import {
+  buildImportImagesCommand,
+  buildSaveImagesCommand,
+  buildTagImageCommand
+} from '../phases/load-images.ts';
+import {buildApplyCommand} from '../phases/mesh.ts';
+import {buildRemovalCommands} from '../phases/removal.ts';
+import type {ExistingCluster} from '../plan/existing-cluster.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {CheckResult, Results} from '../results/results.ts';
-import {gatewayCrdUrl, gatewayApi as pinnedGatewayApi} from '../versions/pins.ts';
-import {brokenCheck} from './findings.ts';
-import {line} from './words.ts';
+import {getGatewayCrdUrl, gatewayApi as pinnedGatewayApi} from '../versions/pins.ts';
+import {findBrokenCheck} from './findings.ts';
+import {sanitizeLine} from './words.ts';
 
 /**
  * The same run as a shell script, one step after the other, and at its end the command of the check that
  * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
  */
-export function script(plan: Plan, results: Results): string {
-  const here = relocated(plan);
-  const given = givenYaml(results.inputs);
+export function renderScript(plan: Plan, results: Results): string {
+  const here = relocatePlan(plan);
+  const given = listGivenInputs(results.inputs);
   const {existing} = plan;
   const installs = existing?.installs ?? {operator: true, istio: true};
   const lines = [
     '#!/usr/bin/env bash',
-    `# The run of the dual-stack Action by hand: Sail Operator ${line(plan.operator.version, 60)}, Istio ${line(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+    `# The run of the dual-stack Action by hand: Sail Operator ${sanitizeLine(plan.operator.version, 60)}, Istio ${sanitizeLine(plan.istio.expected ?? 'as the operator has it', 60)}.`,
     existing === null
-      ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${toolsUsed(results)}. KEEP=1 keeps the cluster.`
-      : `# Needs kubectl and helm on PATH${toolsUsed(results)}, and a kubeconfig whose context is the cluster, ${line(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
-    ...settings(plan, given),
+      ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${describeToolVersions(results)}. KEEP=1 keeps the cluster.`
+      : `# Needs kubectl and helm on PATH${describeToolVersions(results)}, and a kubeconfig whose context is the cluster, ${sanitizeLine(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
+    ...renderSettings(plan, given),
     '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
     '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
     '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
     'set -uo pipefail',
-    ...(existing === null ? [] : sameContext(existing.found.context)),
-    ...runtime(plan),
+    ...(existing === null ? [] : renderContextCheck(existing.found.context)),
+    ...renderFunctions(plan),
     "cat <<'END'",
     'Left out here:',
-    ...leftOut(plan, results, given).map(what => `- ${what}`),
+    ...listOmissions(plan, results, given).map(what => `- ${what}`),
     'END',
-    ...given.flatMap(checkGiven),
+    ...given.flatMap(renderInputCheck),
     '',
-    ...Object.entries(plan.shown).flatMap(([name, text]) => heredoc(name, text)),
+    ...Object.entries(plan.shownFiles).flatMap(([name, text]) => renderHeredoc(name, text)),
     ...given.flatMap(({file, variable}) =>
       file === 'kind.yaml' ? [`[ -z "$${variable}" ] || cp "$${variable}" "$work/kind.yaml"`] : []
     ),
     '',
-    ...(existing === null ? cluster(here) : []),
-    ...(existing === null ? images(plan) : []),
+    ...(existing === null ? renderClusterSteps(here) : []),
+    ...(existing === null ? renderImageSteps(plan) : []),
     '',
     '# the Sail Operator',
-    `step 'the namespaces' ${command(namespacesCommand(here))}`,
-    ...(installs.operator ? operator(plan, here, given) : []),
-    ...(plan.gatewayApi ? gatewayApi(here) : []),
+    `step 'the namespaces' ${quoteCommand(buildNamespacesCommand(here))}`,
+    ...(installs.operator ? renderOperatorSteps(plan, here, given) : []),
+    ...(plan.gatewayApi ? renderGatewayApiSteps(here) : []),
     '',
     '# Istio',
-    ...(installs.istio ? istio(plan, here, given) : []),
-    `step 'the Services of the samples' ${command(applyCommand(here, 'services.yaml'))}`,
-    `step 'STRICT mutual TLS on port 9001' ${command(applyCommand(here, 'strict.yaml'))}`,
-    ...(plan.shown['resources.yaml'] === undefined
+    ...(installs.istio ? renderIstioSteps(plan, here, given) : []),
+    `step 'the Services of the samples' ${quoteCommand(buildApplyCommand(here, 'services.yaml'))}`,
+    `step 'STRICT mutual TLS on port 9001' ${quoteCommand(buildApplyCommand(here, 'strict.yaml'))}`,
+    ...(plan.shownFiles['resources.yaml'] === undefined
       ? []
-      : [`step 'what the checks ask of Istio' ${command(applyCommand(here, 'resources.yaml'))}`]),
+      : [
+          `step 'what the checks ask of Istio' ${quoteCommand(buildApplyCommand(here, 'resources.yaml'))}`
+        ]),
     ...(installs.istio
       ? [
           "step 'Istio is healthy' kubectl wait --for=jsonpath='{.status.state}'=Healthy istios.sailoperator.io/default --timeout=3m",
-          ...tagged(plan, 0)
+          ...renderTagStep(plan, 0)
         ]
       : []),
     ...(plan.istio.cni && installs.istio
@@ -87,22 +93,22 @@ export function script(plan: Plan, results: Results): string {
       : []),
     '',
     '# the samples',
-    `step 'the samples without sidecars' ${command(applyCommand(here, 'plain.yaml'))}`,
-    `step 'the samples' ${command(applyCommand(here, 'samples.yaml'))}`,
-    ...(plan.moreWorkloads.length > 0
-      ? [`step 'more samples' ${command(applyCommand(here, 'more-samples.yaml'))}`]
+    `step 'the samples without sidecars' ${quoteCommand(buildApplyCommand(here, 'plain.yaml'))}`,
+    `step 'the samples' ${quoteCommand(buildApplyCommand(here, 'samples.yaml'))}`,
+    ...(plan.extraWorkloads.length > 0
+      ? [`step 'more samples' ${quoteCommand(buildApplyCommand(here, 'more-samples.yaml'))}`]
       : []),
-    ...[...plan.workloads, ...plan.moreWorkloads].map(
+    ...[...plan.workloads, ...plan.extraWorkloads].map(
       ({namespace, kind, name}) =>
-        `step ${quote(`${namespace}/${name} is ready`)} ${command(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
+        `step ${quote(`${namespace}/${name} is ready`)} ${quoteCommand(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
     ),
-    ...(brokenCheck(results)?.stage === 'install' ? [] : upgraded(plan, here)),
+    ...(findBrokenCheck(results)?.stage === 'install' ? [] : renderUpgradeSteps(plan, here)),
     "step 'the mesh has 5 s to settle' sleep 5",
     '',
     '# the documented validations',
     "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
-    ...['dualstack', 'ipv4', 'ipv6'].map(echo),
-    ...broken(plan, results),
+    ...['dualstack', 'ipv4', 'ipv6'].map(renderEchoCheck),
+    ...renderFailedCheck(plan, results),
     '',
     'exit "$failed"',
     ''
@@ -113,7 +119,7 @@ export function script(plan: Plan, results: Results): string {
 // ---- The user's own YAML ----
 
 /** An input whose YAML the script does not hold: it takes a file of the user's instead. */
-interface Given {
+interface GivenInput {
   input: string;
   variable: string;
   file: string;
@@ -127,7 +133,7 @@ const variables = [
   {input: 'istio-values', variable: 'ISTIO_VALUES', file: 'istio-values.yaml'}
 ];
 
-const givenYaml = (inputs: Results['inputs']): Given[] =>
+const listGivenInputs = (inputs: Results['inputs']): GivenInput[] =>
   variables.flatMap(one => {
     const shown = inputs[one.input];
     const [, digest = null] = /^sha256:([0-9a-f]{16})$/.exec(shown ?? '') ?? [];
@@ -137,7 +143,7 @@ const givenYaml = (inputs: Results['inputs']): Given[] =>
   });
 
 /** What the caller of the script may or must say, as comments. */
-const settings = (plan: Plan, given: Given[]): string[] => [
+const renderSettings = (plan: Plan, given: GivenInput[]): string[] => [
   ...given.map(({input, variable}) =>
     input === 'kind-config'
       ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
@@ -149,7 +155,7 @@ const settings = (plan: Plan, given: Given[]): string[] => [
 ];
 
 /** Ends the script before it makes anything when a file is not the one of the run. */
-const checkGiven = ({input, variable, digest}: Given): string[] =>
+const renderInputCheck = ({input, variable, digest}: GivenInput): string[] =>
   input === 'kind-config'
     ? [`${variable}=\${${variable}:-}`]
     : [`given ${input} ${variable} ${digest ?? "''"}`];
@@ -157,47 +163,47 @@ const checkGiven = ({input, variable, digest}: Given): string[] =>
 // ---- What the script says and does about its steps ----
 
 /** Of a kind cluster: its name is one of an input that has been read. */
-const leaveKind = (name: string): string[] => [
+const renderKindCleanup = (name: string): string[] => [
   'export KUBECONFIG=$work/kubeconfig',
   "failed=0 broken='' made=''",
   'leave() {',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
   '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
-  `  [ -z "$made" ] || ${command(deleteCommand(name, '$work/kubeconfig'))}`,
+  `  [ -z "$made" ] || ${quoteCommand(buildDeleteClusterCommand(name, '$work/kubeconfig'))}`,
   '  rm -rf "$work"',
   '}'
 ];
 
 /** Of a cluster that is there already: what has the label of the run goes. */
-const leaveExisting = ({run, installs, mesh}: Existing): string[] => [
+const renderExistingCleanup = ({run, installs, mesh}: ExistingCluster): string[] => [
   "failed=0 broken=''",
   'leave() {',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
   '  [ -n "${KEEP:-}" ] ||',
   '    {',
-  ...removalCommands({
+  ...buildRemovalCommands({
     ...{run, operator: installs.operator, configMaps: mesh === null ? [] : null, tools: []}
-  }).map(words => `      ${ifOurs(words, run)}${command(words)}`),
+  }).map(words => `      ${renderOwnershipTest(words, run)}${quoteCommand(words)}`),
   '    }',
   '  rm -rf "$work"',
   '}'
 ];
 
 /** A release has no label of ours, but its namespace has. */
-const ifOurs = ([program]: string[], run: string): string =>
+const renderOwnershipTest = ([program]: string[], run: string): string =>
   program === 'helm'
     ? `kubectl get namespaces -l ${runLabel}=${run} -o name | grep -qx namespace/${operatorNamespace} && `
     : '';
 
 /** Ends the script before it makes anything in another cluster than that of the run. */
-const sameContext = (context: string): string[] => [
+const renderContextCheck = (context: string): string[] => [
   `[ "$(kubectl config current-context)" = ${quote(context)} ] || { echo ${quote(`the current context is not ${context}`)} >&2; exit 1; }`
 ];
 
 /** The functions that the steps use. */
-const runtime = ({cluster, existing}: Plan): string[] => [
+const renderFunctions = ({cluster, existing}: Plan): string[] => [
   'work=$(mktemp -d)',
-  ...(existing === null ? leaveKind(cluster.name) : leaveExisting(existing)),
+  ...(existing === null ? renderKindCleanup(cluster.name) : renderExistingCleanup(existing)),
   'trap leave EXIT',
   '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
   'step() {',
@@ -237,16 +243,16 @@ const runtime = ({cluster, existing}: Plan): string[] => [
   '}'
 ];
 
-const toolsUsed = ({versions}: Results): string => {
+const describeToolVersions = ({versions}: Results): string => {
   const used = ['kind', 'kubectl', 'helm'].flatMap(name => {
     const found = versions[name]?.found;
-    return found ? [`${name} ${line(found, 60)}`] : [];
+    return found ? [`${name} ${sanitizeLine(found, 60)}`] : [];
   });
   return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
 };
 
 /** What the run did and the script does not, a line each. */
-const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
+const listOmissions = (plan: Plan, results: Results, given: GivenInput[]): string[] => [
   `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
   ...(plan.existing === null
     ? ["Docker's logins for registries, which the nodes of the run got"]
@@ -269,23 +275,23 @@ const leftOut = (plan: Plan, results: Results, given: Given[]): string[] => [
 
 // ---- Steps ----
 
-const cluster = (here: Plan): string[] => [
+const renderClusterSteps = (here: Plan): string[] => [
   '# the cluster',
   'cluster() {',
-  `  ${command(createCommand(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
+  `  ${quoteCommand(buildCreateClusterCommand(here)).replace('kubeconfig.kind', 'kubeconfig')} && made=1 &&`,
   '    kubectl wait --for=condition=Ready nodes --all --timeout=2m',
   '}',
   `step 'the cluster' cluster`
 ];
 
 /** In a cluster that is not ours, none that is there is taken. */
-const namespacesCommand = (here: Plan): string[] =>
+const buildNamespacesCommand = (here: Plan): string[] =>
   here.existing === null
-    ? applyCommand(here, 'namespaces.yaml')
+    ? buildApplyCommand(here, 'namespaces.yaml')
     : ['kubectl', 'create', '-f', '$work/namespaces.yaml'];
 
 /** The plan with its files under `$work`. */
-function relocated(plan: Plan): Plan {
+function relocatePlan(plan: Plan): Plan {
   const {cluster, operator} = plan;
   return {
     ...plan,
@@ -293,63 +299,65 @@ function relocated(plan: Plan): Plan {
     cluster: {...cluster, kubeconfig: '$work/kubeconfig'},
     operator: {
       ...operator,
-      chart: operator.url === null ? '$chart' : `$work/${chartFile(operator.url)}`
+      chart: operator.url === null ? '$chart' : `$work/${getChartFileName(operator.url)}`
     }
   };
 }
 
-const chartFile = (url: string): string => path.basename(new URL(url).pathname);
+const getChartFileName = (url: string): string => path.basename(new URL(url).pathname);
 
 /** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node`, `$pod`, `$name` and `$image`. */
-const command = (words: string[]): string => words.map(argument).join(' ');
+const quoteCommand = (words: string[]): string => words.map(quoteArgument).join(' ');
 
-function argument(word: string): string {
+function quoteArgument(word: string): string {
   if (word.startsWith('$work/')) return `"$work"/${quote(word.slice('$work/'.length))}`;
   return ['$chart', '$node', '$pod', '$name', '$image'].includes(word) ? `"${word}"` : quote(word);
 }
 
-function heredoc(name: string, text: string): string[] {
+function renderHeredoc(name: string, text: string): string[] {
   let end = 'EOF';
   while (text.split('\n').includes(end)) end += '_';
   return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
 
 /** The nodes as they are there: KIND_CONFIG may have others than the run had. */
-const forNodes = (name: string, ...lines: string[]): string[] => [
+const renderNodeLoop = (name: string, ...lines: string[]): string[] => [
   `  for node in $(kind get nodes --name ${name}); do`,
   ...lines.map(text => `    ${text} || return`),
   '  done'
 ];
 
 /** Each image that the local Docker has goes into every node. */
-function images({cluster, images, otherNames}: Plan): string[] {
+function renderImageSteps({cluster, images, otherNames}: Plan): string[] {
   const all = Object.values(images).flat();
   if (all.length === 0) return [];
-  const imported = command(importCommand('$node'));
-  const renamed = command(tagCommand('$node', '$name', '$image'));
+  const imported = quoteCommand(buildImportImagesCommand('$node'));
+  const renamed = quoteCommand(buildTagImageCommand('$node', '$name', '$image'));
   return [
     '# an image into every node, where the local Docker has it, by its name or by the other one that is given',
     'image() {',
     '  local image="$1" name=',
     '  for name in "$@"; do docker image inspect "$name" >/dev/null 2>&1 && break; name=; done',
     '  [ -n "$name" ] || return 0',
-    ...forNodes(
+    ...renderNodeLoop(
       cluster.name,
-      `${command(saveCommand([]))} "$name" | ${imported}`,
+      `${quoteCommand(buildSaveImagesCommand([]))} "$name" | ${imported}`,
       `[ "$name" = "$image" ] || ${renamed}`
     ),
     '}',
     ...all.map(image => {
-      const names = [image, otherNames[image]].filter(name => name !== undefined).map(wholeName);
-      return `step ${quote(`image ${image}`)} image ${command(names)}`;
+      const names = [image, otherNames[image]]
+        .filter(name => name !== undefined)
+        .map(normalizeImageName);
+      return `step ${quote(`image ${image}`)} image ${quoteCommand(names)}`;
     })
   ];
 }
 
 /** The CRDs, then the chart without them, as the run does it. */
-function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
+function renderOperatorSteps({operator}: Plan, here: Plan, given: GivenInput[]): string[] {
   const values = given.some(({file}) => file === 'operator-values.yaml');
-  const install = command(installCommand(here)).replace(
+  const install = quoteCommand(buildInstallOperatorCommand(here)).replace(
     '"$work"/operator-values.yaml',
     '"$OPERATOR_VALUES"'
   );
@@ -360,7 +368,7 @@ function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
       : [`step 'the chart' helm pull ${quote(redact(operator.url))} --destination "$work"`]),
     'crds() {',
     // Helm 3 puts nothing between two files of CRDs
-    `  helm show crds ${argument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
+    `  helm show crds ${quoteArgument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
     '    kubectl create -f "$work/crds.yaml"',
     '}',
     `step 'the CRDs' crds`,
@@ -369,25 +377,29 @@ function operator({operator}: Plan, here: Plan, given: Given[]): string[] {
 }
 
 /** The CRDs of the Gateway API, held to their checksums. */
-const gatewayApi = (here: Plan): string[] => [
+const renderGatewayApiSteps = (here: Plan): string[] => [
   'gateway_api() {',
   '  mkdir "$work/gateway-api" &&',
   ...Object.entries(pinnedGatewayApi.crds).flatMap(([name, sum]) => [
-    `    ${command(fetchCommand(`$work/gateway-api/${name}.yaml`, gatewayCrdUrl(name)))} &&`,
+    `    ${quoteCommand(buildFetchCommand(`$work/gateway-api/${name}.yaml`, getGatewayCrdUrl(name)))} &&`,
     `    echo ${sum} "$work/gateway-api/${name}.yaml" | sha256sum --check &&`
   ]),
-  `    ${command(gatewayCrdsCommand(here))}`,
+  `    ${quoteCommand(buildCreateGatewayCrdsCommand(here))}`,
   '}',
   `step 'the CRDs of the Gateway API' gateway_api`
 ];
 
 /** The Istio resource, with the user's values merged in by kubectl. */
-function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): string[] {
+function renderIstioSteps(
+  {istio, shownFiles, upgrade}: Plan,
+  here: Plan,
+  given: GivenInput[]
+): string[] {
   const merged = given.some(({file}) => file === 'istio-values.yaml');
   return [
-    ...(shown['istio-cni.yaml'] === undefined
+    ...(shownFiles['istio-cni.yaml'] === undefined
       ? []
-      : [`step IstioCNI ${command(applyCommand(here, 'istio-cni.yaml'))}`]),
+      : [`step IstioCNI ${quoteCommand(buildApplyCommand(here, 'istio-cni.yaml'))}`]),
     ...(merged
       ? [
           'values() {',
@@ -400,16 +412,18 @@ function istio({istio, shown, upgrade}: Plan, here: Plan, given: Given[]): strin
           `step 'ISTIO_VALUES over the dual-stack values' values`
         ]
       : []),
-    `step Istio ${command(applyCommand(here, 'istio.yaml'))}`,
-    ...(istio.ambient ? [`step ZTunnel ${command(applyCommand(here, 'ztunnel.yaml'))}`] : []),
-    ...(shown['revision-tag.yaml'] === undefined
+    `step Istio ${quoteCommand(buildApplyCommand(here, 'istio.yaml'))}`,
+    ...(istio.ambient
+      ? [`step ZTunnel ${quoteCommand(buildApplyCommand(here, 'ztunnel.yaml'))}`]
+      : []),
+    ...(shownFiles['revision-tag.yaml'] === undefined
       ? []
-      : [`step 'the revision tag' ${command(applyCommand(here, 'revision-tag.yaml'))}`])
+      : [`step 'the revision tag' ${quoteCommand(buildApplyCommand(here, 'revision-tag.yaml'))}`])
   ];
 }
 
 /** The tag that namespaces name stands for one of the two revisions. */
-const tagged = ({upgrade}: Plan, at: 0 | 1): string[] =>
+const renderTagStep = ({upgrade}: Plan, at: 0 | 1): string[] =>
   upgrade?.strategy === 'RevisionBased'
     ? [
         `step 'the revision tag has its revision' kubectl wait istiorevisiontags.sailoperator.io --all --for=jsonpath='{.status.istioRevision}'=${upgrade.revisions[at]} --timeout=2m`
@@ -417,34 +431,36 @@ const tagged = ({upgrade}: Plan, at: 0 | 1): string[] =>
     : [];
 
 /** The upgrade, and the restart of every workload that has a sidecar or may have one. */
-function upgraded(plan: Plan, here: Plan): string[] {
-  const {upgrade, istio, shown, workloads, moreWorkloads} = plan;
+function renderUpgradeSteps(plan: Plan, here: Plan): string[] {
+  const {upgrade, istio, shownFiles, workloads, extraWorkloads} = plan;
   if (upgrade === null) return [];
-  const meshed = [...workloads, ...moreWorkloads].filter(
+  const meshed = [...workloads, ...extraWorkloads].filter(
     ({namespace}) => namespace !== plainNamespace
   );
   return [
     '',
     `# the upgrade, ${upgrade.strategy}`,
-    `step 'the upgrade to ${upgrade.to}' ${command(applyCommand(here, 'upgrade.yaml'))}`,
-    ...(shown['upgrade-cni.yaml'] === undefined
+    `step 'the upgrade to ${upgrade.to}' ${quoteCommand(buildApplyCommand(here, 'upgrade.yaml'))}`,
+    ...(shownFiles['upgrade-cni.yaml'] === undefined
       ? []
-      : [`step 'the upgrade of IstioCNI' ${command(applyCommand(here, 'upgrade-cni.yaml'))}`]),
+      : [
+          `step 'the upgrade of IstioCNI' ${quoteCommand(buildApplyCommand(here, 'upgrade-cni.yaml'))}`
+        ]),
     "step 'the operator has 10 s to begin' sleep 10",
     `step 'the revision is ready' kubectl wait istiorevisions.sailoperator.io/${upgrade.revisions[1]} --for=condition=Ready --timeout=3m`,
     `step 'istiod is rolled out' kubectl rollout status deployment/${upgrade.istio.istiod} -n ${istio.namespace} --timeout=3m`,
-    ...tagged(plan, 1),
+    ...renderTagStep(plan, 1),
     ...meshed.flatMap(({namespace, kind, name}) => {
       const what = `${kind.toLowerCase()}/${name}`;
       return [
-        `step ${quote(`${namespace}/${name} is restarted`)} ${command(['kubectl', 'rollout', 'restart', what, '-n', namespace])}`,
-        `step ${quote(`${namespace}/${name} is ready again`)} ${command(['kubectl', 'rollout', 'status', what, '-n', namespace, '--timeout=3m'])}`
+        `step ${quote(`${namespace}/${name} is restarted`)} ${quoteCommand(['kubectl', 'rollout', 'restart', what, '-n', namespace])}`,
+        `step ${quote(`${namespace}/${name} is ready again`)} ${quoteCommand(['kubectl', 'rollout', 'status', what, '-n', namespace, '--timeout=3m'])}`
       ];
     })
   ];
 }
 
-function echo(word: string): string {
+function renderEchoCheck(word: string): string {
   const target = word === 'dualstack' ? 'dual-stack' : word;
   const probe = reproduceProbe(meshClient, {word, address: `tcp-echo.${target}`, port: 9000});
   return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
@@ -453,23 +469,23 @@ function echo(word: string): string {
 // ---- The check that failed ----
 
 /** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
-function broken(plan: Plan, results: Results): string[] {
-  const check = brokenCheck(results);
+function renderFailedCheck(plan: Plan, results: Results): string[] {
+  const check = findBrokenCheck(results);
   const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
-  const command = shown === null ? null : rerunnable(shown, plan);
+  const command = shown === null ? null : quoteRerunnable(shown, plan);
   if (results.failure === null) return [];
   return [
     '',
     '# what failed in the run',
-    `printf '\\nIn the run failed: %s\\n' ${quote(line(check?.id ?? results.failure.message, 500))}`,
+    `printf '\\nIn the run failed: %s\\n' ${quote(sanitizeLine(check?.id ?? results.failure.message, 500))}`,
     ...(check
       ? [
-          `printf '  %s\\n' ${quote(line(`expected ${check.expected}; found ${check.observed}`, 500))}`
+          `printf '  %s\\n' ${quote(sanitizeLine(`expected ${check.expected}; found ${check.observed}`, 500))}`
         ]
       : []),
     ...(command === null
       ? [`echo '  there is no command that shows it by itself: see the steps above'`]
-      : again(plan, check, command))
+      : renderRerun(plan, check, command))
   ];
 }
 
@@ -478,24 +494,26 @@ function broken(plan: Plan, results: Results): string[] {
  * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
  * which an address is looked up.
  */
-function rerunnable(shown: string, plan: Plan): string | null {
-  const words = wordsIn(shown);
-  if (words[0] !== 'kubectl' || words.some(isOperator) || shown.includes(plan.directory))
+function quoteRerunnable(shown: string, plan: Plan): string | null {
+  const words = splitWords(shown);
+  if (words[0] !== 'kubectl' || words.some(isShellOperator) || shown.includes(plan.directory))
     return null;
-  const read = words.map(lookedUp);
+  const read = words.map(quoteWord);
   return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
 }
 
-const isOperator = (word: string): boolean => /^([|&;]+|\d?[<>].*)$/.test(word);
+const isShellOperator = (word: string): boolean => /^([|&;]+|\d?[<>].*)$/.test(word);
 
 /** A word quoted; what a `kubectl get` prints stays a substitution. */
-function lookedUp(word: string): string {
+function quoteWord(word: string): string {
   const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
-  const words = wordsIn(inner);
-  return words.length === 0 || words.some(isOperator) ? quote(word) : `"$(${command(words)})"`;
+  const words = splitWords(inner);
+  return words.length === 0 || words.some(isShellOperator)
+    ? quote(word)
+    : `"$(${quoteCommand(words)})"`;
 }
 
-function wordsIn(text: string): string[] {
+function splitWords(text: string): string[] {
   try {
     return split(text);
   } catch {
@@ -504,26 +522,26 @@ function wordsIn(text: string): string[] {
 }
 
 /** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
-function again(plan: Plan, check: CheckResult | null, text: string): string[] {
-  const expected = check && answerOf(check);
+function renderRerun(plan: Plan, check: CheckResult | null, text: string): string[] {
+  const expected = check && getExpectedAnswer(check);
   const around =
     check?.layer === 'failover'
-      ? cutLines(plan, check)
+      ? renderCutLines(plan, check)
       : check?.id.startsWith('egress/overlap/')
-        ? takenLines()
+        ? renderOverlapLines()
         : null;
   return [
     "broken=''",
     ...(around?.before ?? []),
     expected === null
       ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
-      : `check ${quote(line(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
+      : `check ${quote(sanitizeLine(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
     ...(around?.after ?? [])
   ];
 }
 
 /** What the check's probe must print; null where it is no probe. */
-function answerOf({id, layer, address, expected}: CheckResult): string | null {
+function getExpectedAnswer({id, layer, address, expected}: CheckResult): string | null {
   if (address === null) return null;
   if (layer === 'failover') return `hello ${id}`;
   if (expected === 'no answer') return '';
@@ -531,20 +549,20 @@ function answerOf({id, layer, address, expected}: CheckResult): string | null {
 }
 
 /** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
-function cutLines({cluster}: Plan, {family}: CheckResult) {
+function renderCutLines({cluster}: Plan, {family}: CheckResult) {
   const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
   const rule = (verb: '-I' | '-D') =>
-    command(
+    quoteCommand(
       cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
     );
   return {
     before: [
       `pod=$(kubectl get pods -n dual-stack -l app=tcp-echo -o jsonpath='{.items[0].status.podIPs[*].ip}' | tr ' ' '\\n' | grep -m 1 ${pattern})`,
       'cut() {',
-      ...forNodes(cluster.name, rule('-I')),
+      ...renderNodeLoop(cluster.name, rule('-I')),
       '}',
       'mend() {',
-      ...forNodes(cluster.name, rule('-D')),
+      ...renderNodeLoop(cluster.name, rule('-D')),
       '}',
       `check '${family} to the dual-stack pod is cut' cut`
     ],
@@ -553,7 +571,7 @@ function cutLines({cluster}: Plan, {family}: CheckResult) {
 }
 
 /** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
-function takenLines() {
+function renderOverlapLines() {
   const patch = patchCommand({ipv4: '$ipv4', ipv6: '$ipv6'});
   const clusterIp = (family: string) =>
     `${family}=$(kubectl get service tcp-echo -n ${family} -o jsonpath='{.spec.clusterIPs[0]}')`;
@@ -561,7 +579,7 @@ function takenLines() {
     before: [
       clusterIp('ipv4'),
       clusterIp('ipv6'),
-      `check 'a ServiceEntry takes the ClusterIPs too' ${command(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
+      `check 'a ServiceEntry takes the ClusterIPs too' ${quoteCommand(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
       'sleep 3 # until it is in force'
     ],
     after: []

@@ -1,92 +1,109 @@
 import {files} from '../results/files.ts';
 import {type CheckResult, familyNames, type Results} from '../results/results.ts';
-import {type Block, cutToFit, folded, icons, mostBytes, quote, tableHead, whole} from './blocks.ts';
 import {
-  brokenCheck,
-  failures,
-  flakyChecks,
-  greenAllTheSame,
+  type Block,
+  createBlock,
+  createFoldedBlocks,
+  cutToFit,
+  maxSummaryBytes,
+  renderQuote,
+  renderTableHead,
+  stateIcons
+} from './blocks.ts';
+import {
+  buildLayerRows,
+  findBrokenCheck,
+  findFlakyChecks,
+  findMaskedChecks,
+  formatAttemptGroup,
+  formatLayersHeld,
+  groupAttempts,
+  groupFailures,
+  groupSkippedByReason,
   type LayerRow,
-  layerRows,
-  layersHold,
-  sentences,
-  skippedByReason,
-  triesOf,
-  tryWords
+  splitSentences
 } from './findings.ts';
-import {type Cell, columns, foldRows, type Grid, grids, gridTitle, type Row} from './grid.ts';
-import {loadColumns, loadRows, loadTitle} from './load-words.ts';
+import {
+  buildGrids,
+  columns,
+  foldRows,
+  type Grid,
+  type GridCell,
+  type GridRow,
+  getGridTitle
+} from './grid.ts';
+import {buildLoadRows, loadColumns, loadTitle} from './load-words.ts';
 import {code, fence, row, text} from './markdown.ts';
-import {type Bar, criticalPath, longestWaits, timeline} from './timeline.ts';
-import {headline} from './verdict.ts';
-import {asksCluster, onlyLooks, rerun, versionRows} from './versions.ts';
-import {count, duration, ended, upper} from './words.ts';
+import {buildTimeline, findCriticalPath, findLongestWaits, type TimelineBar} from './timeline.ts';
+import {buildHeadline} from './verdict.ts';
+import {isClusterCommand, isTargetsRun, listVersions, rerunCommand} from './versions.ts';
+import {capitalize, endSentence, formatCount, formatDuration} from './words.ts';
 
 /**
  * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
  * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
  */
-export const summary = (results: Results): string =>
+export const renderSummary = (results: Results): string =>
   cutToFit(
     [
-      verdict(results),
-      ...failure(results),
-      ...warnings(results),
-      ...load(results),
-      ...gridBlocks(results, grids(results)),
-      ...flaky(results),
-      ...failed(results),
-      ...skipped(results),
-      ...phases(results),
-      ...layerTable(results),
-      versions(results)
+      renderVerdict(results),
+      ...renderFailure(results),
+      ...renderWarnings(results),
+      ...renderLoad(results),
+      ...renderGrids(results, buildGrids(results)),
+      ...renderFlakyChecks(results),
+      ...renderFailedChecks(results),
+      ...renderSkippedChecks(results),
+      ...renderTimeline(results),
+      ...renderLayers(results),
+      renderVersions(results)
     ],
-    mostBytes
+    maxSummaryBytes
   );
 
 // ---- The verdict, and what broke ----
 
-function verdict(results: Results): Block {
-  const {icon, words, facts, rehearsal} = headline(results);
+function renderVerdict(results: Results): Block {
+  const {icon, words, facts, rehearsal} = buildHeadline(results);
   const first = `## ${icon} ${[words, ...facts].map(part => text(part)).join(' · ')}`;
-  return whole(rehearsal ? `${first}\n\n> ${text(rehearsal)}` : first);
+  return createBlock(rehearsal ? `${first}\n\n> ${text(rehearsal)}` : first);
 }
 
 /** What does not fit together; it may be what broke, so it is told above the grid. */
-const warnings = (results: Results): Block[] =>
-  results.warnings.map(one => whole(`> ⚠️ ${text(one, 500)}`));
+const renderWarnings = (results: Results): Block[] =>
+  results.warnings.map(one => createBlock(`> ⚠️ ${text(one, 500)}`));
 
-function failure(results: Results): Block[] {
+function renderFailure(results: Results): Block[] {
   if (results.failure === null) return [];
   const {layer, hint, reproduce} = results.failure;
-  const [first = '', ...more] = sentences(results.failure);
+  const [first = '', ...more] = splitSentences(results.failure);
   const where = [layer && `Layer ${code(layer)}`, `class ${code(results.failure.class)}`];
   const parts = [
-    `**${upper(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(ended(first), 2000)} `}${text(hint, 2000)}`,
+    `**${capitalize(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(endSentence(first), 2000)} `}${text(hint, 2000)}`,
     more.length > 0 ? [first, ...more].map(one => `- ${text(one, 2000)}`).join('\n') : '',
-    reproduce ? `${byHand(reproduce, results)}\n\n${fence(reproduce)}` : '',
-    consequences(results),
-    greenLine(results)
+    reproduce ? `${describeReproduce(reproduce, results)}\n\n${fence(reproduce)}` : '',
+    renderConsequences(results),
+    renderMaskedChecks(results)
   ];
-  return [whole(quote(parts.filter(Boolean).join('\n\n')))];
+  return [createBlock(renderQuote(parts.filter(Boolean).join('\n\n')))];
 }
 
-const byHand = (reproduce: string, results: Results): string =>
-  asksCluster(reproduce, results)
-    ? `To see it by hand, on a cluster made by ${code(rerun)} (${code('KEEP=1')} keeps it):`
+const describeReproduce = (reproduce: string, results: Results): string =>
+  isClusterCommand(reproduce, results)
+    ? `To see it by hand, on a cluster made by ${code(rerunCommand)} (${code('KEEP=1')} keeps it):`
     : 'To see it by hand:';
 
-function consequences(results: Results): string {
-  const {follow} = failures(results);
+function renderConsequences(results: Results): string {
+  const {follow} = groupFailures(results);
   if (follow.length === 0) return '';
   const shown = follow.slice(0, 8).map(check => code(check.id));
   const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-  return `What follows from it (${count(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+  return `What follows from it (${formatCount(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 
-function greenLine(results: Results): string {
-  const green = greenAllTheSame(results);
-  const family = brokenCheck(results)?.family;
+function renderMaskedChecks(results: Results): string {
+  const green = findMaskedChecks(results);
+  const family = findBrokenCheck(results)?.family;
   if (green.length === 0 || !family) return '';
   const other = familyNames[family === 'ipv4' ? 'ipv6' : 'ipv4'];
   const shown = green.slice(0, 4).map(check => code(check.id));
@@ -96,117 +113,119 @@ function greenLine(results: Results): string {
 
 // ---- An upgrade under load ----
 
-function load(results: Results): Block[] {
-  const lines = loadRows(results).map(({title, family, verdict, counts}) =>
-    row(`${icons[verdict]} ${title}`, family, ...counts)
+function renderLoad(results: Results): Block[] {
+  const lines = buildLoadRows(results).map(({title, family, verdict, counts}) =>
+    row(`${stateIcons[verdict]} ${title}`, family, ...counts)
   );
   if (lines.length === 0) return [];
-  return [{head: tableHead([loadTitle, '', ...loadColumns]), lines, tail: ''}];
+  return [{head: renderTableHead([loadTitle, '', ...loadColumns]), lines, tail: ''}];
 }
 
 // ---- The grid ----
 
-const gridBlocks = (results: Results, all: Grid[]): Block[] =>
-  all.flatMap(grid => gridBlock(grid, gridTitle(results, grid, all.length > 1)));
+const renderGrids = (results: Results, all: Grid[]): Block[] =>
+  all.flatMap(grid => renderGrid(grid, getGridTitle(results, grid, all.length > 1)));
 
-function gridBlock({rows}: Grid, first: string): Block[] {
+function renderGrid({rows}: Grid, first: string): Block[] {
   const {shown, folded: rest, title} = foldRows(rows);
   const titles = [first, ...columns.map(column => column.title)];
   const head = `| ${titles.join(' | ')} |\n| --- | :---: | :---: | --- |`;
   const fold = `<details><summary>${title}</summary>\n\n${head}`;
   return [
-    {head, lines: shown.map(gridRow), tail: ''},
-    {head: fold, lines: rest.map(gridRow), tail: '\n</details>'}
+    {head, lines: shown.map(renderGridRow), tail: ''},
+    {head: fold, lines: rest.map(renderGridRow), tail: '\n</details>'}
   ].filter(block => block.lines.length > 0);
 }
 
-function gridRow({title, target, cells}: Row): string {
+function renderGridRow({title, target, cells}: GridRow): string {
   const name = target === '' ? `**${text(title)}**` : `${text(title)} ${code(target)}`;
-  return row(name, ...columns.map(({column}) => gridCell(cells[column])));
+  return row(name, ...columns.map(({column}) => renderGridCell(cells[column])));
 }
 
-function gridCell(shown: Cell | null): string {
+function renderGridCell(shown: GridCell | null): string {
   if (shown === null) return '';
   const value = shown.value && code(shown.value);
   const note = shown.note && text(shown.note);
   const said = [value, note].filter(Boolean).join(', ');
-  return [icons[shown.state], shown.cause ? `**${said}**` : said].filter(Boolean).join(' ');
+  return [stateIcons[shown.state], shown.isCause ? `**${said}**` : said].filter(Boolean).join(' ');
 }
 
 // ---- Checks ----
 
-function flaky(results: Results): Block[] {
-  const lines = flakyChecks(results).map(check => `- ${code(check.id)}: ${tries(check)}`);
-  const title = `${count(lines.length, 'check')} needed another try, and passed`;
-  if (lines.length > 3) return folded(`⚠️ ${title}`, lines);
+function renderFlakyChecks(results: Results): Block[] {
+  const lines = findFlakyChecks(results).map(
+    check => `- ${code(check.id)}: ${renderAttempts(check)}`
+  );
+  const title = `${formatCount(lines.length, 'check')} needed another try, and passed`;
+  if (lines.length > 3) return createFoldedBlocks(`⚠️ ${title}`, lines);
   return lines.length === 0 ? [] : [{head: `⚠️ ${title}:\n`, lines, tail: ''}];
 }
 
 /** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
-function tries(check: CheckResult): string {
-  const all = triesOf(check);
-  const said = all.slice(0, 5).map(one => `${code(one.observed, 100)} ${tryWords(one)}`);
+function renderAttempts(check: CheckResult): string {
+  const all = groupAttempts(check);
+  const said = all.slice(0, 5).map(one => `${code(one.observed, 100)} ${formatAttemptGroup(one)}`);
   return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 
-function failed(results: Results): Block[] {
-  const {own, follow} = failures(results);
+function renderFailedChecks(results: Results): Block[] {
+  const {own, follow} = groupFailures(results);
   const lines = own.map(check =>
     row(
-      `${code(check.id)} ${upgraded(check)}`.trim(),
+      `${code(check.id)} ${formatStage(check)}`.trim(),
       text(check.expected),
       `${text(check.observed)}${check.reason ? `<br>${text(check.reason)}` : ''}`,
-      tries(check)
+      renderAttempts(check)
     )
   );
   const titles = ['check', 'expected', 'observed', 'tries'];
   return [
-    ...folded(`Failed: ${count(own.length, 'check')}`, lines, titles, true),
-    ...folded(
-      `Follows from that: ${count(follow.length, 'check')}`,
+    ...createFoldedBlocks(`Failed: ${formatCount(own.length, 'check')}`, lines, titles, true),
+    ...createFoldedBlocks(
+      `Follows from that: ${formatCount(follow.length, 'check')}`,
       follow.map(check => row(code(check.id), text(check.observed), code(check.because ?? ''))),
       ['check', 'observed', 'because of']
     )
   ];
 }
 
-const upgraded = (check: CheckResult): string =>
+const formatStage = (check: CheckResult): string =>
   check.stage === 'upgrade' ? 'after the upgrade' : '';
 
-function skipped(results: Results): Block[] {
-  const reasons = skippedByReason(results);
+function renderSkippedChecks(results: Results): Block[] {
+  const reasons = groupSkippedByReason(results);
   const total = reasons.reduce((sum, [, checks]) => sum + checks.length, 0);
   const lines = reasons.map(
     ([reason, checks]) =>
-      `- ${count(checks.length, 'check')} (${checks
+      `- ${formatCount(checks.length, 'check')} (${checks
         .slice(0, 5)
         .map(check => code(check.id))
         .join(', ')}${checks.length > 5 ? ', …' : ''}): ${text(reason)}`
   );
-  return folded(`Skipped: ${count(total, 'check')}`, lines);
+  return createFoldedBlocks(`Skipped: ${formatCount(total, 'check')}`, lines);
 }
 
 // ---- The timeline ----
 
-function phases(results: Results): Block[] {
-  const bars = timeline(results);
+function renderTimeline(results: Results): Block[] {
+  const bars = buildTimeline(results);
   if (bars.length === 0) return [];
-  const path = criticalPath(results.phases).map(name => text(name, 60));
-  const waits = longestWaits(results).map(
-    wait => `${text(wait.phase)} for ${text(wait.for, 100)} (${duration(wait.seconds)})`
+  const path = findCriticalPath(results.phases).map(name => text(name, 60));
+  const waits = findLongestWaits(results).map(
+    wait => `${text(wait.phase)} for ${text(wait.for, 100)} (${formatDuration(wait.seconds)})`
   );
   const parts = [
-    `<details><summary>Where the ${duration(results.seconds)} went</summary>`,
-    gantt(bars),
+    `<details><summary>Where the ${formatDuration(results.seconds)} went</summary>`,
+    renderGantt(bars),
     `Critical path: ${path.join(' → ')}.`,
     waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
     '</details>'
   ];
-  return [whole(parts.filter(Boolean).join('\n\n'))];
+  return [createBlock(parts.filter(Boolean).join('\n\n'))];
 }
 
 /** In milliseconds: Mermaid reads whole seconds (`X`) as milliseconds in some versions. */
-const gantt = (bars: Bar[]): string =>
+const renderGantt = (bars: TimelineBar[]): string =>
   [
     '```mermaid',
     'gantt',
@@ -214,11 +233,11 @@ const gantt = (bars: Bar[]): string =>
     '  axisFormat %s s',
     // Left alone, a short run's axis says `0 s, 0 s, 1 s, 1 s`.
     ...(Math.max(...bars.map(bar => bar.at + bar.seconds)) < 12 ? ['  tickInterval 1second'] : []),
-    ...bars.slice(0, 100).map(bar => `  ${task(bar)}`),
+    ...bars.slice(0, 100).map(bar => `  ${renderGanttTask(bar)}`),
     '```'
   ].join('\n');
 
-function task({name, status, at, seconds, critical}: Bar): string {
+function renderGanttTask({name, status, at, seconds, critical}: TimelineBar): string {
   const title = name.replace(/[^\p{L}\p{N}._-]+/gu, ' ').trim() || 'phase';
   const ended = status === 'passed' ? '' : ` ${status}`;
   const start = Math.round(1000 * at);
@@ -228,39 +247,50 @@ function task({name, status, at, seconds, critical}: Bar): string {
 
 // ---- Layers and versions ----
 
-function layerTable(results: Results): Block[] {
-  const rows = layerRows(results);
-  return folded(
-    `Layers: ${layersHold(rows)}`,
+function renderLayers(results: Results): Block[] {
+  const rows = buildLayerRows(results);
+  return createFoldedBlocks(
+    `Layers: ${formatLayersHeld(rows)}`,
     rows.map(one =>
-      row(one.layer, String(one.checks.length), `${icons[one.state]} ${layerSays(one)}`.trim())
+      row(
+        one.layer,
+        String(one.checks.length),
+        `${stateIcons[one.state]} ${describeLayer(one)}`.trim()
+      )
     ),
     ['layer', 'checks', '']
   );
 }
 
-function layerSays({state, checks, held, follow, why}: LayerRow): string {
-  if (state === 'skipped') return why ? `skipped: ${text(why)}` : 'skipped';
+function describeLayer({
+  state,
+  checks,
+  passedCount,
+  consequenceCount,
+  skipReason
+}: LayerRow): string {
+  if (state === 'skipped') return skipReason ? `skipped: ${text(skipReason)}` : 'skipped';
   const broke = checks.filter(check => check.verdict === 'failed').length;
-  if (broke === 0) return held < checks.length ? `${checks.length - held} skipped` : '';
-  return `${broke} failed${follow > 0 ? `, ${follow === broke ? 'all' : follow} as a consequence` : ''}`;
+  if (broke === 0)
+    return passedCount < checks.length ? `${checks.length - passedCount} skipped` : '';
+  return `${broke} failed${consequenceCount > 0 ? `, ${consequenceCount === broke ? 'all' : consequenceCount} as a consequence` : ''}`;
 }
 
-function versions(results: Results): Block {
-  const rows = versionRows(results).map(({title, asked, found}) =>
-    row(text(title), found ? code(found) : 'not found out', asked ? code(asked) : '')
+function renderVersions(results: Results): Block {
+  const rows = listVersions(results).map(({title, requested, found}) =>
+    row(text(title), found ? code(found) : 'not found out', requested ? code(requested) : '')
   );
   const inputs = Object.entries(results.inputs).map(
     ([name, value]) => `- ${code(name)}: ${code(value)}`
   );
   const parts = [
-    `${tableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
-    onlyLooks(results)
+    `${renderTableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
+    isTargetsRun(results)
       ? ''
-      : `By hand, with these versions: ${code(rerun)}, from the results (${code(files.script)}).`,
+      : `By hand, with these versions: ${code(rerunCommand)}, from the results (${code(files.script)}).`,
     inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
     '</details>'
   ];
   const head = '<details><summary>Versions, and how to run this yourself</summary>';
-  return whole([head, ...parts.filter(Boolean)].join('\n\n'));
+  return createBlock([head, ...parts.filter(Boolean)].join('\n\n'));
 }

@@ -1,9 +1,9 @@
 import type {PhaseResult, Results} from '../results/results.ts';
-import {line} from './words.ts';
+import {sanitizeLine} from './words.ts';
 
 /** The phases in time. Pure. */
 
-export interface Bar {
+export interface TimelineBar {
   name: string;
   status: PhaseResult['status'];
   at: number;
@@ -12,11 +12,11 @@ export interface Bar {
 }
 
 /** The phases that were started, by their start, those that made the run as long as it was marked. */
-export function timeline(results: Results): Bar[] {
-  const critical = new Set(criticalPath(results.phases));
-  return started(results.phases)
+export function buildTimeline(results: Results): TimelineBar[] {
+  const critical = new Set(findCriticalPath(results.phases));
+  return filterStarted(results.phases)
     .map(({name, status, at, seconds}) => ({
-      name: line(name, 60),
+      name: sanitizeLine(name, 60),
       status,
       at,
       seconds,
@@ -26,34 +26,34 @@ export function timeline(results: Results): Bar[] {
 }
 
 /** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
-export function criticalPath(phases: PhaseResult[]): string[] {
-  const byName = new Map(started(phases).map(phase => [phase.name, phase]));
+export function findCriticalPath(phases: PhaseResult[]): string[] {
+  const byName = new Map(filterStarted(phases).map(phase => [phase.name, phase]));
   const path = new Set<string>();
-  let phase = endedLast([...byName.values()]);
+  let phase = findLastEnded([...byName.values()]);
   while (phase && !path.has(phase.name)) {
     path.add(phase.name);
-    phase = endedLast(phase.needs.flatMap(name => byName.get(name) ?? []));
+    phase = findLastEnded(phase.needs.flatMap(name => byName.get(name) ?? []));
   }
   return [...path].reverse();
 }
 
-type Started = PhaseResult & {at: number};
+type StartedPhase = PhaseResult & {at: number};
 
-const started = (phases: PhaseResult[]): Started[] =>
-  phases.filter((phase): phase is Started => phase.at !== null);
+const filterStarted = (phases: PhaseResult[]): StartedPhase[] =>
+  phases.filter((phase): phase is StartedPhase => phase.at !== null);
 
-const endedLast = (phases: Started[]): Started | undefined =>
-  phases.reduce<Started | undefined>(
+const findLastEnded = (phases: StartedPhase[]): StartedPhase | undefined =>
+  phases.reduce<StartedPhase | undefined>(
     (last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase),
     undefined
   );
 
 /** What was waited for longest, at most so many. */
-export const longestWaits = (
+export const findLongestWaits = (
   results: Results,
   most = 5
 ): {phase: string; for: string; seconds: number}[] =>
   results.phases
-    .flatMap(({name, waits}) => waits.map(wait => ({phase: line(name, 60), ...wait})))
+    .flatMap(({name, waits}) => waits.map(wait => ({phase: sanitizeLine(name, 60), ...wait})))
     .sort((one, other) => other.seconds - one.seconds)
     .slice(0, most);

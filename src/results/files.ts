@@ -8,4 +8,4 @@ export const files = {
   diagnostics: 'diagnostics'
 } as const;
 
-export const ownFiles: readonly string[] = Object.values(files);
+export const resultFileNames: readonly string[] = Object.values(files);

@@ -22,10 +22,10 @@ interface Shape {
 }
 
 /** A results file that cannot be read; the message tells why, and may hold foreign text. */
-export class Unreadable extends Error {}
+export class UnreadableResultsError extends Error {}
 
 /** In bytes. A run's results are some 80 KB; a thousand targets make 4 MB. */
-export const mostBytes = 16 * 1024 * 1024;
+export const maxResultsBytes = 16 * 1024 * 1024;
 
 /**
  * The results of a run from a file that anybody may have written: what the schema names is copied,
@@ -35,33 +35,35 @@ export function readResults(json: string): Results {
   const parsed = parseJson(json);
   const found = (parsed as {schema?: unknown} | null)?.schema;
   if (typeof found === 'number' && found > schema)
-    throw new Unreadable(
+    throw new UnreadableResultsError(
       `it has schema ${found}, and schema ${schema} is what this release reads; use the release that wrote it, or a newer one`
     );
-  return readAs<Results>(parsed, published as Shape);
+  return readWithSchema<Results>(parsed, published as Shape);
 }
 
 /** Any JSON that this package has a schema for. */
-export const readAs = <Value>(parsed: unknown, shape: object): Value =>
-  copy(parsed, shape as Shape, '', shape as Shape) as Value;
+export const readWithSchema = <Value>(parsed: unknown, shape: object): Value =>
+  copyByShape(parsed, shape as Shape, '', shape as Shape) as Value;
 
 export function parseJson(json: string): unknown {
-  if (Buffer.byteLength(json) > mostBytes)
-    throw new Unreadable(`it is longer than ${mostBytes / 1024 / 1024} MiB`);
+  if (Buffer.byteLength(json) > maxResultsBytes)
+    throw new UnreadableResultsError(`it is longer than ${maxResultsBytes / 1024 / 1024} MiB`);
   try {
     return JSON.parse(json);
   } catch {
-    throw new Unreadable('it is not JSON');
+    throw new UnreadableResultsError('it is not JSON');
   }
 }
 
 /** The value as the shape has it. `at` is where it stands, `root` what `$ref` refers to. */
-function copy(value: unknown, shape: Shape, at: string, root: Shape): unknown {
-  if (shape.$ref) return copy(value, defined(shape.$ref, root), at, root);
-  if (shape.anyOf) return value === null ? null : copy(value, shape.anyOf[0] ?? {}, at, root);
-  if (!fits(value, shape)) throw new Unreadable(`${at || 'the whole'} is not ${inWords(shape)}`);
+function copyByShape(value: unknown, shape: Shape, at: string, root: Shape): unknown {
+  if (shape.$ref) return copyByShape(value, resolveReference(shape.$ref, root), at, root);
+  if (shape.anyOf)
+    return value === null ? null : copyByShape(value, shape.anyOf[0] ?? {}, at, root);
+  if (!matchesShape(value, shape))
+    throw new UnreadableResultsError(`${at || 'the whole'} is not ${describeShape(shape)}`);
   if (Array.isArray(value))
-    return value.map((one, index) => copy(one, shape.items ?? {}, `${at}[${index}]`, root));
+    return value.map((one, index) => copyByShape(one, shape.items ?? {}, `${at}[${index}]`, root));
   if (typeof value !== 'object' || value === null) return value;
   return copyObject(value as Record<string, unknown>, shape, at, root);
 }
@@ -73,38 +75,38 @@ function copyObject(
   root: Shape
 ): Record<string, unknown> {
   const missing = required.find(name => !Object.hasOwn(value, name));
-  if (missing) throw new Unreadable(`${within(at, missing)} is missing`);
+  if (missing) throw new UnreadableResultsError(`${joinPath(at, missing)} is missing`);
   const absent = Object.entries(properties).flatMap(([name, {default: value}]) =>
     value === undefined ? [] : [[name, structuredClone(value)]]
   );
   const entries = Object.keys(value).flatMap(name => {
     const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
-    return shape ? [[name, copy(value[name], shape, within(at, name), root)]] : [];
+    return shape ? [[name, copyByShape(value[name], shape, joinPath(at, name), root)]] : [];
   });
   return Object.fromEntries([...absent, ...entries]); // makes own properties, also of the name `__proto__`
 }
 
-const within = (at: string, name: string): string =>
+const joinPath = (at: string, name: string): string =>
   `${at}${at && '.'}${name.length > 80 ? `${name.slice(0, 80)}…` : name}`;
 
-const defined = (reference: string, root: Shape): Shape =>
+const resolveReference = (reference: string, root: Shape): Shape =>
   root.$defs?.[reference.replace('#/$defs/', '')] ?? {};
 
-function fits(value: unknown, shape: Shape): boolean {
+function matchesShape(value: unknown, shape: Shape): boolean {
   if (shape.const !== undefined) return value === shape.const;
   if (shape.enum) return shape.enum.includes(value);
-  if (shape.type && ![shape.type].flat().includes(typeOf(value))) return false;
+  if (shape.type && ![shape.type].flat().includes(getJsonType(value))) return false;
   if (typeof value === 'string' && shape.pattern) return new RegExp(shape.pattern).test(value);
   if (typeof value !== 'number') return true;
   return value >= (shape.minimum ?? -Infinity) && value <= (shape.maximum ?? Infinity);
 }
 
-function typeOf(value: unknown): string {
+function getJsonType(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;
 }
 
-function inWords(shape: Shape): string {
+function describeShape(shape: Shape): string {
   if (shape.const !== undefined) return `${shape.const}`;
   if (shape.enum) return `one of ${shape.enum.join(', ')}`;
   if (shape.pattern) return 'of the form that the schema tells';

@@ -180,5 +180,5 @@ export interface Results {
 }
 
 /** True when the check holds, at the first try or a later one. */
-export const holds = (check: CheckResult): boolean =>
+export const isPassing = (check: CheckResult): boolean =>
   check.verdict === 'passed' || check.verdict === 'flaky';

@@ -1,10 +1,10 @@
 import about from '../../package.json' with {type: 'json'};
-import {plainText, redact} from '../base/log.ts';
+import {redact, stripControlSequences} from '../base/log.ts';
 import {moved} from '../checks/docs.ts';
-import {givenInputs} from '../inputs/inputs.ts';
+import {collectSetInputs} from '../inputs/inputs.ts';
 import type {Plan} from '../plan/plan.ts';
-import {rerun} from '../reports/versions.ts';
-import {clip} from '../reports/words.ts';
+import {rerunCommand} from '../reports/versions.ts';
+import {truncate} from '../reports/words.ts';
 import {
   type CheckResult,
   type Failure,
@@ -12,43 +12,43 @@ import {
   type Results,
   schema
 } from '../results/results.ts';
-import {unsupported} from '../versions/kubernetes.ts';
-import {skipped} from '../versions/upgrade-path.ts';
+import {describeUnsupportedVersion} from '../versions/kubernetes.ts';
+import {describeSkippedMinors} from '../versions/upgrade-path.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {RunContext} from './run-context.ts';
 
 /** What the run knows, and its diagnosis, as results.json has it. */
-export function gather(run: RunContext, {result, failure, checks}: Diagnosis): Results {
-  return cleaned({
+export function buildResults(run: RunContext, {result, failure, checks}: Diagnosis): Results {
+  return sanitize({
     schema,
     result,
-    failure: failure && withoutPrivate(failure, run),
-    run: githubRun(process.env),
-    rehearsal: rehearsal(),
-    versions: versions(run),
-    warnings: [...warnings(run), ...moved(checks)],
-    inputs: givenInputs(),
-    cluster: cluster(run),
+    failure: failure && removePrivatePaths(failure, run),
+    run: getGithubRun(process.env),
+    rehearsal: getRehearsal(),
+    versions: collectVersions(run),
+    warnings: [...collectWarnings(run), ...moved(checks)],
+    inputs: collectSetInputs(),
+    cluster: describeCluster(run),
     started: run.started.toISOString(),
-    seconds: rounded(run.clock()),
+    seconds: roundToMilliseconds(run.clock()),
     phases: run.schedule.phases.map(phase => ({
       ...phase,
-      at: phase.at === null ? null : rounded(phase.at),
-      seconds: rounded(phase.seconds),
-      waits: phase.waits.map(wait => ({...wait, seconds: rounded(wait.seconds)}))
+      at: phase.at === null ? null : roundToMilliseconds(phase.at),
+      seconds: roundToMilliseconds(phase.seconds),
+      waits: phase.waits.map(wait => ({...wait, seconds: roundToMilliseconds(wait.seconds)}))
     })),
     checks: checks.map(check => ({
-      ...withoutPrivate(check, run),
+      ...removePrivatePaths(check, run),
       attempts: check.attempts.map(attempt => ({
         ...attempt,
-        at: rounded(attempt.at),
-        seconds: rounded(attempt.seconds)
+        at: roundToMilliseconds(attempt.at),
+        seconds: roundToMilliseconds(attempt.seconds)
       }))
     }))
   });
 }
 
-function versions(run: RunContext): Results['versions'] {
+function collectVersions(run: RunContext): Results['versions'] {
   const {inputs, plan} = run;
   const ours = {
     action: {asked: null, found: `v${about.version}`},
@@ -56,15 +56,15 @@ function versions(run: RunContext): Results['versions'] {
       asked: inputs?.['node-image'] ?? inputs?.['kubernetes-version'] ?? null,
       found: run.kubernetes ?? null
     },
-    kubectl: tool(run, 'kubectl')
+    kubectl: getToolVersions(run, 'kubectl')
   };
   if (inputs && inputs.targets !== null) return ours; // nothing else is used
   return {
     action: ours.action,
-    kind: tool(run, 'kind'),
+    kind: getToolVersions(run, 'kind'),
     kubernetes: ours.kubernetes,
     kubectl: ours.kubectl,
-    helm: tool(run, 'helm'),
+    helm: getToolVersions(run, 'helm'),
     operator: {
       asked: inputs?.['operator-chart'] === null ? inputs['operator-version'] : null,
       found: run.chart?.version ?? null
@@ -83,7 +83,7 @@ const findHub = ({hub, istio}: Plan) => ({
   found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
 });
 
-function cluster({plan, targetCluster}: RunContext): Results['cluster'] {
+function describeCluster({plan, targetCluster}: RunContext): Results['cluster'] {
   if (plan)
     return {
       kind: plan.existing === null ? 'kind' : 'existing',
@@ -99,25 +99,28 @@ function cluster({plan, targetCluster}: RunContext): Results['cluster'] {
 }
 
 /** The longest text of one field, in characters. */
-const longest = 8000;
+const maxTextLength = 8000;
 
 /** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
-function cleaned<Value>(value: Value): Value {
-  if (typeof value === 'string') return clip(redact(plainText(value)), longest) as Value;
-  if (Array.isArray(value)) return value.map(cleaned) as Value;
+function sanitize<Value>(value: Value): Value {
+  if (typeof value === 'string')
+    return truncate(redact(stripControlSequences(value)), maxTextLength) as Value;
+  if (Array.isArray(value)) return value.map(sanitize) as Value;
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => [key, cleaned(field)])
+    Object.entries(value).map(([key, field]) => [key, sanitize(field)])
   ) as Value;
 }
 
 /** What was found, or else what was planned, and does not fit together. */
-function warnings({plan, istio, kubernetes}: RunContext): string[] {
+function collectWarnings({plan, istio, kubernetes}: RunContext): string[] {
   const upgrade = plan?.upgrade;
   const versions = upgrade ? [upgrade.from, upgrade.to] : [istio ?? plan?.istio.expected ?? null];
   return [
-    ...versions.map(one => unsupported(one, kubernetes ?? plan?.cluster.kubernetes ?? null)),
-    upgrade ? skipped(upgrade.from, upgrade.to, upgrade.strategy) : null
+    ...versions.map(one =>
+      describeUnsupportedVersion(one, kubernetes ?? plan?.cluster.kubernetes ?? null)
+    ),
+    upgrade ? describeSkippedMinors(upgrade.from, upgrade.to, upgrade.strategy) : null
   ].filter(told => told !== null);
 }
 
@@ -125,7 +128,7 @@ function warnings({plan, istio, kubernetes}: RunContext): string[] {
  * The same without a command that names files of the private directory, and without that directory in sentences:
  * it is deleted before anybody reads this. The script makes files of those names anew.
  */
-function withoutPrivate<
+function removePrivatePaths<
   Told extends Partial<
     Pick<Failure, 'message' | 'headline' | 'reproduce'> & Pick<CheckResult, 'reason' | 'observed'>
   >
@@ -139,16 +142,16 @@ function withoutPrivate<
     ...(headline && {headline: bare(headline)}),
     ...(reason && {reason: bare(reason)}),
     ...(observed && {observed: bare(observed)}),
-    ...(reproduce?.includes(directory) && {reproduce: plan ? rerun : null})
+    ...(reproduce?.includes(directory) && {reproduce: plan ? rerunCommand : null})
   };
 }
 
 /** The recording that is played; null on a real run. */
-export const rehearsal = (): Results['rehearsal'] =>
+export const getRehearsal = (): Results['rehearsal'] =>
   process.env.DUAL_STACK_REHEARSAL ? {recording: process.env.DUAL_STACK_REHEARSAL} : null;
 
 /** The workflow run that this is part of. */
-export function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
+export function getGithubRun(env: NodeJS.ProcessEnv): Results['run'] {
   const {GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id} = env;
   return {
     id: id || null,
@@ -158,10 +161,10 @@ export function githubRun(env: NodeJS.ProcessEnv): Results['run'] {
   };
 }
 
-const tool = ({inputs, tools}: RunContext, name: 'kind' | 'kubectl' | 'helm') => ({
+const getToolVersions = ({inputs, tools}: RunContext, name: 'kind' | 'kubectl' | 'helm') => ({
   asked: inputs?.[`${name}-version`] ?? null,
   found: tools[name]?.version ?? null
 });
 
 /** To the millisecond. */
-const rounded = (seconds: number): number => Number(seconds.toFixed(3));
+const roundToMilliseconds = (seconds: number): number => Number(seconds.toFixed(3));

@@ -5,16 +5,20 @@ import {readSamples} from '../phases/deploy-samples.ts';
 import {provideChart} from '../phases/fetch-chart.ts';
 import {createMissingCrds, createNamespaces} from '../phases/in-cluster.ts';
 import {installOperator} from '../phases/install-operator.ts';
-import {survey, takeKubeconfig} from '../phases/survey.ts';
+import {surveyCluster, writeOwnKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
-import {chartOf, decide, type Existing} from '../plan/existing-cluster.ts';
+import {
+  describeInstalledChart,
+  type ExistingCluster,
+  planExistingCluster
+} from '../plan/existing-cluster.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {InCluster} from '../plan/state.ts';
-import {phases, without} from './graph.ts';
+import {buildPhases, omitPhases} from './graph.ts';
 import {type RunContext, required} from './run-context.ts';
 
 /** What the plan for a cluster that is there already is made of. Nothing is changed in it. */
-export function preparationsInExisting(run: RunContext): Phase[] {
+export function buildExistingClusterPreparations(run: RunContext): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');
   const tool = (name: 'kubectl' | 'helm'): Phase => ({
@@ -31,10 +35,10 @@ export function preparationsInExisting(run: RunContext): Phase[] {
       name: 'survey',
       needs: ['kubectl'],
       run: async () => {
-        const where = await takeKubeconfig(inputs, path.join(directory, 'kubeconfig'), run.sh);
-        run.found = await survey(where, directory, run.sh);
+        const where = await writeOwnKubeconfig(inputs, path.join(directory, 'kubeconfig'), run.sh);
+        run.found = await surveyCluster(where, directory, run.sh);
         run.kubernetes = run.found.kubernetes;
-        run.existing = decide(inputs, run.found);
+        run.existing = planExistingCluster(inputs, run.found);
         for (const {id, reason} of leftOut(run.ledger.selected, run.existing))
           run.ledger.markSkipped(id, reason);
       }
@@ -46,7 +50,7 @@ export function preparationsInExisting(run: RunContext): Phase[] {
         const existing = required(run.existing, 'existing');
         run.chart = existing.installs.operator
           ? await provideChart(inputs, directory, work, run.sh)
-          : chartOf(existing);
+          : describeInstalledChart(existing);
       }
     },
     {
@@ -60,29 +64,33 @@ export function preparationsInExisting(run: RunContext): Phase[] {
 }
 
 /** Of a kind cluster alone: to make it, and to have it fast. */
-const kindOnly =
+const kindOnlyPhasePattern =
   /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
 
 /** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
-export function phasesInExisting(run: RunContext, plan: Plan, existing: Existing): Phase[] {
+export function buildExistingClusterPhases(
+  run: RunContext,
+  plan: Plan,
+  existing: ExistingCluster
+): Phase[] {
   const {installs} = existing;
-  const unwanted = (name: string) =>
-    kindOnly.test(name) ||
+  const isUnwanted = (name: string) =>
+    kindOnlyPhasePattern.test(name) ||
     (!installs.operator && /^(crds|operator)$/.test(name)) ||
     (!installs.istio && /^(istio|istiod|mesh)$/.test(name));
-  const here = without(phases(run, plan), ({name}) => unwanted(name));
+  const here = omitPhases(buildPhases(run, plan), ({name}) => isUnwanted(name));
   const gates = here.filter(({name}) => name === 'check node');
-  const made: InCluster = {
+  const created: InCluster = {
     run: existing.run,
     operator: false,
     configMaps: installs.istio ? existing.found.configMaps : null,
     tools: Object.values(run.tools).map(({directory}) => directory)
   };
-  const changed: Record<string, Omit<Phase, 'name'>> = {
+  const overrides: Record<string, Omit<Phase, 'name'>> = {
     namespaces: {
       needs: gates.map(({name}) => name),
       run: async () => {
-        run.save({existing: made});
+        run.save({existing: created});
         await createNamespaces(plan, run.sh);
       }
     },
@@ -90,11 +98,11 @@ export function phasesInExisting(run: RunContext, plan: Plan, existing: Existing
     operator: {
       needs: ['crds'],
       run: async work => {
-        run.save({existing: {...made, operator: true}});
+        run.save({existing: {...created, operator: true}});
         await installOperator(plan, work, run.sh);
       }
     }
   };
   const rest = here.filter(phase => !gates.includes(phase));
-  return [...gates, ...rest.map(phase => ({...phase, ...changed[phase.name]}))];
+  return [...gates, ...rest.map(phase => ({...phase, ...overrides[phase.name]}))];
 }

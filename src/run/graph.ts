@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
 import {type KubeObject, listObjects} from '../base/kube.ts';
 import {logLine} from '../base/log.ts';
-import type {Phase, Work} from '../base/schedule.ts';
+import type {Phase, PhaseContext} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
 import {pollUntil} from '../base/wait.ts';
 import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
@@ -11,57 +11,64 @@ import type {LayerChecks, MeshCheckInput, PreflightInput} from '../checks/defini
 import {type Running, startLoad} from '../checks/upgrade.ts';
 import type {Values} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
-import {nodeNames} from '../manifests/kind.ts';
+import {getNodeNames} from '../manifests/kind.ts';
 import {claimName, releaseName} from '../phases/claim.ts';
 import {
-  containersOf,
   cordon,
   createCluster,
-  leftWords,
+  describeLeftoverClusters,
+  listContainers,
   refuseCgroup1,
-  refuseTaken,
+  refuseTakenClusterName,
   uncordon
 } from '../phases/create-cluster.ts';
-import {deployMore, deploySamples, readSamples} from '../phases/deploy-samples.ts';
+import {deployMoreSamples, deploySamples, readSamples} from '../phases/deploy-samples.ts';
 import {provideChart} from '../phases/fetch-chart.ts';
 import {createGatewayCrds, fetchGatewayCrds} from '../phases/install-gateway-api.ts';
 import {createCrds, installOperator} from '../phases/install-operator.ts';
 import {
-  findLocal,
+  findLocalImages,
   findSnapshotter,
-  imagesIn,
+  getImagesDirectory,
   importImages,
   pullImages,
   saveImages
 } from '../phases/load-images.ts';
-import {dockerConfig, findLogins, giveLogins} from '../phases/logins.ts';
+import {copyLoginsToNodes, findLogins, readDockerConfig} from '../phases/logins.ts';
 import {
-  applyCommand,
   applyOnceServed,
-  removeCommand,
-  untilAmbient,
-  untilHealthy,
-  untilIstiod
+  buildApplyCommand,
+  buildDeleteCommand,
+  waitForAmbient,
+  waitForIstiod,
+  waitUntilHealthy
 } from '../phases/mesh.ts';
 import {
   optimizePodNetwork,
   unpackImages,
-  untilApi,
-  untilContainerd,
-  untilServices
+  waitForApiServer,
+  waitForContainerd,
+  waitForServices
 } from '../phases/prepare-node.ts';
 import {provideTool} from '../phases/tools.ts';
-import {proxied, restart, untilTagged, upgradeMesh} from '../phases/upgrade-mesh.ts';
-import {endpointCommand, refuseElsewhere} from '../plan/environment.ts';
-import {afterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
+import {
+  filterProxied,
+  restartWorkloads,
+  upgradeMesh,
+  waitForRevisionTag
+} from '../phases/upgrade-mesh.ts';
+import {dockerEndpointCommand, refuseRemoteDocker} from '../plan/environment.ts';
+import {getPlanAfterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
 import {type RunContext, required} from './run-context.ts';
 
 /** What the plan is made of, and what must hold before anything is made. */
-export function preparations(run: RunContext): Phase[] {
+export function buildPreparations(run: RunContext): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const gates = inputs['dry-run']
     ? []
-    : preflights.map(checks => checkPhase(run, checks, [], true, work => basis(run, work)));
+    : preflights.map(checks =>
+        createCheckPhase(run, checks, [], true, work => createPreflightInput(run, work))
+      );
   const tool = (name: 'kind' | 'kubectl' | 'helm'): Phase => ({
     name,
     needs: [],
@@ -92,16 +99,16 @@ export function preparations(run: RunContext): Phase[] {
 }
 
 /** Everything that changes something, each as soon as what it needs is there. */
-export function phases(run: RunContext, plan: Plan): Phase[] {
+export function buildPhases(run: RunContext, plan: Plan): Phase[] {
   const {sh, ledger} = run;
   const {upgrade} = plan;
-  const wanted = Object.values(plan.images).flat();
+  const requiredImages = Object.values(plan.images).flat();
   const standingPhases = (fatal: boolean): Phase[] =>
     standing
       .filter(entry => entry.fatal === fatal)
       .map(({checks, needs}) =>
-        checkPhase(run, checks, needs, fatal, work => ({
-          ...basis(run, work),
+        createCheckPhase(run, checks, needs, fatal, work => ({
+          ...createPreflightInput(run, work),
           preloaded: run.preloaded,
           plan
         }))
@@ -132,31 +139,31 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
       ]
     : [];
   const ambient: Phase[] = plan.istio.ambient
-    ? [{name: 'ambient', needs: ['istiod'], run: work => untilAmbient(plan, work, sh)}]
+    ? [{name: 'ambient', needs: ['istiod'], run: work => waitForAmbient(plan, work, sh)}]
     : [];
   const all: Phase[] = [
-    {name: 'name', needs: [], run: () => claim(run, plan)},
+    {name: 'name', needs: [], run: () => claimClusterName(run, plan)},
     {
       name: 'cluster',
       needs: ['name'],
       run: async work => {
         await createCluster(plan, work, sh, run.save);
-        run.save({made: true, containers: await containersOf(plan.cluster.name, sh)});
-        await release(run); // from now on its containers show that the name is taken
+        run.save({made: true, containers: await listContainers(plan.cluster.name, sh)});
+        await releaseClusterName(run); // from now on its containers show that the name is taken
       }
     },
     {
       name: 'images',
       needs: ['name'],
       run: async () => {
-        run.localImages = await findLocal(wanted, plan.otherNames, sh);
+        run.localImages = await findLocalImages(requiredImages, plan.otherNames, sh);
       }
     },
     {
       name: 'containerd',
       needs: ['name'],
       run: async work => {
-        await untilContainerd(plan.cluster, work, sh);
+        await waitForContainerd(plan.cluster, work, sh);
         run.snapshotter = await findSnapshotter(plan.cluster.nodes[0] ?? '', sh);
       }
     },
@@ -164,15 +171,15 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
       name: 'api',
       needs: ['containerd'],
       run: async work => {
-        run.kubernetes = await untilApi(plan.cluster, work, sh);
+        run.kubernetes = await waitForApiServer(plan.cluster, work, sh);
       }
     },
     {
       name: 'logins',
       needs: ['containerd'],
       run: async work => {
-        run.logins = await findLogins(plan, await dockerConfig(process.env), work, sh);
-        await giveLogins(plan, run.logins, sh);
+        run.logins = await findLogins(plan, await readDockerConfig(process.env), work, sh);
+        await copyLoginsToNodes(plan, run.logins, sh);
       }
     },
     {
@@ -180,7 +187,7 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
       needs: ['images', 'logins'],
       run: async () => {
         const local = required(run.localImages, 'images');
-        const missing = wanted.filter(image => !local.has(image));
+        const missing = requiredImages.filter(image => !local.has(image));
         await pullImages(missing, plan.cluster.nodes, required(run.logins, 'logins'), sh);
       }
     },
@@ -190,11 +197,11 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
       run: work => unpackImages(plan.cluster, required(run.snapshotter, 'snapshotter'), work, sh)
     },
     // the control plane goes before it: the API server is what everything waits for
-    ...images(run, plan, 'operator', ['unpack'], []),
-    {name: 'namespaces', needs: ['api'], run: () => apply(run, plan, 'namespaces.yaml')},
+    ...buildImagePhases(run, plan, 'operator', ['unpack'], []),
+    {name: 'namespaces', needs: ['api'], run: () => applyFile(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
     {name: 'pod network', needs: ['api'], run: work => optimizePodNetwork(plan.cluster, work, sh)},
-    {name: 'kube-proxy', needs: ['api'], run: work => untilServices(plan.cluster, work, sh)},
+    {name: 'kube-proxy', needs: ['api'], run: work => waitForServices(plan.cluster, work, sh)},
     // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
     // or the API server's Service are there, it would crash, and be held back for 10 s
     {name: 'cordon', needs: ['api'], run: work => cordon(plan.cluster, work, sh)},
@@ -215,8 +222,8 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
     },
     // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
     // one import at a time, and the next archive is written meanwhile
-    ...images(run, plan, 'istiod', ['operator'], ['uncordon']),
-    ...images(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
+    ...buildImagePhases(run, plan, 'istiod', ['operator'], ['uncordon']),
+    ...buildImagePhases(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
     {
       name: 'istio',
       needs: ['crds', 'namespaces', 'images: istiod'],
@@ -226,7 +233,7 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
     {
       name: 'services',
       needs: ['namespaces', 'uncordon'],
-      run: () => apply(run, plan, 'services.yaml')
+      run: () => applyFile(run, plan, 'services.yaml')
     },
     {
       name: 'strict',
@@ -238,13 +245,13 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
     {
       name: 'istiod',
       needs: ['istio', 'uncordon'],
-      run: work => untilIstiod(plan, work, sh)
+      run: work => waitForIstiod(plan, work, sh)
     },
     {
       name: 'mesh',
       needs: ['istiod'],
       run: async work => {
-        run.istio = await untilHealthy(work, sh);
+        run.istio = await waitUntilHealthy(work, sh);
       }
     },
     ...(upgrade?.strategy === 'RevisionBased'
@@ -252,9 +259,9 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
           {
             name: 'revision tag',
             needs: ['mesh'], // one that is there before the Istio resource has a revision, the operator 1.30.3 never looks at again
-            run: async (work: Work) => {
+            run: async (work: PhaseContext) => {
               await applyOnceServed(plan, 'revision-tag.yaml', work, sh);
-              await untilTagged(upgrade.strategy, upgrade.revisions[0], work, sh);
+              await waitForRevisionTag(upgrade.strategy, upgrade.revisions[0], work, sh);
             }
           }
         ]
@@ -263,7 +270,7 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
     {
       name: 'plain samples', // need no webhook
       needs: ['services', 'images: samples'],
-      run: () => apply(run, plan, 'plain.yaml')
+      run: () => applyFile(run, plan, 'plain.yaml')
     },
     {
       name: 'samples',
@@ -281,83 +288,86 @@ export function phases(run: RunContext, plan: Plan): Phase[] {
       run: work => takeSnapshot(run, work)
     },
     // the documentation's samples are there first, and are looked at while the others start
-    ...(plan.moreWorkloads.length === 0
+    ...(plan.extraWorkloads.length === 0
       ? []
       : [
           {
             name: 'more samples',
             needs: ['look', ...gatewayApi.map(({name}) => name)],
-            run: (work: Work) => deployMore(plan, work, sh, () => ledger.firstFailed?.layer ?? null)
+            run: (work: PhaseContext) =>
+              deployMoreSamples(plan, work, sh, () => ledger.firstFailed?.layer ?? null)
           },
           {
             name: 'look again',
             needs: ['more samples'],
-            run: (work: Work) => takeSnapshot(run, work)
+            run: (work: PhaseContext) => takeSnapshot(run, work)
           }
         ]),
     ...standingPhases(false),
     ...meshChecks.map(({checks, after}) =>
-      checkPhase(
+      createCheckPhase(
         run,
         checks,
-        [bringsPods(plan, checks) ? 'look again' : 'look', ...after],
+        [hasMoreSamples(plan, checks) ? 'look again' : 'look', ...after],
         false,
         work => ({
-          ...basis(run, work),
-          ...seen(run),
+          ...createPreflightInput(run, work),
+          ...getMeshInput(run),
           plan
         })
       )
     ),
-    ...(upgrade ? upgradePhases(run, plan, upgrade) : []),
+    ...(upgrade ? buildUpgradePhases(run, plan, upgrade) : []),
     {
       name: 'strict off', // leaves no trace where the cluster is kept
       needs: [
         'strict',
-        ...['mtls', 'path', 'gateway'].map(layer => `check ${layer}${upgrade ? later : ''}`)
+        ...['mtls', 'path', 'gateway'].map(
+          layer => `check ${layer}${upgrade ? afterUpgradeSuffix : ''}`
+        )
       ],
       run: async () => {
-        await sh(removeCommand(plan, 'strict.yaml'), {seconds: 30});
+        await sh(buildDeleteCommand(plan, 'strict.yaml'), {seconds: 30});
       }
     }
   ];
-  const isAsked = (name: string): boolean =>
-    name.endsWith(later)
-      ? run.ledgerAfterUpgrade.getSelected(name.slice(6, -later.length)).length > 0
+  const isSelected = (name: string): boolean =>
+    name.endsWith(afterUpgradeSuffix)
+      ? run.ledgerAfterUpgrade.getSelected(name.slice(6, -afterUpgradeSuffix.length)).length > 0
       : ledger.getSelected(name.slice(6)).length > 0;
-  return without(
+  return omitPhases(
     plan.cluster.tuned ? all : withoutOptimizations(all),
-    ({name}) => name.startsWith('check ') && !isAsked(name)
+    ({name}) => name.startsWith('check ') && !isSelected(name)
   );
 }
 
 /** What the phases that are there twice are called the second time. */
-const later = ' after the upgrade';
+const afterUpgradeSuffix = ' after the upgrade';
 
 /** The upgrade under load, and every check of the mesh once more. What was broken before is not upgraded: nothing could be told of it. */
-function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
+function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
   const {sh, ledger, ledgerAfterUpgrade} = run;
-  const after = afterUpgrade(plan);
+  const after = getPlanAfterUpgrade(plan);
   const workloads = () =>
-    proxied([...plan.workloads, ...plan.moreWorkloads], required(run.snapshot, 'snapshot'));
+    filterProxied([...plan.workloads, ...plan.extraWorkloads], required(run.snapshot, 'snapshot'));
   const isServer = ({namespace, app}: Workload) =>
-    namespace === loaded.namespace && app === loaded.app;
-  const checkLater = (
+    namespace === loadServer.namespace && app === loadServer.app;
+  const createCheckPhaseAfterUpgrade = (
     checks: LayerChecks<MeshCheckInput>,
     needs: string[],
-    given: (work: Work) => MeshCheckInput
+    createInput: (work: PhaseContext) => MeshCheckInput
   ): Phase => ({
-    ...checkPhase({...run, ledger: ledgerAfterUpgrade}, checks, needs, false, given),
-    name: `check ${checks.layer}${later}`
+    ...createCheckPhase({...run, ledger: ledgerAfterUpgrade}, checks, needs, false, createInput),
+    name: `check ${checks.layer}${afterUpgradeSuffix}`
   });
-  const given = (work: Work): MeshCheckInput => ({
-    ...basis(run, work),
+  const given = (work: PhaseContext): MeshCheckInput => ({
+    ...createPreflightInput(run, work),
     report: ledgerAfterUpgrade.report,
-    ...seen(run),
+    ...getMeshInput(run),
     plan: after
   });
   return [
-    ...images(run, plan, 'upgrade', ['save: samples', 'uncordon'], ['images: samples']),
+    ...buildImagePhases(run, plan, 'upgrade', ['save: samples', 'uncordon'], ['images: samples']),
     {
       name: 'upgrade',
       needs: [
@@ -373,10 +383,10 @@ function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
       run: async work => {
         if (ledger.firstFailed) throw new CheckFailed(ledger.firstFailed.id);
         run.load = await startLoad(given(work), ledgerAfterUpgrade.getSelected('upgrade'));
-        await orEnd(run.load, async ({begin, drain}) => {
+        await endLoadOnError(run.load, async ({begin, drain}) => {
           await begin('istiod');
           run.istio = await upgradeMesh(plan, upgrade, work, sh);
-          work.waitFor('connections that the new istiod may have cut');
+          work.reportWait('connections that the new istiod may have cut');
           await drain();
         });
       }
@@ -386,9 +396,9 @@ function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
       needs: ['upgrade'],
       run: async work => {
         const load = required(run.load, 'load');
-        await orEnd(load, async ({begin}) => {
+        await endLoadOnError(load, async ({begin}) => {
           await begin('restart');
-          await restart(workloads().filter(isServer), work, sh);
+          await restartWorkloads(workloads().filter(isServer), work, sh);
         });
         await load.end();
       }
@@ -397,24 +407,29 @@ function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
       name: 'restart of the rest', // with the client of the load
       needs: ['restart'],
       run: work =>
-        restart(
+        restartWorkloads(
           workloads().filter(one => !isServer(one)),
           work,
           sh
         )
     },
     {
-      name: `look${later}`,
+      name: `look${afterUpgradeSuffix}`,
       needs: ['restart of the rest'],
       run: work => takeSnapshot(run, work)
     },
     ...standing
       .filter(({fatal}) => !fatal)
-      .map(({checks}) => checkLater(checks, [`look${later}`], given)),
+      .map(({checks}) =>
+        createCheckPhaseAfterUpgrade(checks, [`look${afterUpgradeSuffix}`], given)
+      ),
     ...meshChecks.map(({checks, after}) =>
-      checkLater(
+      createCheckPhaseAfterUpgrade(
         checks,
-        [`look${later}`, ...after.filter(name => name !== 'mesh').map(name => `${name}${later}`)],
+        [
+          `look${afterUpgradeSuffix}`,
+          ...after.filter(name => name !== 'mesh').map(name => `${name}${afterUpgradeSuffix}`)
+        ],
         given
       )
     )
@@ -422,10 +437,10 @@ function upgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
 }
 
 /** The server that the load asks. */
-const loaded = {namespace: 'dual-stack', app: 'tcp-echo'};
+const loadServer = {namespace: 'dual-stack', app: 'tcp-echo'};
 
 /** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
-async function orEnd(load: Running, act: (load: Running) => Promise<void>): Promise<void> {
+async function endLoadOnError(load: Running, act: (load: Running) => Promise<void>): Promise<void> {
   try {
     await act(load);
   } catch (error) {
@@ -443,18 +458,18 @@ function withoutOptimizations(phases: Phase[]): Phase[] {
     const needs = phase.needs.filter(need => need !== 'operator');
     return [...operator.map(one => ({...one, needs})), {...phase, needs: ['operator']}];
   });
-  return without(inOrder, ({name}) => optimizations.includes(name));
+  return omitPhases(inOrder, ({name}) => optimizations.includes(name));
 }
 
 const optimizations = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 
 /** Asks the API server for everything that the checks go by. */
-async function takeSnapshot(run: RunContext, work: Work): Promise<void> {
+async function takeSnapshot(run: RunContext, work: PhaseContext): Promise<void> {
   run.snapshot = await pollUntil(work, async () => ({
     is: 'done',
     value: (
       await Promise.all(
-        scopesOf(required(run.plan, 'plan')).map(([kinds = '', ...scope]) =>
+        listSnapshotScopes(required(run.plan, 'plan')).map(([kinds = '', ...scope]) =>
           listObjects<KubeObject>(run.sh, kinds, ...scope)
         )
       )
@@ -463,9 +478,9 @@ async function takeSnapshot(run: RunContext, work: Work): Promise<void> {
 }
 
 /** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for, and of nodes. */
-export function scopesOf({existing, istio, workloads, moreWorkloads}: Plan): string[][] {
+export function listSnapshotScopes({existing, istio, workloads, extraWorkloads}: Plan): string[][] {
   if (existing === null) return [['nodes,deployments,pods,services,endpointslices', '-A']];
-  const ours = [istio, ...workloads, ...moreWorkloads].map(({namespace}) => namespace);
+  const ours = [istio, ...workloads, ...extraWorkloads].map(({namespace}) => namespace);
   return [
     ...[...new Set(ours)].map(name => ['deployments,pods,endpointslices', '-n', name]),
     ['services', '-A'],
@@ -474,19 +489,22 @@ export function scopesOf({existing, istio, workloads, moreWorkloads}: Plan): str
 }
 
 /** Whether checks look at pods that come after the documentation's. */
-const bringsPods = ({moreWorkloads}: Plan, {samples = []}: LayerChecks<never>): boolean =>
-  samples.some(sample => moreWorkloads.some(({namespace}) => namespace === sample.namespace));
+const hasMoreSamples = ({extraWorkloads}: Plan, {samples = []}: LayerChecks<never>): boolean =>
+  samples.some(sample => extraWorkloads.some(({namespace}) => namespace === sample.namespace));
 
 /** What all checks work with. */
-export const basis = ({sh, ledger, inputs}: RunContext, work: Work): PreflightInput => ({
+export const createPreflightInput = (
+  {sh, ledger, inputs}: RunContext,
+  work: PhaseContext
+): PreflightInput => ({
   work,
   sh,
   report: ledger.report,
-  nodes: nodeNames('', inputs?.['kind-config'] ?? {}).length
+  nodes: getNodeNames('', inputs?.['kind-config'] ?? {}).length
 });
 
 /** What the checks of the mesh go by. */
-const seen = (run: RunContext) => ({
+const getMeshInput = (run: RunContext) => ({
   snapshot: required(run.snapshot, 'snapshot'),
   mirror: run.inputs?.mirror ?? null,
   preloaded: run.preloaded,
@@ -494,29 +512,29 @@ const seen = (run: RunContext) => ({
 });
 
 /** Leaves phases out; what needs one of them needs what that one needed. */
-export function without(phases: Phase[], unwanted: (phase: Phase) => boolean): Phase[] {
-  const needsOf = (need: string): string[] => {
+export function omitPhases(phases: Phase[], isUnwanted: (phase: Phase) => boolean): Phase[] {
+  const resolveNeeds = (need: string): string[] => {
     const phase = phases.find(({name}) => name === need);
-    return phase && unwanted(phase) ? phase.needs.flatMap(needsOf) : [need];
+    return phase && isUnwanted(phase) ? phase.needs.flatMap(resolveNeeds) : [need];
   };
   return phases
-    .filter(phase => !unwanted(phase))
-    .map(phase => ({...phase, needs: [...new Set(phase.needs.flatMap(needsOf))]}));
+    .filter(phase => !isUnwanted(phase))
+    .map(phase => ({...phase, needs: [...new Set(phase.needs.flatMap(resolveNeeds))]}));
 }
 
 /** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
-export function checkPhase<Given>(
+export function createCheckPhase<Given>(
   {ledger}: RunContext,
   {layer, run}: LayerChecks<Given>,
   needs: string[],
   fatal: boolean,
-  given: (work: Work) => Given
+  createInput: (work: PhaseContext) => Given
 ): Phase {
   return {
     name: `check ${layer}`,
     needs,
     run: async work => {
-      await run(given(work), ledger.getSelected(layer));
+      await run(createInput(work), ledger.getSelected(layer));
       const failed = fatal ? ledger.findFailedIn(layer) : undefined;
       if (failed) throw new CheckFailed(failed.id);
     }
@@ -524,47 +542,53 @@ export function checkPhase<Given>(
 }
 
 /** Sees that a cluster can be made here and its name is free, takes it, and tells post that it is about to be made. */
-async function claim(run: RunContext, {cluster}: Plan): Promise<void> {
+async function claimClusterName(run: RunContext, {cluster}: Plan): Promise<void> {
   const {name, config} = cluster;
-  const {stdout} = await run.sh(endpointCommand, {seconds: 20});
-  refuseElsewhere(stdout.trim(), (config.networking as Values | undefined)?.apiServerAddress);
+  const {stdout} = await run.sh(dockerEndpointCommand, {seconds: 20});
+  refuseRemoteDocker(stdout.trim(), (config.networking as Values | undefined)?.apiServerAddress);
   await refuseCgroup1(cluster, run.sh);
   run.claim = {name, token: randomUUID()};
   run.save({claim: run.claim});
   await claimName(name, run.claim.token, run.sh);
-  const others = leftWords(await refuseTaken(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
+  const others = describeLeftoverClusters(await refuseTakenClusterName(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
   if (others !== null) logLine(run.clock(), 'name', others);
   run.save({cluster: name, nodes: cluster.nodes.length});
 }
 
-async function release({claim, sh, save}: RunContext): Promise<void> {
+async function releaseClusterName({claim, sh, save}: RunContext): Promise<void> {
   const {name, token} = required(claim, 'claim');
   await releaseName(name, token, sh);
   save({claim: null});
 }
 
 /** Archives those of a user's images that the local Docker has, and has the nodes import them. */
-function images(run: RunContext, plan: Plan, user: ImageUser, saved: string[], imported: string[]) {
-  const file = path.join(imagesIn(plan.directory), `${user}.tar`);
-  const ours = () => {
+function buildImagePhases(
+  run: RunContext,
+  plan: Plan,
+  user: ImageUser,
+  saveNeeds: string[],
+  importNeeds: string[]
+) {
+  const file = path.join(getImagesDirectory(plan.directory), `${user}.tar`);
+  const getLocalImages = () => {
     const local = required(run.localImages, 'images');
     return new Map([...local].filter(([image]) => plan.images[user].includes(image)));
   };
   return [
     {
       name: `save: ${user}`,
-      needs: ['images', ...saved],
+      needs: ['images', ...saveNeeds],
       run: async () => {
-        for (const [image, id] of await saveImages(ours(), file, run.sh))
+        for (const [image, id] of await saveImages(getLocalImages(), file, run.sh))
           run.preloaded.set(image, id);
       }
     },
     {
       name: `images: ${user}`,
-      needs: [`save: ${user}`, ...imported],
+      needs: [`save: ${user}`, ...importNeeds],
       run: () =>
         importImages(
-          ours(),
+          getLocalImages(),
           file,
           plan.cluster.nodes,
           required(run.snapshotter, 'snapshotter'),
@@ -574,8 +598,8 @@ function images(run: RunContext, plan: Plan, user: ImageUser, saved: string[], i
   ];
 }
 
-async function apply({sh}: RunContext, plan: Plan, file: string): Promise<void> {
-  const command = applyCommand(plan, file);
+async function applyFile({sh}: RunContext, plan: Plan, file: string): Promise<void> {
+  const command = buildApplyCommand(plan, file);
   const output = await sh(command, {seconds: 60});
   if (output.code === 0) return;
   if (!/RequireDualStack|not configured for dual-stack/.test(output.stderr))

@@ -4,12 +4,12 @@ import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
 import type {Running} from '../checks/upgrade.ts';
 import type {Inputs} from '../inputs/inputs.ts';
-import type {Ids, LocalImages} from '../phases/load-images.ts';
+import type {ImageIds, LocalImages} from '../phases/load-images.ts';
 import type {Logins} from '../phases/logins.ts';
 import type {Tool} from '../phases/tools.ts';
-import type {Existing, Found} from '../plan/existing-cluster.ts';
+import type {ClusterSurvey, ExistingCluster} from '../plan/existing-cluster.ts';
 import type {Plan, SampleFiles} from '../plan/plan.ts';
-import type {State} from '../plan/state.ts';
+import type {PostState} from '../plan/state.ts';
 import type {ToolName} from '../versions/pins.ts';
 import type {Chart} from '../versions/read-chart.ts';
 
@@ -22,7 +22,7 @@ export interface RunContext {
   readonly ledger: Ledger;
   /** Of what is checked once more after an upgrade. */
   readonly ledgerAfterUpgrade: Ledger;
-  readonly save: (change: Partial<State>) => void;
+  readonly save: (change: Partial<PostState>) => void;
   /** Errors outside of phases. */
   readonly errors: {phase: string; error: unknown}[];
   tools: Partial<Record<ToolName, Tool>>;
@@ -30,12 +30,12 @@ export interface RunContext {
   directory?: string;
   inputs?: Inputs;
   /** What a cluster that was there holds, and what of it is used. */
-  found?: Found;
-  existing?: Existing;
+  found?: ClusterSurvey;
+  existing?: ExistingCluster;
   /** The cluster whose Services are only looked at, and those. */
   targetCluster?: {context: string; name: string; services: Service[]};
   /** The name that this run holds while it makes its cluster. */
-  claim?: NonNullable<State['claim']>;
+  claim?: NonNullable<PostState['claim']>;
   chart?: Chart;
   samples?: SampleFiles | null;
   plan?: Plan;
@@ -44,7 +44,7 @@ export interface RunContext {
   /** What Docker is logged in with at the registries of this run. */
   logins?: Logins;
   /** The local images that were archived for the nodes, with the ids that they have there. */
-  readonly preloaded: Ids;
+  readonly preloaded: ImageIds;
   /** What the nodes' containerd keeps images in. */
   snapshotter?: string;
   kubernetes?: string;

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
-import {mirrorWords} from '../base/download.ts';
-import {group, logLine, oneLine} from '../base/log.ts';
-import {makePrivate, ownDirectory, writeAnew} from '../base/safe-fs.ts';
+import {describeMirror} from '../base/download.ts';
+import {logGroup, logLine, toSingleLine} from '../base/log.ts';
+import {ensureDirectory, ensurePrivateDirectory, replaceFile} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
 import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
 import {inMode} from '../checks/dataplane.ts';
@@ -11,59 +11,62 @@ import type {CheckDefinition} from '../checks/definition.ts';
 import {askedOf} from '../checks/skip-on-existing.ts';
 import {staged} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
-import {kindYaml, withMount} from '../manifests/kind.ts';
-import {lostNode} from '../phases/create-cluster.ts';
+import {addNodeMount, renderKindYaml} from '../manifests/kind.ts';
+import {describeLostNode} from '../phases/create-cluster.ts';
 import {collectDiagnostics} from '../phases/diagnostics.ts';
-import {imagesIn, imagesInNode} from '../phases/load-images.ts';
-import {dockerConfig} from '../phases/logins.ts';
-import {ownEnvironment, refuseEnvironment, takeEnvironment} from '../plan/environment.ts';
-import {refuseTaken} from '../plan/existing-cluster.ts';
-import {describeHub, makePlan, type Plan} from '../plan/plan.ts';
+import {getImagesDirectory, nodeImagesDirectory} from '../phases/load-images.ts';
+import {readDockerConfig} from '../phases/logins.ts';
+import {applyEnvironment, buildToolEnvironment, refuseKindProvider} from '../plan/environment.ts';
+import {refuseExistingNamespaces} from '../plan/existing-cluster.ts';
+import {buildPlan, describeHub, type Plan} from '../plan/plan.ts';
 import {openState} from '../plan/state.ts';
-import {annotations} from '../reports/annotations.ts';
-import {logEnd} from '../reports/log-end.ts';
-import {outputs} from '../reports/outputs.ts';
-import {script} from '../reports/script.ts';
+import {buildAnnotations} from '../reports/annotations.ts';
+import {formatLogEnd} from '../reports/log-end.ts';
+import {buildOutputs} from '../reports/outputs.ts';
+import {renderScript} from '../reports/script.ts';
 import {writeReports} from '../reports/write.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
-import {skewed, unsupported} from '../versions/kubernetes.ts';
-import {skipped} from '../versions/upgrade-path.ts';
-import {gather, rehearsal} from './build-results.ts';
+import {describeKubectlSkew, describeUnsupportedVersion} from '../versions/kubernetes.ts';
+import {describeSkippedMinors} from '../versions/upgrade-path.ts';
+import {buildResults, getRehearsal} from './build-results.ts';
 import {diagnose, type Ending, type Evidence} from './diagnose.ts';
-import {phasesInExisting, preparationsInExisting} from './existing-cluster-phases.ts';
-import {phases, preparations} from './graph.ts';
+import {
+  buildExistingClusterPhases,
+  buildExistingClusterPreparations
+} from './existing-cluster-phases.ts';
+import {buildPhases, buildPreparations} from './graph.ts';
 import {createRunContext, type RunContext, required} from './run-context.ts';
 import {selectChecks} from './select-checks.ts';
-import {phasesOfTargets} from './target-phases.ts';
+import {buildTargetPhases} from './target-phases.ts';
 
 /** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
 export async function run(sh: Sh): Promise<void> {
-  const cutOff = [interrupted(), broken()]; // before all else: a signal that nobody waits for ends us without a report
-  const recording = rehearsal();
+  const externalEndings = [waitForSignal(), waitForUnhandledError()]; // before all else: a signal that nobody waits for ends us without a report
+  const recording = getRehearsal();
   if (recording)
     core.info(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
   const run = createRunContext(sh, openState());
   for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
     core.setOutput(name, value); // stands when we are killed
   core.startGroup('Progress, with the seconds since the start');
-  const ending = await Promise.race([work(run), ...cutOff]);
+  const ending = await Promise.race([runWithTimeout(run), ...externalEndings]);
   run.schedule.stop();
   core.endGroup(); // what a reader wants of it stands at the end of the log
   if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
     for (const name of ['result', 'failure-class']) core.setOutput(name, ''); // nothing was proven
-    if (run.plan) tellPlan(run, run.plan);
+    if (run.plan) printPlan(run, run.plan);
     return;
   }
-  const results = await report(run, ending);
+  const results = await reportResults(run, ending);
   if (results.failure) process.exitCode = 1; // its annotation is written
 }
 
-async function work(run: RunContext): Promise<Ending> {
+async function runWithTimeout(run: RunContext): Promise<Ending> {
   const over = new AbortController();
   try {
     run.inputs = readInputs();
-    return await Promise.race([job(run), overdue(run.inputs.timeout, over.signal)]);
+    return await Promise.race([executeRun(run), waitForTimeout(run.inputs.timeout, over.signal)]);
   } catch (error) {
     run.errors.push({phase: run.inputs ? 'plan' : 'inputs', error});
     return 'done';
@@ -72,36 +75,38 @@ async function work(run: RunContext): Promise<Ending> {
   }
 }
 
-async function job(run: RunContext): Promise<Ending> {
+async function executeRun(run: RunContext): Promise<Ending> {
   const inputs = required(run.inputs, 'inputs');
   if (inputs.targets === null) {
     const upgrade = inputs['upgrade-from'] !== null;
-    const isMade = ({layer}: CheckDefinition) => upgrade || layer !== 'upgrade';
+    const isApplicable = ({layer}: CheckDefinition) => upgrade || layer !== 'upgrade';
     const rows = staged(
       selectChecks(() =>
-        inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(isMade)
+        inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(
+          isApplicable
+        )
       ),
       upgrade
     );
     run.ledger.selected = rows.before;
     run.ledgerAfterUpgrade.selected = rows.after;
   }
-  refuseEnvironment(process.env);
-  const words = mirrorWords(inputs.mirror);
+  refuseKindProvider(process.env);
+  const words = describeMirror(inputs.mirror);
   if (words) logLine(run.clock(), 'mirror', words);
-  run.directory = await privateDirectory(run, inputs['cluster-name']);
+  run.directory = await createPrivateDirectory(run, inputs['cluster-name']);
   if (inputs.targets !== null) {
-    await ownDirectory(resultsDirectory(run));
-    await run.schedule.run(phasesOfTargets(run, inputs.targets));
+    await ensureDirectory(getResultsDirectory(run));
+    await run.schedule.run(buildTargetPhases(run, inputs.targets));
     return 'done';
   }
   await run.schedule.run(
-    inputs.cluster === 'existing' ? preparationsInExisting(run) : preparations(run)
+    inputs.cluster === 'existing' ? buildExistingClusterPreparations(run) : buildPreparations(run)
   );
   if (run.schedule.failed) return 'done';
   const {kind} = run.tools;
   run.save({kind: kind?.directory ?? null});
-  const plan = makePlan(
+  const plan = buildPlan(
     inputs,
     required(run.chart, 'chart'),
     run.samples ?? null,
@@ -112,31 +117,31 @@ async function job(run: RunContext): Promise<Ending> {
   );
   const {existing} = plan;
   if (existing !== null)
-    refuseTaken(plan.files['namespaces.yaml'] ?? '', required(run.found, 'found'));
+    refuseExistingNamespaces(plan.files['namespaces.yaml'] ?? '', required(run.found, 'found'));
   if (existing?.mesh) run.istio = existing.mesh.version;
   run.plan = plan;
-  tellVersions(run, plan);
+  logVersionWarnings(run, plan);
   if (inputs['dry-run']) return 'done';
-  await ownDirectory(resultsDirectory(run)); // before anything is made: without it nobody learns how it ended
-  await writeFiles(plan);
+  await ensureDirectory(getResultsDirectory(run)); // before anything is made: without it nobody learns how it ended
+  await writePlanFiles(plan);
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
   await run.schedule.run(
-    existing === null ? phases(run, plan) : phasesInExisting(run, plan, existing)
+    existing === null ? buildPhases(run, plan) : buildExistingClusterPhases(run, plan, existing)
   );
   return 'done';
 }
 
 /** What a dry run is for. */
-function tellPlan(run: RunContext, plan: Plan): void {
-  group('Plan', JSON.stringify(shownPlan(run, plan), null, 2));
-  const nothing = gather(run, {result: 'passed', failure: null, checks: []});
-  group('The same by hand', script(plan, nothing));
+function printPlan(run: RunContext, plan: Plan): void {
+  logGroup('Plan', JSON.stringify(getPrintablePlan(run, plan), null, 2));
+  const nothing = buildResults(run, {result: 'passed', failure: null, checks: []});
+  logGroup('The same by hand', renderScript(plan, nothing));
 }
 
 /** The plan without the YAML that was given, which may hold credentials; files by their names. */
-const shownPlan = (
+const getPrintablePlan = (
   {ledger, ledgerAfterUpgrade}: RunContext,
-  {cluster: {config, ...cluster}, shown, ...plan}: Plan
+  {cluster: {config, ...cluster}, shownFiles, ...plan}: Plan
 ) => ({
   ...plan,
   cluster,
@@ -148,112 +153,116 @@ const shownPlan = (
 });
 
 /** Says beforehand what does not fit together. */
-function tellVersions({clock, tools}: RunContext, plan: Plan): void {
+function logVersionWarnings({clock, tools}: RunContext, plan: Plan): void {
   const {istio, upgrade, cluster} = plan;
-  for (const told of [
+  for (const warning of [
     describeHub(plan),
-    unsupported(istio.expected, cluster.kubernetes),
-    upgrade && unsupported(upgrade.to, cluster.kubernetes),
-    upgrade && skipped(upgrade.from, upgrade.to, upgrade.strategy),
-    skewed(tools.kubectl?.version ?? null, cluster.kubernetes)
+    describeUnsupportedVersion(istio.expected, cluster.kubernetes),
+    upgrade && describeUnsupportedVersion(upgrade.to, cluster.kubernetes),
+    upgrade && describeSkippedMinors(upgrade.from, upgrade.to, upgrade.strategy),
+    describeKubectlSkew(tools.kubectl?.version ?? null, cluster.kubernetes)
   ])
-    if (told !== null) logLine(clock(), 'plan', told);
+    if (warning !== null) logLine(clock(), 'plan', warning);
 }
 
 /** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
-async function privateDirectory(run: RunContext, name: string): Promise<string> {
+async function createPrivateDirectory(run: RunContext, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
   run.save({work: directory, cleanup: required(run.inputs, 'inputs').cleanup});
-  await makePrivate(directory).catch(error => {
+  await ensurePrivateDirectory(directory).catch(error => {
     run.save({work: null}); // it is somebody else's
     throw error;
   });
-  takeEnvironment(ownEnvironment(process.env, await dockerConfig(process.env), directory));
+  applyEnvironment(
+    buildToolEnvironment(process.env, await readDockerConfig(process.env), directory)
+  );
   return directory;
 }
 
-async function writeFiles(plan: Plan): Promise<void> {
-  await fs.mkdir(imagesIn(plan.directory), {recursive: true, mode: 0o700});
+async function writePlanFiles(plan: Plan): Promise<void> {
+  await fs.mkdir(getImagesDirectory(plan.directory), {recursive: true, mode: 0o700});
   const {config, tuned} = plan.cluster;
-  const mounted = withMount(config, imagesIn(plan.directory), imagesInNode);
-  const ofKind = plan.existing === null && tuned ? {'kind.yaml': kindYaml(mounted)} : {};
-  for (const [name, text] of Object.entries({...plan.files, ...ofKind}))
-    await writeAnew(path.join(plan.directory, name), text, 0o600);
+  const mounted = addNodeMount(config, getImagesDirectory(plan.directory), nodeImagesDirectory);
+  const kindFile = plan.existing === null && tuned ? {'kind.yaml': renderKindYaml(mounted)} : {};
+  for (const [name, text] of Object.entries({...plan.files, ...kindFile}))
+    await replaceFile(path.join(plan.directory, name), text, 0o600);
 }
 
-const annotate = {error: core.error, warning: core.warning, notice: core.notice};
+const annotationWriters = {error: core.error, warning: core.warning, notice: core.notice};
 
 /** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
-async function report(run: RunContext, ending: Ending): Promise<Results> {
-  const lost = ending === 'cancelled' ? null : await lostOf(run, ending); // who cancels does not wait
-  const results = gathered(run, {
+async function reportResults(run: RunContext, ending: Ending): Promise<Results> {
+  const lost = ending === 'cancelled' ? null : await findLostNode(run, ending); // who cancels does not wait
+  const results = buildResultsSafely(run, {
     ending,
     errors: [...run.errors, ...run.schedule.errors],
     phases: run.schedule.phases,
     checks: [...run.ledger.results(), ...run.ledgerAfterUpgrade.results()],
-    blames,
+    attributions: blames,
     failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
     existing: run.inputs?.cluster === 'existing',
-    lost
+    lostNode: lost
   });
-  const directory = resultsDirectory(run);
+  const directory = getResultsDirectory(run);
   run.save({result: results.result});
-  const kept = await tried('results', () => writeReports(results, run.plan ?? null, directory));
+  const isWritten = await warnOnError('results', () =>
+    writeReports(results, run.plan ?? null, directory)
+  );
   for (const [name, value] of Object.entries(
-    outputs(results, run.plan ?? null, kept ? directory : '')
+    buildOutputs(results, run.plan ?? null, isWritten ? directory : '')
   ))
     core.setOutput(name, value);
-  for (const {level, title, message} of annotations(results))
-    annotate[level](message.split('\n').map(oneLine).join('\n'), {title});
-  await tried('diagnostics', () => diagnostics(run, ending, results, directory));
-  for (const text of logEnd(results, kept ? directory : '')) core.info(text);
+  for (const {level, title, message} of buildAnnotations(results))
+    annotationWriters[level](message.split('\n').map(toSingleLine).join('\n'), {title});
+  await warnOnError('diagnostics', () => saveDiagnostics(run, ending, results, directory));
+  for (const text of formatLogEnd(results, isWritten ? directory : '')) core.info(text);
   return results;
 }
 
 /** The results; where something that was found is so odd that there would be none, those without it, which say so. */
-export function gathered(run: RunContext, evidence: Evidence): Results {
+export function buildResultsSafely(run: RunContext, evidence: Evidence): Results {
   try {
-    return gather(run, diagnose(evidence));
+    return buildResults(run, diagnose(evidence));
   } catch (bug) {
     const {sh, save, started, clock, schedule} = run;
     const bare = {...createRunContext(sh, save), started, clock, schedule};
-    return gather(bare, diagnose({...evidence, checks: [], lost: null, ending: {bug}}));
+    return buildResults(bare, diagnose({...evidence, checks: [], lostNode: null, ending: {bug}}));
   }
 }
 
 /** What became of a node of ours that was there, where something went wrong. */
-async function lostOf(
+async function findLostNode(
   {plan, schedule, errors, ledger, ledgerAfterUpgrade, started, sh}: RunContext,
   ending: Ending
 ) {
-  const there = schedule.phases.find(
+  const containerdPhase = schedule.phases.find(
     ({name, status}) => name === 'containerd' && status === 'passed'
   );
-  const isWrong =
+  const hasProblem =
     ending === 'timeout' ||
     errors.length + schedule.errors.length > 0 ||
     [...ledger.results(), ...ledgerAfterUpgrade.results()].some(
       ({verdict}) => verdict === 'failed'
     );
-  if (!plan || plan.existing !== null || there?.at == null || !isWrong) return null;
-  const since = started.getTime() + (there.at + there.seconds) * 1000;
-  return lostNode(plan.cluster.nodes, since, sh);
+  if (!plan || plan.existing !== null || containerdPhase?.at == null || !hasProblem) return null;
+  const since = started.getTime() + (containerdPhase.at + containerdPhase.seconds) * 1000;
+  return describeLostNode(plan.cluster.nodes, since, sh);
 }
 
-const resultsDirectory = ({inputs}: RunContext): string =>
+const getResultsDirectory = ({inputs}: RunContext): string =>
   (inputs ? inputs['results-dir'] : readResultsDir()) ??
   path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${inputs?.['cluster-name'] ?? 'results'}`);
 
-async function diagnostics(
+async function saveDiagnostics(
   run: RunContext,
   ending: Ending,
   results: Results,
   directory: string
 ): Promise<void> {
-  const wanted =
+  const isWanted =
     run.inputs?.diagnostics === 'always' ||
     (run.inputs?.diagnostics === 'on-failure' && results.failure !== null);
-  if (!wanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled') return;
+  if (!isWanted || !run.plan || run.kubernetes === undefined || ending === 'cancelled') return;
   logLine(run.clock(), 'diagnostics', 'started');
   await collectDiagnostics(
     run.plan,
@@ -264,17 +273,17 @@ async function diagnostics(
   logLine(run.clock(), 'diagnostics', `in ${path.join(directory, files.diagnostics)}`);
 }
 
-async function tried(what: string, write: () => Promise<void>): Promise<boolean> {
+async function warnOnError(what: string, write: () => Promise<void>): Promise<boolean> {
   try {
     await write();
     return true;
   } catch (error) {
-    core.warning(`The ${what} could not be written: ${oneLine(String(error))}`);
+    core.warning(`The ${what} could not be written: ${toSingleLine(String(error))}`);
     return false;
   }
 }
 
-async function overdue(seconds: number, signal: AbortSignal): Promise<Ending> {
+async function waitForTimeout(seconds: number, signal: AbortSignal): Promise<Ending> {
   return new Promise(resolve => {
     const timer = setTimeout(() => resolve('timeout'), seconds * 1000);
     signal.addEventListener('abort', () => clearTimeout(timer));
@@ -282,14 +291,14 @@ async function overdue(seconds: number, signal: AbortSignal): Promise<Ending> {
 }
 
 /** The runner sends SIGINT when the job is cancelled, and SIGTERM 7.5 s later. */
-async function interrupted(): Promise<Ending> {
+async function waitForSignal(): Promise<Ending> {
   return new Promise(resolve => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => resolve('cancelled'));
   });
 }
 
 /** A rejection or an error that nobody awaited is a bug, and has its report too. */
-async function broken(): Promise<Ending> {
+async function waitForUnhandledError(): Promise<Ending> {
   return new Promise(resolve => {
     for (const name of ['unhandledRejection', 'uncaughtException'] as const)
       process.on(name, (bug: unknown) => resolve({bug}));

@@ -3,18 +3,18 @@ import type {Phase} from '../base/schedule.ts';
 import {matches} from '../checks/catalogue.ts';
 import {readTarget, type Target, targetChecks} from '../checks/targets.ts';
 import type {Target as Asked} from '../inputs/readers.ts';
-import {surveyTargets, takeKubeconfig} from '../phases/survey.ts';
+import {surveyTargets, writeOwnKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
 import {chooseTargets} from '../plan/target-services.ts';
-import {basis, checkPhase} from './graph.ts';
+import {createCheckPhase, createPreflightInput} from './graph.ts';
 import {type RunContext, required} from './run-context.ts';
 import {selectChecks} from './select-checks.ts';
 
 /** How many are read at a time: each has a kubectl of its own. */
-const together = 8;
+const maxConcurrentReads = 8;
 
 /** Looks at Services that are there, and at nothing else: nothing is made, and nothing is changed. */
-export function phasesOfTargets(run: RunContext, asked: Asked[]): Phase[] {
+export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');
   const targets: Target[] = [];
@@ -32,11 +32,11 @@ export function phasesOfTargets(run: RunContext, asked: Asked[]): Phase[] {
       needs: ['kubectl'],
       run: async () => {
         const file = path.join(directory, 'kubeconfig');
-        run.targetCluster = {...(await takeKubeconfig(inputs, file, run.sh)), services: []};
-        const found = await surveyTargets(asked, directory, run.sh);
+        run.targetCluster = {...(await writeOwnKubeconfig(inputs, file, run.sh)), services: []};
+        const found = await surveyTargets(requested, directory, run.sh);
         run.kubernetes = found.kubernetes;
         silent = found.silent;
-        run.targetCluster.services = chooseTargets(asked, found);
+        run.targetCluster.services = chooseTargets(requested, found);
         const definitions = targetChecks(run.targetCluster.services).flatMap(
           ({definitions}) => definitions
         );
@@ -48,16 +48,22 @@ export function phasesOfTargets(run: RunContext, asked: Asked[]): Phase[] {
       needs: ['survey'],
       run: async () => {
         const services = run.targetCluster?.services ?? [];
-        for (let at = 0; at < services.length; at += together)
+        for (let at = 0; at < services.length; at += maxConcurrentReads)
           targets.push(
             ...(await Promise.all(
-              services.slice(at, at + together).map(service => readTarget(service, run.sh))
+              services
+                .slice(at, at + maxConcurrentReads)
+                .map(service => readTarget(service, run.sh))
             ))
           );
       }
     },
     ...targetChecks([]).map(checks =>
-      checkPhase(run, checks, ['look'], false, work => ({...basis(run, work), targets, silent}))
+      createCheckPhase(run, checks, ['look'], false, work => ({
+        ...createPreflightInput(run, work),
+        targets,
+        silent
+      }))
     )
   ];
 }

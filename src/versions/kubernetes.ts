@@ -1,10 +1,10 @@
 import {coerce, gte, lt, rcompare, satisfies, valid} from 'semver';
-import {badInput} from '../base/fault.ts';
-import {minorOf} from './istio-versions.ts';
+import {createInputFault} from '../base/fault.ts';
+import {getMinor} from './istio-versions.ts';
 import {tools} from './pins.ts';
 
 /** Istio minor → oldest and newest Kubernetes minor that it supports. istio.io/latest/docs/releases/supported-releases, 2026-11-24. */
-export const ranges: Record<string, [oldest: string, newest: string]> = {
+export const supportedKubernetes: Record<string, [oldest: string, newest: string]> = {
   '1.31': ['1.32', '1.36'],
   '1.30': ['1.32', '1.36'],
   '1.29': ['1.31', '1.35'],
@@ -19,7 +19,7 @@ export const ranges: Record<string, [oldest: string, newest: string]> = {
 };
 
 /** kind's node images, the newest first: from the release notes of v0.33.0, and up to 1.33 from those of the kinds before it. */
-const digests: Record<string, string> = {
+const nodeImageDigests: Record<string, string> = {
   '1.37.0': 'a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
   '1.36.4': '099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed',
   '1.35.8': '07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0',
@@ -32,39 +32,43 @@ const digests: Record<string, string> = {
 };
 
 /** The Kubernetes versions that there is a node image of, the newest first. */
-export const kubernetesVersions: string[] = Object.keys(digests).sort(rcompare);
+export const kubernetesVersions: string[] = Object.keys(nodeImageDigests).sort(rcompare);
 
-export const nodeImageOf = (kubernetes: string): string =>
-  `kindest/node:v${kubernetes}@sha256:${digests[kubernetes]}`;
+export const getNodeImage = (kubernetes: string): string =>
+  `kindest/node:v${kubernetes}@sha256:${nodeImageDigests[kubernetes]}`;
 
 /** The Kubernetes version that an image's tag tells; null where it tells none. */
-export const kubernetesIn = (image: string | null): string | null =>
+export const getImageKubernetesVersion = (image: string | null): string | null =>
   valid(/:v?(\d{1,5}\.\d{1,5}\.\d{1,5})/.exec(image ?? '')?.[1]);
 
 /** The range of an Istio version, which a chart may name as it likes; undefined where it is not known. */
-export const rangeOf = (istio: string): [oldest: string, newest: string] | undefined =>
-  Object.hasOwn(ranges, minorOf(istio)) ? ranges[minorOf(istio)] : undefined;
+export const getSupportedRange = (istio: string): [oldest: string, newest: string] | undefined =>
+  Object.hasOwn(supportedKubernetes, getMinor(istio))
+    ? supportedKubernetes[getMinor(istio)]
+    : undefined;
 
 /** Whether an Istio version supports a Kubernetes version; null where its range is not known. */
 export function supports(istio: string, kubernetes: string): boolean | null {
-  const range = rangeOf(istio);
+  const range = getSupportedRange(istio);
   if (range === undefined) return null;
   return satisfies(coerce(kubernetes) ?? '', `${range[0]} - ${range[1]}`);
 }
 
 /** The Kubernetes versions with a node image that an Istio version supports, the newest first; of one that is not known yet, those of the newest that is. */
-export function supportedBy(istio: string | null): string[] {
-  const known = istio !== null && rangeOf(istio) !== undefined;
-  const [newest = ''] = Object.keys(ranges);
+export function getSupportedVersions(istio: string | null): string[] {
+  const known = istio !== null && getSupportedRange(istio) !== undefined;
+  const [newest = ''] = Object.keys(supportedKubernetes);
   return kubernetesVersions.filter(version => supports(known ? istio : newest, version));
 }
 
 /** The version for an input, a whole one or a minor. Throws a Fault that lists what there is. */
-export function chooseKubernetes(asked: string, input = 'kubernetes-version'): string {
-  const found = kubernetesVersions.find(version => version === asked || minorOf(version) === asked);
+export function resolveKubernetesVersion(requested: string, input = 'kubernetes-version'): string {
+  const found = kubernetesVersions.find(
+    version => version === requested || getMinor(version) === requested
+  );
   if (found) return found;
-  throw badInput(
-    `${input}: found "${asked}"; accepted is what kind ${tools.kind.version} has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`
+  throw createInputFault(
+    `${input}: found "${requested}"; accepted is what kind ${tools.kind.version} has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`
   );
 }
 
@@ -73,7 +77,7 @@ export function refuseOldKind(kind: string, kubernetes: string | null): void {
   // kind has a template for kubeadm's v1beta4 from 0.32 on, and Kubernetes 1.37 has no v1beta3
   if (kubernetes === null || lt(kubernetes, '1.37.0') || gte(coerce(kind) ?? '0.32.0', '0.32.0'))
     return;
-  throw badInput(
+  throw createInputFault(
     `kind-version: found ${kind}, which cannot write the kubeadm configuration of Kubernetes ${kubernetes}; accepted is v0.32.0 or newer, or with this kind a Kubernetes before 1.37 (\`kubernetes-version: 1.36\`)`
   );
 }
@@ -83,14 +87,20 @@ export const needsCgroup2 = (kubernetes: string | null): boolean =>
   kubernetes !== null && gte(kubernetes, '1.35.0');
 
 /** One sentence where a Kubernetes version is outside of what an Istio version supports; null where it is not, or nobody knows. */
-export function unsupported(istio: string | null, kubernetes: string | null): string | null {
+export function describeUnsupportedVersion(
+  istio: string | null,
+  kubernetes: string | null
+): string | null {
   if (istio === null || kubernetes === null || supports(istio, kubernetes) !== false) return null;
-  const [oldest, newest] = rangeOf(istio) ?? [];
-  return `Kubernetes ${minorOf(kubernetes)} is outside of what Istio ${minorOf(istio)} supports, ${oldest} to ${newest}: a failure here may not occur on one that it supports.`;
+  const [oldest, newest] = getSupportedRange(istio) ?? [];
+  return `Kubernetes ${getMinor(kubernetes)} is outside of what Istio ${getMinor(istio)} supports, ${oldest} to ${newest}: a failure here may not occur on one that it supports.`;
 }
 
 /** One sentence where kubectl is more than one minor away from Kubernetes, which is all that it supports. kubernetes.io/releases/version-skew-policy */
-export function skewed(kubectl: string | null, kubernetes: string | null): string | null {
+export function describeKubectlSkew(
+  kubectl: string | null,
+  kubernetes: string | null
+): string | null {
   const [client, server] = [coerce(kubectl), coerce(kubernetes)];
   if (!client || !server || Math.abs(client.minor - server.minor) <= 1) return null;
   return `kubectl ${client} is more than one minor away from Kubernetes ${server}; \`kubectl-version\` takes another.`;

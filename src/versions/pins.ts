@@ -48,16 +48,16 @@ export const tools: Record<ToolName, ToolPin> = {
 };
 
 /** The newest release that the Action was tried with. */
-export const operatorVersion = '1.30.3';
+export const defaultOperatorVersion = '1.30.3';
 
 /** The operator's Helm repository; its index has a digest for each chart. */
 export const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
 
-export const chartUrl = (version: string): string =>
+export const getChartUrl = (version: string): string =>
   `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
 
 /** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
-export const charts: Record<string, string> = {
+export const chartDigests: Record<string, string> = {
   '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
   '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
   '1.30.4': 'fdae08071bf43ef2142b89668e9832acda6caca84ac2751a0b3918fbbafa2f01',
@@ -96,11 +96,11 @@ export const gatewayApi = {
   }
 };
 
-export const gatewayCrdUrl = (name: string): string =>
+export const getGatewayCrdUrl = (name: string): string =>
   `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
 
 /** The release of Istio that a version is, `1.30.3`; null: it is none that Istio has published. */
-export const releaseOf = (version: string | null): string | null =>
+export const getIstioRelease = (version: string | null): string | null =>
   /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
 
 /** As Istio's samples name it from release-1.30 on. The hub is retired: the plan moves it. */
