@@ -2,10 +2,10 @@ import {describe, expect, test} from '@jest/globals';
 import type {KubeObject, Pod} from '../src/base/kube.ts';
 import {ambient} from '../src/checks/ambient.ts';
 import {catalogue} from '../src/checks/catalogue.ts';
-import {inMode} from '../src/checks/dataplane.ts';
+import {filterByMode} from '../src/checks/dataplane.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {waypointRows} from '../src/checks/waypoint.ts';
-import {parseAccess} from '../src/checks/ztunnel.ts';
+import {waypointDefinitions} from '../src/checks/waypoint.ts';
+import {parseAccessLog} from '../src/checks/ztunnel.ts';
 import {ambientNamespace, crossFamilyHosts} from '../src/manifests/ambient-sample.ts';
 import {type Answer, fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -17,7 +17,7 @@ const plan = planOf({'dataplane-mode': 'ambient'});
 const layer = {
   ...ambient,
   samples: [],
-  rows: ambient.definitions.filter(({id}) => waypointRows.every(row => row.id !== id))
+  rows: ambient.definitions.filter(({id}) => waypointDefinitions.every(row => row.id !== id))
 };
 
 const enrolledPod = (thing: Pod): Pod => ({
@@ -424,7 +424,7 @@ describe('ambient', () => {
 });
 
 test('a line of the access log is read by its names', () => {
-  expect(parseAccess([line('outbound', 'ipv6', 'echo'), '2026 info xds other a=b'])).toEqual([
+  expect(parseAccessLog([line('outbound', 'ipv6', 'echo'), '2026 info xds other a=b'])).toEqual([
     expect.objectContaining({
       'src.addr': '[fd00:10:244::9]:4000',
       'dst.hbone_addr': '[fd00:10:244::20]:9001',
@@ -437,12 +437,12 @@ test('a line of the access log is read by its names', () => {
 
 test('a long line of the access log takes no time', () => {
   const long = `2026 info access connection complete ${'a'.repeat(300_000)} b=c`;
-  expect(parseAccess([long])).toEqual([{}]);
+  expect(parseAccessLog([long])).toEqual([{}]);
 });
 
 describe('what is asked of a data plane', () => {
   const layersOf = (mode: 'sidecar' | 'ambient') => [
-    ...new Set(inMode(mode, catalogue).map(({layer}) => layer))
+    ...new Set(filterByMode(mode, catalogue).map(({layer}) => layer))
   ];
 
   test('of ambient: nothing that needs a sidecar', () => {
@@ -451,7 +451,7 @@ describe('what is asked of a data plane', () => {
       ...['endpoints', 'dns', 'cluster', 'ambient', 'echo']
     ]);
     expect(
-      inMode('ambient', catalogue).flatMap(({id}) => (id.endsWith('/sidecar') ? [id] : []))
+      filterByMode('ambient', catalogue).flatMap(({id}) => (id.endsWith('/sidecar') ? [id] : []))
     ).toEqual(['workload/plain-tcp-echo/sidecar', 'workload/plain-sleep/sidecar']);
   });
 

@@ -1,12 +1,12 @@
 import {describe, expect, test} from '@jest/globals';
 import {
-  blames,
+  layerAttributions,
   catalogue,
   meshChecks,
-  preflights,
-  rowsOf,
-  samplesOf,
-  standing
+  preflightChecks,
+  selectDefinitions,
+  collectSamples,
+  standingChecks
 } from '../src/checks/catalogue.ts';
 import {parseCheckPattern} from '../src/inputs/readers.ts';
 import {layers} from '../src/results/results.ts';
@@ -44,8 +44,8 @@ describe('the catalogue', () => {
 
   test('each row is of the layer that makes it', () => {
     for (const {layer, definitions} of [
-      ...preflights,
-      ...[...standing, ...meshChecks].map(({checks}) => checks)
+      ...preflightChecks,
+      ...[...standingChecks, ...meshChecks].map(({checks}) => checks)
     ])
       expect(definitions.filter(row => row.layer !== layer)).toEqual([]);
   });
@@ -66,12 +66,12 @@ describe('what takes the mesh away', () => {
     [{matches: /^uninstall\//, leaveOut: false}, true],
     [{matches: /.|uninstall/, leaveOut: false}, true]
   ])('%j asks for it: %s', (pattern, expected) => {
-    expect(rowsOf(pattern).some(({layer}) => layer === 'uninstall')).toBe(expected);
+    expect(selectDefinitions(pattern).some(({layer}) => layer === 'uninstall')).toBe(expected);
   });
 });
 
 describe('the named sets', () => {
-  const made = (name: string) => rowsOf(parseCheckPattern(name)).map(({id}) => id);
+  const made = (name: string) => selectDefinitions(parseCheckPattern(name)).map(({id}) => id);
 
   test('documented: the validations of the page, and no other', () => {
     expect(made('documented').sort()).toEqual([
@@ -83,7 +83,7 @@ describe('the named sets', () => {
   });
 
   test('default: as without an input', () => {
-    expect(made('default')).toEqual(rowsOf(null).map(({id}) => id));
+    expect(made('default')).toEqual(selectDefinitions(null).map(({id}) => id));
   });
 
   test('all: every check there is', () => {
@@ -94,7 +94,7 @@ describe('the named sets', () => {
 
 describe('what belongs to the checks', () => {
   test.each(layers)('%s says whose fault it is, what to do, and what is broken', layer => {
-    const {hint, headline} = blames[layer];
+    const {hint, headline} = layerAttributions[layer];
     expect(hint).toMatch(/\.$/);
     for (const family of ['', 'IPv6']) expect(headline(family)).toMatch(/^\S.*\w$/);
   });
@@ -109,19 +109,19 @@ describe('what belongs to the checks', () => {
 
   test('samples are for the checks that are asked for', () => {
     const path = catalogue.filter(({layer}) => layer === 'path');
-    expect(samplesOf(path).map(({namespace}) => namespace)).toEqual(['dual-stack']);
-    expect(samplesOf(catalogue.filter(({layer}) => layer === 'echo'))).toEqual([]);
+    expect(collectSamples(path).map(({namespace}) => namespace)).toEqual(['dual-stack']);
+    expect(collectSamples(catalogue.filter(({layer}) => layer === 'echo'))).toEqual([]);
   });
 
   test('what takes the CRDs of the Gateway API is for the checks of it alone', () => {
     const needs = (pattern: RegExp) =>
-      samplesOf(catalogue.filter(({id}) => pattern.test(id))).map(sample => sample.needs);
+      collectSamples(catalogue.filter(({id}) => pattern.test(id))).map(sample => sample.needs);
     expect(needs(/^gateway\/api\/ipv4$/)).toContain('gateway-api');
     expect(needs(/^gateway\/(?!api\/)/)).not.toContain('gateway-api');
   });
 
   test('a sample that two layers share is deployed once', () => {
     const both = catalogue.filter(({layer}) => layer === 'health' || layer === 'http');
-    expect(samplesOf(both).map(({namespace}) => namespace)).toEqual(['http']);
+    expect(collectSamples(both).map(({namespace}) => namespace)).toEqual(['http']);
   });
 });

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {ContainerStatus, Pod} from '../src/base/kube.ts';
-import {cni, pluginOf} from '../src/checks/cni.ts';
+import {cni, parsePlugin} from '../src/checks/cni.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import type {Answer} from './fake.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
@@ -100,7 +100,7 @@ async function seen(other: Partial<World> = {}) {
   let now = 0;
   const found = await look(cni, {
     sh: clients,
-    snapshot: snapshot,
+    snapshot,
     work: fakeWork(() => (now += 20))
   });
   return {found, clients, commands};
@@ -305,11 +305,11 @@ describe('the configuration of IstioCNI', () => {
     ['odd plugins', '{"plugins": [null, 3]}'],
     ['another plugin', withoutPlugin]
   ])('%s', (_, text) => {
-    expect(pluginOf(text)).toBeNull();
+    expect(parsePlugin(text)).toBeNull();
   });
 
   test('that of the first file counts', () => {
-    expect(pluginOf(`${withoutPlugin}\n${conflist}\n`)).toBeNull();
-    expect(pluginOf(`${conflist}\n${withoutPlugin}\n`)).toMatchObject({name: 'kindnet'});
+    expect(parsePlugin(`${withoutPlugin}\n${conflist}\n`)).toBeNull();
+    expect(parsePlugin(`${conflist}\n${withoutPlugin}\n`)).toMatchObject({name: 'kindnet'});
   });
 });

@@ -158,7 +158,7 @@ describe('control-plane', () => {
       []
     ]
   ])('%s', async (_, snapshot, failed) => {
-    const found = await look(controlPlane, {sh: api(), snapshot: snapshot});
+    const found = await look(controlPlane, {sh: api(), snapshot});
     expect(Object.keys(failures(found)).sort()).toEqual(failed);
   });
 

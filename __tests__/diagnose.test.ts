@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {CheckFailed, createInputFault, Fault} from '../src/base/fault.ts';
 import {CommandError} from '../src/base/sh.ts';
-import {blames} from '../src/checks/catalogue.ts';
+import {layerAttributions} from '../src/checks/catalogue.ts';
 import type {EvaluatedCheck} from '../src/checks/definition.ts';
 import type {CheckResult} from '../src/results/results.ts';
 import {diagnose, type Evidence} from '../src/run/diagnose.ts';
@@ -12,7 +12,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   errors: [],
   phases: [],
   checks: [],
-  attributions: blames,
+  attributions: layerAttributions,
   failOnFlaky: false,
   existing: false,
   lostNode: null,
@@ -154,11 +154,11 @@ describe('diagnose', () => {
     });
 
     test('what the others show of it comes before both', () => {
-      const layer = {...blames.dns, evidence: () => ({hint: 'The others say.'})};
+      const layer = {...layerAttributions.dns, evidence: () => ({hint: 'The others say.'})};
       const {failure} = diagnose(
         evidence({
           checks: [broken('dns/ipv4/a', {attribution})],
-          attributions: {...blames, dns: layer}
+          attributions: {...layerAttributions, dns: layer}
         })
       );
       expect(failure).toMatchObject({...attribution, hint: 'The others say.'});
@@ -170,7 +170,7 @@ describe('diagnose', () => {
       );
       expect(checks.map(({class: told, hint}) => [told, hint])).toEqual([
         [undefined, undefined],
-        [blames.endpoints.class, blames.endpoints.hint]
+        [layerAttributions.endpoints.class, layerAttributions.endpoints.hint]
       ]);
     });
   });

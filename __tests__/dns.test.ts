@@ -65,7 +65,7 @@ describe('dns', () => {
 
   test('a record without a Service is too many', async () => {
     const snapshot = healthyBut(isOf('Service', 'ipv4'));
-    expect(failures(await look(dns, {sh: answering(healthy), snapshot: snapshot}))).toEqual({
+    expect(failures(await look(dns, {sh: answering(healthy), snapshot}))).toEqual({
       'dns/ipv4/a': '10.96.0.7'
     });
   });

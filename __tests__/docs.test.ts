@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {rowsOf} from '../src/checks/catalogue.ts';
-import {docs, moved} from '../src/checks/docs.ts';
-import {askedOf} from '../src/checks/skip-on-existing.ts';
+import {selectDefinitions} from '../src/checks/catalogue.ts';
+import {docs, listDocsChanges} from '../src/checks/docs.ts';
+import {filterApplicable} from '../src/checks/skip-on-existing.ts';
 import {eachOnRunner} from './fake.ts';
 import {inputsOf, planOf} from './planned.ts';
 import {failures, look} from './things.ts';
@@ -237,7 +237,7 @@ describe('what moved and is red', () => {
 });
 
 const warnings = (all: Found) =>
-  moved(
+  listDocsChanges(
     docs.definitions.map(row => ({
       ...row,
       observed: '',
@@ -330,7 +330,7 @@ describe('what cannot be compared is skipped, and says why', () => {
 
 test('is asked for only where the chart is a path', () => {
   const layersOf = (given: Record<string, string>) =>
-    askedOf(inputsOf(given), rowsOf(null)).map(({layer}) => layer);
+    filterApplicable(inputsOf(given), selectDefinitions(null)).map(({layer}) => layer);
   fs.mkdirSync(path.join(runner.directory, 'chart'));
   expect(layersOf({})).not.toContain('docs');
   expect(layersOf({'operator-chart': 'https://charts.example/x-1.tgz'})).not.toContain('docs');

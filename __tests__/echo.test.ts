@@ -50,7 +50,7 @@ describe('echo', () => {
   test('an address that is not there fails without being asked', async () => {
     const clients = fakeClients(good);
     const snapshot = healthyBut(isOf('Service', 'ipv6'));
-    const found = await look(echo, {sh: clients, snapshot: snapshot});
+    const found = await look(echo, {sh: clients, snapshot});
     expect(found['echo/ipv6/ipv6']).toEqual({
       observed: 'no ClusterIP',
       verdict: 'failed',
@@ -95,7 +95,7 @@ describe('path', () => {
 
   test('a Service that is not there', async () => {
     const snapshot = healthyBut(isOf('Service', 'dual-stack', 'tcp-echo-ipv6'));
-    const found = await look(path, {sh: fakeClients(good), snapshot: snapshot});
+    const found = await look(path, {sh: fakeClients(good), snapshot});
     expect(failures(found)).toEqual({'path/dual-stack/ipv6': 'no ClusterIP'});
   });
 });
@@ -119,7 +119,7 @@ describe('cluster', () => {
 
   test('a pod without an address of a family', async () => {
     const snapshot = healthyBut(isOf('Pod', 'plain', 'tcp-echo-1'));
-    const found = await look(cluster, {sh: fakeClients(good), snapshot: snapshot});
+    const found = await look(cluster, {sh: fakeClients(good), snapshot});
     expect(Object.keys(failures(found))).toEqual(['cluster/plain/ipv4', 'cluster/plain/ipv6']);
   });
 });

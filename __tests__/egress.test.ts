@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import type {Node} from '../src/base/kube.ts';
-import {egress, patchCommand} from '../src/checks/egress.ts';
+import {egress, buildPatchCommand} from '../src/checks/egress.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {renderEgressStaticYaml, renderEgressYaml} from '../src/manifests/egress-sample.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';
@@ -47,7 +47,7 @@ const withNode = {things: [...healthy(), nodeThing]};
 
 const world = ({answer = registryOnly, status = usual, tracer = atNode}: World = {}) => {
   const kubectl = fakeSh({
-    [patchCommand(taken).join(' ')]: 'serviceentry patched\n',
+    [buildPatchCommand(taken).join(' ')]: 'serviceentry patched\n',
     [clusters]: tracer
   });
   const pages = fakePages(status, kubectl);
@@ -257,17 +257,17 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
     const sh = fakeClients(
       registryOnly,
       fakeSh({
-        [patchCommand({ipv4: '10.96.0.7'}).join(' ')]: ''
+        [buildPatchCommand({ipv4: '10.96.0.7'}).join(' ')]: ''
       })
     );
-    expect(failures(await look(egress, {sh, snapshot: snapshot, asked: selected}))).toEqual({
+    expect(failures(await look(egress, {sh, snapshot, asked: selected}))).toEqual({
       'egress/overlap/ipv6-cluster-ip': 'no ClusterIP'
     });
   });
 });
 
 test('the ClusterIPs are taken each beside an address that nobody had', () => {
-  expect(patchCommand(taken)).toEqual([
+  expect(buildPatchCommand(taken)).toEqual([
     ...['kubectl', 'patch', 'serviceentry', 'overlap', '--namespace', 'plain'],
     ...['--type', 'merge', '--patch'],
     '{"spec":{"addresses":["10.96.0.7","192.0.2.31","fd00:10:96::8","2001:db8::31"]}}'

@@ -14,7 +14,7 @@ function look(
 ) {
   let now = 0;
   return lookAt(checks, {
-    snapshot: snapshot,
+    snapshot,
     work: fakeWork(() => (now += 6)),
     sh: fakeSh({'kubectl get pods,endpointslices -A -o json': JSON.stringify({items: later})})
   });

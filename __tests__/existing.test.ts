@@ -2,9 +2,9 @@ import {spawnSync} from 'node:child_process';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
-import {rowsOf, samplesOf} from '../src/checks/catalogue.ts';
+import {selectDefinitions, collectSamples} from '../src/checks/catalogue.ts';
 import {Ledger} from '../src/checks/ledger.ts';
-import {askedOf, leftOut} from '../src/checks/skip-on-existing.ts';
+import {filterApplicable, listSkippedChecks} from '../src/checks/skip-on-existing.ts';
 import {collectDiagnostics} from '../src/phases/diagnostics.ts';
 import {
   type ClusterSurvey,
@@ -299,8 +299,8 @@ describe('the script', () => {
 describe('the checks', () => {
   const reasons = (found: Partial<ClusterSurvey>) =>
     Object.fromEntries(
-      leftOut(
-        askedOf({cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'}, rowsOf(null)),
+      listSkippedChecks(
+        filterApplicable({cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'}, selectDefinitions(null)),
         decided({}, found)
       ).map(({id, reason}) => [id, reason])
     );
@@ -331,7 +331,7 @@ describe('the checks', () => {
       Object.keys(reasons({gatewayApi})).filter(id => id.startsWith('gateway/'));
     expect(ofApi(true)).toEqual([]);
     expect(ofApi(false)).toEqual(
-      rowsOf(null).flatMap(({id}) => (id.startsWith('gateway/api/') ? [id] : []))
+      selectDefinitions(null).flatMap(({id}) => (id.startsWith('gateway/api/') ? [id] : []))
     );
     const madeOf = (gatewayApi: boolean) => {
       const plan = buildPlan(
@@ -340,7 +340,7 @@ describe('the checks', () => {
         null,
         '/work',
         '',
-        samplesOf(rowsOf(null)),
+        collectSamples(selectDefinitions(null)),
         decided({}, {gatewayApi})
       );
       return [plan.gatewayApi, /kind: Gateway\n/.test(plan.files['more-samples.yaml'] ?? '')];
@@ -373,25 +373,25 @@ describe('the checks', () => {
     ['auto', false]
   ] as const)('IstioCNI is asked for what it does where it was asked for: %s', (cni, expected) => {
     const given = {cluster: 'kind', 'operator-chart': null, 'istio-cni': cni} as const;
-    expect(askedOf(given, rowsOf(null)).some(({layer}) => layer === 'cni')).toBe(expected);
+    expect(filterApplicable(given, selectDefinitions(null)).some(({layer}) => layer === 'cni')).toBe(expected);
   });
 
   test('a kind cluster is not asked for what its nodes tell', () => {
     expect(
-      askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)
+      filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null)).map(({id}) => id)
     ).not.toContain('node/service/families');
     expect(
-      askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null)).map(({id}) => id)
+      filterApplicable({cluster: 'existing', 'operator-chart': null}, selectDefinitions(null)).map(({id}) => id)
     ).toContain('node/service/families');
   });
 
   test('what is left out stays so', () => {
     const ledger = new Ledger();
-    ledger.selected = rowsOf(null);
+    ledger.selected = selectDefinitions(null);
     ledger.markSkipped('failover/dual-stack/ipv4', 'why');
     ledger.report('failover/dual-stack/ipv4', {observed: '', verdict: 'failed'});
     expect(ledger.getSelected('failover').map(({id}) => id)).toEqual(['failover/dual-stack/ipv6']);
-    expect(ledger.results().find(({id}) => id === 'failover/dual-stack/ipv4')).toMatchObject({
+    expect(ledger.getEvaluatedChecks().find(({id}) => id === 'failover/dual-stack/ipv4')).toMatchObject({
       verdict: 'skipped',
       reason: 'why'
     });
@@ -426,9 +426,9 @@ describe('the phases', () => {
     const plan = planned(found);
     const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
     run.inputs = inputsOf({cluster: 'existing'});
-    run.ledger.selected = askedOf({cluster: 'existing', 'operator-chart': null}, rowsOf(null));
+    run.ledger.selected = filterApplicable({cluster: 'existing', 'operator-chart': null}, selectDefinitions(null));
     const existing = plan.existing as ExistingCluster;
-    for (const {id, reason} of leftOut(run.ledger.selected, existing))
+    for (const {id, reason} of listSkippedChecks(run.ledger.selected, existing))
       run.ledger.markSkipped(id, reason);
     const list = buildExistingClusterPhases(run, plan, existing);
     const phase = (name: string) => list.find(one => one.name === name);

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
-import {cutCommand, failover} from '../src/checks/failover.ts';
+import {buildCutCommand, failover} from '../src/checks/failover.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {type Answer, fakeClients, fakeSh} from './fake.ts';
 import {planOf} from './planned.ts';
@@ -21,7 +21,7 @@ test.each([
   ['10.244.0.6', 'iptables'],
   ['fd00:10:244::6', 'ip6tables']
 ])('%s is cut by %s', (pod, tool) => {
-  expect(cutCommand('n', '-I', pod).slice(0, 4)).toEqual(['docker', 'exec', 'n', tool]);
+  expect(buildCutCommand('n', '-I', pod).slice(0, 4)).toEqual(['docker', 'exec', 'n', tool]);
 });
 
 describe('failover', () => {

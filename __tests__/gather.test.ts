@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {blames} from '../src/checks/catalogue.ts';
+import {layerAttributions} from '../src/checks/catalogue.ts';
 import {buildResults, getRehearsal} from '../src/run/build-results.ts';
 import {diagnose} from '../src/run/diagnose.ts';
 import {createRunContext, type RunContext, required} from '../src/run/run-context.ts';
@@ -21,7 +21,7 @@ const nothing = diagnose({
   failOnFlaky: false,
   existing: false,
   lostNode: null,
-  attributions: blames
+  attributions: layerAttributions
 });
 
 /** A run that knows this, 1.23456 s old. */

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Phase} from '../src/base/schedule.ts';
-import {catalogue, rowsOf, samplesOf} from '../src/checks/catalogue.ts';
-import {staged} from '../src/checks/upgrade.ts';
+import {catalogue, selectDefinitions, collectSamples} from '../src/checks/catalogue.ts';
+import {splitByStage} from '../src/checks/upgrade.ts';
 import {getPhaseKind, phaseKindNames} from '../src/results/phases.ts';
 import {buildExistingClusterPreparations} from '../src/run/existing-cluster-phases.ts';
 import {buildPhases, buildPreparations, omitPhases} from '../src/run/graph.ts';
@@ -18,7 +18,7 @@ function planned(given: Record<string, string> = {}, answers: Parameters<typeof 
   const saved: object[] = [];
   const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
   run.inputs = inputsOf(given);
-  const rows = staged(rowsOf(run.inputs.checks), run.inputs['upgrade-from'] !== null);
+  const rows = splitByStage(selectDefinitions(run.inputs.checks), run.inputs['upgrade-from'] !== null);
   run.ledger.selected = rows.before;
   run.ledgerAfterUpgrade.selected = rows.after;
   return {run, saved, before: buildPreparations(run), after: buildPhases(run, planOf(given))};
@@ -97,7 +97,7 @@ describe('the phases', () => {
     ];
     const made = plans.flatMap(given => {
       const {run, before} = planned(given);
-      const own = samplesOf(run.ledger.selected);
+      const own = collectSamples(run.ledger.selected);
       return names([...before, ...buildPhases(run, planOf(given, {}, null, own))]);
     });
     const run = createRunContext(fakeSh({}), () => {});

@@ -6,8 +6,8 @@ import {hurry, read, rehearsed} from './hostile-places.ts';
 
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
-const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/skip-on-existing.ts');
+const {selectDefinitions} = await import('../src/checks/catalogue.ts');
+const {filterApplicable} = await import('../src/checks/skip-on-existing.ts');
 const runner = eachOnRunner();
 
 /** A home with these files; one of them is a directory where its text is null. */
@@ -39,7 +39,7 @@ test.each<[string, () => string]>([
 ])('a home %s changes nothing', async (_, made) => {
   const HOME = made();
   const before = fs.existsSync(HOME) ? fs.readdirSync(path.dirname(HOME), {recursive: true}) : [];
-  const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
+  const rows = filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null));
   const result = await rehearsed(
     read('healthy'),
     {run, rows},

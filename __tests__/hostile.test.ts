@@ -24,9 +24,9 @@ const everything = process.env.HOSTILE !== undefined;
 
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
-const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/skip-on-existing.ts');
-const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
+const {selectDefinitions} = await import('../src/checks/catalogue.ts');
+const {filterApplicable} = await import('../src/checks/skip-on-existing.ts');
+const rows = filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null));
 
 const names = fs
   .readdirSync(path.join(import.meta.dirname, '..', 'rehearsal', 'recordings'))

@@ -15,7 +15,7 @@ const ledger = () => {
 
 describe('Ledger', () => {
   test('a row that nothing was told of was not reached', () => {
-    expect(ledger().results()[1]).toEqual({
+    expect(ledger().getEvaluatedChecks()[1]).toEqual({
       id: 'echo/ipv4/ipv4',
       layer: 'echo',
       title: 'It answers',
@@ -42,7 +42,7 @@ describe('Ledger', () => {
     told.report('service/ipv4/policy', compare('SingleStack', 'PreferDualStack'));
     told.report('echo/ipv4/ipv4', skip('not wanted'));
     expect(
-      told.results().map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
+      told.getEvaluatedChecks().map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
     ).toEqual([
       {
         id: 'service/ipv4/policy',
@@ -58,7 +58,7 @@ describe('Ledger', () => {
   test('what was told of a row that was not asked for is left out', () => {
     const told = ledger();
     told.report('dns/ipv4/a', compare('a', 'b'));
-    expect(told.results().map(({id}) => id)).toEqual(rows.map(({id}) => id));
+    expect(told.getEvaluatedChecks().map(({id}) => id)).toEqual(rows.map(({id}) => id));
     expect(told.findFailedIn('dns')).toBeUndefined();
   });
 
@@ -78,6 +78,6 @@ describe('Ledger', () => {
     const told = ledger();
     told.report('service/ipv4/policy', compare('a', 'b'));
     told.report('service/ipv4/policy', compare('a', 'a'));
-    expect(told.results()[0]?.verdict).toBe('passed');
+    expect(told.getEvaluatedChecks()[0]?.verdict).toBe('passed');
   });
 });

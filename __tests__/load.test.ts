@@ -2,17 +2,17 @@ import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from '@jest/globals';
 import {
   endLoad,
-  markCommand,
+  buildMarkCommand,
   measure,
   parseLog,
-  startCommand,
-  stopCommand,
-  type Target
+  buildStartCommand,
+  buildStopCommand,
+  type LoadTarget
 } from '../src/checks/load-probe.ts';
 import {meshClient} from '../src/checks/probe.ts';
 import {fakeSh} from './fake.ts';
 
-const targets: Target[] = [
+const targets: LoadTarget[] = [
   {family: 'ipv4', address: '10.96.63.108', port: 9001},
   {family: 'ipv6', address: 'fd00:10:96::b375', port: 9001}
 ];
@@ -21,7 +21,7 @@ const inShell = (command: string[]) => command.slice(command.indexOf('-c', 8) + 
 
 describe('the commands', () => {
   test('are the same from run to run, and hold nothing of the targets but as arguments', () => {
-    const [script = '', ...rest] = inShell(startCommand(meshClient, targets, 3));
+    const [script = '', ...rest] = inShell(buildStartCommand(meshClient, targets, 3));
     expect(rest).toEqual([
       ...['load-start', '3', '18000'],
       ...['ipv4', '10.96.63.108', '9001', 'ipv6', 'fd00:10:96::b375', '9001']
@@ -30,9 +30,9 @@ describe('the commands', () => {
   });
 
   test.each([
-    ['start', startCommand(meshClient, targets, 3)],
-    ['mark', markCommand(meshClient, 'restart')],
-    ['stop', stopCommand(meshClient, 3)]
+    ['start', buildStartCommand(meshClient, targets, 3)],
+    ['mark', buildMarkCommand(meshClient, 'restart')],
+    ['stop', buildStopCommand(meshClient, 3)]
   ])('%s is one that sh can read', (_, command) => {
     const [input = ''] = inShell(command);
     expect(spawnSync('sh', ['-n'], {input}).status).toBe(0);

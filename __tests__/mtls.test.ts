@@ -95,7 +95,7 @@ describe('mtls', () => {
       object =>
         isOf('Pod', 'dual-stack')(object) || isOf('Service', 'dual-stack', 'tcp-echo')(object)
     );
-    const found = await look(mtls, {sh: fakeClients(strict), snapshot: snapshot});
+    const found = await look(mtls, {sh: fakeClients(strict), snapshot});
     expect(Object.keys(failures(found)).sort()).toEqual(mtls.definitions.map(({id}) => id).sort());
   });
 

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Node} from '../src/base/kube.ts';
 import {node as checks} from '../src/checks/node.ts';
-import {askedOf} from '../src/checks/skip-on-existing.ts';
+import {filterApplicable} from '../src/checks/skip-on-existing.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {failures, look, node} from './things.ts';
@@ -88,7 +88,7 @@ describe('node', () => {
 
   test('the tables are not asked for where nobody asks', async () => {
     const sh = fakeSh({[asks]: list(node('a', [four, six]))});
-    const selected = askedOf({cluster: 'kind', 'operator-chart': null}, checks.definitions).filter(
+    const selected = filterApplicable({cluster: 'kind', 'operator-chart': null}, checks.definitions).filter(
       ({id}) => id !== 'node/all/ip6tables'
     );
     expect(Object.keys(await look(checks, {sh, asked: selected}))).toEqual(

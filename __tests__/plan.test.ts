@@ -3,7 +3,7 @@ import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
 import {Fault} from '../src/base/fault.ts';
 import type {ImageOwner} from '../src/base/kube.ts';
-import {catalogue, rowsOf} from '../src/checks/catalogue.ts';
+import {catalogue, selectDefinitions} from '../src/checks/catalogue.ts';
 import {renderBuiltInSamples} from '../src/manifests/documented-samples.ts';
 import type {ExtraSample} from '../src/manifests/extra-sample.ts';
 import {buildKindConfig} from '../src/manifests/kind.ts';
@@ -475,13 +475,13 @@ describe('makePlan', () => {
     ['a family of a layer', '^echo/.*/ipv6$', ['echo/dual-stack/ipv6', 'echo/ipv6/ipv6']],
     ['all but', '!.', []]
   ])('checks: %s', (_, checks, ids) => {
-    expect(rowsOf(inputsOf({checks}).checks).map(({id}) => id)).toEqual(ids);
+    expect(selectDefinitions(inputsOf({checks}).checks).map(({id}) => id)).toEqual(ids);
   });
 
   test('the documentation has its own validations, and they can be run alone', () => {
     const seeds = catalogue.filter(({title}) => title.startsWith('As documented'));
     const pattern = `^(${seeds.map(({id}) => id).join('|')})$`;
-    expect(rowsOf(inputsOf({checks: pattern}).checks).map(({id}) => id)).toEqual([
+    expect(selectDefinitions(inputsOf({checks: pattern}).checks).map(({id}) => id)).toEqual([
       'service/dual-stack/policy',
       'echo/dual-stack/name',
       'echo/ipv4/name',

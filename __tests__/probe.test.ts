@@ -3,9 +3,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  ask,
-  attemptsOf,
-  inClient,
+  sendProbes,
+  toAttempts,
+  buildClientCommand,
   meshClient,
   parseAnswers,
   parsePeer,
@@ -88,7 +88,7 @@ describe('ask', () => {
   test('asks all addresses in one call, each as often as it should', async () => {
     const sh = fakeClients(({word}) => `hello ${word}`);
     const probes = [probe, {word: 'other', address: '10.96.0.8', port: 9001}];
-    const answers = await ask({sh, work}, meshClient, probes, 3, 2.5);
+    const answers = await sendProbes({sh, work}, meshClient, probes, 3, 2.5);
     expect(sh.rounds).toEqual([{namespace: 'sleep', probes}]);
     expect(answers.map(some => some.map(({text}) => text))).toEqual([
       Array(3).fill('hello echo/ipv6/name'),
@@ -100,7 +100,7 @@ describe('ask', () => {
     const sh = fakeClients(({word}, _, attempt) =>
       word === 'x' && attempt === 1 ? 'no' : `hello ${word}`
     );
-    const answers = await ask({sh, work}, meshClient, [{...probe, word: 'x'}, probe], 3, 1);
+    const answers = await sendProbes({sh, work}, meshClient, [{...probe, word: 'x'}, probe], 3, 1);
     expect(answers.map(some => some.map(({text}) => text))).toEqual([
       ['hello x', 'no'],
       Array(3).fill('hello echo/ipv6/name')
@@ -111,7 +111,7 @@ describe('ask', () => {
     const commands: string[][] = [];
     const limits: (number | undefined)[] = [];
     const hostile = {word: '$(id)', address: '; rm -rf /', port: 9000};
-    await ask(
+    await sendProbes(
       {
         work,
         sh: async (command, options) => {
@@ -130,7 +130,7 @@ describe('ask', () => {
       ...['kubectl', 'exec', '--namespace', 'plain', 'deployment/sleep'],
       ...['--container', 'sleep', '--', 'sh', '-c']
     ]);
-    expect(command.slice(0, 10)).toEqual(inClient(plainClient));
+    expect(command.slice(0, 10)).toEqual(buildClientCommand(plainClient));
     expect(command[10]).not.toContain('$(id)');
     expect(command.slice(11)).toEqual(['probe', '3', '2', '$(id)', '; rm -rf /', '9000']);
     expect(limits).toEqual([38]); // two probes of at most 3 s, and some room
@@ -142,7 +142,7 @@ describe('ask', () => {
     ['no line of ours', 'sh: nc: not found\n', 0]
   ])('%s is not an answer', async (_, stdout, code) => {
     const sh = fakeSh(() => ({code, stdout, stderr: 'no such pod'}));
-    await expect(ask({sh, work}, meshClient, [probe], 2, 1)).rejects.toMatchObject({
+    await expect(sendProbes({sh, work}, meshClient, [probe], 2, 1)).rejects.toMatchObject({
       name: 'CommandError',
       message: expect.stringContaining('no such pod')
     });
@@ -151,7 +151,7 @@ describe('ask', () => {
   test('a client that is cut off in the middle has not answered', async () => {
     const stdout = `0 1 1  hello ${probe.word}\n0 1 1  hello ${probe.word}\n`;
     const sh = fakeSh(() => ({code: 137, stdout, stderr: 'unexpected EOF'}));
-    await expect(ask({sh, work}, meshClient, [probe], 5, 1)).rejects.toMatchObject({
+    await expect(sendProbes({sh, work}, meshClient, [probe], 5, 1)).rejects.toMatchObject({
       name: 'CommandError'
     });
   });
@@ -162,7 +162,7 @@ describe('ask', () => {
       script = command[10] ?? '';
       return '0 1.00 1.00  x\n';
     });
-    await ask({sh, work}, meshClient, [probe], 1, 1);
+    await sendProbes({sh, work}, meshClient, [probe], 1, 1);
     expect(spawnSync('sh', ['-n'], {input: script}).status).toBe(0);
     expect(script).toContain('nc "$address" $port');
   });
@@ -177,7 +177,7 @@ describe('ask', () => {
       const [program = '', ...rest] = command.slice(command.indexOf('--') + 1);
       return spawnSync(program, rest, {env, encoding: 'utf8', timeout: 20_000}).stdout;
     });
-    const [[answer] = []] = await ask({sh, work}, meshClient, [probe], 1, 3);
+    const [[answer] = []] = await sendProbes({sh, work}, meshClient, [probe], 1, 3);
     expect(answer).toMatchObject({text: `hello ${probe.word}`, peers: ['10.244.0.6']});
     expect(fs.readFileSync(log, 'utf8')).toBe('read\nclosed\n');
   });
@@ -185,7 +185,7 @@ describe('ask', () => {
 
 test('attempts are told at the time they were made, by the clock of the run', () => {
   const lines = ['0 1.00 1.25  a', '0 1.50 2.00  b', '1 2.00 3.00  c'];
-  expect(attemptsOf(parseAnswers(lines.join('\n'), 13))).toEqual([
+  expect(toAttempts(parseAnswers(lines.join('\n'), 13))).toEqual([
     {at: 11, seconds: 0.25, observed: 'a'},
     {at: 11.5, seconds: 0.5, observed: 'b'},
     {at: 12, seconds: 1, observed: 'c'}

@@ -6,7 +6,7 @@ import {fakeClients, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
 const proof = (id: string, pods: string[] = ['10.244.0.6', 'fd00:10:244::6']): Proof => ({
-  row: defineCheck('echo', id, id, `hello ${id}`),
+  check: defineCheck('echo', id, id, `hello ${id}`),
   probe: {word: id, address: '10.96.0.6', port: 9000},
   pods
 });

@@ -196,7 +196,7 @@ describe('proxy', () => {
       pod('dual-stack', 'tcp-echo', {ips})
     ];
     const found = await look(proxy, {
-      snapshot: snapshot,
+      snapshot,
       sh: proxies({endpoints: [endpoint('dual-stack', ips), ...known.slice(1)]})
     });
     expect(failures(found)).toEqual({});
@@ -205,7 +205,7 @@ describe('proxy', () => {
   test('a listener that is gone is found beside a ClusterIP that it begins with', async () => {
     const sh = proxies({listeners: [...wildcards, ...outbound, listener('10.96.0.77:9000')]});
     const snapshot = [...healthy(), service('other', ['10.96.0.7'])];
-    const found = await look(proxy, {sh, snapshot: snapshot});
+    const found = await look(proxy, {sh, snapshot});
     expect(found['proxy/dual-stack/cluster-ips']?.observed).toBe(
       'a listener on 10.96.0.77:9000, which is no ClusterIP'
     );

@@ -2,7 +2,7 @@ import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {meshClient, plainClient} from '../src/checks/probe.ts';
-import {parseResponses, reproduceRequest, request, urlOf} from '../src/checks/request.ts';
+import {parseResponses, reproduceRequest, sendRequests, buildUrl} from '../src/checks/request.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -50,7 +50,7 @@ describe('request', () => {
         '1 5837.03 5837.07 0 HTTP/1.1 503 Service Unavailable||'
       ].join('\n')
     );
-    const said = await request({sh, work: fakeWork()}, plainClient, ['http://a', 'http://b'], 2, 3);
+    const said = await sendRequests({sh, work: fakeWork()}, plainClient, ['http://a', 'http://b'], 2, 3);
     expect(said.map(responses => responses.map(({status}) => status))).toEqual([
       [null],
       [200, 503]
@@ -62,7 +62,7 @@ describe('request', () => {
   test('an answer that was cut off is the command’s failure', async () => {
     const sh = fakeSh(() => ({code: 137, stdout: '0 5837.02 5837.03 0 HTTP/1.1 200 OK||\n'}));
     await expect(
-      request({sh, work: fakeWork()}, plainClient, ['http://a', 'http://b'], 1, 3)
+      sendRequests({sh, work: fakeWork()}, plainClient, ['http://a', 'http://b'], 1, 3)
     ).rejects.toThrow('137');
   });
 });
@@ -77,7 +77,7 @@ describe('the script in the client', () => {
       printed = spawnSync(program, rest, {env, encoding: 'utf8'}).stdout;
       return {code: 0, stdout: printed, stderr: '', timedOut: false};
     };
-    await request({sh, work: fakeWork()}, meshClient, urls, times, 1);
+    await sendRequests({sh, work: fakeWork()}, meshClient, urls, times, 1);
     return printed;
   }
 
@@ -108,7 +108,7 @@ test.each([
   ['web.http', 8080, undefined, 'http://web.http:8080/'],
   ['10.96.0.6', 15020, '/stats/prometheus', 'http://10.96.0.6:15020/stats/prometheus'],
   ['fd00:10:96::6', 8080, '/others', 'http://[fd00:10:96::6]:8080/others']
-])('the URL of %s port %d', (host, port, path, url) => expect(urlOf(host, port, path)).toBe(url));
+])('the URL of %s port %d', (host, port, path, url) => expect(buildUrl(host, port, path)).toBe(url));
 
 describe('reproduceRequest', () => {
   test('by name', () => {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
-import {blames} from '../src/checks/catalogue.ts';
+import {layerAttributions} from '../src/checks/catalogue.ts';
 import {buildResultsSafely, run} from '../src/run/run.ts';
 import {createRunContext} from '../src/run/run-context.ts';
 import {eachOnRunner, fakeSh, give} from './fake.ts';
@@ -85,7 +85,7 @@ test('where what was found is too odd for results, they say so, and nothing is l
       errors: [],
       phases: [],
       checks: [],
-      attributions: blames,
+      attributions: layerAttributions,
       failOnFlaky: false
     },
     ...{existing: false, lostNode: null}

@@ -9,9 +9,9 @@ import {type Ended, hurry, type More, type Recording, read, rehearsed} from './h
 
 afterAll(hurry(30)); // before what waits is imported
 const {run} = await import('../src/run/run.ts');
-const {rowsOf} = await import('../src/checks/catalogue.ts');
-const {askedOf} = await import('../src/checks/skip-on-existing.ts');
-const rows = askedOf({cluster: 'kind', 'operator-chart': null}, rowsOf(null));
+const {selectDefinitions} = await import('../src/checks/catalogue.ts');
+const {filterApplicable} = await import('../src/checks/skip-on-existing.ts');
+const rows = filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null));
 const runner = eachOnRunner();
 
 /** Each another word, so that the one that is found says whence it came. */

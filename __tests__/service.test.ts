@@ -45,7 +45,7 @@ describe('service', () => {
       {'service/ipv6/policy': 'no such Service', 'service/ipv6/families': 'no such Service'}
     ]
   ])('%s', async (_, snapshot, expected) => {
-    expect(failures(await look(checks, {snapshot: snapshot}))).toEqual(expected);
+    expect(failures(await look(checks, {snapshot}))).toEqual(expected);
   });
 
   test('tells only what is asked for', async () => {

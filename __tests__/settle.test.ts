@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {RunStopped} from '../src/base/fault.ts';
 import {compare, defineCheck, type MeshCheckInput, type Outcome} from '../src/checks/definition.ts';
-import {settle, settling} from '../src/checks/settle.ts';
+import {settle, settleSeconds} from '../src/checks/settle.ts';
 import {fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -48,7 +48,7 @@ describe('settle', () => {
   });
 
   test('tells what is still red once the time is over, and no sooner', async () => {
-    const {asked, told} = await settled(['a'], () => 'open', settling / 2);
+    const {asked, told} = await settled(['a'], () => 'open', settleSeconds / 2);
     expect(told).toEqual([['a', 'failed']]);
     expect(asked).toHaveLength(3); // after 5, 10 and 15 s
   });

@@ -3,9 +3,9 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import type {EndpointSlice, Pod, Service} from '../src/base/kube.ts';
-import {blames} from '../src/checks/catalogue.ts';
+import {layerAttributions} from '../src/checks/catalogue.ts';
 import type {Outcome} from '../src/checks/definition.ts';
-import {readTarget, type Target, targetChecks} from '../src/checks/targets.ts';
+import {readTarget, type TargetService, createTargetChecks} from '../src/checks/targets.ts';
 import {parseTargets} from '../src/inputs/readers.ts';
 import {surveyTargets} from '../src/phases/survey.ts';
 import {chooseTargets} from '../src/plan/target-services.ts';
@@ -78,7 +78,7 @@ const endpoints = (ports: number[], ...addresses: string[][]) =>
 const known = endpoints([9000, 8080], both('6'));
 
 interface Given {
-  target?: Partial<Target>;
+  target?: Partial<TargetService>;
   listeners?: Answer;
   dump?: Answer;
   silent?: string[];
@@ -96,7 +96,7 @@ async function look({
 }: Given = {}) {
   const found: Record<string, Outcome> = {};
   const one = {service: cart(), pods, slices, ...target};
-  const checks = targetChecks([one.service]);
+  const checks = createTargetChecks([one.service]);
   const sh = fakeSh(([, verb, what, ...rest]) =>
     verb === 'exec'
       ? rest.some(word => word.startsWith('listeners'))
@@ -108,7 +108,7 @@ async function look({
     await run(
       {
         targets: [one],
-        silent,
+        noExecNamespaces: silent,
         sh,
         work: fakeWork(),
         nodes: 1,
@@ -151,7 +151,7 @@ test('a dual-stack Service holds, layer by layer, and nothing but reading is ask
 });
 
 test('its rows are of known layers, unlike those of any sample, and of sentences', () => {
-  const rows = targetChecks([cart(), cart({}, 'till')]).flatMap(({definitions}) => definitions);
+  const rows = createTargetChecks([cart(), cart({}, 'till')]).flatMap(({definitions}) => definitions);
   expect(new Set(rows.map(({id}) => id)).size).toBe(rows.length);
   for (const {id, layer, target, to, independent, attribution} of rows) {
     expect(layers).toContain(layer);
@@ -489,7 +489,7 @@ describe('the run', () => {
   test('tells each row, and no command changes anything', async () => {
     const {run, calls} = await ran({});
     expect(run.schedule.errors).toEqual([]);
-    expect(run.ledger.results().map(({verdict}) => verdict)).toEqual(Array(9).fill('passed'));
+    expect(run.ledger.getEvaluatedChecks().map(({verdict}) => verdict)).toEqual(Array(9).fill('passed'));
     const verbs = new Set(calls.map(call => call.split(' ').slice(0, 3).join(' ')));
     expect(
       [...verbs].filter(
@@ -505,7 +505,7 @@ describe('the run', () => {
 
   test('checks leaves out', async () => {
     const {run} = await ran({checks: '!^proxy/'});
-    expect(new Set(run.ledger.results().map(({layer}) => layer))).toEqual(
+    expect(new Set(run.ledger.getEvaluatedChecks().map(({layer}) => layer))).toEqual(
       new Set(['workload', 'service', 'endpoints'])
     );
   });
@@ -538,7 +538,7 @@ describe('beside targets', () => {
 });
 
 describe('the reports', () => {
-  const rows = targetChecks([cart(), cart({}, 'till'), cart({}, 'bank')]).flatMap(
+  const rows = createTargetChecks([cart(), cart({}, 'till'), cart({}, 'bank')]).flatMap(
     ({definitions}) => definitions
   );
   /** Results in which the policies of these Services are red. */
@@ -556,7 +556,7 @@ describe('the reports', () => {
       errors: [],
       phases: [],
       checks: checks.map(one => ({...rows.find(({id}) => id === one.id), ...one})),
-      attributions: blames,
+      attributions: layerAttributions,
       failOnFlaky: false,
       existing: true,
       lostNode: null

@@ -2,7 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {catalogue} from '../src/checks/catalogue.ts';
 import type {CheckDefinition, Report} from '../src/checks/definition.ts';
 import {parseLog} from '../src/checks/load-probe.ts';
-import {judge, staged, startLoad, upgrade, versionsIn} from '../src/checks/upgrade.ts';
+import {judge, splitByStage, startLoad, upgrade, parseProxyVersions} from '../src/checks/upgrade.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {service} from './things.ts';
@@ -72,19 +72,19 @@ describe('what is red', () => {
       /could send nothing/
     ]
   ])('%s: %s', (_, id, log, reason) => {
-    const [{finding} = {finding: undefined}] = judge(parseLog(log), of(id));
-    expect(finding?.verdict).toBe(reason === null ? 'passed' : 'failed');
-    if (reason === null) expect(finding?.reason).toBeNull();
-    else expect(finding?.reason).toMatch(reason);
+    const [{outcome} = {finding: undefined}] = judge(parseLog(log), of(id));
+    expect(outcome?.verdict).toBe(reason === null ? 'passed' : 'failed');
+    if (reason === null) expect(outcome?.reason).toBeNull();
+    else expect(outcome?.reason).toMatch(reason);
   });
 
   test('is told of the family that lost, and not of the other', () => {
     const six = logOf(at => at > 15 && at < 18);
     const four = logOf(() => false).replaceAll('ipv6', 'ipv4');
     const told = judge(parseLog(`${six}${four}`), under);
-    const failed = told.filter(({finding}) => finding.verdict === 'failed').map(({id}) => id);
+    const failed = told.filter(({outcome}) => outcome.verdict === 'failed').map(({id}) => id);
     expect(failed).toEqual(['upgrade/istiod/ipv6-new', 'upgrade/istiod/ipv6-held']);
-    expect(told[0]?.finding).toMatchObject({
+    expect(told[0]?.outcome).toMatchObject({
       observed: '45 probes, 0 failed, longest gap 200 ms',
       load: {connections: 'new', sent: 45, failed: 0, cut: 0, longestGap: 200}
     });
@@ -96,7 +96,7 @@ describe('what is red', () => {
       parseLog(log),
       under.filter(({family}) => family === 'ipv6')
     );
-    expect(told.map(({finding}) => finding.verdict)).toEqual([
+    expect(told.map(({outcome}) => outcome.verdict)).toEqual([
       'passed',
       'passed',
       'skipped',
@@ -229,7 +229,7 @@ describe('once every workload is restarted', () => {
   });
 
   test('versions are read of istiod’s counts', () =>
-    expect(versionsIn(`# TYPE pilot_xds gauge\n${count('1.30.3', 2)}`)).toEqual([
+    expect(parseProxyVersions(`# TYPE pilot_xds gauge\n${count('1.30.3', 2)}`)).toEqual([
       {version: '1.30.3', proxies: 2}
     ]));
 });
@@ -238,13 +238,13 @@ describe('the stages', () => {
   const layersOf = (rows: CheckDefinition[]) => new Set(rows.map(({layer}) => layer));
 
   test('without an upgrade there is one, and nothing of an upgrade in it', () => {
-    const {before, after} = staged(catalogue, false);
+    const {before, after} = splitByStage(catalogue, false);
     expect(after).toEqual([]);
     expect(before).toEqual(catalogue.filter(({layer}) => layer !== 'upgrade'));
   });
 
   test('what is there before the mesh is asked once, and what takes it away comes last', () => {
-    const {before, after} = staged(catalogue, true);
+    const {before, after} = splitByStage(catalogue, true);
     for (const layer of ['runner', 'network', 'node'] as const)
       expect([layersOf(before).has(layer), layersOf(after).has(layer)]).toEqual([true, false]);
     for (const layer of ['upgrade', 'uninstall'] as const)

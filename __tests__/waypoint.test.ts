@@ -1,9 +1,9 @@
 import {describe, expect, test} from '@jest/globals';
 import type {KubeObject} from '../src/base/kube.ts';
 import {ambient} from '../src/checks/ambient.ts';
-import {samplesOf} from '../src/checks/catalogue.ts';
+import {collectSamples} from '../src/checks/catalogue.ts';
 import type {Probe} from '../src/checks/probe.ts';
-import {rangesOf, waypointRows} from '../src/checks/waypoint.ts';
+import {listRanges, waypointDefinitions} from '../src/checks/waypoint.ts';
 import {
   waypointEntry,
   waypointNamespace,
@@ -14,7 +14,7 @@ import {planOf} from './planned.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
 
 const plan = planOf({'dataplane-mode': 'ambient'});
-const layer = {...ambient, samples: [], rows: waypointRows};
+const layer = {...ambient, samples: [], rows: waypointDefinitions};
 const targets = ['waypoint-echo', 'waypoint-echo-ipv6-first', 'waypoint-entry', 'waypoint-pod'];
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -213,7 +213,7 @@ describe('a waypoint', () => {
     const sh = mesh();
     const found = await look(layer, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(waypointRows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(waypointDefinitions.map(({id}) => id).sort());
     const probes = sh.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
     );
@@ -379,15 +379,15 @@ test('the ranges of a host are found wherever a matcher has them', () => {
   const known = listeners(allOf);
   const nested = {matcher_tree: {exact_match_map: {}}, on_no_match: {on_match: {matcher: known}}};
   for (const dump of [known, nested])
-    expect(rangesOf(dump, `echo.${waypointNamespace}.svc.`)).toEqual(allOf('waypoint-echo'));
-  expect(rangesOf(null, 'echo')).toEqual([]);
+    expect(listRanges(dump, `echo.${waypointNamespace}.svc.`)).toEqual(allOf('waypoint-echo'));
+  expect(listRanges(null, 'echo')).toEqual([]);
 });
 
 describe('is made', () => {
   const rowsOf = (pattern: RegExp) => ambient.definitions.filter(({id}) => pattern.test(id));
 
   test('where one of its checks is asked for, with the CRDs and the image that it takes', () => {
-    expect(samplesOf(rowsOf(/waypoint-pod/))).toContain(waypointSample);
+    expect(collectSamples(rowsOf(/waypoint-pod/))).toContain(waypointSample);
     const {gatewayApi, images, proxy, files} = planOf({'dataplane-mode': 'ambient'}, {}, null, [
       waypointSample
     ]);
@@ -397,7 +397,7 @@ describe('is made', () => {
   });
 
   test('where none is, with nothing of that', () => {
-    expect(samplesOf(rowsOf(/^(?!.*waypoint)/))).not.toContain(waypointSample);
+    expect(collectSamples(rowsOf(/^(?!.*waypoint)/))).not.toContain(waypointSample);
     const {gatewayApi, images, proxy} = planOf({'dataplane-mode': 'ambient'});
     expect(gatewayApi).toBe(false);
     expect(images.samples).not.toContain(proxy);

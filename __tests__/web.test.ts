@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import type {MeshCheckInput} from '../src/checks/definition.ts';
 import {plainClient} from '../src/checks/probe.ts';
-import {askPages, host, reproducePage, statusesOf} from '../src/checks/web.ts';
+import {fetchPages, formatHostPort, reproducePage, summarizeStatuses} from '../src/checks/web.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
@@ -25,20 +25,20 @@ const status = (observed: string) => ({at: 12, seconds: 0.1, observed});
 test.each([
   ['192.0.2.1', '192.0.2.1:80'],
   ['2001:db8::1', '[2001:db8::1]:80']
-])('a URL has %s as %s', (address, expected) => expect(host(address, 80)).toBe(expected));
+])('a URL has %s as %s', (address, expected) => expect(formatHostPort(address, 80)).toBe(expected));
 
 test.each([
   [[], 'no answer'],
   [['200', '200', '200'], '200'],
   [['200', 'no answer', '200'], '200, no answer']
 ])('%j is told as %s', (observed, expected) =>
-  expect(statusesOf(observed.map(status))).toBe(expected)
+  expect(summarizeStatuses(observed.map(status))).toBe(expected)
 );
 
 describe('askPages', () => {
   test('tells each page its own answers, whatever their order', async () => {
     const sh = fakeSh(() => '1 403 0.004512\n0 000 0.000205\n1 403 0.003000\n');
-    expect(await askPages(checking(sh), plainClient, [{url: 'http://a/'}, {url: 'b'}])).toEqual([
+    expect(await fetchPages(checking(sh), plainClient, [{url: 'http://a/'}, {url: 'b'}])).toEqual([
       [{at: 12, seconds: 0.000205, observed: 'no answer'}],
       [
         {at: 12, seconds: 0.004512, observed: '403'},
@@ -48,12 +48,12 @@ describe('askPages', () => {
   });
 
   test('without pages nobody is asked', async () => {
-    expect(await askPages(checking(fakeSh({})), plainClient, [])).toEqual([]);
+    expect(await fetchPages(checking(fakeSh({})), plainClient, [])).toEqual([]);
   });
 
   test('a client that cannot be asked is not an answer', async () => {
     const sh = fakeSh(() => ({code: 1, stderr: 'no pod'}));
-    await expect(askPages(checking(sh), plainClient, [{url: 'http://a/'}])).rejects.toThrow(
+    await expect(fetchPages(checking(sh), plainClient, [{url: 'http://a/'}])).rejects.toThrow(
       'no pod'
     );
   });
@@ -72,7 +72,7 @@ describe('askPages', () => {
       {url: 'http://[2001:db8::20]:9014/'},
       {url: 'https://one.example.test:8443/', via: '[2001:db8::1]:8443'}
     ];
-    await askPages(checking(sh), plainClient, pages);
+    await fetchPages(checking(sh), plainClient, pages);
     const [, script = '', ...words] = line.slice(line.indexOf('-c'));
     const {stdout} = spawnSync('sh', ['-c', script, ...words], {env});
     expect(`${stdout}`.trim().split('\n').sort()).toEqual(

@@ -65,7 +65,7 @@ describe('workload', () => {
 
   test('the sidecar is a container before Istio 1.27', async () => {
     const snapshot = withPod(pod('ipv6', 'tcp-echo', {ips, sidecar: 'container'}));
-    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual({});
+    expect(failures(await look(workload, {snapshot}))).toEqual({});
   });
 
   test.each([
@@ -108,7 +108,7 @@ describe('workload', () => {
       {'workload/plain-sleep/sidecar': 'istio-proxy'}
     ]
   ])('%s', async (_, snapshot, expected) => {
-    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual(expected);
+    expect(failures(await look(workload, {snapshot}))).toEqual(expected);
   });
 
   test('an init container that ends is no sidecar', async () => {
@@ -124,6 +124,6 @@ describe('workload', () => {
       pod('ipv6', 'tcp-echo', {ips}),
       pod('ipv6', 'tcp-echo', {terminating: true, sidecar: 'none'})
     );
-    expect(failures(await look(workload, {snapshot: snapshot}))).toEqual({});
+    expect(failures(await look(workload, {snapshot}))).toEqual({});
   });
 });

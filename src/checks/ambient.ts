@@ -36,14 +36,14 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {has, nameOf, records, reproduceQuestion, resolve} from './dns.ts';
-import {absent, clusterIp, podIps, proofAt} from './echo.ts';
-import {iptables} from './iptables.ts';
-import {refusedByPod} from './mtls.ts';
-import {inClient, meshClient, plainClient} from './probe.ts';
+import {hasFamily, getDnsName, recordTypes, reproduceQuestion, resolveNames} from './dns.ts';
+import {describeMissingAddress, findClusterIp, listPodIps, createProofsAt} from './echo.ts';
+import {checkIptables} from './iptables.ts';
+import {proveRefusedByPod} from './mtls.ts';
+import {buildClientCommand, meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {waypointChecks, waypointRows} from './waypoint.ts';
-import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
+import {checkWaypoint, waypointDefinitions} from './waypoint.ts';
+import {type LoggedConnection, logCommand, fetchZtunnelLog, settleByLog} from './ztunnel.ts';
 
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
 
@@ -287,12 +287,12 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       )
     ),
     ...serverSamples.flatMap(({namespace: target}) =>
-      records.map(({type, family}) =>
+      recordTypes.map(({type, family}) =>
         defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
-          `ztunnel answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
-          has(target, family) ? 'its ClusterIP' : 'none',
+          `ztunnel answers ${hasFamily(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
+          hasFamily(target, family) ? 'its ClusterIP' : 'none',
           {
             family,
             from,
@@ -303,7 +303,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       )
     ),
     ...Object.keys(headlessServices).flatMap(target =>
-      records.map(({type, family}) =>
+      recordTypes.map(({type, family}) =>
         defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
@@ -330,19 +330,19 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         }
       )
     ),
-    ...waypointRows
+    ...waypointDefinitions
   ],
   run: async (input, all) => {
-    const ofWaypoint = all.filter(check => waypointRows.some(({id}) => id === check.id));
+    const ofWaypoint = all.filter(check => waypointDefinitions.some(({id}) => id === check.id));
     const selected = all.filter(check => !ofWaypoint.includes(check));
     standing(input, selected);
     await Promise.all([
-      waypointChecks(input, ofWaypoint),
-      iptables(
+      checkWaypoint(input, ofWaypoint),
+      checkIptables(
         input,
         selected.filter(({id}) => id.endsWith('/redirection'))
       ),
-      known(input, selected),
+      checkKnownAddresses(input, selected),
       answered(input, selected),
       probed(input, selected),
       named(input, selected),
@@ -361,7 +361,7 @@ function vipTarget({namespace, name}: Place): string {
   return namespace === ambientNamespace ? name : namespace;
 }
 
-const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
+const getAspect = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
 /** What the API server said tells. */
 function standing({snapshot, report}: MeshCheckInput, selected: CheckDefinition[]): void {
@@ -383,11 +383,11 @@ function standing({snapshot, report}: MeshCheckInput, selected: CheckDefinition[
         .filter(name => !ready.includes(name));
       const observed = missing.length === 0 ? expected : `not Ready on ${missing.join(', ')}`;
       report(id, compare(expected, observed, {reproduce}));
-    } else if (aspectOf(check) === 'enrolled')
+    } else if (getAspect(check) === 'enrolled')
       observe(
         ({metadata}) => metadata.annotations?.['ambient.istio.io/redirection'] ?? 'no annotation'
       );
-    else if (aspectOf(check) === 'probed')
+    else if (getAspect(check) === 'probed')
       observe(pod =>
         !isReady(pod)
           ? 'not Ready'
@@ -420,20 +420,20 @@ for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label ap
   exit
 done`;
 
-async function known(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+async function checkKnownAddresses(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const definitions = selected.filter(check =>
-    ['workload', 'vips', 'listeners'].includes(aspectOf(check))
+    ['workload', 'vips', 'listeners'].includes(getAspect(check))
   );
   const [node] = input.plan.cluster.nodes;
   if (definitions.length === 0 || node === undefined) return;
-  const dump = await dumpOf(node, input.sh);
+  const dump = await fetchZtunnelDump(node, input.sh);
   for (const check of definitions) {
-    const told = {workload: workloadOf, vips: vipsOf, listeners: listenersOf}[aspectOf(check)];
+    const told = {workload: judgeWorkload, vips: judgeVips, listeners: judgeListeners}[getAspect(check)];
     if (told) input.report(check.id, told(input, check, dump));
   }
 }
 
-async function dumpOf(node: string, sh: Sh): Promise<Dump> {
+async function fetchZtunnelDump(node: string, sh: Sh): Promise<Dump> {
   const text = await runOrThrow(
     sh,
     ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
@@ -444,7 +444,7 @@ async function dumpOf(node: string, sh: Sh): Promise<Dump> {
 
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
 
-function workloadOf(
+function judgeWorkload(
   {snapshot}: MeshCheckInput,
   {expected, to}: CheckDefinition,
   {workloads = []}: Dump
@@ -469,7 +469,7 @@ function workloadOf(
   return compare(expected, observed, {reproduce: reproduceDump});
 }
 
-function listenersOf(_: MeshCheckInput, {expected}: CheckDefinition, {config = {}}: Dump): Outcome {
+function judgeListeners(_: MeshCheckInput, {expected}: CheckDefinition, {config = {}}: Dump): Outcome {
   const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
   const other = addresses.filter(address => !address?.startsWith('[::]:'));
   return compare(
@@ -479,7 +479,7 @@ function listenersOf(_: MeshCheckInput, {expected}: CheckDefinition, {config = {
   );
 }
 
-function vipsOf(
+function judgeVips(
   {snapshot}: MeshCheckInput,
   {expected, to}: CheckDefinition,
   {services = []}: Dump
@@ -502,46 +502,46 @@ const same = (some: string[], others: string[]): boolean =>
 
 /** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
 async function answered(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
-  const of = (pattern: RegExp) => selected.filter(check => pattern.test(aspectOf(check)));
+  const of = (pattern: RegExp) => selected.filter(check => pattern.test(getAspect(check)));
   const own = selected.filter(({to}) => to?.namespace === ambientNamespace);
   const within = (pattern: RegExp) => of(pattern).filter(check => own.includes(check));
-  await Promise.all(within(/^ipv[46]-refused$/).map(check => refusedByPod(input, check)));
+  await Promise.all(within(/^ipv[46]-refused$/).map(check => proveRefusedByPod(input, check)));
   const hbone = within(/^ipv[46]-hbone$/);
-  const past = hbone.length === 0 ? [] : await logged(input);
+  const past = hbone.length === 0 ? [] : await fetchZtunnelLog(input);
   const direct = within(/^ipv[46]$/).filter(({to}) => to?.kind !== 'ServiceEntry');
   await Promise.all([
     prove(
       meshClient,
-      direct.flatMap(check => proofOf(input, check, ambientPorts.strict)),
+      direct.flatMap(check => createProofs(input, check, ambientPorts.strict)),
       input,
       input.plan.probes.retries
     ),
     prove(
       plainClient,
-      within(/^ipv[46]-control$/).flatMap(check => proofOf(input, check, ambientPorts.open)),
+      within(/^ipv[46]-control$/).flatMap(check => createProofs(input, check, ambientPorts.open)),
       input
     )
   ]);
-  await untilLogged(input, hbone, past, (check, logged) => sawOf(input, check, logged));
+  await settleByLog(input, hbone, past, (check, logged) => judgeLoggedPath(input, check, logged));
 }
 
-const addressOf = (
+const findAddress = (
   input: MeshCheckInput,
   {target, family, to}: CheckDefinition
 ): string | undefined =>
   to?.kind === 'Pod' || isPod(target)
-    ? podIps(input, ambientNamespace, ambientApp).find(ip => getAddressFamily(ip) === family)
-    : clusterIp(input, ambientNamespace, target, family ?? 'ipv4');
+    ? listPodIps(input, ambientNamespace, ambientApp).find(ip => getAddressFamily(ip) === family)
+    : findClusterIp(input, ambientNamespace, target, family ?? 'ipv4');
 
-const proofOf = (input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] => {
-  const pods = podIps(input, ambientNamespace, ambientApp);
-  return proofAt(input, check, addressOf(input, check), port, pods);
+const createProofs = (input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] => {
+  const pods = listPodIps(input, ambientNamespace, ambientApp);
+  return createProofsAt(input, check, findAddress(input, check), port, pods);
 };
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
-function sawOf(input: MeshCheckInput, check: CheckDefinition, logged: Logged[]): Outcome {
+function judgeLoggedPath(input: MeshCheckInput, check: CheckDefinition, logged: LoggedConnection[]): Outcome {
   const {target, expected} = check;
-  const ip = podIps(input, ambientNamespace, ambientApp).find(
+  const ip = listPodIps(input, ambientNamespace, ambientApp).find(
     one => getAddressFamily(one) === check.family
   );
   const at = (port: number) => (ip?.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
@@ -578,13 +578,13 @@ function sawOf(input: MeshCheckInput, check: CheckDefinition, logged: Logged[]):
             ? (over.find(one => one.error !== undefined)?.error ?? 'no identity of both ends')
             : 'nothing logged where it arrived';
   return compare(expected, observed, {
-    address: addressOf(input, check) ?? null,
+    address: findAddress(input, check) ?? null,
     reproduce: `${logCommand.join(' ')} | grep ${ambientNamespace}`
   });
 }
 
 /** Both ends have certificates of their namespaces. */
-const identified = (one: Logged): boolean =>
+const identified = (one: LoggedConnection): boolean =>
   (one['src.identity'] ?? '').includes(`/ns/${clientSample.namespace}/`) &&
   (one['dst.identity'] ?? '').includes(`/ns/${ambientNamespace}/`);
 
@@ -603,23 +603,23 @@ while [ $# -gt 0 ]; do
 done`;
 
 async function probed(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
-  const definitions = selected.filter(check => aspectOf(check).endsWith('-probe'));
+  const definitions = selected.filter(check => getAspect(check).endsWith('-probe'));
   const [own] = filterByKind(input.snapshot, 'Pod', ambientNamespace);
   if (definitions.length === 0) return;
   const reached = definitions.flatMap(check => {
-    const address = addressOf(input, check);
-    if (address !== undefined) return [{row: check, address}];
-    input.report(check.id, absent(check));
+    const address = findAddress(input, check);
+    if (address !== undefined) return [{check, address}];
+    input.report(check.id, describeMissingAddress(check));
     return [];
   });
   const limit = Math.max(1, Math.ceil(input.plan.probes.seconds));
   const command = [
     ...['docker', 'exec', own?.spec.nodeName ?? '', 'bash', '-c', probeScript, 'probe', `${limit}`],
-    ...reached.flatMap(({row: check, address}) => [address, `${ambientPorts.strict}`, check.id])
+    ...reached.flatMap(({check, address}) => [address, `${ambientPorts.strict}`, check.id])
   ];
   const output = await runOrThrow(input.sh, command, {seconds: 3 * limit * reached.length + 20});
   const answers = output.split('\n');
-  for (const {row: check, address} of reached) {
+  for (const {check, address} of reached) {
     const said = answers.find(line => line.startsWith(`${check.id} `))?.slice(check.id.length + 1);
     input.report(check.id, compare(check.expected, said || 'no answer', {address}));
   }
@@ -631,22 +631,22 @@ const headlessName = (target: string): string => `${target}.${ambientNamespace}.
 
 /** Names that are asked as the pod's own resolver asks them. */
 async function named(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
-  const definitions = selected.filter(check => ['a', 'aaaa'].includes(aspectOf(check)));
+  const definitions = selected.filter(check => ['a', 'aaaa'].includes(getAspect(check)));
   if (definitions.length === 0) return;
   const questions = definitions.map(check => ({
-    type: aspectOf(check),
-    name: check.target in headlessServices ? headlessName(check.target) : nameOf(check.target)
+    type: getAspect(check),
+    name: check.target in headlessServices ? headlessName(check.target) : getDnsName(check.target)
   }));
-  const answers = await resolve(input, meshClient, questions);
+  const answers = await resolveNames(input, meshClient, questions);
   for (const [at, check] of definitions.entries()) {
     const answer = answers[at];
     const [right, said] =
       check.target in headlessServices
         ? [
-            findByFamily(podIps(input, ambientNamespace, ambientApp), check.family ?? 'ipv4'),
+            findByFamily(listPodIps(input, ambientNamespace, ambientApp), check.family ?? 'ipv4'),
             'its pod'
           ]
-        : [clusterIp(input, check.target, 'tcp-echo', check.family ?? 'ipv4'), 'its ClusterIP'];
+        : [findClusterIp(input, check.target, 'tcp-echo', check.family ?? 'ipv4'), 'its ClusterIP'];
     const observed =
       answer === undefined
         ? 'no answer'
@@ -676,14 +676,14 @@ wait`;
 async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const definitions = selected.filter(({target}) => target === 'dns');
   if (definitions.length === 0) return;
-  const pods = podIps(input, plainNamespace);
+  const pods = listPodIps(input, plainNamespace);
   const questions = definitions.map(check => ({
-    row: check,
+    check,
     server: findByFamily(pods, check.family ?? 'ipv4') ?? ''
   }));
   const command = [
-    ...[...inClient(meshClient), listenerScript, 'listeners'],
-    ...questions.flatMap(({row: check, server}) => [
+    ...[...buildClientCommand(meshClient), listenerScript, 'listeners'],
+    ...questions.flatMap(({check, server}) => [
       check.id,
       `${crossFamilyHosts.ipv4.host}.`,
       server
@@ -699,7 +699,7 @@ async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Pr
     },
     {seconds: 30}
   );
-  for (const {row: check, server} of questions) {
+  for (const {check, server} of questions) {
     const said = answers
       .find(line => line.startsWith(`${check.id} `))
       ?.slice(check.id.length + 1)
@@ -723,11 +723,11 @@ async function crossing(input: MeshCheckInput, selected: CheckDefinition[]): Pro
     type: family === 'ipv6' ? 'aaaa' : 'a',
     name: `${target === crossFamilyHosts.ipv4.name ? crossFamilyHosts.ipv4.host : crossFamilyHosts.ipv6.host}.`
   }));
-  const answers = await resolve(input, meshClient, questions);
+  const answers = await resolveNames(input, meshClient, questions);
   const proofs = definitions.flatMap((check, at) => {
     const address = findByFamily((answers[at] ?? '').split(' '), check.family ?? 'ipv4');
     if (address !== undefined)
-      return [{row: check, probe: {word: check.id, address, port: ambientPorts.open}, pods: []}];
+      return [{check, probe: {word: check.id, address, port: ambientPorts.open}, pods: []}];
     input.report(check.id, {
       observed: 'no address',
       verdict: 'failed',

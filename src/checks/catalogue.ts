@@ -39,10 +39,10 @@ import {xds} from './xds.ts';
 export type {CheckDefinition as Row} from './definition.ts';
 
 /** Made before the cluster is; a failure ends the run. */
-export const preflights: LayerChecks<PreflightInput>[] = [runner, network];
+export const preflightChecks: LayerChecks<PreflightInput>[] = [runner, network];
 
 /** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
-export const standing: {
+export const standingChecks: {
   checks: LayerChecks<StandingCheckInput>;
   needs: string[];
   fatal: boolean;
@@ -102,8 +102,8 @@ export const meshChecks: {checks: LayerChecks<MeshCheckInput>; after: string[]}[
 ];
 
 const all: Omit<LayerChecks<never>, 'run'>[] = [
-  ...preflights,
-  ...standing.map(({checks}) => checks),
+  ...preflightChecks,
+  ...standingChecks.map(({checks}) => checks),
   ...meshChecks.map(({checks}) => checks)
 ];
 
@@ -115,25 +115,25 @@ export const catalogue: CheckDefinition[] = all
 type Pattern = {matches: RegExp; leaveOut: boolean} | null;
 
 /** Whether the `checks` input asks for a row. */
-export const matches =
+export const createMatcher =
   (pattern: Pattern) =>
   ({id}: CheckDefinition): boolean =>
     pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
 
 /** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
-export function rowsOf(pattern: Pattern): CheckDefinition[] {
-  const asked = matches(pattern);
+export function selectDefinitions(pattern: Pattern): CheckDefinition[] {
+  const isSelected = createMatcher(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
-  return catalogue.filter(check => asked(check) && (check.layer !== 'uninstall' || uninstallToo));
+  return catalogue.filter(check => isSelected(check) && (check.layer !== 'uninstall' || uninstallToo));
 }
 
 /** What is told when a layer does not hold. */
-export const blames = Object.fromEntries(
+export const layerAttributions = Object.fromEntries(
   all.map(({layer, attribution}) => [layer, attribution])
 ) as Record<Layer, LayerAttribution>;
 
 /** What these checks need in the cluster beside the documentation's samples. */
-export const samplesOf = (definitions: CheckDefinition[]): ExtraSample[] => {
+export const collectSamples = (definitions: CheckDefinition[]): ExtraSample[] => {
   const needed = all.flatMap(({layer, samples = []}) =>
     samples.filter(({checkIdPrefix = ''}) =>
       definitions.some(check => check.layer === layer && check.id.startsWith(checkIdPrefix))

@@ -2,7 +2,7 @@ import {getAddressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
-import {clusterIp, podIps, proofAt} from './echo.ts';
+import {findClusterIp, listPodIps, createProofsAt} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prove} from './prove.ts';
 
@@ -42,14 +42,14 @@ export const cluster: LayerChecks<MeshCheckInput> = {
     )
   ]),
   run: async (input, selected) => {
-    const pods = podIps(input, plainNamespace);
+    const pods = listPodIps(input, plainNamespace);
     const proofs = selected.flatMap(check => {
       const family = check.family ?? 'ipv4';
       const address =
         check.to?.kind === 'Pod'
           ? pods.find(ip => getAddressFamily(ip) === family)
-          : clusterIp(input, plainNamespace, 'tcp-echo', family);
-      return proofAt(input, check, address, 9000, pods);
+          : findClusterIp(input, plainNamespace, 'tcp-echo', family);
+      return createProofsAt(input, check, address, 9000, pods);
     });
     await prove(plainClient, proofs, input);
   }

@@ -30,11 +30,11 @@ import {
   type Outcome,
   skip
 } from './definition.ts';
-import {clusterIp, podIps, proofAt} from './echo.ts';
-import {alike, iptables} from './iptables.ts';
+import {findClusterIp, listPodIps, createProofsAt} from './echo.ts';
+import {sameRules, checkIptables} from './iptables.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {refused, untilRefused} from './refuse.ts';
+import {noAnswer, settleRefusals} from './refuse.ts';
 
 const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
@@ -93,7 +93,7 @@ export const cni: LayerChecks<MeshCheckInput> = {
       'cni',
       ids.iptables,
       'The pod that was repaired redirects both families into its sidecar alike',
-      alike,
+      sameRules,
       {
         to: deployment,
         attribution: {
@@ -114,7 +114,7 @@ export const cni: LayerChecks<MeshCheckInput> = {
         'cni',
         `cni/${repairedApp}/${family}-refused`,
         `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`,
-        refused,
+        noAnswer,
         {
           family,
           from: plain,
@@ -152,7 +152,7 @@ export const cni: LayerChecks<MeshCheckInput> = {
   ],
   run: async (input, selected) => {
     const [node = ''] = input.plan.cluster.nodes;
-    const [plugin, off] = await Promise.all([pluginIn(input, node), repairIsOff(input)]);
+    const [plugin, off] = await Promise.all([waitForPlugin(input, node), repairIsOff(input)]);
     if (plugin?.native_nftables === true) {
       for (const {id} of selected) input.report(id, skip(nftables));
       return;
@@ -164,7 +164,7 @@ export const cni: LayerChecks<MeshCheckInput> = {
     try {
       await Promise.all([
         off ? undefined : repair(input, ofRepair),
-        inNetworks(input, ofNetworks, node, plugin)
+        checkNetworks(input, ofNetworks, node, plugin)
       ]);
     } finally {
       await input.sh(scaleCommand(0), {seconds: 30}); // room for others; and the next time it is a new pod
@@ -194,30 +194,30 @@ async function repairIsOff({sh}: MeshCheckInput): Promise<boolean> {
 
 async function repair(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   if (selected.length === 0) return;
-  const pods = await untilRepaired(input);
+  const pods = await waitForRepair(input);
   const [own] = pods;
-  if (own && validationOf(own, /executable file not found|no such file or directory/i)) {
+  if (own && hasValidationMessage(own, /executable file not found|no such file or directory/i)) {
     for (const {id} of selected) input.report(id, skip(shellless));
     return;
   }
-  const now = {...input, things: [...input.snapshot, ...pods]};
+  const now = {...input, snapshot: [...input.snapshot, ...pods]};
   const of = (pattern: RegExp) => selected.filter(({id}) => pattern.test(id));
   for (const {id} of of(/\/ready$/)) input.report(id, readiness(own));
   await Promise.all([
-    iptables(now, of(/\/iptables$/)),
+    checkIptables(now, of(/\/iptables$/)),
     prove(
       meshClient,
-      of(/\/ipv[46]$/).flatMap(check => proofOf(now, check, repairedPorts.strict)),
+      of(/\/ipv[46]$/).flatMap(check => createProofs(now, check, repairedPorts.strict)),
       now,
       input.plan.probes.retries // its endpoint came a moment ago
     ),
     prove(
       plainClient,
-      of(/-control$/).flatMap(check => proofOf(now, check, repairedPorts.open)),
+      of(/-control$/).flatMap(check => createProofs(now, check, repairedPorts.open)),
       now
     ),
-    untilRefused(
-      of(/-refused$/).flatMap(check => proofOf(now, check, repairedPorts.strict)),
+    settleRefusals(
+      of(/-refused$/).flatMap(check => createProofs(now, check, repairedPorts.strict)),
       now
     )
   ]);
@@ -226,7 +226,7 @@ async function repair(input: MeshCheckInput, selected: CheckDefinition[]): Promi
 const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
 
 /** The pod as soon as it is ready, or as it is when that takes too long. */
-async function untilRepaired({sh, work}: MeshCheckInput): Promise<Pod[]> {
+async function waitForRepair({sh, work}: MeshCheckInput): Promise<Pod[]> {
   return pollForAtMost(
     work,
     {seconds: repairing, for: () => `${repairNamespace}/${repairedApp} to be repaired`},
@@ -238,28 +238,28 @@ async function untilRepaired({sh, work}: MeshCheckInput): Promise<Pod[]> {
         `app=${repairedApp}`,
         '--for=condition=Ready'
       ]);
-      return podsOf(sh, repairedApp);
+      return listPods(sh, repairedApp);
     },
     found => found.some(isReady)
   );
 }
 
-const podsOf = async (sh: MeshCheckInput['sh'], app: string): Promise<Pod[]> =>
+const listPods = async (sh: MeshCheckInput['sh'], app: string): Promise<Pod[]> =>
   (await listObjects<Pod>(sh, 'pods', ...place, '-l', `app=${app}`)).filter(
     ({metadata}) => metadata.deletionTimestamp === undefined
   );
 
-const statusOf = ({status}: Pod) =>
+const findValidationStatus = ({status}: Pod) =>
   status.initContainerStatuses?.find(({name}) => name === validation.name);
 
 /** Whether what is told of the init container has such words. */
-function validationOf(pod: Pod, words: RegExp): boolean {
-  const {waiting, terminated} = statusOf(pod)?.state ?? {};
+function hasValidationMessage(pod: Pod, words: RegExp): boolean {
+  const {waiting, terminated} = findValidationStatus(pod)?.state ?? {};
   return words.test(`${waiting?.message} ${terminated?.message}`);
 }
 
 function readiness(pod: Pod | undefined): Outcome {
-  const {restartCount = 0, ready = false} = (pod && statusOf(pod)) ?? {};
+  const {restartCount = 0, ready = false} = (pod && findValidationStatus(pod)) ?? {};
   const observed = !pod
     ? 'no pod'
     : !ready && restartCount > 0
@@ -272,13 +272,13 @@ function readiness(pod: Pod | undefined): Outcome {
   return compare(repairedWords, observed, {reproduce: seeRepair});
 }
 
-function proofOf(input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] {
-  const pods = podIps(input, repairNamespace, repairedApp);
+function createProofs(input: MeshCheckInput, check: CheckDefinition, port: number): Proof[] {
+  const pods = listPodIps(input, repairNamespace, repairedApp);
   const address =
     check.to?.kind === 'Pod'
       ? pods.find(ip => getAddressFamily(ip) === check.family)
-      : clusterIp(input, repairNamespace, check.to?.name ?? '', check.family ?? 'ipv4');
-  return proofAt(input, check, address, port, pods);
+      : findClusterIp(input, repairNamespace, check.to?.name ?? '', check.family ?? 'ipv4');
+  return createProofsAt(input, check, address, port, pods);
 }
 
 // ---- The families of a network ----
@@ -294,18 +294,18 @@ for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
  * IstioCNI's configuration, as the container runtime would hand it over; null where it has none for a while. In 5 of 17
  * runs it was not in what was read first, and a few seconds later it was; the files had not changed where that was watched.
  */
-function pluginIn({sh, work}: MeshCheckInput, node: string): Promise<Plugin | null> {
+function waitForPlugin({sh, work}: MeshCheckInput, node: string): Promise<Plugin | null> {
   const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
   return pollForAtMost(
     work,
     {seconds: returning, for: () => `istio-cni to be in the CNI configuration of ${node}`},
-    async () => pluginOf(await runOrThrow(sh, command, {seconds: 60})),
+    async () => parsePlugin(await runOrThrow(sh, command, {seconds: 60})),
     plugin => plugin !== null
   );
 }
 
 /** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
-export function pluginOf(text: string): Plugin | null {
+export function parsePlugin(text: string): Plugin | null {
   const [first = ''] = text.split('\n');
   const {name, cniVersion, plugins} = parseJsonObject<Plugin>(first);
   const own = Array.isArray(plugins) ? plugins.find(plugin => plugin?.type === 'istio-cni') : null;
@@ -327,34 +327,34 @@ for tool in iptables ip6tables; do
   echo "$tool $(echo "$rules" | grep -c '^-A.*ISTIO')"
 done 2>/dev/null`;
 
-async function inNetworks(
+async function checkNetworks(
   input: MeshCheckInput,
   selected: CheckDefinition[],
   node: string,
   plugin: Plugin | null
 ): Promise<void> {
   if (selected.length === 0) return;
-  const snapshot = [...input.snapshot, ...(await untilThere(input))];
+  const snapshot = [...input.snapshot, ...(await waitForUnscheduledPod(input))];
   await Promise.all(
     selected.map(async ({id, target}) =>
       input.report(
         id,
-        await inNetwork({...input, snapshot: snapshot}, target as Network, node, plugin)
+        await checkNetwork({...input, snapshot}, target as Network, node, plugin)
       )
     )
   );
 }
 
 /** The pod that never runs: it is enough that the API server has it. */
-const untilThere = ({sh, work}: MeshCheckInput): Promise<Pod[]> =>
+const waitForUnscheduledPod = ({sh, work}: MeshCheckInput): Promise<Pod[]> =>
   pollUntil(work, async () => {
-    const found = await podsOf(sh, unscheduledApp);
+    const found = await listPods(sh, unscheduledApp);
     return found.length > 0
       ? {is: 'done', value: found}
       : {is: 'waiting', for: `${repairNamespace}/${unscheduledApp} to be there`};
   });
 
-async function inNetwork(
+async function checkNetwork(
   {sh, snapshot}: MeshCheckInput,
   network: Network,
   node: string,
@@ -378,13 +378,13 @@ async function inNetwork(
     return compare(expected, 'istio-cni failed', {
       reason: `istio-cni failed in a network of its own: ${output.stderr.trim().slice(-500) || 'it said nothing'}`
     });
-  return compare(expected, rulesIn(output.stdout, network), {
+  return compare(expected, describeRules(output.stdout, network), {
     reproduce: `kubectl logs -n ${cniNamespace} ds/istio-cni-node | grep -A 40 'Start iptables configuration for ${of.app}'`
   });
 }
 
 /** Of which families there are rules, by lines such as `ip6tables 20`. */
-function rulesIn(text: string, network: Network): string {
+function describeRules(text: string, network: Network): string {
   const has = (tool: string) => new RegExp(`^${tool} [1-9]`, 'm').test(text);
   const [ipv4, ipv6] = [has('iptables'), has('ip6tables')];
   if (network === 'ipv6-only' && ipv6) return expectations[network];

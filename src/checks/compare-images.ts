@@ -12,7 +12,7 @@ interface Running {
   node: string;
 }
 
-const containersOf = ({metadata, spec, status}: Pod): Running[] => {
+const listContainers = ({metadata, spec, status}: Pod): Running[] => {
   const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   return [...(spec.initContainers ?? []), ...spec.containers].map(({name, image}) => ({
     image,
@@ -36,14 +36,14 @@ async function isSame({id, node}: Running, wanted: string, sh: Sh): Promise<bool
   return stdout.includes(wanted);
 }
 
-const digestIn = (image: string): string | undefined => image.split('@')[1];
+const getDigest = (image: string): string | undefined => image.split('@')[1];
 
 /**
  * Compares what runs in these pods with what was asked for, by id: a tag may have been moved meanwhile, in a registry or in
  * a node. `brought` is what this run put into the nodes; an image asked for by its digest has its id in its name. What is
  * neither the nodes pulled, and nothing tells which image was meant.
  */
-export async function compareIds(
+export async function compareImageIds(
   pods: Pod[],
   preloaded: ReadonlyMap<string, string>,
   sh: Sh,
@@ -51,11 +51,11 @@ export async function compareIds(
 ): Promise<Outcome> {
   const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
   if (other) return other;
-  const named = pods.flatMap(pod => namesIn(pod, wanted));
+  const named = pods.flatMap(pod => listExpectedNames(pod, wanted));
   const ids = new Map([...preloaded].map(([image, id]) => [normalizeImageName(image), id]));
-  const running = pods.filter(({metadata}) => !metadata.deletionTimestamp).flatMap(containersOf);
+  const running = pods.filter(({metadata}) => !metadata.deletionTimestamp).flatMap(listContainers);
   const known = running.flatMap(one => {
-    const wanted = ids.get(normalizeImageName(one.image)) ?? digestIn(one.image);
+    const wanted = ids.get(normalizeImageName(one.image)) ?? getDigest(one.image);
     return wanted === undefined ? [] : [{...one, wanted}];
   });
   const pulled = [...new Set(running.map(({id}) => id).filter(Boolean))].join(', ');
@@ -77,7 +77,7 @@ export async function compareIds(
 const isCounted = ({metadata}: Pod): boolean => !metadata.deletionTimestamp;
 
 /** The images of a pod's containers that are expected by name, and are there. */
-const namesIn = (pod: Pod, wanted: (pod: Pod, container: string) => string): string[] =>
+const listExpectedNames = (pod: Pod, wanted: (pod: Pod, container: string) => string): string[] =>
   isCounted(pod)
     ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
         .filter(({name}) => wanted(pod, name) !== '')

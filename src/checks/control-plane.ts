@@ -13,7 +13,7 @@ import {CommandError, runUntilComplete} from '../base/sh.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
-import {compareIds} from './compare-images.ts';
+import {compareImageIds} from './compare-images.ts';
 import {
   type Attribution,
   compare,
@@ -24,7 +24,7 @@ import {
 } from './definition.ts';
 
 /** What the API server and istiod said. */
-interface Seen {
+interface ControlPlaneObjects {
   istio: Istio | undefined;
   deployment: Deployment | undefined;
   service: Service | undefined;
@@ -45,9 +45,9 @@ const aspects: {
   title: string;
   expected: string;
   to: Place;
-  observe: (seen: Seen) => string;
+  observe: (seen: ControlPlaneObjects) => string;
   reproduce: (istio: Plan['istio']) => string;
-  blame: Partial<Attribution>;
+  attribution: Partial<Attribution>;
 }[] = [
   {
     id: 'control-plane/istio/healthy',
@@ -56,7 +56,7 @@ const aspects: {
     to: place('Istio', 'default', ''),
     observe: ({istio}) => istio?.status?.state ?? 'none',
     reproduce: ({resource}) => `kubectl get istio ${resource} -o yaml`,
-    blame: {
+    attribution: {
       hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
       headline: 'The Istio resource is not Healthy'
     }
@@ -69,7 +69,7 @@ const aspects: {
     observe: ({deployment}) =>
       deployment?.status.availableReplicas ? 'available' : 'no replica is available',
     reproduce: ({namespace}) => `kubectl get pods -n ${namespace}`,
-    blame: {
+    attribution: {
       hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
       headline: 'istiod is not available'
     }
@@ -79,9 +79,9 @@ const aspects: {
     title: 'istiod has ISTIO_DUAL_STACK',
     expected: 'ISTIO_DUAL_STACK=true',
     to: place('Deployment', 'istiod'),
-    observe: ({deployment}) => `ISTIO_DUAL_STACK=${dualStackOf(deployment) ?? ''}`,
+    observe: ({deployment}) => `ISTIO_DUAL_STACK=${getDualStackEnv(deployment) ?? ''}`,
     reproduce: ({namespace, istiod}) => `kubectl get deployment ${istiod} -n ${namespace} -o yaml`,
-    blame: {
+    attribution: {
       hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
       headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
     }
@@ -96,7 +96,7 @@ const aspects: {
         ', '
       ),
     reproduce: ({namespace, istiod}) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
-    blame: {
+    attribution: {
       hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
       headline: 'The Service of istiod is not dual-stack'
     }
@@ -116,7 +116,7 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     headline: () => 'Istio’s control plane is not as it should be'
   },
   definitions: [
-    ...aspects.map(({id, title, expected, to, blame: attribution}) =>
+    ...aspects.map(({id, title, expected, to, attribution}) =>
       defineCheck('control-plane', id, title, expected, {to, attribution})
     ),
     defineCheck(
@@ -153,9 +153,9 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     const {namespace, istiod, resource} = plan.istio;
     const [[istio], said] = await Promise.all([
       resource === null ? [] : listObjects<Istio>(sh, 'istios.sailoperator.io', resource),
-      askVersion(plan.istio, sh)
+      fetchVersion(plan.istio, sh)
     ]);
-    const seen: Seen = {
+    const seen: ControlPlaneObjects = {
       istio,
       deployment: named(istiod, filterByKind(snapshot, 'Deployment', namespace)),
       service: named(istiod, filterByKind(snapshot, 'Service', namespace))
@@ -171,10 +171,10 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
         })
       );
     }
-    const asked = plan.istio.expected ?? istio?.spec.version ?? '';
+    const requested = plan.istio.expected ?? istio?.spec.version ?? '';
     report(
       version,
-      compare(asked, said instanceof CommandError ? 'no answer' : versionOf(said, asked), {
+      compare(requested, said instanceof CommandError ? 'no answer' : parseVersion(said, requested), {
         reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
         ...(said instanceof CommandError && {reason: said.message, attribution: unreached})
       })
@@ -185,16 +185,16 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     const {images} = plan.istio;
     const expectedImage = ({metadata}: Pod, container: string) =>
       container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
-    report(imageId, await compareIds(pods, preloaded, sh, expectedImage));
+    report(imageId, await compareImageIds(pods, preloaded, sh, expectedImage));
     report(
       cni,
-      plan.istio.cni ? await lookAtCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
+      plan.istio.cni ? await checkCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
     );
   }
 };
 
 /** What istiod says of itself, `1.30.3-56df41f-Clean`; or why it says nothing, though asked again. */
-const askVersion = (
+const fetchVersion = (
   istio: Plan['istio'],
   sh: MeshCheckInput['sh']
 ): Promise<string | CommandError> =>
@@ -216,24 +216,24 @@ const unreached: Partial<Attribution> = {
 };
 
 /** The one of that name, or of that name with a revision's version. */
-const named = <One extends Deployment | Service>(wanted: string, things: One[]): One | undefined =>
-  things.find(({metadata}) => metadata.name === wanted) ??
-  things.find(({metadata}) => metadata.name.startsWith(wanted));
+const named = <One extends Deployment | Service>(wanted: string, objects: One[]): One | undefined =>
+  objects.find(({metadata}) => metadata.name === wanted) ??
+  objects.find(({metadata}) => metadata.name.startsWith(wanted));
 
-const dualStackOf = (deployment: Deployment | undefined): string | undefined =>
+const getDualStackEnv = (deployment: Deployment | undefined): string | undefined =>
   deployment?.spec.template.spec.containers
     .flatMap(({env = []}) => env)
     .find(({name}) => name === 'ISTIO_DUAL_STACK')?.value;
 
 /** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
-function versionOf(said: string, asked: string): string {
+function parseVersion(said: string, requested: string): string {
   const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
   if (found === undefined) return said;
-  const build = /-alpha\.[0-9a-f]{8,}$/.test(asked) && `v${found}`.startsWith(asked);
-  return build ? asked : `v${found}`;
+  const build = /-alpha\.[0-9a-f]{8,}$/.test(requested) && `v${found}`.startsWith(requested);
+  return build ? requested : `v${found}`;
 }
 
-async function lookAtCni(sh: MeshCheckInput['sh']) {
+async function checkCni(sh: MeshCheckInput['sh']) {
   const [found] = await listObjects<Istio>(sh, 'istiocnis.sailoperator.io', 'default');
   const ready = findCondition('Ready', found?.status?.conditions);
   return compare('ready', ready?.status === 'True' ? 'ready' : `${ready?.reason ?? 'no status'}`, {

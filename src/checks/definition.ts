@@ -43,7 +43,7 @@ export interface LayerAttribution extends Omit<Attribution, 'headline'> {
 }
 
 /** Tells what was found of a row. */
-export type Report = (id: string, finding: Outcome) => void;
+export type Report = (id: string, outcome: Outcome) => void;
 
 /** For the checks of what is there before a cluster is. */
 export interface PreflightInput {
@@ -71,7 +71,7 @@ export interface MeshCheckInput extends StandingCheckInput {
 }
 
 /** The checks of one layer, with all that belongs to them. */
-export interface LayerChecks<Given> {
+export interface LayerChecks<Input> {
   layer: Layer;
   definitions: CheckDefinition[];
   attribution: LayerAttribution;
@@ -80,7 +80,7 @@ export interface LayerChecks<Given> {
   /** What they need in the cluster beside the documentation's samples; deployed when one of them is asked for. */
   samples?: ExtraSample[];
   /** Tells a finding for each row that is asked for. */
-  run: (given: Given, selected: CheckDefinition[]) => Promise<void>;
+  run: (input: Input, selected: CheckDefinition[]) => Promise<void>;
 }
 
 /** A row with what most rows share. */

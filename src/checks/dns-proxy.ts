@@ -17,8 +17,8 @@ import {
   type MeshCheckInput,
   skip
 } from './definition.ts';
-import {has, nameOf, type Question, records, reproduceQuestion, resolve} from './dns.ts';
-import {clusterIp, podIps} from './echo.ts';
+import {hasFamily, getDnsName, type DnsQuestion, recordTypes, reproduceQuestion, resolveNames} from './dns.ts';
+import {findClusterIp, listPodIps} from './echo.ts';
 import {type Client, plainClient} from './probe.ts';
 import {prove} from './prove.ts';
 
@@ -55,17 +55,17 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
   ],
   definitions: [
     ...serverSamples.flatMap(({namespace: target}) =>
-      records.map(({type, family}) =>
+      recordTypes.map(({type, family}) =>
         defineCheck(
           'dns-proxy',
           `dns-proxy/${target}/${type}`,
-          `The sidecar answers ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${nameOf(target)}`,
-          has(target, family) ? 'its ClusterIP' : 'none',
+          `The sidecar answers ${hasFamily(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
+          hasFamily(target, family) ? 'its ClusterIP' : 'none',
           {family, from, to: {kind: 'Service', namespace: target, name: 'tcp-echo'}}
         )
       )
     ),
-    ...records.map(({type, family}) =>
+    ...recordTypes.map(({type, family}) =>
       defineCheck(
         'dns-proxy',
         `dns-proxy/${podTarget}/${type}`,
@@ -74,7 +74,7 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
         {family, from, to: {kind: 'Pod', namespace: statefulNamespace, name: podName}}
       )
     ),
-    ...records.flatMap(({type, family}) => [
+    ...recordTypes.flatMap(({type, family}) => [
       defineCheck(
         'dns-proxy',
         `dns-proxy/allocated/${type}`,
@@ -134,9 +134,9 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
 /** From there on PILOT_ENABLE_IP_AUTOALLOCATE is on by default (seen: 1.25.1 allocates, 1.23.5 does not). */
 const allocatesFrom = '1.25.0';
 
-const questionOf = ({id, target}: CheckDefinition): Question => ({
+const buildQuestion = ({id, target}: CheckDefinition): DnsQuestion => ({
   type: id.split('/')[2] ?? '',
-  name: target === 'allocated' ? host : target === podTarget ? podHost : nameOf(target)
+  name: target === 'allocated' ? host : target === podTarget ? podHost : getDnsName(target)
 });
 
 /** What the sidecar answers; then what it says of the allocated host is dialled. */
@@ -144,11 +144,11 @@ async function captured(input: MeshCheckInput, selected: CheckDefinition[]): Pro
   const dialled = selected.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
   const told = selected.filter(check => check.from === from && !dialled.includes(check));
   const questions = [
-    ...told.map(questionOf),
-    ...(dialled.length > 0 ? records.map(({type}) => ({type, name: host})) : [])
+    ...told.map(buildQuestion),
+    ...(dialled.length > 0 ? recordTypes.map(({type}) => ({type, name: host})) : [])
   ];
   if (questions.length === 0) return;
-  const answers = await resolve(input, client, questions);
+  const answers = await resolveNames(input, client, questions);
   for (const [at, check] of told.entries()) {
     const observed = observe(input, check, answers[at]);
     const question = questions[at] ?? {type: '', name: ''};
@@ -169,9 +169,9 @@ async function captured(input: MeshCheckInput, selected: CheckDefinition[]): Pro
     if (address !== undefined)
       return [
         {
-          row: check,
+          check,
           probe: {word: check.id, address, port: allocated.port},
-          pods: podIps(input, plainNamespace)
+          pods: listPodIps(input, plainNamespace)
         }
       ];
     input.report(check.id, {
@@ -199,12 +199,12 @@ function observe(
   const wanted = family ?? 'ipv4';
   if (target === 'allocated')
     return addresses.length === 1 && findByFamily(addresses, wanted) ? oneOfFamily : answer;
-  if (target === podTarget) return answer === podIpOf(input, wanted) ? 'its pod IP' : answer;
-  return answer === clusterIp(input, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
+  if (target === podTarget) return answer === findPodIp(input, wanted) ? 'its pod IP' : answer;
+  return answer === findClusterIp(input, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 
 /** The address of one family of the pod that is asked for. */
-function podIpOf({snapshot}: MeshCheckInput, family: Family): string | undefined {
+function findPodIp({snapshot}: MeshCheckInput, family: Family): string | undefined {
   const pod = filterByKind(snapshot, 'Pod', statefulNamespace).find(
     ({metadata}) => metadata.name === podName
   );
@@ -212,12 +212,12 @@ function podIpOf({snapshot}: MeshCheckInput, family: Family): string | undefined
 }
 
 async function uncaptured(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
-  const row = selected.find(({id}) => id.endsWith('/uncaptured'));
-  if (row === undefined) return;
+  const check = selected.find(({id}) => id.endsWith('/uncaptured'));
+  if (check === undefined) return;
   const question = {type: 'a', name: host};
-  const [answer] = await resolve(input, plainClient, [question]);
+  const [answer] = await resolveNames(input, plainClient, [question]);
   input.report(
-    row.id,
+    check.id,
     compare('none', answer === undefined ? 'no answer' : answer || 'none', {
       reproduce: reproduceQuestion(plainClient, question)
     })

@@ -1,25 +1,25 @@
 import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import {serverSamples} from '../manifests/documented-samples.ts';
 import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
-import {clusterIp} from './echo.ts';
-import {type Client, inClient, plainClient} from './probe.ts';
+import {findClusterIp} from './echo.ts';
+import {type Client, buildClientCommand, plainClient} from './probe.ts';
 
 /** The types of record, and the family of each. */
-export const records = [
+export const recordTypes = [
   {type: 'a', family: 'ipv4'},
   {type: 'aaaa', family: 'ipv6'}
 ] as const;
 
 /** A question to DNS; the name ends in a dot. */
-export interface Question {
+export interface DnsQuestion {
   type: string;
   name: string;
 }
 
 /** Whether a sample's Service has a family. */
-export const has = (target: string, family: string): boolean =>
+export const hasFamily = (target: string, family: string): boolean =>
   target === 'dual-stack' || target === family;
-export const nameOf = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
+export const getDnsName = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
 
 /** In place of an address, where nobody has said whether there is one. */
 const unanswered = '!';
@@ -44,12 +44,12 @@ export const dns: LayerChecks<MeshCheckInput> = {
     headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
   },
   definitions: serverSamples.flatMap(({namespace: target}) =>
-    records.map(({type, family}) =>
+    recordTypes.map(({type, family}) =>
       defineCheck(
         'dns',
         `dns/${target}/${type}`,
-        `${nameOf(target)} has ${has(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`,
-        has(target, family) ? 'its ClusterIP' : 'none',
+        `${getDnsName(target)} has ${hasFamily(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record`,
+        hasFamily(target, family) ? 'its ClusterIP' : 'none',
         {
           family,
           from: {
@@ -65,12 +65,12 @@ export const dns: LayerChecks<MeshCheckInput> = {
   run: async (input, selected) => {
     const questions = selected.map(({id, target}) => ({
       type: id.split('/')[2] ?? '',
-      name: nameOf(target)
+      name: getDnsName(target)
     }));
-    const answers = await resolve(input, plainClient, questions);
+    const answers = await resolveNames(input, plainClient, questions);
     for (const [at, {id, target, family, expected}] of selected.entries()) {
       const address = answers[at];
-      const ip = clusterIp(input, target, 'tcp-echo', family ?? 'ipv4');
+      const ip = findClusterIp(input, target, 'tcp-echo', family ?? 'ipv4');
       const observed =
         address === undefined
           ? 'no answer'
@@ -93,13 +93,13 @@ export const dns: LayerChecks<MeshCheckInput> = {
  * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
  * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
  */
-export async function resolve(
+export async function resolveNames(
   {sh}: MeshCheckInput,
   client: Client,
-  questions: Question[]
+  questions: DnsQuestion[]
 ): Promise<(string | undefined)[]> {
   const words = questions.flatMap(({type, name}) => [type, name]);
-  const command = [...inClient(client), script, 'dns', ...words];
+  const command = [...buildClientCommand(client), script, 'dns', ...words];
   const read = ({code, stdout}: CommandOutput, isLast: boolean): (string | undefined)[] | null => {
     const lines = stdout.split('\n');
     const found = questions.map(({type, name}) =>
@@ -117,6 +117,6 @@ export async function resolve(
 /** The command that asks by hand. */
 export const reproduceQuestion = (
   {namespace, deployment, container}: Client,
-  {type, name}: Question
+  {type, name}: DnsQuestion
 ): string =>
   `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;

@@ -87,11 +87,11 @@ export const docs: LayerChecks<StandingCheckInput> = {
   ],
   run: async ({plan, report}, selected) => {
     const page = pageBeside(plan.operator);
-    for (const {id} of selected) report(id, typeof page === 'string' ? skip(page) : told(id, page));
+    for (const {id} of selected) report(id, typeof page === 'string' ? skip(page) : createOutcome(id, page));
   }
 };
 
-function told(id: string, {file, found}: {file: string; found: Compared}): Outcome {
+function createOutcome(id: string, {file, found}: {file: string; found: Compared}): Outcome {
   const aspect = aspects.find(name => ids[name] === id) ?? 'steps';
   const {red, notes} = found[aspect];
   return {
@@ -103,7 +103,7 @@ function told(id: string, {file, found}: {file: string; found: Compared}): Outco
 }
 
 /** What moved on the page without being red: what a passed check of it observed beside what was expected. */
-export const moved = (
+export const listDocsChanges = (
   checks: Pick<CheckDefinition & Outcome, 'layer' | 'verdict' | 'expected' | 'observed'>[]
 ) =>
   checks
@@ -140,7 +140,7 @@ function pageBeside({
 // ---- What it says ----
 
 /** What a page does, step by step. */
-interface Said {
+interface DocumentedCommand {
   title: string;
   tested: boolean;
   command: string;
@@ -167,27 +167,27 @@ const keywords = new Set(['if', 'elif', 'then', 'else', 'do', 'while', 'until', 
 const neutral =
   /^(fi|done|\}|\w+=.*|true|exit|echo|printf|sleep|set|export|for|cat|mkdir|cd|\[\[?|test)$/;
 
-function saidIn({title, text, tested}: CommandBlock): Said[] {
-  const said: Said[] = [];
-  const asked = new Map<string, Said[]>();
+function parseBlock({title, text, tested}: CommandBlock): DocumentedCommand[] {
+  const said: DocumentedCommand[] = [];
+  const byVariable = new Map<string, DocumentedCommand[]>();
   for (const {words: all, input} of parseCommands(text)) {
     const [first = all.length] = all.flatMap((word, at) => (keywords.has(word) ? [] : [at]));
     const words = all.slice(first);
     const [, variable = '', inner = null] = /^(\w+)=\$\((.*)\)$/s.exec(words[0] ?? '') ?? [];
     const own = (inner === null ? [{words, input}] : parseCommands(inner)).map(
-      (command): Said => ({...command, title, tested, command: normal(command), answer: null})
+      (command): DocumentedCommand => ({...command, title, tested, command: normal(command), answer: null})
     );
-    if (inner !== null) asked.set(variable, own);
-    const answer = answerIn(words);
+    if (inner !== null) byVariable.set(variable, own);
+    const answer = parseAnswerTest(words);
     if (answer !== null)
-      for (const one of asked.get(answer.variable) ?? []) one.answer = answer.expected;
+      for (const one of byVariable.get(answer.variable) ?? []) one.answer = answer.expected;
     said.push(...own.filter(({words: [first]}) => first !== undefined && !neutral.test(first)));
   }
   return said;
 }
 
 /** `[ "$response" = "hello" ]` */
-function answerIn([test = '', left = '', equals = '', right = '']: string[]) {
+function parseAnswerTest([test = '', left = '', equals = '', right = '']: string[]) {
   const [, variable] = /^\$\{?(\w+)\}?$/.exec(left) ?? [];
   const judges = /^\[\[?$/.test(test) && /^==?$/.test(equals) && variable !== undefined;
   return judges ? {variable, expected: right} : null;
@@ -239,49 +239,49 @@ function normal({words}: Pick<ShellCommand, 'words'>): string {
 
 // ---- What this Action does ----
 
-const normalOf = (...words: string[]): string => normal({words});
-const inNamespace = documentedSamples.map(({namespace}) => namespace);
+const normalizeWords = (...words: string[]): string => normal({words});
+const sampleNamespaces = documentedSamples.map(({namespace}) => namespace);
 
 /** In the page's own words, what it does beside resources, manifests and validations. */
-const made = [
-  ...[istioNamespace, ...inNamespace].map(one => normalOf('kubectl', 'create', 'ns', one)),
-  normalOf('kubectl', 'wait', '--for=jsonpath={.status.revisions.ready}=1', 'istios/default'),
-  ...inNamespace.map(one =>
-    normalOf('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')
+const performedCommands = [
+  ...[istioNamespace, ...sampleNamespaces].map(one => normalizeWords('kubectl', 'create', 'ns', one)),
+  normalizeWords('kubectl', 'wait', '--for=jsonpath={.status.revisions.ready}=1', 'istios/default'),
+  ...sampleNamespaces.map(one =>
+    normalizeWords('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')
   ),
   ...documentedSamples.map(({namespace, app}) =>
-    normalOf('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`)
+    normalizeWords('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`)
   )
 ];
 
 /** What it does only on OpenShift, or otherwise. */
-const madeElsewhere = [
-  normalOf('kubectl', 'create', 'ns', cniNamespace),
-  normalOf(
+const platformCommands = [
+  normalizeWords('kubectl', 'create', 'ns', cniNamespace),
+  normalizeWords(
     ...['kubectl', 'wait', '--for=condition=Ready', 'pod'],
     ...['-n', cniNamespace, '-l', 'k8s-app=istio-cni-node']
   )
 ];
 
-const rowOf = (definitions: CheckDefinition[], id: string): string =>
+const getExpected = (definitions: CheckDefinition[], id: string): string =>
   definitions.find(check => check.id === id)?.expected ?? '';
 
 /** Command → the answer that is expected of it: the checks that `checks: documented` names. */
 const validations = new Map([
   [
-    normalOf(
+    normalizeWords(
       ...['kubectl', 'get', 'service', 'tcp-echo', '-n', 'dual-stack'],
       ...['-o', 'jsonpath={.spec.ipFamilyPolicy}']
     ),
-    rowOf(service.definitions, 'service/dual-stack/policy')
+    getExpected(service.definitions, 'service/dual-stack/policy')
   ],
-  ...inNamespace
+  ...sampleNamespaces
     .filter(namespace => namespace !== clientSample.namespace)
     .map((namespace): [string, string] => {
-      const answer = rowOf(echo.definitions, `echo/${namespace}/name`);
+      const answer = getExpected(echo.definitions, `echo/${namespace}/name`);
       const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
       return [
-        normalOf('kubectl', 'exec', '-n', clientSample.namespace, 'pod', '--', 'sh', '-c', asks),
+        normalizeWords('kubectl', 'exec', '-n', clientSample.namespace, 'pod', '--', 'sh', '-c', asks),
         answer
       ];
     })
@@ -306,7 +306,7 @@ const deployed = new Map(
 // ---- The two compared ----
 
 function compared(blocks: CommandBlock[]): Compared {
-  const said = blocks.flatMap(saidIn);
+  const said = blocks.flatMap(parseBlock);
   const found: Compared = {
     steps: {red: [], notes: []},
     resources: {red: [], notes: []},
@@ -323,14 +323,14 @@ function compared(blocks: CommandBlock[]): Compared {
   }
   const gone = (all: Iterable<string>) =>
     [...all].filter(one => !done.has(one)).map(one => `no longer documented: \`${shown(one)}\``);
-  found.steps.notes.push(...gone([...made, ...validations.keys()]));
+  found.steps.notes.push(...gone([...performedCommands, ...validations.keys()]));
   found.manifests.notes.push(...gone(deployed.keys()));
   if (!done.has('Istio')) found.resources.notes.push('no longer documented: an Istio resource');
   return found;
 }
 
 /** What people are shown and upstream does not run is worth a note only. */
-const add = (told: Told, {tested, title}: Said, what: string): void => {
+const add = (told: Told, {tested, title}: DocumentedCommand, what: string): void => {
   const text = title === '' ? what : `${what} ("${short(title)}")`;
   (tested ? told.red : told.notes).push(text);
 };
@@ -338,19 +338,19 @@ const add = (told: Told, {tested, title}: Said, what: string): void => {
 const short = (text: string): string => (text.length > 200 ? `${text.slice(0, 199)}…` : text);
 const shown = (text: string): string => short(text.replaceAll('`', "'").replace(/\s+/g, ' '));
 
-function step(one: Said, {steps, answers}: Compared, done: Set<string>): void {
+function step(one: DocumentedCommand, {steps, answers}: Compared, done: Set<string>): void {
   const {command, answer, tested} = one;
   if (tested) done.add(command);
   const wanted = validations.get(command);
   if (wanted !== undefined && answer !== null && answer !== wanted)
     add(answers, one, `\`${shown(command)}\` is to answer "${shown(answer)}", here "${wanted}"`);
-  if (wanted !== undefined || [...made, ...madeElsewhere].includes(command)) return;
+  if (wanted !== undefined || [...performedCommands, ...platformCommands].includes(command)) return;
   const looks = answer === null && /^kubectl (get|describe|logs)\b/.test(command);
   const shownOnly = !tested && /^(kind create cluster|kubectl delete)\b/.test(command);
   if (!looks && !shownOnly) add(steps, one, `not made here: \`${shown(command)}\``);
 }
 
-function manifest(one: Said, told: Told, done: Set<string>): void {
+function manifest(one: DocumentedCommand, told: Told, done: Set<string>): void {
   const namespace = /--namespace=(\S+)/.exec(one.command)?.[1] ?? 'default';
   const file = /--filename=(\S+)/.exec(one.command)?.[1] ?? '';
   const pair = `${samplesFrom.exec(file)?.[1]} into ${namespace}`;
@@ -358,8 +358,8 @@ function manifest(one: Said, told: Told, done: Set<string>): void {
   if (!deployed.has(pair)) add(told, one, `not deployed here: ${shown(file)} into ${namespace}`);
 }
 
-function resources(one: Said, told: Told, done: Set<string>): void {
-  for (const resource of documentsOf(one.input ?? '')) {
+function resources(one: DocumentedCommand, told: Told, done: Set<string>): void {
+  for (const resource of parseDocuments(one.input ?? '')) {
     const kind = String((resource as {kind?: unknown} | null)?.kind ?? 'something without a kind');
     if (one.tested) done.add(kind);
     const ours = applied.get(kind);
@@ -370,7 +370,7 @@ function resources(one: Said, told: Told, done: Set<string>): void {
   }
 }
 
-function documentsOf(text: string): unknown[] {
+function parseDocuments(text: string): unknown[] {
   try {
     return readYamlDocuments(text).map(document => document.toJS());
   } catch {

@@ -31,7 +31,7 @@ export const echo: LayerChecks<MeshCheckInput> = {
     class: 'connectivity',
     hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
     headline: family => `Services do not answer${family && ` over ${family}`}`,
-    evidence: (failed, all) => wrongAnswer(failed) ?? deadWithoutSidecar(failed, all)
+    evidence: (failed, all) => wrongAnswer(failed) ?? diagnoseWithoutSidecar(failed, all)
   },
   definitions: serverSamples.flatMap(({namespace: target}) => [
     defineCheck(
@@ -56,20 +56,20 @@ export const echo: LayerChecks<MeshCheckInput> = {
   run: async (input, selected) => {
     const proofs: Proof[] = [];
     for (const check of selected) {
-      const pods = podIps(input, check.target);
+      const pods = listPodIps(input, check.target);
       const address =
         check.family === null
           ? `tcp-echo.${check.target}`
-          : clusterIp(input, check.target, 'tcp-echo', check.family);
-      if (address === undefined) input.report(check.id, absent(check));
+          : findClusterIp(input, check.target, 'tcp-echo', check.family);
+      if (address === undefined) input.report(check.id, describeMissingAddress(check));
       else
         proofs.push({
-          row: check,
+          check,
           probe: {
             word: check.expected.replace('hello ', ''),
             address,
             port: 9000,
-            ...(check.family !== null && {lookUp: lookUp(input, check.to, address)})
+            ...(check.family !== null && {lookupCommand: buildLookupCommand(input, check.to, address)})
           },
           pods
         });
@@ -79,7 +79,7 @@ export const echo: LayerChecks<MeshCheckInput> = {
 };
 
 /** A Service's ClusterIP of one family. */
-export function clusterIp(
+export function findClusterIp(
   {snapshot}: MeshCheckInput,
   namespace: string,
   name: string,
@@ -92,7 +92,7 @@ export function clusterIp(
 }
 
 /** An address that should be there and is not. */
-export const absent = ({to, family}: CheckDefinition): Outcome =>
+export const describeMissingAddress = ({to, family}: CheckDefinition): Outcome =>
   to?.kind === 'Pod'
     ? {
         observed: 'no pod IP',
@@ -108,7 +108,7 @@ export const absent = ({to, family}: CheckDefinition): Outcome =>
       };
 
 /** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
-export function proofAt(
+export function createProofsAt(
   input: MeshCheckInput,
   check: CheckDefinition,
   address: string | undefined,
@@ -118,17 +118,17 @@ export function proofAt(
   if (address !== undefined)
     return [
       {
-        row: check,
-        probe: {word: check.id, address, port, lookUp: lookUp(input, check.to, address)},
+        check,
+        probe: {word: check.id, address, port, lookupCommand: buildLookupCommand(input, check.to, address)},
         pods
       }
     ];
-  input.report(check.id, absent(check));
+  input.report(check.id, describeMissingAddress(check));
   return [];
 }
 
 /** All addresses of the pods of an app in a namespace, in the pods' order. */
-export const podIps = (
+export const listPodIps = (
   {snapshot}: Pick<MeshCheckInput, 'snapshot'>,
   namespace: string,
   app = 'tcp-echo'
@@ -138,14 +138,14 @@ export const podIps = (
     .flatMap(getPodIps);
 
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-export function lookUp({snapshot}: MeshCheckInput, to: Place | null, address: string): string {
+export function buildLookupCommand({snapshot}: MeshCheckInput, to: Place | null, address: string): string {
   const {kind, namespace = '', name} = to ?? {};
   const service = filterByKind(snapshot, 'Service', namespace).find(
     ({metadata}) => metadata.name === name
   );
   const at =
     kind === 'Pod'
-      ? podIps({snapshot}, namespace, name).indexOf(address)
+      ? listPodIps({snapshot}, namespace, name).indexOf(address)
       : (service?.spec.clusterIPs ?? []).indexOf(address);
   return kind === 'Pod'
     ? `kubectl get pods -n ${namespace} -l app=${name} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
@@ -162,7 +162,7 @@ const wrongAnswer = ({observed, expected}: CheckResult): Partial<Attribution> | 
       };
 
 /** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
-export function deadWithoutSidecar(
+export function diagnoseWithoutSidecar(
   failed: CheckResult,
   all: CheckResult[],
   layer: Layer = 'mtls'

@@ -25,13 +25,13 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {absent, clusterIp, lookUp, podIps, proofAt} from './echo.ts';
-import {type Answer, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
-import {askSettled, type Proof, prove} from './prove.ts';
-import {envoy} from './proxy.ts';
-import {refuse, refused} from './refuse.ts';
-import {settling} from './settle.ts';
-import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
+import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps, createProofsAt} from './echo.ts';
+import {type Answer, toAttempts, type Client, type Probe, reproduceProbe} from './probe.ts';
+import {settleProbes, type Proof, prove} from './prove.ts';
+import {buildEnvoyCommand} from './proxy.ts';
+import {proveNoAnswer, noAnswer} from './refuse.ts';
+import {settleSeconds} from './settle.ts';
+import {fetchPages, formatHostPort, type Page, reproducePage, summarizeStatuses} from './web.ts';
 
 const client: Client = {namespace: egressNamespace, deployment: 'egress', container: 'sleep'};
 const from = {kind: 'Deployment', namespace: client.namespace, name: client.deployment};
@@ -70,11 +70,11 @@ const manyTimes = 10;
 const ordinals = ['first', 'second'];
 
 const tracer = 'egress/tracer/address';
-const ofNode = "the node's address";
+const nodeAddress = "the node's address";
 const tracerQuery = 'clusters?filter=datadog_agent';
 
 const anyStatus = 'an HTTP status';
-const known = 'one address of the two is routed';
+const knownLimitation = 'one address of the two is routed';
 
 /** What is told when a ServiceEntry takes what is another's. */
 const rejected = {
@@ -160,7 +160,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
       'egress',
       tracer,
       'A tracer at $(HOST_IP) is looked for at the address of the node, by the client’s proxy',
-      ofNode,
+      nodeAddress,
       {
         from,
         attribution: {
@@ -173,7 +173,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
       'egress',
       'egress/http/addresses',
       'Known limitation: an HTTP host has two addresses, and one of them is routed',
-      known,
+      knownLimitation,
       {
         ...entry('http'),
         attribution: {
@@ -209,7 +209,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
         'egress',
         `egress/none/${family}`,
         `An ${family} address of no ServiceEntry is refused`,
-        refused,
+        noAnswer,
         {
           family,
           from,
@@ -225,32 +225,32 @@ export const egress: LayerChecks<MeshCheckInput> = {
   run: async (input, selected) => {
     const of = (...targets: string[]) => selected.filter(({target}) => targets.includes(target));
     await Promise.all([
-      prove(client, of('dns-a', 'dns-aaaa', 'static').map(proofOf(input)), input),
+      prove(client, of('dns-a', 'dns-aaaa', 'static').map(createProof(input)), input),
       ...manyAddresses.map(({target}) =>
         prove(client, of(target).flatMap(manyProofs(input)), input)
       ),
       ...of('tracer').map(({id}) => traced(input, id)),
-      refuse(client, of('none').flatMap(outsider(input)), input),
+      proveNoAnswer(client, of('none').flatMap(outsider(input)), input),
       pages(input, of('tls'), of('http')),
       overlap(input, of('overlap'))
     ]);
   }
 };
 
-const familyOf = ({family}: CheckDefinition): Family => family ?? 'ipv4';
+const getFamily = ({family}: CheckDefinition): Family => family ?? 'ipv4';
 
-const proofOf =
+const createProof =
   (input: MeshCheckInput) =>
   (check: CheckDefinition): Proof => {
     const name = byName.find(({target}) => target === check.target);
     return {
-      row: check,
+      check,
       probe: {
         word: check.id,
-        address: (name ? getExternalAddresses(1) : staticAddresses)[familyOf(check)],
+        address: (name ? getExternalAddresses(1) : staticAddresses)[getFamily(check)],
         port: name?.port ?? egressPorts.static
       },
-      pods: podIps(input, plainNamespace)
+      pods: listPodIps(input, plainNamespace)
     };
   };
 
@@ -261,16 +261,16 @@ const manyProofs =
       .filter(({target}) => target === check.target)
       .flatMap(({target, port, addresses}) => {
         const at = ordinals.findIndex(ordinal => check.id.endsWith(`-${ordinal}`));
-        const address = addresses[at]?.[familyOf(check)] ?? '';
+        const address = addresses[at]?.[getFamily(check)] ?? '';
         return [
           {
-            row: check,
+            check,
             probe: {word: check.id, address, port},
             // to their ClusterIPs, by name; or to pods that are selected
             pods:
               target === 'ranges'
-                ? podIps(input, plainNamespace)
-                : families.flatMap(family => clusterIp(input, family, 'tcp-echo', family) ?? []),
+                ? listPodIps(input, plainNamespace)
+                : families.flatMap(family => findClusterIp(input, family, 'tcp-echo', family) ?? []),
             ...(target === 'several' && {times: manyTimes})
           }
         ];
@@ -278,7 +278,7 @@ const manyProofs =
 
 /** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
 async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promise<void> {
-  const command = envoy(client.namespace, client.deployment, tracerQuery);
+  const command = buildEnvoyCommand(client.namespace, client.deployment, tracerQuery);
   const found = await runUntilComplete(
     sh,
     command,
@@ -289,20 +289,20 @@ async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promi
     {seconds: 20}
   );
   const addresses = filterByKind(snapshot, 'Node').flatMap(({status}) =>
-    (status.addresses ?? []).map(({address}) => host(address, tracerPort))
+    (status.addresses ?? []).map(({address}) => formatHostPort(address, tracerPort))
   );
   report(
     id,
-    compare(ofNode, addresses.includes(found) ? ofNode : found, {reproduce: command.join(' ')})
+    compare(nodeAddress, addresses.includes(found) ? nodeAddress : found, {reproduce: command.join(' ')})
   );
 }
 
 /** The pod without a sidecar, which answers whoever reaches it. */
 const outsider =
   (input: MeshCheckInput) =>
-  (check: CheckDefinition): {row: CheckDefinition; probe: Probe}[] => {
-    const address = podIps(input, plainNamespace).find(ip => getAddressFamily(ip) === check.family);
-    return proofAt(input, check, address, 9000);
+  (check: CheckDefinition): {check: CheckDefinition; probe: Probe}[] => {
+    const address = listPodIps(input, plainNamespace).find(ip => getAddressFamily(ip) === check.family);
+    return createProofsAt(input, check, address, 9000);
   };
 
 /** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
@@ -315,27 +315,27 @@ async function pages(
     const name = check.id.includes('/one-') ? tlsHosts.one : tlsHosts.two;
     return {
       url: `https://${name}:${egressPorts.tls}/`,
-      via: host(getExternalAddresses(1)[familyOf(check)], egressPorts.tls)
+      via: formatHostPort(getExternalAddresses(1)[getFamily(check)], egressPorts.tls)
     };
   });
   const plaintext = http.length === 0 ? [] : Object.values(httpAddresses).map(httpPage);
-  const answers = await askPages(input, client, [...secured, ...plaintext]);
+  const answers = await fetchPages(input, client, [...secured, ...plaintext]);
   for (const [at, check] of tls.entries())
     input.report(check.id, answered(check, secured[at] ?? {url: ''}, answers[at] ?? []));
-  for (const {id} of http) input.report(id, limitation(answers.slice(tls.length).map(statusesOf)));
+  for (const {id} of http) input.report(id, limitation(answers.slice(tls.length).map(summarizeStatuses)));
 }
 
-const httpPage = (address: string): Page => ({url: `http://${host(address, egressPorts.http)}/`});
+const httpPage = (address: string): Page => ({url: `http://${formatHostPort(address, egressPorts.http)}/`});
 
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
 function answered(check: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
-  const observed = statusesOf(attempts);
+  const observed = summarizeStatuses(attempts);
   const passed = !observed.includes('no answer');
   return {
     observed: passed ? anyStatus : observed,
     verdict: passed ? 'passed' : 'failed',
     reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
-    address: getExternalAddresses(1)[familyOf(check)],
+    address: getExternalAddresses(1)[getFamily(check)],
     attempts,
     reproduce: reproducePage(client, page)
   };
@@ -348,11 +348,11 @@ function limitation(statuses: string[]): Outcome {
     .map((address, at) => `${address}: ${statuses[at]}`)
     .join('; ');
   return {
-    observed: asKnown ? known : said,
+    observed: asKnown ? knownLimitation : said,
     verdict: asKnown ? 'skipped' : 'failed',
     reason: asKnown
       ? `Istio does not support two addresses of an HTTP host (istio/istio#56783): ${said}`
-      : `${said}; known is that ${known}`,
+      : `${said}; known is that ${knownLimitation}`,
     reproduce: reproducePage(client, httpPage(httpAddresses.ipv4))
   };
 }
@@ -361,33 +361,33 @@ function limitation(statuses: string[]): Outcome {
 async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   if (selected.length === 0) return;
   const taken = Object.fromEntries(
-    families.map(family => [family, clusterIp(input, family, 'tcp-echo', family)])
+    families.map(family => [family, findClusterIp(input, family, 'tcp-echo', family)])
   );
   const proofs = selected.flatMap(check => {
     const address = check.id.endsWith('-cluster-ip')
-      ? taken[familyOf(check)]
-      : added[familyOf(check)];
+      ? taken[getFamily(check)]
+      : added[getFamily(check)];
     if (address !== undefined)
       return [
         {
-          row: check,
+          check,
           probe: {
             word: check.id,
             address,
             port: overlapPort,
-            ...(check.to?.kind === 'Service' && {lookUp: lookUp(input, check.to, address)})
+            ...(check.to?.kind === 'Service' && {lookUp: buildLookupCommand(input, check.to, address)})
           }
         }
       ];
-    input.report(check.id, absent(check));
+    input.report(check.id, describeMissingAddress(check));
     return [];
   });
-  await runOrThrow(input.sh, patchCommand(taken), {seconds: 20});
-  await askSettled(client, proofs, input, (proof, answers) => overlapped(input, proof, answers));
+  await runOrThrow(input.sh, buildPatchCommand(taken), {seconds: 20});
+  await settleProbes(client, proofs, input, (proof, answers) => overlapped(input, proof, answers));
 }
 
 /** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
-export function patchCommand(clusterIps: Partial<Record<Family, string>>): string[] {
+export function buildPatchCommand(clusterIps: Partial<Record<Family, string>>): string[] {
   const addresses = families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
   return [
     ...['kubectl', 'patch', 'serviceentry', overlapName, '--namespace', plainNamespace],
@@ -397,7 +397,7 @@ export function patchCommand(clusterIps: Partial<Record<Family, string>>): strin
 
 function overlapped(
   input: MeshCheckInput,
-  {row: check, probe}: {row: CheckDefinition; probe: Probe},
+  {check, probe}: {check: CheckDefinition; probe: Probe},
   answers: Answer[]
 ): Outcome {
   const wrong = answers.find(({text}) => text !== check.expected);
@@ -406,18 +406,18 @@ function overlapped(
     observed,
     verdict: wrong ? 'failed' : 'passed',
     reason: wrong
-      ? `${probe.address} port ${probe.port} gave ${observed} ${settling} s after the ServiceEntry took it`
+      ? `${probe.address} port ${probe.port} gave ${observed} ${settleSeconds} s after the ServiceEntry took it`
       : null,
     address: probe.address,
     upstream: upstream(input, answers),
-    attempts: attemptsOf(answers),
+    attempts: toAttempts(answers),
     reproduce: reproduceProbe(client, probe)
   };
 }
 
 /** The pod that the connections really took. */
 function upstream(input: MeshCheckInput, answers: Answer[]): string | null {
-  const pods = podIps(input, plainNamespace);
+  const pods = listPodIps(input, plainNamespace);
   const taken = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   return [...new Set(taken)].join(', ') || null;
 }

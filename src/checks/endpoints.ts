@@ -18,10 +18,10 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {has} from './dns.ts';
+import {hasFamily} from './dns.ts';
 import {settle} from './settle.ts';
 
-export const exactly = 'exactly the ready pods';
+export const exactlyReadyPods = 'exactly the ready pods';
 
 /** What kube-controller-manager made of Services and pods. */
 export const endpoints: LayerChecks<MeshCheckInput> = {
@@ -36,10 +36,10 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'endpoints',
         `endpoints/${target}/${family}`,
-        has(target, family)
+        hasFamily(target, family)
           ? `EndpointSlices with the pods' ${family} addresses`
           : `No EndpointSlice of ${family}`,
-        has(target, family) ? exactly : 'none',
+        hasFamily(target, family) ? exactlyReadyPods : 'none',
         {
           family,
           to: {kind: 'Service', namespace: target, name: 'tcp-echo'}
@@ -59,13 +59,13 @@ export const endpoints: LayerChecks<MeshCheckInput> = {
     let first = true; // a pod is Ready a moment before it is in a slice
     await settle(
       input,
-      selected.map(check => ({row: check})),
+      selected.map(check => ({check})),
       async open => {
         const seen = first
           ? snapshot
-          : await again([...new Set(open.map(({row: check}) => check.target))]);
+          : await again([...new Set(open.map(({check}) => check.target))]);
         first = false;
-        return open.map(question => ({question, finding: judge(seen, question.row)}));
+        return open.map(question => ({question, outcome: judge(seen, question.check)}));
       }
     );
   }
@@ -78,13 +78,13 @@ function judge(snapshot: KubeObject[], {target, family, expected}: CheckDefiniti
   const pods = filterByKind(snapshot, 'Pod', target).filter(
     pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
   );
-  return compare(expected, listedIn(slices, pods, family), {
+  return compare(expected, describeListedAddresses(slices, pods, family), {
     reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
   });
 }
 
 /** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
-export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | null): string {
+export function describeListedAddresses(slices: EndpointSlice[], pods: Pod[], family: Family | null): string {
   const own = slices.filter(({addressType}) => addressType.toLowerCase() === family);
   const listed = own
     .flatMap(({endpoints}) => endpoints ?? [])
@@ -93,5 +93,5 @@ export function listedIn(slices: EndpointSlice[], pods: Pod[], family: Family | 
   const wanted = pods.flatMap(getPodIps).filter(ip => getAddressFamily(ip) === family);
   const same =
     listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
-  return same ? exactly : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
+  return same ? exactlyReadyPods : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
 }

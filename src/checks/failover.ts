@@ -9,8 +9,8 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {absent, clusterIp, lookUp, podIps} from './echo.ts';
-import {ask, attemptsOf, meshClient, reproduceProbe} from './probe.ts';
+import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps} from './echo.ts';
+import {sendProbes, toAttempts, meshClient, reproduceProbe} from './probe.ts';
 
 /** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
 const limit = 1;
@@ -44,12 +44,12 @@ export const failover: LayerChecks<MeshCheckInput> = {
 
 async function withCut(input: MeshCheckInput, check: CheckDefinition): Promise<Outcome> {
   const family = check.family ?? 'ipv4';
-  const pod = podIps(input, 'dual-stack').find(ip => getAddressFamily(ip) === family);
+  const pod = listPodIps(input, 'dual-stack').find(ip => getAddressFamily(ip) === family);
   // Envoy listens on each ClusterIP; the pod's address is what is cut
-  const address = clusterIp(input, 'dual-stack', 'tcp-echo', 'ipv4');
-  if (pod === undefined || address === undefined) return absent(check);
+  const address = findClusterIp(input, 'dual-stack', 'tcp-echo', 'ipv4');
+  if (pod === undefined || address === undefined) return describeMissingAddress(check);
   const rules = input.plan.cluster.nodes.map(
-    node => (verb: '-I' | '-D') => cutCommand(node, verb, pod)
+    node => (verb: '-I' | '-D') => buildCutCommand(node, verb, pod)
   );
   input.undo(rules.map(rule => rule('-D')));
   try {
@@ -62,7 +62,7 @@ async function withCut(input: MeshCheckInput, check: CheckDefinition): Promise<O
 }
 
 /** In the node: drops what goes to a pod, from wherever. */
-export const cutCommand = (node: string, verb: '-I' | '-D', pod: string): string[] => [
+export const buildCutCommand = (node: string, verb: '-I' | '-D', pod: string): string[] => [
   ...[
     'docker',
     'exec',
@@ -82,14 +82,14 @@ async function answered(
   cut: string
 ): Promise<Outcome> {
   const {plan} = input;
-  const probe = {word: check.id, address, port: 9000, lookUp: lookUp(input, check.to, address)};
-  const [answers = []] = await ask(input, meshClient, [probe], 2, plan.probes.seconds);
+  const probe = {word: check.id, address, port: 9000, lookUp: buildLookupCommand(input, check.to, address)};
+  const [answers = []] = await sendProbes(input, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${check.id}` || seconds > limit);
-  const pods = podIps(input, 'dual-stack');
+  const pods = listPodIps(input, 'dual-stack');
   const peers = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));
   const seen = {
     address,
-    attempts: attemptsOf(answers),
+    attempts: toAttempts(answers),
     reproduce: reproduceProbe(meshClient, probe)
   };
   if (peers.includes(cut))

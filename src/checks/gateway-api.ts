@@ -14,11 +14,11 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {bothFamilies, clusterIpsOf, type Made, selectorOf, untilMade} from './generated-gateway.ts';
+import {bothFamilies, checkServiceFamilies, type GeneratedGateway, buildGatewaySelector, waitForGateway} from './generated-gateway.ts';
 import {plainClient} from './probe.ts';
-import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
+import {listListenerAddresses, fetchEnvoyDump, buildEnvoyCommand, type EnvoyListeners, listenerQuery} from './proxy.ts';
 import {settle} from './settle.ts';
-import {askPages, host, reproducePage, statusesOf} from './web.ts';
+import {fetchPages, formatHostPort, reproducePage, summarizeStatuses} from './web.ts';
 
 const grid = {title: 'through a Gateway of the Gateway API', named: false};
 const from = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
@@ -27,12 +27,12 @@ const deployment = {...service, kind: 'Deployment'};
 const pod = {...service, kind: 'Pod'};
 const bound = 'its port on 0.0.0.0 and ::';
 const ids = {service: 'gateway/api/service', listeners: 'gateway/api/listeners'};
-const selector = selectorOf(apiGatewayName);
+const selector = buildGatewaySelector(apiGatewayName);
 
 const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod.`;
 
 /** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
-export const gatewayApiRows: CheckDefinition[] = [
+export const gatewayApiDefinitions: CheckDefinition[] = [
   defineCheck(
     'gateway',
     ids.service,
@@ -74,16 +74,16 @@ export const gatewayApiRows: CheckDefinition[] = [
 ];
 
 /** Looks once istiod has made what it is to make, or has had the time for it. */
-export async function gatewayApi(
+export async function checkGatewayApi(
   input: MeshCheckInput,
   selected: CheckDefinition[]
 ): Promise<void> {
   if (selected.length === 0) return;
-  const made = await untilMade(input, gatewayNamespace, apiGatewayName);
+  const made = await waitForGateway(input, gatewayNamespace, apiGatewayName);
   await Promise.all([
     ...selected
       .filter(({id}) => id === ids.service)
-      .map(({id}) => input.report(id, clusterIpsOf(made, gatewayNamespace, generatedGatewayName))),
+      .map(({id}) => input.report(id, checkServiceFamilies(made, gatewayNamespace, generatedGatewayName))),
     ...selected.filter(({id}) => id === ids.listeners).map(({id}) => listeners(input, id, made)),
     pages(
       input,
@@ -93,12 +93,12 @@ export async function gatewayApi(
   ]);
 }
 
-async function listeners(input: MeshCheckInput, id: string, {pod}: Made): Promise<void> {
-  const reproduce = envoy(gatewayNamespace, generatedGatewayName, listenerQuery).join(' ');
-  const wildcards = ['0.0.0.0', '::'].map(address => host(address, apiGatewayPort));
+async function listeners(input: MeshCheckInput, id: string, {pod}: GeneratedGateway): Promise<void> {
+  const reproduce = buildEnvoyCommand(gatewayNamespace, generatedGatewayName, listenerQuery).join(' ');
+  const wildcards = ['0.0.0.0', '::'].map(address => formatHostPort(address, apiGatewayPort));
   const found = pod
-    ? addressesOf(
-        await dump<Listeners>(input, gatewayNamespace, generatedGatewayName, listenerQuery)
+    ? listListenerAddresses(
+        await fetchEnvoyDump<EnvoyListeners>(input, gatewayNamespace, generatedGatewayName, listenerQuery)
       )
     : [];
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
@@ -109,7 +109,7 @@ async function listeners(input: MeshCheckInput, id: string, {pod}: Made): Promis
 async function pages(
   input: MeshCheckInput,
   selected: CheckDefinition[],
-  made: Made
+  made: GeneratedGateway
 ): Promise<void> {
   const reached = selected.flatMap((check): Reached[] => {
     const ips = check.to?.kind === 'Pod' ? getPodIps(made.pod) : getClusterIps(made.service);
@@ -117,9 +117,9 @@ async function pages(
     if (address !== undefined)
       return [
         {
-          row: check,
+          check,
           address,
-          url: `http://${host(address, apiGatewayPort)}/`,
+          url: `http://${formatHostPort(address, apiGatewayPort)}/`,
           at: ips.indexOf(address)
         }
       ];
@@ -133,22 +133,22 @@ async function pages(
   });
   // it is asked as soon as it is there, when kube-proxy may know nothing of it yet
   await settle(input, reached, async open => {
-    const answers = await askPages(input, plainClient, open);
-    return open.map((question, at) => ({question, finding: judge(question, answers[at] ?? [])}));
+    const answers = await fetchPages(input, plainClient, open);
+    return open.map((question, at) => ({question, outcome: judge(question, answers[at] ?? [])}));
   });
 }
 
 interface Reached {
-  row: CheckDefinition;
+  check: CheckDefinition;
   address: string;
   url: string;
   /** Which of its addresses it is, from 0. */
   at: number;
 }
 
-function judge({row: check, address, url, at}: Reached, attempts: Attempt[]): Outcome {
-  const observed = statusesOf(attempts);
-  const lookUp =
+function judge({check, address, url, at}: Reached, attempts: Attempt[]): Outcome {
+  const observed = summarizeStatuses(attempts);
+  const lookupCommand =
     check.to?.kind === 'Pod'
       ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
       : `kubectl get service ${generatedGatewayName} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
@@ -156,6 +156,6 @@ function judge({row: check, address, url, at}: Reached, attempts: Attempt[]): Ou
     reason: observed === check.expected ? null : `${url} gave ${observed}`,
     address,
     attempts,
-    reproduce: reproducePage(plainClient, {url}, address, lookUp)
+    reproduce: reproducePage(plainClient, {url}, address, lookupCommand)
   });
 }

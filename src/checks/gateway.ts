@@ -9,13 +9,13 @@ import {
   type LayerChecks,
   type MeshCheckInput
 } from './definition.ts';
-import {absent, clusterIp, lookUp, podIps} from './echo.ts';
-import {gatewayApi, gatewayApiRows} from './gateway-api.ts';
+import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps} from './echo.ts';
+import {checkGatewayApi, gatewayApiDefinitions} from './gateway-api.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {addressesOf, dump, envoy, type Listeners, listenerQuery} from './proxy.ts';
-import {refuse, refused} from './refuse.ts';
-import {askPages, host, type Page, reproducePage, statusesOf} from './web.ts';
+import {listListenerAddresses, fetchEnvoyDump, buildEnvoyCommand, type EnvoyListeners, listenerQuery} from './proxy.ts';
+import {proveNoAnswer, noAnswer} from './refuse.ts';
+import {fetchPages, formatHostPort, type Page, reproducePage, summarizeStatuses} from './web.ts';
 
 const name = 'gateway';
 const grid = {title: 'through a gateway', named: false};
@@ -24,8 +24,8 @@ const service = {kind: 'Service', namespace: gatewayNamespace, name};
 const pod = {kind: 'Pod', namespace: gatewayNamespace, name};
 const bound = 'its ports on 0.0.0.0 and ::';
 const wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
-  host('0.0.0.0', port),
-  host('::', port)
+  formatHostPort('0.0.0.0', port),
+  formatHostPort('::', port)
 ]);
 
 /** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
@@ -89,7 +89,7 @@ export const gateway: LayerChecks<MeshCheckInput> = {
         'gateway',
         `gateway/classic/${family}-closed`,
         `A port that no Gateway opens is refused on the ${family} ClusterIP`,
-        refused,
+        noAnswer,
         {
           family,
           from,
@@ -101,29 +101,29 @@ export const gateway: LayerChecks<MeshCheckInput> = {
         }
       )
     ]),
-    ...gatewayApiRows
+    ...gatewayApiDefinitions
   ],
   run: async (input, every) => {
-    const ofApi = every.filter(check => gatewayApiRows.some(({id}) => id === check.id));
+    const ofApi = every.filter(check => gatewayApiDefinitions.some(({id}) => id === check.id));
     const selected = every.filter(check => !ofApi.includes(check));
     const reached = selected.flatMap(check => located(input, check));
     const of = (...aspects: string[]) =>
-      reached.filter(({row: check}) => aspects.includes(aspectOf(check)));
+      reached.filter(({check}) => aspects.includes(getAspect(check)));
     await Promise.all([
       listeners(input, selected),
-      prove(plainClient, of('', 'pod').map(proofOf(input)), input),
-      refuse(plainClient, of('closed').map(proofOf(input)), input),
+      prove(plainClient, of('', 'pod').map(createProof(input)), input),
+      proveNoAnswer(plainClient, of('closed').map(createProof(input)), input),
       pages(input, of('http', 'ready')),
-      gatewayApi(input, ofApi)
+      checkGatewayApi(input, ofApi)
     ]);
   }
 };
 
 /** `pod` of `gateway/classic/ipv4-pod`. */
-const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2]?.split('-')[1] ?? '';
+const getAspect = ({id}: CheckDefinition): string => id.split('/')[2]?.split('-')[1] ?? '';
 
 interface Located {
-  row: CheckDefinition;
+  check: CheckDefinition;
   address: string;
 }
 
@@ -132,61 +132,61 @@ function located(input: MeshCheckInput, check: CheckDefinition): Located[] {
   if (check.family === null) return [];
   const address =
     check.to?.kind === 'Pod'
-      ? podIps(input, gatewayNamespace, name).find(ip => getAddressFamily(ip) === check.family)
-      : clusterIp(input, gatewayNamespace, name, check.family);
-  if (address !== undefined) return [{row: check, address}];
-  input.report(check.id, absent(check));
+      ? listPodIps(input, gatewayNamespace, name).find(ip => getAddressFamily(ip) === check.family)
+      : findClusterIp(input, gatewayNamespace, name, check.family);
+  if (address !== undefined) return [{check, address}];
+  input.report(check.id, describeMissingAddress(check));
   return [];
 }
 
-const proofOf =
+const createProof =
   (input: MeshCheckInput) =>
-  ({row: check, address}: Located): Proof => ({
-    row: check,
+  ({check, address}: Located): Proof => ({
+    check,
     probe: {
       word: check.id,
       address,
-      port: aspectOf(check) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
-      lookUp: lookUp(input, check.to, address)
+      port: getAspect(check) === 'closed' ? gatewayPorts.closed : gatewayPorts.tcp,
+      lookupCommand: buildLookupCommand(input, check.to, address)
     },
-    pods: podIps(input, gatewayNamespace, name)
+    pods: listPodIps(input, gatewayNamespace, name)
   });
 
 async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
-  const row = selected.find(({id}) => id.endsWith('/listeners'));
-  if (row === undefined) return;
-  const found = addressesOf(await dump<Listeners>(input, gatewayNamespace, name, listenerQuery));
+  const check = selected.find(({id}) => id.endsWith('/listeners'));
+  if (check === undefined) return;
+  const found = listListenerAddresses(await fetchEnvoyDump<EnvoyListeners>(input, gatewayNamespace, name, listenerQuery));
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
   input.report(
-    row.id,
+    check.id,
     compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
-      reproduce: envoy(gatewayNamespace, name, listenerQuery).join(' ')
+      reproduce: buildEnvoyCommand(gatewayNamespace, name, listenerQuery).join(' ')
     })
   );
 }
 
 async function pages(input: MeshCheckInput, reached: Located[]): Promise<void> {
-  const asked: Page[] = reached.map(({row: check, address}) => ({
+  const requestedPages: Page[] = reached.map(({check, address}) => ({
     url:
-      aspectOf(check) === 'http'
-        ? `http://${host(address, gatewayPorts.http)}/`
-        : `http://${host(address, 15021)}/healthz/ready`
+      getAspect(check) === 'http'
+        ? `http://${formatHostPort(address, gatewayPorts.http)}/`
+        : `http://${formatHostPort(address, 15021)}/healthz/ready`
   }));
-  const answers = await askPages(input, plainClient, asked);
-  for (const [at, {row: check, address}] of reached.entries()) {
+  const answers = await fetchPages(input, plainClient, requestedPages);
+  for (const [at, {check, address}] of reached.entries()) {
     const attempts = answers[at] ?? [];
-    const observed = statusesOf(attempts);
+    const observed = summarizeStatuses(attempts);
     input.report(
       check.id,
       compare(check.expected, observed, {
-        reason: observed === check.expected ? null : `${asked[at]?.url} gave ${observed}`,
+        reason: observed === check.expected ? null : `${requestedPages[at]?.url} gave ${observed}`,
         address,
         attempts,
         reproduce: reproducePage(
           plainClient,
-          asked[at] ?? {url: ''},
+          requestedPages[at] ?? {url: ''},
           address,
-          lookUp(input, check.to, address)
+          buildLookupCommand(input, check.to, address)
         )
       })
     );

@@ -7,41 +7,41 @@ import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
 export const bothFamilies = 'a ClusterIP of each family';
 
 /** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
-const making = 60;
+const generationSeconds = 60;
 
 /** What istiod makes of a Gateway of the Gateway API. */
-export interface Made {
+export interface GeneratedGateway {
   service: Service | undefined;
   pod: Pod | undefined;
 }
 
-export const selectorOf = (gateway: string): string => `${apiGatewayLabel}=${gateway}`;
+export const buildGatewaySelector = (gateway: string): string => `${apiGatewayLabel}=${gateway}`;
 
 /** It was not there when all pods were looked at. */
-export async function untilMade(
+export async function waitForGateway(
   {sh, work}: MeshCheckInput,
   namespace: string,
   gateway: string
-): Promise<Made> {
+): Promise<GeneratedGateway> {
   return pollForAtMost(
     work,
-    {seconds: making, for: () => `istiod to make the Gateway ${namespace}/${gateway}`},
+    {seconds: generationSeconds, for: () => `istiod to make the Gateway ${namespace}/${gateway}`},
     async () => {
-      const things = await listObjects<Service | Pod>(
+      const objects = await listObjects<Service | Pod>(
         sh,
         'services,pods',
-        ...['-n', namespace, '-l', selectorOf(gateway)]
+        ...['-n', namespace, '-l', buildGatewaySelector(gateway)]
       );
       return {
-        pod: things.filter(thing => thing.kind === 'Pod').find(isReady),
-        service: things.find(thing => thing.kind === 'Service')
+        pod: objects.filter(thing => thing.kind === 'Pod').find(isReady),
+        service: objects.find(thing => thing.kind === 'Service')
       };
     },
     ({pod, service}) => pod !== undefined && service !== undefined
   );
 }
 
-export function clusterIpsOf({service}: Made, namespace: string, name: string): Outcome {
+export function checkServiceFamilies({service}: GeneratedGateway, namespace: string, name: string): Outcome {
   const {ipFamilyPolicy, clusterIPs = []} = service?.spec ?? {};
   const both = (['ipv4', 'ipv6'] as const).every(family => findByFamily(clusterIPs, family));
   const observed =

@@ -26,13 +26,13 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {deadWithoutSidecar} from './echo.ts';
-import {hostNetwork, hostRows} from './host-network.ts';
-import {everyPodIp, ipsOf, listening} from './pod-listeners.ts';
+import {diagnoseWithoutSidecar} from './echo.ts';
+import {checkHostNetwork, hostNetworkDefinitions} from './host-network.ts';
+import {exactlyPodIps, getAllPodIps, checkPodListeners} from './pod-listeners.ts';
 import {meshClient, plainClient} from './probe.ts';
-import {type Proof, prove, proveSettled} from './prove.ts';
-import {untilRefused} from './refuse.ts';
-import {settling} from './settle.ts';
+import {type Proof, prove, settleProofs} from './prove.ts';
+import {settleRefusals} from './refuse.ts';
+import {settleSeconds} from './settle.ts';
 
 const ordinals = [...Array(replicas).keys()];
 const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
@@ -53,7 +53,7 @@ const ids = {
   replacedListeners: `headless/${statefulApp}/replaced-listeners`
 };
 
-const known = (id: string, title: string, family: Family | null): CheckDefinition =>
+const defineEchoCheck = (id: string, title: string, family: Family | null): CheckDefinition =>
   defineCheck('headless', id, title, `hello ${id}`, {family, from: mesh, to});
 
 /** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
@@ -66,18 +66,18 @@ export const headless: LayerChecks<MeshCheckInput> = {
     headline: family =>
       `The pods of a headless Service do not answer${family && ` over ${family}`}`,
     evidence: (failed, all) =>
-      failed.id.includes('/pod-0-') ? deadWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
+      failed.id.includes('/pod-0-') ? diagnoseWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
   },
   samples: [statefulSample, hostSample],
   definitions: [
     ...ordinals.flatMap(ordinal => [
-      known(
+      defineEchoCheck(
         `headless/${statefulApp}/pod-${ordinal}-name`,
         `Pod ${ordinal} of a StatefulSet answers by its name, under STRICT mutual TLS`,
         null
       ),
       ...families.map(family =>
-        known(
+        defineEchoCheck(
           `headless/${statefulApp}/pod-${ordinal}-${family}`,
           `Pod ${ordinal} of a StatefulSet answers on its ${family} address, under STRICT mutual TLS`,
           family
@@ -112,32 +112,32 @@ export const headless: LayerChecks<MeshCheckInput> = {
       'headless',
       ids.listeners,
       'The client has a listener on exactly the pod IPs of a headless Service',
-      everyPodIp,
+      exactlyPodIps,
       {from: mesh, to}
     ),
     defineCheck(
       'headless',
       ids.replacedListeners,
-      `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settling} s`,
-      everyPodIp,
+      `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settleSeconds} s`,
+      exactlyPodIps,
       {from: mesh, to}
     ),
-    known(
+    defineEchoCheck(
       `headless/${statefulApp}/replaced-name`,
       'A pod that replaced another answers by its name',
       null
     ),
     ...families.map(family =>
-      known(
+      defineEchoCheck(
         `headless/${statefulApp}/replaced-${family}`,
         `A pod that replaced another answers on its ${family} address`,
         family
       )
     ),
-    ...hostRows
+    ...hostNetworkDefinitions
   ],
   run: async (input, selected) => {
-    const ofHost = selected.filter(check => hostRows.some(({id}) => id === check.id));
+    const ofHost = selected.filter(check => hostNetworkDefinitions.some(({id}) => id === check.id));
     const after = selected.filter(({id}) => id.includes('/replaced-'));
     const before = selected.filter(check => !after.includes(check) && !ofHost.includes(check));
     const pods = filterByKind(input.snapshot, 'Pod', statefulNamespace);
@@ -149,18 +149,18 @@ export const headless: LayerChecks<MeshCheckInput> = {
         pods,
         before.filter(({from, id}) => from === mesh && id !== ids.listeners)
       ),
-      untilRefused(
-        proofs(input, pods, refused).map(({row: check, probe}) => ({
-          row: check,
+      settleRefusals(
+        proofs(input, pods, refused).map(({check, probe}) => ({
+          check,
           probe: {...probe, port: statefulPorts.strict}
         })),
         input
       ),
       prove(plainClient, proofs(input, pods, controls), input),
-      hostNetwork(input, ofHost),
+      checkHostNetwork(input, ofHost),
       ...before
         .filter(({id}) => id === ids.listeners)
-        .map(async ({id}) => input.report(id, await listeningTo(input, pods)))
+        .map(async ({id}) => input.report(id, await waitForListeners(input, pods)))
     ]);
     if (after.length > 0) await replace(input, after);
   }
@@ -176,13 +176,13 @@ const named = (pods: Pod[], name: string): Pod | undefined =>
   pods.find(({metadata}) => metadata.name === name);
 
 /** The pod that a row is about: by its number, else the first. */
-const podOf = ({id}: CheckDefinition): string =>
+const getPodName = ({id}: CheckDefinition): string =>
   `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 
 /** Those of rows whose addresses are there; the others are told. */
 function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition[]): Proof[] {
   return definitions.flatMap(check => {
-    const name = podOf(check);
+    const name = getPodName(check);
     const ips = getPodIps(named(pods, name));
     const address =
       check.family === null
@@ -193,33 +193,33 @@ function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition
       return [];
     }
     const port = check.from === plain ? statefulPorts.open : statefulPorts.strict;
-    const lookUp = lookUpOf(name, ips, address);
+    const lookupCommand = buildLookupCommand(name, ips, address);
     return [
       {
-        row: check,
-        probe: {word: check.id, address, port, ...(check.family !== null && {lookUp})},
-        pods: ipsOf(pods)
+        check,
+        probe: {word: check.id, address, port, ...(check.family !== null && {lookUp: lookupCommand})},
+        pods: getAllPodIps(pods)
       }
     ];
   });
 }
 
-const lookUpOf = (name: string, ips: string[], address: string): string =>
+const buildLookupCommand = (name: string, ips: string[], address: string): string =>
   `kubectl get pod ${name} -n ${statefulNamespace} -o jsonpath='{.status.podIPs[${ips.indexOf(address)}].ip}'`;
 
 const absent = (check: CheckDefinition): Outcome => ({
   observed: 'no pod IP',
   verdict: 'failed',
-  reason: `Pod ${statefulNamespace}/${podOf(check)} has no ${check.family} address`,
+  reason: `Pod ${statefulNamespace}/${getPodName(check)} has no ${check.family} address`,
   reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 
 /** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
-const listeningTo = (input: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
+const waitForListeners = (input: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
   pollForAtMost(
     input.work,
-    {seconds: settling, for: () => `the client to listen on the pods of ${statefulNamespace}`},
-    () => listening(input, pods, statefulPorts.strict, replicas * families.length),
+    {seconds: settleSeconds, for: () => `the client to listen on the pods of ${statefulNamespace}`},
+    () => checkPodListeners(input, pods, statefulPorts.strict, replicas * families.length),
     ({verdict}) => verdict === 'passed'
   );
 
@@ -241,9 +241,9 @@ async function replace(input: MeshCheckInput, selected: CheckDefinition[]): Prom
     ready => named(ready, replaced) !== undefined
   );
   const isListeners = ({id}: CheckDefinition) => id === ids.replacedListeners;
-  const listens = await listeningTo(input, pods); // the others need it, whether it is asked for or not
+  const listens = await waitForListeners(input, pods); // the others need it, whether it is asked for or not
   for (const {id} of selected.filter(isListeners)) input.report(id, listens);
-  await proveSettled(
+  await settleProofs(
     meshClient,
     proofs(
       input,

@@ -9,9 +9,9 @@ import {
   type MeshCheckInput,
   skip
 } from './definition.ts';
-import {absent, lookUp, podIps} from './echo.ts';
+import {describeMissingAddress, buildLookupCommand, listPodIps} from './echo.ts';
 import {plainClient} from './probe.ts';
-import {answerOf, attemptsOf, reproduceRequest, request, urlOf, withMetrics} from './request.ts';
+import {describeResponse, toAttempts, reproduceRequest, sendRequests, buildUrl, statusWithMetrics} from './request.ts';
 
 const from = {
   kind: 'Deployment',
@@ -46,7 +46,7 @@ const questions: Question[] = [
     title: 'Port 15020 gives the metrics of agent and proxy',
     port: 15020,
     path: '/stats/prometheus',
-    expected: withMetrics,
+    expected: statusWithMetrics,
     hint: 'The agent merges metrics that it fetches from the proxy on port 15090: see its log, and whether both listen on both families.'
   },
   {
@@ -64,7 +64,7 @@ const questions: Question[] = [
     title: 'Port 15090 gives the metrics of the proxy',
     port: 15090,
     path: '/stats/prometheus',
-    expected: withMetrics,
+    expected: statusWithMetrics,
     hint: listeners
   },
   ...(
@@ -90,7 +90,7 @@ const questions: Question[] = [
 ];
 
 const rewritten = `health/${webApp}/rewritten`;
-const idOf = ({target, aspect}: Question, family: Family): string =>
+const buildCheckId = ({target, aspect}: Question, family: Family): string =>
   `health/${target}/${family}-${aspect}`;
 
 /** What kubelet and Prometheus ask for, on each address of a pod; the kubelet itself only ever asks the first. */
@@ -105,7 +105,7 @@ export const health: LayerChecks<MeshCheckInput> = {
   definitions: [
     ...questions.flatMap(question =>
       families.map(family =>
-        defineCheck('health', idOf(question, family), question.title, question.expected, {
+        defineCheck('health', buildCheckId(question, family), question.title, question.expected, {
           family,
           from,
           to: servers[question.target],
@@ -135,19 +135,19 @@ export const health: LayerChecks<MeshCheckInput> = {
           selected.filter(({target}) => target !== webApp),
           selected.filter(({target}) => target === webApp)
         ];
-    for (const {id} of gone) input.report(id, skip(noWeb));
+    for (const {id} of gone) input.report(id, skip(noWebServerReason));
     if (own && selected.some(({id}) => id === rewritten))
-      input.report(rewritten, compare('Ready by rewritten probes', probesOf(own), {reproduce}));
-    await askEach(input, there);
+      input.report(rewritten, compare('Ready by rewritten probes', describeProbes(own), {reproduce}));
+    await requestEach(input, there);
   }
 };
 
 /** Why the checks of the web server are not made. */
-export const noWeb = "the chart does not tell the proxy's image, of which the web server is made";
+export const noWebServerReason = "the chart does not tell the proxy's image, of which the web server is made";
 
 const reproduce = `kubectl get pods -n ${webNamespace} -l app=${webApp} -o yaml`;
 
-function probesOf(pod: Pod): string {
+function describeProbes(pod: Pod): string {
   if (!isReady(pod)) return pod.status.phase;
   const left = pod.spec.containers
     .filter(({name}) => [webApp, 'tcp-echo'].includes(name))
@@ -162,32 +162,32 @@ function probesOf(pod: Pod): string {
 }
 
 /** All at once, by the client without a sidecar. */
-async function askEach(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const addressed = selected.flatMap(check => {
-    const question = questions.find(one => families.some(family => idOf(one, family) === check.id));
+    const question = questions.find(one => families.some(family => buildCheckId(one, family) === check.id));
     if (!question) return [];
     const {namespace, name} = servers[question.target];
-    const address = podIps(input, namespace, name).find(
+    const address = listPodIps(input, namespace, name).find(
       ip => getAddressFamily(ip) === check.family
     );
-    if (address === undefined) input.report(check.id, absent(check));
-    return address === undefined ? [] : [{row: check, question, address}];
+    if (address === undefined) input.report(check.id, describeMissingAddress(check));
+    return address === undefined ? [] : [{check, question, address}];
   });
   if (addressed.length === 0) return;
-  const urls = addressed.map(({question, address}) => urlOf(address, question.port, question.path));
-  const said = await request(input, plainClient, urls, 1, input.plan.probes.seconds);
-  for (const [at, {row: check, address}] of addressed.entries()) {
+  const urls = addressed.map(({question, address}) => buildUrl(address, question.port, question.path));
+  const said = await sendRequests(input, plainClient, urls, 1, input.plan.probes.seconds);
+  for (const [at, {check, address}] of addressed.entries()) {
     const responses = said[at] ?? [];
-    const observed = responses.map(answerOf).at(-1) ?? 'no answer';
+    const observed = responses.map(describeResponse).at(-1) ?? 'no answer';
     const url = urls[at] ?? '';
-    const finding = compare(check.expected, observed, {
+    const outcome = compare(check.expected, observed, {
       address,
-      attempts: attemptsOf(responses, answerOf),
-      reproduce: reproduceRequest(plainClient, url, address, lookUp(input, check.to, address))
+      attempts: toAttempts(responses, describeResponse),
+      reproduce: reproduceRequest(plainClient, url, address, buildLookupCommand(input, check.to, address))
     });
     input.report(check.id, {
-      ...finding,
-      ...(finding.reason && {reason: `${url} gave ${finding.reason}`})
+      ...outcome,
+      ...(outcome.reason && {reason: `${url} gave ${outcome.reason}`})
     });
   }
 }

@@ -3,8 +3,8 @@ import {clientSample} from '../manifests/documented-samples.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
 import {families} from '../results/results.ts';
 import {type CheckDefinition, defineCheck, type MeshCheckInput} from './definition.ts';
-import {podIps, proofAt} from './echo.ts';
-import {everyPodIp, listening} from './pod-listeners.ts';
+import {listPodIps, createProofsAt} from './echo.ts';
+import {exactlyPodIps, checkPodListeners} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 
@@ -13,12 +13,12 @@ const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
 const listeners = 'headless/host-network/listeners';
 
 /** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
-export const hostRows: CheckDefinition[] = [
+export const hostNetworkDefinitions: CheckDefinition[] = [
   defineCheck(
     'headless',
     listeners,
     "The client has a listener on exactly the addresses of a headless Service's pod in its node's network",
-    everyPodIp,
+    exactlyPodIps,
     {from, to}
   ),
   ...families.map(family =>
@@ -33,23 +33,23 @@ export const hostRows: CheckDefinition[] = [
 ];
 
 /** Asks the mesh's client, and what its proxy listens on. */
-export async function hostNetwork(
+export async function checkHostNetwork(
   input: MeshCheckInput,
   selected: CheckDefinition[]
 ): Promise<void> {
   const pods = filterByKind(input.snapshot, 'Pod', hostNamespace);
-  const ips = podIps(input, hostNamespace, hostApp);
+  const ips = listPodIps(input, hostNamespace, hostApp);
   const reached = selected.flatMap(check => {
     if (check.family === null) return [];
     const address = findByFamily(ips, check.family);
-    return proofAt(input, check, address, hostPort, ips);
+    return createProofsAt(input, check, address, hostPort, ips);
   });
   await Promise.all([
     prove(meshClient, reached, input),
     ...selected
       .filter(({id}) => id === listeners)
       .map(async ({id}) =>
-        input.report(id, await listening(input, pods, hostPort, families.length))
+        input.report(id, await checkPodListeners(input, pods, hostPort, families.length))
       )
   ]);
 }

@@ -20,11 +20,11 @@ import {
   type Outcome,
   skip
 } from './definition.ts';
-import {absent, clusterIp, deadWithoutSidecar, lookUp, podIps} from './echo.ts';
-import {noWeb} from './health.ts';
+import {describeMissingAddress, findClusterIp, diagnoseWithoutSidecar, buildLookupCommand, listPodIps} from './echo.ts';
+import {noWebServerReason} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
-import {attemptsOf, type Response, reproduceRequest, request, urlOf} from './request.ts';
-import {type Found, settle} from './settle.ts';
+import {toAttempts, type HttpResponse, reproduceRequest, sendRequests, buildUrl} from './request.ts';
+import {type QuestionOutcome, settle} from './settle.ts';
 
 const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
@@ -32,8 +32,8 @@ const to = {kind: 'Service', namespace: webNamespace, name: webApp};
 const pod = {kind: 'Pod', namespace: webNamespace, name: webApp};
 
 /** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
-const known = `200, asked by ${clientSample.namespace}`;
-const unknown = '200, asked by nobody known';
+const answeredToMesh = `200, asked by ${clientSample.namespace}`;
+const answeredToUnknown = '200, asked by nobody known';
 
 /** How often each address must answer. */
 const times = 5;
@@ -62,7 +62,7 @@ export const http: LayerChecks<MeshCheckInput> = {
     evidence: (failed, all) =>
       failed.id.endsWith('-refused') || failed.id === domainsId
         ? {}
-        : deadWithoutSidecar(failed, all, 'http')
+        : diagnoseWithoutSidecar(failed, all, 'http')
   },
   samples: [webSample],
   definitions: [
@@ -70,7 +70,7 @@ export const http: LayerChecks<MeshCheckInput> = {
       'http',
       `http/${webApp}/name`,
       'An HTTP Service answers by name, by its route',
-      known,
+      answeredToMesh,
       {
         from: mesh,
         to
@@ -81,7 +81,7 @@ export const http: LayerChecks<MeshCheckInput> = {
         'http',
         `http/${webApp}/${family}`,
         `An HTTP Service answers by its ${family} ClusterIP, by its route`,
-        known,
+        answeredToMesh,
         {family, from: mesh, to}
       ),
       defineCheck(
@@ -118,7 +118,7 @@ export const http: LayerChecks<MeshCheckInput> = {
         'http',
         `http/${webApp}/${family}-control`,
         `Without a sidecar, the open port still answers over ${family}`,
-        unknown,
+        answeredToUnknown,
         {family, from: plain, to: pod}
       )
     ]),
@@ -132,26 +132,26 @@ export const http: LayerChecks<MeshCheckInput> = {
   ],
   run: async (input, selected) => {
     if (filterByKind(input.snapshot, 'Service', webNamespace).length === 0) {
-      for (const {id} of selected) input.report(id, skip(noWeb));
+      for (const {id} of selected) input.report(id, skip(noWebServerReason));
       return;
     }
-    const questions = selected.flatMap(check => questionOf(input, check));
+    const questions = selected.flatMap(check => buildQuestions(input, check));
     // until the policies are in force, an answer says nothing
     await Promise.all([
-      untilHeld(input, meshClient, questions.filter(ends('-denied'))),
-      untilHeld(input, plainClient, questions.filter(ends('-refused')))
+      settleRequests(input, meshClient, questions.filter(ends('-denied'))),
+      settleRequests(input, plainClient, questions.filter(ends('-refused')))
     ]);
     const rest = questions.filter(one => !ends('-denied')(one) && !ends('-refused')(one));
     await Promise.all([
       answered(
         input,
         meshClient,
-        rest.filter(({row: check}) => check.from === mesh)
+        rest.filter(({check}) => check.from === mesh)
       ),
       answered(
         input,
         plainClient,
-        rest.filter(({row: check}) => check.from === plain)
+        rest.filter(({check}) => check.from === plain)
       ),
       ...selected.filter(({id}) => id === domainsId).map(check => domains(input, check))
     ]);
@@ -159,39 +159,39 @@ export const http: LayerChecks<MeshCheckInput> = {
 };
 
 interface Question {
-  row: CheckDefinition;
+  check: CheckDefinition;
   url: string;
   address: string | null;
 }
 
 const ends =
   (aspect: string) =>
-  ({row: check}: Question): boolean =>
+  ({check}: Question): boolean =>
     check.id.endsWith(aspect);
 
-function questionOf(input: MeshCheckInput, check: CheckDefinition): Question[] {
+function buildQuestions(input: MeshCheckInput, check: CheckDefinition): Question[] {
   if (check.id === domainsId) return [];
   const {family, id} = check;
   if (family === null)
     return [
-      {row: check, url: urlOf(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}
+      {check, url: buildUrl(`${webApp}.${webNamespace}`, webPort, paths.allowed), address: null}
     ];
   const address =
     check.from === plain
-      ? podIps(input, webNamespace, webApp).find(ip => getAddressFamily(ip) === family)
-      : clusterIp(input, webNamespace, webApp, family);
+      ? listPodIps(input, webNamespace, webApp).find(ip => getAddressFamily(ip) === family)
+      : findClusterIp(input, webNamespace, webApp, family);
   if (address === undefined) {
-    input.report(id, absent(check));
+    input.report(id, describeMissingAddress(check));
     return [];
   }
   const port = id.endsWith('-control') ? openPort : webPort;
   const path = id.endsWith('-denied') ? paths.othersOnly : paths.allowed;
-  return [{row: check, url: urlOf(address, port, path), address}];
+  return [{check, url: buildUrl(address, port, path), address}];
 }
 
 /** A policy takes a moment to be in force: asked until it is. */
-async function untilHeld(input: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
-  await settle(input, all, open => ask(input, asker, open, 1, 1));
+async function settleRequests(input: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
+  await settle(input, all, open => requestAll(input, asker, open, 1, 1));
 }
 
 async function answered(
@@ -200,32 +200,32 @@ async function answered(
   questions: Question[]
 ): Promise<void> {
   if (questions.length === 0) return;
-  const found = await ask(input, asker, questions, times, input.plan.probes.seconds);
-  for (const {question, finding} of found) input.report(question.row.id, finding);
+  const found = await requestAll(input, asker, questions, times, input.plan.probes.seconds);
+  for (const {question, outcome} of found) input.report(question.check.id, outcome);
 }
 
-async function ask(
+async function requestAll(
   input: MeshCheckInput,
   asker: Client,
   questions: Question[],
   times: number,
   seconds: number
-): Promise<Found<Question>[]> {
+): Promise<QuestionOutcome<Question>[]> {
   const urls = questions.map(({url}) => url);
-  const said = await request(input, asker, urls, times, seconds);
+  const said = await sendRequests(input, asker, urls, times, seconds);
   return questions.map((question, at) => ({
     question,
-    finding: judge(input, asker, question, said[at] ?? [])
+    outcome: judge(input, asker, question, said[at] ?? [])
   }));
 }
 
 function judge(
   input: MeshCheckInput,
   asker: Client,
-  {row: check, url, address}: Question,
-  responses: Response[]
+  {check, url, address}: Question,
+  responses: HttpResponse[]
 ): Outcome {
-  const said = responses.map(answerOf);
+  const said = responses.map(describeAnswer);
   const observed = said.find(text => text !== check.expected) ?? check.expected;
   const upstreams = [
     ...new Set(responses.flatMap(({headers}) => headers[webHeaders.address] ?? []))
@@ -237,22 +237,22 @@ function judge(
     reason: passed ? null : `${url} gave ${observed}, expected ${check.expected}`,
     address,
     upstream: upstreams.join(', ') || null,
-    attempts: attemptsOf(responses, answerOf),
+    attempts: toAttempts(responses, describeAnswer),
     reproduce: reproduceRequest(
       asker,
       url,
       address,
-      address === null ? '' : lookUp(input, check.to, address)
+      address === null ? '' : buildLookupCommand(input, check.to, address)
     )
   };
 }
 
-function answerOf({status, headers}: Response): string {
+function describeAnswer({status, headers}: HttpResponse): string {
   if (status === null) return 'no answer';
   if (status !== 200) return `${status}`;
   const [, namespace] =
     /URI=spiffe:\/\/[^/;]+\/ns\/([^/;]+)\//.exec(headers[webHeaders.client] ?? '') ?? [];
-  return namespace === undefined ? unknown : `200, asked by ${namespace}`;
+  return namespace === undefined ? answeredToUnknown : `200, asked by ${namespace}`;
 }
 
 async function domains(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
@@ -262,7 +262,7 @@ async function domains(input: MeshCheckInput, check: CheckDefinition): Promise<v
     .flatMap(({route_config}) => route_config?.virtual_hosts ?? [])
     .find(({name}) => name === host);
   const wanted = families.flatMap(family => {
-    const address = clusterIp(input, webNamespace, webApp, family);
+    const address = findClusterIp(input, webNamespace, webApp, family);
     return address === undefined ? [] : [family === 'ipv6' ? `[${address}]` : address];
   });
   const missing = wanted.filter(address => !found?.domains.includes(address));

@@ -9,7 +9,7 @@ import {
   type Outcome
 } from './definition.ts';
 
-export const alike = 'the same rules for IPv4 and IPv6';
+export const sameRules = 'the same rules for IPv4 and IPv6';
 
 /** Whence the kubelet's probes come to a pod in ambient; Istio's, the same everywhere. */
 const probeSources = {
@@ -20,12 +20,12 @@ const probeSources = {
 const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
 
 /** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
-export const iptablesRows: CheckDefinition[] = documentedSamples.map(({namespace, app}) =>
+export const iptablesDefinitions: CheckDefinition[] = documentedSamples.map(({namespace, app}) =>
   defineCheck(
     'proxy',
     `proxy/${namespace}/iptables`,
     'The pod redirects both families into its sidecar alike',
-    alike,
+    sameRules,
     {
       to: {kind: 'Deployment', namespace, name: app},
       attribution: {
@@ -52,7 +52,7 @@ while [ $# -gt 0 ]; do
 done`;
 
 /** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
-export async function iptables(
+export async function checkIptables(
   {plan, sh, report}: MeshCheckInput,
   selected: CheckDefinition[]
 ): Promise<void> {
@@ -84,7 +84,7 @@ export async function iptables(
         )
       )
     );
-    report(id, findingOf(findings, plan.cluster.nodes[0] ?? ''));
+    report(id, createOutcome(findings, plan.cluster.nodes[0] ?? ''));
   }
 }
 
@@ -104,12 +104,12 @@ function difference(ipv4: string[] = [], ipv6: string[] = []): string {
     ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)
   ];
   if (only.length > 0) return only.slice(0, 3).join('; ');
-  return ipv4.join() === ipv6.join() ? alike : 'the same rules in another order';
+  return ipv4.join() === ipv6.join() ? sameRules : 'the same rules in another order';
 }
 
-function findingOf(differences: string[], node: string): Outcome {
-  const observed = differences.find(found => found !== alike) ?? differences[0] ?? 'no pod';
-  return compare(alike, observed, {
+function createOutcome(differences: string[], node: string): Outcome {
+  const observed = differences.find(found => found !== sameRules) ?? differences[0] ?? 'no pod';
+  return compare(sameRules, observed, {
     reproduce: `docker exec ${node} sh -c 'for path in /var/run/netns/*; do echo $path; nsenter --net=$path iptables-save; nsenter --net=$path ip6tables-save; done' | grep ISTIO`
   });
 }

@@ -11,8 +11,8 @@ export class Ledger {
     this.stage = stage;
   }
 
-  report = (id: string, finding: Outcome): void => {
-    if (!this.#leftOut.has(id)) this.#findings.set(id, finding);
+  report = (id: string, outcome: Outcome): void => {
+    if (!this.#leftOut.has(id)) this.#findings.set(id, outcome);
   };
 
   readonly #leftOut = new Set<string>();
@@ -38,10 +38,10 @@ export class Ledger {
   }
 
   /** Every row asked for; one that nothing was told of was not reached. */
-  results(): EvaluatedCheck[] {
+  getEvaluatedChecks(): EvaluatedCheck[] {
     return this.selected.map(check => {
       const unreached: Outcome = {observed: '', verdict: 'skipped', reason: 'not reached'};
-      const finding = this.#findings.get(check.id) ?? unreached;
+      const outcome = this.#findings.get(check.id) ?? unreached;
       return {
         ...check,
         stage: this.stage,
@@ -51,9 +51,9 @@ export class Ledger {
         because: null,
         reproduce: null,
         attempts: [],
-        ...finding,
-        ...((check.attribution || finding.attribution) && {
-          attribution: {...check.attribution, ...finding.attribution}
+        ...outcome,
+        ...((check.attribution || outcome.attribution) && {
+          attribution: {...check.attribution, ...outcome.attribution}
         })
       };
     });

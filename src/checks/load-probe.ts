@@ -1,16 +1,16 @@
 import {CommandError, type Sh} from '../base/sh.ts';
 import type {Family, Load} from '../results/results.ts';
-import {type Client, inClient} from './probe.ts';
+import {type Client, buildClientCommand} from './probe.ts';
 
 /** What is asked all the while: an echo server's address of one family. */
-export interface Target {
+export interface LoadTarget {
   family: Family;
   address: string;
   port: number;
 }
 
 /** Between two probes, in seconds. */
-export const interval = 0.2;
+export const probeInterval = 0.2;
 
 /** The load ends by itself after so many seconds, should nobody be there to end it. */
 const longest = 3600;
@@ -46,7 +46,7 @@ held() {
         word=$((word + 1)); read -r now _ </proc/uptime
         echo "put $1 $connection-$word $now" >>$d/log
         echo "$connection-$word" || break
-        sleep ${interval}
+        sleep ${probeInterval}
       done
     } | sh -c 'echo $$ >"$0"; exec nc "$1" "$2"' $d/held.$1 "$2" $3 | while read -r answer; do
       read -r now _ </proc/uptime; echo "got $1 $now $answer" >>$d/log
@@ -67,7 +67,7 @@ load() {
   all 0 "$@"
   tick=0
   until [ -e $d/stop ] || [ $tick -ge $ticks ]; do
-    tick=$((tick + 1)); all $tick "$@"; sleep ${interval}
+    tick=$((tick + 1)); all $tick "$@"; sleep ${probeInterval}
   done
   : >$d/stop; wait; : >$d/done
 }
@@ -95,29 +95,29 @@ cat $d/log; rm -rf $d`;
 const atLeast1 = (seconds: number): number => Math.max(1, Math.ceil(seconds));
 
 /** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
-export const startCommand = (client: Client, targets: Target[], seconds: number): string[] => [
-  ...[...inClient(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / interval}`],
+export const buildStartCommand = (client: Client, targets: LoadTarget[], seconds: number): string[] => [
+  ...[...buildClientCommand(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / probeInterval}`],
   ...targets.flatMap(({family, address, port}) => [family, address, `${port}`])
 ];
 
 /** Notes in the log that something begins. */
-export const markCommand = (client: Client, name: string): string[] => [
-  ...[...inClient(client), mark, 'load-mark', name]
+export const buildMarkCommand = (client: Client, name: string): string[] => [
+  ...[...buildClientCommand(client), mark, 'load-mark', name]
 ];
 
 /** Lets the load go on for so many seconds. It is the client that waits: where this is played, nobody does. */
-export const waitCommand = (client: Client, seconds: number): string[] => [
-  ...[...inClient(client), wait, 'load-wait', `${seconds}`]
+export const buildWaitCommand = (client: Client, seconds: number): string[] => [
+  ...[...buildClientCommand(client), wait, 'load-wait', `${seconds}`]
 ];
 
 /** Ends the load, prints its log, and leaves nothing behind. */
-export const stopCommand = (client: Client, seconds: number): string[] => [
-  ...[...inClient(client), stop, 'load-stop', `${atLeast1(seconds)}`]
+export const buildStopCommand = (client: Client, seconds: number): string[] => [
+  ...[...buildClientCommand(client), stop, 'load-stop', `${atLeast1(seconds)}`]
 ];
 
 /** The log of a load that is ended by this. Throws CommandError where it cannot be read. */
-export async function endLoad(client: Client, seconds: number, sh: Sh): Promise<Log> {
-  const command = stopCommand(client, seconds);
+export async function endLoad(client: Client, seconds: number, sh: Sh): Promise<LoadLog> {
+  const command = buildStopCommand(client, seconds);
   const output = await sh(command, {seconds: seconds + 30});
   if (output.code !== 0) throw new CommandError(command, output);
   return parseLog(output.stdout);
@@ -131,7 +131,7 @@ interface Sent {
 }
 
 /** What a load has seen, by the node's clock. */
-export interface Log {
+export interface LoadLog {
   /** When what began. */
   marks: Record<string, number>;
   probes: {family: string; connections: Load['connections']; sent: Sent[]}[];
@@ -141,7 +141,7 @@ export interface Log {
 const logLine = /^(?:(?:new|put) \S+ \S+|(?:got|mark|end) \S+) \d{1,9}\.\d\d(?: |$)/;
 
 /** Reads the log of a load; a line that was cut off is none. */
-export function parseLog(text: string): Log {
+export function parseLog(text: string): LoadLog {
   const lines = text
     .split('\n')
     .map(line => line.trim())
@@ -183,15 +183,15 @@ export function parseLog(text: string): Log {
 const ascending = (one: number, other: number): number => one - other;
 
 /** How much of a stretch the client was asking in: on a machine that is busy it has pauses of its own, which are not the mesh's. */
-function asking(asked: number[], from: number, until: number): number {
-  const times = [from, ...asked.filter(at => at > from && at < until), until];
+function measureActiveTime(sentTimes: number[], from: number, until: number): number {
+  const times = [from, ...sentTimes.filter(at => at > from && at < until), until];
   const steps = times.slice(1).map((at, index) => at - (times[index] ?? at));
-  return steps.reduce((sum, step) => sum + Math.min(step, 2 * interval), 0);
+  return steps.reduce((sum, step) => sum + Math.min(step, 2 * probeInterval), 0);
 }
 
 /** What became of the probes of one kind that were sent from one moment on and before another. */
 export function measure(
-  {probes, cuts}: Log,
+  {probes, cuts}: LoadLog,
   family: Family,
   connections: Load['connections'],
   from: number,
@@ -204,8 +204,8 @@ export function measure(
   const sent = all.filter(({at}) => within(at));
   const answers = all.flatMap(({answered}) => answered ?? []).filter(within);
   const times = [from, ...answers.sort(ascending), until];
-  const asked = all.map(({at}) => at).sort(ascending);
-  const gaps = times.slice(1).map((at, index) => asking(asked, times[index] ?? at, at));
+  const sentTimes = all.map(({at}) => at).sort(ascending);
+  const gaps = times.slice(1).map((at, index) => measureActiveTime(sentTimes, times[index] ?? at, at));
   return {
     connections,
     sent: sent.length,

@@ -7,10 +7,10 @@ import {
   type LayerChecks,
   type MeshCheckInput
 } from './definition.ts';
-import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
+import {findClusterIp, diagnoseWithoutSidecar, listPodIps, createProofsAt} from './echo.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {refused as nothing, untilRefused} from './refuse.ts';
+import {noAnswer as nothing, settleRefusals} from './refuse.ts';
 
 const to = {kind: 'Service', namespace: 'dual-stack', name: 'tcp-echo'};
 const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
@@ -26,7 +26,7 @@ export const mtls: LayerChecks<MeshCheckInput> = {
     hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
     headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
     evidence: (failed, all) =>
-      failed.id.endsWith('-refused') ? {} : deadWithoutSidecar(failed, all)
+      failed.id.endsWith('-refused') ? {} : diagnoseWithoutSidecar(failed, all)
   },
   definitions: families.flatMap(family => [
     defineCheck(
@@ -64,35 +64,35 @@ export const mtls: LayerChecks<MeshCheckInput> = {
       selected.filter(({id}) => id.endsWith('-refused')),
       selected.filter(({id}) => !id.endsWith('-refused'))
     ];
-    await Promise.all(refused.map(check => refusedByPod(input, check)));
-    const proofs = answered.flatMap(check => proofOf(input, check));
+    await Promise.all(refused.map(check => proveRefusedByPod(input, check)));
+    const proofs = answered.flatMap(check => createProofs(input, check));
     await Promise.all([
       prove(
         meshClient,
-        proofs.filter(({row: check}) => check.from === mesh),
+        proofs.filter(({check}) => check.from === mesh),
         input
       ),
       prove(
         plainClient,
-        proofs.filter(({row: check}) => check.from === plain),
+        proofs.filter(({check}) => check.from === plain),
         input
       )
     ]);
   }
 };
 
-function proofOf(input: MeshCheckInput, check: CheckDefinition): Proof[] {
-  const pods = podIps(input, 'dual-stack');
+function createProofs(input: MeshCheckInput, check: CheckDefinition): Proof[] {
+  const pods = listPodIps(input, 'dual-stack');
   const control = check.from === plain;
   const address = control
     ? pods.find(ip => getAddressFamily(ip) === check.family)
-    : clusterIp(input, 'dual-stack', 'tcp-echo', check.family ?? 'ipv4');
-  return proofAt(input, check, address, control ? 9000 : 9001, pods);
+    : findClusterIp(input, 'dual-stack', 'tcp-echo', check.family ?? 'ipv4');
+  return createProofsAt(input, check, address, control ? 9000 : 9001, pods);
 }
 
 /** Plaintext to the STRICT port of a pod. */
-export async function refusedByPod(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
+export async function proveRefusedByPod(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
   const {namespace = '', name} = check.to ?? {};
-  const address = podIps(input, namespace, name).find(ip => getAddressFamily(ip) === check.family);
-  return untilRefused(proofAt(input, check, address, 9001), input);
+  const address = listPodIps(input, namespace, name).find(ip => getAddressFamily(ip) === check.family);
+  return settleRefusals(createProofsAt(input, check, address, 9001), input);
 }

@@ -71,8 +71,8 @@ export const node: LayerChecks<StandingCheckInput> = {
   ],
   run: async ({plan, sh, work, report}, selected) => {
     if (selected.some(({id}) => id === ip6tables))
-      report(ip6tables, await lookAtTables(plan.cluster.nodes, sh));
-    if (plan.existing !== null) report(service, dualStackOf(plan.existing.found));
+      report(ip6tables, await checkNatTables(plan.cluster.nodes, sh));
+    if (plan.existing !== null) report(service, judgeServiceFamilies(plan.existing.found));
     const waiting = (nodes: Node[]) =>
       nodes.filter(
         node => !isReady(node) || (plan.existing === null && node.spec.podCIDRs === undefined)
@@ -121,7 +121,7 @@ export const node: LayerChecks<StandingCheckInput> = {
 };
 
 /** What the API server said to a dry run before anything was made. */
-function dualStackOf({families, refused}: ExistingCluster['found']): Outcome {
+function judgeServiceFamilies({families, refused}: ExistingCluster['found']): Outcome {
   const both = families.includes('ipv4') && families.includes('ipv6');
   return {
     observed: families.join(', ') || 'refused',
@@ -132,7 +132,7 @@ function dualStackOf({families, refused}: ExistingCluster['found']): Outcome {
   };
 }
 
-async function lookAtTables(nodes: string[], sh: Sh): Promise<Outcome> {
+async function checkNatTables(nodes: string[], sh: Sh): Promise<Outcome> {
   const command = (node: string) => ['docker', 'exec', node, ...table];
   const outputs = await Promise.all(nodes.map(node => sh(command(node), {seconds: 20})));
   const bad = outputs.findIndex(({code}) => code !== 0);

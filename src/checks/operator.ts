@@ -9,7 +9,7 @@ import {
 import {pollUntil} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
 import {findImageOwner, type Plan} from '../plan/plan.ts';
-import {compareIds} from './compare-images.ts';
+import {compareImageIds} from './compare-images.ts';
 import {
   compare,
   defineCheck,
@@ -57,13 +57,13 @@ export const operator: LayerChecks<StandingCheckInput> = {
     const reproduce = `kubectl get deployment ${name} -n ${namespace} -o yaml`;
     const {deployment, pods} = await pollUntil(work, async () => {
       await waitWithKubectl(sh, availableSoon(plan.operator));
-      const things = await listObjects<Deployment | Pod>(sh, 'deployments,pods', '-n', namespace);
-      const deployment = filterByKind(things, 'Deployment').find(
+      const objects = await listObjects<Deployment | Pod>(sh, 'deployments,pods', '-n', namespace);
+      const deployment = filterByKind(objects, 'Deployment').find(
         ({metadata}) => metadata.name === name
       );
       if (deployment && (deployment.status.availableReplicas ?? 0) > 0)
-        return {is: 'done', value: {deployment, pods: filterByKind(things, 'Pod')}};
-      const trouble = checkForPodProblems(filterByKind(things, 'Pod'), {
+        return {is: 'done', value: {deployment, pods: filterByKind(objects, 'Pod')}};
+      const trouble = checkForPodProblems(filterByKind(objects, 'Pod'), {
         class: 'operator',
         layer: 'operator',
         findOwner: image => findImageOwner(plan, image)
@@ -79,7 +79,7 @@ export const operator: LayerChecks<StandingCheckInput> = {
         ? skip('the chart does not name an image')
         : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), {reproduce})
     );
-    report(id, await compareIds(runningAs(wanted, pods), preloaded, sh));
+    report(id, await compareImageIds(runningAs(wanted, pods), preloaded, sh));
   }
 };
 

@@ -2,7 +2,7 @@ import {clientSample, renderPathServiceYaml} from '../manifests/documented-sampl
 import type {ExtraSample} from '../manifests/extra-sample.ts';
 import {families} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
-import {clusterIp, deadWithoutSidecar, podIps, proofAt} from './echo.ts';
+import {findClusterIp, diagnoseWithoutSidecar, listPodIps, createProofsAt} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 
@@ -24,7 +24,7 @@ export const path: LayerChecks<MeshCheckInput> = {
     hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
     headline: family => `${family || 'Traffic'} between sidecars is dead`,
     evidence: (failed, all) => {
-      const {hint, headline} = deadWithoutSidecar(failed, all);
+      const {hint, headline} = diagnoseWithoutSidecar(failed, all);
       return hint === undefined || headline === undefined
         ? {}
         : {
@@ -48,10 +48,10 @@ export const path: LayerChecks<MeshCheckInput> = {
     )
   ),
   run: async (input, selected) => {
-    const pods = podIps(input, 'dual-stack');
+    const pods = listPodIps(input, 'dual-stack');
     const proofs = selected.flatMap(check => {
-      const address = clusterIp(input, 'dual-stack', check.to?.name ?? '', check.family ?? 'ipv4');
-      return proofAt(input, check, address, 9001, pods);
+      const address = findClusterIp(input, 'dual-stack', check.to?.name ?? '', check.family ?? 'ipv4');
+      return createProofsAt(input, check, address, 9001, pods);
     });
     await prove(meshClient, proofs, input);
   }

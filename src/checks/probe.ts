@@ -9,7 +9,7 @@ export interface Probe {
   address: string;
   port: number;
   /** A command that finds the address, where it is another one in the next cluster. */
-  lookUp?: string;
+  lookupCommand?: string;
 }
 
 export interface Answer {
@@ -62,7 +62,7 @@ export const plainClient: Client = {namespace: 'plain', deployment: 'sleep', con
 export const meshClient: Client = {namespace: 'sleep', deployment: 'sleep', container: 'sleep'};
 
 /** Runs a shell script, given next, in a client. */
-export const inClient = ({namespace, deployment, container}: Client): string[] => [
+export const buildClientCommand = ({namespace, deployment, container}: Client): string[] => [
   ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
   ...['--container', container, '--', 'sh', '-c']
 ];
@@ -71,7 +71,7 @@ export const inClient = ({namespace, deployment, container}: Client): string[] =
  * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
  * Throws CommandError when that cannot run.
  */
-export async function ask(
+export async function sendProbes(
   {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
   client: Client,
   probes: Probe[],
@@ -80,7 +80,7 @@ export async function ask(
 ): Promise<Answer[][]> {
   const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
   const limit = Math.max(1, Math.ceil(seconds));
-  const command = [...inClient(client), script, 'probe', `${limit}`, `${times}`, ...words];
+  const command = [...buildClientCommand(client), script, 'probe', `${limit}`, `${times}`, ...words];
   const read = ({stdout}: CommandOutput): Answer[][] | null => {
     const byRow = groupBy(parseAnswers(stdout, work.clock()), ({row}) => row);
     const byProbe = probes.map((_, row) => byRow.get(row) ?? []);
@@ -95,7 +95,7 @@ export async function ask(
   return runUntilComplete(sh, command, read, {seconds: enough});
 }
 
-export interface Timed {
+export interface TimedLine {
   /** Of what was asked, from 0. */
   row: number;
   /** In seconds of the run. */
@@ -111,7 +111,7 @@ const timedLine = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (.*)$/;
  * Lines that begin with a row and two times of the node's clock, `0 12.30 12.34 …`, and go on as a pattern says; the last
  * one came `now`, in seconds of the run. What is none is left out.
  */
-export function timedLines(text: string, rest: RegExp, now: number): Timed[] {
+export function parseTimedLines(text: string, rest: RegExp, now: number): TimedLine[] {
   const lines = text.split('\n').flatMap(line => {
     const [, row, start, end, more = ''] = timedLine.exec(line) ?? [];
     const [whole, ...found] = rest.exec(more) ?? [];
@@ -130,7 +130,7 @@ export function timedLines(text: string, rest: RegExp, now: number): Timed[] {
 
 /** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
 export function parseAnswers(text: string, now: number): Answer[] {
-  return timedLines(text, /^(\S*) ?(.*)$/, now).map(
+  return parseTimedLines(text, /^(\S*) ?(.*)$/, now).map(
     ({found: [peers = '', text = ''], ...timed}) => ({
       ...timed,
       text: text.trim(),
@@ -161,15 +161,15 @@ export function parsePeer(text: string): string {
 }
 
 /** Answers as the attempts of a check. */
-export const attemptsOf = (answers: Answer[]): Attempt[] =>
+export const toAttempts = (answers: Answer[]): Attempt[] =>
   answers.map(({at, seconds, text}) => ({at, seconds, observed: text}));
 
 /** The command that shows a probe by hand. */
 export function reproduceProbe(
   {namespace, deployment, container}: Client,
-  {word, address, port, lookUp}: Probe
+  {word, address, port, lookupCommand}: Probe
 ): string {
-  const asked = lookUp === undefined ? address : '"$0"';
-  const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${asked} ${port}'${found}`;
+  const target = lookupCommand === undefined ? address : '"$0"';
+  const found = lookupCommand === undefined ? '' : ` "$(${lookupCommand})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '(echo ${word}; sleep 1) | timeout 3 nc ${target} ${port}'${found}`;
 }

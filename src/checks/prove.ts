@@ -1,12 +1,12 @@
 import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
-import {type Answer, ask, attemptsOf, type Client, type Probe, reproduceProbe} from './probe.ts';
+import {type Answer, sendProbes, toAttempts, type Client, type Probe, reproduceProbe} from './probe.ts';
 import {settle} from './settle.ts';
 
 /** A row, and the probe that decides it. */
 export interface Proof {
-  row: CheckDefinition;
+  check: CheckDefinition;
   probe: Probe;
   /** Addresses of the pods behind it: which of them the connection took is told as `upstream`. */
   pods: string[];
@@ -35,22 +35,22 @@ export async function prove(
 }
 
 /** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
-export const proveSettled = (
+export const settleProofs = (
   client: Client,
   proofs: Proof[],
   input: MeshCheckInput,
   seconds: (check: CheckDefinition) => number
 ): Promise<void> =>
-  askSettled(
+  settleProbes(
     client,
     proofs,
     input,
-    (proof, answers) => judge(proof, client, answers, attemptsOf(answers)),
+    (proof, answers) => judge(proof, client, answers, toAttempts(answers)),
     seconds
   );
 
 /** The same with a judge of one's own. */
-export const askSettled = <One extends {row: CheckDefinition; probe: Probe}>(
+export const settleProbes = <One extends {check: CheckDefinition; probe: Probe}>(
   client: Client,
   proofs: One[],
   input: MeshCheckInput,
@@ -62,8 +62,8 @@ export const askSettled = <One extends {row: CheckDefinition; probe: Probe}>(
     proofs,
     async open => {
       const probes = open.map(({probe}) => probe);
-      const answers = await ask(input, client, probes, times, input.plan.probes.seconds);
-      return open.map((question, at) => ({question, finding: judged(question, answers[at] ?? [])}));
+      const answers = await sendProbes(input, client, probes, times, input.plan.probes.seconds);
+      return open.map((question, at) => ({question, outcome: judged(question, answers[at] ?? [])}));
     },
     seconds
   );
@@ -79,25 +79,25 @@ async function proveLane(
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
     const probes = open.map(({probe}) => probe);
-    const answers = await ask(input, client, probes, lane[0]?.times ?? times, plan.probes.seconds);
+    const answers = await sendProbes(input, client, probes, lane[0]?.times ?? times, plan.probes.seconds);
     for (const [at, proof] of open.entries())
-      past.set(proof, [...(past.get(proof) ?? []), ...attemptsOf(answers[at] ?? [])]);
+      past.set(proof, [...(past.get(proof) ?? []), ...toAttempts(answers[at] ?? [])]);
     const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);
     const mayRetry = retry < retries && spent < settling;
     const findings = open.map((proof, at) =>
       judge(proof, client, answers[at] ?? [], past.get(proof) ?? [])
     );
     open = open.filter((proof, at) => {
-      const finding = findings[at];
-      if (finding?.verdict === 'failed' && mayRetry) return true;
-      if (finding) report(proof.row.id, finding);
+      const outcome = findings[at];
+      if (outcome?.verdict === 'failed' && mayRetry) return true;
+      if (outcome) report(proof.check.id, outcome);
       return false;
     });
   }
 }
 
 function judge(
-  {row: check, probe, pods}: Proof,
+  {check, probe, pods}: Proof,
   client: Client,
   answers: Answer[],
   attempts: Attempt[]

@@ -16,20 +16,20 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {iptables, iptablesRows} from './iptables.ts';
+import {checkIptables, iptablesDefinitions} from './iptables.ts';
 
 /** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
 export interface SocketAddress {
   socket_address?: {address: string; port_value: number};
 }
-export interface Listeners {
+export interface EnvoyListeners {
   listener_statuses?: {
     name: string;
     local_address: SocketAddress;
     additional_local_addresses?: SocketAddress[];
   }[];
 }
-export interface Endpoints {
+export interface EnvoyEndpoints {
   configs?: {
     endpoint_config?: {cluster_name: string; endpoints?: {lb_endpoints?: LbEndpoint[]}[]};
   }[];
@@ -39,19 +39,19 @@ interface LbEndpoint {
 }
 
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
-export const bound = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
+export const boundOnBothFamilies = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
 /** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
-export const envoyOf = (namespace: string, workload: string, query: string): string[] => [
+export const buildWorkloadEnvoyCommand = (namespace: string, workload: string, query: string): string[] => [
   ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
   ...['pilot-agent', 'request', 'GET', query]
 ];
-export const envoy = (namespace: string, app: string, query: string): string[] =>
-  envoyOf(namespace, `deployment/${app}`, query);
+export const buildEnvoyCommand = (namespace: string, app: string, query: string): string[] =>
+  buildWorkloadEnvoyCommand(namespace, `deployment/${app}`, query);
 export const listenerQuery = 'listeners?format=json';
 
 /** The command that prints a proxy's listeners. */
-export const listenersOf = (namespace: string, app: string): string[] =>
-  envoy(namespace, app, listenerQuery);
+export const buildListenersCommand = (namespace: string, app: string): string[] =>
+  buildEnvoyCommand(namespace, app, listenerQuery);
 export const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
 const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 
@@ -69,7 +69,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
         'proxy',
         `proxy/${namespace}/listeners`,
         'The proxy listens on both families',
-        bound,
+        boundOnBothFamilies,
         {
           to: {kind: 'Deployment', namespace, name: app},
           attribution: {
@@ -96,17 +96,17 @@ export const proxy: LayerChecks<MeshCheckInput> = {
         {from, to: {kind: 'Service', namespace, name: 'tcp-echo'}}
       )
     ),
-    ...iptablesRows
+    ...iptablesDefinitions
   ],
   run: async (input, selected) => {
     const wanted = (aspect: string) => selected.filter(({id}) => id.endsWith(aspect));
     const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
     const [listeners, endpoints] = await Promise.all([
       ofClient
-        ? dump<Listeners>(input, clientSample.namespace, clientSample.app, listenerQuery)
+        ? fetchEnvoyDump<EnvoyListeners>(input, clientSample.namespace, clientSample.app, listenerQuery)
         : {},
       ofClient
-        ? dump<Endpoints>(input, clientSample.namespace, clientSample.app, endpointQuery)
+        ? fetchEnvoyDump<EnvoyEndpoints>(input, clientSample.namespace, clientSample.app, endpointQuery)
         : {}
     ]);
     for (const {id, target} of wanted('/cluster-ips'))
@@ -114,14 +114,14 @@ export const proxy: LayerChecks<MeshCheckInput> = {
     for (const {id, target} of wanted('/endpoints'))
       input.report(id, readyPods(input, target, endpoints));
     await Promise.all([
-      iptables(input, wanted('/iptables')),
+      checkIptables(input, wanted('/iptables')),
       ...wanted('/listeners').map(async ({id, to}) => {
         const {namespace = '', name = ''} = to ?? {};
         input.report(
           id,
-          wildcardListeners(
-            await dump<Listeners>(input, namespace, name, listenerQuery),
-            envoy(namespace, name, listenerQuery)
+          checkWildcardListeners(
+            await fetchEnvoyDump<EnvoyListeners>(input, namespace, name, listenerQuery),
+            buildEnvoyCommand(namespace, name, listenerQuery)
           )
         );
       })
@@ -130,33 +130,33 @@ export const proxy: LayerChecks<MeshCheckInput> = {
 };
 
 /** What a proxy says to a query of its admin interface. */
-export async function dump<T>(
+export async function fetchEnvoyDump<T>(
   {sh}: MeshCheckInput,
   namespace: string,
   app: string,
   query: string
 ): Promise<T> {
-  return (await runJson(sh, envoy(namespace, app, query), {seconds: 20})) as T;
+  return (await runJson(sh, buildEnvoyCommand(namespace, app, query), {seconds: 20})) as T;
 }
 
-export const written = ({socket_address: socket}: SocketAddress): string =>
+export const formatSocketAddress = ({socket_address: socket}: SocketAddress): string =>
   socket === undefined
     ? ''
     : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
 
 /** Every `address:port` that a proxy listens on, IPv6 in brackets. */
-export const addressesOf = ({listener_statuses = []}: Listeners): string[] =>
+export const listListenerAddresses = ({listener_statuses = []}: EnvoyListeners): string[] =>
   listener_statuses
     .flatMap(({local_address, additional_local_addresses = []}) => [
       local_address,
       ...additional_local_addresses
     ])
-    .map(written);
+    .map(formatSocketAddress);
 
-export function wildcardListeners(listeners: Listeners, command: string[]): Outcome {
-  const addresses = addressesOf(listeners);
+export function checkWildcardListeners(listeners: EnvoyListeners, command: string[]): Outcome {
+  const addresses = listListenerAddresses(listeners);
   const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-  return compare(bound, missing.length === 0 ? bound : `not on ${missing.join(', ')}`, {
+  return compare(boundOnBothFamilies, missing.length === 0 ? boundOnBothFamilies : `not on ${missing.join(', ')}`, {
     reproduce: command.join(' ')
   });
 }
@@ -164,19 +164,19 @@ export function wildcardListeners(listeners: Listeners, command: string[]): Outc
 function clusterIps(
   {snapshot, plan}: MeshCheckInput,
   target: string,
-  listeners: Listeners
+  listeners: EnvoyListeners
 ): Outcome {
   const service = filterByKind(snapshot, 'Service', target).find(
     ({metadata}) => metadata.name === 'tcp-echo'
   );
   const wanted = getClusterIps(service).map(ip =>
-    written({socket_address: {address: ip, port_value: 9000}})
+    formatSocketAddress({socket_address: {address: ip, port_value: 9000}})
   );
   const others = filterByKind(snapshot, 'Service')
     .filter(other => other !== service)
     .flatMap(getClusterIps)
-    .map(ip => written({socket_address: {address: ip, port_value: 9000}}));
-  const found = addressesOf(listeners).filter(address => address.endsWith(':9000'));
+    .map(ip => formatSocketAddress({socket_address: {address: ip, port_value: 9000}}));
+  const found = listListenerAddresses(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
   // in a mesh of others a Service for HTTP, or one without a ClusterIP, has its listeners there too
   const foreign = plan.existing?.mesh
@@ -187,28 +187,28 @@ function clusterIps(
     ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
   ];
   return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
-    reproduce: envoy(clientSample.namespace, clientSample.app, listenerQuery).join(' ')
+    reproduce: buildEnvoyCommand(clientSample.namespace, clientSample.app, listenerQuery).join(' ')
   });
 }
 
 /** Each ready pod once, under its first address of the Service's families, the other one beside it. */
-function readyPods({snapshot}: MeshCheckInput, target: string, dumped: Endpoints): Outcome {
+function readyPods({snapshot}: MeshCheckInput, target: string, dumped: EnvoyEndpoints): Outcome {
   const families = target === 'dual-stack' ? (['ipv4', 'ipv6'] as Family[]) : [target as Family];
   const wanted = filterByKind(snapshot, 'Pod', target)
     .filter(pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod))
-    .map(pod => endpointOf(pod, families));
-  const found = endpointsIn(dumped, {namespace: target, name: 'tcp-echo'}, 9000) ?? [];
+    .map(pod => formatEndpoint(pod, families));
+  const found = findEndpoints(dumped, {namespace: target, name: 'tcp-echo'}, 9000) ?? [];
   const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
   const observed = found.join(', ') || 'none';
   return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
     reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-    reproduce: envoy(clientSample.namespace, clientSample.app, `'${endpointQuery}'`).join(' ')
+    reproduce: buildEnvoyCommand(clientSample.namespace, clientSample.app, `'${endpointQuery}'`).join(' ')
   });
 }
 
 /** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
-export function endpointsIn(
-  {configs = []}: Endpoints,
+export function findEndpoints(
+  {configs = []}: EnvoyEndpoints,
   {namespace, name}: {namespace: string; name: string},
   port: number
 ): string[] | null {
@@ -229,7 +229,7 @@ export function endpointsIn(
 }
 
 /** A pod as a proxy has it: its addresses of these families, in their order. */
-export const endpointOf = (pod: Pod, families: Family[]): string =>
+export const formatEndpoint = (pod: Pod, families: Family[]): string =>
   getPodIps(pod)
     .filter(ip => families.includes(getAddressFamily(ip)))
     .join('+');

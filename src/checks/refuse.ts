@@ -1,17 +1,17 @@
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {
   type Answer,
-  ask,
-  attemptsOf,
+  sendProbes,
+  toAttempts,
   type Client,
   type Probe,
   plainClient,
   reproduceProbe
 } from './probe.ts';
-import {type Found, settle, settling} from './settle.ts';
+import {type QuestionOutcome, settle, settleSeconds} from './settle.ts';
 
 /** What a row expects that nothing answers. */
-export const refused = 'no answer';
+export const noAnswer = 'no answer';
 
 /** How long a probe waits for an answer, in seconds. */
 const patience = 1;
@@ -20,19 +20,19 @@ const patience = 1;
 const times = 4;
 
 /** Proves that nothing answers these probes. */
-export async function refuse(
+export async function proveNoAnswer(
   client: Client,
   proofs: Question[],
   input: MeshCheckInput
 ): Promise<void> {
   if (proofs.length === 0) return;
   const found = await judged(input, {client, ...never}, proofs);
-  for (const {question, finding} of found) input.report(question.row.id, finding);
+  for (const {question, outcome} of found) input.report(question.check.id, outcome);
 }
 
 /** What nothing should answer. */
 interface Question {
-  row: CheckDefinition;
+  check: CheckDefinition;
   probe: Probe;
 }
 
@@ -54,11 +54,11 @@ const plaintext: Refusal = {
   client: plainClient,
   observed: () => 'plaintext was answered, should be refused',
   reason: ({address, port}, text) =>
-    `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settling} s ago`
+    `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settleSeconds} s ago`
 };
 
 /** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
-export async function untilRefused(
+export async function settleRefusals(
   proofs: Question[],
   input: MeshCheckInput,
   refusal: Refusal = plaintext
@@ -70,7 +70,7 @@ async function judged(
   input: MeshCheckInput,
   refusal: Refusal,
   questions: Question[]
-): Promise<Found<Question>[]> {
+): Promise<QuestionOutcome<Question>[]> {
   const answers = questions.map((): Answer[] => []);
   const isOpen = (given: Answer[]) =>
     given.length < times && given.every(({text, seconds}) => text === '' && seconds >= patience);
@@ -81,23 +81,23 @@ async function judged(
     });
     if (open.length === 0) break;
     const probes = open.map(({probe}) => probe);
-    const found = await ask(input, refusal.client, probes, 1, patience);
+    const found = await sendProbes(input, refusal.client, probes, 1, patience);
     for (const [at, {given}] of open.entries()) given.push(...(found[at] ?? []));
   }
   return questions.map((question, at) => ({
     question,
-    finding: judge(refusal, question.probe, answers[at] ?? [])
+    outcome: judge(refusal, question.probe, answers[at] ?? [])
   }));
 }
 
 function judge({client, observed, reason}: Refusal, probe: Probe, answers: Answer[]): Outcome {
   const text = answers.at(-1)?.text ?? '';
   return {
-    observed: text === '' ? refused : observed(text),
+    observed: text === '' ? noAnswer : observed(text),
     verdict: text === '' ? 'passed' : 'failed',
     reason: text === '' ? null : reason(probe, text),
     address: probe.address,
-    attempts: attemptsOf(answers),
+    attempts: toAttempts(answers),
     reproduce: reproduceProbe(client, probe)
   };
 }

@@ -2,10 +2,10 @@ import {groupBy} from '../base/group.ts';
 import type {PhaseContext} from '../base/schedule.ts';
 import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
-import {type Client, inClient, timedLines} from './probe.ts';
+import {type Client, buildClientCommand, parseTimedLines} from './probe.ts';
 
 /** What a web server said. */
-export interface Response {
+export interface HttpResponse {
   /** HTTP's; null: no answer. */
   status: number | null;
   /** By their names in lower case. */
@@ -39,16 +39,16 @@ wait`;
  * Asks each URL up to `times` times in one client; after no answer no more.
  * Throws CommandError when that cannot run.
  */
-export async function request(
+export async function sendRequests(
   {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
   client: Client,
   urls: string[],
   times: number,
   seconds: number
-): Promise<Response[][]> {
+): Promise<HttpResponse[][]> {
   const limit = Math.max(1, Math.ceil(seconds));
-  const command = [...inClient(client), script, 'request', `${limit}`, `${times}`, ...urls];
-  const read = ({stdout}: CommandOutput): Response[][] | null => {
+  const command = [...buildClientCommand(client), script, 'request', `${limit}`, `${times}`, ...urls];
+  const read = ({stdout}: CommandOutput): HttpResponse[][] | null => {
     const byRow = groupBy(parseResponses(stdout, work.clock()), ({row}) => row);
     const found = urls.map((_, row) => byRow.get(row) ?? []);
     return found.some(responses => responses.length === 0) ? null : found;
@@ -57,8 +57,8 @@ export async function request(
 }
 
 /** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
-export function parseResponses(text: string, now: number): (Response & {row: number})[] {
-  return timedLines(text, /^(\d{1,9}) ?(.*)$/, now).map(
+export function parseResponses(text: string, now: number): (HttpResponse & {row: number})[] {
+  return parseTimedLines(text, /^(\d{1,9}) ?(.*)$/, now).map(
     ({found: [metrics, head = ''], ...timed}) => {
       const [first = '', ...lines] = head.split('|');
       const [, status] = /^HTTP\/\S+ (\d{3})/.exec(first) ?? [];
@@ -77,20 +77,20 @@ export function parseResponses(text: string, now: number): (Response & {row: num
 }
 
 /** What is expected where a proxy tells its metrics. */
-export const withMetrics = '200 with metrics of Envoy';
+export const statusWithMetrics = '200 with metrics of Envoy';
 
 /** What a response is told as. */
-export const answerOf = ({status, metrics}: Response): string =>
-  status === null ? 'no answer' : status === 200 && metrics > 0 ? withMetrics : `${status}`;
+export const describeResponse = ({status, metrics}: HttpResponse): string =>
+  status === null ? 'no answer' : status === 200 && metrics > 0 ? statusWithMetrics : `${status}`;
 
 /** Responses as the attempts of a check. */
-export const attemptsOf = (
-  responses: Response[],
-  said: (response: Response) => string
+export const toAttempts = (
+  responses: HttpResponse[],
+  said: (response: HttpResponse) => string
 ): Attempt[] => responses.map(one => ({at: one.at, seconds: one.seconds, observed: said(one)}));
 
 /** `http://HOST:PORT/PATH`, with brackets where the host is an IPv6 address. */
-export const urlOf = (host: string, port: number, path = '/'): string =>
+export const buildUrl = (host: string, port: number, path = '/'): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
 
 /** The command that shows a request by hand; `lookUp` finds the address, where it is another one in the next cluster. */
@@ -98,10 +98,10 @@ export function reproduceRequest(
   {namespace, deployment, container}: Client,
   url: string,
   address: string | null = null,
-  lookUp = ''
+  lookupCommand = ''
 ): string {
   const curl = (shown: string) => `curl -gsi -m 3 ${shown}`;
-  const asked = address === null ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
-  const found = address === null ? '' : ` "$(${lookUp})"`;
-  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+  const quotedCurl = address === null ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const found = address === null ? '' : ` "$(${lookupCommand})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${quotedCurl}'${found}`;
 }

@@ -43,8 +43,8 @@ export const service: LayerChecks<MeshCheckInput> = {
       );
       const observed = found
         ? id.endsWith('/policy')
-          ? policyOf(found)
-          : familiesOf(found)
+          ? getIpFamilyPolicy(found)
+          : formatFamilies(found)
         : 'no such Service';
       report(
         id,
@@ -56,10 +56,10 @@ export const service: LayerChecks<MeshCheckInput> = {
   }
 };
 
-export const policyOf = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
+export const getIpFamilyPolicy = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
 
 /** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
-export const familiesOf = (service: Service): string => {
+export const formatFamilies = (service: Service): string => {
   const {spec} = service;
   const addresses = getClusterIps(service);
   const families = isHeadless(spec)

@@ -3,30 +3,30 @@ import {RunStopped} from '../base/fault.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 
 /** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
-export const settling = 10;
+export const settleSeconds = 10;
 
 /** What was found of a question. */
-export interface Found<Question> {
+export interface QuestionOutcome<Question> {
   question: Question;
-  finding: Outcome;
+  outcome: Outcome;
 }
 
 /** Asks again of what is red, until it is green or so many seconds of its row are over; then tells what was found last of each. */
-export async function settle<Question extends {row: CheckDefinition}>(
+export async function settle<Question extends {check: CheckDefinition}>(
   {work, report}: MeshCheckInput,
   questions: Question[],
-  ask: (open: Question[]) => Promise<Found<Question>[]>,
-  seconds: (check: CheckDefinition) => number = () => settling
+  probe: (open: Question[]) => Promise<QuestionOutcome<Question>[]>,
+  seconds: (check: CheckDefinition) => number = () => settleSeconds
 ): Promise<void> {
   const start = work.clock();
   for (let open = questions; open.length > 0; ) {
-    const found = await ask(open);
+    const found = await probe(open);
     if (work.signal.aborted) throw new RunStopped();
     const passed = work.clock() - start;
-    const isYet = (check: CheckDefinition) => seconds(check) > 0 && passed <= seconds(check);
-    const red = found.filter(({finding}) => finding.verdict === 'failed');
-    const again = red.filter(({question}) => isYet(question.row));
-    for (const one of found) if (!again.includes(one)) report(one.question.row.id, one.finding);
+    const maySettle = (check: CheckDefinition) => seconds(check) > 0 && passed <= seconds(check);
+    const red = found.filter(({outcome}) => outcome.verdict === 'failed');
+    const again = red.filter(({question}) => maySettle(question.check));
+    for (const one of found) if (!again.includes(one)) report(one.question.check.id, one.outcome);
     open = again.map(({question}) => question);
     if (open.length > 0) await sleep(300);
   }

@@ -6,7 +6,7 @@ import type {CheckDefinition} from './definition.ts';
 const existingOnly = ['node/service/families'];
 
 /** What can be asked at all of this kind of cluster, with or without IstioCNI, and of a chart that comes from elsewhere than a checkout. */
-export const askedOf = (
+export const filterApplicable = (
   {
     cluster,
     'operator-chart': chart,
@@ -22,17 +22,17 @@ export const askedOf = (
   );
 
 /** What cannot be made in a cluster that is there already, each with its reason. Pure. */
-export function leftOut(
+export function listSkippedChecks(
   definitions: CheckDefinition[],
   existing: ExistingCluster
 ): {id: string; reason: string}[] {
   return definitions.flatMap(({id, layer}) => {
-    const reason = whyNot(id, layer, existing);
+    const reason = getSkipReason(id, layer, existing);
     return reason === null ? [] : [{id, reason}];
   });
 }
 
-function whyNot(
+function getSkipReason(
   id: string,
   layer: string,
   {mesh, operator, strict, found}: ExistingCluster

@@ -20,52 +20,52 @@ import {
   type PreflightInput,
   skip
 } from './definition.ts';
-import {endpoints, exactly, listedIn} from './endpoints.ts';
+import {endpoints, exactlyReadyPods, describeListedAddresses} from './endpoints.ts';
 import {
-  addressesOf,
-  bound,
-  type Endpoints,
-  endpointOf,
+  listListenerAddresses,
+  boundOnBothFamilies,
+  type EnvoyEndpoints,
+  formatEndpoint,
   endpointQuery,
-  endpointsIn,
-  envoyOf,
-  type Listeners,
+  findEndpoints,
+  buildWorkloadEnvoyCommand,
+  type EnvoyListeners,
   listenerQuery,
   proxy,
-  wildcardListeners,
-  written
+  checkWildcardListeners,
+  formatSocketAddress
 } from './proxy.ts';
-import {familiesOf, isHeadless, policyOf, service} from './service.ts';
-import {addresses, sidecar, workload} from './workload.ts';
+import {formatFamilies, isHeadless, getIpFamilyPolicy, service} from './service.ts';
+import {describeAddressFamilies, describeSidecar, workload} from './workload.ts';
 
 /** Services of somebody else: looked at, with nothing deployed, and nothing asked over the network of pods. */
 
 /** A Service, and what Kubernetes made of it. */
-export interface Target {
+export interface TargetService {
   service: Service;
   /** Those that it selects, and that are not on their way out. */
   pods: Pod[];
   slices: EndpointSlice[];
 }
 
-export interface Looking extends PreflightInput {
-  targets: Target[];
+export interface TargetCheckInput extends PreflightInput {
+  targets: TargetService[];
   /** Namespaces in which no proxy may be asked. */
-  silent: string[];
+  noExecNamespaces: string[];
 }
 
-const both = 'ipv4, ipv6';
-const dual = 'RequireDualStack or PreferDualStack';
+const bothFamilies = 'ipv4, ipv6';
+const dualStackPolicies = 'RequireDualStack or PreferDualStack';
 const onEach = 'a listener for each ClusterIP';
 
 /** As the check ids have it: neither part has a dot of its own. */
-const targetOf = ({metadata: {namespace, name}}: Service): string => `${namespace}.${name}`;
-const titleOf = ({metadata: {namespace, name}}: Service): string => `${namespace}/${name}`;
-const of = (targets: Target[], {target}: CheckDefinition): Target | undefined =>
-  targets.find(({service}) => targetOf(service) === target);
+const getTargetName = ({metadata: {namespace, name}}: Service): string => `${namespace}.${name}`;
+const getTitle = ({metadata: {namespace, name}}: Service): string => `${namespace}/${name}`;
+const findTarget = (targets: TargetService[], {target}: CheckDefinition): TargetService | undefined =>
+  targets.find(({service}) => getTargetName(service) === target);
 
 /** Reads what belongs to a Service. Throws CommandError. */
-export async function readTarget(service: Service, sh: Sh): Promise<Target> {
+export async function readTarget(service: Service, sh: Sh): Promise<TargetService> {
   const {metadata, spec} = service;
   const selector = Object.entries(spec.selector ?? {}).map(pair => pair.join('='));
   const list = <Thing>(kind: string, labels: string) =>
@@ -85,19 +85,19 @@ export async function readTarget(service: Service, sh: Sh): Promise<Target> {
 const isOver = ({status}: Pod): boolean => /^(Succeeded|Failed)$/.test(status.phase);
 
 /** All that is looked at of these Services, by layer. What cannot be asked of one of them has no row. */
-export const targetChecks = (services: Service[]): LayerChecks<Looking>[] =>
-  [workloads, policies, slices, proxies].map(({layer, attribution, definitionsFor, run}) => ({
+export const createTargetChecks = (services: Service[]): LayerChecks<TargetCheckInput>[] =>
+  [workloads, policies, slices, proxies].map(({layer, attribution, defineChecks, run}) => ({
     layer,
     attribution,
     run,
     definitions: services.flatMap(service =>
-      definitionsFor(service).map(one => ({...one, independent: true}))
+      defineChecks(service).map(one => ({...one, independent: true}))
     )
   }));
 
 /** The same for any Service. */
-interface ForEach extends Omit<LayerChecks<Looking>, 'definitions'> {
-  definitionsFor: (service: Service) => CheckDefinition[];
+interface ForEach extends Omit<LayerChecks<TargetCheckInput>, 'definitions'> {
+  defineChecks: (service: Service) => CheckDefinition[];
 }
 
 const targetRow = (
@@ -108,16 +108,16 @@ const targetRow = (
   expected: string,
   more: Partial<CheckDefinition> = {}
 ): CheckDefinition =>
-  defineCheck(layer, `${layer}/${targetOf(service)}/${aspect}`, title, expected, {
+  defineCheck(layer, `${layer}/${getTargetName(service)}/${aspect}`, title, expected, {
     to: {kind: 'Service', namespace: service.metadata.namespace, name: service.metadata.name},
     ...more
   });
 
 const selects = ({spec}: Service): boolean => Object.keys(spec.selector ?? {}).length > 0;
 
-const aspectOf = ({id}: CheckDefinition): string => id.slice(id.lastIndexOf('/') + 1);
+const getAspect = ({id}: CheckDefinition): string => id.slice(id.lastIndexOf('/') + 1);
 
-const podsOf = ({metadata, spec}: Service): string =>
+const buildPodsCommand = ({metadata, spec}: Service): string =>
   `kubectl get pods -n ${metadata.namespace} -l ${quote(
     Object.entries(spec.selector ?? {})
       .map(pair => pair.join('='))
@@ -127,20 +127,20 @@ const podsOf = ({metadata, spec}: Service): string =>
 const workloads: ForEach = {
   layer: 'workload',
   attribution: workload.attribution,
-  definitionsFor: service =>
+  defineChecks: service =>
     selects(service)
       ? [
           targetRow(
             'workload',
             service,
             'addresses',
-            `Every pod of ${titleOf(service)} has an address of each family`,
-            both,
+            `Every pod of ${getTitle(service)} has an address of each family`,
+            bothFamilies,
             {
               attribution: {
                 class: 'infrastructure',
                 hint: 'The Service has no pods, or they have one family only: a pod on the host network has the addresses of its node; else see the network of the cluster, and whether the pods are older than its second family.',
-                headline: `The pods of ${titleOf(service)} do not have an address of each family`
+                headline: `The pods of ${getTitle(service)} do not have an address of each family`
               }
             }
           ),
@@ -148,12 +148,12 @@ const workloads: ForEach = {
             'workload',
             service,
             'sidecar',
-            `Every pod of ${titleOf(service)} has a sidecar, or none has`,
+            `Every pod of ${getTitle(service)} has a sidecar, or none has`,
             'istio-proxy',
             {
               attribution: {
                 hint: 'Some of the pods were made while nobody injected there, or ask for none: restart them (`kubectl rollout restart`), and see their label `sidecar.istio.io/inject`.',
-                headline: `Some pods of ${titleOf(service)} have no sidecar`
+                headline: `Some pods of ${getTitle(service)} have no sidecar`
               }
             }
           )
@@ -161,17 +161,17 @@ const workloads: ForEach = {
       : [],
   run: async ({targets, report}, selected) => {
     for (const check of selected) {
-      const found = of(targets, check);
+      const found = findTarget(targets, check);
       if (found === undefined) continue;
       const {service, pods} = found;
-      const observe = aspectOf(check) === 'sidecar' ? sidecar : addresses;
+      const observe = getAspect(check) === 'sidecar' ? describeSidecar : describeAddressFamilies;
       const observed = [...new Set(pods.map(observe))].sort().join('; ') || 'no pod';
-      const bare = aspectOf(check) === 'sidecar' && /^no(ne| pod)$/.test(observed);
+      const bare = getAspect(check) === 'sidecar' && /^no(ne| pod)$/.test(observed);
       if (bare) report(check.id, skip(observed === 'none' ? withoutSidecar : withoutPods));
       else
         report(check.id, {
-          ...compare(check.expected, observed, {reproduce: podsOf(service)}),
-          ...(pods.length === 0 && {attribution: nobody(service)})
+          ...compare(check.expected, observed, {reproduce: buildPodsCommand(service)}),
+          ...(pods.length === 0 && {attribution: createNoPodsAttribution(service)})
         });
     }
   }
@@ -179,56 +179,56 @@ const workloads: ForEach = {
 
 const withoutSidecar = 'its pods have no sidecar';
 const withoutPods = 'there is no pod';
-const nobody = (service: Service) => ({
+const createNoPodsAttribution = (service: Service) => ({
   class: 'connectivity' as const,
   hint: 'No pod has the labels of its selector: see who is to make them (`kubectl get deployments,statefulsets`), whether that is scaled to none, and the events of its namespace.',
-  headline: `${titleOf(service)} selects no pod`
+  headline: `${getTitle(service)} selects no pod`
 });
 
 const policies: ForEach = {
   layer: 'service',
   attribution: {...service.attribution, headline: () => 'Services are not dual-stack'},
-  definitionsFor: service => {
+  defineChecks: service => {
     const {namespace, name} = service.metadata;
     const attribution = {
       hint: `Where it is meant to be dual-stack: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\` gives it the other family, and leaves its first ClusterIP.`,
-      headline: `The Service ${titleOf(service)} is not dual-stack`
+      headline: `The Service ${getTitle(service)} is not dual-stack`
     };
     return [
       targetRow(
         'service',
         service,
         'policy',
-        `The ipFamilyPolicy of ${titleOf(service)} asks for both families`,
-        dual,
+        `The ipFamilyPolicy of ${getTitle(service)} asks for both families`,
+        dualStackPolicies,
         {attribution}
       ),
       targetRow(
         'service',
         service,
         'families',
-        `${titleOf(service)} has ${isHeadless(service.spec) ? 'both families' : 'a ClusterIP of each family'}`,
-        both,
+        `${getTitle(service)} has ${isHeadless(service.spec) ? 'both families' : 'a ClusterIP of each family'}`,
+        bothFamilies,
         {attribution}
       )
     ];
   },
   run: async ({targets, report}, selected) => {
     for (const check of selected) {
-      const found = of(targets, check);
+      const found = findTarget(targets, check);
       if (found === undefined) continue;
       const {service} = found;
       const {namespace, name} = service.metadata;
-      const policy = policyOf(service);
+      const policy = getIpFamilyPolicy(service);
       const observed =
-        aspectOf(check) === 'policy'
-          ? dual.split(' or ').includes(policy)
+        getAspect(check) === 'policy'
+          ? dualStackPolicies.split(' or ').includes(policy)
             ? check.expected
             : policy
-          : familiesOf(service);
+          : formatFamilies(service);
       const reproduce = `kubectl get service ${name} -n ${namespace} -o yaml`;
       const told = compare(check.expected, observed, {reproduce});
-      report(check.id, aspectOf(check) === 'policy' ? {...told, observed: policy} : told);
+      report(check.id, getAspect(check) === 'policy' ? {...told, observed: policy} : told);
     }
   }
 };
@@ -239,24 +239,24 @@ const someReady = 'ready endpoints';
 const slices: ForEach = {
   layer: 'endpoints',
   attribution: endpoints.attribution,
-  definitionsFor: service =>
+  defineChecks: service =>
     families.map(family =>
       targetRow(
         'endpoints',
         service,
         family,
-        `EndpointSlices of ${titleOf(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`,
-        selects(service) ? exactly : someReady,
+        `EndpointSlices of ${getTitle(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`,
+        selects(service) ? exactlyReadyPods : someReady,
         {
           family,
           grid: {title: 'Endpoints of', named: true},
-          attribution: {headline: `${titleOf(service)} does not have the endpoints it should`}
+          attribution: {headline: `${getTitle(service)} does not have the endpoints it should`}
         }
       )
     ),
   run: async ({targets, sh, work, report}, selected) => {
     for (const check of selected) {
-      const found = of(targets, check);
+      const found = findTarget(targets, check);
       if (found === undefined) continue;
       let target = found;
       let looks = 0;
@@ -264,10 +264,10 @@ const slices: ForEach = {
         work,
         async () => {
           if (looks++ > 0) target = await readTarget(found.service, sh);
-          const observed = endpointsOf(target, check.family);
+          const observed = describeEndpoints(target, check.family);
           return observed === check.expected || observed === 'none' || looks > 2
             ? {is: 'done', value: observed}
-            : {is: 'waiting', for: `the endpoints of ${titleOf(found.service)}`}; // pods come and go, and were read a moment before
+            : {is: 'waiting', for: `the endpoints of ${getTitle(found.service)}`}; // pods come and go, and were read a moment before
         },
         {every: 1}
       );
@@ -282,22 +282,22 @@ const slices: ForEach = {
   }
 };
 
-function endpointsOf({service, pods, slices}: Target, family: Family | null): string {
+function describeEndpoints({service, pods, slices}: TargetService, family: Family | null): string {
   const wanted = service.spec.publishNotReadyAddresses ? pods : pods.filter(isReady);
-  const listed = listedIn(slices, wanted, family);
+  const listed = describeListedAddresses(slices, wanted, family);
   return selects(service) || /^(none|an empty slice)$/.test(listed) ? listed : someReady;
 }
 
 /** Those whose connections a proxy can carry. */
-const portsOf = ({spec}: Service): number[] =>
+const listTcpPorts = ({spec}: Service): number[] =>
   (spec.ports ?? []).filter(({protocol = 'TCP'}) => protocol === 'TCP').map(({port}) => port);
 
 const proxies: ForEach = {
   layer: 'proxy',
   attribution: proxy.attribution,
-  definitionsFor: service => {
-    const title = titleOf(service);
-    const told = portsOf(service).length > 0 && !isHeadless(service.spec); // a proxy passes what is headless through
+  defineChecks: service => {
+    const title = getTitle(service);
+    const told = listTcpPorts(service).length > 0 && !isHeadless(service.spec); // a proxy passes what is headless through
     if (!selects(service)) return [];
     return [
       targetRow(
@@ -305,7 +305,7 @@ const proxies: ForEach = {
         service,
         'listeners',
         `The proxy of a pod of ${title} listens on both families`,
-        bound,
+        boundOnBothFamilies,
         {
           attribution: {
             hint: 'Dual-stack is off in that pod: see ISTIO_DUAL_STACK in its proxy. It comes from `meshConfig.defaultConfig.proxyMetadata` when the pod is made, so that pods which are older than it are to be restarted, or from an annotation `proxy.istio.io/config`.',
@@ -340,12 +340,12 @@ const proxies: ForEach = {
     ];
   },
   run: async (looking, selected) => {
-    const byTarget = new Map<Target, CheckDefinition[]>();
+    const byTarget = new Map<TargetService, CheckDefinition[]>();
     for (const check of selected) {
-      const target = of(looking.targets, check);
+      const target = findTarget(looking.targets, check);
       if (target !== undefined) byTarget.set(target, [...(byTarget.get(target) ?? []), check]);
     }
-    for (const [target, definitions] of byTarget) await lookAtProxy(looking, target, definitions);
+    for (const [target, definitions] of byTarget) await checkProxy(looking, target, definitions);
   }
 };
 
@@ -353,41 +353,41 @@ const proxies: ForEach = {
 const isName = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 
 /** One proxy stands for all of a Service: what istiod tells them is the same. */
-async function lookAtProxy(
-  {sh, silent, report}: Looking,
-  target: Target,
+async function checkProxy(
+  {sh, noExecNamespaces, report}: TargetCheckInput,
+  target: TargetService,
   definitions: CheckDefinition[]
 ) {
   const {namespace} = target.service.metadata;
-  const tellAll = (finding: Outcome) => {
-    for (const {id} of definitions) report(id, finding);
+  const tellAll = (outcome: Outcome) => {
+    for (const {id} of definitions) report(id, outcome);
   };
   const [pod] = target.pods
-    .filter(pod => isReady(pod) && sidecar(pod) !== 'none' && isName.test(pod.metadata.name))
+    .filter(pod => isReady(pod) && describeSidecar(pod) !== 'none' && isName.test(pod.metadata.name))
     .sort((one, other) => one.metadata.name.localeCompare(other.metadata.name));
   if (pod === undefined)
     return tellAll(
       skip(
         target.pods.length === 0
           ? withoutPods
-          : target.pods.some(pod => sidecar(pod) !== 'none')
+          : target.pods.some(pod => describeSidecar(pod) !== 'none')
             ? 'no pod with a sidecar is ready'
             : withoutSidecar
       )
     );
-  if (silent.includes(namespace))
+  if (noExecNamespaces.includes(namespace))
     return tellAll(skip(`this kubeconfig may not exec into pods of ${namespace}`));
-  const ask = (query: string) => envoyOf(namespace, `pod/${pod.metadata.name}`, query);
-  const listeners = await dumped<Listeners>(sh, ask(listenerQuery));
-  const known = await dumped<Endpoints>(sh, ask(endpointQuery));
+  const buildCommand = (query: string) => buildWorkloadEnvoyCommand(namespace, `pod/${pod.metadata.name}`, query);
+  const listeners = await dumped<EnvoyListeners>(sh, buildCommand(listenerQuery));
+  const known = await dumped<EnvoyEndpoints>(sh, buildCommand(endpointQuery));
   if (typeof listeners === 'string') return tellAll(skip(listeners));
   if (typeof known === 'string') return tellAll(skip(known));
   for (const check of definitions) {
-    const aspect = aspectOf(check);
-    if (aspect === 'listeners') report(check.id, wildcardListeners(listeners, ask(listenerQuery)));
+    const aspect = getAspect(check);
+    if (aspect === 'listeners') report(check.id, checkWildcardListeners(listeners, buildCommand(listenerQuery)));
     else {
       const ofListeners = aspect === 'cluster-ips';
-      const missing = ofListeners ? unserved(target, listeners, known) : unknown(target, known);
+      const missing = ofListeners ? unserved(target, listeners, known) : findUnknownPods(target, known);
       const query = ofListeners ? listenerQuery : `'${endpointQuery}'`;
       report(
         check.id,
@@ -395,7 +395,7 @@ async function lookAtProxy(
           ? skip('its own proxy is not told of it, by a Sidecar resource or its `exportTo`')
           : compare(check.expected, missing.join('; ') || check.expected, {
               reason: missing.join('; ') || null,
-              reproduce: ask(query).join(' ')
+              reproduce: buildCommand(query).join(' ')
             })
       );
     }
@@ -414,41 +414,41 @@ async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
 }
 
 /** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */
-function unserved({service}: Target, listeners: Listeners, known: Endpoints): string[] | null {
-  const found = addressesOf(listeners);
-  return ofPorts(service, known, port =>
+function unserved({service}: TargetService, listeners: EnvoyListeners, known: EnvoyEndpoints): string[] | null {
+  const found = listListenerAddresses(listeners);
+  return collectByPort(service, known, port =>
     getClusterIps(service)
       .filter(ip => {
         const anywhere = getAddressFamily(ip) === 'ipv4' ? '0.0.0.0' : '::';
         const wanted = [ip, anywhere].map(address =>
-          written({socket_address: {address, port_value: port}})
+          formatSocketAddress({socket_address: {address, port_value: port}})
         );
         return !wanted.some(address => found.includes(address));
       })
-      .map(ip => `no listener for ${written({socket_address: {address: ip, port_value: port}})}`)
+      .map(ip => `no listener for ${formatSocketAddress({socket_address: {address: ip, port_value: port}})}`)
   );
 }
 
 /** A ready pod that is no endpoint, or not under both of its addresses. */
-function unknown({service, pods}: Target, known: Endpoints): string[] | null {
+function findUnknownPods({service, pods}: TargetService, known: EnvoyEndpoints): string[] | null {
   const sorted = (addresses: string) => addresses.split('+').sort().join('+');
-  return ofPorts(service, known, (port, found) =>
+  return collectByPort(service, known, (port, found) =>
     pods
       .filter(isReady)
-      .map(pod => endpointOf(pod, families))
+      .map(pod => formatEndpoint(pod, families))
       .filter(wanted => !found.map(sorted).includes(sorted(wanted)))
       .map(wanted => `port ${port} has no endpoint ${wanted}: ${found.join(', ') || 'none'}`)
   );
 }
 
 /** What is missing of each port that the proxy knows; null: it knows none. */
-function ofPorts(
+function collectByPort(
   service: Service,
-  known: Endpoints,
+  known: EnvoyEndpoints,
   missing: (port: number, found: string[]) => string[]
 ): string[] | null {
-  const told = portsOf(service).flatMap(port => {
-    const found = endpointsIn(known, service.metadata, port);
+  const told = listTcpPorts(service).flatMap(port => {
+    const found = findEndpoints(known, service.metadata, port);
     return found === null ? [] : [missing(port, found)];
   });
   return told.length === 0 ? null : told.flat();

@@ -29,14 +29,14 @@ export const uninstall: LayerChecks<MeshCheckInput> = {
       work,
       {seconds: patience, for: left => `${left.length} objects to go`, every: 1},
       async () => {
-        const things = await listObjects<{kind: string; metadata: {name: string}}>(
+        const objects = await listObjects<{kind: string; metadata: {name: string}}>(
           sh,
           kinds,
           '-n',
           istioNamespace
         );
         // Kubernetes' own
-        return things.filter(
+        return objects.filter(
           ({kind, metadata}) => !(kind === 'ServiceAccount' && metadata.name === 'default')
         );
       },

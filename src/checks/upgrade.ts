@@ -12,21 +12,21 @@ import {
   type Outcome,
   skip
 } from './definition.ts';
-import {absent, clusterIp} from './echo.ts';
+import {describeMissingAddress, findClusterIp} from './echo.ts';
 import {
   endLoad,
-  interval,
-  type Log,
-  markCommand,
+  probeInterval,
+  type LoadLog,
+  buildMarkCommand,
   measure,
-  startCommand,
-  stopCommand,
-  type Target,
-  waitCommand
+  buildStartCommand,
+  buildStopCommand,
+  type LoadTarget,
+  buildWaitCommand
 } from './load-probe.ts';
 import {pathSample} from './path.ts';
 import {meshClient} from './probe.ts';
-import {metricsCommand} from './xds.ts';
+import {buildMetricsCommand} from './xds.ts';
 
 /** While only istiod is replaced, which carries no traffic; and while the server is restarted, as was asked for. */
 type Span = 'istiod' | 'restart';
@@ -43,7 +43,7 @@ const removing = 90;
 const ids = {proxies: 'upgrade/proxies/version', revisions: 'upgrade/istio/revisions'};
 const newProxies = 'every proxy is of the new version';
 
-const idOf = (span: Span, family: Family, connections: Load['connections']): string =>
+const buildCheckId = (span: Span, family: Family, connections: Load['connections']): string =>
   `upgrade/${span}/${family}-${connections}`;
 
 const under = (
@@ -53,7 +53,7 @@ const under = (
   title: string,
   expected: string
 ): CheckDefinition =>
-  defineCheck('upgrade', idOf(span, family, connections), title, expected, {
+  defineCheck('upgrade', buildCheckId(span, family, connections), title, expected, {
     family,
     from: {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app},
     to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
@@ -141,7 +141,7 @@ export const upgrade: LayerChecks<MeshCheckInput> = {
 // ---- Under load ----
 
 /** A load that is on. */
-export interface Running {
+export interface RunningLoad {
   /** Notes that a span begins. */
   begin: (span: Span) => Promise<void>;
   /** Goes on until what the new istiod changed can have cut connections. */
@@ -150,50 +150,50 @@ export interface Running {
   end: () => Promise<void>;
 }
 
-const nothing: Running = {begin: async () => {}, drain: async () => {}, end: async () => {}};
+const noLoad: RunningLoad = {begin: async () => {}, drain: async () => {}, end: async () => {}};
 
 /** Has the client ask all the while from now on, over each family that a check asks for. */
 export async function startLoad(
   input: MeshCheckInput,
   selected: CheckDefinition[]
-): Promise<Running> {
+): Promise<RunningLoad> {
   const {sh, plan, undo, report} = input;
   const {seconds} = plan.probes;
-  const targets = targetsOf(input, selected);
+  const targets = listLoadTargets(input, selected);
   const definitions = selected.filter(({family}) =>
     targets.some(target => target.family === family)
   );
-  if (targets.length === 0) return nothing;
-  undo([stopCommand(meshClient, seconds)]);
-  await runOrThrow(sh, startCommand(meshClient, targets, seconds), {seconds: 30});
+  if (targets.length === 0) return noLoad;
+  undo([buildStopCommand(meshClient, seconds)]);
+  await runOrThrow(sh, buildStartCommand(meshClient, targets, seconds), {seconds: 30});
   return {
     begin: async span => {
-      await runOrThrow(sh, markCommand(meshClient, span), {seconds: 20});
+      await runOrThrow(sh, buildMarkCommand(meshClient, span), {seconds: 20});
     },
     drain: async () => {
-      await runOrThrow(sh, waitCommand(meshClient, draining), {seconds: draining + 30});
+      await runOrThrow(sh, buildWaitCommand(meshClient, draining), {seconds: draining + 30});
     },
     end: async () => {
       const log = await endLoad(meshClient, seconds, sh);
       undo([]);
-      for (const {id, finding} of judge(log, definitions)) report(id, finding);
+      for (const {id, outcome} of judge(log, definitions)) report(id, outcome);
     }
   };
 }
 
 /** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
-function targetsOf(input: MeshCheckInput, selected: CheckDefinition[]): Target[] {
+function listLoadTargets(input: MeshCheckInput, selected: CheckDefinition[]): LoadTarget[] {
   return families.flatMap(family => {
     const definitions = selected.filter(check => check.family === family);
-    const address = clusterIp(input, 'dual-stack', `tcp-echo-${family}`, family);
+    const address = findClusterIp(input, 'dual-stack', `tcp-echo-${family}`, family);
     if (address !== undefined) return definitions.length > 0 ? [{family, address, port: 9001}] : [];
-    for (const one of definitions) input.report(one.id, absent(one));
+    for (const one of definitions) input.report(one.id, describeMissingAddress(one));
     return [];
   });
 }
 
 /** What a load has seen → a finding for each of its rows. Pure. */
-export const judge = (log: Log, definitions: CheckDefinition[]): {id: string; finding: Outcome}[] =>
+export const judge = (log: LoadLog, definitions: CheckDefinition[]): {id: string; outcome: Outcome}[] =>
   definitions.flatMap(({id, family}) => {
     const span: Span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
     const connections: Load['connections'] = id.endsWith('-held') ? 'held' : 'new';
@@ -213,7 +213,7 @@ function judgeLoad(span: Span, load: Load): Outcome {
     span === 'istiod' && failed > 0 && `${failed} of ${sent} probes were not answered`,
     span === 'istiod' && cut > 0 && `the connection was cut ${times(cut)}`,
     span === 'restart' &&
-      failed * interval > limit &&
+      failed * probeInterval > limit &&
       `${failed} of ${sent} probes were not answered`,
     longestGap > 1000 * limit && `nothing was answered for ${longestGap} ms`
   ].filter(one => one !== false);
@@ -240,8 +240,8 @@ const loadWords = ({connections, sent, failed, cut, longestGap}: Load): string =
 
 /** istiod counts the proxies that are connected to it, by their versions. */
 async function versions({plan, sh}: MeshCheckInput): Promise<Outcome> {
-  const command = metricsCommand(plan.istio);
-  const found = versionsIn(await runOrThrow(sh, command, {seconds: 20}));
+  const command = buildMetricsCommand(plan.istio);
+  const found = parseProxyVersions(await runOrThrow(sh, command, {seconds: 20}));
   const [, wanted = ''] = /^v?(\d+\.\d+\.\d+)/.exec(plan.istio.expected ?? '') ?? [];
   const others = found.filter(({version}) => version !== wanted);
   const observed =
@@ -252,7 +252,7 @@ async function versions({plan, sh}: MeshCheckInput): Promise<Outcome> {
 }
 
 /** `pilot_xds{version="1.30.3"} 12`, with the version as the proxies say it. */
-export const versionsIn = (metrics: string): {version: string; proxies: number}[] =>
+export const parseProxyVersions = (metrics: string): {version: string; proxies: number}[] =>
   [...metrics.matchAll(/^pilot_xds\{version="([^"]*)"\} (\S+)$/gm)]
     .map(([, version = '', proxies]) => ({version, proxies: Number(proxies)}))
     .filter(({proxies}) => proxies > 0);
@@ -278,7 +278,7 @@ async function revisions({plan, sh, work}: MeshCheckInput): Promise<Outcome> {
 }
 
 /** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
-export function staged(
+export function splitByStage(
   definitions: CheckDefinition[],
   upgrade: boolean
 ): {before: CheckDefinition[]; after: CheckDefinition[]} {

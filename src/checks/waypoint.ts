@@ -24,16 +24,16 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {reproduceQuestion, resolve} from './dns.ts';
-import {absent, lookUp, podIps} from './echo.ts';
-import {bothFamilies, clusterIpsOf, type Made, untilMade} from './generated-gateway.ts';
+import {reproduceQuestion, resolveNames} from './dns.ts';
+import {describeMissingAddress, buildLookupCommand, listPodIps} from './echo.ts';
+import {bothFamilies, checkServiceFamilies, type GeneratedGateway, waitForGateway} from './generated-gateway.ts';
 import {type Client, meshClient, type Probe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {dump, type Endpoints, endpointQuery, envoy, type SocketAddress, written} from './proxy.ts';
-import {refused, untilRefused} from './refuse.ts';
-import {settling} from './settle.ts';
-import {host} from './web.ts';
-import {type Logged, logCommand, logged, untilLogged} from './ztunnel.ts';
+import {fetchEnvoyDump, type EnvoyEndpoints, endpointQuery, buildEnvoyCommand, type SocketAddress, formatSocketAddress} from './proxy.ts';
+import {noAnswer, settleRefusals} from './refuse.ts';
+import {settleSeconds} from './settle.ts';
+import {formatHostPort} from './web.ts';
+import {type LoggedConnection, logCommand, fetchZtunnelLog, settleByLog} from './ztunnel.ts';
 
 const hbonePort = 15008;
 const place = (kind: string, name: string): Place => ({kind, namespace, name});
@@ -62,11 +62,11 @@ const expectations = {
 };
 
 const grid = {title: 'through a waypoint', named: true};
-const madeHint = `istiod makes Deployment and Service of the waypoint: see its status (\`kubectl get gateway -n ${namespace} ${gateway} -o yaml\`), its log (\`kubectl logs -n ${namespace} deploy/${gateway}\`), and the log of istiod.`;
-const toldHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
+const generatedHint = `istiod makes Deployment and Service of the waypoint: see its status (\`kubectl get gateway -n ${namespace} ${gateway} -o yaml\`), its log (\`kubectl logs -n ${namespace} deploy/${gateway}\`), and the log of istiod.`;
+const configHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
 
 /** A waypoint, which is addressed by Services of both orders, by a host of istiod's addresses, and by a pod's own. */
-export const waypointRows: CheckDefinition[] = [
+export const waypointDefinitions: CheckDefinition[] = [
   defineCheck(
     'ambient',
     ids.service,
@@ -74,7 +74,7 @@ export const waypointRows: CheckDefinition[] = [
     bothFamilies,
     {
       to: place('Service', gateway),
-      attribution: {hint: madeHint, headline: 'The Service of a waypoint lacks a family'}
+      attribution: {hint: generatedHint, headline: 'The Service of a waypoint lacks a family'}
     }
   ),
   defineCheck(
@@ -85,7 +85,7 @@ export const waypointRows: CheckDefinition[] = [
     {
       to: place('Deployment', gateway),
       attribution: {
-        hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${toldHint}`,
+        hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${configHint}`,
         headline: 'A waypoint does not listen on both families'
       }
     }
@@ -98,7 +98,7 @@ export const waypointRows: CheckDefinition[] = [
     {
       to: place('Deployment', gateway),
       attribution: {
-        hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${toldHint}`,
+        hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${configHint}`,
         headline: 'A waypoint is told an address beside its internal listener'
       }
     }
@@ -114,7 +114,7 @@ export const waypointRows: CheckDefinition[] = [
         {
           to,
           attribution: {
-            hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${toldHint}`,
+            hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${configHint}`,
             headline: 'A waypoint does not know both addresses of what is addressed through it'
           }
         }
@@ -156,7 +156,7 @@ export const waypointRows: CheckDefinition[] = [
         'ambient',
         `ambient/${target}/${family}-denied`,
         `What only the waypoint's policy denies is not answered over ${family}`,
-        refused,
+        noAnswer,
         {
           family,
           from,
@@ -190,24 +190,24 @@ export const waypointRows: CheckDefinition[] = [
 ];
 
 const behindClient: Client = {namespace, deployment: waypointClient, container: 'sleep'};
-const aspectOf = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
+const getAspect = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
 /** The addresses by which a place is asked for. */
 type Addresses = (to: Place | null) => string[];
 
 /** Looks once istiod has made the waypoint, or has had the time for it. */
-export async function waypointChecks(
+export async function checkWaypoint(
   input: MeshCheckInput,
   selected: CheckDefinition[]
 ): Promise<void> {
   if (selected.length === 0) return;
   const [made, allocated] = await Promise.all([
-    untilMade(input, namespace, gateway),
-    allocatedTo(input, selected)
+    waitForGateway(input, namespace, gateway),
+    resolveAllocatedAddresses(input, selected)
   ]);
-  const addresses: Addresses = to => addressesTo(input, to, allocated);
+  const addresses: Addresses = to => getAddresses(input, to, allocated);
   await traffic(input, selected, addresses, made);
-  await told(input, selected, addresses, made); // by now it was told of everything
+  await checkConfig(input, selected, addresses, made); // by now it was told of everything
 }
 
 const entryQuestions = [
@@ -216,15 +216,15 @@ const entryQuestions = [
 ];
 
 /** As DNS has them: istiod allocates them. */
-async function allocatedTo(input: MeshCheckInput, selected: CheckDefinition[]): Promise<string[]> {
+async function resolveAllocatedAddresses(input: MeshCheckInput, selected: CheckDefinition[]): Promise<string[]> {
   if (!selected.some(({to}) => to?.kind === 'ServiceEntry')) return [];
-  const answers = await resolve(input, meshClient, entryQuestions);
+  const answers = await resolveNames(input, meshClient, entryQuestions);
   return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
 }
 
-function addressesTo(input: MeshCheckInput, to: Place | null, allocated: string[]): string[] {
+function getAddresses(input: MeshCheckInput, to: Place | null, allocated: string[]): string[] {
   if (to?.kind === 'ServiceEntry') return allocated;
-  if (to?.kind === 'Pod') return podIps(input, namespace, to.name);
+  if (to?.kind === 'Pod') return listPodIps(input, namespace, to.name);
   const service = filterByKind(input.snapshot, 'Service', namespace).find(
     ({metadata}) => metadata.name === to?.name
   );
@@ -237,37 +237,37 @@ async function traffic(
   input: MeshCheckInput,
   selected: CheckDefinition[],
   addresses: Addresses,
-  made: Made
+  made: GeneratedGateway
 ): Promise<void> {
-  const of = (pattern: RegExp) => selected.filter(check => pattern.test(aspectOf(check)));
-  const denied = proofsOf(input, of(/-denied$/), addresses, ports.denied);
-  await untilRefused(denied, input, denial);
+  const of = (pattern: RegExp) => selected.filter(check => pattern.test(getAspect(check)));
+  const denied = createProofs(input, of(/-denied$/), addresses, ports.denied);
+  await settleRefusals(denied, input, denial);
   const carried = of(/-carried$/);
-  const past = carried.length === 0 ? [] : await logged(input);
-  const proofs = proofsOf(input, of(/^ipv[46]$/), addresses, ports.open);
+  const past = carried.length === 0 ? [] : await fetchZtunnelLog(input);
+  const proofs = createProofs(input, of(/^ipv[46]$/), addresses, ports.open);
   const behind = (check: CheckDefinition) => check.from?.namespace === namespace;
   const {retries} = input.plan.probes;
   await Promise.all([
     prove(
       meshClient,
-      proofs.filter(({row: check}) => !behind(check)),
+      proofs.filter(({check}) => !behind(check)),
       input,
       retries
     ),
     prove(
       behindClient,
-      proofs.filter(({row: check}) => behind(check)),
+      proofs.filter(({check}) => behind(check)),
       input,
       retries
     )
   ]);
-  await untilLogged(input, carried, past, (check, all) => {
+  await settleByLog(input, carried, past, (check, all) => {
     const address = findByFamily(addresses(check.to), check.family ?? 'ipv4');
-    return address === undefined ? nowhere(check) : sawOf(input, check, address, made, all);
+    return address === undefined ? nowhere(check) : judgeLoggedPath(input, check, address, made, all);
   });
 }
 
-function proofsOf(
+function createProofs(
   input: MeshCheckInput,
   definitions: CheckDefinition[],
   addresses: Addresses,
@@ -280,12 +280,12 @@ function proofsOf(
       return [];
     }
     const known =
-      check.to?.kind === 'ServiceEntry' ? {} : {lookUp: lookUp(input, check.to, address)};
+      check.to?.kind === 'ServiceEntry' ? {} : {lookUp: buildLookupCommand(input, check.to, address)};
     return [
       {
-        row: check,
+        check,
         probe: {word: check.id, address, port, ...known},
-        pods: podIps(input, namespace, waypointApp)
+        pods: listPodIps(input, namespace, waypointApp)
       }
     ];
   });
@@ -293,7 +293,7 @@ function proofsOf(
 
 /** No address to ask. */
 function nowhere(check: CheckDefinition): Outcome {
-  if (check.to?.kind !== 'ServiceEntry') return absent(check);
+  if (check.to?.kind !== 'ServiceEntry') return describeMissingAddress(check);
   return {
     observed: 'no address',
     verdict: 'failed',
@@ -310,24 +310,24 @@ const denial = {
   client: meshClient,
   observed: (text: string) => text,
   reason: ({address, port}: Probe, text: string) =>
-    `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settling} s`
+    `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settleSeconds} s`
 };
 
 /** As istiod makes it: named as the Gateway is. */
 const isWaypoint = (identity = ''): boolean => identity.endsWith(`/ns/${namespace}/sa/${gateway}`);
 
 /** The client's ztunnel tells where it went, and the server's from whom it came. */
-function sawOf(
+function judgeLoggedPath(
   input: MeshCheckInput,
   {expected, family, to}: CheckDefinition,
   address: string,
-  {pod}: Made,
-  all: Logged[]
+  {pod}: GeneratedGateway,
+  all: LoggedConnection[]
 ): Outcome {
-  const ips = podIps(input, namespace, waypointApp);
+  const ips = listPodIps(input, namespace, waypointApp);
   const arrivals = ips
     .filter(ip => to?.kind !== 'Pod' || ip === address)
-    .map(ip => host(ip, ports.open));
+    .map(ip => formatHostPort(ip, ports.open));
   const here = getPodIps(pod).find(ip => getAddressFamily(ip) === family);
   const out = all.filter(
     one =>
@@ -336,7 +336,7 @@ function sawOf(
       isFor(one, to, arrivals)
   );
   const through = out.filter(one => isWaypoint(one['dst.identity']));
-  const dialled = through.filter(one => one['dst.addr'] === host(here ?? '', hbonePort));
+  const dialled = through.filter(one => one['dst.addr'] === formatHostPort(here ?? '', hbonePort));
   const arrived = all.filter(
     one =>
       one.direction === 'inbound' &&
@@ -365,10 +365,10 @@ function sawOf(
   });
 }
 
-const places = (all: Logged[]): string => [...new Set(all.map(one => one['dst.addr']))].join(', ');
+const places = (all: LoggedConnection[]): string => [...new Set(all.map(one => one['dst.addr']))].join(', ');
 
 /** Whether a connection was for a target, and for the port that is not denied. */
-function isFor(one: Logged, to: Place | null, arrivals: string[]): boolean {
+function isFor(one: LoggedConnection, to: Place | null, arrivals: string[]): boolean {
   const hbone = one['dst.hbone_addr'] ?? '';
   const service = one['dst.service'];
   if (to?.kind === 'Pod') return service === undefined && arrivals.includes(hbone);
@@ -394,23 +394,23 @@ interface Dumped {
   }[];
 }
 
-async function told(
+async function checkConfig(
   input: MeshCheckInput,
   selected: CheckDefinition[],
   addresses: Addresses,
-  made: Made
+  made: GeneratedGateway
 ): Promise<void> {
   const of = (id: string) => selected.filter(check => check.id === id);
-  const vips = selected.filter(check => aspectOf(check) === 'vips');
-  for (const {id} of of(ids.service)) input.report(id, clusterIpsOf(made, namespace, gateway));
+  const vips = selected.filter(check => getAspect(check) === 'vips');
+  for (const {id} of of(ids.service)) input.report(id, checkServiceFamilies(made, namespace, gateway));
   const read = async <T>(
     query: string,
     definitions: CheckDefinition[],
     judge: (check: CheckDefinition, said: T) => string
   ) => {
     if (definitions.length === 0) return;
-    const reproduce = envoy(namespace, gateway, query).join(' ');
-    const said = made.pod && (await dump<T>(input, namespace, gateway, query));
+    const reproduce = buildEnvoyCommand(namespace, gateway, query).join(' ');
+    const said = made.pod && (await fetchEnvoyDump<T>(input, namespace, gateway, query));
     for (const check of definitions)
       input.report(
         check.id,
@@ -420,37 +420,37 @@ async function told(
   await Promise.all([
     read<Dumped>(listenersQuery, [...of(ids.listeners), ...vips], ({id, expected, to}, said) =>
       id === ids.listeners
-        ? (notBound(said) ?? expected)
-        : knownBy(said, to, addresses(to), expected)
+        ? (describeUnbound(said) ?? expected)
+        : describeKnownAddresses(said, to, addresses(to), expected)
     ),
-    read<Endpoints>(endpointQuery, of(ids.endpoints), ({expected}, said) => bare(said) ?? expected)
+    read<EnvoyEndpoints>(endpointQuery, of(ids.endpoints), ({expected}, said) => bare(said) ?? expected)
   ]);
 }
 
 /** Where the waypoint does not listen for HBONE; undefined: nowhere that it should. */
-function notBound({configs = []}: Dumped): string | undefined {
+function describeUnbound({configs = []}: Dumped): string | undefined {
   const {address, additional_addresses: more = []} =
     configs.find(({name}) => name === 'connect_terminate')?.active_state?.listener ?? {};
-  const found = [address ?? {}, ...more.map(one => one.address)].map(written);
+  const found = [address ?? {}, ...more.map(one => one.address)].map(formatSocketAddress);
   const missing = ['0.0.0.0', '::']
-    .map(wildcard => host(wildcard, hbonePort))
+    .map(wildcard => formatHostPort(wildcard, hbonePort))
     .filter(wildcard => !found.includes(wildcard));
   return missing.length === 0 ? undefined : `not on ${missing.join(', ')}`;
 }
 
 /** The addresses by which it knows a place, where they are others than those `right` ones. */
-function knownBy(said: Dumped, to: Place | null, right: string[], expected: string): string {
-  const known = rangesOf(said, hostOf(to));
+function describeKnownAddresses(said: Dumped, to: Place | null, right: string[], expected: string): string {
+  const known = listRanges(said, getHost(to));
   const same = [...known].sort().join() === [...right].sort().join();
   return right.length > 0 && same ? expected : known.join(', ') || 'no address';
 }
 
 /** As istiod names its clusters and its filter chains. */
-const hostOf = (to: Place | null): string =>
+const getHost = (to: Place | null): string =>
   to?.kind === 'Service' ? `${to.name}.${namespace}.svc.` : waypointEntry.host;
 
 /** What is wrong with the endpoints of what is addressed through the waypoint; undefined: nothing. */
-function bare({configs = []}: Endpoints): string | undefined {
+function bare({configs = []}: EnvoyEndpoints): string | undefined {
   const endpoints = configs
     .flatMap(({endpoint_config: one}) =>
       one?.cluster_name.startsWith('inbound-vip|') ? [one] : []
@@ -461,7 +461,7 @@ function bare({configs = []}: Endpoints): string | undefined {
       address,
       ...more.map(one => one.address)
     ])
-    .map(written)
+    .map(formatSocketAddress)
     .filter(address => address !== '');
   if (wrong.length > 0) return [...new Set(wrong)].join(', ');
   return endpoints.length === 0 ? 'no endpoint' : undefined;
@@ -472,12 +472,12 @@ interface Range {
 }
 
 /** The ranges by which a listener's matcher knows a host, wherever it has them. */
-export function rangesOf(node: unknown, name: string): string[] {
+export function listRanges(node: unknown, name: string): string[] {
   if (typeof node !== 'object' || node === null) return [];
   const {ranges, on_match: match} = node as {ranges?: Range[]; on_match?: unknown};
   if (ranges !== undefined)
     return JSON.stringify(match ?? null).includes(`|${name}`)
       ? ranges.map(({address_prefix}) => address_prefix)
       : [];
-  return Object.values(node).flatMap(below => rangesOf(below, name));
+  return Object.values(node).flatMap(below => listRanges(below, name));
 }

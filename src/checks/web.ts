@@ -2,7 +2,7 @@ import {groupBy} from '../base/group.ts';
 import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import type {MeshCheckInput} from './definition.ts';
-import {type Client, inClient} from './probe.ts';
+import {type Client, buildClientCommand} from './probe.ts';
 
 /** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
 export interface Page {
@@ -27,14 +27,14 @@ done
 wait`;
 
 /** An address with a port, as URLs have it. */
-export const host = (address: string, port: number): string =>
+export const formatHostPort = (address: string, port: number): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`;
 
 /**
  * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
  * `no answer`. Throws CommandError when that cannot run.
  */
-export async function askPages(
+export async function fetchPages(
   {sh, work, plan}: MeshCheckInput,
   client: Client,
   pages: Page[]
@@ -42,7 +42,7 @@ export async function askPages(
   if (pages.length === 0) return [];
   const {seconds: limit} = plan.probes;
   const words = pages.flatMap(({url, via = ''}) => [url, via]);
-  const command = [...inClient(client), script, 'pages', `${limit}`, `${times}`, ...words];
+  const command = [...buildClientCommand(client), script, 'pages', `${limit}`, `${times}`, ...words];
   const read = ({code, stdout}: CommandOutput): Attempt[][] | null => {
     const found = parseStatuses(stdout, pages.length, work.clock());
     return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
@@ -67,7 +67,7 @@ function parseStatuses(text: string, pages: number, now: number): Attempt[][] {
 }
 
 /** The statuses of a page, once each: `200`, or `200, no answer`. */
-export const statusesOf = (attempts: Attempt[]): string =>
+export const summarizeStatuses = (attempts: Attempt[]): string =>
   [...new Set(attempts.map(({observed}) => observed))].join(', ') || 'no answer';
 
 /** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
@@ -75,12 +75,12 @@ export function reproducePage(
   {namespace, deployment, container}: Client,
   {url, via}: Page,
   address = '',
-  lookUp?: string
+  lookupCommand?: string
 ): string {
   const connect = via ? ` --connect-to ::${via}` : '';
   const curl = (shown: string) =>
     `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
-  const asked = lookUp === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
-  const found = lookUp === undefined ? '' : ` "$(${lookUp})"`;
-  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${asked}'${found}`;
+  const quotedCurl = lookupCommand === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const found = lookupCommand === undefined ? '' : ` "$(${lookupCommand})"`;
+  return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${quotedCurl}'${found}`;
 }

@@ -2,7 +2,7 @@ import {filterByKind, getAddressFamily, getPodIps, isReady, type Pod} from '../b
 import {documentedWorkloads, plainNamespace} from '../manifests/documented-samples.ts';
 import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
-import {compareIds} from './compare-images.ts';
+import {compareImageIds} from './compare-images.ts';
 import {
   type Attribution,
   compare,
@@ -11,7 +11,7 @@ import {
   type MeshCheckInput
 } from './definition.ts';
 
-const targetOf = ({namespace, app}: {namespace: string; app: string}): string =>
+const getTargetName = ({namespace, app}: {namespace: string; app: string}): string =>
   namespace === plainNamespace ? `${namespace}-${app}` : namespace;
 
 const to = ({namespace, app}: {namespace: string; app: string}) => ({
@@ -41,14 +41,14 @@ export const workload: LayerChecks<MeshCheckInput> = {
     ...documentedWorkloads.flatMap(place => [
       defineCheck(
         'workload',
-        `workload/${targetOf(place)}/ready`,
+        `workload/${getTargetName(place)}/ready`,
         'Every pod is Ready',
         'Ready',
         to(place)
       ),
       defineCheck(
         'workload',
-        `workload/${targetOf(place)}/addresses`,
+        `workload/${getTargetName(place)}/addresses`,
         'Every pod has an address of each family',
         'ipv4, ipv6',
         {
@@ -62,7 +62,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
       ),
       defineCheck(
         'workload',
-        `workload/${targetOf(place)}/sidecar`,
+        `workload/${getTargetName(place)}/sidecar`,
         place.namespace === plainNamespace ? 'No pod has a sidecar' : 'Every pod has its sidecar',
         place.namespace === plainNamespace ? 'none' : 'istio-proxy',
         {...to(place), attribution: place.namespace === plainNamespace ? injected : notInjected}
@@ -82,7 +82,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
         const all = filterByKind(snapshot, 'Pod').filter(({metadata}) =>
           [...namespaces, cniNamespace, ztunnelNamespace].includes(metadata.namespace)
         );
-        report(id, await compareIds(all, preloaded, sh, expectedImage(plan)));
+        report(id, await compareImageIds(all, preloaded, sh, expectedImage(plan)));
         continue;
       }
       const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
@@ -91,8 +91,8 @@ export const workload: LayerChecks<MeshCheckInput> = {
       const observe = id.endsWith('/ready')
         ? readiness
         : id.endsWith('/sidecar')
-          ? sidecar
-          : addresses;
+          ? describeSidecar
+          : describeAddressFamilies;
       const observed = [...new Set(pods.map(observe))].join('; ') || 'no pod';
       report(
         id,
@@ -116,11 +116,11 @@ const expectedImage =
 
 const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.phase);
 
-export const addresses = (pod: Pod): string =>
+export const describeAddressFamilies = (pod: Pod): string =>
   getPodIps(pod).map(getAddressFamily).sort().join(', ') || 'none';
 
 /** From Istio 1.27 on the sidecar is an init container that is restarted always. */
-export function sidecar({spec}: Pod): string {
+export function describeSidecar({spec}: Pod): string {
   const restarted = (spec.initContainers ?? []).filter(
     ({restartPolicy}) => restartPolicy === 'Always'
   );

@@ -8,10 +8,10 @@ import {defineCheck, type LayerChecks, type MeshCheckInput, type Outcome} from '
 const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];
 const query = 'stats?filter=update_rejected';
 const ids = {others: 'xds/others/rejected', istiod: 'xds/istiod/rejects'};
-const nothing = 'nothing rejected';
+const nothingRejected = 'nothing rejected';
 
 /** istiod's own counts, by way of the API server. */
-export const metricsCommand = ({namespace, istiod}: Plan['istio']): string[] => [
+export const buildMetricsCommand = ({namespace, istiod}: Plan['istio']): string[] => [
   ...['kubectl', 'get', '--raw'],
   `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/metrics`
 ];
@@ -30,14 +30,14 @@ export const xds: LayerChecks<MeshCheckInput> = {
         'xds',
         `xds/${namespace}/rejected`,
         'The proxy has rejected nothing that istiod told it',
-        nothing,
+        nothingRejected,
         {
           to: {kind: 'Deployment', namespace, name: app}
         }
       )
     ),
-    defineCheck('xds', ids.others, 'No other proxy of the checks has rejected anything', nothing),
-    defineCheck('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothing, {
+    defineCheck('xds', ids.others, 'No other proxy of the checks has rejected anything', nothingRejected),
+    defineCheck('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothingRejected, {
       to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
     })
   ],
@@ -45,36 +45,36 @@ export const xds: LayerChecks<MeshCheckInput> = {
     const ours = new Set(
       [...plan.workloads, ...plan.extraWorkloads].map(({namespace}) => namespace)
     ); // a cluster that was there has others, and many
-    const others = othersIn(
+    const others = listOtherProxies(
       filterByKind(snapshot, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
     );
     await Promise.all(
       selected.map(async ({id, to}) => {
         if (id === ids.istiod) {
-          const metrics = metricsCommand(plan.istio);
+          const metrics = buildMetricsCommand(plan.istio);
           return report(
             id,
             rejects(await runUntilComplete(sh, metrics, whole, {seconds: 20}), metrics)
           );
         }
-        const proxies = id === ids.others ? others : [ofDeployment(to?.namespace, to?.name)];
+        const proxies = id === ids.others ? others : [buildDeploymentArgs(to?.namespace, to?.name)];
         const said = await Promise.all(proxies.map(proxy => rejected(sh, proxy)));
-        const wrong = said.filter(text => text !== nothing);
-        const at = said.findIndex(text => text !== nothing);
+        const wrong = said.filter(text => text !== nothingRejected);
+        const at = said.findIndex(text => text !== nothingRejected);
         return report(id, judge(wrong.join('; '), command(proxies[Math.max(at, 0)] ?? [])));
       })
     );
   }
 };
 
-const ofDeployment = (namespace = '', app = ''): string[] => [
+const buildDeploymentArgs = (namespace = '', app = ''): string[] => [
   '--namespace',
   namespace,
   `deployment/${app}`
 ];
 
 /** The pods with a sidecar that are not the documentation's samples. */
-function othersIn(pods: Pod[]): string[][] {
+function listOtherProxies(pods: Pod[]): string[][] {
   return pods
     .filter(({metadata, spec}) => {
       const known = documentedSamples.some(
@@ -108,7 +108,7 @@ async function rejected(sh: Sh, proxy: string[]): Promise<string> {
     ...counters.filter(name => !counts.has(name)).map(name => `${name} is not counted`), // silence is no proof
     ...[...counts].filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`)
   ];
-  return said.length === 0 ? nothing : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
+  return said.length === 0 ? nothingRejected : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
 }
 
 /** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
@@ -116,12 +116,12 @@ function rejects(text: string, metrics: string[]): Outcome {
   const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}\n]{0,1000})\} (\S+)$/gm)]
     .filter(([, , count]) => Number(count) > 0)
     .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
-  const silent = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
-  return judge(silent ? 'no counts of istiod' : counts.join(', '), metrics);
+  const hasNoCounts = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
+  return judge(hasNoCounts ? 'no counts of istiod' : counts.join(', '), metrics);
 }
 
 const judge = (wrong: string, shown: string[]): Outcome => ({
-  observed: wrong || nothing,
+  observed: wrong || nothingRejected,
   verdict: wrong === '' ? 'passed' : 'failed',
   reason: wrong || null,
   reproduce: shown.map(word => (word === query ? `'${word}'` : word)).join(' ')

@@ -3,9 +3,9 @@ import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {settle} from './settle.ts';
 
 /** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
-export type Logged = Record<string, string>;
+export type LoggedConnection = Record<string, string>;
 
-export const logged = async ({sh}: MeshCheckInput): Promise<string[]> =>
+export const fetchZtunnelLog = async ({sh}: MeshCheckInput): Promise<string[]> =>
   (await sh(logCommand, {seconds: 20})).stdout.split('\n');
 
 export const logCommand = [
@@ -14,7 +14,7 @@ export const logCommand = [
 ];
 
 /** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
-export const parseAccess = (lines: string[]): Logged[] =>
+export const parseAccessLog = (lines: string[]): LoggedConnection[] =>
   lines
     .filter(line => /\baccess\s+connection complete\b/.test(line))
     .map(line =>
@@ -29,20 +29,20 @@ export const parseAccess = (lines: string[]): Logged[] =>
 const logging = 3;
 
 /** Tells of connections by what was not logged before. */
-export async function untilLogged(
+export async function settleByLog(
   input: MeshCheckInput,
   selected: CheckDefinition[],
   past: string[],
-  judge: (check: CheckDefinition, logged: Logged[]) => Outcome
+  judge: (check: CheckDefinition, logged: LoggedConnection[]) => Outcome
 ): Promise<void> {
-  const questions = selected.map(check => ({row: check}));
+  const questions = selected.map(check => ({check}));
   await settle(
     input,
     questions,
     async open => {
-      const fresh = (await logged(input)).filter(line => !past.includes(line));
-      const access = parseAccess(fresh);
-      return open.map(question => ({question, finding: judge(question.row, access)}));
+      const fresh = (await fetchZtunnelLog(input)).filter(line => !past.includes(line));
+      const access = parseAccessLog(fresh);
+      return open.map(question => ({question, outcome: judge(question.check, access)}));
     },
     () => logging
   );

@@ -2,8 +2,8 @@ import * as path from 'node:path';
 import {quote, split} from 'shlex';
 import {normalizeImageName} from '../base/image.ts';
 import {redact} from '../base/log.ts';
-import {patchCommand} from '../checks/egress.ts';
-import {cutCommand} from '../checks/failover.ts';
+import {buildPatchCommand} from '../checks/egress.ts';
+import {buildCutCommand} from '../checks/failover.ts';
 import {meshClient, reproduceProbe} from '../checks/probe.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {runLabel} from '../manifests/existing-cluster-manifests.ts';
@@ -553,7 +553,7 @@ function renderCutLines({cluster}: Plan, {family}: CheckResult) {
   const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
   const rule = (verb: '-I' | '-D') =>
     quoteCommand(
-      cutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
+      buildCutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
     );
   return {
     before: [
@@ -572,7 +572,7 @@ function renderCutLines({cluster}: Plan, {family}: CheckResult) {
 
 /** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
 function renderOverlapLines() {
-  const patch = patchCommand({ipv4: '$ipv4', ipv6: '$ipv6'});
+  const patch = buildPatchCommand({ipv4: '$ipv4', ipv6: '$ipv6'});
   const clusterIp = (family: string) =>
     `${family}=$(kubectl get service tcp-echo -n ${family} -o jsonpath='{.spec.clusterIPs[0]}')`;
   return {

@@ -1,6 +1,6 @@
 import about from '../../package.json' with {type: 'json'};
 import {redact, stripControlSequences} from '../base/log.ts';
-import {moved} from '../checks/docs.ts';
+import {listDocsChanges} from '../checks/docs.ts';
 import {collectSetInputs} from '../inputs/inputs.ts';
 import type {Plan} from '../plan/plan.ts';
 import {rerunCommand} from '../reports/versions.ts';
@@ -26,7 +26,7 @@ export function buildResults(run: RunContext, {result, failure, checks}: Diagnos
     run: getGithubRun(process.env),
     rehearsal: getRehearsal(),
     versions: collectVersions(run),
-    warnings: [...collectWarnings(run), ...moved(checks)],
+    warnings: [...collectWarnings(run), ...listDocsChanges(checks)],
     inputs: collectSetInputs(),
     cluster: describeCluster(run),
     started: run.started.toISOString(),

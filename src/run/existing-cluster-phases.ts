@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import type {Phase} from '../base/schedule.ts';
-import {leftOut} from '../checks/skip-on-existing.ts';
+import {listSkippedChecks} from '../checks/skip-on-existing.ts';
 import {readSamples} from '../phases/deploy-samples.ts';
 import {provideChart} from '../phases/fetch-chart.ts';
 import {createMissingCrds, createNamespaces} from '../phases/in-cluster.ts';
@@ -39,7 +39,7 @@ export function buildExistingClusterPreparations(run: RunContext): Phase[] {
         run.found = await surveyCluster(where, directory, run.sh);
         run.kubernetes = run.found.kubernetes;
         run.existing = planExistingCluster(inputs, run.found);
-        for (const {id, reason} of leftOut(run.ledger.selected, run.existing))
+        for (const {id, reason} of listSkippedChecks(run.ledger.selected, run.existing))
           run.ledger.markSkipped(id, reason);
       }
     },

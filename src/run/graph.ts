@@ -6,9 +6,9 @@ import {logLine} from '../base/log.ts';
 import type {Phase, PhaseContext} from '../base/schedule.ts';
 import {CommandError} from '../base/sh.ts';
 import {pollUntil} from '../base/wait.ts';
-import {meshChecks, preflights, standing} from '../checks/catalogue.ts';
+import {meshChecks, preflightChecks, standingChecks} from '../checks/catalogue.ts';
 import type {LayerChecks, MeshCheckInput, PreflightInput} from '../checks/definition.ts';
-import {type Running, startLoad} from '../checks/upgrade.ts';
+import {type RunningLoad, startLoad} from '../checks/upgrade.ts';
 import type {Values} from '../inputs/readers.ts';
 import type {Workload} from '../manifests/extra-sample.ts';
 import {getNodeNames} from '../manifests/kind.ts';
@@ -66,7 +66,7 @@ export function buildPreparations(run: RunContext): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const gates = inputs['dry-run']
     ? []
-    : preflights.map(checks =>
+    : preflightChecks.map(checks =>
         createCheckPhase(run, checks, [], true, work => createPreflightInput(run, work))
       );
   const tool = (name: 'kind' | 'kubectl' | 'helm'): Phase => ({
@@ -104,7 +104,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
   const {upgrade} = plan;
   const requiredImages = Object.values(plan.images).flat();
   const standingPhases = (fatal: boolean): Phase[] =>
-    standing
+    standingChecks
       .filter(entry => entry.fatal === fatal)
       .map(({checks, needs}) =>
         createCheckPhase(run, checks, needs, fatal, work => ({
@@ -374,7 +374,7 @@ function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phas
         'mesh',
         'look',
         'images: upgrade',
-        ...standing.map(({checks}) => `check ${checks.layer}`),
+        ...standingChecks.map(({checks}) => `check ${checks.layer}`),
         ...meshChecks
           .map(({checks}) => checks)
           .filter(({layer}) => !/^(upgrade|uninstall)$/.test(layer))
@@ -418,7 +418,7 @@ function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phas
       needs: ['restart of the rest'],
       run: work => takeSnapshot(run, work)
     },
-    ...standing
+    ...standingChecks
       .filter(({fatal}) => !fatal)
       .map(({checks}) =>
         createCheckPhaseAfterUpgrade(checks, [`look${afterUpgradeSuffix}`], given)
@@ -440,7 +440,7 @@ function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phas
 const loadServer = {namespace: 'dual-stack', app: 'tcp-echo'};
 
 /** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
-async function endLoadOnError(load: Running, act: (load: Running) => Promise<void>): Promise<void> {
+async function endLoadOnError(load: RunningLoad, act: (load: RunningLoad) => Promise<void>): Promise<void> {
   try {
     await act(load);
   } catch (error) {

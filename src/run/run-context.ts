@@ -2,7 +2,7 @@ import type {KubeObject, Service} from '../base/kube.ts';
 import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
 import {Ledger} from '../checks/ledger.ts';
-import type {Running} from '../checks/upgrade.ts';
+import type {RunningLoad} from '../checks/upgrade.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {ImageIds, LocalImages} from '../phases/load-images.ts';
 import type {Logins} from '../phases/logins.ts';
@@ -51,7 +51,7 @@ export interface RunContext {
   /** The version that the Istio resource asked for in the end. */
   istio?: string;
   /** The client asks all the while. */
-  load?: Running;
+  load?: RunningLoad;
   /** What the API server said once the samples were ready. */
   snapshot?: KubeObject[];
 }

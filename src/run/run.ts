@@ -5,11 +5,11 @@ import {describeMirror} from '../base/download.ts';
 import {logGroup, logLine, toSingleLine} from '../base/log.ts';
 import {ensureDirectory, ensurePrivateDirectory, replaceFile} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
-import {blames, rowsOf, samplesOf} from '../checks/catalogue.ts';
-import {inMode} from '../checks/dataplane.ts';
+import {layerAttributions, selectDefinitions, collectSamples} from '../checks/catalogue.ts';
+import {filterByMode} from '../checks/dataplane.ts';
 import type {CheckDefinition} from '../checks/definition.ts';
-import {askedOf} from '../checks/skip-on-existing.ts';
-import {staged} from '../checks/upgrade.ts';
+import {filterApplicable} from '../checks/skip-on-existing.ts';
+import {splitByStage} from '../checks/upgrade.ts';
 import {readInputs, readResultsDir} from '../inputs/inputs.ts';
 import {addNodeMount, renderKindYaml} from '../manifests/kind.ts';
 import {describeLostNode} from '../phases/create-cluster.ts';
@@ -80,9 +80,9 @@ async function executeRun(run: RunContext): Promise<Ending> {
   if (inputs.targets === null) {
     const upgrade = inputs['upgrade-from'] !== null;
     const isApplicable = ({layer}: CheckDefinition) => upgrade || layer !== 'upgrade';
-    const rows = staged(
+    const rows = splitByStage(
       selectChecks(() =>
-        inMode(inputs['dataplane-mode'], askedOf(inputs, rowsOf(inputs.checks))).filter(
+        filterByMode(inputs['dataplane-mode'], filterApplicable(inputs, selectDefinitions(inputs.checks))).filter(
           isApplicable
         )
       ),
@@ -112,7 +112,7 @@ async function executeRun(run: RunContext): Promise<Ending> {
     run.samples ?? null,
     run.directory,
     kind?.version ?? '',
-    samplesOf([...run.ledger.selected, ...run.ledgerAfterUpgrade.selected]),
+    collectSamples([...run.ledger.selected, ...run.ledgerAfterUpgrade.selected]),
     run.existing ?? null
   );
   const {existing} = plan;
@@ -197,8 +197,8 @@ async function reportResults(run: RunContext, ending: Ending): Promise<Results> 
     ending,
     errors: [...run.errors, ...run.schedule.errors],
     phases: run.schedule.phases,
-    checks: [...run.ledger.results(), ...run.ledgerAfterUpgrade.results()],
-    attributions: blames,
+    checks: [...run.ledger.getEvaluatedChecks(), ...run.ledgerAfterUpgrade.getEvaluatedChecks()],
+    attributions: layerAttributions,
     failOnFlaky: run.inputs?.['fail-on-flaky'] ?? false,
     existing: run.inputs?.cluster === 'existing',
     lostNode: lost
@@ -241,7 +241,7 @@ async function findLostNode(
   const hasProblem =
     ending === 'timeout' ||
     errors.length + schedule.errors.length > 0 ||
-    [...ledger.results(), ...ledgerAfterUpgrade.results()].some(
+    [...ledger.getEvaluatedChecks(), ...ledgerAfterUpgrade.getEvaluatedChecks()].some(
       ({verdict}) => verdict === 'failed'
     );
   if (!plan || plan.existing !== null || containerdPhase?.at == null || !hasProblem) return null;

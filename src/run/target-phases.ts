@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import type {Phase} from '../base/schedule.ts';
-import {matches} from '../checks/catalogue.ts';
-import {readTarget, type Target, targetChecks} from '../checks/targets.ts';
+import {createMatcher} from '../checks/catalogue.ts';
+import {readTarget, type TargetService, createTargetChecks} from '../checks/targets.ts';
 import type {Target as Asked} from '../inputs/readers.ts';
 import {surveyTargets, writeOwnKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
@@ -17,7 +17,7 @@ const maxConcurrentReads = 8;
 export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');
-  const targets: Target[] = [];
+  const targets: TargetService[] = [];
   let silent: string[] = [];
   return [
     {
@@ -37,10 +37,10 @@ export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] 
         run.kubernetes = found.kubernetes;
         silent = found.silent;
         run.targetCluster.services = chooseTargets(requested, found);
-        const definitions = targetChecks(run.targetCluster.services).flatMap(
+        const definitions = createTargetChecks(run.targetCluster.services).flatMap(
           ({definitions}) => definitions
         );
-        run.ledger.selected = selectChecks(() => definitions.filter(matches(inputs.checks)));
+        run.ledger.selected = selectChecks(() => definitions.filter(createMatcher(inputs.checks)));
       }
     },
     {
@@ -58,7 +58,7 @@ export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] 
           );
       }
     },
-    ...targetChecks([]).map(checks =>
+    ...createTargetChecks([]).map(checks =>
       createCheckPhase(run, checks, ['look'], false, work => ({
         ...createPreflightInput(run, work),
         targets,
