@@ -1,11 +1,11 @@
 import {describe, expect, test} from '@jest/globals';
 import {
-  layerAttributions,
   catalogue,
+  collectSamples,
+  layerAttributions,
   meshChecks,
   preflightChecks,
   selectDefinitions,
-  collectSamples,
   standingChecks
 } from '../src/checks/catalogue.ts';
 import {parseCheckPattern} from '../src/inputs/readers.ts';

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
 import type {Node} from '../src/base/kube.ts';
-import {egress, buildPatchCommand} from '../src/checks/egress.ts';
+import {buildPatchCommand, egress} from '../src/checks/egress.ts';
 import type {Probe} from '../src/checks/probe.ts';
 import {renderEgressStaticYaml, renderEgressYaml} from '../src/manifests/egress-sample.ts';
 import {fakeClients, fakeSh, fakeWork} from './fake.ts';

@@ -2,7 +2,7 @@ import {spawnSync} from 'node:child_process';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse, parseAllDocuments} from 'yaml';
-import {selectDefinitions, collectSamples} from '../src/checks/catalogue.ts';
+import {collectSamples, selectDefinitions} from '../src/checks/catalogue.ts';
 import {Ledger} from '../src/checks/ledger.ts';
 import {filterApplicable, listSkippedChecks} from '../src/checks/skip-on-existing.ts';
 import {collectDiagnostics} from '../src/phases/diagnostics.ts';
@@ -300,7 +300,10 @@ describe('the checks', () => {
   const reasons = (found: Partial<ClusterSurvey>) =>
     Object.fromEntries(
       listSkippedChecks(
-        filterApplicable({cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'}, selectDefinitions(null)),
+        filterApplicable(
+          {cluster: 'existing', 'operator-chart': null, 'istio-cni': 'true'},
+          selectDefinitions(null)
+        ),
         decided({}, found)
       ).map(({id, reason}) => [id, reason])
     );
@@ -373,15 +376,21 @@ describe('the checks', () => {
     ['auto', false]
   ] as const)('IstioCNI is asked for what it does where it was asked for: %s', (cni, expected) => {
     const given = {cluster: 'kind', 'operator-chart': null, 'istio-cni': cni} as const;
-    expect(filterApplicable(given, selectDefinitions(null)).some(({layer}) => layer === 'cni')).toBe(expected);
+    expect(
+      filterApplicable(given, selectDefinitions(null)).some(({layer}) => layer === 'cni')
+    ).toBe(expected);
   });
 
   test('a kind cluster is not asked for what its nodes tell', () => {
     expect(
-      filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null)).map(({id}) => id)
+      filterApplicable({cluster: 'kind', 'operator-chart': null}, selectDefinitions(null)).map(
+        ({id}) => id
+      )
     ).not.toContain('node/service/families');
     expect(
-      filterApplicable({cluster: 'existing', 'operator-chart': null}, selectDefinitions(null)).map(({id}) => id)
+      filterApplicable({cluster: 'existing', 'operator-chart': null}, selectDefinitions(null)).map(
+        ({id}) => id
+      )
     ).toContain('node/service/families');
   });
 
@@ -391,7 +400,9 @@ describe('the checks', () => {
     ledger.markSkipped('failover/dual-stack/ipv4', 'why');
     ledger.report('failover/dual-stack/ipv4', {observed: '', verdict: 'failed'});
     expect(ledger.getSelected('failover').map(({id}) => id)).toEqual(['failover/dual-stack/ipv6']);
-    expect(ledger.getEvaluatedChecks().find(({id}) => id === 'failover/dual-stack/ipv4')).toMatchObject({
+    expect(
+      ledger.getEvaluatedChecks().find(({id}) => id === 'failover/dual-stack/ipv4')
+    ).toMatchObject({
       verdict: 'skipped',
       reason: 'why'
     });
@@ -426,7 +437,10 @@ describe('the phases', () => {
     const plan = planned(found);
     const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
     run.inputs = inputsOf({cluster: 'existing'});
-    run.ledger.selected = filterApplicable({cluster: 'existing', 'operator-chart': null}, selectDefinitions(null));
+    run.ledger.selected = filterApplicable(
+      {cluster: 'existing', 'operator-chart': null},
+      selectDefinitions(null)
+    );
     const existing = plan.existing as ExistingCluster;
     for (const {id, reason} of listSkippedChecks(run.ledger.selected, existing))
       run.ledger.markSkipped(id, reason);

@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Phase} from '../src/base/schedule.ts';
-import {catalogue, selectDefinitions, collectSamples} from '../src/checks/catalogue.ts';
+import {catalogue, collectSamples, selectDefinitions} from '../src/checks/catalogue.ts';
 import {splitByStage} from '../src/checks/upgrade.ts';
 import {getPhaseKind, phaseKindNames} from '../src/results/phases.ts';
 import {buildExistingClusterPreparations} from '../src/run/existing-cluster-phases.ts';
@@ -18,7 +18,10 @@ function planned(given: Record<string, string> = {}, answers: Parameters<typeof 
   const saved: object[] = [];
   const run: RunContext = createRunContext(fakeSh(answers), change => saved.push(change));
   run.inputs = inputsOf(given);
-  const rows = splitByStage(selectDefinitions(run.inputs.checks), run.inputs['upgrade-from'] !== null);
+  const rows = splitByStage(
+    selectDefinitions(run.inputs.checks),
+    run.inputs['upgrade-from'] !== null
+  );
   run.ledger.selected = rows.before;
   run.ledgerAfterUpgrade.selected = rows.after;
   return {run, saved, before: buildPreparations(run), after: buildPhases(run, planOf(given))};

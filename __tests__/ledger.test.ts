@@ -42,7 +42,9 @@ describe('Ledger', () => {
     told.report('service/ipv4/policy', compare('SingleStack', 'PreferDualStack'));
     told.report('echo/ipv4/ipv4', skip('not wanted'));
     expect(
-      told.getEvaluatedChecks().map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
+      told
+        .getEvaluatedChecks()
+        .map(({id, verdict, reason, address}) => ({id, verdict, reason, address}))
     ).toEqual([
       {
         id: 'service/ipv4/policy',

@@ -1,13 +1,13 @@
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from '@jest/globals';
 import {
-  endLoad,
   buildMarkCommand,
-  measure,
-  parseLog,
   buildStartCommand,
   buildStopCommand,
-  type LoadTarget
+  endLoad,
+  type LoadTarget,
+  measure,
+  parseLog
 } from '../src/checks/load-probe.ts';
 import {meshClient} from '../src/checks/probe.ts';
 import {fakeSh} from './fake.ts';

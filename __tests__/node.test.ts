@@ -88,9 +88,10 @@ describe('node', () => {
 
   test('the tables are not asked for where nobody asks', async () => {
     const sh = fakeSh({[asks]: list(node('a', [four, six]))});
-    const selected = filterApplicable({cluster: 'kind', 'operator-chart': null}, checks.definitions).filter(
-      ({id}) => id !== 'node/all/ip6tables'
-    );
+    const selected = filterApplicable(
+      {cluster: 'kind', 'operator-chart': null},
+      checks.definitions
+    ).filter(({id}) => id !== 'node/all/ip6tables');
     expect(Object.keys(await look(checks, {sh, asked: selected}))).toEqual(
       selected.map(({id}) => id)
     );

@@ -3,14 +3,14 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {
-  sendProbes,
-  toAttempts,
   buildClientCommand,
   meshClient,
   parseAnswers,
   parsePeer,
   plainClient,
-  reproduceProbe
+  reproduceProbe,
+  sendProbes,
+  toAttempts
 } from '../src/checks/probe.ts';
 import {eachOnRunner, fakeClients, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 

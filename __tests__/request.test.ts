@@ -2,7 +2,7 @@ import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from '@jest/globals';
 import type {Sh} from '../src/base/sh.ts';
 import {meshClient, plainClient} from '../src/checks/probe.ts';
-import {parseResponses, reproduceRequest, sendRequests, buildUrl} from '../src/checks/request.ts';
+import {buildUrl, parseResponses, reproduceRequest, sendRequests} from '../src/checks/request.ts';
 import {eachOnRunner, fakePrograms, fakeSh, fakeWork} from './fake.ts';
 
 const runner = eachOnRunner();
@@ -50,7 +50,13 @@ describe('request', () => {
         '1 5837.03 5837.07 0 HTTP/1.1 503 Service Unavailable||'
       ].join('\n')
     );
-    const said = await sendRequests({sh, work: fakeWork()}, plainClient, ['http://a', 'http://b'], 2, 3);
+    const said = await sendRequests(
+      {sh, work: fakeWork()},
+      plainClient,
+      ['http://a', 'http://b'],
+      2,
+      3
+    );
     expect(said.map(responses => responses.map(({status}) => status))).toEqual([
       [null],
       [200, 503]
@@ -108,7 +114,9 @@ test.each([
   ['web.http', 8080, undefined, 'http://web.http:8080/'],
   ['10.96.0.6', 15020, '/stats/prometheus', 'http://10.96.0.6:15020/stats/prometheus'],
   ['fd00:10:96::6', 8080, '/others', 'http://[fd00:10:96::6]:8080/others']
-])('the URL of %s port %d', (host, port, path, url) => expect(buildUrl(host, port, path)).toBe(url));
+])('the URL of %s port %d', (host, port, path, url) =>
+  expect(buildUrl(host, port, path)).toBe(url)
+);
 
 describe('reproduceRequest', () => {
   test('by name', () => {

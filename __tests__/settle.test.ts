@@ -5,7 +5,7 @@ import {settle, settleSeconds} from '../src/checks/settle.ts';
 import {fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 
-const question = (id: string) => ({row: defineCheck('http', id, id, 'closed')});
+const question = (id: string) => ({check: defineCheck('http', id, id, 'closed')});
 
 /** Asks until it is settled; `seconds` pass each time. What was asked, and what was told. */
 async function settled(
@@ -25,10 +25,10 @@ async function settled(
     undo: () => {}
   };
   await settle(input, ids.map(question), async open => {
-    asked.push(open.map(({row}) => row.id));
+    asked.push(open.map(({check}) => check.id));
     return open.map(question => ({
       question,
-      finding: compare('closed', observed(question.row.id, asked.length))
+      outcome: compare('closed', observed(question.check.id, asked.length))
     }));
   });
   return {asked, told};
@@ -63,8 +63,8 @@ describe('settle', () => {
       input,
       ['slow', 'quick'].map(question),
       async open => {
-        asked.push(open.map(({row}) => row.id));
-        return open.map(one => ({question: one, finding: compare('closed', 'open')}));
+        asked.push(open.map(({check}) => check.id));
+        return open.map(one => ({question: one, outcome: compare('closed', 'open')}));
       },
       ({id}) => (id === 'slow' ? 3 : 0)
     );

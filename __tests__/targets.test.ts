@@ -5,7 +5,7 @@ import {parseAllDocuments} from 'yaml';
 import type {EndpointSlice, Pod, Service} from '../src/base/kube.ts';
 import {layerAttributions} from '../src/checks/catalogue.ts';
 import type {Outcome} from '../src/checks/definition.ts';
-import {readTarget, type TargetService, createTargetChecks} from '../src/checks/targets.ts';
+import {createTargetChecks, readTarget, type TargetService} from '../src/checks/targets.ts';
 import {parseTargets} from '../src/inputs/readers.ts';
 import {surveyTargets} from '../src/phases/survey.ts';
 import {chooseTargets} from '../src/plan/target-services.ts';
@@ -151,7 +151,9 @@ test('a dual-stack Service holds, layer by layer, and nothing but reading is ask
 });
 
 test('its rows are of known layers, unlike those of any sample, and of sentences', () => {
-  const rows = createTargetChecks([cart(), cart({}, 'till')]).flatMap(({definitions}) => definitions);
+  const rows = createTargetChecks([cart(), cart({}, 'till')]).flatMap(
+    ({definitions}) => definitions
+  );
   expect(new Set(rows.map(({id}) => id)).size).toBe(rows.length);
   for (const {id, layer, target, to, independent, attribution} of rows) {
     expect(layers).toContain(layer);
@@ -489,7 +491,9 @@ describe('the run', () => {
   test('tells each row, and no command changes anything', async () => {
     const {run, calls} = await ran({});
     expect(run.schedule.errors).toEqual([]);
-    expect(run.ledger.getEvaluatedChecks().map(({verdict}) => verdict)).toEqual(Array(9).fill('passed'));
+    expect(run.ledger.getEvaluatedChecks().map(({verdict}) => verdict)).toEqual(
+      Array(9).fill('passed')
+    );
     const verbs = new Set(calls.map(call => call.split(' ').slice(0, 3).join(' ')));
     expect(
       [...verbs].filter(

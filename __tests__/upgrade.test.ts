@@ -2,7 +2,13 @@ import {describe, expect, test} from '@jest/globals';
 import {catalogue} from '../src/checks/catalogue.ts';
 import type {CheckDefinition, Report} from '../src/checks/definition.ts';
 import {parseLog} from '../src/checks/load-probe.ts';
-import {judge, splitByStage, startLoad, upgrade, parseProxyVersions} from '../src/checks/upgrade.ts';
+import {
+  judge,
+  parseProxyVersions,
+  splitByStage,
+  startLoad,
+  upgrade
+} from '../src/checks/upgrade.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {planOf} from './planned.ts';
 import {service} from './things.ts';
@@ -72,7 +78,7 @@ describe('what is red', () => {
       /could send nothing/
     ]
   ])('%s: %s', (_, id, log, reason) => {
-    const [{outcome} = {finding: undefined}] = judge(parseLog(log), of(id));
+    const [{outcome} = {outcome: undefined}] = judge(parseLog(log), of(id));
     expect(outcome?.verdict).toBe(reason === null ? 'passed' : 'failed');
     if (reason === null) expect(outcome?.reason).toBeNull();
     else expect(outcome?.reason).toMatch(reason);

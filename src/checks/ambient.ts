@@ -36,14 +36,14 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {hasFamily, getDnsName, recordTypes, reproduceQuestion, resolveNames} from './dns.ts';
-import {describeMissingAddress, findClusterIp, listPodIps, createProofsAt} from './echo.ts';
+import {getDnsName, hasFamily, recordTypes, reproduceQuestion, resolveNames} from './dns.ts';
+import {createProofsAt, describeMissingAddress, findClusterIp, listPodIps} from './echo.ts';
 import {checkIptables} from './iptables.ts';
 import {proveRefusedByPod} from './mtls.ts';
 import {buildClientCommand, meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {checkWaypoint, waypointDefinitions} from './waypoint.ts';
-import {type LoggedConnection, logCommand, fetchZtunnelLog, settleByLog} from './ztunnel.ts';
+import {fetchZtunnelLog, type LoggedConnection, logCommand, settleByLog} from './ztunnel.ts';
 
 const other = {ipv4: 'ipv6', ipv6: 'ipv4'} as const;
 
@@ -420,7 +420,10 @@ for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label ap
   exit
 done`;
 
-async function checkKnownAddresses(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
+async function checkKnownAddresses(
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
+): Promise<void> {
   const definitions = selected.filter(check =>
     ['workload', 'vips', 'listeners'].includes(getAspect(check))
   );
@@ -428,7 +431,9 @@ async function checkKnownAddresses(input: MeshCheckInput, selected: CheckDefinit
   if (definitions.length === 0 || node === undefined) return;
   const dump = await fetchZtunnelDump(node, input.sh);
   for (const check of definitions) {
-    const told = {workload: judgeWorkload, vips: judgeVips, listeners: judgeListeners}[getAspect(check)];
+    const told = {workload: judgeWorkload, vips: judgeVips, listeners: judgeListeners}[
+      getAspect(check)
+    ];
     if (told) input.report(check.id, told(input, check, dump));
   }
 }
@@ -469,7 +474,11 @@ function judgeWorkload(
   return compare(expected, observed, {reproduce: reproduceDump});
 }
 
-function judgeListeners(_: MeshCheckInput, {expected}: CheckDefinition, {config = {}}: Dump): Outcome {
+function judgeListeners(
+  _: MeshCheckInput,
+  {expected}: CheckDefinition,
+  {config = {}}: Dump
+): Outcome {
   const addresses = [config.inboundAddr, config.inboundPlaintextAddr, config.outboundAddr];
   const other = addresses.filter(address => !address?.startsWith('[::]:'));
   return compare(
@@ -539,7 +548,11 @@ const createProofs = (input: MeshCheckInput, check: CheckDefinition, port: numbe
 };
 
 /** The client's side tells what was asked for, and both sides tell of one another. */
-function judgeLoggedPath(input: MeshCheckInput, check: CheckDefinition, logged: LoggedConnection[]): Outcome {
+function judgeLoggedPath(
+  input: MeshCheckInput,
+  check: CheckDefinition,
+  logged: LoggedConnection[]
+): Outcome {
   const {target, expected} = check;
   const ip = listPodIps(input, ambientNamespace, ambientApp).find(
     one => getAddressFamily(one) === check.family
@@ -683,11 +696,7 @@ async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Pr
   }));
   const command = [
     ...[...buildClientCommand(meshClient), listenerScript, 'listeners'],
-    ...questions.flatMap(({check, server}) => [
-      check.id,
-      `${crossFamilyHosts.ipv4.host}.`,
-      server
-    ])
+    ...questions.flatMap(({check, server}) => [check.id, `${crossFamilyHosts.ipv4.host}.`, server])
   ];
   const answers = await runUntilComplete(
     input.sh,

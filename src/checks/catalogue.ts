@@ -36,8 +36,6 @@ import {upgrade} from './upgrade.ts';
 import {workload} from './workload.ts';
 import {xds} from './xds.ts';
 
-export type {CheckDefinition as Row} from './definition.ts';
-
 /** Made before the cluster is; a failure ends the run. */
 export const preflightChecks: LayerChecks<PreflightInput>[] = [runner, network];
 
@@ -124,7 +122,9 @@ export const createMatcher =
 export function selectDefinitions(pattern: Pattern): CheckDefinition[] {
   const isSelected = createMatcher(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
-  return catalogue.filter(check => isSelected(check) && (check.layer !== 'uninstall' || uninstallToo));
+  return catalogue.filter(
+    check => isSelected(check) && (check.layer !== 'uninstall' || uninstallToo)
+  );
 }
 
 /** What is told when a layer does not hold. */

@@ -2,7 +2,7 @@ import {getAddressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
-import {findClusterIp, listPodIps, createProofsAt} from './echo.ts';
+import {createProofsAt, findClusterIp, listPodIps} from './echo.ts';
 import {plainClient} from './probe.ts';
 import {prove} from './prove.ts';
 

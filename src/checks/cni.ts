@@ -30,8 +30,8 @@ import {
   type Outcome,
   skip
 } from './definition.ts';
-import {findClusterIp, listPodIps, createProofsAt} from './echo.ts';
-import {sameRules, checkIptables} from './iptables.ts';
+import {createProofsAt, findClusterIp, listPodIps} from './echo.ts';
+import {checkIptables, sameRules} from './iptables.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {noAnswer, settleRefusals} from './refuse.ts';
@@ -337,10 +337,7 @@ async function checkNetworks(
   const snapshot = [...input.snapshot, ...(await waitForUnscheduledPod(input))];
   await Promise.all(
     selected.map(async ({id, target}) =>
-      input.report(
-        id,
-        await checkNetwork({...input, snapshot}, target as Network, node, plugin)
-      )
+      input.report(id, await checkNetwork({...input, snapshot}, target as Network, node, plugin))
     )
   );
 }

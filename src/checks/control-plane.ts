@@ -174,10 +174,14 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     const requested = plan.istio.expected ?? istio?.spec.version ?? '';
     report(
       version,
-      compare(requested, said instanceof CommandError ? 'no answer' : parseVersion(said, requested), {
-        reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
-        ...(said instanceof CommandError && {reason: said.message, attribution: unreached})
-      })
+      compare(
+        requested,
+        said instanceof CommandError ? 'no answer' : parseVersion(said, requested),
+        {
+          reproduce: `kubectl get --raw ${versionPath(plan.istio)}`,
+          ...(said instanceof CommandError && {reason: said.message, attribution: unreached})
+        }
+      )
     );
     const pods = filterByKind(snapshot, 'Pod', namespace).filter(
       ({metadata}) => metadata.labels?.app === 'istiod'

@@ -17,7 +17,14 @@ import {
   type MeshCheckInput,
   skip
 } from './definition.ts';
-import {hasFamily, getDnsName, type DnsQuestion, recordTypes, reproduceQuestion, resolveNames} from './dns.ts';
+import {
+  type DnsQuestion,
+  getDnsName,
+  hasFamily,
+  recordTypes,
+  reproduceQuestion,
+  resolveNames
+} from './dns.ts';
 import {findClusterIp, listPodIps} from './echo.ts';
 import {type Client, plainClient} from './probe.ts';
 import {prove} from './prove.ts';

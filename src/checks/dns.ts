@@ -2,7 +2,7 @@ import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import {serverSamples} from '../manifests/documented-samples.ts';
 import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {findClusterIp} from './echo.ts';
-import {type Client, buildClientCommand, plainClient} from './probe.ts';
+import {buildClientCommand, type Client, plainClient} from './probe.ts';
 
 /** The types of record, and the family of each. */
 export const recordTypes = [

@@ -87,7 +87,8 @@ export const docs: LayerChecks<StandingCheckInput> = {
   ],
   run: async ({plan, report}, selected) => {
     const page = pageBeside(plan.operator);
-    for (const {id} of selected) report(id, typeof page === 'string' ? skip(page) : createOutcome(id, page));
+    for (const {id} of selected)
+      report(id, typeof page === 'string' ? skip(page) : createOutcome(id, page));
   }
 };
 
@@ -175,7 +176,13 @@ function parseBlock({title, text, tested}: CommandBlock): DocumentedCommand[] {
     const words = all.slice(first);
     const [, variable = '', inner = null] = /^(\w+)=\$\((.*)\)$/s.exec(words[0] ?? '') ?? [];
     const own = (inner === null ? [{words, input}] : parseCommands(inner)).map(
-      (command): DocumentedCommand => ({...command, title, tested, command: normal(command), answer: null})
+      (command): DocumentedCommand => ({
+        ...command,
+        title,
+        tested,
+        command: normal(command),
+        answer: null
+      })
     );
     if (inner !== null) byVariable.set(variable, own);
     const answer = parseAnswerTest(words);
@@ -244,13 +251,24 @@ const sampleNamespaces = documentedSamples.map(({namespace}) => namespace);
 
 /** In the page's own words, what it does beside resources, manifests and validations. */
 const performedCommands = [
-  ...[istioNamespace, ...sampleNamespaces].map(one => normalizeWords('kubectl', 'create', 'ns', one)),
+  ...[istioNamespace, ...sampleNamespaces].map(one =>
+    normalizeWords('kubectl', 'create', 'ns', one)
+  ),
   normalizeWords('kubectl', 'wait', '--for=jsonpath={.status.revisions.ready}=1', 'istios/default'),
   ...sampleNamespaces.map(one =>
     normalizeWords('kubectl', 'label', '--overwrite', 'ns', one, 'istio-injection=enabled')
   ),
   ...documentedSamples.map(({namespace, app}) =>
-    normalizeWords('kubectl', 'wait', '--for=condition=Ready', 'pod', '-n', namespace, '-l', `app=${app}`)
+    normalizeWords(
+      'kubectl',
+      'wait',
+      '--for=condition=Ready',
+      'pod',
+      '-n',
+      namespace,
+      '-l',
+      `app=${app}`
+    )
   )
 ];
 
@@ -281,7 +299,17 @@ const validations = new Map([
       const answer = getExpected(echo.definitions, `echo/${namespace}/name`);
       const asks = `echo ${answer.replace('hello ', '')} | nc tcp-echo.${namespace} 9000`;
       return [
-        normalizeWords('kubectl', 'exec', '-n', clientSample.namespace, 'pod', '--', 'sh', '-c', asks),
+        normalizeWords(
+          'kubectl',
+          'exec',
+          '-n',
+          clientSample.namespace,
+          'pod',
+          '--',
+          'sh',
+          '-c',
+          asks
+        ),
         answer
       ];
     })

@@ -69,7 +69,9 @@ export const echo: LayerChecks<MeshCheckInput> = {
             word: check.expected.replace('hello ', ''),
             address,
             port: 9000,
-            ...(check.family !== null && {lookupCommand: buildLookupCommand(input, check.to, address)})
+            ...(check.family !== null && {
+              lookupCommand: buildLookupCommand(input, check.to, address)
+            })
           },
           pods
         });
@@ -119,7 +121,12 @@ export function createProofsAt(
     return [
       {
         check,
-        probe: {word: check.id, address, port, lookupCommand: buildLookupCommand(input, check.to, address)},
+        probe: {
+          word: check.id,
+          address,
+          port,
+          lookupCommand: buildLookupCommand(input, check.to, address)
+        },
         pods
       }
     ];
@@ -138,7 +145,11 @@ export const listPodIps = (
     .flatMap(getPodIps);
 
 /** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
-export function buildLookupCommand({snapshot}: MeshCheckInput, to: Place | null, address: string): string {
+export function buildLookupCommand(
+  {snapshot}: MeshCheckInput,
+  to: Place | null,
+  address: string
+): string {
   const {kind, namespace = '', name} = to ?? {};
   const service = filterByKind(snapshot, 'Service', namespace).find(
     ({metadata}) => metadata.name === name

@@ -25,11 +25,17 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps, createProofsAt} from './echo.ts';
-import {type Answer, toAttempts, type Client, type Probe, reproduceProbe} from './probe.ts';
-import {settleProbes, type Proof, prove} from './prove.ts';
+import {
+  buildLookupCommand,
+  createProofsAt,
+  describeMissingAddress,
+  findClusterIp,
+  listPodIps
+} from './echo.ts';
+import {type Answer, type Client, type Probe, reproduceProbe, toAttempts} from './probe.ts';
+import {type Proof, prove, settleProbes} from './prove.ts';
 import {buildEnvoyCommand} from './proxy.ts';
-import {proveNoAnswer, noAnswer} from './refuse.ts';
+import {noAnswer, proveNoAnswer} from './refuse.ts';
 import {settleSeconds} from './settle.ts';
 import {fetchPages, formatHostPort, type Page, reproducePage, summarizeStatuses} from './web.ts';
 
@@ -270,7 +276,9 @@ const manyProofs =
             pods:
               target === 'ranges'
                 ? listPodIps(input, plainNamespace)
-                : families.flatMap(family => findClusterIp(input, family, 'tcp-echo', family) ?? []),
+                : families.flatMap(
+                    family => findClusterIp(input, family, 'tcp-echo', family) ?? []
+                  ),
             ...(target === 'several' && {times: manyTimes})
           }
         ];
@@ -293,7 +301,9 @@ async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promi
   );
   report(
     id,
-    compare(nodeAddress, addresses.includes(found) ? nodeAddress : found, {reproduce: command.join(' ')})
+    compare(nodeAddress, addresses.includes(found) ? nodeAddress : found, {
+      reproduce: command.join(' ')
+    })
   );
 }
 
@@ -301,7 +311,9 @@ async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promi
 const outsider =
   (input: MeshCheckInput) =>
   (check: CheckDefinition): {check: CheckDefinition; probe: Probe}[] => {
-    const address = listPodIps(input, plainNamespace).find(ip => getAddressFamily(ip) === check.family);
+    const address = listPodIps(input, plainNamespace).find(
+      ip => getAddressFamily(ip) === check.family
+    );
     return createProofsAt(input, check, address, 9000);
   };
 
@@ -322,10 +334,13 @@ async function pages(
   const answers = await fetchPages(input, client, [...secured, ...plaintext]);
   for (const [at, check] of tls.entries())
     input.report(check.id, answered(check, secured[at] ?? {url: ''}, answers[at] ?? []));
-  for (const {id} of http) input.report(id, limitation(answers.slice(tls.length).map(summarizeStatuses)));
+  for (const {id} of http)
+    input.report(id, limitation(answers.slice(tls.length).map(summarizeStatuses)));
 }
 
-const httpPage = (address: string): Page => ({url: `http://${formatHostPort(address, egressPorts.http)}/`});
+const httpPage = (address: string): Page => ({
+  url: `http://${formatHostPort(address, egressPorts.http)}/`
+});
 
 /** Any HTTP status: a TLS server has answered through the ServiceEntry. */
 function answered(check: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
@@ -375,7 +390,9 @@ async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Prom
             word: check.id,
             address,
             port: overlapPort,
-            ...(check.to?.kind === 'Service' && {lookUp: buildLookupCommand(input, check.to, address)})
+            ...(check.to?.kind === 'Service' && {
+              lookUp: buildLookupCommand(input, check.to, address)
+            })
           }
         }
       ];

@@ -84,7 +84,11 @@ function judge(snapshot: KubeObject[], {target, family, expected}: CheckDefiniti
 }
 
 /** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
-export function describeListedAddresses(slices: EndpointSlice[], pods: Pod[], family: Family | null): string {
+export function describeListedAddresses(
+  slices: EndpointSlice[],
+  pods: Pod[],
+  family: Family | null
+): string {
   const own = slices.filter(({addressType}) => addressType.toLowerCase() === family);
   const listed = own
     .flatMap(({endpoints}) => endpoints ?? [])
@@ -93,5 +97,7 @@ export function describeListedAddresses(slices: EndpointSlice[], pods: Pod[], fa
   const wanted = pods.flatMap(getPodIps).filter(ip => getAddressFamily(ip) === family);
   const same =
     listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
-  return same ? exactlyReadyPods : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
+  return same
+    ? exactlyReadyPods
+    : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
 }

@@ -9,8 +9,8 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps} from './echo.ts';
-import {sendProbes, toAttempts, meshClient, reproduceProbe} from './probe.ts';
+import {buildLookupCommand, describeMissingAddress, findClusterIp, listPodIps} from './echo.ts';
+import {meshClient, reproduceProbe, sendProbes, toAttempts} from './probe.ts';
 
 /** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
 const limit = 1;
@@ -82,7 +82,12 @@ async function answered(
   cut: string
 ): Promise<Outcome> {
   const {plan} = input;
-  const probe = {word: check.id, address, port: 9000, lookUp: buildLookupCommand(input, check.to, address)};
+  const probe = {
+    word: check.id,
+    address,
+    port: 9000,
+    lookUp: buildLookupCommand(input, check.to, address)
+  };
   const [answers = []] = await sendProbes(input, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${check.id}` || seconds > limit);
   const pods = listPodIps(input, 'dual-stack');

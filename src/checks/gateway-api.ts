@@ -14,9 +14,21 @@ import {
   type MeshCheckInput,
   type Outcome
 } from './definition.ts';
-import {bothFamilies, checkServiceFamilies, type GeneratedGateway, buildGatewaySelector, waitForGateway} from './generated-gateway.ts';
+import {
+  bothFamilies,
+  buildGatewaySelector,
+  checkServiceFamilies,
+  type GeneratedGateway,
+  waitForGateway
+} from './generated-gateway.ts';
 import {plainClient} from './probe.ts';
-import {listListenerAddresses, fetchEnvoyDump, buildEnvoyCommand, type EnvoyListeners, listenerQuery} from './proxy.ts';
+import {
+  buildEnvoyCommand,
+  type EnvoyListeners,
+  fetchEnvoyDump,
+  listenerQuery,
+  listListenerAddresses
+} from './proxy.ts';
 import {settle} from './settle.ts';
 import {fetchPages, formatHostPort, reproducePage, summarizeStatuses} from './web.ts';
 
@@ -83,7 +95,9 @@ export async function checkGatewayApi(
   await Promise.all([
     ...selected
       .filter(({id}) => id === ids.service)
-      .map(({id}) => input.report(id, checkServiceFamilies(made, gatewayNamespace, generatedGatewayName))),
+      .map(({id}) =>
+        input.report(id, checkServiceFamilies(made, gatewayNamespace, generatedGatewayName))
+      ),
     ...selected.filter(({id}) => id === ids.listeners).map(({id}) => listeners(input, id, made)),
     pages(
       input,
@@ -93,12 +107,23 @@ export async function checkGatewayApi(
   ]);
 }
 
-async function listeners(input: MeshCheckInput, id: string, {pod}: GeneratedGateway): Promise<void> {
-  const reproduce = buildEnvoyCommand(gatewayNamespace, generatedGatewayName, listenerQuery).join(' ');
+async function listeners(
+  input: MeshCheckInput,
+  id: string,
+  {pod}: GeneratedGateway
+): Promise<void> {
+  const reproduce = buildEnvoyCommand(gatewayNamespace, generatedGatewayName, listenerQuery).join(
+    ' '
+  );
   const wildcards = ['0.0.0.0', '::'].map(address => formatHostPort(address, apiGatewayPort));
   const found = pod
     ? listListenerAddresses(
-        await fetchEnvoyDump<EnvoyListeners>(input, gatewayNamespace, generatedGatewayName, listenerQuery)
+        await fetchEnvoyDump<EnvoyListeners>(
+          input,
+          gatewayNamespace,
+          generatedGatewayName,
+          listenerQuery
+        )
       )
     : [];
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));

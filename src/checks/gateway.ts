@@ -9,12 +9,18 @@ import {
   type LayerChecks,
   type MeshCheckInput
 } from './definition.ts';
-import {describeMissingAddress, findClusterIp, buildLookupCommand, listPodIps} from './echo.ts';
+import {buildLookupCommand, describeMissingAddress, findClusterIp, listPodIps} from './echo.ts';
 import {checkGatewayApi, gatewayApiDefinitions} from './gateway-api.ts';
 import {plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {listListenerAddresses, fetchEnvoyDump, buildEnvoyCommand, type EnvoyListeners, listenerQuery} from './proxy.ts';
-import {proveNoAnswer, noAnswer} from './refuse.ts';
+import {
+  buildEnvoyCommand,
+  type EnvoyListeners,
+  fetchEnvoyDump,
+  listenerQuery,
+  listListenerAddresses
+} from './proxy.ts';
+import {noAnswer, proveNoAnswer} from './refuse.ts';
 import {fetchPages, formatHostPort, type Page, reproducePage, summarizeStatuses} from './web.ts';
 
 const name = 'gateway';
@@ -155,7 +161,9 @@ const createProof =
 async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const check = selected.find(({id}) => id.endsWith('/listeners'));
   if (check === undefined) return;
-  const found = listListenerAddresses(await fetchEnvoyDump<EnvoyListeners>(input, gatewayNamespace, name, listenerQuery));
+  const found = listListenerAddresses(
+    await fetchEnvoyDump<EnvoyListeners>(input, gatewayNamespace, name, listenerQuery)
+  );
   const missing = wildcards.filter(wildcard => !found.includes(wildcard));
   input.report(
     check.id,

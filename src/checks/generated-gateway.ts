@@ -41,7 +41,11 @@ export async function waitForGateway(
   );
 }
 
-export function checkServiceFamilies({service}: GeneratedGateway, namespace: string, name: string): Outcome {
+export function checkServiceFamilies(
+  {service}: GeneratedGateway,
+  namespace: string,
+  name: string
+): Outcome {
   const {ipFamilyPolicy, clusterIPs = []} = service?.spec ?? {};
   const both = (['ipv4', 'ipv6'] as const).every(family => findByFamily(clusterIPs, family));
   const observed =

@@ -28,7 +28,7 @@ import {
 } from './definition.ts';
 import {diagnoseWithoutSidecar} from './echo.ts';
 import {checkHostNetwork, hostNetworkDefinitions} from './host-network.ts';
-import {exactlyPodIps, getAllPodIps, checkPodListeners} from './pod-listeners.ts';
+import {checkPodListeners, exactlyPodIps, getAllPodIps} from './pod-listeners.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove, settleProofs} from './prove.ts';
 import {settleRefusals} from './refuse.ts';
@@ -197,7 +197,12 @@ function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition
     return [
       {
         check,
-        probe: {word: check.id, address, port, ...(check.family !== null && {lookUp: lookupCommand})},
+        probe: {
+          word: check.id,
+          address,
+          port,
+          ...(check.family !== null && {lookUp: lookupCommand})
+        },
         pods: getAllPodIps(pods)
       }
     ];

@@ -9,9 +9,16 @@ import {
   type MeshCheckInput,
   skip
 } from './definition.ts';
-import {describeMissingAddress, buildLookupCommand, listPodIps} from './echo.ts';
+import {buildLookupCommand, describeMissingAddress, listPodIps} from './echo.ts';
 import {plainClient} from './probe.ts';
-import {describeResponse, toAttempts, reproduceRequest, sendRequests, buildUrl, statusWithMetrics} from './request.ts';
+import {
+  buildUrl,
+  describeResponse,
+  reproduceRequest,
+  sendRequests,
+  statusWithMetrics,
+  toAttempts
+} from './request.ts';
 
 const from = {
   kind: 'Deployment',
@@ -137,13 +144,17 @@ export const health: LayerChecks<MeshCheckInput> = {
         ];
     for (const {id} of gone) input.report(id, skip(noWebServerReason));
     if (own && selected.some(({id}) => id === rewritten))
-      input.report(rewritten, compare('Ready by rewritten probes', describeProbes(own), {reproduce}));
+      input.report(
+        rewritten,
+        compare('Ready by rewritten probes', describeProbes(own), {reproduce})
+      );
     await requestEach(input, there);
   }
 };
 
 /** Why the checks of the web server are not made. */
-export const noWebServerReason = "the chart does not tell the proxy's image, of which the web server is made";
+export const noWebServerReason =
+  "the chart does not tell the proxy's image, of which the web server is made";
 
 const reproduce = `kubectl get pods -n ${webNamespace} -l app=${webApp} -o yaml`;
 
@@ -164,7 +175,9 @@ function describeProbes(pod: Pod): string {
 /** All at once, by the client without a sidecar. */
 async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const addressed = selected.flatMap(check => {
-    const question = questions.find(one => families.some(family => buildCheckId(one, family) === check.id));
+    const question = questions.find(one =>
+      families.some(family => buildCheckId(one, family) === check.id)
+    );
     if (!question) return [];
     const {namespace, name} = servers[question.target];
     const address = listPodIps(input, namespace, name).find(
@@ -174,7 +187,9 @@ async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): 
     return address === undefined ? [] : [{check, question, address}];
   });
   if (addressed.length === 0) return;
-  const urls = addressed.map(({question, address}) => buildUrl(address, question.port, question.path));
+  const urls = addressed.map(({question, address}) =>
+    buildUrl(address, question.port, question.path)
+  );
   const said = await sendRequests(input, plainClient, urls, 1, input.plan.probes.seconds);
   for (const [at, {check, address}] of addressed.entries()) {
     const responses = said[at] ?? [];
@@ -183,7 +198,12 @@ async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): 
     const outcome = compare(check.expected, observed, {
       address,
       attempts: toAttempts(responses, describeResponse),
-      reproduce: reproduceRequest(plainClient, url, address, buildLookupCommand(input, check.to, address))
+      reproduce: reproduceRequest(
+        plainClient,
+        url,
+        address,
+        buildLookupCommand(input, check.to, address)
+      )
     });
     input.report(check.id, {
       ...outcome,

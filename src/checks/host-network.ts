@@ -3,8 +3,8 @@ import {clientSample} from '../manifests/documented-samples.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
 import {families} from '../results/results.ts';
 import {type CheckDefinition, defineCheck, type MeshCheckInput} from './definition.ts';
-import {listPodIps, createProofsAt} from './echo.ts';
-import {exactlyPodIps, checkPodListeners} from './pod-listeners.ts';
+import {createProofsAt, listPodIps} from './echo.ts';
+import {checkPodListeners, exactlyPodIps} from './pod-listeners.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 

@@ -20,10 +20,22 @@ import {
   type Outcome,
   skip
 } from './definition.ts';
-import {describeMissingAddress, findClusterIp, diagnoseWithoutSidecar, buildLookupCommand, listPodIps} from './echo.ts';
+import {
+  buildLookupCommand,
+  describeMissingAddress,
+  diagnoseWithoutSidecar,
+  findClusterIp,
+  listPodIps
+} from './echo.ts';
 import {noWebServerReason} from './health.ts';
 import {type Client, meshClient, plainClient} from './probe.ts';
-import {toAttempts, type HttpResponse, reproduceRequest, sendRequests, buildUrl} from './request.ts';
+import {
+  buildUrl,
+  type HttpResponse,
+  reproduceRequest,
+  sendRequests,
+  toAttempts
+} from './request.ts';
 import {type QuestionOutcome, settle} from './settle.ts';
 
 const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
@@ -190,7 +202,11 @@ function buildQuestions(input: MeshCheckInput, check: CheckDefinition): Question
 }
 
 /** A policy takes a moment to be in force: asked until it is. */
-async function settleRequests(input: MeshCheckInput, asker: Client, all: Question[]): Promise<void> {
+async function settleRequests(
+  input: MeshCheckInput,
+  asker: Client,
+  all: Question[]
+): Promise<void> {
   await settle(input, all, open => requestAll(input, asker, open, 1, 1));
 }
 

@@ -1,6 +1,6 @@
 import {CommandError, type Sh} from '../base/sh.ts';
 import type {Family, Load} from '../results/results.ts';
-import {type Client, buildClientCommand} from './probe.ts';
+import {buildClientCommand, type Client} from './probe.ts';
 
 /** What is asked all the while: an echo server's address of one family. */
 export interface LoadTarget {
@@ -95,8 +95,18 @@ cat $d/log; rm -rf $d`;
 const atLeast1 = (seconds: number): number => Math.max(1, Math.ceil(seconds));
 
 /** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
-export const buildStartCommand = (client: Client, targets: LoadTarget[], seconds: number): string[] => [
-  ...[...buildClientCommand(client), start, 'load-start', `${atLeast1(seconds)}`, `${longest / probeInterval}`],
+export const buildStartCommand = (
+  client: Client,
+  targets: LoadTarget[],
+  seconds: number
+): string[] => [
+  ...[
+    ...buildClientCommand(client),
+    start,
+    'load-start',
+    `${atLeast1(seconds)}`,
+    `${longest / probeInterval}`
+  ],
   ...targets.flatMap(({family, address, port}) => [family, address, `${port}`])
 ];
 
@@ -205,7 +215,9 @@ export function measure(
   const answers = all.flatMap(({answered}) => answered ?? []).filter(within);
   const times = [from, ...answers.sort(ascending), until];
   const sentTimes = all.map(({at}) => at).sort(ascending);
-  const gaps = times.slice(1).map((at, index) => measureActiveTime(sentTimes, times[index] ?? at, at));
+  const gaps = times
+    .slice(1)
+    .map((at, index) => measureActiveTime(sentTimes, times[index] ?? at, at));
   return {
     connections,
     sent: sent.length,

@@ -7,7 +7,7 @@ import {
   type LayerChecks,
   type MeshCheckInput
 } from './definition.ts';
-import {findClusterIp, diagnoseWithoutSidecar, listPodIps, createProofsAt} from './echo.ts';
+import {createProofsAt, diagnoseWithoutSidecar, findClusterIp, listPodIps} from './echo.ts';
 import {meshClient, plainClient} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
 import {noAnswer as nothing, settleRefusals} from './refuse.ts';
@@ -91,8 +91,13 @@ function createProofs(input: MeshCheckInput, check: CheckDefinition): Proof[] {
 }
 
 /** Plaintext to the STRICT port of a pod. */
-export async function proveRefusedByPod(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
+export async function proveRefusedByPod(
+  input: MeshCheckInput,
+  check: CheckDefinition
+): Promise<void> {
   const {namespace = '', name} = check.to ?? {};
-  const address = listPodIps(input, namespace, name).find(ip => getAddressFamily(ip) === check.family);
+  const address = listPodIps(input, namespace, name).find(
+    ip => getAddressFamily(ip) === check.family
+  );
   return settleRefusals(createProofsAt(input, check, address, 9001), input);
 }

@@ -2,7 +2,7 @@ import {clientSample, renderPathServiceYaml} from '../manifests/documented-sampl
 import type {ExtraSample} from '../manifests/extra-sample.ts';
 import {families} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
-import {findClusterIp, diagnoseWithoutSidecar, listPodIps, createProofsAt} from './echo.ts';
+import {createProofsAt, diagnoseWithoutSidecar, findClusterIp, listPodIps} from './echo.ts';
 import {meshClient} from './probe.ts';
 import {prove} from './prove.ts';
 
@@ -50,7 +50,12 @@ export const path: LayerChecks<MeshCheckInput> = {
   run: async (input, selected) => {
     const pods = listPodIps(input, 'dual-stack');
     const proofs = selected.flatMap(check => {
-      const address = findClusterIp(input, 'dual-stack', check.to?.name ?? '', check.family ?? 'ipv4');
+      const address = findClusterIp(
+        input,
+        'dual-stack',
+        check.to?.name ?? '',
+        check.family ?? 'ipv4'
+      );
       return createProofsAt(input, check, address, 9001, pods);
     });
     await prove(meshClient, proofs, input);

@@ -1,7 +1,13 @@
 import {filterByKind, getClusterIps, getPodIps, type Pod} from '../base/kube.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
 import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
-import {listListenerAddresses, fetchEnvoyDump, type EnvoyListeners, listenerQuery, buildListenersCommand} from './proxy.ts';
+import {
+  buildListenersCommand,
+  type EnvoyListeners,
+  fetchEnvoyDump,
+  listenerQuery,
+  listListenerAddresses
+} from './proxy.ts';
 
 /** What the client of a headless Service listens on. */
 export const exactlyPodIps = 'exactly the pod IPs';

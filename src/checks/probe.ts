@@ -80,7 +80,14 @@ export async function sendProbes(
 ): Promise<Answer[][]> {
   const words = probes.flatMap(({word, address, port}) => [word, address, `${port}`]);
   const limit = Math.max(1, Math.ceil(seconds));
-  const command = [...buildClientCommand(client), script, 'probe', `${limit}`, `${times}`, ...words];
+  const command = [
+    ...buildClientCommand(client),
+    script,
+    'probe',
+    `${limit}`,
+    `${times}`,
+    ...words
+  ];
   const read = ({stdout}: CommandOutput): Answer[][] | null => {
     const byRow = groupBy(parseAnswers(stdout, work.clock()), ({row}) => row);
     const byProbe = probes.map((_, row) => byRow.get(row) ?? []);

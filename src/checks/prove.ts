@@ -1,7 +1,14 @@
 import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
-import {type Answer, sendProbes, toAttempts, type Client, type Probe, reproduceProbe} from './probe.ts';
+import {
+  type Answer,
+  type Client,
+  type Probe,
+  reproduceProbe,
+  sendProbes,
+  toAttempts
+} from './probe.ts';
 import {settle} from './settle.ts';
 
 /** A row, and the probe that decides it. */
@@ -79,7 +86,13 @@ async function proveLane(
   let open = lane;
   for (let retry = 0; open.length > 0; retry++) {
     const probes = open.map(({probe}) => probe);
-    const answers = await sendProbes(input, client, probes, lane[0]?.times ?? times, plan.probes.seconds);
+    const answers = await sendProbes(
+      input,
+      client,
+      probes,
+      lane[0]?.times ?? times,
+      plan.probes.seconds
+    );
     for (const [at, proof] of open.entries())
       past.set(proof, [...(past.get(proof) ?? []), ...toAttempts(answers[at] ?? [])]);
     const spent = [...past.values()].flat().reduce((sum, {seconds}) => sum + seconds, 0);

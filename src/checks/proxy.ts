@@ -41,7 +41,11 @@ interface LbEndpoint {
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
 export const boundOnBothFamilies = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
 /** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
-export const buildWorkloadEnvoyCommand = (namespace: string, workload: string, query: string): string[] => [
+export const buildWorkloadEnvoyCommand = (
+  namespace: string,
+  workload: string,
+  query: string
+): string[] => [
   ...['kubectl', 'exec', '--namespace', namespace, workload, '--container', 'istio-proxy', '--'],
   ...['pilot-agent', 'request', 'GET', query]
 ];
@@ -103,10 +107,20 @@ export const proxy: LayerChecks<MeshCheckInput> = {
     const ofClient = wanted('/cluster-ips').length + wanted('/endpoints').length > 0;
     const [listeners, endpoints] = await Promise.all([
       ofClient
-        ? fetchEnvoyDump<EnvoyListeners>(input, clientSample.namespace, clientSample.app, listenerQuery)
+        ? fetchEnvoyDump<EnvoyListeners>(
+            input,
+            clientSample.namespace,
+            clientSample.app,
+            listenerQuery
+          )
         : {},
       ofClient
-        ? fetchEnvoyDump<EnvoyEndpoints>(input, clientSample.namespace, clientSample.app, endpointQuery)
+        ? fetchEnvoyDump<EnvoyEndpoints>(
+            input,
+            clientSample.namespace,
+            clientSample.app,
+            endpointQuery
+          )
         : {}
     ]);
     for (const {id, target} of wanted('/cluster-ips'))
@@ -156,9 +170,13 @@ export const listListenerAddresses = ({listener_statuses = []}: EnvoyListeners):
 export function checkWildcardListeners(listeners: EnvoyListeners, command: string[]): Outcome {
   const addresses = listListenerAddresses(listeners);
   const missing = wildcards.filter(wildcard => !addresses.includes(wildcard));
-  return compare(boundOnBothFamilies, missing.length === 0 ? boundOnBothFamilies : `not on ${missing.join(', ')}`, {
-    reproduce: command.join(' ')
-  });
+  return compare(
+    boundOnBothFamilies,
+    missing.length === 0 ? boundOnBothFamilies : `not on ${missing.join(', ')}`,
+    {
+      reproduce: command.join(' ')
+    }
+  );
 }
 
 function clusterIps(
@@ -202,7 +220,11 @@ function readyPods({snapshot}: MeshCheckInput, target: string, dumped: EnvoyEndp
   const observed = found.join(', ') || 'none';
   return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
     reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
-    reproduce: buildEnvoyCommand(clientSample.namespace, clientSample.app, `'${endpointQuery}'`).join(' ')
+    reproduce: buildEnvoyCommand(
+      clientSample.namespace,
+      clientSample.app,
+      `'${endpointQuery}'`
+    ).join(' ')
   });
 }
 

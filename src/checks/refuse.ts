@@ -1,12 +1,12 @@
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {
   type Answer,
-  sendProbes,
-  toAttempts,
   type Client,
   type Probe,
   plainClient,
-  reproduceProbe
+  reproduceProbe,
+  sendProbes,
+  toAttempts
 } from './probe.ts';
 import {type QuestionOutcome, settle, settleSeconds} from './settle.ts';
 

@@ -2,7 +2,7 @@ import {groupBy} from '../base/group.ts';
 import type {PhaseContext} from '../base/schedule.ts';
 import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
-import {type Client, buildClientCommand, parseTimedLines} from './probe.ts';
+import {buildClientCommand, type Client, parseTimedLines} from './probe.ts';
 
 /** What a web server said. */
 export interface HttpResponse {
@@ -47,7 +47,14 @@ export async function sendRequests(
   seconds: number
 ): Promise<HttpResponse[][]> {
   const limit = Math.max(1, Math.ceil(seconds));
-  const command = [...buildClientCommand(client), script, 'request', `${limit}`, `${times}`, ...urls];
+  const command = [
+    ...buildClientCommand(client),
+    script,
+    'request',
+    `${limit}`,
+    `${times}`,
+    ...urls
+  ];
   const read = ({stdout}: CommandOutput): HttpResponse[][] | null => {
     const byRow = groupBy(parseResponses(stdout, work.clock()), ({row}) => row);
     const found = urls.map((_, row) => byRow.get(row) ?? []);

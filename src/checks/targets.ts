@@ -20,22 +20,22 @@ import {
   type PreflightInput,
   skip
 } from './definition.ts';
-import {endpoints, exactlyReadyPods, describeListedAddresses} from './endpoints.ts';
+import {describeListedAddresses, endpoints, exactlyReadyPods} from './endpoints.ts';
 import {
-  listListenerAddresses,
   boundOnBothFamilies,
+  buildWorkloadEnvoyCommand,
+  checkWildcardListeners,
   type EnvoyEndpoints,
-  formatEndpoint,
+  type EnvoyListeners,
   endpointQuery,
   findEndpoints,
-  buildWorkloadEnvoyCommand,
-  type EnvoyListeners,
+  formatEndpoint,
+  formatSocketAddress,
   listenerQuery,
-  proxy,
-  checkWildcardListeners,
-  formatSocketAddress
+  listListenerAddresses,
+  proxy
 } from './proxy.ts';
-import {formatFamilies, isHeadless, getIpFamilyPolicy, service} from './service.ts';
+import {formatFamilies, getIpFamilyPolicy, isHeadless, service} from './service.ts';
 import {describeAddressFamilies, describeSidecar, workload} from './workload.ts';
 
 /** Services of somebody else: looked at, with nothing deployed, and nothing asked over the network of pods. */
@@ -61,8 +61,10 @@ const onEach = 'a listener for each ClusterIP';
 /** As the check ids have it: neither part has a dot of its own. */
 const getTargetName = ({metadata: {namespace, name}}: Service): string => `${namespace}.${name}`;
 const getTitle = ({metadata: {namespace, name}}: Service): string => `${namespace}/${name}`;
-const findTarget = (targets: TargetService[], {target}: CheckDefinition): TargetService | undefined =>
-  targets.find(({service}) => getTargetName(service) === target);
+const findTarget = (
+  targets: TargetService[],
+  {target}: CheckDefinition
+): TargetService | undefined => targets.find(({service}) => getTargetName(service) === target);
 
 /** Reads what belongs to a Service. Throws CommandError. */
 export async function readTarget(service: Service, sh: Sh): Promise<TargetService> {
@@ -363,7 +365,9 @@ async function checkProxy(
     for (const {id} of definitions) report(id, outcome);
   };
   const [pod] = target.pods
-    .filter(pod => isReady(pod) && describeSidecar(pod) !== 'none' && isName.test(pod.metadata.name))
+    .filter(
+      pod => isReady(pod) && describeSidecar(pod) !== 'none' && isName.test(pod.metadata.name)
+    )
     .sort((one, other) => one.metadata.name.localeCompare(other.metadata.name));
   if (pod === undefined)
     return tellAll(
@@ -377,17 +381,21 @@ async function checkProxy(
     );
   if (noExecNamespaces.includes(namespace))
     return tellAll(skip(`this kubeconfig may not exec into pods of ${namespace}`));
-  const buildCommand = (query: string) => buildWorkloadEnvoyCommand(namespace, `pod/${pod.metadata.name}`, query);
+  const buildCommand = (query: string) =>
+    buildWorkloadEnvoyCommand(namespace, `pod/${pod.metadata.name}`, query);
   const listeners = await dumped<EnvoyListeners>(sh, buildCommand(listenerQuery));
   const known = await dumped<EnvoyEndpoints>(sh, buildCommand(endpointQuery));
   if (typeof listeners === 'string') return tellAll(skip(listeners));
   if (typeof known === 'string') return tellAll(skip(known));
   for (const check of definitions) {
     const aspect = getAspect(check);
-    if (aspect === 'listeners') report(check.id, checkWildcardListeners(listeners, buildCommand(listenerQuery)));
+    if (aspect === 'listeners')
+      report(check.id, checkWildcardListeners(listeners, buildCommand(listenerQuery)));
     else {
       const ofListeners = aspect === 'cluster-ips';
-      const missing = ofListeners ? unserved(target, listeners, known) : findUnknownPods(target, known);
+      const missing = ofListeners
+        ? unserved(target, listeners, known)
+        : findUnknownPods(target, known);
       const query = ofListeners ? listenerQuery : `'${endpointQuery}'`;
       report(
         check.id,
@@ -414,7 +422,11 @@ async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
 }
 
 /** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */
-function unserved({service}: TargetService, listeners: EnvoyListeners, known: EnvoyEndpoints): string[] | null {
+function unserved(
+  {service}: TargetService,
+  listeners: EnvoyListeners,
+  known: EnvoyEndpoints
+): string[] | null {
   const found = listListenerAddresses(listeners);
   return collectByPort(service, known, port =>
     getClusterIps(service)
@@ -425,7 +437,10 @@ function unserved({service}: TargetService, listeners: EnvoyListeners, known: En
         );
         return !wanted.some(address => found.includes(address));
       })
-      .map(ip => `no listener for ${formatSocketAddress({socket_address: {address: ip, port_value: port}})}`)
+      .map(
+        ip =>
+          `no listener for ${formatSocketAddress({socket_address: {address: ip, port_value: port}})}`
+      )
   );
 }
 

@@ -14,15 +14,15 @@ import {
 } from './definition.ts';
 import {describeMissingAddress, findClusterIp} from './echo.ts';
 import {
-  endLoad,
-  probeInterval,
-  type LoadLog,
   buildMarkCommand,
-  measure,
   buildStartCommand,
   buildStopCommand,
+  buildWaitCommand,
+  endLoad,
+  type LoadLog,
   type LoadTarget,
-  buildWaitCommand
+  measure,
+  probeInterval
 } from './load-probe.ts';
 import {pathSample} from './path.ts';
 import {meshClient} from './probe.ts';
@@ -193,7 +193,10 @@ function listLoadTargets(input: MeshCheckInput, selected: CheckDefinition[]): Lo
 }
 
 /** What a load has seen → a finding for each of its rows. Pure. */
-export const judge = (log: LoadLog, definitions: CheckDefinition[]): {id: string; outcome: Outcome}[] =>
+export const judge = (
+  log: LoadLog,
+  definitions: CheckDefinition[]
+): {id: string; outcome: Outcome}[] =>
   definitions.flatMap(({id, family}) => {
     const span: Span = id.startsWith('upgrade/istiod/') ? 'istiod' : 'restart';
     const connections: Load['connections'] = id.endsWith('-held') ? 'held' : 'new';
@@ -201,8 +204,8 @@ export const judge = (log: LoadLog, definitions: CheckDefinition[]): {id: string
     const [from, until] = span === 'istiod' ? [istiod, restart ?? end] : [restart, end];
     if (family === null) return [];
     if (from === undefined)
-      return [{id, finding: skip('the upgrade had failed before it was restarted')}];
-    return [{id, finding: judgeLoad(span, measure(log, family, connections, from, until))}];
+      return [{id, outcome: skip('the upgrade had failed before it was restarted')}];
+    return [{id, outcome: judgeLoad(span, measure(log, family, connections, from, until))}];
   });
 
 function judgeLoad(span: Span, load: Load): Outcome {

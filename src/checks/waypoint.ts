@@ -25,15 +25,27 @@ import {
   type Outcome
 } from './definition.ts';
 import {reproduceQuestion, resolveNames} from './dns.ts';
-import {describeMissingAddress, buildLookupCommand, listPodIps} from './echo.ts';
-import {bothFamilies, checkServiceFamilies, type GeneratedGateway, waitForGateway} from './generated-gateway.ts';
+import {buildLookupCommand, describeMissingAddress, listPodIps} from './echo.ts';
+import {
+  bothFamilies,
+  checkServiceFamilies,
+  type GeneratedGateway,
+  waitForGateway
+} from './generated-gateway.ts';
 import {type Client, meshClient, type Probe} from './probe.ts';
 import {type Proof, prove} from './prove.ts';
-import {fetchEnvoyDump, type EnvoyEndpoints, endpointQuery, buildEnvoyCommand, type SocketAddress, formatSocketAddress} from './proxy.ts';
+import {
+  buildEnvoyCommand,
+  type EnvoyEndpoints,
+  endpointQuery,
+  fetchEnvoyDump,
+  formatSocketAddress,
+  type SocketAddress
+} from './proxy.ts';
 import {noAnswer, settleRefusals} from './refuse.ts';
 import {settleSeconds} from './settle.ts';
 import {formatHostPort} from './web.ts';
-import {type LoggedConnection, logCommand, fetchZtunnelLog, settleByLog} from './ztunnel.ts';
+import {fetchZtunnelLog, type LoggedConnection, logCommand, settleByLog} from './ztunnel.ts';
 
 const hbonePort = 15008;
 const place = (kind: string, name: string): Place => ({kind, namespace, name});
@@ -216,7 +228,10 @@ const entryQuestions = [
 ];
 
 /** As DNS has them: istiod allocates them. */
-async function resolveAllocatedAddresses(input: MeshCheckInput, selected: CheckDefinition[]): Promise<string[]> {
+async function resolveAllocatedAddresses(
+  input: MeshCheckInput,
+  selected: CheckDefinition[]
+): Promise<string[]> {
   if (!selected.some(({to}) => to?.kind === 'ServiceEntry')) return [];
   const answers = await resolveNames(input, meshClient, entryQuestions);
   return answers.flatMap(answer => (answer ?? '').split(' ')).filter(address => address !== '');
@@ -263,7 +278,9 @@ async function traffic(
   ]);
   await settleByLog(input, carried, past, (check, all) => {
     const address = findByFamily(addresses(check.to), check.family ?? 'ipv4');
-    return address === undefined ? nowhere(check) : judgeLoggedPath(input, check, address, made, all);
+    return address === undefined
+      ? nowhere(check)
+      : judgeLoggedPath(input, check, address, made, all);
   });
 }
 
@@ -280,7 +297,9 @@ function createProofs(
       return [];
     }
     const known =
-      check.to?.kind === 'ServiceEntry' ? {} : {lookUp: buildLookupCommand(input, check.to, address)};
+      check.to?.kind === 'ServiceEntry'
+        ? {}
+        : {lookUp: buildLookupCommand(input, check.to, address)};
     return [
       {
         check,
@@ -365,7 +384,8 @@ function judgeLoggedPath(
   });
 }
 
-const places = (all: LoggedConnection[]): string => [...new Set(all.map(one => one['dst.addr']))].join(', ');
+const places = (all: LoggedConnection[]): string =>
+  [...new Set(all.map(one => one['dst.addr']))].join(', ');
 
 /** Whether a connection was for a target, and for the port that is not denied. */
 function isFor(one: LoggedConnection, to: Place | null, arrivals: string[]): boolean {
@@ -402,7 +422,8 @@ async function checkConfig(
 ): Promise<void> {
   const of = (id: string) => selected.filter(check => check.id === id);
   const vips = selected.filter(check => getAspect(check) === 'vips');
-  for (const {id} of of(ids.service)) input.report(id, checkServiceFamilies(made, namespace, gateway));
+  for (const {id} of of(ids.service))
+    input.report(id, checkServiceFamilies(made, namespace, gateway));
   const read = async <T>(
     query: string,
     definitions: CheckDefinition[],
@@ -423,7 +444,11 @@ async function checkConfig(
         ? (describeUnbound(said) ?? expected)
         : describeKnownAddresses(said, to, addresses(to), expected)
     ),
-    read<EnvoyEndpoints>(endpointQuery, of(ids.endpoints), ({expected}, said) => bare(said) ?? expected)
+    read<EnvoyEndpoints>(
+      endpointQuery,
+      of(ids.endpoints),
+      ({expected}, said) => bare(said) ?? expected
+    )
   ]);
 }
 
@@ -439,7 +464,12 @@ function describeUnbound({configs = []}: Dumped): string | undefined {
 }
 
 /** The addresses by which it knows a place, where they are others than those `right` ones. */
-function describeKnownAddresses(said: Dumped, to: Place | null, right: string[], expected: string): string {
+function describeKnownAddresses(
+  said: Dumped,
+  to: Place | null,
+  right: string[],
+  expected: string
+): string {
   const known = listRanges(said, getHost(to));
   const same = [...known].sort().join() === [...right].sort().join();
   return right.length > 0 && same ? expected : known.join(', ') || 'no address';

@@ -2,7 +2,7 @@ import {groupBy} from '../base/group.ts';
 import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import type {MeshCheckInput} from './definition.ts';
-import {type Client, buildClientCommand} from './probe.ts';
+import {buildClientCommand, type Client} from './probe.ts';
 
 /** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
 export interface Page {
@@ -42,7 +42,14 @@ export async function fetchPages(
   if (pages.length === 0) return [];
   const {seconds: limit} = plan.probes;
   const words = pages.flatMap(({url, via = ''}) => [url, via]);
-  const command = [...buildClientCommand(client), script, 'pages', `${limit}`, `${times}`, ...words];
+  const command = [
+    ...buildClientCommand(client),
+    script,
+    'pages',
+    `${limit}`,
+    `${times}`,
+    ...words
+  ];
   const read = ({code, stdout}: CommandOutput): Attempt[][] | null => {
     const found = parseStatuses(stdout, pages.length, work.clock());
     return code !== 0 || found.some(attempts => attempts.length === 0) ? null : found;
@@ -80,7 +87,8 @@ export function reproducePage(
   const connect = via ? ` --connect-to ::${via}` : '';
   const curl = (shown: string) =>
     `curl -sk -o /dev/null -m 3 -w "%{http_code}\\n"${connect} ${shown}`;
-  const quotedCurl = lookupCommand === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
+  const quotedCurl =
+    lookupCommand === undefined ? curl(url) : curl(`"${url.replace(address, '$0')}"`);
   const found = lookupCommand === undefined ? '' : ` "$(${lookupCommand})"`;
   return `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- sh -c '${quotedCurl}'${found}`;
 }

@@ -36,10 +36,21 @@ export const xds: LayerChecks<MeshCheckInput> = {
         }
       )
     ),
-    defineCheck('xds', ids.others, 'No other proxy of the checks has rejected anything', nothingRejected),
-    defineCheck('xds', ids.istiod, 'Istiod counts no configuration that was rejected', nothingRejected, {
-      to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
-    })
+    defineCheck(
+      'xds',
+      ids.others,
+      'No other proxy of the checks has rejected anything',
+      nothingRejected
+    ),
+    defineCheck(
+      'xds',
+      ids.istiod,
+      'Istiod counts no configuration that was rejected',
+      nothingRejected,
+      {
+        to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
+      }
+    )
   ],
   run: async ({sh, snapshot, plan, report}, selected) => {
     const ours = new Set(

@@ -142,7 +142,7 @@ export async function surveyTargets(
   const found: ServiceSurvey = {
     kubernetes,
     denied: denied.filter(right => !isExec(right)),
-    silent: denied.filter(isExec).map(({namespace = ''}) => namespace),
+    noExecNamespaces: denied.filter(isExec).map(({namespace = ''}) => namespace),
     services: []
   };
   if (found.denied.length === 0)

@@ -10,7 +10,7 @@ export interface ServiceSurvey {
   /** What this kubeconfig may not read. */
   denied: Permission[];
   /** Namespaces whose proxies may not be asked: nobody may exec there. */
-  silent: string[];
+  noExecNamespaces: string[];
   services: Service[];
 }
 

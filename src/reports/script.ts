@@ -553,7 +553,9 @@ function renderCutLines({cluster}: Plan, {family}: CheckResult) {
   const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
   const rule = (verb: '-I' | '-D') =>
     quoteCommand(
-      buildCutCommand('$node', verb, unspecified).map(word => (word === unspecified ? '$pod' : word))
+      buildCutCommand('$node', verb, unspecified).map(word =>
+        word === unspecified ? '$pod' : word
+      )
     );
   return {
     before: [

@@ -440,7 +440,10 @@ function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phas
 const loadServer = {namespace: 'dual-stack', app: 'tcp-echo'};
 
 /** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
-async function endLoadOnError(load: RunningLoad, act: (load: RunningLoad) => Promise<void>): Promise<void> {
+async function endLoadOnError(
+  load: RunningLoad,
+  act: (load: RunningLoad) => Promise<void>
+): Promise<void> {
   try {
     await act(load);
   } catch (error) {

@@ -5,7 +5,7 @@ import {describeMirror} from '../base/download.ts';
 import {logGroup, logLine, toSingleLine} from '../base/log.ts';
 import {ensureDirectory, ensurePrivateDirectory, replaceFile} from '../base/safe-fs.ts';
 import type {Sh} from '../base/sh.ts';
-import {layerAttributions, selectDefinitions, collectSamples} from '../checks/catalogue.ts';
+import {collectSamples, layerAttributions, selectDefinitions} from '../checks/catalogue.ts';
 import {filterByMode} from '../checks/dataplane.ts';
 import type {CheckDefinition} from '../checks/definition.ts';
 import {filterApplicable} from '../checks/skip-on-existing.ts';
@@ -82,9 +82,10 @@ async function executeRun(run: RunContext): Promise<Ending> {
     const isApplicable = ({layer}: CheckDefinition) => upgrade || layer !== 'upgrade';
     const rows = splitByStage(
       selectChecks(() =>
-        filterByMode(inputs['dataplane-mode'], filterApplicable(inputs, selectDefinitions(inputs.checks))).filter(
-          isApplicable
-        )
+        filterByMode(
+          inputs['dataplane-mode'],
+          filterApplicable(inputs, selectDefinitions(inputs.checks))
+        ).filter(isApplicable)
       ),
       upgrade
     );

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import type {Phase} from '../base/schedule.ts';
 import {createMatcher} from '../checks/catalogue.ts';
-import {readTarget, type TargetService, createTargetChecks} from '../checks/targets.ts';
+import {createTargetChecks, readTarget, type TargetService} from '../checks/targets.ts';
 import type {Target as Asked} from '../inputs/readers.ts';
 import {surveyTargets, writeOwnKubeconfig} from '../phases/survey.ts';
 import {provideTool} from '../phases/tools.ts';
@@ -18,7 +18,7 @@ export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] 
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');
   const targets: TargetService[] = [];
-  let silent: string[] = [];
+  let noExecNamespaces: string[] = [];
   return [
     {
       name: 'kubectl',
@@ -35,7 +35,7 @@ export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] 
         run.targetCluster = {...(await writeOwnKubeconfig(inputs, file, run.sh)), services: []};
         const found = await surveyTargets(requested, directory, run.sh);
         run.kubernetes = found.kubernetes;
-        silent = found.silent;
+        noExecNamespaces = found.noExecNamespaces;
         run.targetCluster.services = chooseTargets(requested, found);
         const definitions = createTargetChecks(run.targetCluster.services).flatMap(
           ({definitions}) => definitions
@@ -62,7 +62,7 @@ export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] 
       createCheckPhase(run, checks, ['look'], false, work => ({
         ...createPreflightInput(run, work),
         targets,
-        silent
+        noExecNamespaces
       }))
     )
   ];
