@@ -22,17 +22,25 @@ const action = parse(read('action.yml')) as {
   runs: Record<string, string>;
 };
 const about = JSON.parse(read('package.json')) as {type: string; version: string};
-/** The README's rows about one name, without their first cell. A `|` inside a cell is written `\|`. */
-const rowsOf = (name: string): string[][] =>
-  read('README.md')
-    .split('\n')
-    .filter(line => line.startsWith(`| \`${name}\` |`))
-    .map(line =>
-      line
-        .split(/(?<!\\)\|/)
-        .slice(2, -1)
-        .map(cell => cell.trim())
-    );
+/** A table's row, as Markdown has it. */
+const rowText = (...cells: string[]): string =>
+  `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
+/** The lines of a page in docs that are about the main action. */
+const mainSection = (page: string): string[] =>
+  (read(`docs/${page}`).split('\n## Matrix action\n')[0] ?? '').split('\n');
+
+/** The rows of every table whose head begins or matches so. */
+function tablesIn(lines: string[], head: string | RegExp): string[] {
+  const isHead = (line: string) =>
+    typeof head === 'string' ? line.startsWith(head) : head.test(line);
+  return lines.flatMap((line, at) => {
+    if (!isHead(line)) return [];
+    const rows = lines.slice(at + 2);
+    const end = rows.findIndex(row => !row.startsWith('|'));
+    return end < 0 ? rows : rows.slice(0, end);
+  });
+}
 
 describe('the inputs of action.yml', () => {
   test('are those that the code reads', () => {
@@ -57,12 +65,12 @@ describe('the inputs of action.yml', () => {
   });
 
   test.each(Object.entries(action.inputs))(
-    '%s is in the README, with its default',
+    '%s is in docs/inputs.md, with its default',
     (name, {description, default: value}) => {
       expect(description).toMatch(/^.{20,}\.$/);
-      const [row] = rowsOf(name).filter(cells => cells.length === 2);
-      expect(row?.[0]).toBe(value === undefined ? '' : `\`${value}\``);
-      expect(row?.[1]?.length).toBeGreaterThan(20);
+      const shown = value === undefined ? '' : `\`${value}\``;
+      const row = rowText(`\`${name}\``, shown, description);
+      expect(mainSection('inputs.md').filter(line => line === row)).toHaveLength(1);
     }
   );
 });
@@ -74,39 +82,54 @@ describe('the outputs of action.yml', () => {
     );
   });
 
-  test.each(Object.entries(action.outputs))('%s is in the README', (name, {description}) => {
+  test.each(Object.entries(action.outputs))('%s is in docs/outputs.md', (name, {description}) => {
     expect(description).toMatch(/^.{10,}\.$/);
-    const [row] = rowsOf(name).filter(cells => cells.length === 1);
-    expect(row?.[0]?.length).toBeGreaterThan(10);
+    const row = rowText(`\`${name}\``, description);
+    expect(mainSection('outputs.md').filter(line => line === row)).toHaveLength(1);
   });
 
-  test('tell every class of failure', () => {
+  test('name every failure class', () => {
     const {description = ''} = action.outputs['failure-class'] ?? {};
     for (const one of failureClasses) expect(description).toContain(`\`${one}\``);
   });
 });
 
-describe('the README', () => {
-  test('names no input or output that is not there', () => {
-    const lines = read('README.md').split('\n');
-    const namesUnder = (title: RegExp) => {
-      const start = lines.findIndex(line => title.test(line));
-      expect(start).toBeGreaterThan(-1);
-      const table = lines.slice(start + 2);
-      const end = table.findIndex(line => !line.startsWith('|'));
-      return table.slice(0, end).map(line => /^\| `([^`]+)` \|/.exec(line)?.[1]);
-    };
-    expect(namesUnder(/^\| input \| default \|/i).sort()).toEqual(inputNames.toSorted());
-    expect(namesUnder(/^\| output \|/i).sort()).toEqual(Object.keys(action.outputs).sort());
+describe('the documentation', () => {
+  test('names no input or output that does not exist', () => {
+    const namesIn = (page: string, head: string) =>
+      tablesIn(mainSection(page), head).map(line => /^\| `([^`]+)` \|/.exec(line)?.[1]);
+    expect(namesIn('inputs.md', '| input | default |').sort()).toEqual(inputNames.toSorted());
+    expect(namesIn('outputs.md', '| output |').sort()).toEqual(Object.keys(action.outputs).sort());
   });
 
-  test('tells all layers once, in their order', () => {
-    const told = [...read('README.md').matchAll(/^The layers, .*$/gm)];
-    expect(told).toHaveLength(1);
-    const named = [...`${told[0]}`.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
-    const inOrder = layers.filter(layer => layer !== 'uninstall' && layer !== 'docs');
-    expect(named.slice(0, inOrder.length)).toEqual(inOrder);
-    expect(named).toEqual(expect.arrayContaining([...layers]));
+  test('lists all layers once, in their order', () => {
+    const [, page = ''] = read('docs/troubleshooting.md').split('\n## Layers\n');
+    const rows = tablesIn((page.split('\n## ')[0] ?? '').split('\n'), '| layer |');
+    expect(rows.map(line => /^\| `([^`]+)` \|/.exec(line)?.[1])).toEqual([...layers]);
+  });
+
+  test('has every failure class in the README and in docs/troubleshooting.md', () => {
+    for (const name of ['README.md', 'docs/troubleshooting.md']) {
+      const rows = tablesIn(read(name).split('\n'), /^\| (failure )?class \|/);
+      const named = rows.flatMap(line => [...line.matchAll(/`([a-z]+)`/g)].map(([, one]) => one));
+      for (const one of failureClasses) expect(named).toContain(one);
+    }
+  });
+
+  test('names in the README only inputs and outputs that exist, with their defaults', () => {
+    const lines = read('README.md').split('\n');
+    const inputs = tablesIn(lines, '| input | default |').map(line => line.split(' | '));
+    const outputs = tablesIn(lines, '| output |').map(line => line.split(' | '));
+    expect(inputs).toHaveLength(10);
+    expect(outputs).toHaveLength(5);
+    for (const [name = '', shown = ''] of inputs) {
+      const input = action.inputs[name.replace(/[`| ]/g, '')];
+      expect(input).toBeDefined();
+      if (shown.startsWith('`') && name !== '| `checks`')
+        expect(shown).toBe(`\`${input?.default}\``);
+    }
+    for (const [name = ''] of outputs)
+      expect(Object.keys(action.outputs)).toContain(name.replace(/[`| ]/g, ''));
   });
 });
 

@@ -2,11 +2,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
+import {matrixDefaults, matrixInputNames} from '../src/inputs/matrix-inputs.ts';
 import {reportDefaults, reportInputNames} from '../src/inputs/report-inputs.ts';
 import {buildMergedOutputs} from '../src/reports/merged-outputs.ts';
 import {mixed} from './merged-cells-table.ts';
 
-/** The actions beside the main one: their action.yml, the code and the README's tables say the same. */
+/** The actions beside the main one: their action.yml, the code and the tables in docs agree. */
 
 const root = path.join(import.meta.dirname, '..');
 const read = (name: string) => fs.readFileSync(path.join(root, name), 'utf8');
@@ -18,6 +19,12 @@ interface Described {
 }
 
 const actions = [
+  {
+    name: 'matrix',
+    inputNames: matrixInputNames as string[],
+    defaults: matrixDefaults as Record<string, string>,
+    outputNames: ['matrix', 'count', 'left-out']
+  },
   {
     name: 'report',
     inputNames: reportInputNames as string[],
@@ -32,12 +39,13 @@ describe.each(actions)('the $name action', ({name, inputNames, defaults, outputN
     outputs: Record<string, Described>;
     runs: Record<string, string>;
   };
-  const [, section = ''] = read('README.md').split(`## The ${name} action\n`);
-  const lines = (section.split('\n## ')[0] ?? '').split('\n');
-  const names = (cells: number) =>
-    lines
-      .filter(line => line.split(/(?<!\\)\|/).length === cells + 3)
-      .flatMap(line => /^\| `([^`]+)` \|/.exec(line)?.[1] ?? []);
+  const title = `${name.charAt(0).toUpperCase()}${name.slice(1)} action`;
+  const linesIn = (page: string): string[] => {
+    const [, section = ''] = read(`docs/${page}`).split(`\n## ${title}\n`);
+    return (section.split('\n## ')[0] ?? '').split('\n');
+  };
+  const namesIn = (page: string) =>
+    linesIn(page).flatMap(line => /^\| `([^`]+)` \|/.exec(line)?.[1] ?? []);
 
   test('has the inputs that the code reads, with its defaults', () => {
     expect(Object.keys(inputs)).toEqual(inputNames);
@@ -51,21 +59,31 @@ describe.each(actions)('the $name action', ({name, inputNames, defaults, outputN
     expect(Object.keys(outputs)).toEqual(outputNames);
   });
 
-  test('has both in the README, and no other there', () => {
-    expect(names(2)).toEqual(inputNames);
-    expect(names(1)).toEqual(outputNames);
+  test('has both in docs, and no other there', () => {
+    expect(namesIn('inputs.md')).toEqual(inputNames);
+    expect(namesIn('outputs.md')).toEqual(outputNames);
   });
 
-  test.each(Object.entries(inputs))('says what %s is', (input, {description, default: value}) => {
-    expect(description).toMatch(/^.{20,}\.$/);
-    const shown = value === undefined ? '' : `\`${value}\``;
-    expect(lines).toContain(`| \`${input}\` | ${shown} | ${description.replaceAll('|', '\\|')} |`);
-  });
+  test.each(Object.entries(inputs))(
+    '%s is in docs, with its description',
+    (input, {description, default: value}) => {
+      expect(description).toMatch(/^.{20,}\.$/);
+      const shown = value === undefined ? '' : `\`${value}\``;
+      expect(linesIn('inputs.md')).toContain(
+        `| \`${input}\` | ${shown} | ${description.replaceAll('|', '\\|')} |`
+      );
+    }
+  );
 
-  test.each(Object.entries(outputs))('says what %s tells', (output, {description}) => {
-    expect(description).toMatch(/^.{10,}\.$/);
-    expect(lines).toContain(`| \`${output}\` | ${description.replaceAll('|', '\\|')} |`);
-  });
+  test.each(Object.entries(outputs))(
+    '%s is in docs, with its description',
+    (output, {description}) => {
+      expect(description).toMatch(/^.{10,}\.$/);
+      expect(linesIn('outputs.md')).toContain(
+        `| \`${output}\` | ${description.replaceAll('|', '\\|')} |`
+      );
+    }
+  );
 
   test('runs the one bundle, on the same Node', () => {
     expect(runs).toEqual({using: 'node24', main: `../dist/${name}.js`});

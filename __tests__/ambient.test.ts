@@ -17,7 +17,7 @@ const plan = planOf({'dataplane-mode': 'ambient'});
 const layer = {
   ...ambient,
   samples: [],
-  rows: ambient.definitions.filter(({id}) => waypointDefinitions.every(row => row.id !== id))
+  definitions: ambient.definitions.filter(({id}) => waypointDefinitions.every(row => row.id !== id))
 };
 
 const enrolledPod = (thing: Pod): Pod => ({
@@ -133,7 +133,7 @@ const answers = ({word}: Probe): string => (word.endsWith('-refused') ? '' : `he
 interface Faults {
   answer?: (probe: Probe) => string;
   records?: Record<string, string>;
-  /** What the listeners answer, by the server that is asked. */
+  /** The answers of the listeners, by DNS server. */
   listener?: (server: string) => string;
   dump?: unknown;
   log?: string[];
@@ -143,7 +143,7 @@ interface Faults {
 
 function mesh(faults: Faults = {}) {
   const known = {...records, ...faults.records};
-  // what was carried before it was asked for proves nothing
+  // connections in the log from before the probe prove nothing
   const old = log().join('\n').replaceAll('15:00:00', '14:00:00');
   let read = 0;
   const other = fakeSh((command): Answer | undefined => {
@@ -198,7 +198,7 @@ describe('ambient', () => {
     const sh = mesh();
     const found = await look(layer, {sh, snapshot: things(), plan});
     expect(failures(found)).toEqual({});
-    expect(Object.keys(found).sort()).toEqual(layer.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(layer.definitions.map(({id}) => id).sort());
     const asked = sh.rounds.flatMap(({namespace, probes}) =>
       probes.map(({word, address, port}) => [word, namespace, address, port].join(' '))
     );
@@ -225,7 +225,7 @@ describe('ambient', () => {
       Object.fromEntries(
         ['dual-stack', 'ipv4', 'ipv6', 'sleep', ambientNamespace].map(name => [
           `ambient/${name}/redirection`,
-          'no rules of Istio for IPv6'
+          'no Istio rules for IPv6'
         ])
       )
     ],
@@ -314,8 +314,8 @@ describe('ambient', () => {
       },
       {
         'ambient/echo/ipv6-hbone': 'only to 10.244.0.20:15008',
-        'ambient/echo-ipv6-first/ipv6-hbone': 'nothing logged where it arrived',
-        'ambient/echo-pod/ipv6-hbone': 'nothing logged where it arrived'
+        'ambient/echo-ipv6-first/ipv6-hbone': 'no line in the log of the receiving ztunnel',
+        'ambient/echo-pod/ipv6-hbone': 'no line in the log of the receiving ztunnel'
       }
     ],
     [
@@ -325,7 +325,7 @@ describe('ambient', () => {
         ['echo', 'echo-ipv6-first', 'echo-pod'].flatMap(target =>
           ['ipv4', 'ipv6'].map(family => [
             `ambient/${target}/${family}-hbone`,
-            'no identity of both ends'
+            'not the identities of both ends'
           ])
         )
       )
@@ -337,7 +337,7 @@ describe('ambient', () => {
         ['echo', 'echo-ipv6-first', 'echo-pod'].flatMap(target =>
           ['ipv4', 'ipv6'].map(family => [
             `ambient/${target}/${family}-hbone`,
-            'nothing logged of it'
+            'no line in the log'
           ])
         )
       )
@@ -346,7 +346,7 @@ describe('ambient', () => {
     expect(failures(await made(faults))).toEqual(expected);
   });
 
-  test('port 15008 is dropped over IPv6: no answer, and what ztunnel says of it', async () => {
+  test('port 15008 is dropped over IPv6: no answer, and the error in ztunnel’s log', async () => {
     const failed = log().flatMap(text =>
       !text.includes('[fd00')
         ? [text]
@@ -377,7 +377,7 @@ describe('ambient', () => {
     ]);
   });
 
-  test('what the API server says: not enrolled, restarted, no ztunnel on a node', async () => {
+  test('the snapshot shows pods that are not enrolled, restarted, no ztunnel on a node', async () => {
     const flapping = enrolledPod(
       pod(ambientNamespace, 'echo', {
         ips: both('20'),
@@ -411,15 +411,15 @@ describe('ambient', () => {
       `Service ${ambientNamespace}/echo has no ipv6 ClusterIP`
     );
     expect(found['ambient/echo/ipv6-probe']?.observed).toBe('no pod IP');
-    expect(Object.keys(found).sort()).toEqual(layer.rows.map(({id}) => id).sort());
+    expect(Object.keys(found).sort()).toEqual(layer.definitions.map(({id}) => id).sort());
   });
 
-  test('a dump that is none says so in each row', async () => {
+  test('an invalid dump fails each check that needs it', async () => {
     const found = await made({dump: {}});
     expect(Object.keys(failures(found)).every(id => /\/(workload|vips|listeners)$/.test(id))).toBe(
       true
     );
-    expect(found[`ambient/${ambientNamespace}/workload`]?.observed).toBe('nothing of echo-1');
+    expect(found[`ambient/${ambientNamespace}/workload`]?.observed).toBe('no entry for echo-1');
   });
 });
 
@@ -440,7 +440,7 @@ test('a long line of the access log takes no time', () => {
   expect(parseAccessLog([long])).toEqual([{}]);
 });
 
-describe('what is asked of a data plane', () => {
+describe('the checks of a data plane mode', () => {
   const layersOf = (mode: 'sidecar' | 'ambient') => [
     ...new Set(filterByMode(mode, catalogue).map(({layer}) => layer))
   ];

@@ -3,17 +3,17 @@ import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
 import {recordings} from '../rehearsal/play.mjs';
-import {bugs, named, page} from '../scripts/bugs.mjs';
+import {bugs, matchIds, renderBugs} from '../scripts/bugs.mjs';
 import {catalogue} from '../src/checks/catalogue.ts';
 import {root} from './project.ts';
 
 const ids = catalogue.map(({id}) => id);
-const file = path.join(root, 'docs', 'bugs.md');
+const file = path.join(root, 'docs', 'evidence', 'bugs.md');
 const read = (...names: string[]) => fs.readFileSync(path.join(root, ...names), 'utf8');
 
-test('docs/bugs.md is made of them; `npm run bugs` makes it', () => {
-  if (process.env.MAKE_DOCUMENTS) fs.writeFileSync(file, page(bugs, ids));
-  expect(read('docs', 'bugs.md')).toBe(page(bugs, ids));
+test('docs/evidence/bugs.md is current; `npm run bugs` generates it', () => {
+  if (process.env.MAKE_DOCUMENTS) fs.writeFileSync(file, renderBugs(bugs, ids));
+  expect(fs.readFileSync(file, 'utf8')).toBe(renderBugs(bugs, ids));
 });
 
 test('numbers and first references are unique', () => {
@@ -22,11 +22,11 @@ test('numbers and first references are unique', () => {
 });
 
 describe.each(bugs.map(bug => [bug.upstream[0], bug] as const))('%s', (_, bug) => {
-  test('names checks that there are', () => {
-    for (const pattern of bug.checks ?? []) expect(named(pattern, ids)).not.toEqual([]);
+  test('names checks that exist', () => {
+    for (const pattern of bug.checks ?? []) expect(matchIds(pattern, ids)).not.toEqual([]);
   });
 
-  test('is caught by something, and known somehow; or the checks lack something', () => {
+  test('has a check or a phase and its evidence, or what is missing', () => {
     const {verdict, checks, phase, known, lacks, why} = bug;
     expect(why).toMatch(/\.$/);
     expect(Boolean(checks ?? phase)).toBe(verdict !== 'not');
@@ -56,11 +56,11 @@ describe('a pattern', () => {
     ['xds/*/reject', []],
     ['*/sleep/rejected', ['xds/sleep/rejected']]
   ])('%s', (pattern, found) => {
-    expect(named(pattern, ['xds/sleep/rejected', 'proxy/sleep/listeners'])).toEqual(found);
+    expect(matchIds(pattern, ['xds/sleep/rejected', 'proxy/sleep/listeners'])).toEqual(found);
   });
 });
 
-test('a check that is not there is an error', () => {
+test('a check that does not exist is an error', () => {
   const bug = {
     number: 1,
     upstream: ['a/b#1'],
@@ -70,5 +70,5 @@ test('a check that is not there is an error', () => {
     known: 'by hand' as const,
     why: 'So.'
   };
-  expect(() => page([bug], ids)).toThrow('bug 1: no check is named xds/none/rejected');
+  expect(() => renderBugs([bug], ids)).toThrow('bug 1: no check matches xds/none/rejected');
 });

@@ -28,7 +28,7 @@ test('main is main whatever a job has in its environment, and post is post by th
     spawnSync(process.execPath, [path.join(root, 'dist', file)], {encoding: 'utf8', env});
   fs.mkdirSync(path.join(runner.directory, 'precious'));
   const main = start('index.js');
-  expect(main.stdout).toContain('timeout: found "never"');
+  expect(main.stdout).toContain('Invalid `timeout` "never"');
   expect(main.status).toBe(1);
   expect(fs.existsSync(path.join(runner.directory, 'precious'))).toBe(true);
   expect(start('post.js').status).toBe(0);

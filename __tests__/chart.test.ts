@@ -54,7 +54,7 @@ describe('readChart', () => {
       version: '1.30.3',
       image: 'registry.example/sail-operator:1.30.3',
       pullPolicy: null,
-      offers: [
+      istioReleases: [
         chart.istioReleases[0],
         chart.istioReleases[2],
         {
@@ -75,7 +75,7 @@ describe('readChart', () => {
     ['no annotations', 'deployment: {}'],
     ['other annotations', 'deployment: {annotations: {images.v1_0_0.other: x, a: b}}']
   ])('values with %s list no versions', (_, text) => {
-    expect(readChart(about, text)).toMatchObject({image: null, offers: []});
+    expect(readChart(about, text)).toMatchObject({image: null, istioReleases: []});
   });
 });
 
@@ -100,7 +100,7 @@ describe('provideChart', () => {
       provideChart(inputsOf(), runner.directory, fakeWork(), helm({}))
     ).rejects.toMatchObject({
       attribution: {class: 'infrastructure'},
-      message: expect.stringMatching(/is not what was published/)
+      message: expect.stringMatching(/has the wrong checksum/)
     });
   });
 
@@ -201,7 +201,7 @@ describe('provideChart', () => {
       provideChart(inputsOf(chart), runner.directory, fakeWork(), sh)
     ).rejects.toMatchObject({
       attribution: {class: 'input'},
-      message: expect.stringMatching(/^operator-chart: found/)
+      message: expect.stringMatching(/^Invalid `operator-chart` "/)
     });
   });
 
@@ -220,7 +220,7 @@ describe('provideChart', () => {
         helm({})
       );
     expect(await provide(sumOf('other'))).toMatchObject({url});
-    await expect(provide(sumOf('x'))).rejects.toThrow(/is not what was published/);
+    await expect(provide(sumOf('x'))).rejects.toThrow(/has the wrong checksum/);
   });
 
   test('takes a URL, which has no digest to be held to', async () => {
@@ -250,7 +250,7 @@ describe('provideChart', () => {
         provideChart(inputsOf(), runner.directory, fakeWork(), sh)
       ).rejects.toMatchObject({
         attribution: {class: 'infrastructure', layer: 'runner'},
-        message: `the chart ${getChartUrl(defaultOperatorVersion)} could not be fetched: curl: ${said}`
+        message: `the chart ${getChartUrl(defaultOperatorVersion)} could not be downloaded: curl: ${said}`
       });
       expect(sh.calls).toHaveLength(tries);
     },
@@ -276,7 +276,9 @@ describe('provideChart', () => {
       );
       await expect(provided).rejects.toMatchObject({
         attribution: {class: 'infrastructure', layer: 'runner'},
-        message: expect.stringMatching(/could not be fetched: it is larger than any chart/)
+        message: expect.stringMatching(
+          /could not be downloaded: it has more than 50000000 bytes, too many for a chart/
+        )
       });
       expect(asked).toEqual([100_000_000]);
     }
@@ -295,7 +297,7 @@ describe('provideChart', () => {
       turn === 0 && command[0] === 'curl' ? sh(command, options) : passes(command, options)
     );
     expect(work.waits.filter(Boolean)).toEqual([
-      'another try to fetch the chart, after: curl: (56) of https://x.example: Connection reset by peer'
+      'a retry of the chart download, after: curl: (56) of https://x.example: Connection reset by peer'
     ]);
   }, 20_000);
 
@@ -361,7 +363,7 @@ describe('a minor of the operator, by a mirror', () => {
 
   test('what we know is held to what we know, whatever the index of a mirror says', async () => {
     await expect(provide('1.29')).rejects.toThrow(
-      `is not what was published: SHA-256 ${sumOf('1.29.2')} instead of ${chartDigests['1.29.2']}`
+      `has the wrong checksum: SHA-256 ${sumOf('1.29.2')} instead of ${chartDigests['1.29.2']}`
     );
     expect((await provide('1.29', undefined, `${mirror}#own-checksums`)).url).toBe(
       getChartUrl('1.29.2')
@@ -380,7 +382,7 @@ describe('a minor of the operator, by a mirror', () => {
       index = text;
       const {url} = await provide('1.29', chartDigests);
       expect(url).toBe(getChartUrl('1.29.2'));
-      expect(runner.log()).toMatch(/no index of charts; going by the releases known/);
+      expect(runner.log()).toMatch(/is not an index of charts; using the releases known/);
     },
     20_000
   );
@@ -396,14 +398,14 @@ describe('a minor of the operator, by a mirror', () => {
 
   test('a release that differs from the index is refused', async () => {
     await expect(provide('1.30', {'1.30.10': sumOf('x'), '1.29.2': ''})).rejects.toThrow(
-      /not what was published/
+      /has the wrong checksum/
     );
   });
 
   test.each(['1.30.1', '1.22'])('%s is refused, with what there is', async asked => {
     await expect(provide(asked)).rejects.toMatchObject({
       attribution: {class: 'input'},
-      message: `operator-version: found "${asked}"; accepted is one of 1.30.11-rc.1, 1.30.10, 1.30.9, 1.29.2, or the minor of one`
+      message: `Invalid \`operator-version\` "${asked}": expected a published version, such as 1.30.10, 1.29.2`
     });
   });
 
@@ -411,9 +413,7 @@ describe('a minor of the operator, by a mirror', () => {
     index = '';
     const {url} = await provide('1.29', chartDigests);
     expect(url).toBe(getChartUrl('1.29.2'));
-    expect(runner.log()).toMatch(
-      /index\.yaml could not be downloaded.*going by the releases known/
-    );
+    expect(runner.log()).toMatch(/index\.yaml could not be downloaded.*using the releases known/);
   });
 });
 

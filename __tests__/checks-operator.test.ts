@@ -87,13 +87,13 @@ describe('operator', () => {
     const found = await lookAtId([pod], [[image, ours]], node);
     expect(found).toMatchObject({
       verdict: 'failed',
-      blame: {
-        headline: `Another image runs as ${image} than was asked for`,
+      attribution: {
+        headline: `A container runs another image under the name ${image}`,
         hint: expect.stringContaining(hint)
       },
       reproduce: expect.stringContaining('kubectl get pods -n sail-operator -o jsonpath')
     });
-    expect(found?.reason).toContain(`instead of ${ours}, which this run brought as ${image}`);
+    expect(found?.reason).toContain(`instead of ${ours}, which this run preloaded as ${image}`);
     expect(found?.attribution).not.toHaveProperty('class'); // the operator's, as its layer says
   });
 

@@ -57,6 +57,19 @@ describe('cleanUp', () => {
     );
   });
 
+  test.each([
+    ['was deleted', 'always'],
+    ['is kept', 'never']
+  ] as const)('a rehearsal does not claim that a cluster %s', async (end, cleanup) => {
+    process.env.DUAL_STACK_REHEARSAL = 'healthy';
+    try {
+      await cleaned({cleanup});
+    } finally {
+      delete process.env.DUAL_STACK_REHEARSAL;
+    }
+    expect(runner.log()).toBe(`Rehearsal: no cluster mine existed, and none ${end}.\n`);
+  });
+
   test('a cluster that is kept has nothing of a check left in it', async () => {
     const undo = [
       ['docker', 'exec', 'mine-control-plane', 'iptables', '-D'],
@@ -152,7 +165,9 @@ describe('cleanUp', () => {
       'another’s cluster of that name is left: %j',
       async there => {
         expect(await calls(there)).toEqual([listing]);
-        expect(runner.log()).toMatch(/^::warning::The cluster mine is left: /);
+        expect(runner.log()).toMatch(
+          /^::warning::The cluster mine is kept: this run did not create it\./
+        );
       }
     );
   });
@@ -214,7 +229,7 @@ describe('cleanUp', () => {
       expect(sh.calls.filter(line => line === listing)).toHaveLength(asked);
       expect(fs.existsSync(work)).toBe(false);
       expect(runner.log()).toBe(
-        '::error::The cluster mine could not be deleted: Cannot connect to the Docker daemon at unix://. By hand: kind delete cluster --name mine\n'
+        '::error::The cluster mine could not be deleted: Cannot connect to the Docker daemon at unix://. To delete it by hand: kind delete cluster --name mine\n'
       );
     });
   });
@@ -254,7 +269,7 @@ describe('cleanUp', () => {
       process.exitCode = before;
     }
     expect(runner.log()).toBe(
-      '::error::The cluster mine could not be deleted: no ::set-output name=a::b. By hand: kind delete cluster --name mine\n'
+      '::error::The cluster mine could not be deleted: no ::set-output name=a::b. To delete it by hand: kind delete cluster --name mine\n'
     );
   });
 

@@ -54,7 +54,7 @@ interface World {
   config: Record<string, string>;
   pod: Pod;
   rules: string;
-  /** What istio-cni sets in a network, by its family alone. */
+  /** The rules that istio-cni sets in a network, by its family. */
   networks: Record<string, Answer>;
   answer: (probe: Probe) => string;
 }
@@ -129,7 +129,7 @@ describe('cni', () => {
     expect(scaled(commands)).toEqual(['1', '0']);
   });
 
-  test('IstioCNI is asked as the container runtime asks it, for a pod that is there', async () => {
+  test('IstioCNI is called as the container runtime calls it, for an existing pod', async () => {
     const {commands} = await seen();
     const asked = commands.filter(command => command.includes('network'));
     expect(asked.map(command => command.slice(-5))).toEqual([
@@ -160,7 +160,7 @@ describe('cni', () => {
     });
     expect(failures(found)).toEqual({
       'cni/repaired/ready': 'no IPv4 rules after 90 s',
-      'cni/repaired/iptables': 'no rules of Istio for IPv4',
+      'cni/repaired/iptables': 'no Istio rules for IPv4',
       'cni/repaired/ipv4': 'no answer',
       'cni/repaired/ipv4-control': 'no answer',
       'cni/repaired/ipv6': 'no answer',
@@ -175,8 +175,8 @@ describe('cni', () => {
       answer: probe => (probe.address === 'fd00:10:244::22' ? `hello ${probe.word}` : strict(probe))
     });
     expect(failures(found)).toEqual({
-      'cni/repaired/iptables': 'no rules of Istio for IPv6',
-      'cni/repaired/ipv6-refused': 'plaintext was answered, should be refused'
+      'cni/repaired/iptables': 'no Istio rules for IPv6',
+      'cni/repaired/ipv6-refused': 'answered plaintext'
     });
   });
 
@@ -184,7 +184,7 @@ describe('cni', () => {
     [
       'it had no rules before',
       repaired(validation({restartCount: 0})),
-      'Ready without a repair: it had no IPv4 rules to lose'
+      'Ready without a repair: the pod had no IPv4 rules to lose'
     ],
     [
       'it does not start for another reason',
@@ -196,20 +196,20 @@ describe('cni', () => {
     expect(failures(found)).toEqual({'cni/repaired/ready': observed});
   });
 
-  // as a plugin told it that looked for addresses before it entered the pod's network
+  // reported by a plugin that listed addresses before it entered the pod's network
   test('families of the node in place of those of the pod', async () => {
     const {found} = await seen({
       networks: {ipv4: 'iptables 20\nip6tables 20\n', ipv6: 'iptables 20\nip6tables 0\n'}
     });
     expect(failures(found)).toEqual({
       'cni/ipv4-only/rules': 'rules for IPv4 and IPv6',
-      'cni/ipv6-only/rules': 'rules for IPv4 alone'
+      'cni/ipv6-only/rules': 'rules for IPv4 only'
     });
   });
 
   test.each([
-    ['no rules at all', 'iptables 0\nip6tables 0\n', 'no rules of Istio'],
-    ['the other family alone', 'iptables 0\nip6tables 20\n', 'rules for IPv6 alone'],
+    ['no rules at all', 'iptables 0\nip6tables 0\n', 'no Istio rules'],
+    ['the other family alone', 'iptables 0\nip6tables 20\n', 'rules for IPv6 only'],
     ['a plugin that fails', {code: 1, stderr: '{"code": 999, "msg": "no pod"}'}, 'istio-cni failed']
   ])('in a network of IPv4: %s', async (_, ipv4, observed) => {
     const {found} = await seen({networks: {ipv4, ipv6: 'iptables 20\nip6tables 20\n'}});
@@ -218,12 +218,12 @@ describe('cni', () => {
       expect(found['cni/ipv4-only/rules']?.reason).toContain('"msg": "no pod"');
   });
 
-  test('a node that does not answer in time says nothing of IstioCNI', async () => {
+  test('a node that does not answer in time proves nothing about IstioCNI', async () => {
     const networks = {ipv4: {code: 124, timedOut: true}, ipv6: 'iptables 20\nip6tables 20\n'};
     await expect(seen({networks})).rejects.toThrow('did not end in time');
   });
 
-  test('IPv6 rules alone do for a network of IPv6', async () => {
+  test('IPv6 rules are enough for a network with only IPv6', async () => {
     const networks = {ipv4: 'iptables 20\nip6tables 0\n', ipv6: 'iptables 0\nip6tables 20\n'};
     expect(failures((await seen({networks})).found)).toEqual({});
   });
@@ -253,12 +253,12 @@ describe('cni', () => {
       const {found, commands} = await seen({config});
       expect(failures(found)).toEqual({});
       expect(skipped(found)).toHaveLength(ofRepair);
-      expect(skipped(found)[0]?.[1]).toMatch(/repair of pods is turned off/);
+      expect(skipped(found)[0]?.[1]).toMatch(/repair of pods is off/);
       expect(commands.some(command => command[1] === 'wait')).toBe(false);
     }
   );
 
-  test("a proxy's image without a shell is told", async () => {
+  test("a proxy's image without a shell skips the checks", async () => {
     const state = {
       waiting: {
         reason: 'CrashLoopBackOff',

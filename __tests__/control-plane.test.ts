@@ -46,7 +46,7 @@ const istiod = (
 });
 const dual = service('istio-system', ['10.96.0.2', 'fd00:10:96::2'], 'RequireDualStack', 'istiod');
 
-/** An API server that says this. */
+/** An API server with these objects. */
 const api = (answers: Record<string, Answer> = {}) =>
   fakeSh({
     'kubectl get istios.sailoperator.io default -o json': istio('Healthy'),
@@ -58,7 +58,7 @@ const version = (answer: Answer) => api({[`kubectl get --raw ${versionPath}`]: a
 const id = (aspect: string) => `control-plane/${aspect}`;
 
 describe('control-plane', () => {
-  test('istiod’s version is asked for again, and an answer that does not come is no version', async () => {
+  test('istiod’s version is requested again, and no answer is no version', async () => {
     const gone = {code: 1, stderr: 'Error from server (ServiceUnavailable): error trying to reach'};
     const [once, always] = await Promise.all(
       [[gone, '1.30.3-56df41f-Clean\n'], [gone]].map(answers =>
@@ -72,7 +72,7 @@ describe('control-plane', () => {
     expect(failures(always ?? {})).toEqual({[id('istiod/version')]: 'no answer'});
     expect(always?.[id('istiod/version')]?.attribution).toMatchObject({
       class: 'infrastructure',
-      headline: 'istiod does not tell its version'
+      headline: 'istiod did not return its version'
     });
   });
 
@@ -82,7 +82,7 @@ describe('control-plane', () => {
     expect(failures(found)).toEqual({});
     expect(found[id('istio-cni/ready')]).toMatchObject({
       verdict: 'skipped',
-      reason: 'IstioCNI is not used: `istio-cni` is not true'
+      reason: 'this run does not use IstioCNI: `istio-cni` is not true'
     });
     expect(sh.calls.join()).not.toContain('istiocnis');
   });
@@ -113,7 +113,7 @@ describe('control-plane', () => {
     expect(Object.keys(failures(found))).toEqual(failed);
   });
 
-  test('an istiod that does not tell its version', async () => {
+  test('an istiod that does not return its version', async () => {
     const sh = version({code: 1, stderr: 'no endpoints available for service "istiod:15014"'});
     const found = await look(controlPlane, {sh, snapshot: [istiod(), dual]});
     expect(failures(found)).toEqual({
@@ -162,7 +162,7 @@ describe('control-plane', () => {
     expect(Object.keys(failures(found)).sort()).toEqual(failed);
   });
 
-  test('an istiod without a replica is told in one way, not in two', async () => {
+  test('an istiod without a replica is reported once', async () => {
     const down = {...istiod(), status: {}};
     const found = await look(controlPlane, {sh: api(), snapshot: [down, dual]});
     expect(found[id('istiod/available')]?.reason).toBe('no replica is available');

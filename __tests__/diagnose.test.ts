@@ -49,7 +49,7 @@ const running = (...names: string[]) =>
 
 describe('diagnose', () => {
   describe('a node that was lost', () => {
-    const lost = 'The container of a ended, and was started anew, in the middle of the run';
+    const lost = 'The container of a was restarted during the run';
     const told = {class: 'infrastructure', layer: 'node', check: null, message: lost};
 
     test.each<[string, Partial<Evidence>]>([
@@ -112,16 +112,16 @@ describe('diagnose', () => {
   });
 
   test.each<[string, [string, Partial<CheckResult>][], string]>([
-    ['one family', [['cluster/plain/ipv4', {family: 'ipv4'}]], 'IPv4 between pods is dead'],
+    ['one family', [['cluster/plain/ipv4', {family: 'ipv4'}]], 'No IPv4 traffic between pods'],
     [
       'both',
       [
         ['cluster/plain/ipv4', {family: 'ipv4'}],
         ['cluster/plain/ipv6', {family: 'ipv6'}]
       ],
-      'Traffic between pods is dead'
+      'No traffic between pods'
     ],
-    ['none', [['dns/ipv4/a', {}]], 'Names do not resolve as they should'],
+    ['none', [['dns/ipv4/a', {}]], 'Names do not resolve correctly'],
     [
       'one and none',
       [
@@ -136,7 +136,7 @@ describe('diagnose', () => {
         ['cluster/plain/ipv4', {family: 'ipv4', verdict: 'passed'}],
         ['cluster/plain/ipv6', {family: 'ipv6'}]
       ],
-      'IPv6 between pods is dead'
+      'No IPv6 traffic between pods'
     ]
   ])('the headline names the family where it is one: %s', (_, failed, headline) => {
     const checks = failed.map(([id, more]) => broken(id, more));
@@ -182,7 +182,7 @@ describe('diagnose', () => {
     );
     expect(failure).toMatchObject({
       message: `\`kubectl get nodes\` ended with exit code 1: ${refused}`,
-      headline: 'The cluster does not answer any more',
+      headline: 'The cluster no longer responds',
       reproduce: expect.stringMatching(/^docker ps --all/)
     });
   });
@@ -276,7 +276,7 @@ describe('diagnose', () => {
       class: 'connectivity',
       check: 'echo/ipv6/name',
       message:
-        'Expected: ipv6 holds. Found: only on a retry, and fail-on-flaky is set; first no answer.'
+        'Expected: ipv6 holds. Found: passed only on a retry, and fail-on-flaky is set; at first no response.'
     });
   });
 
@@ -335,7 +335,7 @@ describe('diagnose', () => {
       ),
       'infrastructure',
       'mtls',
-      '`kubectl exec -n` did not end in time: it said nothing'
+      '`kubectl exec -n` did not end in time: no output'
     ],
     [
       'a node that is gone',
@@ -386,28 +386,28 @@ describe('diagnose', () => {
       {ending: 'timeout', phases: running('istiod')},
       'timeout',
       'control-plane',
-      'The time given by `timeout` was over in istiod (waiting for the pod)'
+      '`timeout` expired during istiod (waiting for the pod)'
     ],
     [
       'the time is over in a check',
       {ending: 'timeout', phases: running('samples', 'check node')},
       'timeout',
       'node',
-      'The time given by `timeout` was over in samples (waiting for the pod), check node (waiting for the pod)'
+      '`timeout` expired during samples (waiting for the pod), check node (waiting for the pod)'
     ],
     [
       'it was cancelled',
       {ending: 'cancelled', phases: running('cluster')},
       'cancelled',
       'node',
-      'The run was cancelled in cluster (waiting for the pod)'
+      'The run was cancelled during cluster (waiting for the pod)'
     ],
     [
       'it was cancelled at once',
       {ending: 'cancelled'},
       'cancelled',
       null,
-      'The run was cancelled in no phase'
+      'The run was cancelled while no phase was running'
     ]
   ] as [string, Partial<Evidence>, string, string | null, string | RegExp][])(
     '%s',
@@ -485,7 +485,7 @@ describe('diagnose', () => {
         class: 'internal',
         layer: null,
         check: null,
-        message: 'the check dns/ipv4/a was not made'
+        message: 'the check dns/ipv4/a did not run'
       });
     });
 

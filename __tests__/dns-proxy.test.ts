@@ -22,7 +22,7 @@ const healthy: Record<string, string> = {
 };
 const good = ({word}: Probe) => `hello ${word}`;
 
-/** A client whose sidecar answers so; the other one asks the cluster's DNS, which knows no more than `outside`. */
+/** A client whose sidecar answers so; the other one uses the cluster's DNS, which resolves only `outside`. */
 const world = (
   answers: Record<string, string> = healthy,
   answer = good,
@@ -39,7 +39,7 @@ const world = (
   return Object.assign(fakeClients(answer, dns), {dns});
 };
 
-/** With the pods of a StatefulSet, of which the last is asked for. */
+/** With the pods of a StatefulSet; the checks use the last. */
 const see = (sh: ReturnType<typeof world>, selected = dnsProxy.definitions, more = {}) =>
   look(dnsProxy, {
     sh,
@@ -142,7 +142,7 @@ describe('dns-proxy', () => {
     });
   });
 
-  test('only what is asked for is looked at', async () => {
+  test('only selected checks run', async () => {
     const sh = world();
     const selected = dnsProxy.definitions.filter(({id}) => id === 'dns-proxy/allocated/ipv6');
     expect(failures(await see(sh, selected))).toEqual({});

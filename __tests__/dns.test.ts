@@ -70,7 +70,7 @@ describe('dns', () => {
     });
   });
 
-  test('a client that cannot be asked is not a failed check', async () => {
+  test('a client that fails is not a failed check', async () => {
     await expect(look(dns, {sh: fakeSh(() => ({code: 1, stderr: 'no pod'}))})).rejects.toThrow(
       'no pod'
     );
@@ -81,7 +81,7 @@ describe('dns', () => {
     expect(failures(await look(dns, {sh: fakeSh(() => ''), asked: selected}))).not.toEqual({});
   });
 
-  test('a question that nobody answers is not answered "none", and is not asked again', async () => {
+  test('a query without an answer is not "none", and is not repeated', async () => {
     const sh = answering(Object.fromEntries(Object.keys(healthy).map(question => [question, '!'])));
     const found = await look(dns, {sh});
     expect(new Set(Object.values(failures(found)))).toEqual(new Set(['no answer']));

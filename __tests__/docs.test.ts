@@ -122,7 +122,7 @@ function changed(from: string | RegExp, to: string): string {
   return other;
 }
 
-test('a page that documents what the Action does holds, with nothing to tell', async () => {
+test('a page that documents what the Action does holds, without notes', async () => {
   const all = await found(page);
   expect(docs.definitions.map(({id}) => all[id])).toMatchObject(
     docs.definitions.map(({expected}) => ({verdict: 'passed', observed: expected}))
@@ -146,61 +146,61 @@ describe('what moved and is red', () => {
       'a new step',
       ['endif::[]', `endif::[]\n${tested('kubectl rollout restart deploy -n ipv4').join('\n')}`],
       'docs/page/steps',
-      /^not made here: `kubectl rollout restart deploy --namespace=ipv4` \("Validate\."\)$/
+      /^this Action does not run `kubectl rollout restart deploy --namespace=ipv4` \("Validate\."\)$/
     ],
     [
       'a new validation',
       ['. Clean up.', judged('kubectl get pods -n ipv4 -o name', 'one').join('\n')],
       'docs/page/steps',
-      /^not made here: `kubectl get pod --namespace=ipv4 --output=name`/
+      /^this Action does not run `kubectl get pod --namespace=ipv4 --output=name`/
     ],
     [
       'a wait for something else',
       ["{.status.revisions.ready}'=1", "{.status.state}'=Healthy"],
       'docs/page/steps',
-      /^not made here: `kubectl wait istios\/default --for=jsonpath={\.status\.state}=Healthy`.*; no longer documented/
+      /^this Action does not run `kubectl wait istios\/default --for=jsonpath={\.status\.state}=Healthy`.*; no longer documented/
     ],
     [
       'another value of the Istio resource, and one more',
       ['ipFamilyPolicy: Require', 'autoscaleEnabled: true\n      ipFamilyPolicy: Prefer'],
       'docs/page/resources',
-      /^Istio: spec\.values\.pilot\.autoscaleEnabled is true, here absent .*; Istio: spec\.values\.pilot\.ipFamilyPolicy is "PreferDualStack", here "RequireDualStack" \("Create the `Istio` resource\."\)$/
+      /^Istio: spec\.values\.pilot\.autoscaleEnabled is true, in this Action absent .*; Istio: spec\.values\.pilot\.ipFamilyPolicy is "PreferDualStack", in this Action "RequireDualStack" \("Create the `Istio` resource\."\)$/
     ],
     [
       'a value that is gone',
       ['      env:\n        ISTIO_DUAL_STACK: "true"\n', ''],
       'docs/page/resources',
-      /^Istio: spec\.values\.pilot\.env\.ISTIO_DUAL_STACK is absent, here "true"/
+      /^Istio: spec\.values\.pilot\.env\.ISTIO_DUAL_STACK is absent, in this Action "true"/
     ],
     [
       'another version of the API',
       ['sailoperator.io/v1', 'sailoperator.io/v2'],
       'docs/page/resources',
-      /^Istio: apiVersion is "sailoperator\.io\/v2", here "sailoperator\.io\/v1"/
+      /^Istio: apiVersion is "sailoperator\.io\/v2", in this Action "sailoperator\.io\/v1"/
     ],
     [
       'another resource',
       ['EOF\nkubectl wait', '---\nkind: Gateway\nEOF\nkubectl wait'],
       'docs/page/resources',
-      /^not applied here: Gateway/
+      /^this Action does not apply Gateway/
     ],
     [
       'a resource that cannot be read',
       ['spec:\n  values:', '\tspec: {'],
       'docs/page/resources',
-      /^not applied here: something without a kind/
+      /^this Action does not apply an object without a kind/
     ],
     [
       'a kind that every object has',
       ['kind: Istio', 'kind: constructor'],
       'docs/page/resources',
-      /^not applied here: constructor .*; no longer documented: an Istio resource$/
+      /^this Action does not apply constructor .*; no longer documented: an Istio resource$/
     ],
     [
       'a resource that holds itself',
       ['  namespace: istio-system', '  namespace: &a [*a]'],
       'docs/page/resources',
-      /^(Istio: spec\.namespace|not applied here)/
+      /^(Istio: spec\.namespace|this Action does not apply)/
     ],
     [
       'aliases that multiply',
@@ -209,25 +209,25 @@ describe('what moved and is red', () => {
         `  a: &a [b, b]\n  c: &c [${Array(9).fill('*a').join()}]\n  d: [${Array(80).fill('*c').join()}]`
       ],
       'docs/page/resources',
-      /^(Istio: |not applied here)/
+      /^(Istio: |this Action does not apply)/
     ],
     [
       'a manifest of another place',
       ['https://raw.githubusercontent.com/istio/istio/', 'https://elsewhere.example/'],
       'docs/page/manifests',
-      /^not deployed here: https:\/\/elsewhere\.example\/release-1\.30\/samples\/tcp-echo\/tcp-echo-dual-stack\.yaml into dual-stack/
+      /^this Action does not deploy https:\/\/elsewhere\.example\/release-1\.30\/samples\/tcp-echo\/tcp-echo-dual-stack\.yaml into dual-stack/
     ],
     [
       'a manifest into another namespace',
       ['kubectl apply -n ipv6 -f', 'kubectl apply -n ipv4 -f'],
       'docs/page/manifests',
-      /^not deployed here: .*tcp-echo-ipv6\.yaml into ipv4.*; no longer documented: `tcp-echo\/tcp-echo-ipv6\.yaml into ipv6`$/
+      /^this Action does not deploy .*tcp-echo-ipv6\.yaml into ipv4.*; no longer documented: `tcp-echo\/tcp-echo-ipv6\.yaml into ipv6`$/
     ],
     [
       'another answer',
       ['= "hello ipv6"', '= "hello there"'],
       'docs/page/answers',
-      /echo ipv6 \| nc tcp-echo\.ipv6 9000` is to answer "hello there", here "hello ipv6"/
+      /echo ipv6 \| nc tcp-echo\.ipv6 9000` must return "hello there", but this Action expects "hello ipv6"/
     ]
   ])('%s', async (_, [from, to], id, said) => {
     const red = failures(await found(changed(from, to)));
@@ -251,17 +251,17 @@ describe('what moved and is a note', () => {
     [
       'a step that is gone',
       ['kubectl label --overwrite namespace ipv4 istio-injection=enabled\n', ''],
-      'The documentation of this checkout: no longer documented: `kubectl label namespace ipv4 istio-injection=enabled --overwrite`.'
+      'The documentation of this checkout differs: no longer documented: `kubectl label namespace ipv4 istio-injection=enabled --overwrite`.'
     ],
     [
       'a resource that is shown, and not tested',
       ['  namespace: istio-cni\nEOF', '  namespace: istio-cni\n  profile: ambient\nEOF'],
-      'The documentation of this checkout: IstioCNI: spec.profile is "ambient", here absent ("On OpenShift, IstioCNI too.").'
+      'The documentation of this checkout differs: IstioCNI: spec.profile is "ambient", in this Action absent ("On OpenShift, IstioCNI too.").'
     ],
     [
       'a step that is shown, and not tested',
       ['kubectl delete istios default', 'istioctl x uninstall'],
-      'The documentation of this checkout: not made here: `istioctl x uninstall` ("Clean up.").'
+      'The documentation of this checkout differs: this Action does not run `istioctl x uninstall` ("Clean up.").'
     ]
   ])('%s', async (_, [from, to], expected) => {
     const all = await found(changed(from, to));
@@ -288,19 +288,19 @@ describe('what moved and is a note', () => {
   });
 });
 
-describe('what cannot be compared is skipped, and says why', () => {
+describe('a page that cannot be compared is skipped, with the reason', () => {
   const reasons = (all: Found) => [
     ...new Set(Object.values(all).map(({verdict, reason}) => `${verdict}: ${reason}`))
   ];
 
   test('a chart that comes from elsewhere', async () => {
     expect(reasons(await look(docs))).toEqual([
-      'skipped: the chart is not of a checkout of the Sail Operator'
+      'skipped: the chart is not part of a checkout of the Sail Operator'
     ]);
   });
 
   test.each<[string, string | null, RegExp]>([
-    ['no page', null, /^skipped: beside the chart there is no docs\/dual-stack\/dual-stack\.adoc$/],
+    ['no page', null, /^skipped: the checkout has no docs\/dual-stack\/dual-stack\.adoc$/],
     [
       'no block of that name',
       page
@@ -323,12 +323,12 @@ describe('what cannot be compared is skipped, and says why', () => {
     fs.symlinkSync(path.join(runner.directory, 'page'), file);
     process.env.GITHUB_WORKSPACE = workspace;
     expect(reasons(await found(null))).toEqual([
-      'skipped: docs/dual-stack/dual-stack.adoc is larger than 1 MiB, or a link that leads out of the workspace'
+      'skipped: docs/dual-stack/dual-stack.adoc is larger than 1 MiB, or a link to a file outside the workspace'
     ]);
   });
 });
 
-test('is asked for only where the chart is a path', () => {
+test('is selected only if the chart is a path', () => {
   const layersOf = (given: Record<string, string>) =>
     filterApplicable(inputsOf(given), selectDefinitions(null)).map(({layer}) => layer);
   fs.mkdirSync(path.join(runner.directory, 'chart'));

@@ -100,7 +100,7 @@ describe('download', () => {
     'https is never left for %s',
     location => {
       const from = new URL('https://host.example/y');
-      expect(() => resolveRedirect(from, location)).toThrow(/redirected from https:\/\/ to/);
+      expect(() => resolveRedirect(from, location)).toThrow(/redirects from https:\/\/ to/);
       expect(resolveRedirect(from, '/z').href).toBe('https://host.example/z');
     }
   );
@@ -128,7 +128,7 @@ describe('download', () => {
 });
 
 describe('a download that goes wrong', () => {
-  const limits = {seconds: 0.5, most: 10_000, pauses: [0.01, 0.02]};
+  const limits = {seconds: 0.5, maxBytes: 10_000, pauses: [0.01, 0.02]};
 
   test.each([
     ['is cut off', truncated],
@@ -157,9 +157,9 @@ describe('a download that goes wrong', () => {
     ['endless', endless, 1, /more than 10000 bytes/],
     ['404', status(404), 1, /Unexpected HTTP response: 404/],
     ['403', status(403), 1, /Unexpected HTTP response: 403/],
-    ['redirected for ever', to('/bad'), 1, /redirected again and again/],
-    ['redirected to a file', to('file:///etc/passwd'), 1, /redirected from http:\/\/ to file:/],
-    ['redirected to nothing', to('http://'), 1, /redirected to what is no URL/]
+    ['redirected for ever', to('/bad'), 1, /it has too many redirects/],
+    ['redirected to a file', to('file:///etc/passwd'), 1, /redirects from http:\/\/ to file:/],
+    ['redirected to nothing', to('http://'), 1, /redirects to an invalid URL/]
   ])(
     '%s ends soon, after as many tries as can help, names the URL, and leaves nothing',
     async (_, answer, tries, message) => {
@@ -246,10 +246,10 @@ describe('a download that goes wrong', () => {
     expect(describeMirror(null)).toBeNull();
     expect(describeMirror('https://mirror.example')).toBeNull();
     expect(describeMirror('http://mirror.example')).toMatch(
-      /^http:\/\/mirror.example\/ is asked by plain http/
+      /^http:\/\/mirror.example\/ uses plain http/
     );
     expect(describeMirror('https://mirror.example#own-checksums')).toMatch(
-      /believed its own checksums/
+      /trusted with its own checksums/
     );
   });
 });
@@ -263,7 +263,7 @@ describe('downloadVerified', () => {
   test('refuses and deletes what has another', async () => {
     await expect(downloadVerified(`${base}/file`, sum('another file'))).rejects.toMatchObject({
       ...refused,
-      message: `${base}/file is not what was published: SHA-256 ${sum('the file\n')} instead of ${sum('another file')}`
+      message: `${base}/file has the wrong checksum: SHA-256 ${sum('the file\n')} instead of ${sum('another file')}`
     });
     expect(left()).toEqual([]);
   });
@@ -285,7 +285,7 @@ describe('parseChecksum', () => {
     ['a checksum cut short', good.slice(1)]
   ])('refuses %s', (_, text) => {
     expect(() => parseChecksum(text, 'https://host.example/x.sha256')).toThrow(
-      'https://host.example/x.sha256 holds no SHA-256 checksum'
+      'https://host.example/x.sha256 contains no SHA-256 checksum'
     );
   });
 });

@@ -47,7 +47,7 @@ describe('echo', () => {
       expect(`${expected.replace('hello ', '')}\n`.length).toBeGreaterThanOrEqual(5);
   });
 
-  test('an address that is not there fails without being asked', async () => {
+  test('a missing address fails without a probe', async () => {
     const clients = fakeClients(good);
     const snapshot = healthyBut(isOf('Service', 'ipv6'));
     const found = await look(echo, {sh: clients, snapshot});
@@ -124,7 +124,7 @@ describe('cluster', () => {
   });
 });
 
-describe('what the other checks tell of an echo or a path that failed', () => {
+describe('the attribution of a failed echo or path by other checks', () => {
   const failed = (id: string, more: Partial<CheckResult> = {}) =>
     check(id, {verdict: 'failed', observed: 'no answer', expected: 'hello', ...more});
   const controls = (...families: ('ipv4' | 'ipv6')[]) =>
@@ -141,24 +141,23 @@ describe('what the other checks tell of an echo or a path that failed', () => {
     ['the family that is dead', path, 'path/dual-stack/ipv6', 'ipv6', controls('ipv6'), true],
     ['the other family', path, 'path/dual-stack/ipv4', 'ipv4', controls('ipv6'), false],
     ['other pods', echo, 'echo/ipv6/ipv6', 'ipv6', controls('ipv6'), false],
-    ['nobody asked', echo, 'echo/dual-stack/name', null, [], false]
+    ['no control ran', echo, 'echo/dual-stack/name', null, [], false]
   ] as const)('a client without a sidecar fails too, %s', (_, checks, id, family, others, told) => {
     const {hint, headline} = toldOf(checks, failed(id, {family}), [...others]);
     const dead =
       family === null
-        ? 'IPv4 and IPv6 to the pods of dual-stack are dead'
-        : 'IPv6 to the pods of dual-stack is dead';
-    if (told)
-      expect(hint).toMatch(/A client without a sidecar gets no answer from that pod either/);
+        ? 'IPv4 and IPv6 traffic to the pods of dual-stack gets no answer'
+        : 'IPv6 traffic to the pods of dual-stack gets no answer';
+    if (told) expect(hint).toMatch(/A client without a sidecar gets no answer/i);
     else expect(hint).toBeUndefined();
     expect(headline).toBe(told ? dead : undefined);
   });
 
-  test('a wrong answer is no dead path', () => {
+  test('an unexpected response is no dead path', () => {
     const one = failed('echo/dual-stack/name', {observed: 'goodbye dualstack'});
     expect(echo.attribution.evidence?.(one, [one, ...controls('ipv4', 'ipv6')])).toMatchObject({
-      headline: 'A Service answers wrongly',
-      hint: expect.stringMatching(/^Something answers/)
+      headline: 'A Service returned an unexpected response',
+      hint: expect.stringMatching(/^Check the image and the arguments of the pod/)
     });
   });
 });

@@ -16,20 +16,20 @@ const ofTarget = (...targets: string[]) =>
 const isPod = ({address}: Probe) => /^(10\.244\.|fd00:10:244:)/.test(address);
 const registryOnly = (probe: Probe) => (isPod(probe) ? '' : `hello ${probe.word}`);
 
-/** Statuses as the lab's curl told them: the API server lets nobody in, and one address of the HTTP host is routed. */
+/** Statuses recorded in the lab: the API server denies access, and one address of the HTTP host is routed. */
 const usual = (url: string) =>
   url.startsWith('https:') ? '403' : url.includes('2001:db8::20') ? '200' : '502';
 
 interface World {
   answer?: (probe: Probe, round: number) => string | {text: string; peers: string};
   status?: (url: string, via: string) => string;
-  /** What the proxy says of the cluster of its tracer, each time. */
+  /** The proxy's cluster of its tracer, one text for each call. */
   tracer?: string | string[];
 }
 
 const clusters =
   'kubectl exec --namespace egress deployment/egress --container istio-proxy -- pilot-agent request GET clusters?filter=datadog_agent';
-/** As the lab's proxy told it. */
+/** Recorded from a proxy in the lab. */
 const clusterOf = (address: string) =>
   `datadog_agent::observability_name::datadog_agent;\ndatadog_agent::default_priority::max_connections::1024\ndatadog_agent::added_via_api::false\n${['cx_active', 'cx_total', 'rq_total'].map(name => `datadog_agent::${address}::${name}::0\n`).join('')}datadog_agent::${address}::health_flags::healthy\n`;
 const atNode = clusterOf('172.18.0.3:8126');
@@ -43,7 +43,7 @@ const nodeThing: Node = {
     }))
   }
 };
-const withNode = {things: [...healthy(), nodeThing]};
+const withNode = {snapshot: [...healthy(), nodeThing]};
 
 const world = ({answer = registryOnly, status = usual, tracer = atNode}: World = {}) => {
   const kubectl = fakeSh({
@@ -55,7 +55,7 @@ const world = ({answer = registryOnly, status = usual, tracer = atNode}: World =
 };
 
 describe('egress', () => {
-  test('holds on a healthy mesh, and tells the known limitation as such', async () => {
+  test('holds on a healthy mesh, and reports the known limitation', async () => {
     const sh = world();
     const found = await look(egress, {sh, ...withNode});
     expect(failures(found)).toEqual({});
@@ -100,7 +100,7 @@ describe('egress', () => {
     ]);
   });
 
-  // as the lab told them
+  // recorded in the lab
   test.each<[string, World, Record<string, string>]>([
     [
       'a client of IPv4 alone (ISTIO_DUAL_STACK off in it): IPv6 passes it by',
@@ -151,7 +151,7 @@ describe('egress', () => {
     );
   });
 
-  test('each of several addresses is asked ten times, and all must be answered (istio/istio#53530)', async () => {
+  test('each of several addresses gets ten probes, and all must be answered (istio/istio#53530)', async () => {
     let turn = 0;
     const sh = world({answer: probe => (++turn === 38 ? '' : registryOnly(probe))});
     const found = await look(egress, {sh, asked: ofTarget('several')});
@@ -179,7 +179,7 @@ describe('egress', () => {
     expect(failures(found)).toEqual(expected);
   });
 
-  test('names of one family: the cluster’s lookups are of the other alone (istio/istio#42097)', async () => {
+  test('names of one family: the cluster looks up only the other (istio/istio#42097)', async () => {
     const sh = world({answer: probe => (probe.port === 9012 ? '' : registryOnly(probe))});
     expect(failures(await look(egress, {sh, ...withNode}))).toEqual({
       'egress/dns-aaaa/ipv4': 'no answer',
@@ -204,7 +204,7 @@ describe('egress', () => {
     expect(found['egress/http/addresses']?.verdict).toBe('skipped');
   });
 
-  test('tells which pod a connection took', async () => {
+  test('reports the pod of a connection', async () => {
     const sh = world({
       answer: probe => ({text: registryOnly(probe), peers: '0400F40A:232A,'})
     });
@@ -217,7 +217,7 @@ describe('egress', () => {
 describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
   const selected = ofTarget('overlap');
 
-  test('is asked until it is in force', async () => {
+  test('is probed until it is in force', async () => {
     const sh = world({answer: (probe, round) => (round < 1 ? '' : registryOnly(probe))});
     expect(failures(await look(egress, {sh, asked: selected}))).toEqual({});
     expect(sh.rounds).toHaveLength(2);
@@ -239,7 +239,10 @@ describe('egress: a ServiceEntry that takes the ClusterIPs of others', () => {
       'egress/overlap/ipv6-cluster-ip': 'no answer'
     });
     expect(found['egress/overlap/ipv4']?.reason).toBe(
-      '192.0.2.31 port 9000 gave no answer 10 s after the ServiceEntry took it'
+      '192.0.2.31 port 9000 returned no answer 10 s after it was added to the ServiceEntry'
+    );
+    expect(found['egress/overlap/ipv6-cluster-ip']?.reproduce).toContain(
+      `"$(kubectl get service tcp-echo -n ipv6 -o jsonpath='{.spec.clusterIPs[0]}')"`
     );
   });
 

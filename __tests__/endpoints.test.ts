@@ -4,7 +4,7 @@ import {endpoints} from '../src/checks/endpoints.ts';
 import {fakeSh, fakeWork} from './fake.ts';
 import {both, failures, healthy, healthyBut, isOf, look as lookAt, pod, slice} from './things.ts';
 
-/** What there is stays so, for as long as it is looked at; or is that in the end. */
+/** Runs the checks on a snapshot that stays the same, or changes to `later`. */
 function look(
   checks: typeof endpoints,
   {
@@ -109,6 +109,37 @@ describe('endpoints', () => {
       pod('ipv4', 'tcp-echo', {name: 'b', ips: both('78'), terminating: true})
     ];
     expect(failures(await look(endpoints, {things: snapshot}))).toEqual({});
+  });
+
+  test.each<[string, KubeObject[], string, string]>([
+    [
+      'no slice of a family',
+      withSlices(slice('dual-stack', 'IPv4', ['10.244.0.6'])),
+      'endpoints/dual-stack/ipv6',
+      'Service dual-stack/tcp-echo has no IPv6 EndpointSlice'
+    ],
+    [
+      'a slice without a ready address',
+      withSlices(slice('dual-stack', 'IPv4', ['10.244.0.6'], false)),
+      'endpoints/dual-stack/ipv4',
+      'the IPv4 EndpointSlice of Service dual-stack/tcp-echo has no ready address'
+    ],
+    [
+      'another address',
+      withSlices(slice('dual-stack', 'IPv4', ['10.244.0.99'])),
+      'endpoints/dual-stack/ipv4',
+      'the IPv4 EndpointSlices of Service dual-stack/tcp-echo list 10.244.0.99, expected exactly the ready pods'
+    ],
+    [
+      'a slice of a family that the Service lacks',
+      [...healthyBut(() => false), slice('ipv4', 'IPv6', ['fd00:10:244::7'])],
+      'endpoints/ipv4/ipv6',
+      'Service ipv4/tcp-echo has an unexpected IPv6 EndpointSlice'
+    ]
+  ])('the reason names the Service and the family: %s', async (_, snapshot, id, reason) => {
+    const found = await look(endpoints, {things: snapshot});
+    expect(found[id]?.reason).toBe(reason);
+    expect(found['endpoints/ipv6/ipv6']?.reason).toBeNull();
   });
 
   test('an empty slice of the other family is one too many', async () => {

@@ -80,7 +80,7 @@ describe('the environment', () => {
     expect(refusal(() => refuseKindProvider({KIND_EXPERIMENTAL_PROVIDER: provider}))).toMatchObject(
       {
         attribution: {class: 'input'},
-        message: expect.stringMatching(/^KIND_EXPERIMENTAL_PROVIDER: found ".*accepted is `docker`/)
+        message: expect.stringMatching(/^Invalid `KIND_EXPERIMENTAL_PROVIDER` ".*expected `docker`/)
       }
     )
   );

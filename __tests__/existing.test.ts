@@ -122,46 +122,56 @@ describe('refused', () => {
       'a right that is lacking',
       {},
       {denied: [{verb: 'create', resource: 'namespaces'}]},
-      /^kubeconfig: found a user that may not create namespaces/
+      /^Invalid `kubeconfig`: expected a user that may create namespaces/
     ],
     [
       'a right to install',
       {},
       {denied: [{verb: 'create', resource: 'secrets', for: 'operator'}]},
-      /may not create secrets/
+      /expected a user that may create secrets/
     ],
     [
       'a label that nobody answers',
       {'injection-label': 'istio.io/rev=none'},
       meshed,
-      /^injection-label: .*accepted is `istio-injection=enabled`, `istio.io\/rev=default`, `istio.io\/rev=canary`, `istio.io\/rev=stable`$/
+      /^Invalid `injection-label` .*expected a label by which a mesh in this cluster injects: `istio-injection=enabled`, `istio.io\/rev=default`, `istio.io\/rev=canary`, `istio.io\/rev=stable`$/
     ],
     [
       'a mesh that is broken',
       {},
       {istios: [{name: 'default', version: 'v1.30.3'}]},
-      /^cluster: found the Istio resource default without a Deployment of istiod/
+      /^Invalid `cluster` "existing": .* the Istio resource default has no istiod Deployment/
     ],
-    ['another version of Istio', {'istio-version': '1.29'}, meshed, /^istio-version: .*v1\.30\.3/],
+    [
+      'another version of Istio',
+      {'istio-version': '1.29'},
+      meshed,
+      /^Invalid `istio-version` "1.29": expected v1\.30\.3/
+    ],
     [
       'values for a mesh that is used',
       {'istio-values': 'a: b', 'istio-cni': 'true'},
       meshed,
-      /^istio-values: .*istio-system\/istiod.*\nistio-cni: /
+      /^Invalid `istio-values`: .*istio-system\/istiod.*\nInvalid `istio-cni`: /
     ],
     [
       'a chart where there is an operator',
       {'operator-version': '1.30.3'},
       {operators: [operator]},
-      /^operator-version: .*operators\/sail-operator is in this cluster already/
+      /^Invalid `operator-version`: .*the existing operators\/sail-operator unchanged/
     ],
     [
       'namespaces that a new mesh would inject into',
       {},
       {namespaces: [{name: 'shop', labels: {'istio-injection': 'enabled'}}]},
-      /^cluster: found no mesh, and Namespace shop that ask/
+      /^Invalid `cluster` "existing": expected a mesh, .* Namespace shop would get/
     ],
-    ['pods too', {}, {podsRequestingSidecar: ['a/b', 'a/c']}, /Pod a\/b and 1 more that ask/]
+    [
+      'pods too',
+      {},
+      {podsRequestingSidecar: ['a/b', 'a/c']},
+      /Pod a\/b and 1 more would get sidecars/
+    ]
   ])('%s', (_, given, found, message) => {
     expect(() => decided(given, found)).toThrow(message);
   });
@@ -179,7 +189,7 @@ describe('refused', () => {
       {name: 'shop', labels: {}}
     ];
     expect(() => refuseExistingNamespaces(files['namespaces.yaml'] ?? '', {namespaces})).toThrow(
-      /^cluster: found the namespaces sleep, plain \(of the run theirs\), which this run would make/
+      /^Invalid `cluster` "existing": expected no namespace sleep, plain \(from run theirs\), which this run creates/
     );
     expect(() => refuseExistingNamespaces(files['namespaces.yaml'] ?? '', bare)).not.toThrow();
   });

@@ -65,7 +65,7 @@ describe('failover', () => {
     expect(told).toEqual([`undo ${mend}`, cut, mend, 'undo ']);
   });
 
-  test('tells which address the connection took', async () => {
+  test('reports the address of the connection', async () => {
     const sh = fakeClients(
       probe => ({text: good(probe), peers: '100000FD000044020000000006000000:2328,'}),
       node()
@@ -82,7 +82,7 @@ describe('failover', () => {
     );
     const found = await look(failover, {sh});
     expect(failures(found)).toEqual({
-      'failover/dual-stack/ipv6': 'an answer from fd00:10:244::6, which was cut'
+      'failover/dual-stack/ipv6': 'an answer from fd00:10:244::6, which was blocked'
     });
     expect(found['failover/dual-stack/ipv6']?.attribution?.class).toBe('infrastructure');
   });
@@ -92,11 +92,14 @@ describe('failover', () => {
     const found = await look(failover, {sh});
     expect(failures(found)).toEqual({'failover/dual-stack/ipv4': 'no answer'});
     expect(found['failover/dual-stack/ipv4']?.reason).toBe(
-      'with ipv4 cut, 10.96.0.6 gave no answer'
+      'with ipv4 blocked, 10.96.0.6 returned no answer'
+    );
+    expect(found['failover/dual-stack/ipv4']?.reproduce).toContain(
+      `"$(kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.clusterIPs[`
     );
   });
 
-  test('another answer is told as such', async () => {
+  test('an unexpected answer is reported', async () => {
     const sh = fakeClients(
       probe => (probe.word.endsWith('ipv4') ? 'goodbye' : good(probe)),
       node()
@@ -139,7 +142,7 @@ describe('failover', () => {
     ]);
   });
 
-  test('mends when the client cannot be asked', async () => {
+  test('removes the rules when the client fails', async () => {
     const docker = node();
     const sh: Sh = async (command, options) =>
       command[0] === 'docker'

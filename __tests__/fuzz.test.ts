@@ -209,8 +209,8 @@ const planned = /image|kind-config|operator|istio|label|families|kubernetes/;
 function refusal(error: unknown, names: readonly string[]): void {
   if (!(error instanceof Fault)) throw error;
   expect(error.attribution.class).toBe('input');
-  const [name = ''] = error.message.split(':');
-  expect(names).toContain(name);
+  const [, name, place] = /^Invalid (?:`([^`]+)`|image ".*" in (.+?):)/.exec(error.message) ?? [];
+  expect(names).toContain(name ?? place);
 }
 
 describe('an input', () => {
@@ -228,7 +228,7 @@ describe('an input', () => {
         } catch (error) {
           refusal(error, inputNames);
           for (const line of (error as Fault).message.split('\n'))
-            expect(line.split(': found ')[0]).toBe(name);
+            expect(line.startsWith(`Invalid \`${name}\` `)).toBe(true);
           return;
         }
         const found = inputs[name];
@@ -242,7 +242,7 @@ describe('an input', () => {
           for (const image of [plan.cluster.image ?? 'x', ...Object.values(plan.images).flat()])
             expect(image).toMatch(/^[a-z0-9][^\s\0]*$/);
         } catch (error) {
-          refusal(error, [...inputNames, 'operator-chart, operator-values or samples']);
+          refusal(error, [...inputNames, '`operator-chart`, `operator-values` or `samples`']);
         }
       });
       expect(({} as {a?: unknown}).a).toBeUndefined();

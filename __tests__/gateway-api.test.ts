@@ -50,7 +50,7 @@ describe('the CRDs of the Gateway API', () => {
     const sh = world({gateways: '0'.repeat(64)});
     await expect(fetchGatewayCrds({directory: runner.directory}, null, sh)).rejects.toMatchObject({
       attribution: {class: 'infrastructure', layer: 'runner'},
-      message: expect.stringContaining(`${from}gateways.yaml is not what was published`)
+      message: expect.stringContaining(`${from}gateways.yaml has the wrong checksum`)
     });
   });
 

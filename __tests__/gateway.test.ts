@@ -24,15 +24,15 @@ const things = (ips = ['10.96.251.78', 'fd00:10:96::b6a8']): KubeObject[] => [
 
 interface World {
   listeners?: object[];
-  /** What an echo probe is answered. */
+  /** The answer to an echo probe. */
   answer?: (probe: Probe) => string;
   status?: (url: string) => string;
-  /** The same of the Gateway of the Gateway API, and what istiod has made of it. */
+  /** The same for the Gateway of the Gateway API, and the objects that istiod creates for it. */
   api?: {made?: KubeObject[]; listeners?: object[]; status?: (url: string) => string};
 }
 
 const label = {'gateway.networking.k8s.io/gateway-name': 'gateway-api'};
-/** What istiod makes of a Gateway of the Gateway API. */
+/** The objects that istiod creates for a Gateway of the Gateway API. */
 const made = (ips = ['10.96.65.84', 'fd00:10:96::704f'], ready = true): KubeObject[] => {
   const own = pod('gateway', 'gateway-api-istio', {ips: both('24'), ready});
   return [
@@ -65,7 +65,7 @@ const gatewayOf = ({
 const open = ({word, port}: Probe) => (port === 9000 ? `hello ${word}` : '');
 
 describe('gateway', () => {
-  test('holds on a healthy mesh, asked by a client without a sidecar', async () => {
+  test('holds on a healthy mesh, from a client without a sidecar', async () => {
     const sh = gatewayOf();
     const found = await look(gateway, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
@@ -97,7 +97,7 @@ describe('gateway', () => {
     expect(sh.rounds.length + sh.admin.calls.length + 2).toBe(7); // each call costs a tenth of a second
   });
 
-  // the first three as the lab told them: with ISTIO_DUAL_STACK off in it, with `bind` of one server, without its Gateway
+  // the first three were recorded in the lab: with ISTIO_DUAL_STACK off in it, with `bind` of one server, without its Gateway
   test.each<[string, World, Record<string, string>]>([
     [
       'a gateway without ISTIO_DUAL_STACK lacks :: on its own ports',
@@ -166,6 +166,15 @@ describe('gateway', () => {
       'gateway/classic/ipv6-http': 'no ClusterIP',
       'gateway/classic/ipv6-closed': 'no ClusterIP'
     });
+    expect(found['gateway/classic/ipv6']).toMatchObject({
+      reason: 'Service gateway/gateway has only IPv4',
+      attribution: {
+        headline: 'The Service of the ingress gateway has no IPv6 ClusterIP',
+        hint: expect.stringMatching(
+          /^Set `ipFamilyPolicy: RequireDualStack` in Service gateway\/gateway/
+        )
+      }
+    });
   });
 
   const single = made(['10.96.65.84']);
@@ -201,7 +210,19 @@ describe('gateway', () => {
     expect(failures(await look(gateway, {sh, snapshot: things(), work}))).toEqual(expected);
   });
 
-  test('of the Gateway API, a ClusterIP that kube-proxy does not have yet is asked again', async () => {
+  test('of the Gateway API, a Service of one family names the release that fixed it', async () => {
+    let now = 0;
+    const work = fakeWork(() => (now += 6));
+    const sh = gatewayOf({api: {made: single}});
+    const found = await look(gateway, {sh, snapshot: things(), work});
+    const hint = expect.stringContaining('istio/istio#53245, fixed in 1.24.0');
+    expect(found['gateway/api/ipv6']?.attribution).toEqual({hint});
+    expect(gateway.definitions.find(({id}) => id === 'gateway/api/service')).toMatchObject({
+      attribution: {hint}
+    });
+  });
+
+  test('of the Gateway API, a ClusterIP that kube-proxy does not have yet is probed again', async () => {
     let asked = 0;
     const sh = gatewayOf({api: {status: () => (asked++ < 4 ? '000' : '302')}});
     expect(failures(await look(gateway, {sh, snapshot: things()}))).toEqual({});
@@ -211,7 +232,7 @@ describe('gateway', () => {
     ['nothing', [], 'no Service', 'no ClusterIP'],
     ['no pod that gets ready', made(undefined, false), '', '']
   ])(
-    'istiod makes %s of a Gateway, which is waited for, not for ever',
+    'istiod creates %s for a Gateway, and the wait has a limit',
     async (_, items, observed, address) => {
       let now = 0;
       const work = fakeWork(() => (now += 25));
@@ -233,7 +254,7 @@ describe('gateway', () => {
     }
   );
 
-  test('what is not asked for is not looked at', async () => {
+  test('only selected checks run', async () => {
     const selected = gateway.definitions.filter(({id}) => id === 'gateway/classic/ipv6-pod');
     const sh = gatewayOf();
     expect(failures(await look(gateway, {sh, snapshot: things(), asked: selected}))).toEqual({});

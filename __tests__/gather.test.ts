@@ -186,6 +186,6 @@ describe('gather', () => {
 test('what is not known is a bug that says so', () => {
   expect(required('x', 'the chart')).toBe('x');
   expect(() => required(undefined, 'the chart')).toThrow(
-    'the chart is not known yet: a phase lacks a need'
+    'the chart is not set yet: a phase lacks a need'
   );
 });

@@ -347,7 +347,7 @@ describe('the name', () => {
 
   test('that is taken is never told to post: nobody else’s cluster is deleted', async () => {
     const {error, saved} = await claim('istio-ds\n');
-    expect(error?.message).toMatch(/exists already/);
+    expect(error?.message).toMatch(/a kind cluster of that name exists/);
     expect(saved).toEqual([{claim: mine}]); // which post gives back
   });
 
@@ -363,7 +363,7 @@ describe('the name', () => {
   test('that another run has claimed neither', async () => {
     const {error, saved, docker} = await claim('', 'theirs');
     expect(error).toMatchObject({attribution: {class: 'input'}});
-    expect(error?.message).toMatch(/^cluster-name: found "istio-ds", of which another run/);
+    expect(error?.message).toMatch(/^Invalid `cluster-name` "istio-ds": another run/);
     expect(saved).toEqual([{claim: mine}]);
     expect(docker.volumes).toEqual({'istio-ds.dual-stack-check-claim': 'theirs'});
   });
@@ -379,7 +379,7 @@ describe('the name', () => {
   test('nor is one where the node image cannot start', async () => {
     const {error, saved} = await claim('', undefined, '1');
     expect(error?.message).toMatch(
-      /^kubernetes-version: found 1.36.4, which does not start on cgroup v1/
+      /^Invalid `kubernetes-version` "1.36.4": it does not start on cgroup v1/
     );
     expect(saved).toEqual([]);
   });

@@ -20,7 +20,7 @@ const things = (pods: Pod[] = before, onHost = [host]): KubeObject[] => [
 ];
 
 const socket = (address: string, port: number) => ({socket_address: {address, port_value: port}});
-/** Listeners as Envoy tells them: those of the pods' port, of a ClusterIP on the same port, and one on another port. */
+/** Listeners in Envoy's format: those of the pods' port, of a ClusterIP on the same port, and one on another port. */
 const listeners = (...ips: string[]): string =>
   JSON.stringify({
     listener_statuses: [
@@ -149,14 +149,17 @@ describe('headless', () => {
     [
       'an address that no pod has',
       {listening: {before: listeners(...ipsOf(before), 'fd00:10:244::99')}},
-      {'headless/echo/listeners': 'a listener on fd00:10:244::99, which is no pod IP'}
+      {
+        'headless/echo/listeners':
+          'an unexpected listener on fd00:10:244::99, which is not a pod IP'
+      }
     ],
     [
       'a client that does not learn of the new pod',
       {listening: {after: listeners(...ipsOf(before))}},
       {
         'headless/echo/replaced-listeners':
-          'no listener on 10.244.0.17; no listener on fd00:10:244::17; a listener on 10.244.0.14, which is no pod IP; a listener on fd00:10:244::14, which is no pod IP'
+          'no listener on 10.244.0.17; no listener on fd00:10:244::17; an unexpected listener on 10.244.0.14, which is not a pod IP; an unexpected listener on fd00:10:244::14, which is not a pod IP'
       }
     ],
     [
@@ -167,7 +170,7 @@ describe('headless', () => {
     [
       'STRICT that does not hold',
       {answer: ({word, address}) => (address.includes(':') ? `hello ${word}` : null)},
-      {'headless/echo/ipv6-refused': 'plaintext was answered, should be refused'}
+      {'headless/echo/ipv6-refused': 'answered plaintext'}
     ],
     [
       'a dead path is not taken for a refusal: the control fails',
@@ -191,7 +194,7 @@ describe('headless', () => {
     expect(asked).toBe(8); // five times in the end
   });
 
-  test('what is asked by addresses alone waits until the client listens on them', async () => {
+  test('a probe by address waits until the client listens on them', async () => {
     const {sh, calls} = mesh({
       listening: {after: [listeners(...ipsOf(before)), listeners(...ipsOf(after))]}
     });
@@ -225,6 +228,9 @@ describe('headless', () => {
       const failed = {...headless.definitions.find(row => row.id === id), ...found[id]} as never;
       return headless.attribution.evidence?.(failed, all).hint;
     };
+    expect(found['headless/echo/pod-0-ipv6']?.reproduce).toContain(
+      `"$(kubectl get pod echo-0 -n headless -o jsonpath='{.status.podIPs[1].ip}')"`
+    );
     expect(hint('headless/echo/pod-0-ipv6')).toMatch(/`headless\/echo\/ipv6-control`/);
     expect(hint('headless/echo/pod-0-ipv4')).toBeUndefined();
     expect(hint('headless/echo/pod-1-ipv6')).toBeUndefined();
@@ -241,7 +247,7 @@ describe('a headless Service of a pod in its node’s network (istio/istio#43095
     });
     expect(failures(await look(headless, {sh, asked: selected, snapshot: things()}))).toEqual({
       'headless/host-network/listeners':
-        'no listener on fc00:f853:ccd:e793::3; a listener on ::, which is no pod IP',
+        'no listener on fc00:f853:ccd:e793::3; an unexpected listener on ::, which is not a pod IP',
       'headless/host-network/ipv6': 'no answer'
     });
   });
@@ -251,7 +257,7 @@ describe('a headless Service of a pod in its node’s network (istio/istio#43095
     const {sh, calls} = mesh({listening: {before: listeners().replaceAll(/fc00[^"_]*/g, '::')}});
     const found = await look(headless, {sh, asked: selected, snapshot: things(before, [single])});
     expect(failures(found)).toEqual({
-      'headless/host-network/listeners': 'a listener on ::, which is no pod IP',
+      'headless/host-network/listeners': 'an unexpected listener on ::, which is not a pod IP',
       'headless/host-network/ipv6': 'no pod IP'
     });
     expect(calls.filter(line => line.startsWith('kubectl delete'))).toEqual([]);

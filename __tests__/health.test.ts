@@ -6,7 +6,7 @@ import {both, failures, healthy, look, pod} from './things.ts';
 
 const prometheus = 'HTTP/1.1 200 OK|Content-Type: text/plain; version=0.0.4; charset=utf-8||';
 
-/** What a healthy pod says to each URL, as it was seen: how many metrics of Envoy, and its head. */
+/** The response of a healthy pod to each URL, as recorded: the number of Envoy metrics, and the head. */
 const healthyAnswer = (url: string): string =>
   url.endsWith('/stats/prometheus')
     ? `416 ${prometheus}`
@@ -50,7 +50,7 @@ function web(path = (probe: string): string | undefined => `/app-health/${probe}
 const things = (server = web()): KubeObject[] => [...healthy(), server];
 
 describe('health', () => {
-  test('every port answers on each pod IP, and all are asked at once', async () => {
+  test('every port answers on each pod IP, and one call sends all requests', async () => {
     const sh = client();
     const found = await look(health, {sh, snapshot: things()});
     expect(failures(found)).toEqual({});
@@ -106,11 +106,11 @@ describe('health', () => {
     );
   });
 
-  test('what was found is told with its URL, and with a command that looks the address up', async () => {
+  test('a failure has its URL, and a command that looks up the address', async () => {
     const sh = client(url => (url.includes('::6]:15090') ? '0 ' : undefined));
     const found = (await look(health, {sh, snapshot: things()}))['health/dual-stack/ipv6-metrics'];
     expect(found?.reason).toBe(
-      'http://[fd00:10:244::6]:15090/stats/prometheus gave no answer instead of 200 with metrics of Envoy'
+      'http://[fd00:10:244::6]:15090/stats/prometheus returned no answer instead of 200 with metrics of Envoy'
     );
     expect(found?.address).toBe('fd00:10:244::6');
     expect(found?.reproduce).toBe(
@@ -119,11 +119,11 @@ describe('health', () => {
   });
 
   test.each<[string, Pod, string]>([
-    ['probes as they were', web(() => '/'), 'a probe of web, web, web, tcp-echo as it was'],
+    ['probes as they were', web(() => '/'), 'a probe of web, web, web, tcp-echo not rewritten'],
     [
-      'a tcpSocket probe as it was',
+      'a tcpSocket probe not rewritten',
       web(probe => (probe.startsWith('tcp') ? undefined : `/app-health/${probe}`)),
-      'a probe of tcp-echo as it was'
+      'a probe of tcp-echo not rewritten'
     ],
     ['a pod that is not ready', pod('http', 'web', {ips: both('13'), ready: false}), 'Pending']
   ])('%s', async (_, server, observed) => {
@@ -145,10 +145,10 @@ describe('health', () => {
     expect(failures(found)).toEqual({});
     const skipped = Object.entries(found).filter(([, {verdict}]) => verdict === 'skipped');
     expect(skipped.map(([id]) => id.split('/')[1])).toEqual(Array(11).fill('web'));
-    expect(skipped[0]?.[1].reason).toMatch(/^the chart does not tell the proxy's image/);
+    expect(skipped[0]?.[1].reason).toMatch(/^the chart does not name the proxy's image/);
   });
 
-  test('only what is asked for', async () => {
+  test('only selected checks run', async () => {
     const sh = client();
     const selected = health.definitions.filter(({id}) => id === 'health/dual-stack/ipv6-ready');
     const found = await look(health, {sh, asked: selected, snapshot: things()});

@@ -123,13 +123,13 @@ describe('http', () => {
       {
         'http/web/ipv6': 'no answer',
         'http/web/ipv6-denied': 'no answer',
-        'http/web/domains': 'not for [fd00:10:96::13]'
+        'http/web/domains': 'no domain for [fd00:10:96::13]'
       }
     ],
     [
       'passed through to a server that takes plaintext',
       mesh(url => (url === 'http://[fd00:10:96::13]:8080/' ? byNobody : undefined)),
-      {'http/web/ipv6': '200, asked by nobody known'}
+      {'http/web/ipv6': '200, no client identity'}
     ],
     [
       'one turn of five',
@@ -146,10 +146,10 @@ describe('http', () => {
             : undefined
       ),
       {
-        'http/web/ipv4-denied': '200, asked by sleep',
-        'http/web/ipv6-denied': '200, asked by sleep',
-        'http/web/ipv4-refused': '200, asked by nobody known',
-        'http/web/ipv6-refused': '200, asked by nobody known'
+        'http/web/ipv4-denied': '200, client identity sleep',
+        'http/web/ipv6-denied': '200, client identity sleep',
+        'http/web/ipv4-refused': '200, no client identity',
+        'http/web/ipv6-refused': '200, no client identity'
       }
     ],
     [
@@ -183,7 +183,7 @@ describe('http', () => {
     expect(found['http/web/name']).toMatchObject({
       verdict: 'failed',
       observed: '503',
-      reason: 'http://web.http:8080/ gave 503, expected 200, asked by sleep',
+      reason: 'http://web.http:8080/ returned 503, expected 200, client identity sleep',
       reproduce:
         "kubectl exec -n sleep deploy/sleep -c sleep -- sh -c 'curl -gsi -m 3 http://web.http:8080/'"
     });
@@ -200,7 +200,7 @@ describe('http', () => {
     expect(failures(await look(http, {sh, snapshot: one}))).toEqual({
       'http/web/ipv6': 'no ClusterIP',
       'http/web/ipv6-denied': 'no ClusterIP',
-      'http/web/domains': 'no ClusterIP of one family'
+      'http/web/domains': 'a ClusterIP of one family is missing'
     });
   });
 

@@ -22,14 +22,14 @@ describe('a failed pull, as a node reported it', () => {
     ['refused', 'no-connection', false, 'no connection to docker.io'],
     ['eof', 'connection-broken', false, 'the connection to docker.io broke'],
     ['reset', 'connection-broken', false, 'the connection to docker.io broke'],
-    ['hang', 'timeout', false, 'docker.io did not answer in time'],
+    ['hang', 'timeout', false, 'docker.io did not respond in time'],
     ['noname', 'not-found', true, 'docker.io does not have it'],
     ['notfound', 'not-found', true, 'docker.io does not have it'],
     ['denied', 'denied', true, 'docker.io denies access to it (403)'],
     ['unauthorized', 'denied', true, 'docker.io denies access to it (401)'],
     ['token', 'denied', false, 'docker.io denies access to it (401)'],
-    ['error', 'server-error', false, 'docker.io has a failure of its own (500)'],
-    ['unavailable', 'server-error', false, 'docker.io has a failure of its own (503)'],
+    ['error', 'server-error', false, 'docker.io returned a server error (500)'],
+    ['unavailable', 'server-error', false, 'docker.io returned a server error (503)'],
     ['tls', 'other', false, 'the pull from docker.io failed']
   ])('%s', (name, kind, final, words) => {
     expect(classifyPullFailure(pulls[name])).toBe(kind);

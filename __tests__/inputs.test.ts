@@ -74,11 +74,11 @@ describe('readInputs', () => {
   test.each([
     [
       {cluster: 'existing', 'upgrade-from': '1.29.6'},
-      'upgrade-from: found a value, and `cluster: existing`; accepted is it with `cluster: kind`'
+      'Invalid `upgrade-from` "1.29.6": expected no value with `cluster: existing`; this input needs `cluster: kind`'
     ],
     [
       {'upgrade-strategy': 'RevisionBased'},
-      'upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one'
+      'Invalid `upgrade-strategy` "RevisionBased": expected `upgrade-from` to have a value, or no value here'
     ]
   ])('%j would count for nothing', (given, message) => {
     give(given);
@@ -163,10 +163,26 @@ describe('readInputs', () => {
 
 describe('ambient', () => {
   test.each([
-    ['istio-cni', 'false', /^istio-cni: found "false", and `dataplane-mode: ambient`; accepted is/],
-    ['injection-label', 'istio.io/rev=canary', /^injection-label: found a value, and `dataplane/],
-    ['upgrade-from', '1.29.6', /^upgrade-from: found a value, and `dataplane/],
-    ['cluster', 'existing', /^dataplane-mode: found a value, and `cluster: existing`; accepted is/]
+    [
+      'istio-cni',
+      'false',
+      /^Invalid `istio-cni` "false": expected `auto` or `true` with `dataplane-mode: ambient`/
+    ],
+    [
+      'injection-label',
+      'istio.io/rev=canary',
+      /^Invalid `injection-label` "istio.io\/rev=canary": expected no value with `dataplane/
+    ],
+    [
+      'upgrade-from',
+      '1.29.6',
+      /^Invalid `upgrade-from` "1.29.6": expected no value with `dataplane/
+    ],
+    [
+      'cluster',
+      'existing',
+      /^Invalid `dataplane-mode` "ambient": expected no value with `cluster: existing`/
+    ]
   ])('does not go with %s: %s', (name, value, message) => {
     give({'dataplane-mode': 'ambient', [name]: value});
     expect(readInputs).toThrow(message);
@@ -365,27 +381,27 @@ describe('a bad input', () => {
     fs.writeFileSync(path.join(runner.directory, 'foreign', 'thesis.tex'), '');
     const {attribution, message} = refusal({[name]: value});
     expect(attribution.class).toBe('input');
-    expect(message).toMatch(/^[a-z-]+: found .+; accepted is .{4,}/);
-    // values may hold credentials: told is how long they are
+    expect(message).toMatch(/^Invalid `[a-z-]+` .+: expected .{4,}/);
+    // YAML may hold credentials: the message has only its length
     const yaml = name.endsWith('-values') || (name === 'kind-config' && value !== 'missing.yaml');
-    const found = yaml ? `${value.length} characters;` : '"';
-    expect(message.startsWith(`${name}: found ${found}`)).toBe(true);
+    const shown = yaml ? `(${value.length} characters): ` : '"';
+    expect(message.startsWith(`Invalid \`${name}\` ${shown}`)).toBe(true);
     expect(message).not.toContain('\n'); // nothing of it can start a line, and so be a command
   });
 
-  test('is named with all the others, each with what would be accepted', () => {
+  test('has a line beside all others, each with the expected value', () => {
     const names = inputNames.filter(name => name !== 'results-dir');
     const {message, attribution} = refusal(
       Object.fromEntries(names.map(name => [name, bad[name][0] ?? '']))
     );
     const lines = message.split('\n');
-    expect(lines.map(line => line.split(':')[0])).toEqual(names);
-    for (const line of lines) expect(line).toMatch(/; accepted is /);
+    expect(lines.map(line => /^Invalid `([^`]+)` /.exec(line)?.[1])).toEqual(names);
+    for (const line of lines) expect(line).toMatch(/: expected /);
     expect(lines).toContain(
-      'cleanup: found "sometimes"; accepted is one of always, on-success, never'
+      'Invalid `cleanup` "sometimes": expected one of always, on-success, never'
     );
-    expect(lines).toContain('retries: found "-1"; accepted is a whole number from 0 to 99');
-    expect(attribution.hint).toBe('Correct the inputs; nothing was made.');
+    expect(lines).toContain('Invalid `retries` "-1": expected a whole number from 0 to 99');
+    expect(attribution.hint).toBe('Correct the inputs. The run created nothing.');
   });
 
   test('is shown in part where it is long', () => {
@@ -425,22 +441,26 @@ describe('YAML that is out for harm', () => {
       (_, level) => `l${level + 1}: &l${level + 1} [${Array(9).fill(`*l${level}`).join(', ')}]`
     );
     const bomb = ['l0: &l0 [lol]', ...levels].join('\n');
-    expect(refusal({'istio-values': bomb}).message).toMatch(/^istio-values: .*accepted is YAML/);
+    expect(refusal({'istio-values': bomb}).message).toMatch(
+      /^Invalid `istio-values` .*expected a YAML mapping/
+    );
   });
 
   test('nesting without an end is refused, or read', () => {
     const deep = `a: ${'['.repeat(20_000)}`;
-    expect(refusal({'operator-values': deep}).message).toMatch(/^operator-values: /);
+    expect(refusal({'operator-values': deep}).message).toMatch(/^Invalid `operator-values` /);
   });
 
   test('__proto__ is refused, and touches nothing', () => {
-    const message = 'operator-values: found 27 characters; accepted is YAML';
+    const message = 'Invalid `operator-values` (27 characters): expected a YAML mapping';
     expect(refusal({'operator-values': '__proto__: {polluted: true}'}).message).toContain(message);
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   });
 
   test('two documents are refused', () =>
-    expect(refusal({'operator-values': 'a: 1\n---\nb: 2'}).message).toMatch(/accepted is YAML/));
+    expect(refusal({'operator-values': 'a: 1\n---\nb: 2'}).message).toMatch(
+      /expected a YAML mapping/
+    ));
 });
 
 describe('results-dir', () => {
@@ -465,7 +485,7 @@ describe('results-dir', () => {
     fs.mkdirSync(inside(''));
     for (const name of ['results.json', 'thesis.tex']) fs.writeFileSync(inside(name), '');
     expect(refusal({'results-dir': 'out'}).message).toBe(
-      'results-dir: found "out"; accepted is a directory that is missing, empty, or holds results of ours (it holds "thesis.tex")'
+      'Invalid `results-dir` "out": expected a directory that does not exist, is empty, or holds only results of this Action (it holds "thesis.tex")'
     );
   });
 

@@ -71,14 +71,14 @@ describe('proxy: the rules in pods', () => {
     [
       'no rules of one family (istio/istio#46625)',
       sandbox('ipv6', iptables, []),
-      'no rules of Istio for IPv6'
+      'no Istio rules for IPv6'
     ],
     [
       'no rules of the other (istio/istio#56587)',
       sandbox('ipv6', [], ip6tables),
-      'no rules of Istio for IPv4'
+      'no Istio rules for IPv4'
     ],
-    ['no rules at all', sandbox('ipv6', [], []), 'no rules of Istio'],
+    ['no rules at all', sandbox('ipv6', [], []), 'no Istio rules'],
     [
       'the same rules in another order',
       sandbox('ipv6', iptables, ip6tables.toReversed()),
@@ -88,7 +88,7 @@ describe('proxy: the rules in pods', () => {
     [
       'one pod of two',
       sandbox('ipv6') + sandbox('ipv6', iptables, [], 'c6cad2f45cff'),
-      'no rules of Istio for IPv6'
+      'no Istio rules for IPv6'
     ]
   ])('%s', async (_, pods, observed) => {
     const found = await look(proxy, {sh: node(...others, pods), asked: selected});

@@ -129,7 +129,7 @@ describe('what the run needs of the cluster', () => {
   ])('%s is refused: %j', (found, more) => {
     expect(thrown(() => kindConfig(dual, more))).toMatchObject({
       ...refused,
-      message: expect.stringMatching(new RegExp(`^kind-config: found .*${found}.*; accepted is `))
+      message: expect.stringMatching(new RegExp(`^Invalid \`kind-config\` .*${found}.*: expected `))
     });
   });
 

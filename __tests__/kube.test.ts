@@ -127,7 +127,7 @@ describe('troubles', () => {
         namespace: 'ipv4',
         reason,
         message,
-        final,
+        permanent: final,
         image: 'registry.example/tcp-echo:1'
       }
     ]);
@@ -158,7 +158,7 @@ describe('troubles', () => {
         reason: 'Unschedulable',
         message,
         image: null,
-        final: false
+        permanent: false
       }
     ]);
   });
@@ -195,7 +195,7 @@ describe('troubleFault', () => {
     ]);
     const {attribution} = createPodFault(trouble as never, who);
     expect(attribution.class).toBe('infrastructure');
-    expect(attribution.hint).toMatch(/no room/);
+    expect(attribution.hint).toMatch(/No node can take the pod\. Use a larger runner/);
   });
 
   test.each([
@@ -267,7 +267,7 @@ describe('lookAtTrouble', () => {
   test('what may heal is bad', () => {
     expect(checkForPodProblems([crashing], who)).toMatchObject({
       is: 'bad',
-      for: 'ipv4/tcp-echo-1: CrashLoopBackOff'
+      for: 'ipv4/tcp-echo-1 to recover from CrashLoopBackOff'
     });
   });
 

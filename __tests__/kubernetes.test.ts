@@ -105,7 +105,7 @@ describe('kubernetes-version', () => {
     asked => {
       expect(() => planOf({'kubernetes-version': asked})).toThrow(Fault);
       expect(() => planOf({'kubernetes-version': asked})).toThrow(
-        `kubernetes-version: found "${asked}"; accepted is what kind v0.33.0 has a node image of: ${kubernetesVersions.join(', ')}, or the minor of one; \`node-image\` takes any other`
+        `Invalid \`kubernetes-version\` "${asked}": expected a version with a node image of kind v0.33.0: ${kubernetesVersions.join(', ')}, or one of their minors. For another version, set \`node-image\``
       );
     }
   );
@@ -136,7 +136,7 @@ describe('a kind that is not the pinned one', () => {
     '%s cannot make %j, and says what could',
     (kind, given) => {
       expect(() => planOf(given, {}, null, [], kind)).toThrow(
-        `kind-version: found ${kind}, which cannot write the kubeadm configuration of Kubernetes 1.37`
+        `Invalid \`kind-version\` "${kind}": expected v0.32.0 or newer for Kubernetes 1.37`
       );
     }
   );
@@ -182,7 +182,7 @@ describe('images in kind-config', () => {
     ['kubernetes-version', '1.35']
   ])('%s beside images for every node is refused', (name, value) => {
     expect(() => planOf({...nodes('a', 'b'), [name]: value})).toThrow(
-      `${name}: found "${value}", while every node in \`kind-config\` has an image of its own`
+      `Invalid \`${name}\` "${value}": expected no value, because every node in \`kind-config\` has its own image`
     );
   });
 });

@@ -227,8 +227,8 @@ spec: {replicas: 2, template: {metadata: {labels: {app: headless}}, spec: {conta
 
   test('nothing gives nothing', () => {
     expect(splitManifests('', 'x')).toEqual({
-      early: [],
-      resources: [],
+      immediate: [],
+      customResources: [],
       workloads: [],
       images: [],
       pods: []

@@ -76,7 +76,7 @@ describe('planCells', () => {
     expect(leftOut).toHaveLength(30 - 4);
     expect(leftOut.at(-1)).toEqual({
       name: 'istio-1.28.10-kubernetes-1.30.13-ipv6-ipv4-sidecar',
-      reason: 'more than 4'
+      reason: 'over the limit `max: 4`'
     });
   });
 
@@ -104,7 +104,9 @@ describe('planCells', () => {
     const {cells, leftOut} = planCells({...usual, kubernetes: '>=1.36'});
     expect(cells.map(short)).toEqual(['v1.30.3 on 1.36.4']);
     expect(leftOut.map(({name}) => name)).toEqual(['istio-1.29.6', 'istio-1.28.10']);
-    expect(leftOut[0]?.reason).toContain('supports Kubernetes 1.31 to 1.35, of which `>=1.36`');
+    expect(leftOut[0]?.reason).toContain(
+      'supports Kubernetes 1.31 to 1.35, but `>=1.36` matches no node image in that range'
+    );
   });
 
   test('ambient comes after sidecars, and is left out where the operator has no ZTunnel', () => {
@@ -124,14 +126,17 @@ describe('planCells', () => {
   test.each<[Partial<MatrixRequest>, RegExp]>([
     [
       {operator: '1.27.3', modes: ['ambient']},
-      /^dataplane-modes: found "ambient", and the Sail Operator 1.27.3 has no ZTunnel/
+      /^Invalid `dataplane-modes` "ambient": expected .*, because the Sail Operator 1.27.3 has no ZTunnel/
     ],
-    [{istio: '>=2'}, /^istio-versions: found ">=2", which leaves none; .* v1.30.3, /],
+    [{istio: '>=2'}, /^Invalid `istio-versions` ">=2": expected .* v1.30.3, /],
     [
       {kubernetes: '>=2'},
-      /^kubernetes-versions: found ">=2", which leaves nothing to test: Istio v1.30.3 supports/
+      /^Invalid `kubernetes-versions` ">=2": expected versions that leave at least one cell: Istio v1.30.3 supports/
     ],
-    [{kubernetes: '1.20'}, /^kubernetes-versions: found "1.20"; accepted is what kind/]
+    [
+      {kubernetes: '1.20'},
+      /^Invalid `kubernetes-versions` "1.20": expected a version with a node image of kind/
+    ]
   ])('%j leaves nothing, and says so', (more, message) => {
     expect(() => planCells({...usual, ...more})).toThrow(message);
   });
@@ -169,12 +174,12 @@ describe('the inputs', () => {
     ['max', 'many']
   ])('%s: %s is refused', (name, value) => {
     give({[name]: value});
-    expect(readMatrixInputs).toThrow(`${name}: found "${value}"; accepted is`);
+    expect(readMatrixInputs).toThrow(`Invalid \`${name}\` "${value}": expected `);
   });
 
   test('all bad ones are named at once', () => {
     give({max: '0', 'istio-versions': '?'});
-    expect(readMatrixInputs).toThrow(/^istio-versions: .*\nmax: /);
+    expect(readMatrixInputs).toThrow(/^Invalid `istio-versions` .*\nInvalid `max` /);
   });
 
   test('several orders, each once', () => {
@@ -213,11 +218,11 @@ describe('the action', () => {
     expect(count).toBe('1');
     expect(JSON.parse(gone)).toHaveLength(2);
     expect(runner.log()).toContain(
-      'left out: istio-1.28.10-kubernetes-1.34.11-ipv4-ipv6-sidecar: more than 1'
+      'left out: istio-1.28.10-kubernetes-1.34.11-ipv4-ipv6-sidecar: over the limit `max: 1`'
     );
     expect(runner.log()).toContain('::notice::1 cell with the Sail Operator');
     expect(runner.text('STEP_SUMMARY')).toContain(
-      '- `istio-1.28.10-kubernetes-1.34.11-ipv4-ipv6-sidecar`: more than 1'
+      '- `istio-1.28.10-kubernetes-1.34.11-ipv4-ipv6-sidecar`: over the limit `max: 1`'
     );
   });
 
@@ -260,12 +265,14 @@ describe('the action', () => {
     expect(runner.log().replace(/^::add-mask::.*$/gm, '')).not.toContain('hunter2');
   });
 
-  test('a bad input fails the step, says what would be accepted, and sets no output', async () => {
+  test('an invalid input fails the step with the expected value, and sets no output', async () => {
     give({'istio-versions': '>=9'});
     await quietly();
     expect(process.exitCode).toBe(1);
     process.exitCode = 0;
-    expect(runner.log()).toContain('::error::istio-versions: found ">=9", which leaves none');
+    expect(runner.log()).toContain(
+      '::error::Invalid `istio-versions` ">=9": expected `latest-patches`'
+    );
     expect(runner.text('OUTPUT')).toBe('');
   });
 });

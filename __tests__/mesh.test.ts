@@ -92,7 +92,7 @@ describe('applyOnceServed', () => {
     ['something else', 'istio']
   ])('a refusal is told as it is: %s', async (stderr, failureClass) => {
     await expect(apply(fakeSh(() => ({code: 1, stderr})))).rejects.toMatchObject({
-      message: expect.stringContaining(`refused: ${stderr}`),
+      message: expect.stringContaining(`refused istio.yaml: ${stderr}`),
       attribution: {
         class: failureClass,
         layer: 'control-plane',
@@ -113,14 +113,14 @@ describe('a webhook of Istio that does not answer', () => {
     const sh = fakeSh(() => (turn++ < 2 ? {code: 1, stderr} : ''));
     await applyOnceServed(planOf(), 'resources.yaml', work, sh);
     expect(sh.calls).toHaveLength(3);
-    expect(work.waits).toContain('the webhook of Istio to answer');
+    expect(work.waits).toContain("Istio's webhook to respond");
   });
 
   test('is told when that goes on', async () => {
     const sh = fakeSh(() => ({code: 1, stderr}));
     await expect(applyOnceServed(planOf(), 'resources.yaml', hasty(), sh)).rejects.toMatchObject({
       message: expect.stringContaining('connection refused'),
-      attribution: {class: 'istio', hint: expect.stringContaining('does not answer')}
+      attribution: {class: 'istio', hint: expect.stringContaining('does not respond')}
     });
   });
 });
@@ -131,7 +131,7 @@ describe('untilIstiod', () => {
     const work = fakeWork();
     await waitForIstiod(planOf(), work, sh);
     expect(work.waits.filter(Boolean)).toEqual([
-      'the operator to make istiod',
+      'the operator to create istiod',
       'istiod to be available'
     ]);
   });
@@ -176,7 +176,7 @@ describe('untilIstiod', () => {
     ]);
     const work = fakeWork();
     await waitForIstiod(planOf(), work, sh);
-    expect(work.waits).toContain('Istio: ReconcileError');
+    expect(work.waits).toContain('Istio to recover from ReconcileError');
   });
 
   test('an error that holds does not', async () => {
@@ -199,10 +199,10 @@ describe('untilHealthy', () => {
     const work = fakeWork();
     expect(await waitUntilHealthy(work, sh)).toBe('v1.30.3');
     expect(work.waits.filter(Boolean)).toEqual([
-      'Istio to be Healthy, it is new',
-      'Istio to be Healthy, it is Healthy',
-      'Istio to be Healthy, it is IstioCNINotFound',
-      'Istio to be Healthy, it is Healthy'
+      'Istio to be Healthy (now without a state)',
+      'Istio to be Healthy (now Healthy)',
+      'Istio to be Healthy (now IstioCNINotFound)',
+      'Istio to be Healthy (now Healthy)'
     ]);
   }, 20_000);
 

@@ -40,12 +40,12 @@ describe('network', () => {
       {code: 1, stderr: 'Cannot connect to the Docker daemon'},
       'Cannot connect to the Docker daemon'
     ],
-    [{code: 124, timedOut: true}, 'no answer in time']
+    [{code: 124, timedOut: true}, 'no response in time']
   ])('of which Docker does not tell is not called absent: %j', async (answer, said) => {
     const found = await look(network, {sh: fakeSh({[asks]: answer})});
     expect(found['network/kind/families']).toMatchObject({
       verdict: 'skipped',
-      reason: `Docker does not tell: ${said}`
+      reason: `Docker did not report its networks: ${said}`
     });
   });
 

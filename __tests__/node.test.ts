@@ -66,7 +66,7 @@ describe('node', () => {
   test('says which node has what, and what was asked for', async () => {
     const sh = fakeSh({[tables]: '', [asks]: list(node('a', [four]))});
     expect((await look(checks, {sh, work: hasty()}))['node/all/pod-cidrs']?.reason).toBe(
-      'a has the pod CIDRs 10.244.0.0/24; asked for was ipv4,ipv6'
+      'a has pod CIDRs 10.244.0.0/24; expected ipv4,ipv6'
     );
   });
 

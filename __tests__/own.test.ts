@@ -45,7 +45,7 @@ describe('a directory of ours', () => {
     fs.mkdirSync(at('p'), {mode: 0o700});
     fs.chownSync(at('p'), 12345, 12345);
     await expect(ensurePrivateDirectory(at('p'))).rejects.toMatchObject({
-      message: expect.stringMatching(/another user's/)
+      message: expect.stringMatching(/belongs to another user/)
     });
   });
 });

@@ -22,7 +22,7 @@ const runner = eachOnRunner();
 const taken = {
   attribution: {class: 'input'},
   message: expect.stringMatching(
-    /^cluster-name: found "istio-ds", a kind cluster that exists already/
+    /^Invalid `cluster-name` "istio-ds": a kind cluster of that name exists, and this run did not create it\. Set another name\./
   )
 };
 const create = buildCreateClusterCommand(planOf()).join(' ');
@@ -54,7 +54,7 @@ describe('a name', () => {
   test('of a run that was cut off is named, with what frees it', () => {
     expect(describeLeftoverClusters([])).toBeNull();
     expect(describeLeftoverClusters(['istio-ds-0a1b2c3d', 'istio-ds'])).toMatch(
-      /^here already: istio-ds-0a1b2c3d, istio-ds; .*`kind delete clusters istio-ds-0a1b2c3d istio-ds`/
+      /^existing clusters: istio-ds-0a1b2c3d, istio-ds\. .*`kind delete clusters istio-ds-0a1b2c3d istio-ds`/
     );
   });
 
@@ -79,7 +79,7 @@ describe('cgroup v1', () => {
     await expect(refuseCgroup1(planOf().cluster, info('1'))).rejects.toMatchObject({
       attribution: {class: 'input'},
       message: expect.stringMatching(
-        /^kubernetes-version: found 1.36.4, .* accepted is `1.34` or older, .*failCgroupV1: false/
+        /^Invalid `kubernetes-version` "1.36.4": .* Expected `1.34` or older, .*failCgroupV1: false/
       )
     });
   });
@@ -120,7 +120,7 @@ describe('a node that was lost', () => {
     [
       'one that was started anew',
       `${running('08:59')}\n${running('09:00')}\n`,
-      'The container of b ended, and was started anew, in the middle of the run'
+      'The container of b was restarted during the run'
     ],
     [
       'one that has ended',
@@ -130,12 +130,12 @@ describe('a node that was lost', () => {
     [
       'one that is gone',
       {code: 1, stdout: `${running('08:59')}\n`, stderr: 'Error: No such object: b\n'},
-      'The container of b was removed in the middle of the run'
+      'The container of b was removed during the run'
     ],
     [
       'Docker itself',
       {code: 1, stderr: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.'},
-      'Docker does not answer any more'
+      'Docker no longer responds'
     ],
     ['what nobody can tell', {code: 1, stderr: 'permission denied'}, null]
   ])('%s', async (_, answer, expected) => {
@@ -218,7 +218,7 @@ describe('createCluster', () => {
   ])('%s', async (said, hint) => {
     const {error, saved} = await made([failed(said)]);
     expect(error).toMatchObject({
-      message: `kind could not make the cluster istio-ds: ERROR: failed to create cluster: ${said}`,
+      message: `kind could not create the cluster istio-ds: ERROR: failed to create cluster: ${said}`,
       attribution: {class: 'infrastructure', layer: 'node', hint: expect.stringMatching(hint)}
     });
     expect(saved).toEqual([{made: true, containers: []}]); // what has its name later is somebody else's
@@ -275,7 +275,7 @@ describe('createCluster', () => {
         '[{"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}}]',
         /without IPv6: it has only 172\.18\.0\.0\/16$/
       ],
-      ['is gone meanwhile', {code: 1, stderr: 'No such network'}, /what Docker does not tell$/]
+      ['is gone meanwhile', {code: 1, stderr: 'No such network'}, /unknown subnets$/]
     ])('without IPv6, silently, %s', async (_, network, message) => {
       const {error, calls} = await made([failed(noAddress)], network);
       expect(calls.at(-1)).toBe('docker network inspect kind');
@@ -296,7 +296,7 @@ describe('createCluster', () => {
         )
       ]);
       expect(error).toMatchObject({
-        message: expect.stringMatching(/^kind could not make its network kind: .*insmod/s),
+        message: expect.stringMatching(/^kind could not create its network kind: .*insmod/s),
         attribution: {layer: 'network', hint: expect.stringMatching(/`modprobe --all ip6_tables/)}
       });
     });
@@ -315,7 +315,7 @@ describe('createCluster', () => {
       expect(calls.filter(call => call.startsWith('kind '))).toHaveLength(2);
       expect(calls[1]).toBe(calls[0]);
       expect(configs).toEqual(['with the mount', planOf().files['kind.yaml']]);
-      expect(runner.log()).toMatch(/Docker does not mount .*through a pipe/);
+      expect(runner.log()).toMatch(/Docker refuses to mount .*through a pipe/);
     });
 
     test('another one, of kind-config, is told', async () => {

@@ -73,7 +73,7 @@ describe('the operator', () => {
         attribution: {
           class: 'infrastructure',
           layer: 'node',
-          headline: 'The cluster answers too late'
+          headline: 'The cluster responds too slowly'
         }
       });
       expect(sh.calls).toHaveLength(1);

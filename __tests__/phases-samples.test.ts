@@ -35,7 +35,7 @@ describe('readSamples', () => {
     await expect(readSamples(inputsOf({samples: 'samples'}))).rejects.toMatchObject({
       attribution: {class: 'input'},
       message: expect.stringMatching(
-        new RegExp(`^samples: found .*, which lacks ${name}; accepted is`)
+        new RegExp(`^Invalid \`samples\` ".*": it lacks ${name}; expected `)
       )
     });
   });
@@ -121,10 +121,10 @@ describe('deploySamples', () => {
     let now = 0;
     const work = fakeWork(() => (now += 60));
     await expect(deploySamples(planOf(), work, api([[]], [failing]))).rejects.toMatchObject({
-      message: 'Deployment sleep/sleep makes no pods: failed calling webhook',
+      message: 'Deployment sleep/sleep creates no pods: failed calling webhook',
       attribution: {class: 'istio', layer: 'workload'}
     });
-    expect(work.waits[0]).toBe('pods of sleep/sleep: FailedCreate');
+    expect(work.waits[0]).toBe('sleep/sleep to recover from FailedCreate');
   });
 
   test.each([
@@ -140,7 +140,7 @@ describe('deploySamples', () => {
       status: {...failing.status, conditions: [{...condition, message}]}
     };
     await expect(deploySamples(planOf(), work, api([[]], [refused]))).rejects.toMatchObject({
-      message: `Deployment sleep/sleep makes no pods: ${message}`,
+      message: `Deployment sleep/sleep creates no pods: ${message}`,
       attribution: {class: 'infrastructure', hint: expect.stringContaining('istio-cni: true')}
     });
   });
@@ -159,7 +159,7 @@ describe('deploySamples', () => {
     const giveUp = setTimeout(work.stop, 2000);
     try {
       await expect(deploySamples(planOf(), work, api([plain], [failing]))).rejects.toThrow(
-        'makes no pods'
+        'creates no pods'
       );
     } finally {
       clearTimeout(giveUp);
@@ -173,8 +173,8 @@ describe('deploySamples', () => {
 });
 
 describe('deployMore', () => {
-  const plan = {...planOf(), moreWorkloads: documentedWorkloads.slice(0, 1)};
-  const [{namespace, app}] = plan.moreWorkloads as [(typeof documentedWorkloads)[0]];
+  const plan = {...planOf(), extraWorkloads: documentedWorkloads.slice(0, 1)};
+  const [{namespace, app}] = plan.extraWorkloads as [(typeof documentedWorkloads)[0]];
   /** Looked at so often, a minute apart, with a pod that never gets ready, and then one that is. */
   const deployed = (isBroken: boolean, readyAfter: number) => {
     let looks = 0;
@@ -190,7 +190,7 @@ describe('deployMore', () => {
 
   test('does not wait for ever for what may never be ready where a check has failed', async () => {
     await expect(deployed(true, 9)).rejects.toMatchObject({
-      message: `waited 60 s in vain for ${namespace}/${app} to be ready`,
+      message: `waited 60 s for ${namespace}/${app} to be ready, without success`,
       attribution: {layer: 'dns'} // nothing below it is to be blamed
     });
   });

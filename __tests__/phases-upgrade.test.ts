@@ -120,6 +120,6 @@ describe('the restart', () => {
       'kubectl rollout restart statefulset/echo --namespace headless'
     ]);
     expect(looks).toBe(2);
-    expect(work.waits).toContain('the pods from before to end');
+    expect(work.waits).toContain('the old pods to end');
   });
 });

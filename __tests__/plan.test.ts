@@ -139,7 +139,7 @@ describe('makePlan', () => {
         values: false
       },
       istio: {
-        ...{asked: null, expected: 'v1.30.3', cni: false, ambient: false},
+        ...{requestedVersion: null, expected: 'v1.30.3', cni: false, ambient: false},
         ...{namespace: 'istio-system', istiod: 'istiod', resource: 'default'},
         images: {
           istiod: 'registry.example/pilot:1.30.3',
@@ -171,7 +171,11 @@ describe('makePlan', () => {
       samples: ['docker.io/istio/proxyv2:1.24.6', echo, clientImage],
       upgrade: []
     });
-    expect(plan.istio).toMatchObject({asked: 'v1.24.6', expected: 'v1.24.6', cni: false});
+    expect(plan.istio).toMatchObject({
+      requestedVersion: 'v1.24.6',
+      expected: 'v1.24.6',
+      cni: false
+    });
   });
 
   test.each([
@@ -180,7 +184,7 @@ describe('makePlan', () => {
     ['v1.30.0', 'v1.30.0']
   ])('istio-version %s is %s, in the resource too', (asked, version) => {
     const plan = planOf({'istio-version': asked});
-    expect(plan.istio).toMatchObject({asked: version, expected: version, cni: false});
+    expect(plan.istio).toMatchObject({requestedVersion: version, expected: version, cni: false});
     expect(parse(plan.files['istio.yaml'] ?? '').spec.version).toBe(version);
     expect(plan.images.istiod).toContain(`registry.example/pilot:${version.slice(1)}`);
   });
@@ -328,7 +332,11 @@ describe('makePlan', () => {
 
     test('in place: the older version, the same resource with the newer, and the images of both', () => {
       const {istio, upgrade, images, files, cluster} = of();
-      expect(istio).toMatchObject({asked: 'v1.29.6', expected: 'v1.29.6', istiod: 'istiod'});
+      expect(istio).toMatchObject({
+        requestedVersion: 'v1.29.6',
+        expected: 'v1.29.6',
+        istiod: 'istiod'
+      });
       expect(upgrade).toMatchObject({
         strategy: 'InPlace',
         from: 'v1.29.6',
@@ -479,7 +487,7 @@ describe('makePlan', () => {
   });
 
   test('the documentation has its own validations, and they can be run alone', () => {
-    const seeds = catalogue.filter(({title}) => title.startsWith('As documented'));
+    const seeds = catalogue.filter(({title}) => /\bas documented\b/i.test(title));
     const pattern = `^(${seeds.map(({id}) => id).join('|')})$`;
     expect(selectDefinitions(inputsOf({checks: pattern}).checks).map(({id}) => id)).toEqual([
       'service/dual-stack/policy',
@@ -493,13 +501,13 @@ describe('makePlan', () => {
     [
       'istio-version',
       '1.23',
-      /^istio-version: found "1.23"; accepted is .*v1.30.3, v1.30.0, v1.29.6\. The Sail Operator 1.25.2 can install v1.23.5: /
+      /^Invalid `istio-version` "1.23": expected .*v1.30.3, v1.29.6\. The Sail Operator 1.25.2 can install v1.23.5: /
     ],
-    ['istio-version', '1.30.1', /^istio-version: found "1.30.1"/],
+    ['istio-version', '1.30.1', /^Invalid `istio-version` "1.30.1"/],
     [
       'kind-config',
       'networking: {ipFamily: ipv4}',
-      /^kind-config: found networking.ipFamily "ipv4"/
+      /^Invalid `kind-config` networking.ipFamily "ipv4"/
     ]
   ])('%s %s is refused', (name, value, message) => {
     const plan = () => planOf({[name]: value});
@@ -518,12 +526,12 @@ test.each([
     {istioReleases: [{version: 'v1.30.3', istiod: '-x', proxy: '', cni: '', ztunnel: ''}]}
   ]
 ])('an image %s that Docker would take for a flag is refused', (_, given, more) => {
-  expect(() => planOf(given, more)).toThrow(/found the image .*; accepted is a reference/);
+  expect(() => planOf(given, more)).toThrow(/^Invalid image .*: expected a reference/);
 });
 
 test('ambient with an operator that lacks ZTunnel v1 is refused', () => {
   expect(() => planOf({'dataplane-mode': 'ambient'}, {version: '1.27.9'})).toThrow(
-    /^dataplane-mode: found "ambient", and the Sail Operator 1.27.9 has no ZTunnel resource .*; accepted is `sidecar`, or a newer operator$/
+    /^Invalid `dataplane-mode` "ambient": expected `sidecar` or a newer operator, because the Sail Operator 1.27.9 has no ZTunnel resource /
   );
   expect(planOf({'dataplane-mode': 'ambient'}, {version: '1.28.0-rc.1'}).istio.ambient).toBe(true);
 });

@@ -81,7 +81,9 @@ export function store(here: string, name: string, calls: object[], about: object
 export function project(bundle = ''): string {
   const here = fresh();
   const programs = [
-    ...['start.mjs', 'lab.mjs', 'record.mjs', 'faults.mjs'].map(file => path.join('scripts', file)),
+    ...['start.mjs', 'lab.mjs', 'record.mjs', 'fault-table.mjs'].map(file =>
+      path.join('scripts', file)
+    ),
     ...['play.mjs', 'shim.mjs', 'question.mjs', 'faults.mjs'].map(file =>
       path.join('rehearsal', file)
     )

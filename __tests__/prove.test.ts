@@ -92,19 +92,19 @@ describe('prove', () => {
       'nothing',
       '',
       'no answer',
-      '10.96.0.6 port 9000 gave no answer after 2 right answers, expected "hello a"'
+      '10.96.0.6 port 9000 returned no answer after 2 expected answers, expected "hello a"'
     ],
     [
       'a word of somebody else',
       'hello b',
       'hello b',
-      '10.96.0.6 port 9000 gave "hello b" after 2 right answers, expected "hello a"'
+      '10.96.0.6 port 9000 returned "hello b" after 2 expected answers, expected "hello a"'
     ],
     [
       'more than the word',
       'hello aa',
       'hello aa',
-      '10.96.0.6 port 9000 gave "hello aa" after 2 right answers, expected "hello a"'
+      '10.96.0.6 port 9000 returned "hello aa" after 2 expected answers, expected "hello a"'
     ]
   ])('fails with %s', async (_, text, observed, reason) => {
     const sh = fakeClients((probe, _, attempt) => (attempt < 2 ? good(probe) : text));

@@ -144,7 +144,7 @@ describe('proxy', () => {
       Object.fromEntries(
         ['dual-stack', 'ipv4', 'ipv6'].map(target => [
           `proxy/${target}/cluster-ips`,
-          'a listener on 10.96.9.9:9000, which is no ClusterIP'
+          'an unexpected listener on 10.96.9.9:9000, which is not a ClusterIP'
         ])
       )
     ]
@@ -186,7 +186,7 @@ describe('proxy', () => {
     const found = await look(proxy, {sh: proxies({endpoints})});
     const id = `proxy/${target}/endpoints`;
     expect(failures(found)).toEqual({[id]: observed});
-    expect(found[id]?.reason).toBe(`${observed} instead of ${wanted}`);
+    expect(found[id]?.reason).toBe(`endpoints: ${observed}; expected ${wanted}`);
   });
 
   test('pods come in the order of their own addresses', async () => {
@@ -207,7 +207,7 @@ describe('proxy', () => {
     const snapshot = [...healthy(), service('other', ['10.96.0.7'])];
     const found = await look(proxy, {sh, snapshot});
     expect(found['proxy/dual-stack/cluster-ips']?.observed).toBe(
-      'a listener on 10.96.0.77:9000, which is no ClusterIP'
+      'an unexpected listener on 10.96.0.77:9000, which is not a ClusterIP'
     );
   });
 

@@ -142,7 +142,7 @@ onLinux('npm run record', () => {
     const before = fs.readFileSync(fileOf(here, 'mine'), 'utf8');
     const {code, stderr} = await record(here, ['mine', '--cluster-name', 'silent']);
     expect(code).toBe(1);
-    expect(stderr).toContain('mine: told was connectivity, echo; expected is istio, proxy.');
+    expect(stderr).toContain('mine: expected istio, proxy, reported connectivity, echo.');
     expect(stderr).toContain('no answer');
     expect(fs.readFileSync(fileOf(here, 'mine'), 'utf8')).toBe(before);
   });
@@ -190,7 +190,7 @@ onLinux('npm run record', () => {
       'healthy  recorded      passed',
       'ambient  recorded      passed',
       'name-taken  recorded      input, no layer',
-      'not-told  NOT RECORDED  not-told: told was passed; expected is istio, proxy. Nothing is stored. It said: nothing',
+      'not-told  NOT RECORDED  not-told: expected istio, proxy, reported passed. Not stored. Message: none',
       'no-results  NOT RECORDED  The run left no results.json or ran no command: nothing recorded.',
       'silent  recorded      connectivity, echo',
       '',

@@ -52,7 +52,7 @@ async function post(state: Partial<PostState> = {}, answers: Record<string, Answ
 describe('what was made in a cluster that is not ours', () => {
   test('is removed in the order that finalizers need', async () => {
     expect((await post()).calls).toEqual([...removal, crds]);
-    expect(runner.log()).toBe('All that the run mine made is removed.\n');
+    expect(runner.log()).toBe('All objects of run mine are removed.\n');
   });
 
   test('by the kubeconfig and the tools of main', async () => {
@@ -153,6 +153,8 @@ describe('CRDs that this run made', () => {
       {[crds]: made, 'kubectl get gateways.networking.istio.io -A -o name': answer}
     );
     expect(calls.at(-1)).toBe('kubectl delete crds istios.sailoperator.io --timeout=240s');
-    expect(runner.log()).toMatch(/::warning::.*are left.*: gateways\.networking\.istio\.io/);
+    expect(runner.log()).toMatch(
+      /::warning::CRDs of this run are kept, .*: gateways\.networking\.istio\.io/
+    );
   });
 });

@@ -169,29 +169,29 @@ describe('the report action', () => {
 
 describe('bad inputs', () => {
   test.each<[string, Record<string, string>, string]>([
-    ['a directory that is missing, without a matrix', {}, 'directory: found'],
+    ['a directory that is missing, without a matrix', {}, 'Invalid `directory` '],
     [
       'a matrix that is no JSON',
       {matrix: 'x'},
-      'matrix: found "x"; accepted is the JSON of a matrix'
+      'Invalid `matrix` "x": expected the JSON of a matrix'
     ],
-    ['a matrix of lists', {matrix: '{"include":[[]]}'}, 'matrix: found'],
-    ['a matrix of nothing', {matrix: '{"include":[{}]}'}, 'matrix: found'],
-    ['a matrix by columns', {matrix: '{"istio":["1.30"]}'}, 'matrix: found'],
+    ['a matrix of lists', {matrix: '{"include":[[]]}'}, 'Invalid `matrix` '],
+    ['a matrix of nothing', {matrix: '{"include":[{}]}'}, 'Invalid `matrix` '],
+    ['a matrix by columns', {matrix: '{"istio":["1.30"]}'}, 'Invalid `matrix` '],
     [
       'a class that is none',
       {'fail-on': 'istio,flaky'},
-      'fail-on: found "istio,flaky"; accepted is `all`, `none`'
+      'Invalid `fail-on` "istio,flaky": expected `all`, `none`'
     ],
     [
       'results among the cells',
       {matrix, 'results-dir': 'cells/out'},
-      'accepted is one outside `directory` and `previous`'
+      'expected a directory outside `directory` and `previous`'
     ],
     [
       'results over those before',
       {matrix, previous: 'old', 'results-dir': 'old'},
-      'accepted is one outside'
+      'expected a directory outside'
     ]
   ])('%s', async (_, inputs, message) => {
     give(inputs);
@@ -205,7 +205,7 @@ describe('bad inputs', () => {
   test('names every one', async () => {
     give({matrix: '1', 'fail-on': 'x'});
     await runReport();
-    expect(runner.log()).toMatch(/matrix: found .*fail-on: found/);
+    expect(runner.log()).toMatch(/Invalid `matrix` .*Invalid `fail-on` /);
   });
 
   test('the defaults are of inputs that are there', () => {

@@ -26,20 +26,22 @@ describe('bad inputs', () => {
     const {result, failure} = resultsIn(path.join(runner.directory, 'mine'));
     expect(result).toBe('error');
     expect(failure.message.split('\n')).toEqual([
-      expect.stringMatching(/^retries: found "many"; accepted is /),
-      expect.stringMatching(/^timeout: found "soon"; accepted is /)
+      expect.stringMatching(/^Invalid `retries` "many": expected /),
+      expect.stringMatching(/^Invalid `timeout` "soon": expected /)
     ]);
     const lines = runner.log().trimEnd().split('\n');
     expect(lines.slice(-6)).toEqual([
       'What happened:',
       `• ${failure.message.split('\n')[0]}`,
       `• ${failure.message.split('\n')[1]}`,
-      'Next: Correct the inputs; nothing was made.',
+      'Next: Correct the inputs. The run created nothing.',
       '',
       `Results: ${runner.directory}/mine`
     ]);
     expect(lines).toContainEqual(
-      expect.stringMatching(/^::error title=.*::• retries: found "many";.*%0A• timeout: found/)
+      expect.stringMatching(
+        /^::error title=.*::• Invalid `retries` "many":.*%0A• Invalid `timeout` "soon"/
+      )
     );
     expect(process.exitCode).toBe(1);
   });
@@ -52,7 +54,7 @@ describe('bad inputs', () => {
     await run(fakeSh({}));
     expect(fs.readdirSync(path.dirname(file))).toEqual(['file']);
     expect(resultsIn(path.join(runner.directory, 'dual-stack-results')).failure.message).toMatch(
-      /^results-dir: found/
+      /^Invalid `results-dir` "/
     );
   });
 });

@@ -135,7 +135,7 @@ describe('runner', () => {
       expect(failures(found)).toEqual({});
       expect(found['runner/kernel/ipv6']).toMatchObject({
         verdict: 'skipped',
-        reason: 'sysctl did not answer in time'
+        reason: 'sysctl timed out'
       });
     }
   );
@@ -149,7 +149,7 @@ describe('runner', () => {
   ])('Docker does not answer: %s', async (_, docker) => {
     const found = await look(runner, {sh: machine({docker})});
     expect(failures(found)).toEqual({
-      'runner/docker/answers': 'no answer: Cannot connect to the Docker daemon'
+      'runner/docker/answers': 'no response: Cannot connect to the Docker daemon'
     });
     expect(Object.keys(found)).not.toContain('runner/docker/memory'); // nothing was reached
   });

@@ -57,7 +57,7 @@ describe('settle', () => {
     const asked: string[][] = [];
     const input = {
       work: fakeWork(() => asked.length),
-      tell: () => {}
+      report: () => {}
     } as unknown as MeshCheckInput;
     await settle(
       input,

@@ -200,8 +200,8 @@ describe('must', () => {
       '`kubectl get pods` ended with exit code 2: no such file'
     ],
     [{code: 2, stdout: 'told here'}, '`kubectl get pods` ended with exit code 2: told here'],
-    [{code: 2}, '`kubectl get pods` ended with exit code 2: it said nothing'],
-    [{code: 124, timedOut: true}, '`kubectl get pods` did not end in time: it said nothing']
+    [{code: 2}, '`kubectl get pods` ended with exit code 2: no output'],
+    [{code: 124, timedOut: true}, '`kubectl get pods` did not end in time: no output']
   ])('throws what was said: %j', async (answer, message) => {
     const sh = fakeSh({'kubectl get pods -A': answer});
     const failed = runOrThrow(sh, ['kubectl', 'get', 'pods', '-A']);
@@ -225,7 +225,7 @@ describe('mustJson', () => {
   test.each(['', '<html>Sign in</html>', '{"a": 1'])('%j is none', async text => {
     await expect(runJson(fakeSh({'docker info': text}), ['docker', 'info'])).rejects.toMatchObject({
       name: 'CommandError',
-      message: expect.stringContaining(`is no JSON: ${text}`.trim())
+      message: expect.stringContaining(`invalid JSON: ${text}`.trim())
     });
   });
 

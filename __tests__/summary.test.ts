@@ -124,7 +124,7 @@ describe('the summary of a run that passed', () => {
     ],
     ['Service `ipv4`', '✅ `10.96.112.140` | none, as it should be | ✅ `hello ipv4` |'],
     [
-      '**one family cut**',
+      '**one family blocked**',
       '✅ an answer after 0.31 s, carried over IPv6 | ✅ an answer after 0.004 s |  |'
     ],
     ['**under STRICT', '✅ `10.96.69.70`, 3 of 3 |']

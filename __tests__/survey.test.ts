@@ -40,7 +40,7 @@ describe('the kubeconfig', () => {
     const stderr = 'error: cannot locate context nope\n';
     await expect(take({code: 1, stderr}, {context: 'nope'}).taken).rejects.toMatchObject({
       message: expect.stringMatching(
-        /^context: found nope, .*cannot locate context nope; accepted/
+        /^Invalid `context` "nope": .*cannot locate context nope; expected/
       ),
       attribution: {class: 'input'}
     });
@@ -165,7 +165,7 @@ describe('the survey', () => {
       ],
       strict: ['istio-system'],
       configMaps: ['shop/istio-ca-root-cert', 'bank/istio-ca-root-cert'],
-      asking: ['shop/cart-1']
+      podsRequestingSidecar: ['shop/cart-1']
     });
   });
 });

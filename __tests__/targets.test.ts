@@ -180,7 +180,7 @@ describe('what is not dual-stack', () => {
         'service/shop.cart/families': 'ipv4',
         'endpoints/shop.cart/ipv6': 'none',
         'proxy/shop.cart/endpoints':
-          'port 9000 has no endpoint 10.244.0.6+fd00:10:244::6: 10.244.0.6; port 8080 has no endpoint 10.244.0.6+fd00:10:244::6: 10.244.0.6'
+          'port 9000 has no endpoint 10.244.0.6+fd00:10:244::6; it has 10.244.0.6; port 8080 has no endpoint 10.244.0.6+fd00:10:244::6; it has 10.244.0.6'
       }
     ],
     [
@@ -294,14 +294,14 @@ describe('what cannot be asked', () => {
       'a proxy that does not answer',
       {listeners: {code: 1, stderr: 'error: denied by a webhook\n'}},
       proxies(
-        'its proxy could not be asked: `kubectl exec --namespace` ended with exit code 1: error: denied by a webhook'
+        'cannot read its proxy: `kubectl exec --namespace` ended with exit code 1: error: denied by a webhook'
       ) as [string, string][]
     ],
     [
       'one that answers something else',
       {dump: 'hello'},
       proxies(
-        'its proxy could not be asked: `kubectl exec --namespace` ended with exit code 0: what it wrote is no JSON: hello'
+        'cannot read its proxy: `kubectl exec --namespace` ended with exit code 0: invalid JSON: hello'
       ) as [string, string][]
     ],
     [
@@ -309,7 +309,7 @@ describe('what cannot be asked', () => {
       {dump: '{}'},
       ['cluster-ips', 'endpoints'].map(aspect => [
         `proxy/shop.cart/${aspect}`,
-        'its own proxy is not told of it, by a Sidecar resource or its `exportTo`'
+        'its proxy has no cluster for this Service (a Sidecar resource or `exportTo` can exclude it)'
       ])
     ]
   ])('%s is skipped, and says why', async (_, given, expected) => {
@@ -378,15 +378,15 @@ describe('the targets', () => {
   test.each([
     [
       'shop/nope,shop/bank',
-      'targets: found shop/nope, which is not there; accepted is a Service of that namespace (cart, till, bank)\ntargets: found shop/bank, which is an ExternalName, without addresses; accepted is a Service of that namespace (cart, till, bank)'
+      'Invalid `targets` "shop/nope": expected an existing Service with addresses; this one does not exist (Services in shop: cart, till, bank)\nInvalid `targets` "shop/bank": expected an existing Service with addresses; this one is an ExternalName, without addresses (Services in shop: cart, till, bank)'
     ],
     [
       'nowhere/*',
-      'targets: found nowhere/*, and no Service with addresses in that namespace; accepted is a namespace that has one'
+      'Invalid `targets` "nowhere/*": expected a namespace with at least one Service that has addresses'
     ],
     [
       'nowhere/x',
-      'targets: found nowhere/x, which is not there; accepted is a Service of that namespace (it has none)'
+      'Invalid `targets` "nowhere/x": expected an existing Service with addresses; this one does not exist (Services in nowhere: none)'
     ]
   ])('%s is refused', (text, message) => {
     expect(() => chosen(text)).toThrow(expect.objectContaining({message}));
@@ -397,13 +397,15 @@ describe('the targets', () => {
 
   test('more than can be told are refused', () => {
     const many = Array.from({length: 101}, (_, at) => cart({}, `s${at}`));
-    expect(() => chosen('shop/*', many)).toThrow(/^targets: found 101 Services by them/);
+    expect(() => chosen('shop/*', many)).toThrow(
+      /^Invalid `targets`: expected at most 100 Services, but they select 101/
+    );
   });
 
   test('what may not be read is refused, each with its namespace', () => {
     const denied = [{verb: 'list', resource: 'pods', namespace: 'shop'}];
     expect(() => chooseTargets(parseTargets('shop/cart'), {denied, services})).toThrow(
-      /^kubeconfig: found a user that may not list pods in shop; accepted/
+      /^Invalid `kubeconfig`: expected a user that may list pods in shop /
     );
   });
 });
@@ -442,7 +444,7 @@ describe('the survey of targets', () => {
       'create pods/exec in shop',
       'create pods/exec in bank'
     ]);
-    expect(found).toMatchObject({kubernetes: 'v1.34.4', denied: [], silent: []});
+    expect(found).toMatchObject({kubernetes: 'v1.34.4', denied: [], noExecNamespaces: []});
     expect(found.services).toHaveLength(2);
     expect(calls.filter(call => call.startsWith('kubectl get'))).toEqual([
       'kubectl get services -n shop -o json',
@@ -517,7 +519,7 @@ describe('the run', () => {
   test('a set that leaves nothing is refused', async () => {
     const {run} = await ran({checks: '^echo/'});
     expect(String(run.schedule.errors[0]?.error)).toContain(
-      'which leaves no check; accepted is what leaves at least one'
+      'no check matches; expected an expression that selects at least one'
     );
   });
 });
@@ -526,15 +528,15 @@ describe('beside targets', () => {
   test.each([
     [
       {targets: 'shop/cart'},
-      /^targets: found a value, and `cluster: kind`; accepted is it with `cluster: existing`/
+      /^Invalid `targets` "shop\/cart": expected no value with `cluster: kind`; this input needs `cluster: existing`/
     ],
     [
       {cluster: 'existing', targets: 'shop/cart', 'istio-version': '1.30', 'dry-run': 'true'},
-      /^istio-version: found a value, and `targets`, .*\ndry-run: found a value, and `targets`/
+      /^Invalid `istio-version` "1.30": expected no value with `targets`, which can be combined only with `cluster`, `kubeconfig`, `context`, `kubectl-version`, `checks`, `timeout`, `results-dir`, `mirror`\nInvalid `dry-run` "true": expected no value with `targets`/
     ],
     [
       {cluster: 'existing', targets: 'shop/cart', 'kind-version': 'path'},
-      /^kind-version: found a value, and `cluster: existing`; .*`cluster: kind`$/
+      /^Invalid `kind-version` "path": expected no value with `cluster: existing`; .*`cluster: kind`$/
     ]
   ])('%j is refused', (given, message) => {
     expect(() => inputsOf(given)).toThrow(message);

@@ -119,7 +119,7 @@ describe('a tool', () => {
 
   test.each([
     ['no checksum is published', 404, /could not be downloaded: .*404/],
-    ['a page is served for it', 'Sign in', /holds no SHA-256 checksum/]
+    ['a page is served for it', 'Sign in', /contains no SHA-256 checksum/]
   ])('is not fetched when %s', async (_, checksum, message) => {
     const place = plant('kind');
     const beside = place + tools.kind.checksumSuffix;
@@ -159,7 +159,7 @@ describe('a tool', () => {
     await provide('kind', {mirror: `${mirror}#own-checksums`, 'kind-version': tools.kind.version});
     asked = [];
     await expect(provide('kind', {'kind-version': tools.kind.version})).rejects.toThrow(
-      /is not what was published/
+      /has the wrong checksum/
     );
     expect(asked).toEqual([place]);
   });
@@ -191,7 +191,7 @@ describe('a tool', () => {
     await provide('helm', own);
     expect(asked).toEqual([]);
     await expect(provide('helm', {'helm-version': tools.helm.version})).rejects.toThrow(
-      /is not what was published/
+      /has the wrong checksum/
     );
   });
 
@@ -244,7 +244,7 @@ describe('a tool', () => {
     await expect(provideTool('kind', inputsOf({'kind-version': 'path'}), sh)).rejects.toMatchObject(
       {
         attribution: {class: 'input'},
-        message: `kind-version: found "path", but there is no kind on PATH; accepted is a version such as \`${tools.kind.version}\``
+        message: `Invalid \`kind-version\` "path": there is no kind on PATH; expected a version such as \`${tools.kind.version}\``
       }
     );
   });

@@ -28,7 +28,7 @@ describe('uninstall', () => {
   test('waits for what is on its way out', async () => {
     const work = fakeWork();
     expect(failures(await look(uninstall, {sh: api([[own, istiod], [own]]), work}))).toEqual({});
-    expect(work.waits).toEqual(['1 objects to go', null]);
+    expect(work.waits).toEqual(['deletion of objects: 1 left', null]);
   });
 
   test('something is left behind', async () => {

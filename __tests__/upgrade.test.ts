@@ -63,19 +63,19 @@ describe('what is red', () => {
       'six seconds of a restart',
       'restart/ipv6-new',
       logOf(at => at > 22 && at < 28),
-      /29 of 49 probes.*nothing was answered for 6\d00 ms/
+      /29 of 49 probes.*no answer for 6\d00 ms/
     ],
     [
       'six seconds of a restart',
       'restart/ipv6-held',
       logOf(at => at > 22 && at < 28),
-      /nothing was answered/
+      /no answer for/
     ],
     [
       'an empty log',
       'istiod/ipv6-new',
       'mark istiod 1.00\nmark restart 2.00\nmark end 3.00',
-      /could send nothing/
+      /the client sent no probes/
     ]
   ])('%s: %s', (_, id, log, reason) => {
     const [{outcome} = {outcome: undefined}] = judge(parseLog(log), of(id));
@@ -208,12 +208,8 @@ describe('once every workload is restarted', () => {
     `pilot_xds{version="${version}"} ${proxies}\n`;
 
   test.each([
-    [
-      'all new',
-      count('1.30.3', 10) + count('1.29.6', 0),
-      'passed every proxy is of the new version'
-    ],
-    ['one of them old', count('1.30.3', 9) + count('1.29.6', 1), 'failed 1 of 1.29.6'],
+    ['all new', count('1.30.3', 10) + count('1.29.6', 0), 'passed every proxy has the new version'],
+    ['one of them old', count('1.30.3', 9) + count('1.29.6', 1), 'failed 1 with 1.29.6'],
     ['none there', '', 'failed no proxy is connected']
   ])('%s', async (_, metrics, expected) => {
     const {told} = await look(metrics, {});
@@ -222,7 +218,7 @@ describe('once every workload is restarted', () => {
   });
 
   test.each([
-    ['is gone', ['default-v1-30-3'], 'passed the new revision alone'],
+    ['is gone', ['default-v1-30-3'], 'passed only the new revision'],
     ['stays', ['default-v1-29-6', 'default-v1-30-3'], 'failed default-v1-29-6, default-v1-30-3']
   ])('the old revision %s', async (_, revisions, expected) => {
     const {told, sh} = await look(

@@ -85,7 +85,7 @@ describe.each(living)('the chart %s', name => {
     const chart = chartOf(name, ['versions']);
     for (const version of chart.endOfLife)
       expect(() => resolveIstioVersion(version.replace(/^v(?=\d+\.\d+\.)/, ''), chart)).toThrow(
-        /which is end-of-life in the Sail Operator .*; accepted is what/
+        /^Invalid `istio-version` ".*" \(end-of-life\): expected a version that the Sail Operator /
       );
   });
 });
@@ -93,7 +93,7 @@ describe.each(living)('the chart %s', name => {
 test.each(['0.1.0', '0.2.0'])('the chart %s is refused, with the reason', name => {
   expect(() => chartOf(name)).toThrow(Fault);
   expect(() => chartOf(name)).toThrow(
-    /^operator-version: .*v1alpha1 .* accepted is 1.0.0 or newer$/
+    /^Invalid `operator-version` .*: expected 1.0.0 or newer\. .*v1alpha1 /
   );
   expect(() => chartOf(name, ['crd'])).toThrow(/v1alpha1/);
 });
@@ -125,25 +125,45 @@ describe('pre-releases of main', () => {
 
 describe('what an operator does not have is refused', () => {
   const chart = chartOf('1.30.3', ['versions']);
-  const all = installable('1.30.3').join(', ');
+  const newest = 'v1.30.3, v1.29.6, v1.28.10'; // of 1.30.3, the newest of each minor
   test.each([
-    ['9.9.9', `found "9.9.9"; accepted is what the Sail Operator 1.30.3 can install: ${all}`],
+    [
+      '9.9.9',
+      `"9.9.9": expected a version that the Sail Operator 1.30.3 can install, such as ${newest}`
+    ],
     ['1.22', 'can install v1.22.8: `operator-version: 1.25.2`'],
-    ['1.27.9', 'found "1.27.9", which is end-of-life in the Sail Operator 1.30.3; accepted is'],
+    [
+      '1.27.9',
+      '"1.27.9" (end-of-life): expected a version that the Sail Operator 1.30.3 can install'
+    ],
     ['1.27.9', '. The Sail Operator 1.29.2 can install v1.27.9: `operator-version: 1.29.2`'],
     ['1.27', '. The Sail Operator 1.29.2 can install v1.27.9: `operator-version: 1.29.2`'],
-    ['v1.27-latest', 'found "v1.27-latest", which is end-of-life'],
+    ['v1.27-latest', '"v1.27-latest" (end-of-life)'],
     ['v1.27-latest', '. The Sail Operator 1.29.2 can install v1.27.9'],
-    ['1.30.3-rc.1', 'found "1.30.3-rc.1"; accepted is'],
-    ['latest', `${all}, v1.30-latest, v1.29-latest, v1.28-latest`]
+    ['1.30.3-rc.1', '"1.30.3-rc.1": expected'],
+    ['latest', `${newest}, v1.30-latest, v1.29-latest, v1.28-latest`]
   ])('%s: … %s', (asked, told) => {
     expect(() => resolveIstioVersion(asked, chart)).toThrow(Fault);
-    expect(() => resolveIstioVersion(asked, chart)).toThrow(`istio-version: `);
+    expect(() => resolveIstioVersion(asked, chart)).toThrow('Invalid `istio-version` ');
     expect(() => resolveIstioVersion(asked, chart)).toThrow(told);
   });
 
   test('what no released operator has names none', () => {
     expect(() => resolveIstioVersion('9.9.9', chart)).not.toThrow(/operator-version/);
+  });
+
+  test('lists the newest version of each minor, and no other', () => {
+    expect(installable('1.30.3').length).toBeGreaterThan(newest.split(', ').length);
+    expect(() => resolveIstioVersion('9.9.9', chart)).toThrow(new RegExp(`such as ${newest}$`));
+  });
+
+  test('the operator that refuses a version is never the one to install it', () => {
+    const shorter = {...chart, istioReleases: chart.istioReleases.slice(1)};
+    const refused = `${chart.istioReleases[0]?.version.slice(1)}`;
+    const refuse = () => resolveIstioVersion(refused, shorter);
+    expect(operatorReleases['1.30.3']).toContain(`v${refused}`);
+    expect(refuse).toThrow(/Invalid `istio-version`/);
+    expect(refuse).not.toThrow(/`operator-version: 1\.30\.3`/);
   });
 
   test('what only a newer operator has names that one', () => {

@@ -6,18 +6,13 @@ import {
   supportedKubernetes
 } from '../src/versions/kubernetes.ts';
 
-/** The tables of README.md and docs/versions.md, made of the data that the Action goes by. */
+/** The tables of docs/versions.md, made of the data that the Action goes by. */
 
 const table = (titles: string[], rows: string[][]): string =>
   [titles, titles.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n');
 
 const minorsOf = (versions: string[]): string[] =>
   [...new Set(versions.map(getMinor))].sort((one, other) => rcompare(`${one}.0`, `${other}.0`));
-
-/** Of each minor of the operator its newest release, with what it can install. */
-const newestReleases = minorsOf(Object.keys(operatorReleases)).map(
-  minor => findNewestPatch(minor, Object.keys(operatorReleases)) ?? ''
-);
 
 const installable = (operator: string): string[] => {
   const versions = operatorReleases[operator] ?? [];
@@ -66,7 +61,6 @@ const clusters = (): string =>
 
 /** Name of a table in the documents → its text. */
 export const tables: Record<string, string> = {
-  'newest operators': operators(newestReleases.slice(0, 5)),
   operators: operators(Object.keys(operatorReleases)),
   clusters: clusters(),
   'node images': kubernetesVersions.map(version => `\`${version}\``).join(', ')

@@ -20,21 +20,21 @@ describe('the version to upgrade from', () => {
       'equal',
       '1.30.3',
       null,
-      /^upgrade-from: found "1.30.3", which is not older than v1.30.3, .* accepted is what is older: v1.30.0, v1.29.6$/
+      /^Invalid `upgrade-from` "1.30.3": expected a version older than v1.30.3, .*, such as v1.30.0, v1.29.6$/
     ],
     [
       'newer',
       '1.30',
       '1.29.6',
-      /^upgrade-from: .*not older than v1.29.6.*, and this operator has none$/
+      /^Invalid `upgrade-from` .*older than v1.29.6.*, but this operator can install none$/
     ],
     [
       'not in this operator',
       '1.28.0',
       null,
-      /^upgrade-from: found "1.28.0"; accepted is what the Sail Operator 1.30.3 can install/
+      /^Invalid `upgrade-from` "1.28.0": expected a version that the Sail Operator 1.30.3 can install/
     ],
-    ['end-of-life', '1.27.9', null, /^upgrade-from: found "1.27.9", which is end-of-life/]
+    ['end-of-life', '1.27.9', null, /^Invalid `upgrade-from` "1.27.9" \(end-of-life\): expected/]
   ])('%s is refused', (_, asked, to, message) => {
     expect(() => from(asked, to)).toThrow(
       expect.objectContaining({attribution: expect.objectContaining({class: 'input'})})
@@ -47,17 +47,21 @@ describe('the version to upgrade from', () => {
       ...chart.istioReleases[0],
       version: 'master'
     } as (typeof chart.istioReleases)[0];
-    const offers = [...chart.istioReleases, master];
-    expect(from('1.29.6', '1.30.3', {offers})).toBe('v1.29.6');
-    expect(() => from('1.30.3', '1.30.3', {offers})).toThrow(/older: v1.30.0, v1.29.6$/);
+    const istioReleases = [...chart.istioReleases, master];
+    expect(from('1.29.6', '1.30.3', {istioReleases})).toBe('v1.29.6');
+    expect(() => from('1.30.3', '1.30.3', {istioReleases})).toThrow(/such as v1.30.0, v1.29.6$/);
     const aliases = {main: 'master'};
-    expect(() => from('1.29.6', 'main', {offers, aliases})).toThrow(/not older than master/);
+    expect(() => from('1.29.6', 'main', {istioReleases, aliases})).toThrow(
+      /expected a version older than master/
+    );
   });
 
   test('of a chart that lists nothing both are asked for, as whole versions', () => {
-    expect(from('1.24.5', '1.24.6', {offers: []})).toBe('v1.24.5');
-    expect(() => from('1.24.5', null, {offers: []})).toThrow(/^istio-version: found nothing/);
-    expect(() => from('1.24', '1.24.6', {offers: []})).toThrow(/^upgrade-from: /);
+    expect(from('1.24.5', '1.24.6', {istioReleases: []})).toBe('v1.24.5');
+    expect(() => from('1.24.5', null, {istioReleases: []})).toThrow(
+      /^Invalid `istio-version` "": expected a whole version/
+    );
+    expect(() => from('1.24', '1.24.6', {istioReleases: []})).toThrow(/^Invalid `upgrade-from` /);
   });
 });
 

@@ -238,7 +238,7 @@ describe('the grid', () => {
         'Service ipv4',
         'Service ipv6',
         'Pods of dual-stack',
-        'one family cut',
+        'one family blocked',
         'under STRICT mutual TLS',
         'without any sidecar'
       ]
@@ -280,7 +280,7 @@ describe('the grid', () => {
       {state: 'passed', value: '', note: 'an answer after 0.31 s, carried over IPv6'}
     ]
   ] as const)('shows %s', (_, row, column, expected) => {
-    expect(cell(passed(), row, column)).toEqual({...expected, cause: false});
+    expect(cell(passed(), row, column)).toEqual({...expected, isCause: false});
   });
 
   test('says none only when a check says so', () => {
@@ -300,8 +300,8 @@ describe('the grid', () => {
   });
 
   test('marks the cause, not what follows from it', () => {
-    expect(cell(failed(), 6, 'ipv6')).toMatchObject({state: 'failed', cause: true});
-    expect(cell(failed(), 2, 'ipv6')).toMatchObject({state: 'failed', cause: false});
+    expect(cell(failed(), 6, 'ipv6')).toMatchObject({state: 'failed', isCause: true});
+    expect(cell(failed(), 2, 'ipv6')).toMatchObject({state: 'failed', isCause: false});
   });
 
   test('shows the worst of several checks, and how many', () => {

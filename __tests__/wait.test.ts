@@ -128,7 +128,7 @@ describe('until', () => {
     test('is told while it is waited for', async () => {
       const {waits} = await failing(1, number => number === 1, 3);
       expect(waits).toEqual([
-        'another look, after: `kubectl get pods` ended with exit code 1: refused',
+        'a retry after: `kubectl get pods` ended with exit code 1: refused',
         'the pod',
         null
       ]);

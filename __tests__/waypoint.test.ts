@@ -14,7 +14,7 @@ import {planOf} from './planned.ts';
 import {both, failures, healthy, look, pod, service} from './things.ts';
 
 const plan = planOf({'dataplane-mode': 'ambient'});
-const layer = {...ambient, samples: [], rows: waypointDefinitions};
+const layer = {...ambient, samples: [], definitions: waypointDefinitions};
 const targets = ['waypoint-echo', 'waypoint-echo-ipv6-first', 'waypoint-entry', 'waypoint-pod'];
 const families = ['ipv4', 'ipv6'] as const;
 type Family = (typeof families)[number];
@@ -294,7 +294,7 @@ describe('a waypoint', () => {
     [
       'that resets what comes',
       {log: log().map(line => line.replace('bytes_recv=14', 'bytes_recv=0'))},
-      each('-carried', 'the waypoint gave nothing back')
+      each('-carried', 'the waypoint returned no data')
     ],
     [
       'that carries nothing on',
@@ -304,7 +304,7 @@ describe('a waypoint', () => {
           ...families.map(family => inbound(family, 'default'))
         ]
       },
-      each('-carried', 'nothing logged where it arrived')
+      each('-carried', 'no log of the arrival at the server')
     ],
     [
       'whose Services are not bound to it',
@@ -315,11 +315,11 @@ describe('a waypoint', () => {
         )
       },
       {
-        ...each('-carried', 'past the waypoint, to 10.244.0.30:15008'),
+        ...each('-carried', 'bypassed the waypoint, to 10.244.0.30:15008'),
         ...Object.fromEntries(Object.keys(each('-denied', '')).map(id => [id, `hello ${id}`]))
       }
     ],
-    ['of which nothing is logged', {log: []}, each('-carried', 'nothing logged of it')],
+    ['of which nothing is logged', {log: []}, each('-carried', 'no log of the connection')],
     [
       'whose Service has one family',
       {made: [made.pod, service(waypointNamespace, ['10.96.0.40'], 'SingleStack', 'waypoint')]},
@@ -338,8 +338,8 @@ describe('a waypoint', () => {
     const found = failures(await asked({made: []}));
     expect(found['ambient/waypoint/service']).toBe('no Service');
     for (const id of ['waypoint/listeners', 'waypoint/endpoints', 'waypoint-echo/vips'])
-      expect(found[`ambient/${id}`]).toBe('no pod that is ready');
-    expect(found).toMatchObject(each('-carried', 'no waypoint that is ready'));
+      expect(found[`ambient/${id}`]).toBe('no ready pod');
+    expect(found).toMatchObject(each('-carried', 'no ready waypoint'));
   });
 
   test('what has no address is told so in each row that asks for it', async () => {
@@ -349,7 +349,7 @@ describe('a waypoint', () => {
     ]);
     expect(found['ambient/waypoint-entry/ipv6']).toMatchObject({
       observed: 'no address',
-      reason: `ztunnel answers no ipv6 address for ${waypointEntry.host}`,
+      reason: `ztunnel returned no ipv6 address for ${waypointEntry.host}`,
       reproduce: expect.stringContaining(`nslookup -type=aaaa ${waypointEntry.host}.`)
     });
     expect(found['ambient/waypoint-echo/ipv6-denied']?.reason).toBe(

@@ -111,6 +111,27 @@ describe('workload', () => {
     expect(failures(await look(workload, {snapshot}))).toEqual(expected);
   });
 
+  test('the hint names the namespaces without sidecars, and the label that the run set', async () => {
+    const plan = planOf({'injection-label': 'istio.io/rev=nosuch'});
+    const bare = ['ipv4', 'ipv6'];
+    const snapshot = healthyBut(
+      ({kind, metadata}) => kind === 'Pod' && bare.includes(metadata.namespace ?? ''),
+      ...bare.map(namespace => pod(namespace, 'tcp-echo', {ips, sidecar: 'none'}))
+    );
+    const found = await look(workload, {plan, snapshot});
+    for (const namespace of bare)
+      expect(found[`workload/${namespace}/sidecar`]).toMatchObject({
+        reason: `pods in namespace ${namespace} have no sidecar`,
+        attribution: {
+          headline: 'Pods have no sidecar in ipv4, ipv6',
+          hint: expect.stringMatching(
+            /^Pods without a sidecar are in these namespaces: ipv4, ipv6\. This run labels them `istio\.io\/rev=nosuch`\. /
+          )
+        }
+      });
+    expect(found['workload/dual-stack/sidecar']?.attribution).toBeUndefined();
+  });
+
   test('an init container that ends is no sidecar', async () => {
     const ended = pod('ipv6', 'tcp-echo', {ips});
     for (const container of ended.spec.initContainers ?? []) delete container.restartPolicy;

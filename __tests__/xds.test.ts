@@ -86,7 +86,7 @@ describe('xds', () => {
       mesh(metrics, 'ipv6', 'cluster_manager.cds.update_rejected: 0\n'),
       {
         'xds/ipv6/rejected':
-          'ipv6/deployment/tcp-echo: listener_manager.lds.update_rejected is not counted'
+          'ipv6/deployment/tcp-echo: listener_manager.lds.update_rejected is missing'
       }
     ],
     [
@@ -97,7 +97,7 @@ describe('xds', () => {
     [
       'an istiod that counts nothing at all',
       mesh('go_goroutines 12\n'),
-      {'xds/istiod/rejects': 'no counts of istiod'}
+      {'xds/istiod/rejects': 'no metrics from istiod'}
     ]
   ])('%s', async (_, sh, expected) => {
     expect(failures(await look(xds, {sh, snapshot: things(), plan}))).toEqual(expected);

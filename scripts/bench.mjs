@@ -1,8 +1,7 @@
-// npm run bench [-- --runs 5] [--images warm,cold]: in the lab, the documented steps, the Action's bundle, and that with
-// `checks: documented`, in turn, with the same images: in the local Docker (warm), or only in the registry, whence the nodes
-// pull them (cold).
-// Prints medians, spread and ratios, and writes docs/performance.md. Needs Node 24, which reads our TypeScript.
-// It also times what is ours alone, checks and reports, with 1 to 1,000 targets, each in a process of its own.
+// npm run bench [-- --runs 5] [--images warm,cold]: in the lab, runs in turn the documented steps, the Action, and the Action
+// with `checks: documented`. All use the same images, in the local Docker (warm) or only in the registry (cold).
+// It also measures checks and reports without a cluster for 1 to 1,000 targets, each in a separate process.
+// Prints medians, spread and ratios, and writes docs/evidence/performance.md. Needs Node 24 to import TypeScript.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
@@ -18,12 +17,12 @@ const sampleImages = ['docker.io/istio/tcp-echo-server:1.3', 'curlimages/curl:8.
 const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'dual-stack-bench-'));
 const env = {...process.env, PATH: `${lab.bin}:${process.env.PATH}`};
 
-let running = null; // ended with us, so that the cluster is deleted
-process.on('SIGINT', () => {}); // the terminal tells the child too, and that ends the run
+let running = null; // stopped with this process, so that the cluster is deleted
+process.on('SIGINT', () => {}); // the terminal also signals the child, which ends the run
 process.on('SIGTERM', () => running?.kill('SIGTERM'));
 process.on('exit', () => fs.rmSync(temp, {recursive: true, force: true}));
 
-/** Runs a program to its end. Its output, and when it was started. */
+/** Runs a program to its end. Returns its output, start and duration. */
 async function run(program, args, more = {}) {
   const started = Date.now();
   const child = spawn(program, args, {
@@ -39,7 +38,7 @@ async function run(program, args, more = {}) {
   return {stdout, started, seconds: (Date.now() - started) / 1000};
 }
 
-/** The page's samples, as files. */
+/** Writes the documented samples as files. */
 async function writeSamples() {
   const {renderBuiltInSamples} = await import('../src/manifests/documented-samples.ts');
   for (const [name, text] of Object.entries(
@@ -50,7 +49,7 @@ async function writeSamples() {
   }
 }
 
-/** Puts the images of a run into the local Docker, or takes them out: then the nodes pull them from the registry. */
+/** Puts the images into the local Docker, or removes them so that the nodes pull them from the registry. */
 function provideImages(kind) {
   for (const image of [...lab.images, ...sampleImages]) {
     const name = /^[^/]+[.:]/.test(image) ? image : `docker.io/${image}`;
@@ -67,7 +66,7 @@ function provideImages(kind) {
   }
 }
 
-/** Stage → seconds, as the script prints them. */
+/** Stage → seconds, from the output of the script. */
 async function documented(kind) {
   const extra = Object.entries(plainEnvoy.pilot.env).map(
     ([name, value]) => `        ${name}: "${value}"`
@@ -96,7 +95,7 @@ async function documented(kind) {
   }
 }
 
-/** Seconds until the documented validations have passed, and until everything is written; and each phase's. */
+/** Seconds until the documented validations passed, until all reports are written, and of each phase. */
 async function action(checks = '') {
   const results = path.join(temp, 'results');
   const flags = {
@@ -130,8 +129,8 @@ async function action(checks = '') {
 }
 
 /**
- * A Node that does nothing, the bundle as a post that finds nothing to do,
- * and the bundle as a main that refuses an input and reports that; milliseconds.
+ * Milliseconds of Node without a program, of the bundle as a post without work, and of the bundle as a main that
+ * reports an invalid input.
  */
 async function startUp(count) {
   const time = async (args, more = {}) => {
@@ -158,15 +157,15 @@ function median(values) {
 const spread = (values, digits = 1) =>
   `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)})`;
 
-/** In a process of its own: proves so many targets, all their answers at once, and renders the reports. */
+/** In a separate process: checks this number of targets with immediate answers, and renders the reports. */
 async function grow(targets) {
-  const [{prove}, {summary}, {html}, {junit}, {many}] = await Promise.all(
+  const [{prove}, {renderSummary}, {renderHtml}, {renderJunit}, {many}] = await Promise.all(
     [
       '../src/checks/prove.ts',
       '../src/reports/summary.ts',
       '../src/reports/html.ts',
       '../src/reports/junit.ts',
-      '../__tests__/results.ts'
+      '../__tests__/sample-results.ts'
     ].map(file => import(file))
   );
   const sh = async command => {
@@ -178,16 +177,16 @@ async function grow(targets) {
     return {code: 0, stdout: lines.join('\n'), stderr: '', timedOut: false};
   };
   const proofs = Array.from({length: targets}, (_, n) => ({
-    row: {expected: `hello ${n}`},
+    check: {expected: `hello ${n}`},
     probe: {word: `${n}`, address: 'fd00::6', port: 9000},
     pods: [`10.244.${n >> 8}.${n & 255}`]
   }));
-  const checking = {sh, plan: {probes: {seconds: 3}}, work: {clock: () => 0}, tell: () => {}};
+  const input = {sh, plan: {probes: {seconds: 3}}, work: {clock: () => 0}, report: () => {}};
   const results = many(targets);
   const start = performance.now();
-  await prove({namespace: 'sleep', deployment: 'sleep', container: 'sleep'}, proofs, checking);
+  await prove({namespace: 'sleep', deployment: 'sleep', container: 'sleep'}, proofs, input);
   const proven = performance.now();
-  const [text] = [summary(results), html(results), junit(results)];
+  const [text] = [renderSummary(results), renderHtml(results), renderJunit(results)];
   return {
     targets,
     checks: proven - start,
@@ -201,14 +200,14 @@ const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`).join('\n');
 
 const kinds = {
-  cold: 'no image in the local Docker: the nodes pull all from a registry on this machine',
-  warm: 'all images in the local Docker: the steps do `kind load`, the Action its own transfer'
+  cold: 'No image in the local Docker: the nodes pull all images from a registry on the same machine',
+  warm: 'All images in the local Docker: the steps use `kind load`, the Action its own transfer'
 };
 
 /** The section of one kind of images. */
 function comparison(kind, rounds) {
   const by = pick => rounds.map(pick);
-  /** The spread of something’s seconds, and of its ratio to the documented steps. */
+  /** The spread of a duration, and of its ratio to the documented steps. */
   const against = pick => [
     spread(by(pick)),
     spread(
@@ -227,7 +226,7 @@ function comparison(kind, rounds) {
       [
         ['the documented steps', spread(by(({steps}) => steps.TOTAL)), '1'],
         [
-          'the Action without inputs, until the four documented validations have passed',
+          'the Action without inputs, until the four documented validations passed',
           ...against(({action}) => action.validated)
         ],
         [
@@ -245,9 +244,9 @@ function comparison(kind, rounds) {
       ['stage', 'seconds'],
       stages.map(stage => [stage, spread(by(({steps}) => steps[stage]))])
     ),
-    "The Action's phases, which overlap: the sum is more than the whole.",
+    "The Action's phases overlap, so their sum exceeds the total:",
     table(
-      ['phase', 'starts at', 'seconds'],
+      ['phase', 'start', 'seconds'],
       phases.map(name => [name, ofPhase(name, 'at'), ofPhase(name, 'seconds')])
     )
   ];
@@ -255,21 +254,21 @@ function comparison(kind, rounds) {
 
 function report(measured, start, growth) {
   return [
-    '# Performance',
-    `Measured by \`npm run bench\`: the documented steps and the Action in turn in one run, with the real Sail Operator 1.30.3 and Istio 1.30.3 (its Envoy is the plain one) on Kubernetes ${lab.kubernetes}, ${os.cpus().length} cores, Node ${process.version}. Median (least to most).`,
+    '<!-- Generated by `npm run bench`. -->\n# Performance',
+    `This page compares the documented steps with the Action. Both ran in turn with the real Sail Operator 1.30.3 and Istio 1.30.3 on Kubernetes ${lab.kubernetes}, with ${os.cpus().length} cores and Node ${process.version}. Envoy was the upstream build without Istio’s filters. Values are the median (minimum to maximum).`,
     ...Object.entries(measured).flatMap(([kind, rounds]) => comparison(kind, rounds)),
     '## The bundle',
     table(
       ['', ''],
       [
         ['size', `${(fs.statSync(path.join(root, 'dist', 'index.js')).size / 1e6).toFixed(2)} MB`],
-        ['Node that does nothing', `${start.bare.toFixed(0)} ms`],
-        ['the bundle, with nothing to do', `${start.idle.toFixed(0)} ms`],
-        ['the bundle, refusing an input and reporting that', `${start.refusing.toFixed(0)} ms`]
+        ['Node without a program', `${start.bare.toFixed(0)} ms`],
+        ['the bundle without work (post)', `${start.idle.toFixed(0)} ms`],
+        ['the bundle with an invalid input, and its reports', `${start.refusing.toFixed(0)} ms`]
       ]
     ),
     '## Growth',
-    'Checks and reports by themselves: every probe is answered at once. Four checks are reported of each target; the job summary stays below its 1 MiB.',
+    'These are checks and reports without a cluster: every probe gets an immediate answer. Each target has four checks. The job summary stays below its limit of 1 MiB.',
     table(
       ['targets', 'checks, ms', 'reports, ms', 'memory, MiB', 'summary, KiB'],
       growth.map(({targets, ...rest}) => [
@@ -307,7 +306,7 @@ for (const kind of images.split(',')) {
   for (let i = 1; i <= Number(runs); i++) {
     const round = {
       steps: await documented(kind).catch(error => {
-        console.log(`The documented steps failed, and are made again: ${error.message}`);
+        console.log(`The documented steps failed, and run again: ${error.message}`);
         return documented(kind);
       }),
       action: await action(),
@@ -320,5 +319,5 @@ for (const kind of images.split(',')) {
   }
 }
 const text = `${report(measured, await startUp(31), growth)}\n`;
-fs.writeFileSync(path.join(root, 'docs', 'performance.md'), text);
+fs.writeFileSync(path.join(root, 'docs', 'evidence', 'performance.md'), text);
 console.log(text);

@@ -1,9 +1,8 @@
-// npm run browser: opens report.html, of a run and of a matrix, in headless Chromium, as a phone and as
-// a desktop would show it. Held to: no horizontal scroll, the grid in view, light and dark both painted,
-// no console error, no request; and with everything unfolded to WCAG 2.2 AA by axe-core, a reading order
-// that is the order on the page, and a focus that every control takes and shows.
-// `npm run browser -- matrix` opens only the pages whose name has that word.
-// Needs Chromium, and Node 24, which reads our TypeScript; exit code 77 without Chromium.
+// npm run browser [-- WORD]: opens report.html of a run and of a matrix in headless Chromium, in phone and desktop widths.
+// WORD selects the pages whose name contains it. Each page must have no horizontal scroll, a visible grid, a light and a
+// dark theme, no console error and no request. With everything unfolded, it must pass axe-core (WCAG 2.2 AA), keep the
+// reading order, and show the focus on every control.
+// Needs Chromium (exit code 77 without it), and Node 24 to import TypeScript.
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

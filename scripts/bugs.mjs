@@ -1,9 +1,9 @@
-// npm run bugs: makes docs/bugs.md of scripts/bugs.json and the catalogue of checks, which __tests__/bugs.test.ts reads.
-// A bug's `number` is that of the survey it comes from. `known` says how: by a recorded fault (`faults`, by their names
-// in rehearsal/faults.mjs), by a fault caused by hand in a real cluster, by reading the check against the report, or by
-// every run, for the releases of today have it.
-// `release` is one of Istio that has the bug, was run in a real cluster, and was told so by that check.
-// `row` is the row of the end-to-end workflow that it takes, `phase` what ends the run where no check does.
+// npm run bugs: generates docs/evidence/bugs.md from scripts/bugs.json and the catalogue of checks. __tests__/bugs.test.ts
+// runs it, because the catalogue is TypeScript. Fields of a bug:
+// `number`: its number in the survey. `release`: an Istio release with the bug, whose run failed that check.
+// `known`: how the result is known: by a recorded fault (`faults`: names in rehearsal/faults.mjs), by a fault caused by hand
+// in a real cluster, by reading the check against the report, or in every run, because current releases have the bug.
+// `row`: the row of the end-to-end workflow that finds it. `phase`: the phase that fails if no check does.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {faults} from '../rehearsal/faults.mjs';
@@ -13,82 +13,101 @@ export const bugs = JSON.parse(
   fs.readFileSync(path.join(import.meta.dirname, 'bugs.json'), 'utf8')
 );
 
-/** The checks that a pattern names: `*` stands for anything within one part of an id. */
-export function named(pattern, ids) {
-  const matching = new RegExp(`^${pattern.replaceAll('*', '[^/]*')}$`); // ids have no sign that means something there
+/** The ids that match a pattern: `*` stands for any text within one part of an id. */
+export function matchIds(pattern, ids) {
+  const matching = new RegExp(`^${pattern.replaceAll('*', '[^/]*')}$`); // ids contain no special characters
   return ids.filter(id => matching.test(id));
 }
 
-const cell = text => text.replaceAll('|', '\\|');
-const link = upstream => `[${upstream}](https://github.com/${upstream.replace('#', '/issues/')})`;
-const of = (list, verdict) => list.filter(bug => bug.verdict === verdict);
+const escapeCell = text => text.replaceAll('|', '\\|');
+const linkIssue = upstream =>
+  `[${upstream}](https://github.com/${upstream.replace('#', '/issues/')})`;
+const filterByVerdict = (list, verdict) => list.filter(bug => bug.verdict === verdict);
 
-/** What a bug is caught by. */
-const by = ({checks = [], phase, row}) =>
+const verdictWords = {caught: '**found**', partly: 'partly found', not: 'not found'};
+const knownWords = {
+  recorded: 'Recorded',
+  'by hand': 'By hand',
+  'by reading': 'By reading',
+  'in every run': 'In every run'
+};
+
+/** What finds a bug. */
+const listFinders = ({checks = [], phase, row}) =>
   [
     ...checks.map(id => `\`${id}\``),
     ...(phase ? [`the phase \`${phase}\``] : []),
     ...(row ? [`in the row “${row}”`] : [])
   ].join(', ');
 
-const why = ({known, faults: names = [], why: text}) =>
-  [
-    known === 'recorded'
-      ? `Recorded (${names.map(name => faults[name].title).join('; ')}).`
-      : {'by hand': 'By hand.', 'by reading': 'By reading.', 'in every run': 'In every run.'}[
-          known
-        ],
-    text
-  ]
-    .filter(Boolean)
-    .join(' ');
-
-/** Which bugs were caught in what had them. */
-function replayed(list) {
-  const own = list.filter(({release}) => release);
-  const said = own.map(({upstream: [first], release}) => `${link(first)} (${release})`).join(', ');
-  return `${own.length} of them were caught in a release of Istio that had them, in its code, its chart or its sample: ${said}; and istio/istio#56783 is in all. No other such release was run.`;
+function describeEvidence({known, faults: names = [], why}) {
+  if (!known) return why;
+  const titles = names.map(name => faults[name].title).join('; ');
+  return `${knownWords[known]}${titles === '' ? '' : ` (${titles})`}. ${why}`;
 }
 
-/** What the checks lack, and the bugs that are not caught for it; nothing where all are. */
-function lacking(list) {
-  const all = of(list, 'not');
-  const lines = [...new Set(all.map(({lacks}) => lacks))].map(lacks => {
-    const own = all.filter(bug => bug.lacks === lacks);
-    return `- ${lacks} (${own.length}): ${own.map(({upstream: [first]}) => link(first)).join(', ')}\n`;
+/** The bugs that were reproduced with an affected release. */
+function describeReproduced(list) {
+  const reproduced = list.filter(({release}) => release);
+  const links = reproduced.map(
+    ({upstream: [first], release}) => `${linkIssue(first)} (${release})`
+  );
+  return `${reproduced.length} of the bugs were reproduced with the code, chart or sample of an affected Istio release: ${links.join(', ')}. All releases have istio/istio#56783. No other affected release was tested.`;
+}
+
+/** The bugs that are not found, by what is missing; empty if there are none. */
+function describeMissing(list) {
+  const missed = filterByVerdict(list, 'not');
+  const lines = [...new Set(missed.map(({lacks}) => lacks))].map(lacks => {
+    const links = missed
+      .filter(bug => bug.lacks === lacks)
+      .map(({upstream: [first]}) => linkIssue(first));
+    return `- ${lacks} (${links.length}): ${links.join(', ')}\n`;
   });
   return lines.length === 0
     ? ''
-    : `What the checks do not have, and the bugs that are not caught for it:\n\n${lines.join('')}\n`;
+    : `Bugs that are not found, by what is missing:\n\n${lines.join('')}\n`;
 }
 
-/** The text of docs/bugs.md. Throws where a bug names a check that is not there. */
-export function page(list, ids) {
+/** The text of docs/evidence/bugs.md. Throws if a bug names a check that does not exist. */
+export function renderBugs(list, ids) {
   for (const {number, checks = []} of list)
     for (const pattern of checks)
-      if (named(pattern, ids).length === 0)
-        throw new Error(`bug ${number}: no check is named ${pattern}`);
-  const caught = of(list, 'caught');
-  const count = known => caught.filter(bug => bug.known === known).length;
+      if (matchIds(pattern, ids).length === 0)
+        throw new Error(`bug ${number}: no check matches ${pattern}`);
+  const [found, partly, missed] = ['caught', 'partly', 'not'].map(verdict =>
+    filterByVerdict(list, verdict)
+  );
+  const count = known => found.filter(bug => bug.known === known).length;
   const rows = list.map(bug =>
     [
       bug.number,
-      bug.upstream.map(link).join(', '),
+      bug.upstream.map(linkIssue).join(', '),
       bug.symptom,
-      bug.verdict === 'caught' ? '**caught**' : bug.verdict,
-      by(bug),
-      why(bug)
+      verdictWords[bug.verdict],
+      listFinders(bug),
+      describeEvidence(bug)
     ]
-      .map(text => cell(`${text}`))
+      .map(text => escapeCell(`${text}`))
       .join(' | ')
   );
-  return `# Bugs of the field, and what the checks say of them
+  return `<!-- Generated by \`npm run bugs\` from scripts/bugs.json and the catalogue of checks. -->
+# Upstream bugs that the checks find
 
-Dual-stack and IPv6 bugs that users reported upstream from 2022 to 2026, as far as they can occur in a dual-stack kind cluster of one node: ${list.length}. **Caught are ${caught.length}, partly ${of(list, 'partly').length}, and ${of(list, 'not').length} are not.** Made by \`npm run bugs\` of scripts/bugs.json and the catalogue of the checks.
+This page lists ${list.length} dual-stack and IPv6 bugs that users reported upstream from 2022 to 2026. All of them can occur in a dual-stack kind cluster with one node. **The checks find ${found.length} of them, find ${partly.length} partly, and do not find ${missed.length}.**
 
-${replayed(list)} What is said here is known of ${count('recorded')} of those caught by a recorded fault that shows the same ([faults.md](faults.md)), of ${count('by hand')} by one that was caused by hand in a real cluster, and of ${count('by reading')} by reading the check against the report alone. Rows such as “IPv6 first” are those of [the end-to-end workflow](../.github/workflows/e2e.yml), which always makes them; a run with other inputs does not catch what takes them.
+| how it is known | bugs | meaning |
+| --- | ---: | --- |
+| Recorded | ${count('recorded')} | a recorded fault shows the same behavior ([faults.md](../faults.md)) |
+| By hand | ${count('by hand')} | the fault was caused by hand in a real cluster |
+| By reading | ${count('by reading')} | the check was only compared with the bug report |
+| In every run | ${count('in every run')} | current releases have the bug |
 
-${lacking(list)}| # | upstream | bug | verdict | by | why |
+${describeReproduced(list)}
+
+Rows such as “IPv6 first” are rows of [the end-to-end workflow](../../.github/workflows/e2e.yml), which always runs them. Some bugs are found only with the inputs of such a row.
+
+${describeMissing(list)}| # | upstream | bug | verdict | found by | evidence |
 | ---: | --- | --- | --- | --- | --- |
 ${rows.map(row => `| ${row} |`).join('\n')}
 `;

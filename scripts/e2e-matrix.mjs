@@ -1,5 +1,5 @@
-// The round "matrix" of npm run e2e: .github/workflows/dual-stack.yml as a caller has it, by act. The actions that it
-// names are this checkout's, and artifacts are directories of this machine: nothing of it comes from GitHub.
+// The row "matrix" of npm run e2e: runs .github/workflows/dual-stack.yml with act, as a caller would.
+// Its actions come from this checkout, and its artifacts are local directories. Nothing comes from GitHub.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {parse, stringify} from 'yaml';

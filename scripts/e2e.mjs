@@ -1,5 +1,5 @@
-// npm run e2e [-- --repeat N] [--only NAME]: .github/workflows/e2e.yml by act in host mode, on a real cluster.
-// Where the lab's mirror answers, with the lab's values; else as on GitHub, from the internet.
+// npm run e2e [-- --repeat N] [--only NAME]: runs .github/workflows/e2e.yml with act in host mode, on real clusters.
+// Uses the lab's values if its mirror answers, otherwise the internet, as on GitHub.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';

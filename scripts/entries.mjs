@@ -1,6 +1,5 @@
-// What post runs, dist/post.js, and each action beside the main one: dist/NAME.js for NAME/action.yml. It only imports the
-// bundle, which tells by its own file name which action it is: one bundle for all, 1 MB instead of 3.
-// Part of `npm run build`.
+// Part of `npm run build`: writes dist/post.js, and dist/NAME.js for each NAME/action.yml. Each file only imports the bundle,
+// which selects the action by the name of the started file. All actions share one bundle, which saves space.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 

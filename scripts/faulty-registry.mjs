@@ -1,4 +1,4 @@
-// A registry that fails as registries do, in front of the lab's: what an image's host is called says how, and for how long.
+// A registry in front of the lab's registry that fails in realistic ways. The host name of an image selects how, and how long.
 import * as http from 'node:http';
 
 /** What registries say: distribution's own words, and those of Docker Hub, quay.io and ghcr.io. */

@@ -1,5 +1,5 @@
-// npm run fuzz [-- --cases 1000000]: any text in any place where foreign text comes in, as many cases in all, shared
-// by the properties of __tests__/fuzz.test.ts. A case that fails is made as small as it can be, and told with its seed.
+// npm run fuzz [-- --cases 1000000]: puts arbitrary text into every place for foreign text. The number of cases is shared by
+// the properties of __tests__/fuzz.test.ts. A failing case is reduced to a minimum and reported with its seed.
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

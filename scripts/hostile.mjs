@@ -1,5 +1,5 @@
-// npm run hostile [-- [--recording NAME]... [--every N] [--jobs N]]: hostile text in every field and every line of what programs
-// answer, one rehearsal for each place of each recording, or for each N-th; several recordings beside each other by --jobs.
+// npm run hostile [-- [--recording NAME]... [--every N] [--jobs N]]: puts hostile text into every field and line of the answers.
+// It plays one rehearsal for each place of each recording, or for each N-th place. --jobs plays recordings in parallel.
 // `npm test` plays some of them (__tests__/hostile.test.ts).
 import {spawn} from 'node:child_process';
 import * as fs from 'node:fs';

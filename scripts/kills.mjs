@@ -1,7 +1,7 @@
-// npm run kills [-- --runs N] [--seed N] [--lab [--docker-restart PROGRAM]]: starts the Action as the runner does, ends main
-// by SIGINT, SIGTERM or SIGKILL at a moment that the seed chooses, runs post, and looks what is left. Without --lab it plays
-// recordings on a Docker that only counts (rehearsal/engine.mjs); with it, it makes real clusters. A PROGRAM that restarts
-// Docker is run in place of the signal, and main ends by itself.
+// npm run kills [-- --runs N] [--seed N] [--lab [--docker-restart PROGRAM]]: starts the Action as the runner does, interrupts
+// main with SIGINT, SIGTERM or SIGKILL at a moment from the seed, runs post, and checks what is left.
+// Without --lab it plays recordings on a simulated Docker (rehearsal/engine.mjs); with it, it creates real clusters.
+// With --docker-restart it runs PROGRAM, which restarts Docker, instead of sending a signal.
 import {spawn, spawnSync} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {once} from 'node:events';

@@ -1,4 +1,4 @@
-// The lab: a real cluster on a machine that reaches no registry but the lab's own, as e2e, record and bench use it.
+// The lab, for e2e, record and bench: real clusters on a machine that reaches only the lab's own registry.
 import * as os from 'node:os';
 import * as path from 'node:path';
 

@@ -1,4 +1,4 @@
-// What a run may leave behind on this machine, counted.
+// Counts what a run may leave on this machine.
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

@@ -1,6 +1,6 @@
-// npm run pictures [-- --passed DIR --failed DIR --matrix DIR]: the pictures of README and docs, from the reports of today's
-// code. DIR is the results-dir of a run, or of the report action; without one, a recording is rehearsed for it, and the
-// matrix is that of the last `npm run e2e -- --only matrix`, or its picture stays. Needs Chromium; exit code 77 without.
+// npm run pictures [-- --passed DIR --failed DIR --matrix DIR]: takes the pictures of the README and docs from current reports.
+// DIR is the results-dir of a run or of the report action. Without it, a recording is played. For the matrix, the last
+// `npm run e2e -- --only matrix` is used; without one, the picture stays. Needs Chromium (exit code 77 without it).
 import {spawnSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

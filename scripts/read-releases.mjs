@@ -1,5 +1,5 @@
-// npm run released -- GIT_DIRECTORY: reads every release of the Sail Operator from a clone of its repository, and makes
-// src/versions/released.ts, what each can install, and __tests__/charts.json, its charts as far as we read them.
+// npm run released -- GIT_DIRECTORY: reads every release of the Sail Operator from a clone of its repository. It generates
+// src/versions/released.ts (what each release can install) and __tests__/charts.json (the parts of its charts that are read).
 import {execFileSync} from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';

@@ -1,7 +1,6 @@
-// npm run record -- NAME [flags of npm start]: a real run on this machine's Docker, recorded into rehearsal/recordings.
-// A NAME of rehearsal/faults.mjs has that fault caused; `healthy` and `ambient` have none. `--all` instead of NAME makes every recording anew, one after the
-// other. What is told otherwise than expected, by class or layer, is not stored. Where the lab's mirror answers, with the
-// lab's flags; else from the internet.
+// npm run record -- NAME [flags of npm start]: records a real run on this machine's Docker into rehearsal/recordings.
+// A NAME from rehearsal/faults.mjs causes that fault; `healthy` and `ambient` have none. `--all` repeats every recording.
+// A run with an unexpected class or layer is not stored. Uses the lab's flags if its mirror answers, otherwise the internet.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';
@@ -296,7 +295,7 @@ function keep(name, fault, {directory}, results, code) {
   const found = told(results.failure);
   if (must && JSON.stringify(found) !== JSON.stringify(must))
     fail(
-      `${name}: told was ${inWords(found)}; expected is ${inWords(must)}. Nothing is stored. It said: ${results.failure?.message ?? 'nothing'}`
+      `${name}: expected ${inWords(must)}, reported ${inWords(found)}. Not stored. Message: ${results.failure?.message ?? 'none'}`
     );
   const inputs = readJson(path.join(directory, 'inputs.json'));
   store(

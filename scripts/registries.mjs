@@ -1,5 +1,5 @@
-// npm run registries [-- --only NAME]: real runs in the lab whose images come from a registry that fails, each in its way
-// (faulty-registry.mjs), and what is told of them. Exits 1 where that is not what is expected.
+// npm run registries [-- --only NAME]: makes real runs in the lab with registries that fail (faulty-registry.mjs), and compares
+// the reported failures with the expected ones. Exits with 1 if they differ.
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import * as fs from 'node:fs';

@@ -1,4 +1,4 @@
-// npm start: the bundle, run here as GitHub's runner would run it. Flags are action.yml's inputs.
+// npm start: runs the bundle on this machine as GitHub's runner does. Flags are the inputs of action.yml.
 import {spawn, spawnSync} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {once} from 'node:events';

@@ -1,3 +1,4 @@
+/** Starts the main, post, matrix or report action. */
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {toSingleLine} from './base/log.ts';
@@ -8,15 +9,15 @@ import {readState} from './plan/state.ts';
 import {runReport} from './report.ts';
 import {run} from './run/run.ts';
 
-/** What main has saved is cleaned up; nothing where there was no main. */
+/** Cleans up what main saved. Does nothing if main did not run. */
 async function post(sh: Sh): Promise<void> {
   const state = readState();
   if (state !== null) await cleanUp(state, sh);
 }
 
 /**
- * One bundle for post and the other actions, by the file that their action.yml runs: two lines that import it
- * (scripts/entries.mjs). That is told by nothing else: the environment may be anybody's.
+ * Started file → action. All actions share one bundle, which each started file imports (scripts/entries.mjs).
+ * Only the file name selects the action, because the environment is untrusted.
  */
 const otherActions: Record<string, (sh: Sh) => Promise<void>> = {
   'matrix.js': runMatrix,
@@ -31,4 +32,4 @@ try {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   core.setFailed(toSingleLine(text.slice(0, 4000)));
 }
-process.exit(); // what is still under way ends with us
+process.exit(); // ends what still runs

@@ -1,3 +1,4 @@
+/** Runs the matrix action. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
@@ -12,7 +13,7 @@ import {formatMatrixHeadline, renderMatrixSummary} from './reports/matrix-summar
 import {planCells} from './versions/cells.ts';
 import {operatorReleases} from './versions/istio-versions.ts';
 
-/** The matrix action: an operator → which versions to test, as `fromJSON` takes them. */
+/** Sets the outputs of the matrix action: the versions to test with an operator, as JSON for `fromJSON`. */
 export async function runMatrix(sh: Sh): Promise<void> {
   try {
     const inputs = readMatrixInputs();
@@ -38,12 +39,14 @@ export async function runMatrix(sh: Sh): Promise<void> {
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     core.setFailed(
-      toSingleLine(`${error.message.replaceAll('\n', '; ')} ${error.attribution.hint}`)
+      toSingleLine(
+        `${error.message.replaceAll('\n', '; ').replace(/\.?$/, '.')} ${error.attribution.hint}`
+      )
     );
   }
 }
 
-/** The operator's version and what it can install: of a release that we know without fetching anything. */
+/** The operator's version and the Istio versions that it can install. A known release needs no download. */
 async function resolveOperator(inputs: MatrixInputs, sh: Sh) {
   const asked = inputs['operator-version'];
   const known = inputs['operator-chart'] === null ? operatorReleases[asked] : undefined;

@@ -1,3 +1,4 @@
+/** Runs the report action. */
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {Fault} from './base/fault.ts';
@@ -18,9 +19,9 @@ import {getGithubRun} from './run/build-results.ts';
 
 const annotate = {error: core.error, warning: core.warning, notice: core.notice};
 
-/** The report action: what is found and what was planned → cells → one result → reports. */
+/** Merges the results of the cells into one result, and writes its reports, outputs and annotations. */
 export async function runReport(): Promise<void> {
-  core.setOutput('result', 'error'); // stands when we are killed
+  core.setOutput('result', 'error'); // remains if the process is killed
   let inputs: ReportInputs;
   try {
     inputs = readReportInputs();
@@ -42,7 +43,7 @@ export async function runReport(): Promise<void> {
     annotate[level](toSingleLine(message), {title: toSingleLine(title)});
   const {words, facts} = buildMergedHeadline(matrix);
   core.info(toSingleLine([words, ...facts].join(' · ')));
-  if (matrix.result === 'failed' || matrix.result === 'error') process.exitCode = 1; // its annotations are written
+  if (matrix.result === 'failed' || matrix.result === 'error') process.exitCode = 1; // its annotations are already written
 }
 
 function buildMatrix(inputs: ReportInputs): Matrix {
@@ -69,13 +70,13 @@ async function writeMergedReports(
     await replaceFile(path.join(directory, name), contents, 0o644);
 }
 
-/** What cannot be written turns nothing red or green. */
+/** Returns whether `work` succeeded. A report that cannot be written is a warning, and does not change the result. */
 async function warnOnFailure(what: string, work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work();
     return true;
   } catch (error) {
-    core.warning(`The ${what} could not be written: ${toSingleLine(String(error))}`);
+    core.warning(`Could not write the ${what}: ${toSingleLine(String(error))}`);
     return false;
   }
 }

@@ -1,14 +1,15 @@
+/** Runs synchronous work on foreign text with a time limit. */
 import {runInNewContext} from 'node:vm';
 
-/** Work on foreign text took longer than any honest text does. */
+/** Work on foreign text exceeded its time limit. */
 export class TimeLimitError extends Error {
   constructor(seconds: number) {
-    super(`it takes more than ${seconds} s to read`);
+    super(`reading it takes more than ${seconds} s`);
     this.name = 'TooSlow';
   }
 }
 
-/** Does work that does not wait for anything, and ends it when it takes too long: a parser or a regular expression too. Throws TooSlow. */
+/** Runs synchronous work, such as a parser or a regular expression, and interrupts it after `seconds`. Throws TimeLimitError. */
 export function runWithTimeLimit<Value>(work: () => Value, seconds = 5): Value {
   try {
     return runInNewContext('work()', {work}, {timeout: seconds * 1000}) as Value;

@@ -1,21 +1,23 @@
-/** What a fetch may cost. */
+/** Builds the curl commands for downloads that recordings must contain. */
+
+/** Limits of one download. */
 export interface CurlLimits {
   /** In bytes. */
   maxBytes: number;
-  /** For one try, in seconds. */
+  /** Time limit of one try, in seconds. */
   seconds: number;
-  /** Until there is a connection, in seconds. */
+  /** Time limit for the connection, in seconds. */
   connectSeconds?: number;
-  /** How often curl itself tries again. */
+  /** How many times curl retries. */
   retries?: number;
 }
 
-/** What a curl before 8.4 is held to, which knows no size that it was not told beforehand, in bytes of a file. */
+/** Size limit of a written file, in bytes. curl before 8.4 enforces `--max-filesize` only when the server announces the size. */
 export const maxCurlFileBytes = 100_000_000;
 
 /**
- * Fetches a file by curl, where a recording is to have it; into standard output where no file is named. From https it is
- * redirected to https only. It is run with `file: mostWritten`.
+ * The command that downloads a URL to a file, or to standard output when `file` is null. An https URL redirects to
+ * https only. Run it with `file: maxCurlFileBytes`.
  */
 export const buildCurlCommand = (
   url: string,

@@ -1,3 +1,4 @@
+/** Downloads files over HTTP, with limits, retries, mirrors and checksums. */
 import {createHash, randomUUID} from 'node:crypto';
 import {createReadStream, createWriteStream, rmSync} from 'node:fs';
 import * as fs from 'node:fs/promises';
@@ -11,52 +12,52 @@ import {HttpClient} from '@actions/http-client';
 import {quote} from 'shlex';
 import {Fault} from './fault.ts';
 
-/** What a mirror's URL ends with where its own checksums are to be believed, also of what this Action has pinned. */
+/** The end of a mirror's URL whose own checksums are trusted, even for files that this Action pins. */
 export const ownChecksumsSuffix = '#own-checksums';
 
-/** Whether what this Action has pinned is held to its pins: everywhere, but on a mirror that is said to have its own. */
+/** Whether pinned files must match their pins. Only a mirror with its own checksums is exempt. */
 export const isHeldToPins = (mirror: string | null): boolean =>
   !mirror?.endsWith(ownChecksumsSuffix);
 
-/** What is to be known of a mirror by who reads the log; null where there is nothing. */
+/** A warning about a mirror for the log; null if there is none. */
 export function describeMirror(mirror: string | null): string | null {
   const words = [
     ...(mirror?.startsWith('http:')
-      ? ['is asked by plain http: what has no checksum can be changed on its way']
+      ? ['uses plain http: files without a checksum can be changed in transit']
       : []),
-    ...(isHeldToPins(mirror) ? [] : ['is believed its own checksums, also of what is pinned'])
+    ...(isHeldToPins(mirror) ? [] : ['is trusted with its own checksums, even for pinned files'])
   ];
   return mirror === null || words.length === 0
     ? null
     : `${redactUrl(mirror)} ${words.join(', and ')}`;
 }
 
-/** Where a public URL is fetched: there, or at MIRROR/HOST/PATH. */
+/** The address to fetch a public URL from: the URL itself, or MIRROR/HOST/PATH. */
 export function getMirroredUrl(url: string, mirror: string | null): string {
   if (mirror === null) return url;
   return `${mirror.replace(ownChecksumsSuffix, '')}/${url.replace(/^https?:\/\//, '')}`;
 }
 
 export interface DownloadLimits {
-  /** In bytes; none of what we fetch has half of it. */
+  /** In bytes; the largest file that we fetch has less than half of the default. */
   maxBytes?: number;
-  /** For one try, in seconds. */
+  /** Time limit of one try, in seconds. */
   seconds?: number;
   /** Seconds before each further try. */
   pauses?: number[];
 }
 
-/** An answer that another try will not change. */
+/** A response that a retry will not change. */
 class PermanentDownloadError extends Error {}
 
-/** The door to the network for what no recording has. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
+/** Downloads a URL that recordings do not contain. Resolves to the path of a file under RUNNER_TEMP. Throws a Fault. */
 export async function download(
   url: string,
   {maxBytes = 300e6, seconds = 300, pauses = [1, 4]}: DownloadLimits = {}
 ): Promise<string> {
   const file = path.join(process.env.RUNNER_TEMP || os.tmpdir(), randomUUID());
   const remove = () => rmSync(file, {force: true});
-  process.once('exit', remove); // who is cancelled does not wait
+  process.once('exit', remove); // a cancelled run does not reach the cleanup below
   try {
     return await downloadWithRetries(file, url, {maxBytes, seconds, pauses});
   } finally {
@@ -74,24 +75,24 @@ async function downloadWithRetries(
       await downloadToFile(file, url, maxBytes, seconds);
       return file;
     } catch (error) {
-      await fs.rm(file, {force: true}); // what is half-written is of no use to anybody
+      await fs.rm(file, {force: true});
       if (pause === null || error instanceof PermanentDownloadError)
         throw createDownloadFault(url, error as Error);
       await sleep(pause * 1000);
     }
   }
-  throw new Error('a try is the last one');
+  throw new Error('unreachable: the last try returns or throws');
 }
 
 const createDownloadFault = (url: string, {message}: Error): Fault =>
   new Fault(`${redactUrl(url)} could not be downloaded: ${message}`, {
     class: 'infrastructure',
     layer: 'runner',
-    hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from.',
+    hint: 'Check that the runner can reach that host. Set `mirror` to download from another host.',
     reproduce: `curl -fsSLO ${quote(redactUrl(url))}`
   });
 
-/** A URL as it may be shown: what may be secret in it is left out. */
+/** A URL without its user, password, query and fragment, which may be secret. */
 export function redactUrl(url: string): string {
   if (!isUrl(url)) return url;
   if (!URL.canParse(url)) return url.replace(/[?#].*$/s, '').replace(/\/\/.*@/s, '//');
@@ -99,7 +100,7 @@ export function redactUrl(url: string): string {
   return `${protocol}//${host}${pathname}`;
 }
 
-/** Whether it was meant as one. */
+/** Whether a text begins like a URL, valid or not. */
 export const isUrl = (text: string): boolean => /^\s*[a-z][a-z0-9+.-]{0,20}:\/\//i.test(text);
 
 /** The password and the query of a URL, which may sign it. */
@@ -110,7 +111,7 @@ export function findUrlSecrets(url: string): string[] {
   return [password, decodeUrlText(password), search.slice(1), ...long].filter(text => text !== '');
 }
 
-/** A text that is escaped as in a URL, or as it is where it is not. */
+/** The text without URL escapes; unchanged if they are invalid. */
 function decodeUrlText(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -129,7 +130,7 @@ async function downloadToFile(
   const late = new Promise<never>((_, reject) => {
     over.onabort = () => reject(new Error(`it took longer than ${seconds} s`));
   });
-  late.catch(() => {}); // nobody waits for it any more
+  late.catch(() => {}); // a rejection after the race is not an unhandled one
   const answer = await Promise.race([requestUrl(url, seconds, over), late]);
   const {statusCode = 0, headers} = answer;
   try {
@@ -150,7 +151,7 @@ const createStatusError = (code: number): Error =>
     ? new Error(`Unexpected HTTP response: ${code}`)
     : new PermanentDownloadError(`Unexpected HTTP response: ${code}`);
 
-/** How many bytes came. */
+/** Resolves to the number of bytes read. Rejects after `most` bytes. */
 async function writeToFile(
   from: IncomingMessage,
   to: NodeJS.WritableStream,
@@ -171,7 +172,7 @@ async function writeToFile(
   return bytes;
 }
 
-/** Asks, and goes where it is sent; from https never to http. */
+/** Requests a URL and follows up to four redirects, never from https to http. */
 async function requestUrl(
   url: string,
   seconds: number,
@@ -183,7 +184,7 @@ async function requestUrl(
       allowRedirects: false,
       socketTimeout: Math.min(30, seconds) * 1000 // of silence
     });
-    over.addEventListener('abort', () => client.dispose()); // with its connection, which would keep us from ending
+    over.addEventListener('abort', () => client.dispose()); // an open connection would keep this process alive
     const {message} = await client.get(at.href);
     if (over.aborted) message.destroy();
     const {location} = message.headers;
@@ -191,22 +192,20 @@ async function requestUrl(
     message.destroy();
     at = resolveRedirect(at, location);
   }
-  throw new PermanentDownloadError('it is redirected again and again');
+  throw new PermanentDownloadError('it has too many redirects');
 }
 
-/** Where a redirect leads. Throws where that is no URL, or from https to something else. */
+/** The target of a redirect. Throws if it is not a URL, or leads from https to another protocol. */
 export function resolveRedirect(from: URL, location: string): URL {
   if (!URL.canParse(location, from.href))
-    throw new PermanentDownloadError('it is redirected to what is no URL');
+    throw new PermanentDownloadError('it redirects to an invalid URL');
   const to = new URL(location, from.href);
   if (!['https:', from.protocol].includes(to.protocol))
-    throw new PermanentDownloadError(
-      `it is redirected from ${from.protocol}// to ${to.protocol}//`
-    );
+    throw new PermanentDownloadError(`it redirects from ${from.protocol}// to ${to.protocol}//`);
   return to;
 }
 
-/** Downloads a small text file. */
+/** The text of a small file. Throws a Fault. */
 export async function downloadText(url: string, limits: DownloadLimits = {}): Promise<string> {
   const file = await download(url, {maxBytes: 5e6, seconds: 60, ...limits});
   const text = await fs.readFile(file, 'utf8');
@@ -214,7 +213,7 @@ export async function downloadText(url: string, limits: DownloadLimits = {}): Pr
   return text;
 }
 
-/** Downloads a file and holds it to its SHA-256; a file that differs is deleted. */
+/** Downloads a file and verifies its SHA-256. Throws a Fault and deletes the file if it differs. */
 export async function downloadVerified(
   url: string,
   sha256: string,
@@ -228,28 +227,25 @@ export async function downloadVerified(
 }
 
 export const createChecksumFault = (url: string, expected: string, found: string): Fault =>
-  new Fault(
-    `${redactUrl(url)} is not what was published: SHA-256 ${found} instead of ${expected}`,
-    {
-      class: 'infrastructure',
-      layer: 'runner',
-      hint: `Something between here and the publisher changed the file. Do not use it; see who serves it. A mirror with builds of its own is named \`URL${ownChecksumsSuffix}\`.`,
-      reproduce: `curl -fsSL ${quote(redactUrl(url))} | sha256sum`
-    }
-  );
+  new Fault(`${redactUrl(url)} has the wrong checksum: SHA-256 ${found} instead of ${expected}`, {
+    class: 'infrastructure',
+    layer: 'runner',
+    hint: `The file differs from the published one. Do not use it; check which server sent it. If your mirror serves its own builds, set \`mirror\` to \`URL${ownChecksumsSuffix}\`.`,
+    reproduce: `curl -fsSL ${quote(redactUrl(url))} | sha256sum`
+  });
 
-/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault when there is none. */
+/** The checksum in a published `.sha256` or `.sha256sum` file. Throws a Fault if there is none. */
 export function parseChecksum(text: string, url: string): string {
   const [, sum] = /^\s{0,100}([0-9a-f]{64})(\s|$)/.exec(text) ?? [];
   if (sum !== undefined) return sum;
-  throw new Fault(`${redactUrl(url)} holds no SHA-256 checksum`, {
+  throw new Fault(`${redactUrl(url)} contains no SHA-256 checksum`, {
     class: 'infrastructure',
     layer: 'runner',
-    hint: 'See what that address serves; a proxy may answer with a page of its own.'
+    hint: 'Open that address: a proxy may return an error page instead of the file.'
   });
 }
 
-/** The SHA-256 of a file. */
+/** The SHA-256 of a file, in hexadecimal. */
 export async function computeSha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);

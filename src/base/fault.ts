@@ -1,19 +1,20 @@
+/** The errors of a run, and who has to act on them. */
 import type {FailureClass, Layer} from '../results/results.ts';
 
 export interface FaultAttribution {
   class: FailureClass;
   layer?: Layer;
   hint: string;
-  /** What is wrong, in a few words, where the message says it in many. */
+  /** What is wrong, in a few words, where the message is long. */
   headline?: string;
-  /** The command that shows it by hand. */
+  /** The command that reproduces it by hand. */
   reproduce?: string;
 }
 
-/** Of a message, in characters: it may repeat what somebody else wrote. */
+/** The longest message, in characters: it may quote foreign text. */
 const longest = 10_000;
 
-/** Something is wrong outside this program, and we know whose it is. Any other error is a bug of ours. */
+/** A problem outside this program whose owner is known. Any other error is a bug of this Action. */
 export class Fault extends Error {
   readonly attribution: FaultAttribution;
 
@@ -24,11 +25,11 @@ export class Fault extends Error {
   }
 }
 
-/** A Fault of class `input`; nothing has been made when it is thrown. */
+/** A Fault of class `input`. Throw it before the run creates anything. */
 export const createInputFault = (message: string): Fault =>
-  new Fault(message, {class: 'input', hint: 'Correct the inputs; nothing was made.'});
+  new Fault(message, {class: 'input', hint: 'Correct the inputs. The run created nothing.'});
 
-/** The work was given up because another part of the run failed. */
+/** A phase stopped because another part of the run failed. */
 export class RunStopped extends Error {
   constructor() {
     super('stopped, because another phase failed');
@@ -36,7 +37,7 @@ export class RunStopped extends Error {
   }
 }
 
-/** A check failed without which there is no point in going on; its row says what was found. */
+/** A check failed that the rest of the run depends on. The result of that check has the details. */
 export class CheckFailed extends Error {
   constructor(id: string) {
     super(`${id} failed`);

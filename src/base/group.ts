@@ -1,4 +1,5 @@
-/** Values by key, in the order of their first; Map.groupBy needs Node 21. */
+/** Groups values by key, in the order of first appearance. */
+// Map.groupBy needs Node 21
 export function groupBy<Key, Value>(
   values: Value[],
   getKey: (value: Value) => Key

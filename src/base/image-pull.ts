@@ -1,4 +1,4 @@
-/** Why an image pull failed, by what the kubelet reports of it. */
+/** Classifies a failed image pull by the message of the kubelet. */
 import {parseImage} from './image.ts';
 
 type PullFailure =
@@ -13,7 +13,7 @@ type PullFailure =
   | 'server-error'
   | 'other';
 
-// the first that matches: a registry's own words come before what containerd adds to them
+// the first match wins: the registry's message comes before what containerd adds
 const shapes: [PullFailure, RegExp][] = [
   ['never-pulled', /pull policy of Never/],
   ['rate-limited', /toomanyrequests|\b429\b/i],
@@ -32,16 +32,16 @@ const shapes: [PullFailure, RegExp][] = [
   ['server-error', /\b50\d (internal|bad|service|gateway)/i]
 ];
 
-/** Of a message, in characters: a registry may send a whole page. */
+/** The part of a message that is read, in characters: a registry may send a whole page. */
 const longest = 4000;
 
 export const classifyPullFailure = (message: string): PullFailure =>
   shapes.find(([, shape]) => shape.test(message.slice(0, longest)))?.[0] ?? 'other';
 
-// Docker Hub's endpoint for tokens answers 401 now and then to what it accepts a moment later
+// Docker Hub's token endpoint sometimes returns 401 to a request that it accepts a moment later
 const tokenRefused = /failed to (authorize|fetch \w{1,20} token)(?!.*\b403\b)/is;
 
-/** Whether the next try will fail in the same way: the registry answered, and does not have the image or does not serve it to us. */
+/** Whether a retry would fail in the same way: the registry responded, and lacks the image or denies access. */
 export function isPermanentPullFailure(message: string): boolean {
   const failure = classifyPullFailure(message);
   return (
@@ -50,7 +50,7 @@ export function isPermanentPullFailure(message: string): boolean {
   );
 }
 
-/** Ends the sentence "The image … cannot be pulled: ". */
+/** The cause, as the end of the sentence "The image … cannot be pulled: ". */
 export function describePullFailure(message: string, image: string): string {
   const {registry} = parseImage(image);
   const excerpt = message.slice(0, longest);
@@ -62,10 +62,10 @@ export function describePullFailure(message: string, image: string): string {
     'name-not-resolved': `the name ${registry} cannot be resolved`,
     'no-connection': `no connection to ${registry}`,
     'connection-broken': `the connection to ${registry} broke`,
-    timeout: `${registry} did not answer in time`,
+    timeout: `${registry} did not respond in time`,
     'not-found': `${registry} does not have it${withStatus}`,
     denied: `${registry} denies access to it${withStatus}`,
-    'server-error': `${registry} has a failure of its own${withStatus}`,
+    'server-error': `${registry} returned a server error${withStatus}`,
     other: `the pull from ${registry} failed`
   }[classifyPullFailure(excerpt)];
 }
@@ -73,7 +73,7 @@ export function describePullFailure(message: string, image: string): string {
 const formatLoginCommand = (registry: string): string =>
   `\`docker login${registry === 'docker.io' ? '' : ` ${registry}`}\``;
 
-/** What to do about it. */
+/** The hint for a failed pull. */
 export function suggestPullFix(message: string, image: string): string {
   const {registry} = parseImage(image);
   const reach = `Check that this runner's Docker containers reach ${registry}: its DNS, proxy and firewall.`;

@@ -1,4 +1,6 @@
-/** The parts of an image's name, by the rules that Docker and containerd share (github.com/distribution/reference). */
+/** Parses image names by the rules that Docker and containerd share (github.com/distribution/reference). */
+
+/** The parts of an image's name. */
 export interface ImageName {
   /** `quay.io`, `localhost:5000`; `docker.io` where none is named. */
   registry: string;
@@ -21,13 +23,13 @@ export function parseImage(name: string): ImageName {
   return {registry, repository: library ? `library/${repository}` : repository, tag, digest};
 }
 
-/** The whole name, the same for all that mean the same: `curl` → `docker.io/library/curl:latest`. */
+/** The full name, equal for all names of the same image: `curl` → `docker.io/library/curl:latest`. */
 export function normalizeImageName(name: string): string {
   const {registry, repository, tag, digest} = parseImage(name);
   return `${registry}/${repository}${digest === null ? `:${tag ?? 'latest'}` : `@${digest}`}`;
 }
 
-/** Whether Kubernetes, when it is not told otherwise, pulls it each time. */
+/** Whether Kubernetes pulls the image each time by default. */
 export function hasLatestTag(name: string): boolean {
   const {tag, digest} = parseImage(name);
   return digest === null && (tag ?? 'latest') === 'latest';

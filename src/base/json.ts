@@ -1,4 +1,4 @@
-/** What a JSON text has, where it is that of an object; else nothing. Foreign text: no field is sure to be there. */
+/** The object in a foreign JSON text, or an empty one; any field may be missing. */
 export function parseJsonObject<Value extends object>(text: string): Partial<Value> {
   try {
     const value: unknown = JSON.parse(text);

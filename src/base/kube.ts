@@ -1,3 +1,4 @@
+/** Reads Kubernetes objects with kubectl, and turns pod problems into faults. */
 import {isIP} from 'node:net';
 import type {FailureClass, Layer} from '../results/results.ts';
 import {Fault, type FaultAttribution} from './fault.ts';
@@ -10,7 +11,7 @@ import {
 import {runJson, type Sh} from './sh.ts';
 import type {PollResult} from './wait.ts';
 
-/** The fields of Kubernetes' objects that we look at. */
+/** The fields of Kubernetes objects that this Action reads. */
 export interface ObjectMeta {
   name: string;
   namespace: string;
@@ -27,7 +28,7 @@ export interface Condition {
 }
 export interface ContainerStatus {
   name: string;
-  /** Of the image that runs: `sha256:…`, or by the digest with which it was pulled, `quay.io/…@sha256:…`. */
+  /** Id of the running image: `sha256:…`, or the digest that it was pulled by, `quay.io/…@sha256:…`. */
   imageID?: string;
   ready: boolean;
   restartCount: number;
@@ -99,7 +100,7 @@ export interface Node {
     nodeInfo: {kubeletVersion: string};
   };
 }
-/** The Istio resource; IstioCNI and ZTunnel, which are asked for by their names, have a status like it. */
+/** The Istio resource. IstioCNI and ZTunnel have a status of the same form. */
 export interface Istio {
   kind: 'Istio';
   metadata: {name: string; generation: number};
@@ -113,7 +114,7 @@ export interface Istio {
 }
 export type KubeObject = Pod | Deployment | Service | EndpointSlice | Node;
 
-/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. */
+/** Lists objects by one `kubectl get`; `scope` is the rest of its arguments. Throws CommandError. */
 export async function listObjects<T>(sh: Sh, kinds: string, ...scope: string[]): Promise<T[]> {
   const command = ['kubectl', 'get', kinds, ...scope, '-o', 'json'];
   const found = (await runJson(sh, command, {seconds: 20})) as {items?: unknown} | null;
@@ -121,15 +122,15 @@ export async function listObjects<T>(sh: Sh, kinds: string, ...scope: string[]):
   return objects.filter(object => typeof object?.metadata?.name === 'string');
 }
 
-/** Does a `kubectl wait`, which ends as soon as it sees what it waits for, or that there is nothing to wait for. True: it saw it. */
+/** Runs `kubectl wait` for up to 4 s. Resolves to whether the condition was met; false at once if no object matches. */
 export const waitWithKubectl = async (sh: Sh, what: string[]): Promise<boolean> =>
   (await sh(['kubectl', 'wait', ...what, '--timeout=4s'], {seconds: 20})).code === 0;
 
-// what the API server says when it is too busy, and another try may do (kubernetes.io/docs/reference/using-api/api-concepts)
+// errors of an overloaded API server, which a retry may pass (kubernetes.io/docs/reference/using-api/api-concepts)
 const overloaded =
   /etcdserver: |\((InternalError|ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)|context deadline exceeded|request timed out|i\/o timeout|TLS handshake timeout/;
 
-/** Whether a command that failed has failed for the API server, or the machine, is too busy, and not for what it asked. */
+/** Whether a command failed because the API server or the machine is overloaded, not because of its request. */
 export const isOverload = ({
   late: timedOut,
   said: message
@@ -138,16 +139,16 @@ export const isOverload = ({
   said: string;
 }): boolean => timedOut || overloaded.test(message);
 
-/** What is told of that. */
+/** The attribution of an overload. */
 export const overloadAttribution: FaultAttribution = {
   class: 'infrastructure',
   layer: 'node',
-  hint: 'A command got no answer in time: the machine is very busy, or the API server or the kubelet hangs. `uptime` and `kubectl get nodes` tell; try again on a runner that has more processors, or less to do.',
-  headline: 'The cluster answers too late',
+  hint: 'A command got no response in time: the machine is overloaded, or the API server or the kubelet hangs. Check `uptime` and `kubectl get nodes`, then retry on a larger or less busy runner.',
+  headline: 'The cluster responds too slowly',
   reproduce: 'uptime; kubectl get --raw /readyz'
 };
 
-/** Those of one kind, and of one namespace where it is given. */
+/** The objects of one kind, in one namespace if it is given. */
 export const filterByKind = <Kind extends KubeObject['kind']>(
   snapshot: KubeObject[],
   kind: Kind,
@@ -167,7 +168,7 @@ export const isReady = (pod: Pod): boolean =>
 
 export const getAddressFamily = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
 
-/** The addresses of a pod, in its order; what is none is left out, here and below: they go into commands. */
+/** The addresses of a pod, in its order. Invalid addresses are dropped here and below: the result goes into commands. */
 export const getPodIps = (pod: Pod | undefined): string[] =>
   (pod?.status.podIPs ?? []).map(({ip}) => ip).filter(ip => isIP(`${ip}`) > 0);
 
@@ -175,21 +176,21 @@ export const getPodIps = (pod: Pod | undefined): string[] =>
 export const getClusterIps = (service: Service | undefined): string[] =>
   (service?.spec.clusterIPs ?? []).filter(ip => isIP(`${ip}`) > 0);
 
-/** The first address, or subnet, of a family. */
+/** The first address or subnet of a family. */
 export const findByFamily = (addresses: string[], wanted: 'ipv4' | 'ipv6'): string | undefined =>
   addresses.find(
     address => isIP(`${address}`.replace(/\/\d{1,3}$/, '')) === (wanted === 'ipv4' ? 4 : 6)
   );
 
-/** A pod that will not become ready by itself, as the kubelet or the scheduler tells it. */
+/** Why a pod does not become ready, as the kubelet or the scheduler reports it. */
 export interface PodProblem {
   pod: string;
   namespace: string;
   reason: string;
   message: string;
-  /** Of the container that it is about. */
+  /** The image of the failing container; null if no container is involved. */
   image: string | null;
-  /** It cannot heal: waiting longer is in vain. */
+  /** Waiting longer cannot help. */
   permanent: boolean;
 }
 
@@ -198,8 +199,8 @@ const bad =
   /^(Create(Pod)?(Container)?(Config)?Error|RunContainerError|CrashLoopBackOff|ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/;
 
 /**
- * What keeps pods from being ready. Init containers first: a sidecar's image shows there.
- * One crash is none: on healthy runs a program that came before what it needs crashed once.
+ * Why pods are not ready. Init containers come first: a sidecar's image appears there.
+ * One crash is no problem: in healthy runs a program crashes once if it starts before its dependencies.
  */
 export function findPodProblems(pods: Pod[]): PodProblem[] {
   return pods
@@ -234,24 +235,24 @@ export function findPodProblems(pods: Pod[]): PodProblem[] {
     });
 }
 
-/** Who has named an image: whose fault it is when no registry has it, or gives it. */
+/** Who chose an image, and has to act if no registry serves it. */
 export interface ImageOwner {
   class: FailureClass;
-  /** The input that names it; null: none does. */
+  /** The input that names the image; null if none does. */
   input: string | null;
-  /** Of an image at a registry that was retired: that it was, and what to do. */
+  /** The hint for an image at a retired registry. */
   retired?: string;
 }
 
-/** Whose trouble it is: of a layer, unless the evidence says otherwise. */
+/** The default attribution of a pod problem. */
 export interface PodAttribution {
   class: FailureClass;
   layer: Layer;
-  /** Null: nobody knows. */
+  /** Returns null for an image of unknown origin. */
   findOwner?: (image: string) => ImageOwner | null;
 }
 
-/** What is to be told of a pod in trouble. */
+/** The Fault that reports a pod problem. */
 export function createPodFault(problem: PodProblem, attribution: PodAttribution): Fault {
   const {pod, namespace, reason, message} = problem;
   return new Fault(`Pod ${namespace}/${pod}: ${reason}: ${message || 'no message'}`, {
@@ -263,7 +264,7 @@ export function createPodFault(problem: PodProblem, attribution: PodAttribution)
   });
 }
 
-/** Who named an image is at fault where a registry does not have it, or denies it; where a registry does not answer, nobody in this run. */
+// an image that its registry lacks or denies is attributed to whoever chose it; a registry that does not respond, to infrastructure
 function attributePullFailure(
   {namespace, pod, reason, image, permanent, message}: PodProblem,
   attribution: PodAttribution
@@ -296,23 +297,23 @@ function attributeStartFailure(
   return reason === 'Unschedulable'
     ? {
         class: 'infrastructure',
-        hint: 'The node has no room for the pod: a larger runner, or smaller requests by `istio-values`.',
-        headline: `There is no room for the pods of ${namespace}`
+        hint: 'No node can take the pod. Use a larger runner, or set smaller requests in `istio-values`.',
+        headline: `The pods of ${namespace} cannot be scheduled`
       }
     : {
         class: attribution.class,
-        hint: 'See the logs of that container in diagnostics/.',
+        hint: 'Read the logs of that container in diagnostics/.',
         headline: `A pod of ${namespace} does not start: ${reason}`
       };
 }
 
-/** Seconds for which a registry may fail: in them the kubelet tries for the fourth time, after 10, 20 and 40 s. */
+/** Seconds for which a registry may fail: long enough for the kubelet's fourth try, after 10, 20 and 40 s. */
 const registryPatience = 90;
 
-/** The same of a registry that was retired: one more try. */
+/** The same for a retired registry: one more try. */
 const retiredPatience = 20;
 
-/** Turns trouble into what a wait does about it. */
+/** The poll result for the worst pod problem; null if there is none. */
 export function checkForPodProblems(
   pods: Pod[],
   attribution: PodAttribution
@@ -323,14 +324,14 @@ export function checkForPodProblems(
   const fault = createPodFault(worst, attribution);
   const {namespace, pod, reason, message, image} = worst;
   if (worst.permanent) return {is: 'lost', fault};
-  // a name that no DNS server knows is a runner that reaches nothing, and not a registry's bad moment
+  // an unresolved name points to the runner's network, which a longer wait does not repair
   const again =
     /^(ErrImagePull|ImagePullBackOff)$/.test(reason) &&
     classifyPullFailure(message) !== 'name-not-resolved';
   const retired = image !== null && attribution.findOwner?.(image)?.retired !== undefined;
   return {
     is: 'bad',
-    for: `${namespace}/${pod}: ${reason}`,
+    for: `${namespace}/${pod} to recover from ${reason}`,
     fault,
     ...(again && {patience: retired ? retiredPatience : registryPatience})
   };

@@ -1,18 +1,19 @@
+/** Writes log lines, and removes secrets and control sequences from every text that is shown. */
 import {randomUUID} from 'node:crypto';
 import * as core from '@actions/core';
 
-/** What this run was given and nobody is to read; longest first, so that no rest of it is left. */
+/** Secrets of this run, longest first, so that no part of a longer one remains. */
 let hidden: (RegExp | string)[] = [];
 
-/** The most of a regular expression's source: V8 refuses one of some 30,000, and only when it is first used. */
+/** Longest source of a regular expression, in characters: V8 rejects about 30,000, and only at first use. */
 const mostSource = 8000;
 
 let hiddenTexts: string[] = [];
 
-/** The same with what is learnt later. */
+/** Adds secrets that the run learns later. */
 export const addHiddenTexts = (texts: string[]): void => setHiddenTexts([...hiddenTexts, ...texts]);
 
-/** From now on `redact` leaves these out, as they are and as JSON writes them; the runner masks them too. */
+/** Makes `redact` remove these texts, plain and JSON-escaped. The runner masks them too. */
 export function setHiddenTexts(texts: string[]): void {
   hiddenTexts = texts;
   const lines = texts.flatMap(text => [
@@ -28,7 +29,7 @@ export function setHiddenTexts(texts: string[]): void {
   hidden = buildPatterns(all);
 }
 
-/** Texts as what finds them in turn: several by one expression, a long one by itself. */
+/** Patterns that match the texts: short texts share an expression, a long one stays a string. */
 function buildPatterns(texts: string[]): (RegExp | string)[] {
   const found: (RegExp | string)[] = [];
   let several = '';
@@ -51,20 +52,20 @@ function buildPatterns(texts: string[]): (RegExp | string)[] {
 const removeHiddenTexts = (text: string): string =>
   hidden.reduce<string>((left, one) => left.replaceAll(one, '[removed]'), text);
 
-/** Shorter ones are in every text by chance. */
+/** Shorter texts occur in any text by chance. */
 const shortestHidden = 4;
 
 const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The names of what is secret, at the end of a key: `apiKey`, `DB_PASSWORD`, `client-key-data`. */
+/** Names of secrets, as the end of a key: `apiKey`, `DB_PASSWORD`, `client-key-data`. */
 const secretNames =
   'client-key-data|tokens?|passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|credentials?|(?:api|access|account|private|signing|encryption)[_-]?key|inline_?(?:bytes|string)|(?<![a-z])auth|authorization|dockerconfigjson|license[_-]?key';
 
-/** Whether a key says that its value is secret. */
+/** Whether a key names a secret. */
 export const isSecretName = (key: string): boolean =>
   new RegExp(`(?:${secretNames})$`, 'i').test(key.slice(-100));
 
-// a key, its quote where it has one, even an escaped one, and what stands between it and the value
+// a key, its closing quote (which may be escaped), and the separator before the value
 const secretKey = `(?:${secretNames})(?:\\\\*["'])?\\s{0,20}[:=]\\s{0,20}`;
 const inQuotes = new RegExp(
   `(${secretKey})(?:"(?:[^"\\\\\\n]|\\\\.){0,8000}"|'(?:[^'\\n]|''){0,8000}')`,
@@ -75,7 +76,7 @@ const bare = new RegExp(
   'gi'
 );
 const wholeLine = /((?:passw(?:or)?d|passphrase)\s{0,20}:[ \t]{1,20})[^\s"'{[|>][^\n"',}]*/gi;
-// as containers have their environment
+// an entry of a container's environment
 const pair = new RegExp(
   `(\\bname["']?\\s{0,5}:\\s{0,5}["']?[\\w.-]{0,100}(?:${secretNames})["']?,?\\s{0,40}["']?value["']?\\s{0,5}:\\s{0,5}["']?)[^\\s"',}]+`,
   'gi'
@@ -86,7 +87,7 @@ const block = new RegExp(
 );
 
 /**
- * Text without keys, tokens and passwords, in time linear in its length: no expression can start
+ * Text without keys, tokens and passwords. Takes time linear in its length: no expression can start
  * twice within one run of the characters that it repeats.
  */
 export function redact(text: string): string {
@@ -106,10 +107,10 @@ export function redact(text: string): string {
     .replace(pair, '$1[removed]');
 }
 
-/** Without what stands below `password: |`. */
+/** Removes the block below a key such as `password: |`. */
 function removeSecretBlocks(text: string): string {
   if (!/[|>]/.test(text)) return text;
-  let inside: number | null = null; // how far the key is indented
+  let inside: number | null = null; // the indentation of the key
   const kept = text.split('\n').filter(line => {
     const indent = line.length - line.trimStart().length;
     if (inside !== null && (line.trim() === '' || indent > inside)) return false;
@@ -120,17 +121,17 @@ function removeSecretBlocks(text: string): string {
 }
 
 /**
- * Text without colours, marks that reorder it, and what else terminals act on, in time linear in its length, which Node's own
- * function is not: 100 KB of the beginning of a title took a minute.
+ * Text without colours, reordering marks and other terminal controls. Takes time linear in its length; Node's own
+ * function does not: it took a minute for 100 KB of unfinished terminal titles.
  */
 export const stripControlSequences = (text: string): string =>
   text
-    .replace(reordering, '') // first: what stood between two characters may have kept them apart
+    .replace(reordering, '') // first: a mark may split a sequence that the next lines must see whole
     .replace(terminalTitle, '')
     .replace(terminalCommand, '')
     .replace(terminalEscape, '');
 
-/** Text could hide behind them. */
+/** Marks that can hide text. */
 const reordering = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
@@ -138,21 +139,21 @@ const terminalTitle = /(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\n]*(?:\u0007|\u00
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const terminalCommand = /(?:\u001b\[|\u009b)[0-?]{0,100}[ -/]{0,10}[@-~]?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: before the next one it would be left to what follows that
+const terminalEscape = /\u001b(?:[ -/]{0,10}[0-~])?/g; // alone too: an escape character must not combine with the text after it
 
-/** Foreign text as one line that the runner cannot take for a command. */
+/** Foreign text as one line that the runner cannot read as a command. */
 export const toSingleLine = (text: string): string =>
-  redact(stripControlSequences(text)) // a colour may stand between a key and its value
+  redact(stripControlSequences(text)) // a colour may separate a key from its value
     .replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
     .replaceAll('##[', '# #[')
     .trim();
 
-/** One line of progress, with the seconds since the start. */
+/** Writes one line of progress; `at` is in seconds since the start. */
 export function logLine(at: number, source: string, text: string): void {
   core.info(`${at.toFixed(1).padStart(6)}s  ${source.padEnd(20)} ${toSingleLine(text)}`);
 }
 
-/** Foreign text in a folded group, whole, with workflow commands switched off. */
+/** Writes foreign text in a folded group, with workflow commands switched off. */
 export function logGroup(title: string, text: string): void {
   const token = randomUUID();
   core.startGroup(toSingleLine(title));

@@ -1,17 +1,17 @@
-/** Pages of documentation that say which of their commands are run as a test. Foreign text: read, and never run. */
+/** Reads the commands of documentation pages that mark which ones upstream tests run. Foreign text: never run it. */
 
-/** Commands of a page, as it has them. */
+/** Commands of a page, unchanged. */
 export interface CommandBlock {
-  /** The step that they belong to, in the page's words. */
+  /** The title of their step on the page. */
   title: string;
   text: string;
-  /** They are run as a test; else they are shown to people. */
+  /** Whether upstream's tests run them; else the page only shows them. */
   tested: boolean;
 }
 
 /**
- * The blocks of AsciiDoc as upstream's `tests/documentation_tests` takes them: those with this name, and what stands
- * between `ifdef::NAME[]` and `endif::[]`; beside them the bash blocks that are only shown.
+ * The blocks of AsciiDoc that upstream's `tests/documentation_tests` runs: those with this name, and the text
+ * between `ifdef::NAME[]` and `endif::[]`. Includes the bash blocks that the page only shows.
  */
 export function parseAsciiDocBlocks(text: string, name: string): CommandBlock[] {
   const lines = text.split(/\r?\n/);
@@ -34,7 +34,7 @@ export function parseAsciiDocBlocks(text: string, name: string): CommandBlock[] 
   }
   return blocks;
 
-  /** Keeps what stands before the end of a block, and tells where that is. */
+  /** Stores the text up to the end of a block. Returns the line of that end. */
   function take(start: number, tested: boolean, ends: (line: string) => boolean, wanted = true) {
     const length = lines.slice(start).findIndex(ends);
     const end = length < 0 ? lines.length : start + length;
@@ -45,13 +45,13 @@ export function parseAsciiDocBlocks(text: string, name: string): CommandBlock[] 
   }
 }
 
-/** The same of Markdown, as upstream had it before: fences with `tag=NAME`. */
+/** The same for Markdown, upstream's earlier format: fences with `tag=NAME`. */
 export function parseMarkdownBlocks(text: string, name: string): CommandBlock[] {
   const lines = text.split(/\r?\n/);
   const blocks: CommandBlock[] = [];
   let title = '';
   for (let at = 0; at < lines.length; at++) {
-    const line = (lines[at] ?? '').trim().replace(/^<!-- */, ''); // readers are not to see all that is tested
+    const line = (lines[at] ?? '').trim().replace(/^<!-- */, ''); // a tested step may be hidden from readers
     const [, step] = /^\d+\. (.*)$/.exec(line) ?? [];
     if (step !== undefined) title = step;
     if (!line.startsWith('```')) continue;
@@ -65,7 +65,7 @@ export function parseMarkdownBlocks(text: string, name: string): CommandBlock[] 
   return blocks;
 }
 
-/** Without the spaces that all of them begin with. */
+/** The lines without their common indentation. */
 function removeIndent(lines: string[]): string {
   const indents = lines.filter(line => line.trim() !== '').map(line => line.search(/\S/));
   const common = Math.min(...indents);

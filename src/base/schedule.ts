@@ -1,3 +1,4 @@
+/** Runs phases as soon as their needs have passed, and records their times, waits and errors. */
 import type {PhaseResult} from '../results/results.ts';
 import {RunStopped} from './fault.ts';
 import {logLine} from './log.ts';
@@ -5,12 +6,12 @@ import {logLine} from './log.ts';
 /** Seconds since the start of the run. */
 export type Clock = () => number;
 
-/** What a phase is given to work with. */
+/** What a phase gets to work with. */
 export interface PhaseContext {
   /** Aborted when the run is over, or another phase has failed. */
   signal: AbortSignal;
   clock: Clock;
-  /** Says and records what the phase waits for from now on; null: for nothing. */
+  /** Logs and records what the phase waits for from now on; null ends the wait. */
   reportWait: (what: string | null) => void;
 }
 
@@ -21,11 +22,11 @@ export interface Phase {
   run: (work: PhaseContext) => Promise<void>;
 }
 
-/** Runs phases, each as soon as what it needs has passed, and keeps account of them. */
+/** Runs each phase as soon as its needs have passed, and records the results. */
 export class Schedule {
-  /** Of every phase so far, in order of their declaration; true at any moment. */
+  /** Results of all phases so far, in the order of declaration; valid at any moment. */
   readonly phases: PhaseResult[] = [];
-  /** What made a phase fail, first one first. */
+  /** Errors that made phases fail, in the order of time. */
   readonly errors: {phase: string; error: unknown}[] = [];
   readonly #ended = new Map<string, Promise<PhaseResult>>();
   readonly #stop = new AbortController();
@@ -36,7 +37,7 @@ export class Schedule {
     this.clock = clock;
   }
 
-  /** Runs these phases and resolves when all have ended. Never rejects because of a phase, only for a need that is not listed before it. */
+  /** Runs these phases and resolves when all have ended. Rejects only if a need is not listed before its phase. */
   async run(phases: Phase[]): Promise<void> {
     const known = new Set(this.#ended.keys());
     for (const {name, needs} of phases) {
@@ -47,7 +48,7 @@ export class Schedule {
     await Promise.all(phases.map(phase => this.#start(phase)));
   }
 
-  /** Ends all waits; phases that run are recorded as cancelled. */
+  /** Ends all waits; running phases are recorded as cancelled. */
   stop(): void {
     this.#stop.abort();
     const now = this.clock();
@@ -104,7 +105,7 @@ export class Schedule {
   }
 }
 
-/** Account of what a phase waited for: each thing once, its seconds added up. */
+/** What a phase waited for: each wait text once, with its total seconds. */
 class Waits {
   readonly list: {for: string; seconds: number}[] = [];
   #current: {for: string; seconds: number} | null = null;

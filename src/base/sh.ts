@@ -1,3 +1,4 @@
+/** Runs other programs with limits of time, memory and output. */
 import {spawnSync} from 'node:child_process';
 import {setTimeout as sleep} from 'node:timers/promises';
 import * as exec from '@actions/exec';
@@ -6,7 +7,7 @@ export interface CommandOutput {
   code: number;
   stdout: string;
   stderr: string;
-  /** It was ended because its time was over. */
+  /** The time limit ended it. */
   timedOut: boolean;
 }
 
@@ -15,22 +16,22 @@ export interface CommandOptions {
   pipeTo?: string[];
   /** Time limit in seconds, 600 without one. */
   seconds?: number;
-  /** Limit of the memory that it may fill, in bytes, where this machine has `prlimit`. */
+  /** Memory limit in bytes, applied where this machine has `prlimit`. */
   memory?: number;
-  /** The same of each file that it writes. */
+  /** Size limit of each file that it writes, in bytes; the same condition. */
   file?: number;
 }
 
-/** Runs a command, given as an argument array, which must not read standard input. Never rejects because of its exit code. */
+/** Runs a command, given as an argument array. It must not read standard input. Never rejects because of its exit code. */
 export type Sh = (command: string[], options?: CommandOptions) => Promise<CommandOutput>;
 
-/** A command that ended with another exit code than 0. */
+/** A command failed: it ended with a non-zero exit code, or reached its time limit. */
 export class CommandError extends Error {
-  /** It was ended because its time was over. */
+  /** The time limit ended it. */
   readonly timedOut: boolean;
 
   constructor(command: string[], output: CommandOutput) {
-    const said = output.stderr.trim() || output.stdout.trim() || 'it said nothing';
+    const said = output.stderr.trim() || output.stdout.trim() || 'no output';
     const end = output.timedOut ? 'did not end in time' : `ended with exit code ${output.code}`;
     super(`\`${command.slice(0, 3).join(' ')}\` ${end}: ${said.slice(-2000)}`);
     this.name = 'CommandError';
@@ -38,7 +39,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Joins two argument arrays by a pipe; nothing of them is read as shell. */
+/** Joins two argument arrays by a pipe; bash parses none of their arguments. */
 const buildPipe = (from: string[], into: string[]): string[] => [
   'bash',
   '-c',
@@ -52,7 +53,7 @@ const buildPipe = (from: string[], into: string[]): string[] => [
 
 const setpriv = ['setpriv', '--pdeathsig', 'TERM'];
 
-/** Whether this machine's setpriv can have the kernel end a program with us: that of util-linux can since 2.33, BusyBox's cannot. */
+/** Whether this machine's setpriv supports `--pdeathsig`: util-linux does since 2.33, BusyBox does not. */
 export const detectParentDeathSignal = (): boolean =>
   spawnSync('setpriv', [...setpriv.slice(1), 'true'], {env: process.env, stdio: 'ignore'})
     .status === 0;
@@ -62,7 +63,7 @@ function hasParentDeathSignal(): boolean {
   return parentDeathSignal;
 }
 
-/** A command that may fill no more than that; as it is where `prlimit` of util-linux is not there. */
+/** The command with its limits; unchanged if `prlimit` of util-linux is missing. */
 function limitResources(command: string[], {memory, file}: CommandOptions): string[] {
   const limits = [
     ...(memory === undefined ? [] : [`--data=${memory}`]),
@@ -73,7 +74,7 @@ function limitResources(command: string[], {memory, file}: CommandOptions): stri
   return limits.length > 0 && can() ? ['prlimit', ...limits, ...command] : command;
 }
 
-/** timeout makes a process group and kills it whole; setpriv has it end when Node dies, else it ends when its time is over. */
+/** The command with its time limit. timeout kills its whole process group; setpriv ends it when Node dies. */
 export const limitTime = (
   line: string[],
   seconds: number,
@@ -83,10 +84,10 @@ export const limitTime = (
     ? [...(withUs ? setpriv : []), 'timeout', '-k', '2', `${seconds}`, ...line]
     : line;
 
-/** The most that is kept of what a command writes, in bytes of each stream; a mesh of ours has a fiftieth. */
+/** Output limit in bytes of each stream, about 50 times what our own mesh needs. */
 const mostOutput = 32 << 20;
 
-/** What a child is not told: our inputs and state, and with what tokens and files the runner is spoken to. */
+/** Variables that a child does not get: our inputs and state, and the tokens and files of the runner. */
 const ours =
   /^(INPUT|STATE|ACTIONS)_|^GITHUB_(TOKEN|ENV|OUTPUT|PATH|STATE|STEP_SUMMARY)$|^GH_TOKEN$/i;
 
@@ -97,7 +98,7 @@ const buildChildEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =
     )
   );
 
-/** The one door to other programs. They end after `seconds`, or with this process, however that ends. */
+/** The only function that runs other programs. They end after `seconds`, or when this process ends. */
 export const sh: Sh = async (command, {pipeTo, seconds = 600, ...limits} = {}) => {
   const line = limitResources(pipeTo ? buildPipe(command, pipeTo) : command, limits);
   const [program = '', ...rest] = limitTime(line, seconds);
@@ -108,9 +109,9 @@ export const sh: Sh = async (command, {pipeTo, seconds = 600, ...limits} = {}) =
     env: buildChildEnvironment(process.env),
     listeners: {stdout: stdout.add, stderr: stderr.add},
     delay: 500 // a grandchild that keeps the pipes open would cost 10 s
-    // no input, not even an empty one: a child that has ended before it is written is an uncaught EPIPE
+    // no input, not even an empty one: writing to a child that has ended is an uncaught EPIPE
   });
-  const code = stdout.full || stderr.full ? tooMuch : (exitCode ?? 137); // null, against its type, when a signal ended it
+  const code = stdout.full || stderr.full ? tooMuch : (exitCode ?? 137); // null, despite its type, if a signal ended it
   return {
     code,
     stdout: stdout.text(),
@@ -119,15 +120,15 @@ export const sh: Sh = async (command, {pipeTo, seconds = 600, ...limits} = {}) =
   };
 };
 
-/** Half an answer is none. */
+/** Exit code for truncated output, which is of no use. */
 const tooMuch = 125;
 
-/** The beginning of a stream. What comes after that is forgotten, and the command has failed. */
+/** The beginning of a stream. Beyond the limit the rest is dropped and the command fails. */
 class OutputBuffer {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
 
-  /** Takes the chunk's bytes, and leaves it as one line: the toolkit keeps what has no end, and searches all of it at each chunk (30 MB of that took 9 s). */
+  /** Copies the chunk and ends it with a newline: the toolkit searches an unfinished line again at each chunk (30 MB took 9 s). */
   add = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
     if (!this.full) this.#chunks.push(Buffer.from(chunk));
@@ -144,9 +145,9 @@ class OutputBuffer {
 const turns = 3;
 
 /**
- * Asks what changes nothing, up to three times, until `read` makes something of the output; null means that it is not
- * whole. What did not end in time is asked once more. On a busy machine `kubectl exec` ends with 0 now and then and has
- * passed nothing on (2 of 13 runs under a load of 40), or fails or stays on its way to the kubelet. Throws CommandError.
+ * Runs a read-only command up to three times, twice after a timeout, until `read` returns a value; null means that the
+ * output is incomplete. On a busy machine `kubectl exec` sometimes exits with 0 and no output (2 of 13 runs under a
+ * load of 40), fails, or hangs. Throws CommandError.
  */
 export async function runUntilComplete<Value>(
   sh: Sh,
@@ -156,7 +157,7 @@ export async function runUntilComplete<Value>(
 ): Promise<Value> {
   for (let turn = 1; ; turn++) {
     const output = await sh(command, options);
-    if (output.timedOut) turn++; // it has taken long enough
+    if (output.timedOut) turn++; // a timeout counts as two tries
     const isLast = turn >= turns;
     const found = read(output, isLast);
     if (found !== null) return found;
@@ -165,7 +166,7 @@ export async function runUntilComplete<Value>(
   }
 }
 
-/** What a command that must succeed writes as JSON; asked again where it is none. Throws CommandError. */
+/** The JSON output of a command that must succeed; retried if it is no valid JSON. Throws CommandError. */
 export async function runJson(
   sh: Sh,
   command: string[],
@@ -178,7 +179,7 @@ export async function runJson(
       if (output.code !== 0 && !output.timedOut) throw new CommandError(command, output);
       const found = output.timedOut ? null : parseJson(output.stdout);
       if (found !== null || !isLast || output.timedOut) return found;
-      const stderr = `what it wrote is no JSON: ${output.stdout.slice(0, 200)}`;
+      const stderr = `invalid JSON: ${output.stdout.slice(0, 200)}`;
       throw new CommandError(command, {...output, stdout: '', stderr});
     },
     options

@@ -1,4 +1,4 @@
-/** What a shell would do, as far as documentation has it. Foreign text: read, and never run. */
+/** Parses the shell syntax that documentation uses. Foreign text: never run it. */
 
 export interface ShellCommand {
   words: string[];
@@ -6,16 +6,16 @@ export interface ShellCommand {
   input: string | null;
 }
 
-/** How deep a substitution may stand in others. */
+/** How deep substitutions may be nested. */
 const deepest = 20;
 
 /**
- * The commands of a script one after the other, also those of a list or a pipe. Words are without their quotes; a
- * substitution, redirections and comments are not taken apart: `$(…)` stays in its word as it is written.
+ * The commands of a script in order, including those of lists and pipes. Words have no quotes; redirections and
+ * comments are dropped; a substitution `$(…)` stays in its word unparsed.
  */
 export function parseCommands(script: string): ShellCommand[] {
   const commands: ShellCommand[] = [];
-  /** Here-documents that begin with the next line. */
+  /** Here-documents that begin on the next line. */
   const awaited: {command: ShellCommand; end: string; tabs: boolean}[] = [];
   let command: ShellCommand = {words: [], input: null};
   let word: string | null = null;
@@ -78,7 +78,7 @@ export function parseCommands(script: string): ShellCommand[] {
   return commands;
 }
 
-/** The word that begins here, without its quotes. What is no part of a word is taken as it is, so that it always goes on. */
+/** The word that begins here, without its quotes. Always advances by at least one character. */
 function readWord(script: string, start: number): {text: string; after: number} {
   let text = '';
   let at = start;
@@ -112,7 +112,7 @@ const findEnd = (script: string, mark: string, from: number): number => {
   return end < 0 ? script.length : end;
 };
 
-/** Where the double quotes end that began before. */
+/** The position of the closing double quote. */
 function findQuoteEnd(script: string, from: number, depth = 0): number {
   let at = from;
   while (at < script.length && script[at] !== '"') {
@@ -123,7 +123,7 @@ function findQuoteEnd(script: string, from: number, depth = 0): number {
   return Math.min(at, script.length);
 }
 
-/** Where the parenthesis of a substitution closes. */
+/** The position of the closing parenthesis of a substitution. */
 function findSubstitutionEnd(script: string, from: number, depth = 0): number {
   if (depth > deepest) return script.length;
   let at = from;

@@ -1,46 +1,47 @@
+/** Polls until a condition holds, and distinguishes waiting, bad and lost states. */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Fault, RunStopped} from './fault.ts';
 import type {PhaseContext} from './schedule.ts';
 import {CommandError} from './sh.ts';
 
-/** What one look found. */
+/** What one poll found. */
 export type PollResult<Value> =
   | {is: 'done'; value: Value}
   /** Not yet, and nothing is wrong. */
   | {is: 'waiting'; for: string}
-  /** Looks wrong, and may heal: told only when it holds, for its own `patience` in seconds where it has one. */
+  /** Bad, but may recover: the fault is thrown once this holds for `patience` seconds, its own or that of the options. */
   | {is: 'bad'; for: string; fault: Fault; patience?: number}
-  /** Cannot heal. */
+  /** Cannot recover. */
   | {is: 'lost'; fault: Fault};
 
 export interface PollOptions {
-  /** Seconds between looks, at least. */
+  /** Minimum seconds between polls. */
   every?: number;
-  /** Seconds for which a bad state must hold before it is believed. */
+  /** Seconds for which a bad state must hold before its fault is thrown. */
   patience?: number;
 }
 
-// an API server that starts anew, or a machine that is busy, is back within this; it cannot be told from one that is gone sooner
+// a restarting API server or a busy machine recovers within this time
 const failuresInRow = 3;
 const failingSeconds = 10;
 
 /**
- * Looks again and again until it is done. Throws the fault that was found, or Stopped when the run is over; and a
- * CommandError of a look only when one look after the other has failed, for some seconds.
+ * Polls until the result is `done`. Throws the fault of a lost or lasting bad state, and RunStopped when the run is over.
+ * Throws a CommandError after at least three failed polls in a row, over at least 10 s.
  */
 export async function pollUntil<Value>(
   work: PhaseContext,
   poll: () => Promise<PollResult<Value>>,
   {every = 0.3, patience = 15}: PollOptions = {}
 ): Promise<Value> {
-  const badSince = new Map<number, number>(); // of each patience by itself: what needs less has not been bad for long because of what may take longer
+  const badSince = new Map<number, number>(); // by patience: a state with a short patience must not inherit the time of one with a long patience
   let failing: FailureStreak | null = null;
   for (;;) {
     if (work.signal.aborted) throw new RunStopped();
     const found = await poll().catch((error: Error) => error);
     if (found instanceof Error) {
       failing = recordFailure(found, failing, work.clock());
-      work.reportWait(`another look, after: ${found.message.slice(0, 300)}`);
+      work.reportWait(`a retry after: ${found.message.slice(0, 300)}`);
       await pause(every, work.signal);
       continue;
     }
@@ -62,13 +63,13 @@ export async function pollUntil<Value>(
   }
 }
 
-/** How long is waited at most, in seconds, and what for, by what was found. */
+/** The longest wait in seconds, and its text by the last value. */
 export interface PollLimit<Value> extends Pick<PollOptions, 'every'> {
   seconds: number;
   for: (found: Value) => string;
 }
 
-/** Looks again and again until it is enough, or the time is over: what was found last. Throws as `until` does. */
+/** Polls until the value is enough or the time is over. Resolves to the last value. Throws as `pollUntil` does. */
 export function pollForAtMost<Value>(
   work: PhaseContext,
   limit: PollLimit<Value>,
@@ -88,13 +89,13 @@ export function pollForAtMost<Value>(
   );
 }
 
-/** Looks that failed one after the other. */
+/** Failed polls in a row. */
 interface FailureStreak {
   times: number;
   since: number;
 }
 
-/** Throws what is no command's failure, or has been failing for long. */
+/** Counts a failed poll. Throws any error but a CommandError, and a CommandError that has lasted too long. */
 function recordFailure(error: Error, before: FailureStreak | null, now: number): FailureStreak {
   if (!(error instanceof CommandError)) throw error;
   const failing = {times: (before?.times ?? 0) + 1, since: before?.since ?? now};

@@ -1,9 +1,8 @@
+/** Reads foreign YAML, which may be large, deep, slow to parse or invalid. */
 import {type Document, isScalar, parseAllDocuments, parseDocument, visit} from 'yaml';
 import {runWithTimeLimit, TimeLimitError} from './bounded.ts';
 
-/** The one door for foreign YAML: it may be large, deep, slow to read or wrong, and says nothing by itself. */
-
-/** Foreign YAML that is not taken. Its message repeats nothing of the text: that may hold credentials. */
+/** Invalid foreign YAML. The message quotes nothing of the text, which may contain credentials. */
 export class YamlError extends Error {
   constructor(message: string) {
     super(message);
@@ -11,20 +10,20 @@ export class YamlError extends Error {
   }
 }
 
-/** In characters: the longest that we know, the index of the operator's charts, has a tenth. */
+/** Longest text in characters, about ten times the longest that we know: the index of the operator's charts. */
 const longest = 1 << 20;
 
-/** How often a text may refer to an anchor. */
+/** How many aliases a text may have. */
 const mostAliases = 100;
 
-/** How many nodes, and pairs of mappings, may stand in one another: what is deeper fills the stack of who walks it. */
+/** How deep nodes and pairs of mappings may be nested: deeper text overflows the stack of its readers. */
 const deepest = 200;
 
-// without a word on standard error, which the runner reads for commands too; keys are compared by us, for
-// the library compares each with each
+// no warnings on standard error, which the runner scans for commands; unique keys are checked below, because the
+// library compares every pair
 const options = {logLevel: 'error', uniqueKeys: false} as const;
 
-// who merges mappings takes one with such a key for something else, and loses what is beside it
+// such a key would change the prototype of an object that is merged from the mapping
 const reserved = ['__proto__', 'constructor', 'prototype'];
 
 /** The value of a YAML document. Throws YamlError. */
@@ -35,7 +34,7 @@ export const readYaml = (text: string): unknown =>
     return document.toJS({maxAliasCount: mostAliases}) as unknown;
   });
 
-/** All documents of a file, to be changed and written again. Throws YamlError. */
+/** All documents of a file, in a form that can be edited and written. Throws YamlError. */
 export const readYamlDocuments = (text: string): Document[] =>
   readWithLimits(text, () => {
     const documents = parseAllDocuments(text, options);
@@ -50,8 +49,8 @@ function readWithLimits<Value>(text: string, read: () => Value): Value {
   } catch (error) {
     if (error instanceof YamlError) throw error;
     if (error instanceof TimeLimitError) throw new YamlError(error.message);
-    // the library's own way to say that an alias leads nowhere or to too much, and a stack that is full
-    throw new YamlError('its aliases or its depth are beyond what is read');
+    // the library throws for an unresolved or oversized alias, and V8 for a full stack
+    throw new YamlError('its aliases or its nesting exceed the limits');
   }
 }
 
@@ -66,7 +65,7 @@ function validateDocument(document: Document.Parsed): void {
   visit(document, {
     Alias: (_, alias) => {
       aliases++;
-      if (alias.resolve(document) === undefined) throw new YamlError('an alias leads nowhere');
+      if (alias.resolve(document) === undefined) throw new YamlError('an alias has no anchor');
       if (aliases > mostAliases) throw new YamlError(`it has more than ${mostAliases} aliases`);
     },
     Seq: (_, __, path) => validateDepth(path),
@@ -76,14 +75,16 @@ function validateDocument(document: Document.Parsed): void {
         isScalar(key) ? `${typeof key.value} ${key.value}` : key
       );
       if (map.items.some(({key}) => isScalar(key) && reserved.includes(`${key.value}`)))
-        throw new YamlError('a mapping has a key that is called as what every object has');
+        throw new YamlError(
+          'a mapping has a reserved key: `__proto__`, `constructor` or `prototype`'
+        );
       if (new Set(keys).size < keys.length) throw new YamlError('a mapping has a key twice');
     }
   });
 }
 
 function validateDepth(path: readonly unknown[]): void {
-  if (path.length > deepest) throw new YamlError('it is nested too deep');
+  if (path.length > deepest) throw new YamlError('it is nested too deeply');
 }
 
 /** The fields of a mapping; of anything else, none. */

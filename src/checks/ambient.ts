@@ -1,3 +1,4 @@
+/** Checks of ambient mode: ztunnel, redirection, HBONE and DNS over both families. */
 import {parseJsonObject} from '../base/json.ts';
 import {
   filterByKind,
@@ -57,10 +58,10 @@ const service = (name: string, namespace = ambientNamespace): Place => ({
 });
 const ztunnel = {kind: 'DaemonSet', namespace: ztunnelNamespace, name: 'ztunnel'};
 
-/** The pods that are in ambient. */
+/** The pods that the checks expect in ambient. */
 const enrolled = [...documentedSamples, {namespace: ambientNamespace, app: ambientApp}];
 
-/** The Services that ztunnel must know by both of their addresses. */
+/** The Services of which ztunnel must list both ClusterIPs. */
 const dualStack = [
   service('tcp-echo', 'dual-stack'),
   ...Object.keys(ambientServices).map(name => service(name))
@@ -69,7 +70,7 @@ const dualStack = [
 const expectations = {
   ready: 'Ready on every node',
   enrolled: 'enabled',
-  listeners: 'on ::, which takes both',
+  listeners: 'on ::, for both families',
   redirection: 'the same rules for IPv4 and IPv6',
   workload: 'HBONE to each of its addresses',
   vips: 'exactly its ClusterIPs',
@@ -81,19 +82,19 @@ const grid = {title: 'over HBONE', named: true};
 const connectivity = {class: 'connectivity'} as const;
 const dead = (family: Family): Partial<Attribution> => ({
   ...connectivity,
-  hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel\`), and whether something between the pods drops port 15008 over ${familyNames[family]}; \`ambient/*/workload\` tells whether ztunnel knows the address.`
+  hint: `Read ztunnel's log of the connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel\`). Check that nothing between the pods drops port 15008 over ${familyNames[family]}. \`ambient/*/workload\` shows whether ztunnel knows the address.`
 });
 const dnsHint =
-  'See `ambient.dnsCapture` of IstioCNI, what ztunnel logs of DNS (`dns` at level debug), and the redirection of port 53 in that pod.';
+  "Check `ambient.dnsCapture` of IstioCNI, and the redirection of port 53 in the pod. Read the DNS lines of ztunnel's log (`dns` at level debug).";
 
-const dnsHeadline = 'ztunnel does not answer names as it should';
+const dnsHeadline = 'ztunnel does not resolve names correctly';
 
-/** Pods in ambient: without sidecars, through the node's ztunnel. */
+/** Checks of pods in ambient mode, which connect through the node's ztunnel instead of sidecars. */
 export const ambient: LayerChecks<MeshCheckInput> = {
   layer: 'ambient',
   attribution: {
     class: 'istio',
-    hint: `See the logs of ztunnel and of istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
+    hint: `Read the logs of ztunnel and istio-cni-node in diagnostics/, and \`kubectl get ztunnel,istiocni -o yaml\`.`,
     headline: family => `Ambient does not carry ${family || 'both families'}`
   },
   samples: [ambientSample, waypointSample],
@@ -117,7 +118,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         to: ztunnel,
         family: 'ipv6',
         attribution: {
-          hint: `ztunnel has IPV6_ENABLED=false (\`kubectl get ds ztunnel -n ${ztunnelNamespace} -o yaml\`): see \`env\` in the values of the ZTunnel resource.`,
+          hint: `Check whether ztunnel has IPV6_ENABLED=false (\`kubectl get ds ztunnel -n ${ztunnelNamespace} -o yaml\`). Set it in \`env\` in the values of the ZTunnel resource.`,
           headline: 'ztunnel does not listen on IPv6'
         }
       }
@@ -128,39 +129,39 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'ambient',
           `ambient/${namespace}/enrolled`,
-          'IstioCNI has put the pod into ambient',
+          'IstioCNI has enrolled the pod in ambient',
           expectations.enrolled,
           {
             ...to,
             attribution: {
-              hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`: see the label of its namespace, and the log of istio-cni-node.',
-              headline: 'Pods are not in ambient'
+              hint: 'The pod lacks the annotation `ambient.istio.io/redirection: enabled`. Check the label of its namespace, and the log of istio-cni-node.',
+              headline: 'Pods are not enrolled in ambient'
             }
           }
         ),
         defineCheck(
           'ambient',
           `ambient/${namespace}/redirection`,
-          'The pod redirects both families into ztunnel alike',
+          'The pod redirects IPv4 and IPv6 into ztunnel by the same rules',
           expectations.redirection,
           {
             ...to,
             attribution: {
-              hint: 'What IstioCNI has set in the pod differs by family: see `ambient.ipv6` in its values (on unless somebody turned it off), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
-              headline: 'Pods do not redirect both families into ztunnel alike'
+              hint: 'The rules in the pod differ by family. Check `ambient.ipv6` in the values of IstioCNI (on by default), AMBIENT_IPV6 in the ConfigMap `istio-cni-config`, and the log of istio-cni-node.',
+              headline: 'Pods redirect IPv4 and IPv6 into ztunnel by different rules'
             }
           }
         ),
         defineCheck(
           'ambient',
           `ambient/${namespace}/workload`,
-          'ztunnel knows the pod by all of its addresses, and to be reached over HBONE',
+          'ztunnel lists all addresses of the pod, with the protocol HBONE',
           expectations.workload,
           {
             ...to,
             attribution: {
-              hint: `What istiod told ztunnel lacks something: see \`istioctl ztunnel-config workload\`, and the log of istiod.`,
-              headline: 'ztunnel does not know all addresses of the pods'
+              hint: 'The workload entry that ztunnel received from istiod is incomplete. See `istioctl ztunnel-config workload`, and the log of istiod.',
+              headline: 'ztunnel has incomplete entries for the pods'
             }
           }
         )
@@ -170,13 +171,13 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'ambient',
         `ambient/${vipTarget(to)}/vips`,
-        'ztunnel knows the Service by exactly its ClusterIPs',
+        'ztunnel lists exactly the ClusterIPs of the Service',
         expectations.vips,
         {
           to,
           attribution: {
-            hint: 'What istiod told ztunnel lacks an address: see `istioctl ztunnel-config service`, and the log of istiod.',
-            headline: 'ztunnel does not know both addresses of the Services'
+            hint: 'The addresses that ztunnel received from istiod differ from the ClusterIPs. See `istioctl ztunnel-config service`, and the log of istiod.',
+            headline: 'ztunnel has wrong addresses for the Services'
           }
         }
       )
@@ -185,37 +186,37 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-refused`,
-        `From outside of the mesh, a STRICT port is refused over ${family}`,
+        `From outside the mesh, a STRICT port refuses connections over ${family}`,
         'no answer',
         {
           family,
           from: plain,
           to: pod,
           attribution: {
-            hint: `The pod's ${familyNames[family]} traffic does not go through ztunnel: see \`ambient/${ambientNamespace}/redirection\`.`,
-            headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+            hint: `The pod's ${familyNames[family]} traffic bypasses ztunnel. See \`ambient/${ambientNamespace}/redirection\`.`,
+            headline: `A STRICT port accepts plaintext over ${familyNames[family]}`
           }
         }
       ),
       defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-control`,
-        `From outside of the mesh, a port that is not STRICT answers over ${family}`,
+        `From outside the mesh, a port that is not STRICT answers over ${family}`,
         `hello ambient/${ambientApp}/${family}-control`,
         {family, from: plain, to: pod, attribution: dead(family)}
       ),
       defineCheck(
         'ambient',
         `ambient/${ambientApp}/${family}-probe`,
-        `The node's own connections, as the kubelet's probes are, reach a STRICT port over ${family}`,
+        `Connections from the node itself, such as the kubelet's probes, reach a STRICT port over ${family}`,
         `hello ambient/${ambientApp}/${family}-probe`,
         {
           family,
           from: {kind: 'Node', namespace: '', name: ''},
           to: pod,
           attribution: {
-            hint: `IstioCNI lets a node's connections come to the pod from ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, and keeps those from ztunnel: see the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`), whose IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must hold the pod, and the rules in the pod.`,
-            headline: `Probes of pods in ambient fail over ${familyNames[family]}`
+            hint: `IstioCNI rewrites the source of the node's connections to ${family === 'ipv4' ? '169.254.7.127' : 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'}, which bypasses ztunnel. Check the chain ISTIO_POSTRT of the node (\`${family === 'ipv4' ? 'iptables' : 'ip6tables'}-save -t nat\`) and the rules in the pod. The IP set \`istio-inpod-probes-${family === 'ipv4' ? 'v4' : 'v6'}\` must contain the pod.`,
+            headline: `Connections from the node fail over ${familyNames[family]} in ambient`
           }
         }
       )
@@ -223,13 +224,13 @@ export const ambient: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'ambient',
       `ambient/${ambientApp}/probed`,
-      "The kubelet's probes of a STRICT port hold",
+      "The kubelet's probes of a STRICT port succeed",
       'Ready, never restarted',
       {
         to: {...pod, kind: 'Deployment'},
         attribution: {
-          hint: 'See the events of that pod, and how probes reach pods in ambient: `ambient/echo/*-probe`.',
-          headline: 'Probes of pods in ambient fail'
+          hint: 'Read the events of the pod. `ambient/echo/*-probe` shows whether connections from the node reach it.',
+          headline: "The kubelet's probes fail in ambient"
         }
       }
     ),
@@ -251,14 +252,14 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'ambient',
           `ambient/${target}/${family}-hbone`,
-          `ztunnel has carried that over HBONE and ${family}, with the identities of both ends`,
+          `ztunnel carries this connection over HBONE and ${family}, with the identities of both ends`,
           expectations.hbone,
           {
             family,
             from,
             to: isPod(target) ? pod : service(target),
             attribution: {
-              hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${ambientNamespace}\`. Without \`dst.hbone_addr\` it was plaintext; the address before it tells the family.`
+              hint: `Read ztunnel's log of the connection: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${ambientNamespace}\`. A line without \`dst.hbone_addr\` is plaintext. \`dst.addr\` shows the family.`
             }
           }
         )
@@ -268,7 +269,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'ambient',
         `ambient/${crossFamilyHosts[family].name}/${other[family]}`,
-        `A host that has ${family} alone answers on the ${other[family]} address that istiod allocated`,
+        `A host that has only ${family} answers on the ${other[family]} address that istiod allocated`,
         `hello ambient/${crossFamilyHosts[family].name}/${other[family]}`,
         {
           family: other[family],
@@ -281,7 +282,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
           grid: {title: 'through ztunnel', named: true},
           attribution: {
             ...connectivity,
-            hint: `ztunnel takes such a connection over ${familyNames[other[family]]} and goes on over ${familyNames[family]}, from an address of that family: see what it logs of it.`
+            hint: `Read ztunnel's log of the connection. ztunnel accepts it over ${familyNames[other[family]]} and connects to the host over ${familyNames[family]}, from an address of that family.`
           }
         }
       )
@@ -291,7 +292,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
-          `ztunnel answers ${hasFamily(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
+          `ztunnel returns ${hasFamily(target, family) ? 'the' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
           hasFamily(target, family) ? 'its ClusterIP' : 'none',
           {
             family,
@@ -307,7 +308,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'ambient',
           `ambient/${target}/${type}`,
-          `ztunnel answers ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service of ${target.slice(-4)} alone`,
+          `ztunnel returns ${target.endsWith(family) ? 'the' : 'no'} ${type.toUpperCase()} record of a headless Service with only ${target.slice(-4)}`,
           target.endsWith(family) ? 'its pod' : 'none',
           {family, from, to: service(target), attribution: {hint: dnsHint, headline: dnsHeadline}}
         )
@@ -317,7 +318,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'ambient',
         `ambient/dns/${family}`,
-        `ztunnel answers DNS that is asked over ${family}, for a host that it alone knows`,
+        `ztunnel answers DNS queries over ${family}, for a host that only ztunnel knows`,
         expectations.address,
         {
           family,
@@ -352,7 +353,7 @@ export const ambient: LayerChecks<MeshCheckInput> = {
   }
 };
 
-/** `echo-pod` is the pod's own address. */
+/** Whether a target is a pod's own address, as `echo-pod` is. */
 function isPod(target: string): boolean {
   return target.endsWith('-pod');
 }
@@ -363,7 +364,7 @@ function vipTarget({namespace, name}: Place): string {
 
 const getAspect = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
-/** What the API server said tells. */
+/** Reports the checks that need only the snapshot. */
 function standing({snapshot, report}: MeshCheckInput, selected: CheckDefinition[]): void {
   for (const check of selected) {
     const {id, expected, to} = check;
@@ -401,18 +402,18 @@ function standing({snapshot, report}: MeshCheckInput, selected: CheckDefinition[
 const restarts = ({status}: Pod): number =>
   (status.containerStatuses ?? []).reduce((sum, {restartCount}) => sum + restartCount, 0);
 
-// ---- What istiod told ztunnel ----
+// ---- The configuration that ztunnel received from istiod ----
 
-/** The parts of ztunnel's `config_dump` that we look at. */
+/** The parts of ztunnel's `config_dump` that the checks read. */
 interface Dump {
-  /** Where it listens in each pod: for HBONE, for plaintext, and for what the pod sends. */
+  /** Its listeners in each pod: for HBONE, for plaintext, and for outgoing connections. */
   config?: {inboundAddr?: string; inboundPlaintextAddr?: string; outboundAddr?: string};
   workloads?: {name: string; namespace: string; workloadIps?: string[]; protocol?: string}[];
-  /** An address as `NETWORK/ADDRESS`, of a network without a name `/10.96.0.10`. */
+  /** Addresses as `NETWORK/ADDRESS`; without a network name, `/10.96.0.10`. */
   services?: {name: string; namespace: string; vips?: string[]}[];
 }
 
-// its admin interface listens on its own localhost only, and its image has no program to ask it by
+// the admin interface listens on localhost only, and ztunnel's image has no HTTP client
 const dumpScript = `
 for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label app=ztunnel); do
   path=$(crictl inspectp --output go-template --template '{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' $sandbox)
@@ -444,7 +445,7 @@ async function fetchZtunnelDump(node: string, sh: Sh): Promise<Dump> {
     ['docker', 'exec', node, 'sh', '-c', dumpScript, 'ztunnel', ztunnelNamespace],
     {seconds: 30}
   );
-  return parseJsonObject<Dump>(text); // of no answer every row says what is missing
+  return parseJsonObject<Dump>(text); // without an answer, each check reports what is missing
 }
 
 const reproduceDump = 'istioctl ztunnel-config all -o yaml';
@@ -463,7 +464,7 @@ function judgeWorkload(
       ({name, namespace}) => name === metadata.name && namespace === metadata.namespace
     );
     const ips = getPodIps(pod);
-    if (!told) return [`nothing of ${metadata.name}`];
+    if (!told) return [`no entry for ${metadata.name}`];
     const {workloadIps = [], protocol = 'none'} = told;
     return [
       ...(protocol === 'HBONE' ? [] : [`protocol ${protocol}`]),
@@ -509,7 +510,7 @@ const same = (some: string[], others: string[]): boolean =>
 
 // ---- Connections ----
 
-/** The STRICT port is refused from outside; then it is asked from inside, and ztunnel is asked what it saw of that. */
+/** Probes the STRICT port from outside, then from inside the mesh, and reads ztunnel's log of the second. */
 async function answered(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const of = (pattern: RegExp) => selected.filter(check => pattern.test(getAspect(check)));
   const own = selected.filter(({to}) => to?.namespace === ambientNamespace);
@@ -547,7 +548,7 @@ const createProofs = (input: MeshCheckInput, check: CheckDefinition, port: numbe
   return createProofsAt(input, check, findAddress(input, check), port, pods);
 };
 
-/** The client's side tells what was asked for, and both sides tell of one another. */
+/** Judges the log of both ends: the client's line names the Service, and each line names the other end. */
 function judgeLoggedPath(
   input: MeshCheckInput,
   check: CheckDefinition,
@@ -584,26 +585,27 @@ function judgeLoggedPath(
     seen.length > 0 && received.length > 0
       ? expected
       : out.length === 0
-        ? 'nothing logged of it'
+        ? 'no line in the log'
         : over.length === 0
           ? `only to ${[...new Set(out.map(one => one['dst.addr']))].join(', ')}`
           : seen.length === 0
-            ? (over.find(one => one.error !== undefined)?.error ?? 'no identity of both ends')
-            : 'nothing logged where it arrived';
+            ? (over.find(one => one.error !== undefined)?.error ??
+              'not the identities of both ends')
+            : 'no line in the log of the receiving ztunnel';
   return compare(expected, observed, {
     address: findAddress(input, check) ?? null,
     reproduce: `${logCommand.join(' ')} | grep ${ambientNamespace}`
   });
 }
 
-/** Both ends have certificates of their namespaces. */
+/** Whether both ends have certificates of their namespaces. */
 const identified = (one: LoggedConnection): boolean =>
   (one['src.identity'] ?? '').includes(`/ns/${clientSample.namespace}/`) &&
   (one['dst.identity'] ?? '').includes(`/ns/${ambientNamespace}/`);
 
-// ---- The kubelet's way ----
+// ---- Connections from the node, as the kubelet's probes ----
 
-// as the kubelet does it: a socket of the node's own, and again where one try was too slow
+// like the kubelet: a socket in the node's network, with retries after a timeout
 const probeScript = `
 limit=$1; shift
 while [ $# -gt 0 ]; do
@@ -642,7 +644,7 @@ async function probed(input: MeshCheckInput, selected: CheckDefinition[]): Promi
 
 const headlessName = (target: string): string => `${target}.${ambientNamespace}.svc.cluster.local.`;
 
-/** Names that are asked as the pod's own resolver asks them. */
+/** Resolves names through the client's own resolver. */
 async function named(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const definitions = selected.filter(check => ['a', 'aaaa'].includes(getAspect(check)));
   if (definitions.length === 0) return;
@@ -677,7 +679,7 @@ async function named(input: MeshCheckInput, selected: CheckDefinition[]): Promis
   }
 }
 
-// at an address where nobody answers DNS: only what takes the question on its way can
+// the server address has no DNS server, so only a redirection on the way can answer
 const listenerScript = `
 while [ $# -gt 0 ]; do
   { address=$(busybox nslookup -type=a "$2" "$3" 2>&1 | sed -n '/^Name/,$ s/^Address[^:]*: *//p' | tr '\\n' ' ')
@@ -724,7 +726,7 @@ async function listeners(input: MeshCheckInput, selected: CheckDefinition[]): Pr
   }
 }
 
-/** An address of one family in front of a host of the other. */
+/** Probes the address of one family that istiod allocated for a host with only the other. */
 async function crossing(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const definitions = selected.filter(({to}) => to?.kind === 'ServiceEntry');
   if (definitions.length === 0) return;
@@ -740,7 +742,7 @@ async function crossing(input: MeshCheckInput, selected: CheckDefinition[]): Pro
     input.report(check.id, {
       observed: 'no address',
       verdict: 'failed',
-      reason: `ztunnel answers no ${check.family} address for ${questions[at]?.name}`,
+      reason: `ztunnel returned no ${check.family} address for ${questions[at]?.name}`,
       reproduce: reproduceQuestion(meshClient, questions[at] ?? {type: '', name: ''})
     });
     return [];

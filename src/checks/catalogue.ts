@@ -1,3 +1,4 @@
+/** The catalogue of all checks, and when each layer runs. */
 import type {ExtraSample} from '../manifests/extra-sample.ts';
 import {type Layer, layers} from '../results/results.ts';
 import {ambient} from './ambient.ts';
@@ -36,10 +37,10 @@ import {upgrade} from './upgrade.ts';
 import {workload} from './workload.ts';
 import {xds} from './xds.ts';
 
-/** Made before the cluster is; a failure ends the run. */
+/** Run before the cluster is created; a failure ends the run. */
 export const preflightChecks: LayerChecks<PreflightInput>[] = [runner, network];
 
-/** Made as soon as the phase named has passed; a failure of `fatal` ones ends the run, before the operator starts. */
+/** Run as soon as the phases in `needs` have passed. A failure of a `fatal` layer ends the run before the operator starts. */
 export const standingChecks: {
   checks: LayerChecks<StandingCheckInput>;
   needs: string[];
@@ -50,25 +51,25 @@ export const standingChecks: {
   {checks: docs, needs: ['name'], fatal: false}
 ];
 
-/** Made once the samples are ready; `after` are phases that would disturb them, or that they would. */
+/** Run once the samples are ready. `after` lists phases that would disturb the layer, or that it would disturb. */
 export const meshChecks: {checks: LayerChecks<MeshCheckInput>; after: string[]}[] = [
   {checks: workload, after: []},
   {checks: service, after: []},
   {checks: endpoints, after: []},
   {checks: echo, after: []},
-  {checks: controlPlane, after: ['mesh', 'check echo']}, // what the documentation asks is answered first
+  {checks: controlPlane, after: ['mesh', 'check echo']}, // the documented checks go first
   {checks: dns, after: ['check echo']},
   {checks: cluster, after: ['check echo']},
   {checks: proxy, after: ['check echo']},
   {checks: cni, after: ['check echo']},
   {checks: ambient, after: ['check echo']},
-  {checks: mtls, after: ['check echo']}, // its connections would be taken for those of the echo
+  {checks: mtls, after: ['check echo']}, // its connections would be mistaken for those of echo
   {checks: path, after: ['check mtls']},
   {checks: health, after: ['check echo']},
   {checks: http, after: ['check echo']},
   {checks: headless, after: ['check echo']},
   {checks: egress, after: ['check echo']},
-  {checks: gateway, after: ['check mtls']}, // which has waited until STRICT is in force
+  {checks: gateway, after: ['check mtls']}, // mtls waits until STRICT is in force
   {checks: dnsProxy, after: ['check echo']},
   {
     checks: failover,
@@ -81,11 +82,11 @@ export const meshChecks: {checks: LayerChecks<MeshCheckInput>; after: string[]}[
         'check dns',
         'check control-plane'
       ],
-      ...['check health', 'check http', 'check headless', 'check cni'] // ask pods whose family is cut, or keep the processors from it
+      ...['check health', 'check http', 'check headless', 'check cni'] // use the pods with a blocked family, or compete for the CPU
     ]
   },
   {
-    checks: xds, // when the proxies were told of everything
+    checks: xds, // once the proxies have received everything
     after: [
       'check failover',
       'check http',
@@ -95,7 +96,7 @@ export const meshChecks: {checks: LayerChecks<MeshCheckInput>; after: string[]}[
       'check dns-proxy'
     ]
   },
-  {checks: upgrade, after: ['check xds']}, // the operator removes an old revision some time after the last who used it
+  {checks: upgrade, after: ['check xds']}, // the operator removes an old revision some time after its last user
   {checks: uninstall, after: ['check xds', 'check upgrade']}
 ];
 
@@ -105,20 +106,20 @@ const all: Omit<LayerChecks<never>, 'run'>[] = [
   ...meshChecks.map(({checks}) => checks)
 ];
 
-/** Every check, from the ground up. */
+/** All checks, ordered by layer from the bottom up. */
 export const catalogue: CheckDefinition[] = all
   .flatMap(({definitions, grid}) => definitions.map(check => ({...check, ...(grid && {grid})})))
   .sort((one, other) => layers.indexOf(one.layer) - layers.indexOf(other.layer));
 
 type Pattern = {matches: RegExp; leaveOut: boolean} | null;
 
-/** Whether the `checks` input asks for a row. */
+/** Returns a function that reports whether the `checks` input selects a check. */
 export const createMatcher =
   (pattern: Pattern) =>
   ({id}: CheckDefinition): boolean =>
     pattern === null || pattern.matches.test(id) !== pattern.leaveOut;
 
-/** The checks that the `checks` input asks for; what takes the mesh away, only when it is named. */
+/** The checks that the `checks` input selects. `uninstall` removes the mesh, so it must be named. */
 export function selectDefinitions(pattern: Pattern): CheckDefinition[] {
   const isSelected = createMatcher(pattern);
   const uninstallToo = pattern?.matches.source.includes('uninstall') && !pattern.leaveOut;
@@ -127,12 +128,12 @@ export function selectDefinitions(pattern: Pattern): CheckDefinition[] {
   );
 }
 
-/** What is told when a layer does not hold. */
+/** The attribution of each layer's failures. */
 export const layerAttributions = Object.fromEntries(
   all.map(({layer, attribution}) => [layer, attribution])
 ) as Record<Layer, LayerAttribution>;
 
-/** What these checks need in the cluster beside the documentation's samples. */
+/** The samples that these checks need in addition to the documented ones. */
 export const collectSamples = (definitions: CheckDefinition[]): ExtraSample[] => {
   const needed = all.flatMap(({layer, samples = []}) =>
     samples.filter(({checkIdPrefix = ''}) =>

@@ -1,3 +1,4 @@
+/** Checks of the pod network without Istio. */
 import {getAddressFamily} from '../base/kube.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
 import {families} from '../results/results.ts';
@@ -8,20 +9,20 @@ import {prove} from './prove.ts';
 
 const from = {kind: 'Deployment', namespace: plainNamespace, name: 'sleep'};
 
-/** Client and server without sidecars: only these two together tell what is below Istio. */
+/** Checks between a client and a server without sidecars, which show faults below Istio. */
 export const cluster: LayerChecks<MeshCheckInput> = {
   layer: 'cluster',
   grid: {title: 'without any sidecar', named: false},
   attribution: {
     class: 'infrastructure',
-    hint: 'The fault is below Istio: see the routes and ip6tables of the node (of a kind cluster in diagnostics/).',
-    headline: family => `${family || 'Traffic'} between pods is dead`
+    hint: 'The cause is below Istio. Check the routes and ip6tables of the node (for a kind cluster, in diagnostics/).',
+    headline: family => `No ${family ? `${family} ` : ''}traffic between pods`
   },
   definitions: families.flatMap(family => [
     defineCheck(
       'cluster',
       `cluster/plain/${family}`,
-      `Without any sidecar a pod answers over ${family}`,
+      `Without any sidecar, a pod answers over ${family}`,
       `hello cluster/plain/${family}`,
       {
         family,
@@ -32,7 +33,7 @@ export const cluster: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'cluster',
       `cluster/plain/${family}-service`,
-      `Without any sidecar a Service answers over ${family}`,
+      `Without any sidecar, a Service answers over ${family}`,
       `hello cluster/plain/${family}-service`,
       {
         family,

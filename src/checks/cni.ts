@@ -1,3 +1,4 @@
+/** Checks of IstioCNI: the repair of pods, and rules by the families of the pod's network. */
 import {parseJsonObject} from '../base/json.ts';
 import {
   filterByKind,
@@ -43,24 +44,24 @@ const deployment = {...pod, kind: 'Deployment'};
 const agent = {kind: 'DaemonSet', namespace: cniNamespace, name: 'istio-cni-node'};
 const place = ['--namespace', repairNamespace];
 
-/** How long a repair may take, in seconds from when the pod is asked for; it took 3, and 30 on a machine with a load of 35. */
+/** Limit of a repair, in seconds from the creation of the pod. Measured: 3 s, and 30 s on a machine with a load of 35. */
 const repairing = 90;
-/** How long IstioCNI may be out of a node's CNI configuration, in seconds. */
+/** How long IstioCNI may be missing from a node's CNI configuration, in seconds. */
 const returning = 30;
 
 const ids = {ready: `cni/${repairedApp}/ready`, iptables: `cni/${repairedApp}/iptables`};
 const repairedWords = 'Ready after a repair';
 const seeRepair = `kubectl logs -n ${cniNamespace} ds/istio-cni-node | grep -i -A 5 repair`;
-const repairHint = `IstioCNI's repair must set the rules of IPv4 again although those of IPv6 are there: Istio before 1.25.5, 1.26.4 and 1.27.1 did not (istio/istio#56587). See its log: \`${seeRepair}\`.`;
+const repairHint = `Upgrade Istio to 1.25.5, 1.26.4, 1.27.1 or newer: the repair of older releases leaves a pod without IPv4 rules if IPv6 rules exist (istio/istio#56587). Otherwise read the log of the repair: \`${seeRepair}\`.`;
 
-/** Networks with one family alone, in a node that has both; and the pod for which IstioCNI is asked there. */
+/** Networks with only one family, in a node that has both, and the pod that IstioCNI configures there. */
 const networks = {
   'ipv4-only': {
     family: 'ipv4',
     address: '192.0.2.1/32',
     of: {namespace: 'dual-stack', app: 'tcp-echo'}
   },
-  // of a sidecar that is not dual-stack: else IPv6 is looked for in any network that has it
+  // a pod without a dual-stack sidecar: with one, IstioCNI sets IPv6 rules in any network that has IPv6
   'ipv6-only': {
     family: 'ipv6',
     address: '2001:db8::1/128',
@@ -70,35 +71,44 @@ const networks = {
 type Network = keyof typeof networks;
 
 const expectations: Record<Network, string> = {
-  'ipv4-only': 'rules for IPv4 alone',
-  'ipv6-only': 'rules for IPv6' // and some for IPv4, which harm nobody
+  'ipv4-only': 'rules for IPv4 only',
+  'ipv6-only': 'rules for IPv6' // IPv4 rules are allowed: they do no harm
 };
 
-/** IstioCNI in place of istio-init: that it repairs a pod, and goes by the pod's own network. */
+/** Checks of IstioCNI in place of istio-init: it repairs pods, and uses the families of the pod's own network. */
 export const cni: LayerChecks<MeshCheckInput> = {
   layer: 'cni',
   attribution: {
     class: 'istio',
-    hint: `See the log of istio-cni-node (\`kubectl logs -n ${cniNamespace} ds/istio-cni-node\`).`,
-    headline: family => `IstioCNI does not redirect ${family || 'both families'} as it should`
+    hint: `Read the log of istio-cni-node (\`kubectl logs -n ${cniNamespace} ds/istio-cni-node\`).`,
+    headline: family => `IstioCNI does not redirect ${family || 'both families'} correctly`
   },
   grid: {title: 'repaired by IstioCNI', named: false},
   samples: [repairSample],
   definitions: [
-    defineCheck('cni', ids.ready, 'A pod that has lost its IPv4 rules is repaired', repairedWords, {
-      to: deployment,
-      attribution: {hint: repairHint, headline: 'IstioCNI does not repair a pod without IPv4 rules'}
-    }),
+    defineCheck(
+      'cni',
+      ids.ready,
+      'IstioCNI repairs a pod that has lost its IPv4 rules',
+      repairedWords,
+      {
+        to: deployment,
+        attribution: {
+          hint: repairHint,
+          headline: 'IstioCNI does not repair a pod without IPv4 rules'
+        }
+      }
+    ),
     defineCheck(
       'cni',
       ids.iptables,
-      'The pod that was repaired redirects both families into its sidecar alike',
+      'The repaired pod redirects IPv4 and IPv6 into its sidecar by the same rules',
       sameRules,
       {
         to: deployment,
         attribution: {
           hint: repairHint,
-          headline: 'IstioCNI’s repair leaves the rules of a family out'
+          headline: 'IstioCNI’s repair omits the rules of one family'
         }
       }
     ),
@@ -106,22 +116,22 @@ export const cni: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'cni',
         `cni/${repairedApp}/${family}`,
-        `The pod that was repaired answers over ${family} under STRICT mutual TLS`,
+        `The repaired pod answers over ${family} under STRICT mutual TLS`,
         `hello cni/${repairedApp}/${family}`,
         {family, from: mesh, to: {...pod, kind: 'Service', name: repairedService(family)}}
       ),
       defineCheck(
         'cni',
         `cni/${repairedApp}/${family}-refused`,
-        `Without a sidecar, the STRICT port of the pod that was repaired is refused over ${family}`,
+        `Without a sidecar, the STRICT port of the repaired pod refuses connections over ${family}`,
         noAnswer,
         {
           family,
           from: plain,
           to: pod,
           attribution: {
-            hint: `The ${familyNames[family]} traffic of the repaired pod does not go through its sidecar. ${repairHint}`,
-            headline: `Plaintext passes over ${familyNames[family]} into a pod that IstioCNI has repaired`
+            hint: `The ${familyNames[family]} traffic of the repaired pod bypasses its sidecar. ${repairHint}`,
+            headline: `A repaired pod accepts plaintext over ${familyNames[family]} on a STRICT port`
           }
         }
       ),
@@ -137,14 +147,14 @@ export const cni: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'cni',
         `cni/${network}/rules`,
-        `In a network of ${networks[network].family} alone, IstioCNI sets ${expectations[network]}, whatever the node has`,
+        `In a network with only ${networks[network].family}, IstioCNI sets ${expectations[network]}, in a node with both families`,
         expectations[network],
         {
           family: networks[network].family,
           to: agent,
           attribution: {
-            hint: 'IstioCNI takes the families of another network than that of the pod, mostly the node’s (istio/istio#50531, #36871).',
-            headline: 'IstioCNI does not go by the families of the pod’s own network'
+            hint: 'IstioCNI uses the families of another network than the pod’s, usually the node’s (istio/istio#50531, istio/istio#36871). Read the log of istio-cni-node.',
+            headline: 'IstioCNI ignores the families of the pod’s own network'
           }
         }
       )
@@ -167,14 +177,14 @@ export const cni: LayerChecks<MeshCheckInput> = {
         checkNetworks(input, ofNetworks, node, plugin)
       ]);
     } finally {
-      await input.sh(scaleCommand(0), {seconds: 30}); // room for others; and the next time it is a new pod
+      await input.sh(scaleCommand(0), {seconds: 30}); // frees resources, and the next run gets a new pod
     }
   }
 };
 
 const nftables =
-  'IstioCNI sets native rules of nftables (`nativeNftables`), and the checks read those of iptables';
-const turnedOff = "IstioCNI's repair of pods is turned off (`cni.repair.repairPods`)";
+  'IstioCNI sets native nftables rules (`nativeNftables`), and the checks read iptables rules';
+const turnedOff = "IstioCNI's repair of pods is off (`cni.repair.repairPods`)";
 
 const scaleCommand = (replicas: number): string[] => [
   ...['kubectl', 'scale', ...place, `deployment/${repairedApp}`, `deployment/${unscheduledApp}`],
@@ -183,7 +193,7 @@ const scaleCommand = (replicas: number): string[] => [
 
 // ---- The repair ----
 
-/** What IstioCNI goes by, where it says so. */
+/** Whether the ConfigMap of IstioCNI turns the repair off. */
 async function repairIsOff({sh}: MeshCheckInput): Promise<boolean> {
   const command = ['kubectl', 'get', 'configmap', 'istio-cni-config', '--namespace', cniNamespace];
   const {data} = parseJsonObject<{data?: Record<string, string>}>(
@@ -209,7 +219,7 @@ async function repair(input: MeshCheckInput, selected: CheckDefinition[]): Promi
       meshClient,
       of(/\/ipv[46]$/).flatMap(check => createProofs(now, check, repairedPorts.strict)),
       now,
-      input.plan.probes.retries // its endpoint came a moment ago
+      input.plan.probes.retries // its endpoint is new
     ),
     prove(
       plainClient,
@@ -223,9 +233,9 @@ async function repair(input: MeshCheckInput, selected: CheckDefinition[]): Promi
   ]);
 }
 
-const shellless = "the proxy's image has no shell, by which the pod would lose its rules";
+const shellless = "the proxy's image has no shell, and the pod needs one to delete its rules";
 
-/** The pod as soon as it is ready, or as it is when that takes too long. */
+/** Returns the pod once it is ready, or its last state when the limit expires. */
 async function waitForRepair({sh, work}: MeshCheckInput): Promise<Pod[]> {
   return pollForAtMost(
     work,
@@ -252,7 +262,7 @@ const listPods = async (sh: MeshCheckInput['sh'], app: string): Promise<Pod[]> =
 const findValidationStatus = ({status}: Pod) =>
   status.initContainerStatuses?.find(({name}) => name === validation.name);
 
-/** Whether what is told of the init container has such words. */
+/** Whether the status message of the init container matches. */
 function hasValidationMessage(pod: Pod, words: RegExp): boolean {
   const {waiting, terminated} = findValidationStatus(pod)?.state ?? {};
   return words.test(`${waiting?.message} ${terminated?.message}`);
@@ -268,7 +278,7 @@ function readiness(pod: Pod | undefined): Outcome {
         ? `not ready after ${repairing} s`
         : restartCount > 0
           ? repairedWords
-          : 'Ready without a repair: it had no IPv4 rules to lose';
+          : 'Ready without a repair: the pod had no IPv4 rules to lose';
   return compare(repairedWords, observed, {reproduce: seeRepair});
 }
 
@@ -286,13 +296,13 @@ function createProofs(input: MeshCheckInput, check: CheckDefinition, port: numbe
 /** A plugin's part of the node's CNI configuration. */
 type Plugin = Record<string, unknown>;
 
-// the file that the container runtime goes by is the first one; each becomes a line
+// the container runtime uses the first file; each file becomes one line
 const pluginScript = `
 for file in /etc/cni/net.d/*.conflist; do tr -d '\\n' <"$file"; echo; done`;
 
 /**
- * IstioCNI's configuration, as the container runtime would hand it over; null where it has none for a while. In 5 of 17
- * runs it was not in what was read first, and a few seconds later it was; the files had not changed where that was watched.
+ * Returns IstioCNI's configuration as the container runtime passes it on, or null after the limit. In 5 of 17 runs the
+ * first read lacked it, and a read some seconds later had it.
  */
 function waitForPlugin({sh, work}: MeshCheckInput, node: string): Promise<Plugin | null> {
   const command = ['docker', 'exec', node, 'sh', '-c', pluginScript, 'plugins'];
@@ -304,7 +314,7 @@ function waitForPlugin({sh, work}: MeshCheckInput, node: string): Promise<Plugin
   );
 }
 
-/** IstioCNI's of the first list of plugins, with the list's own name and version, as the CNI specification says. */
+/** IstioCNI's entry in the first plugin list, with the list's name and version, as the CNI specification requires. */
 export function parsePlugin(text: string): Plugin | null {
   const [first = ''] = text.split('\n');
   const {name, cniVersion, plugins} = parseJsonObject<Plugin>(first);
@@ -312,7 +322,7 @@ export function parsePlugin(text: string): Plugin | null {
   return own ? {...own, name, cniVersion} : null;
 }
 
-// as the container runtime adds a pod, from the node's own network; istio-cni has nothing to do when one is deleted
+// adds a pod as the container runtime does, from the node's network; istio-cni does nothing on deletion
 const networkScript = `
 name=$1 address=$2 config=$3 namespace=$4 pod=$5 path=/var/run/netns/$1
 ip netns delete $name 2>/dev/null
@@ -342,13 +352,13 @@ async function checkNetworks(
   );
 }
 
-/** The pod that never runs: it is enough that the API server has it. */
+/** Waits until the API server has the pod, which is never scheduled. */
 const waitForUnscheduledPod = ({sh, work}: MeshCheckInput): Promise<Pod[]> =>
   pollUntil(work, async () => {
     const found = await listPods(sh, unscheduledApp);
     return found.length > 0
       ? {is: 'done', value: found}
-      : {is: 'waiting', for: `${repairNamespace}/${unscheduledApp} to be there`};
+      : {is: 'waiting', for: `pod ${repairNamespace}/${unscheduledApp} to exist`};
   });
 
 async function checkNetwork(
@@ -370,17 +380,17 @@ async function checkNetwork(
     ...[found.metadata.namespace, found.metadata.name]
   ];
   const output = await sh(command, {seconds: 60});
-  if (output.timedOut) throw new CommandError(command, output); // which says nothing of IstioCNI
+  if (output.timedOut) throw new CommandError(command, output); // proves nothing about IstioCNI
   if (output.code !== 0)
     return compare(expected, 'istio-cni failed', {
-      reason: `istio-cni failed in a network of its own: ${output.stderr.trim().slice(-500) || 'it said nothing'}`
+      reason: `istio-cni failed in a separate network: ${output.stderr.trim().slice(-500) || 'it printed no error'}`
     });
   return compare(expected, describeRules(output.stdout, network), {
     reproduce: `kubectl logs -n ${cniNamespace} ds/istio-cni-node | grep -A 40 'Start iptables configuration for ${of.app}'`
   });
 }
 
-/** Of which families there are rules, by lines such as `ip6tables 20`. */
+/** Describes which families have rules, from lines such as `ip6tables 20`. */
 function describeRules(text: string, network: Network): string {
   const has = (tool: string) => new RegExp(`^${tool} [1-9]`, 'm').test(text);
   const [ipv4, ipv6] = [has('iptables'), has('ip6tables')];
@@ -388,8 +398,8 @@ function describeRules(text: string, network: Network): string {
   return ipv4 && ipv6
     ? 'rules for IPv4 and IPv6'
     : ipv4
-      ? 'rules for IPv4 alone'
+      ? 'rules for IPv4 only'
       : ipv6
-        ? 'rules for IPv6 alone'
-        : 'no rules of Istio';
+        ? 'rules for IPv6 only'
+        : 'no Istio rules';
 }

@@ -1,12 +1,13 @@
+/** Compares the images that run in pods with the expected ones. */
 import {normalizeImageName} from '../base/image.ts';
 import type {Pod} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
 import {type Outcome, skip} from './definition.ts';
 
-/** Which image a container runs, beside the one that it was asked to run. */
+/** The image that a container runs, and the name in its spec. */
 interface Running {
   image: string;
-  /** As the kubelet tells it; empty while it has none. */
+  /** From the container status; empty while there is none. */
   id: string;
   pod: string;
   node: string;
@@ -22,13 +23,13 @@ const listContainers = ({metadata, spec, status}: Pod): Running[] => {
   }));
 };
 
-/** Ids of an image in a node, by whatever it is asked for: that of its configuration, and the digests it was pulled by. */
+/** Prints all ids of an image in a node: the id of its configuration, and its repo digests. */
 const inspectCommand = (node: string, id: string): string[] => [
   ...['docker', 'exec', node, 'crictl', 'inspecti', '--output', 'go-template'],
   ...['--template', '{{.status.id}} {{.status.repoDigests}}', id]
 ];
 
-/** Whether a container runs the image of that id: where it was pulled too, the kubelet tells the digest of the pull instead. */
+/** Whether a container runs the image of that id. For a pulled image, the kubelet reports the repo digest instead. */
 async function isSame({id, node}: Running, wanted: string, sh: Sh): Promise<boolean> {
   if (id === wanted || id.endsWith(`@${wanted}`)) return true;
   if (!id.includes('@')) return false;
@@ -39,9 +40,8 @@ async function isSame({id, node}: Running, wanted: string, sh: Sh): Promise<bool
 const getDigest = (image: string): string | undefined => image.split('@')[1];
 
 /**
- * Compares what runs in these pods with what was asked for, by id: a tag may have been moved meanwhile, in a registry or in
- * a node. `brought` is what this run put into the nodes; an image asked for by its digest has its id in its name. What is
- * neither the nodes pulled, and nothing tells which image was meant.
+ * Compares the images of these pods with the expected ones, by id, because a tag may move in a registry or in a node.
+ * The id comes from `preloaded`, or from the digest in the image's name. Otherwise no id is known, and the check is skipped.
  */
 export async function compareImageIds(
   pods: Pod[],
@@ -63,7 +63,7 @@ export async function compareImageIds(
     return {observed: [...new Set(named)].sort().join(', '), verdict: 'passed'};
   if (known.length === 0)
     return {
-      ...skip('the nodes pulled it by its tag, so that nothing here tells which image was meant'),
+      ...skip('the nodes pulled this image by its tag, so the expected id is unknown'),
       observed: pulled
     };
   for (const one of known)
@@ -76,7 +76,7 @@ export async function compareImageIds(
 
 const isCounted = ({metadata}: Pod): boolean => !metadata.deletionTimestamp;
 
-/** The images of a pod's containers that are expected by name, and are there. */
+/** The images of a pod's containers that have an expected name. */
 const listExpectedNames = (pod: Pod, wanted: (pod: Pod, container: string) => string): string[] =>
   isCounted(pod)
     ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
@@ -84,7 +84,7 @@ const listExpectedNames = (pod: Pod, wanted: (pod: Pod, container: string) => st
         .map(({image}) => image)
     : [];
 
-/** A container that runs an image of another name than is expected. */
+/** The failure for the first container whose image has an unexpected name; null if there is none. */
 function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): Outcome | null {
   if (!isCounted(pod)) return null;
   const {namespace, name: podName} = pod.metadata;
@@ -98,27 +98,27 @@ function otherName(pod: Pod, wanted: (pod: Pod, container: string) => string): O
       reproduce: `kubectl get pod ${podName} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
       attribution: {
         headline: `A container runs ${image} instead of ${expected}`,
-        hint: 'Something else chose this image: see the values of the Istio, IstioCNI and ZTunnel resources, the inputs `istio-hub` and `istio-values`, and webhooks that rewrite images.'
+        hint: 'Find the setting that chose this image: the values of the Istio, IstioCNI and ZTunnel resources, `istio-hub`, `istio-values`, or a webhook that rewrites images.'
       }
     };
   }
   return null;
 }
 
-/** What is told of another image under the same name. */
+/** The failure for a container that runs another image under the same name. */
 function otherImage({image, id, pod}: Running, wanted: string): Outcome {
   const pulled = id.includes('@');
   const [namespace = ''] = pod.split('/');
   return {
     observed: id || 'none',
     verdict: 'failed',
-    reason: `${pod} runs ${id || 'no image that the kubelet tells of'} instead of ${wanted}, which this run brought as ${image}`,
+    reason: `${pod} runs ${id || 'an image with an unknown id'} instead of ${wanted}, which this run preloaded as ${image}`,
     reproduce: `kubectl get pods -n ${namespace} -o jsonpath='{.items[*].status.containerStatuses[*].imageID}'`,
     attribution: {
-      headline: `Another image runs as ${image} than was asked for`,
+      headline: `A container runs another image under the name ${image}`,
       hint: pulled
-        ? 'The node pulled another image of that tag from a registry, over the one that this run had imported: see `imagePullPolicy` in the chart, `operator-values` or `istio-values`, or use a tag that the registry does not have.'
-        : 'Somebody gave that tag to another image in the node after this run had imported it: see `crictl images --digests` in the node, and what else loads images into this cluster.'
+        ? 'The node pulled another image with this tag from a registry, over the preloaded one. Check `imagePullPolicy` in the chart, `operator-values` or `istio-values`. Or use a tag that the registry does not have.'
+        : 'Another image in the node took this tag after the preload. See `crictl images --digests` in the node, and find what else loads images into this cluster.'
     }
   };
 }

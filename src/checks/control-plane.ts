@@ -1,3 +1,4 @@
+/** Checks of Istio's control plane. */
 import {
   type Deployment,
   filterByKind,
@@ -23,14 +24,14 @@ import {
   skip
 } from './definition.ts';
 
-/** What the API server and istiod said. */
+/** The objects of the control plane in the cluster. */
 interface ControlPlaneObjects {
   istio: Istio | undefined;
   deployment: Deployment | undefined;
   service: Service | undefined;
 }
 
-// istiod's monitoring port, by way of the API server: no program is needed in its image
+// istiod's monitoring port, through the API server: this needs no program in its image
 const versionPath = ({namespace, istiod}: Plan['istio']): string =>
   `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/version`;
 
@@ -57,7 +58,7 @@ const aspects: {
     observe: ({istio}) => istio?.status?.state ?? 'none',
     reproduce: ({resource}) => `kubectl get istio ${resource} -o yaml`,
     attribution: {
-      hint: "The conditions of the Istio resource tell why; then the operator's log in diagnostics/.",
+      hint: "Read the conditions of the Istio resource, then the operator's log in diagnostics/.",
       headline: 'The Istio resource is not Healthy'
     }
   },
@@ -70,7 +71,7 @@ const aspects: {
       deployment?.status.availableReplicas ? 'available' : 'no replica is available',
     reproduce: ({namespace}) => `kubectl get pods -n ${namespace}`,
     attribution: {
-      hint: `See the pods of istiod, their events and its log in diagnostics/: proxies keep what they were told, and new pods get no sidecar.`,
+      hint: `Read the events and the log of istiod's pods in diagnostics/. Until istiod is available, proxies keep their old configuration, and new pods get no sidecar.`,
       headline: 'istiod is not available'
     }
   },
@@ -82,7 +83,7 @@ const aspects: {
     observe: ({deployment}) => `ISTIO_DUAL_STACK=${getDualStackEnv(deployment) ?? ''}`,
     reproduce: ({namespace, istiod}) => `kubectl get deployment ${istiod} -n ${namespace} -o yaml`,
     attribution: {
-      hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource (`istio-values` may have overwritten them).',
+      hint: 'Set `pilot.env.ISTIO_DUAL_STACK` and `meshConfig.defaultConfig.proxyMetadata.ISTIO_DUAL_STACK` to "true" in the values of the Istio resource. `istio-values` may have overwritten them.',
       headline: 'Dual-stack is off in istiod: ISTIO_DUAL_STACK is not true'
     }
   },
@@ -97,7 +98,7 @@ const aspects: {
       ),
     reproduce: ({namespace, istiod}) => `kubectl get service ${istiod} -n ${namespace} -o yaml`,
     attribution: {
-      hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource (`istio-values` may have overwritten it).',
+      hint: 'Set `pilot.ipFamilyPolicy` to RequireDualStack in the values of the Istio resource. `istio-values` may have overwritten it.',
       headline: 'The Service of istiod is not dual-stack'
     }
   }
@@ -107,13 +108,13 @@ const version = 'control-plane/istiod/version';
 const cni = 'control-plane/istio-cni/ready';
 const imageId = 'control-plane/istiod/image-id';
 
-/** The Istio resource and what the operator made of it. */
+/** Checks of the Istio resource, and of the objects that the operator creates from it. */
 export const controlPlane: LayerChecks<MeshCheckInput> = {
   layer: 'control-plane',
   attribution: {
     class: 'istio',
-    hint: 'See the Istio resource and the log of istiod in diagnostics/.',
-    headline: () => 'Istio’s control plane is not as it should be'
+    hint: 'Read the Istio resource and the log of istiod in diagnostics/.',
+    headline: () => 'Istio’s control plane differs from the expected state'
   },
   definitions: [
     ...aspects.map(({id, title, expected, to, attribution}) =>
@@ -122,20 +123,20 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'control-plane',
       version,
-      'istiod has the version asked for',
-      'the version asked for',
+      'istiod has the requested version',
+      'the requested version',
       {
         to: place('Deployment', 'istiod'),
         attribution: {
-          hint: 'See `spec.version` of the Istio resource, and the image of istiod: `istio-values` may name another one.',
-          headline: 'istiod has another version than was asked for'
+          hint: 'Check `spec.version` of the Istio resource, and the image of istiod. `istio-values` may set another image.',
+          headline: 'istiod has another version than the requested one'
         }
       }
     ),
     defineCheck(
       'control-plane',
       imageId,
-      'istiod runs the expected image, by name and, where it is known, by id',
+      'istiod runs the expected image, by name and by id if the id is known',
       'the expected image',
       {
         to: place('Deployment', 'istiod')
@@ -144,7 +145,7 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     defineCheck('control-plane', cni, 'IstioCNI is ready', 'ready', {
       to: place('IstioCNI', 'default', cniNamespace),
       attribution: {
-        hint: 'The conditions of the IstioCNI resource tell why; then its DaemonSet `istio-cni-node`.',
+        hint: 'Read the conditions of the IstioCNI resource, then the DaemonSet `istio-cni-node`.',
         headline: 'IstioCNI is not ready'
       }
     })
@@ -192,12 +193,14 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     report(imageId, await compareImageIds(pods, preloaded, sh, expectedImage));
     report(
       cni,
-      plan.istio.cni ? await checkCni(sh) : skip('IstioCNI is not used: `istio-cni` is not true')
+      plan.istio.cni
+        ? await checkCni(sh)
+        : skip('this run does not use IstioCNI: `istio-cni` is not true')
     );
   }
 };
 
-/** What istiod says of itself, `1.30.3-56df41f-Clean`; or why it says nothing, though asked again. */
+/** Returns the version that istiod reports, `1.30.3-56df41f-Clean`, or the error after the last retry. */
 const fetchVersion = (
   istio: Plan['istio'],
   sh: MeshCheckInput['sh']
@@ -212,14 +215,14 @@ const fetchVersion = (
     throw error;
   });
 
-/** Nothing is known of the version then. */
+/** The attribution when istiod did not return its version. */
 const unreached: Partial<Attribution> = {
   class: 'infrastructure',
-  hint: 'The API server does not reach istiod by its Service, on port 15014: see whether istiod runs, and whether the control plane reaches pods, and this user `services/proxy`.',
-  headline: 'istiod does not tell its version'
+  hint: 'The API server cannot reach istiod through its Service on port 15014. Check that istiod runs, that the control plane reaches pods, and that this user may use `services/proxy`.',
+  headline: 'istiod did not return its version'
 };
 
-/** The one of that name, or of that name with a revision's version. */
+/** The object with this name, or else with this name as a prefix of a revision's. */
 const named = <One extends Deployment | Service>(wanted: string, objects: One[]): One | undefined =>
   objects.find(({metadata}) => metadata.name === wanted) ??
   objects.find(({metadata}) => metadata.name.startsWith(wanted));
@@ -229,7 +232,7 @@ const getDualStackEnv = (deployment: Deployment | undefined): string | undefined
     .flatMap(({env = []}) => env)
     .find(({name}) => name === 'ISTIO_DUAL_STACK')?.value;
 
-/** `1.30.3-56df41f-Clean` → `v1.30.3`. A build of a commit is asked for by the beginning of its hash, and says all of it. */
+/** `1.30.3-56df41f-Clean` → `v1.30.3`. A requested commit build has a shorter hash than istiod reports: returns the requested version. */
 function parseVersion(said: string, requested: string): string {
   const [, found] = /^v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(said) ?? [];
   if (found === undefined) return said;

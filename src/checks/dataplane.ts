@@ -1,13 +1,14 @@
+/** Selects the checks that a data plane mode supports. */
 import type {Layer} from '../results/results.ts';
 import type {CheckDefinition} from './definition.ts';
 
-/** What is asked of sidecars, or by a client that has one. */
+/** Layers that check sidecars, or use a client with a sidecar. */
 const sidecarLayers: Layer[] = [
   ...(['xds', 'proxy', 'cni', 'path', 'mtls', 'failover', 'health', 'http', 'headless'] as const),
   ...(['egress', 'gateway', 'dns-proxy', 'upgrade', 'uninstall', 'docs'] as const)
 ];
 
-/** What can be asked of a data plane at all. */
+/** Returns the checks that a data plane mode supports. */
 export const filterByMode = (
   mode: 'sidecar' | 'ambient',
   definitions: CheckDefinition[]

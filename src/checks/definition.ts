@@ -1,3 +1,4 @@
+/** The types of checks, and the constructors of definitions and outcomes. */
 import type {KubeObject} from '../base/kube.ts';
 import type {PhaseContext} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
@@ -5,24 +6,24 @@ import type {ExtraSample} from '../manifests/extra-sample.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Attempt, CheckResult, FailureClass, Layer} from '../results/results.ts';
 
-/** What is told of a failure: whose fault it is, what a person can do next, and the first line of every report. */
+/** The explanation of a failure: the component to blame, the next step, and the first line of every report. */
 export interface Attribution {
   class: FailureClass;
   hint: string;
   headline: string;
 }
 
-/** A check before it is made: data, the same from run to run. Without `blame` it is told as its layer is. */
+/** A check before it runs: constant data. Without `attribution`, the layer's applies. */
 export type CheckDefinition = Pick<
   CheckResult,
   'id' | 'layer' | 'title' | 'family' | 'from' | 'to' | 'target' | 'expected' | 'grid'
 > & {
   attribution?: Partial<Attribution>;
-  /** Its failure follows from none but that of another such check of the same target. */
+  /** Its failure follows only from the failure of another independent check of the same target. */
   independent?: boolean;
 };
 
-/** What a check found. `blame` tells more than the row's, by what was seen. */
+/** The result of a check. `attribution` overrides that of the definition, by the observed state. */
 export type Outcome = Pick<CheckResult, 'observed' | 'verdict'> &
   Partial<
     Pick<CheckResult, 'address' | 'upstream' | 'reason' | 'because' | 'reproduce' | 'load'>
@@ -31,21 +32,21 @@ export type Outcome = Pick<CheckResult, 'observed' | 'verdict'> &
     attribution?: Partial<Attribution>;
   };
 
-/** A check once it was made, with what its row and its finding tell of a failure. */
+/** A check after it ran, with the attribution from its definition and its outcome. */
 export type EvaluatedCheck = CheckResult & Pick<CheckDefinition, 'attribution' | 'independent'>;
 
-/** What is told of a layer's failures, where a row or a finding does not tell more. */
+/** The attribution of a layer's failures, where neither definition nor outcome has one. */
 export interface LayerAttribution extends Omit<Attribution, 'headline'> {
-  /** For one family, or (an empty name) for both. */
+  /** For one family, or for both with an empty name. */
   headline: (family: string) => string;
-  /** What the other checks tell of a failed one; it wins over all else. */
+  /** The attribution that follows from the results of other checks; it takes precedence. */
   evidence?: (failed: CheckResult, all: CheckResult[]) => Partial<Attribution>;
 }
 
-/** Tells what was found of a row. */
+/** Reports the outcome of a check. */
 export type Report = (id: string, outcome: Outcome) => void;
 
-/** For the checks of what is there before a cluster is. */
+/** The input of checks that run before the cluster exists. */
 export interface PreflightInput {
   work: PhaseContext;
   sh: Sh;
@@ -54,36 +55,36 @@ export interface PreflightInput {
   nodes: number;
 }
 
-/** For the checks of what stands before there are samples. */
+/** The input of checks that run before the samples exist. */
 export interface StandingCheckInput extends PreflightInput {
   plan: Plan;
-  /** The images that this run has put into the nodes, with their ids; what is not here, the nodes pulled. */
+  /** Preloaded images with their ids. The nodes pulled all others. */
   preloaded: ReadonlyMap<string, string>;
 }
 
-/** For the checks of the mesh; `things` is what the API server said once all samples were ready. */
+/** The input of checks of the mesh. `snapshot` holds the objects in the cluster once all samples were ready. */
 export interface MeshCheckInput extends StandingCheckInput {
   snapshot: KubeObject[];
-  /** Where public URLs are fetched, as `mirror` says; null: there. */
+  /** The mirror of public URLs, from `mirror`; null: none. */
   mirror: string | null;
-  /** Tells post what to take back, should this run be cut off before it has done so itself. */
+  /** Saves the commands that post must run to undo changes, if this run ends early. */
   undo: (commands: string[][]) => void;
 }
 
-/** The checks of one layer, with all that belongs to them. */
+/** The checks of one layer. */
 export interface LayerChecks<Input> {
   layer: Layer;
   definitions: CheckDefinition[];
   attribution: LayerAttribution;
-  /** How the grid shows what connects to something; `named`: with its target's name. */
+  /** How the grid shows the connections of this layer; `named`: with the name of the target. */
   grid?: {title: string; named: boolean};
-  /** What they need in the cluster beside the documentation's samples; deployed when one of them is asked for. */
+  /** Samples in addition to the documented ones; deployed when one of the checks is selected. */
   samples?: ExtraSample[];
-  /** Tells a finding for each row that is asked for. */
+  /** Runs the selected checks and reports an outcome for each. */
   run: (input: Input, selected: CheckDefinition[]) => Promise<void>;
 }
 
-/** A row with what most rows share. */
+/** Returns a check with default values for the optional fields. */
 export function defineCheck(
   layer: Layer,
   id: string,
@@ -95,7 +96,7 @@ export function defineCheck(
   return {id, layer, title, family: null, from: null, to: null, target, expected, ...more};
 }
 
-/** Passed where the two are the same, else failed. */
+/** Returns `passed` if the two texts are equal, else `failed` with a reason. */
 export function compare(expected: string, observed: string, more: Partial<Outcome> = {}): Outcome {
   const passed = expected === observed;
   return {

@@ -1,3 +1,4 @@
+/** Checks of DNS through a client's sidecar. */
 import {lt} from 'semver';
 import {filterByKind, findByFamily, getPodIps} from '../base/kube.ts';
 import {allocated, dnsProxyNamespace, renderDnsProxyYaml} from '../manifests/dns-proxy-sample.ts';
@@ -39,18 +40,19 @@ const toHost = {kind: 'ServiceEntry', namespace: dnsProxyNamespace, name: 'alloc
 const host = `${allocated.host}.`;
 const oneOfFamily = 'one address';
 
-/** The last one: the check of headless Services replaces the first. */
+/** The last pod: the headless layer replaces the first. */
 const podName = `${statefulApp}-${replicas - 1}`;
 const podHost = `${podName}.${statefulApp}.${statefulNamespace}.svc.cluster.local.`;
 const podTarget = 'stateful';
 
-/** DNS as a client's sidecar answers it. */
+/** Checks of the DNS proxy in a client's sidecar. */
 export const dnsProxy: LayerChecks<MeshCheckInput> = {
   layer: 'dns-proxy',
   attribution: {
     class: 'istio',
-    hint: `See ISTIO_META_DNS_CAPTURE in that sidecar (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- env\`), its log, and that of istiod: the sidecar answers names by what istiod tells it, and asks the cluster's DNS for others.`,
-    headline: family => `A sidecar that answers DNS does not do so for ${family || 'both families'}`
+    hint: `Check ISTIO_META_DNS_CAPTURE in the sidecar (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- env\`). Read the logs of the sidecar and of istiod. The sidecar resolves names that istiod sends, and forwards others to the cluster's DNS.`,
+    headline: family =>
+      `A sidecar with DNS capture does not resolve ${family || 'both families'} correctly`
   },
   samples: [
     {
@@ -66,7 +68,7 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'dns-proxy',
           `dns-proxy/${target}/${type}`,
-          `The sidecar answers ${hasFamily(target, family) ? 'its' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
+          `The sidecar returns ${hasFamily(target, family) ? 'the' : 'no'} ${type.toUpperCase()} record of ${getDnsName(target)}`,
           hasFamily(target, family) ? 'its ClusterIP' : 'none',
           {family, from, to: {kind: 'Service', namespace: target, name: 'tcp-echo'}}
         )
@@ -76,7 +78,7 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'dns-proxy',
         `dns-proxy/${podTarget}/${type}`,
-        `The sidecar answers the ${type.toUpperCase()} record of a pod of a StatefulSet`,
+        `The sidecar returns the ${type.toUpperCase()} record of a pod of a StatefulSet`,
         'its pod IP',
         {family, from, to: {kind: 'Pod', namespace: statefulNamespace, name: podName}}
       )
@@ -92,7 +94,7 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
           from,
           to: toHost,
           attribution: {
-            hint: 'istiod allocates an address of each family: see `status.addresses` (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
+            hint: 'Check `status.addresses`, where istiod allocates an address of each family (`kubectl get serviceentry -n dns-proxy allocated -o yaml`).'
           }
         }
       ),
@@ -107,7 +109,7 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'dns-proxy',
       'dns-proxy/allocated/uncaptured',
-      'Without a sidecar that host has no address: it is the sidecar that answers',
+      'Without a sidecar, this host has no address: only the sidecar resolves it',
       'none',
       {
         from: {
@@ -118,8 +120,8 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
         to: toHost,
         attribution: {
           class: 'infrastructure',
-          hint: `The cluster's DNS knows ${allocated.host}, a name that nobody may have (RFC 6761): see what it forwards to.`,
-          headline: 'The cluster’s DNS answers for a name that is not there'
+          hint: `The cluster's DNS resolves ${allocated.host}, a reserved name (RFC 6761). Check the servers that it forwards to.`,
+          headline: 'The cluster’s DNS resolves a reserved name'
         }
       }
     )
@@ -131,14 +133,16 @@ export const dnsProxy: LayerChecks<MeshCheckInput> = {
     for (const {id} of unmade)
       input.report(
         id,
-        skip(`Istio ${expected} allocates no addresses by default; ${allocatesFrom} was the first`)
+        skip(
+          `Istio ${expected} allocates no addresses by default: this begins with ${allocatesFrom}`
+        )
       );
     const made = selected.filter(one => !unmade.includes(one));
     await Promise.all([captured(input, made), uncaptured(input, made)]);
   }
 };
 
-/** From there on PILOT_ENABLE_IP_AUTOALLOCATE is on by default (seen: 1.25.1 allocates, 1.23.5 does not). */
+/** The first release with PILOT_ENABLE_IP_AUTOALLOCATE on by default (tried: 1.25.1 allocates, 1.23.5 does not). */
 const allocatesFrom = '1.25.0';
 
 const buildQuestion = ({id, target}: CheckDefinition): DnsQuestion => ({
@@ -146,7 +150,7 @@ const buildQuestion = ({id, target}: CheckDefinition): DnsQuestion => ({
   name: target === 'allocated' ? host : target === podTarget ? podHost : getDnsName(target)
 });
 
-/** What the sidecar answers; then what it says of the allocated host is dialled. */
+/** Resolves names through the sidecar, then probes the addresses of the allocated host. */
 async function captured(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const dialled = selected.filter(({id}) => /^dns-proxy\/allocated\/ipv[46]$/.test(id));
   const told = selected.filter(check => check.from === from && !dialled.includes(check));
@@ -184,7 +188,7 @@ async function captured(input: MeshCheckInput, selected: CheckDefinition[]): Pro
     input.report(check.id, {
       observed: 'no address',
       verdict: 'failed',
-      reason: `the sidecar answers no ${check.family} address for ${host}`,
+      reason: `the sidecar returned no ${check.family} address for ${host}`,
       reproduce: reproduceQuestion(client, {
         type: check.family === 'ipv6' ? 'aaaa' : 'a',
         name: host
@@ -210,7 +214,7 @@ function observe(
   return answer === findClusterIp(input, target, 'tcp-echo', wanted) ? 'its ClusterIP' : answer;
 }
 
-/** The address of one family of the pod that is asked for. */
+/** The address of one family of the StatefulSet's last pod. */
 function findPodIp({snapshot}: MeshCheckInput, family: Family): string | undefined {
   const pod = filterByKind(snapshot, 'Pod', statefulNamespace).find(
     ({metadata}) => metadata.name === podName

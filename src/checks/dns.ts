@@ -1,16 +1,17 @@
+/** Checks of the cluster's DNS, and the DNS queries that other layers share. */
 import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import {serverSamples} from '../manifests/documented-samples.ts';
 import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {findClusterIp} from './echo.ts';
 import {buildClientCommand, type Client, plainClient} from './probe.ts';
 
-/** The types of record, and the family of each. */
+/** The record types, and the family of each. */
 export const recordTypes = [
   {type: 'a', family: 'ipv4'},
   {type: 'aaaa', family: 'ipv6'}
 ] as const;
 
-/** A question to DNS; the name ends in a dot. */
+/** A DNS query; the name ends in a dot. */
 export interface DnsQuestion {
   type: string;
   name: string;
@@ -21,10 +22,10 @@ export const hasFamily = (target: string, family: string): boolean =>
   target === 'dual-stack' || target === family;
 export const getDnsName = (target: string): string => `tcp-echo.${target}.svc.cluster.local.`;
 
-/** In place of an address, where nobody has said whether there is one. */
+/** Stands for an address when the server gave no definite answer. */
 const unanswered = '!';
 
-// all at once; that a name or a record is not there, BusyBox says in other words than that nobody, or no server, has answered
+// in parallel; BusyBox reports a missing record differently from a timeout or a server failure
 const script = `
 while [ $# -gt 0 ]; do
   { said=$(busybox nslookup -type="$1" "$2" 2>&1)
@@ -35,13 +36,13 @@ while [ $# -gt 0 ]; do
 done
 wait`;
 
-/** The cluster's DNS, asked from a client without a sidecar. */
+/** Checks of the cluster's DNS, from a client without a sidecar. */
 export const dns: LayerChecks<MeshCheckInput> = {
   layer: 'dns',
   attribution: {
     class: 'infrastructure',
-    hint: 'See CoreDNS: its pods (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
-    headline: family => `Names do not resolve${family && ` to ${family}`} as they should`
+    hint: 'Check the pods of CoreDNS (`kubectl get pods -n kube-system -l k8s-app=kube-dns`) and its log (`kubectl logs -n kube-system deploy/coredns`).',
+    headline: family => `Names do not resolve correctly${family && ` to ${family}`}`
   },
   definitions: serverSamples.flatMap(({namespace: target}) =>
     recordTypes.map(({type, family}) =>
@@ -90,8 +91,8 @@ export const dns: LayerChecks<MeshCheckInput> = {
 };
 
 /**
- * What a client's DNS answers: addresses, separated by spaces; an empty text where there is no such record, and
- * nothing where the question has got no answer. Throws CommandError when the client cannot be asked.
+ * Returns for each question the addresses, separated by spaces; an empty text if there is no such record; undefined
+ * without an answer. Throws CommandError when the command fails in the client.
  */
 export async function resolveNames(
   {sh}: MeshCheckInput,
@@ -114,7 +115,7 @@ export async function resolveNames(
   return found.map(answer => (answer === unanswered ? undefined : answer));
 }
 
-/** The command that asks by hand. */
+/** The command that repeats a query by hand. */
 export const reproduceQuestion = (
   {namespace, deployment, container}: Client,
   {type, name}: DnsQuestion

@@ -1,3 +1,4 @@
+/** Compares the dual-stack page of an operator checkout with this Action. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {quote} from 'shlex';
@@ -24,7 +25,7 @@ import {
 import {echo} from './echo.ts';
 import {service} from './service.ts';
 
-/** The page in a checkout of the operator, newest form first, and the name of its blocks that upstream runs as a test. */
+/** The page in a checkout of the operator, newest format first; `name` marks the blocks that upstream runs as a test. */
 const pages = [
   {file: 'docs/dual-stack/dual-stack.adoc', blocks: parseAsciiDocBlocks},
   {file: 'docs/dual-stack/dual-stack.md', blocks: parseMarkdownBlocks} // up to 1.27
@@ -39,28 +40,28 @@ const ids = {
 };
 const aspects = Object.keys(ids) as (keyof typeof ids)[];
 const expected = {
-  steps: 'steps that this Action makes',
-  resources: 'the resources that it applies',
-  manifests: 'the samples that it deploys',
-  answers: 'the answers that it expects'
+  steps: 'the steps that this Action runs',
+  resources: 'the resources that this Action applies',
+  manifests: 'the samples that this Action deploys',
+  answers: 'the answers that this Action expects'
 };
 
-/** Where the chart is that of a checkout of the operator: whether its page documents what this run does. */
+/** Checks that the dual-stack page of an operator checkout documents what this Action does. */
 export const docs: LayerChecks<StandingCheckInput> = {
   layer: 'docs',
   attribution: {
     class: 'operator',
-    hint: "The page of this checkout and this Action differ, which says nothing of the connections. Where the page is meant so, the Action has to follow: until then `checks: '!^docs/'` leaves this out, and an issue at the Action tells of it.",
-    headline: () => 'The documentation has moved: not all of its steps are checked'
+    hint: "Compare the page of this checkout with the Action: they differ. Connections are not affected. If the page is right, open an issue at the Action, and set `checks: '!^docs/'` until the Action follows.",
+    headline: () => 'The documentation differs from this Action'
   },
   definitions: [
-    defineCheck('docs', ids.steps, 'Every documented step is made', expected.steps, {
+    defineCheck('docs', ids.steps, 'This Action runs every documented step', expected.steps, {
       independent: true
     }),
     defineCheck(
       'docs',
       ids.resources,
-      'The documented resources are those applied',
+      'This Action applies the documented resources',
       expected.resources,
       {
         independent: true
@@ -69,7 +70,7 @@ export const docs: LayerChecks<StandingCheckInput> = {
     defineCheck(
       'docs',
       ids.manifests,
-      'The documented samples are those deployed',
+      'This Action deploys the documented samples',
       expected.manifests,
       {
         independent: true
@@ -78,7 +79,7 @@ export const docs: LayerChecks<StandingCheckInput> = {
     defineCheck(
       'docs',
       ids.answers,
-      'The documented answers are those expected',
+      'This Action expects the documented answers',
       expected.answers,
       {
         independent: true
@@ -103,26 +104,27 @@ function createOutcome(id: string, {file, found}: {file: string; found: Compared
   };
 }
 
-/** What moved on the page without being red: what a passed check of it observed beside what was expected. */
+/** Lists the differences that do not fail a check: the observations of passed checks of this layer. */
 export const listDocsChanges = (
   checks: Pick<CheckDefinition & Outcome, 'layer' | 'verdict' | 'expected' | 'observed'>[]
 ) =>
   checks
     .filter(({layer, verdict}) => layer === 'docs' && verdict === 'passed')
     .filter(one => one.observed !== one.expected)
-    .map(({observed}) => `The documentation of this checkout: ${observed}.`);
+    .map(({observed}) => `The documentation of this checkout differs: ${observed}.`);
 
 // ---- The page ----
 
-/** What of the page has no counterpart; or why it cannot be compared. */
+/** Returns the differences of the page beside the chart, or the reason why there is no comparison. */
 function pageBeside({
   chart,
   url
 }: StandingCheckInput['plan']['operator']): {file: string; found: Compared} | string {
-  if (url !== null || chart === '') return 'the chart is not of a checkout of the Sail Operator';
+  if (url !== null || chart === '')
+    return 'the chart is not part of a checkout of the Sail Operator';
   const root = path.join(chart, '..');
   const page = pages.find(({file}) => fs.existsSync(path.join(root, file)));
-  if (page === undefined) return `beside the chart there is no ${pages[0]?.file}`;
+  if (page === undefined) return `the checkout has no ${pages[0]?.file}`;
   const file = path.join(root, page.file);
   try {
     const text = readText(file, '');
@@ -131,27 +133,27 @@ function pageBeside({
       return blocks.some(({tested}) => tested) ? compared(blocks) : null;
     });
     if (found !== null) return {file, found};
-    return `no block of ${page.file} has the name ${name}, by which upstream tests it`;
+    return `no block of ${page.file} has the name ${name}, which marks the tested blocks`;
   } catch (error) {
     if (error instanceof TimeLimitError) return `${page.file} ${error.message}`;
-    return `${page.file} is larger than 1 MiB, or a link that leads out of the workspace`;
+    return `${page.file} is larger than 1 MiB, or a link to a file outside the workspace`;
   }
 }
 
-// ---- What it says ----
+// ---- The documented commands ----
 
-/** What a page does, step by step. */
+/** One command of the page. */
 interface DocumentedCommand {
   title: string;
   tested: boolean;
   command: string;
   words: string[];
   input: string | null;
-  /** What its test expects of it; null: it is judged by nothing but its exit code. */
+  /** The output that the page's test expects; null: the test checks only the exit code. */
   answer: string | null;
 }
 
-/** What is documented and has no counterpart: what is red, and what is only worth a note. */
+/** The documented parts without a counterpart: `red` fails a check, `notes` do not. */
 interface Compared {
   steps: Told;
   resources: Told;
@@ -164,7 +166,7 @@ interface Told {
 }
 
 const keywords = new Set(['if', 'elif', 'then', 'else', 'do', 'while', 'until', '!', '{']);
-/** They change nothing in the cluster, and judge nothing. */
+/** Commands that change nothing in the cluster, and test nothing. */
 const neutral =
   /^(fi|done|\}|\w+=.*|true|exit|echo|printf|sleep|set|export|for|cat|mkdir|cd|\[\[?|test)$/;
 
@@ -216,7 +218,7 @@ const nouns: Record<string, string> = {
   svc: 'service'
 };
 
-/** A command as kubectl reads it, whatever the order and spelling of its flags; how long it may take is left out. */
+/** A command in canonical form: kubectl flags sorted and spelled out, without `--timeout`. */
 function normal({words}: Pick<ShellCommand, 'words'>): string {
   if (words[0] !== 'kubectl') return words.join(' ');
   const end = words.indexOf('--');
@@ -237,19 +239,19 @@ function normal({words}: Pick<ShellCommand, 'words'>): string {
   }
   flags.delete('--timeout');
   if (plain[1] === 'exec') {
-    plain.length = 2; // how the pod is found
+    plain.length = 2; // the pod's name varies
     flags.delete('--container');
   }
   const sorted = [...flags].sort().map(([flag, value]) => (value ? `${flag}=${value}` : flag));
   return [...plain, ...sorted, ...rest].join(' ');
 }
 
-// ---- What this Action does ----
+// ---- The counterpart in this Action ----
 
 const normalizeWords = (...words: string[]): string => normal({words});
 const sampleNamespaces = documentedSamples.map(({namespace}) => namespace);
 
-/** In the page's own words, what it does beside resources, manifests and validations. */
+/** The commands of the page that this Action runs, without resources, manifests and validations. */
 const performedCommands = [
   ...[istioNamespace, ...sampleNamespaces].map(one =>
     normalizeWords('kubectl', 'create', 'ns', one)
@@ -272,7 +274,7 @@ const performedCommands = [
   )
 ];
 
-/** What it does only on OpenShift, or otherwise. */
+/** Commands that this Action runs only on OpenShift, or in another way. */
 const platformCommands = [
   normalizeWords('kubectl', 'create', 'ns', cniNamespace),
   normalizeWords(
@@ -284,7 +286,7 @@ const platformCommands = [
 const getExpected = (definitions: CheckDefinition[], id: string): string =>
   definitions.find(check => check.id === id)?.expected ?? '';
 
-/** Command → the answer that is expected of it: the checks that `checks: documented` names. */
+/** Command → its expected output, from the checks of `checks: documented`. */
 const validations = new Map([
   [
     normalizeWords(
@@ -323,7 +325,7 @@ const applied = new Map<string, unknown>([
   ]
 ]);
 
-/** Where the documentation takes the samples from, whatever the release. */
+/** The URL of the documented samples, in any release. */
 const samplesFrom =
   /^https:\/\/raw\.githubusercontent\.com\/istio\/istio\/[^/\s]+\/samples\/(\S+)$/;
 
@@ -331,7 +333,7 @@ const deployed = new Map(
   documentedSamples.map(({namespace, file}) => [`${file} into ${namespace}`, file])
 );
 
-// ---- The two compared ----
+// ---- The comparison ----
 
 function compared(blocks: CommandBlock[]): Compared {
   const said = blocks.flatMap(parseBlock);
@@ -357,7 +359,7 @@ function compared(blocks: CommandBlock[]): Compared {
   return found;
 }
 
-/** What people are shown and upstream does not run is worth a note only. */
+/** Adds a difference: a failure for a tested block, else a note. */
 const add = (told: Told, {tested, title}: DocumentedCommand, what: string): void => {
   const text = title === '' ? what : `${what} ("${short(title)}")`;
   (tested ? told.red : told.notes).push(text);
@@ -371,11 +373,15 @@ function step(one: DocumentedCommand, {steps, answers}: Compared, done: Set<stri
   if (tested) done.add(command);
   const wanted = validations.get(command);
   if (wanted !== undefined && answer !== null && answer !== wanted)
-    add(answers, one, `\`${shown(command)}\` is to answer "${shown(answer)}", here "${wanted}"`);
+    add(
+      answers,
+      one,
+      `\`${shown(command)}\` must return "${shown(answer)}", but this Action expects "${wanted}"`
+    );
   if (wanted !== undefined || [...performedCommands, ...platformCommands].includes(command)) return;
   const looks = answer === null && /^kubectl (get|describe|logs)\b/.test(command);
   const shownOnly = !tested && /^(kind create cluster|kubectl delete)\b/.test(command);
-  if (!looks && !shownOnly) add(steps, one, `not made here: \`${shown(command)}\``);
+  if (!looks && !shownOnly) add(steps, one, `this Action does not run \`${shown(command)}\``);
 }
 
 function manifest(one: DocumentedCommand, told: Told, done: Set<string>): void {
@@ -383,15 +389,16 @@ function manifest(one: DocumentedCommand, told: Told, done: Set<string>): void {
   const file = /--filename=(\S+)/.exec(one.command)?.[1] ?? '';
   const pair = `${samplesFrom.exec(file)?.[1]} into ${namespace}`;
   if (deployed.has(pair) && one.tested) done.add(pair);
-  if (!deployed.has(pair)) add(told, one, `not deployed here: ${shown(file)} into ${namespace}`);
+  if (!deployed.has(pair))
+    add(told, one, `this Action does not deploy ${shown(file)} into ${namespace}`);
 }
 
 function resources(one: DocumentedCommand, told: Told, done: Set<string>): void {
   for (const resource of parseDocuments(one.input ?? '')) {
-    const kind = String((resource as {kind?: unknown} | null)?.kind ?? 'something without a kind');
+    const kind = String((resource as {kind?: unknown} | null)?.kind ?? 'an object without a kind');
     if (one.tested) done.add(kind);
     const ours = applied.get(kind);
-    if (ours === undefined) add(told, one, `not applied here: ${shown(kind)}`);
+    if (ours === undefined) add(told, one, `this Action does not apply ${shown(kind)}`);
     else
       for (const difference of differences(flat(resource), flat(ours)))
         add(told, one, `${kind}: ${difference}`);
@@ -402,16 +409,16 @@ function parseDocuments(text: string): unknown[] {
   try {
     return readYamlDocuments(text).map(document => document.toJS());
   } catch {
-    return [null]; // no YAML, or aliases that multiply
+    return [null]; // invalid YAML, or too many aliases
   }
 }
 
-/** How deep a documented resource is looked into: an alias may lead back to where it is. */
+/** The maximum depth of a documented resource: an alias may be recursive. */
 const deepest = 20;
 
 /** Path of each field → its value. */
 function flat(value: unknown, at = '', depth = 0): [string, string][] {
-  if (depth > deepest) return [[at, 'something deep']];
+  if (depth > deepest) return [[at, 'a value nested too deep']];
   if (typeof value !== 'object' || value === null) return [[at, JSON.stringify(value) ?? '']];
   return Object.entries(value).flatMap(([key, field]) =>
     flat(field, at === '' ? key : `${at}.${key}`, depth + 1)
@@ -424,6 +431,6 @@ function differences(theirs: [string, string][], ours: [string, string][]): stri
     .filter(field => documented.get(field) !== here.get(field))
     .map(
       field =>
-        `${shown(field)} is ${shown(documented.get(field) ?? 'absent')}, here ${here.get(field) ?? 'absent'}`
+        `${shown(field)} is ${shown(documented.get(field) ?? 'absent')}, in this Action ${here.get(field) ?? 'absent'}`
     );
 }

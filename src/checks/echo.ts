@@ -1,3 +1,4 @@
+/** Checks of TCP echoes to the documented Services, and the address helpers that other layers share. */
 import {filterByKind, findByFamily, getClusterIps, getPodIps} from '../base/kube.ts';
 import {clientSample, serverSamples} from '../manifests/documented-samples.ts';
 import {
@@ -23,13 +24,13 @@ const word = (target: string): string => target.replace('-', ''); // as the docu
 const from = {kind: 'Deployment', namespace: clientSample.namespace, name: 'sleep'};
 const to = (namespace: string) => ({from, to: {kind: 'Service', namespace, name: 'tcp-echo'}});
 
-/** The documented echoes by name, then each ClusterIP by its literal address. */
+/** Checks of the documented echoes by name, then of each ClusterIP by its literal address. */
 export const echo: LayerChecks<MeshCheckInput> = {
   layer: 'echo',
   grid: {title: 'Service', named: true},
   attribution: {
     class: 'connectivity',
-    hint: 'What is below the mesh holds: see the proxies of client and server in diagnostics/.',
+    hint: 'Check the proxies of client and server in diagnostics/.',
     headline: family => `Services do not answer${family && ` over ${family}`}`,
     evidence: (failed, all) => wrongAnswer(failed) ?? diagnoseWithoutSidecar(failed, all)
   },
@@ -80,7 +81,7 @@ export const echo: LayerChecks<MeshCheckInput> = {
   }
 };
 
-/** A Service's ClusterIP of one family. */
+/** A Service's ClusterIP of one family; undefined if it has none. */
 export function findClusterIp(
   {snapshot}: MeshCheckInput,
   namespace: string,
@@ -93,7 +94,7 @@ export function findClusterIp(
   return findByFamily(getClusterIps(service), family);
 }
 
-/** An address that should be there and is not. */
+/** The failure of a check whose target lacks an address. */
 export const describeMissingAddress = ({to, family}: CheckDefinition): Outcome =>
   to?.kind === 'Pod'
     ? {
@@ -109,7 +110,7 @@ export const describeMissingAddress = ({to, family}: CheckDefinition): Outcome =
         reproduce: `kubectl get service ${to?.name} -n ${to?.namespace} -o yaml`
       };
 
-/** How a row is proven at an address, in a list of one; where there is no address, the row is told so. */
+/** Returns the proof of a check at an address. Without an address, reports the failure and returns an empty list. */
 export function createProofsAt(
   input: MeshCheckInput,
   check: CheckDefinition,
@@ -144,7 +145,7 @@ export const listPodIps = (
     .filter(({metadata}) => metadata.labels?.app === app)
     .flatMap(getPodIps);
 
-/** A command that looks an address of a Service or of its first pod up: the address itself is gone with the cluster. */
+/** Returns a command that prints this address of a Service or of its first pod, because addresses differ between clusters. */
 export function buildLookupCommand(
   {snapshot}: MeshCheckInput,
   to: Place | null,
@@ -163,16 +164,16 @@ export function buildLookupCommand(
     : `kubectl get service ${name} -n ${namespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
 }
 
-/** Something else than the echo server, or another word than was sent. */
+/** The attribution of an unexpected response. */
 const wrongAnswer = ({observed, expected}: CheckResult): Partial<Attribution> | null =>
   observed.startsWith('no ') || observed === expected
     ? null
     : {
-        hint: `Something answers, but not as the sample's echo server does: see the image and the arguments of the pod behind it (\`echo-image\`, \`samples\`).`,
-        headline: 'A Service answers wrongly'
+        hint: `Check the image and the arguments of the pod behind the Service (\`echo-image\`, \`samples\`). The response is not that of the sample's echo server.`,
+        headline: 'A Service returned an unexpected response'
       };
 
-/** The client without a sidecar asks the pod itself, by each family: where that fails too, no proxy of the client is at fault. `layer` has those controls. */
+/** Rules out the client's proxy if a client without a sidecar cannot reach the pod either. `layer` has those controls. */
 export function diagnoseWithoutSidecar(
   failed: CheckResult,
   all: CheckResult[],
@@ -185,7 +186,7 @@ export function diagnoseWithoutSidecar(
   if (!controls.every(control => control?.observed === 'no answer')) return {};
   const names = dead.map(family => familyNames[family]).join(' and ');
   return {
-    headline: `${names} to the pods of ${failed.target} ${dead.length > 1 ? 'are' : 'is'} dead`,
-    hint: `A client without a sidecar gets no answer from that pod either (${controls.map(control => `\`${control?.id}\``).join(', ')}), so the client's proxy is not at fault: see the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar.`
+    headline: `${names} traffic to the pods of ${failed.target} gets no answer`,
+    hint: `Check the rules and routes for the pod's address in diagnostics/ (the node's iptables and ip6tables), and the pod's own sidecar. The client's proxy is ruled out: a client without a sidecar gets no answer either (${controls.map(control => `\`${control?.id}\``).join(', ')}).`
   };
 }

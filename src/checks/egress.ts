@@ -1,3 +1,4 @@
+/** Checks of ServiceEntries with addresses of both families. */
 import {filterByKind, getAddressFamily} from '../base/kube.ts';
 import {runOrThrow, runUntilComplete} from '../base/sh.ts';
 import {plainNamespace} from '../manifests/documented-samples.ts';
@@ -47,31 +48,31 @@ const entry = (name: string, namespace = egressNamespace) => ({
   to: {kind: 'ServiceEntry', namespace, name}
 });
 
-/** What the ServiceEntry takes beside the ClusterIPs, once it is patched: nothing answers there before. */
+/** The external addresses in the patched ServiceEntry, beside the ClusterIPs. Nothing answers there before. */
 const added = getExternalAddresses(31);
 
-/** What a name that has records of one family alone is for. */
+/** ServiceEntries whose endpoint name has records of only one family. */
 const byName = [
   {target: 'dns-a', port: egressPorts.a, endpoint: 'ipv4'},
   {target: 'dns-aaaa', port: egressPorts.aaaa, endpoint: 'ipv6'}
 ] as const;
 
-/** Each of their addresses is asked: ranges, and single ones with several endpoints behind them. */
+/** ServiceEntries with several addresses, each of which is probed: ranges, and single addresses with several endpoints. */
 const manyAddresses = [
   {
     target: 'several',
     port: egressPorts.several,
     addresses: severalAddresses,
-    title: 'address of a ServiceEntry with several answers, each time'
+    title: 'address of a ServiceEntry with several addresses answers every probe'
   },
   {
     target: 'ranges',
     port: egressPorts.ranges,
     addresses: rangeAddresses,
-    title: 'range of a ServiceEntry with several has an address that answers'
+    title: 'range of a ServiceEntry with several ranges has an address that answers'
   }
 ];
-/** How often each address of several must answer: a fault was reported that came now and then. */
+/** How many probes each address must answer: an intermittent fault was reported. */
 const manyTimes = 10;
 const ordinals = ['first', 'second'];
 
@@ -80,19 +81,19 @@ const nodeAddress = "the node's address";
 const tracerQuery = 'clusters?filter=datadog_agent';
 
 const anyStatus = 'an HTTP status';
-const knownLimitation = 'one address of the two is routed';
+const knownLimitation = 'one of the two addresses is routed';
 
-/** What is told when a ServiceEntry takes what is another's. */
+/** The attribution when a ServiceEntry overlaps a ClusterIP. */
 const rejected = {
-  hint: `A ServiceEntry's addresses overlap a ClusterIP, and the client does not follow: see \`pilot-agent request GET stats?filter=update_rejected\` in its sidecar, and the log of istiod.`
+  hint: `Check whether the client's sidecar rejected an update (\`pilot-agent request GET stats?filter=update_rejected\` in it), and read the log of istiod. The addresses of a ServiceEntry overlap a ClusterIP.`
 };
 
-/** ServiceEntries, asked by a client that may reach what the registry has and nothing else. No outside network is needed. */
+/** Checks of ServiceEntries from a client with REGISTRY_ONLY. They need no outside network. */
 export const egress: LayerChecks<MeshCheckInput> = {
   layer: 'egress',
   attribution: {
     class: 'istio',
-    hint: `See the ServiceEntries (\`kubectl get serviceentries -A -o yaml\`), and the client's listeners (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`,
+    hint: `Check the ServiceEntries (\`kubectl get serviceentries -A -o yaml\`), and the client's listeners (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`,
     headline: family => `ServiceEntries do not carry ${family || 'both families'}`
   },
   samples: [
@@ -109,7 +110,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'egress',
           `egress/tls/${name}-${family}`,
-          `TLS to host ${name} of two is let through over ${family}`,
+          `TLS to host ${name} of two passes over ${family}`,
           anyStatus,
           {family, ...entry('tls'), grid}
         )
@@ -120,14 +121,14 @@ export const egress: LayerChecks<MeshCheckInput> = {
         defineCheck(
           'egress',
           `egress/${target}/${family}`,
-          `TCP to any ${family} address goes to an endpoint whose name has ${endpoint} alone`,
+          `TCP to any ${family} address reaches an endpoint whose name has only ${endpoint}`,
           `hello egress/${target}/${family}`,
           {
             family,
             ...entry(target),
             grid,
             attribution: {
-              hint: `The client listens on 0.0.0.0 and [::] for that port, and resolves the endpoint's name in ${endpoint} too: see dns_lookup_family of its cluster, which is ALL in dual-stack.`
+              hint: `Check dns_lookup_family of the client's cluster for this endpoint: in dual-stack it is ALL. Check that the client listens on 0.0.0.0 and [::] for this port.`
             }
           }
         )
@@ -137,7 +138,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'egress',
         `egress/static/${family}`,
-        `TCP to the ${family} one of two addresses goes to the pods that are selected`,
+        `TCP to the ${family} address of a ServiceEntry with both reaches the selected pods`,
         `hello egress/static/${family}`,
         {family, ...entry('static', plainNamespace), grid}
       )
@@ -155,7 +156,7 @@ export const egress: LayerChecks<MeshCheckInput> = {
               ...entry(target, target === 'ranges' ? plainNamespace : egressNamespace),
               grid,
               attribution: {
-                hint: `Each address of a ServiceEntry has a listener of its own, and a range has one too: see those of the client (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
+                hint: `Check the client's listeners: each address and each range of a ServiceEntry needs one (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET listeners\`).`
               }
             }
           )
@@ -165,26 +166,27 @@ export const egress: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'egress',
       tracer,
-      'A tracer at $(HOST_IP) is looked for at the address of the node, by the client’s proxy',
+      'The client’s proxy connects to a tracer at $(HOST_IP) by the address of the node',
       nodeAddress,
       {
         from,
         attribution: {
-          hint: `See the address in the proxy's bootstrap (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET '${tracerQuery}'\`): an IPv6 address before a port needs brackets.`,
-          headline: 'A proxy does not look for its tracer on its node'
+          hint: `Check the address in the proxy's bootstrap (\`kubectl exec -n ${client.namespace} deploy/${client.deployment} -c istio-proxy -- pilot-agent request GET '${tracerQuery}'\`). An IPv6 address before a port needs brackets.`,
+          headline: 'A proxy has a wrong address for the tracer on its node'
         }
       }
     ),
     defineCheck(
       'egress',
       'egress/http/addresses',
-      'Known limitation: an HTTP host has two addresses, and one of them is routed',
+      'Known limitation: Istio routes only one of two addresses of an HTTP host',
       knownLimitation,
       {
         ...entry('http'),
         attribution: {
-          hint: 'This Istio does otherwise than its API reference says of dual-stack addresses (istio/istio#56783): if both are routed now, what is known has changed, and this check is to be changed with it.',
-          headline: 'A ServiceEntry with two HTTP addresses is not routed as it is known to be'
+          hint: 'Compare the result with istio/istio#56783: this Istio differs from its API reference on dual-stack addresses. If both addresses are routed, this check is out of date: open an issue at the Action.',
+          headline:
+            'Routing of a ServiceEntry with two HTTP addresses differs from the known limitation'
         }
       }
     ),
@@ -192,14 +194,14 @@ export const egress: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'egress',
         `egress/overlap/${family}`,
-        `An ${family} address that a ServiceEntry gains beside a ClusterIP answers`,
+        `An ${family} address answers that a ServiceEntry gains beside a ClusterIP`,
         `hello egress/overlap/${family}`,
         {family, ...entry(overlapName, plainNamespace), grid, attribution: rejected}
       ),
       defineCheck(
         'egress',
         `egress/overlap/${family}-cluster-ip`,
-        `The ${family} ClusterIP that a ServiceEntry has taken too still answers`,
+        `The ${family} ClusterIP still answers when a ServiceEntry also has it`,
         `hello egress/overlap/${family}-cluster-ip`,
         {
           family,
@@ -214,14 +216,14 @@ export const egress: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'egress',
         `egress/none/${family}`,
-        `An ${family} address of no ServiceEntry is refused`,
+        `The client cannot reach an ${family} address without a ServiceEntry`,
         noAnswer,
         {
           family,
           from,
           to: {kind: 'Pod', namespace: plainNamespace, name: 'tcp-echo'},
           attribution: {
-            hint: 'What no ServiceEntry names is let through, so the others prove nothing: see the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`.',
+            hint: 'Check the Sidecar resource, and `outboundTrafficPolicy` in `istio-values`. The client reaches an address without a ServiceEntry, so the other checks of this layer prove nothing.',
             headline: 'REGISTRY_ONLY is not in force'
           }
         }
@@ -284,7 +286,7 @@ const manyProofs =
         ];
       });
 
-/** Where the proxy would send its spans: the address that the kubelet has for the node, the first of its family. */
+/** Compares the tracer's address in the proxy with the addresses of the nodes. */
 async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promise<void> {
   const command = buildEnvoyCommand(client.namespace, client.deployment, tracerQuery);
   const found = await runUntilComplete(
@@ -307,7 +309,7 @@ async function traced({sh, snapshot, report}: MeshCheckInput, id: string): Promi
   );
 }
 
-/** The pod without a sidecar, which answers whoever reaches it. */
+/** The proof at the pod without a sidecar, which answers any client that reaches it. */
 const outsider =
   (input: MeshCheckInput) =>
   (check: CheckDefinition): {check: CheckDefinition; probe: Probe}[] => {
@@ -317,7 +319,7 @@ const outsider =
     return createProofsAt(input, check, address, 9000);
   };
 
-/** What is asked of the web: the TLS hosts, and the HTTP host by each of its addresses. */
+/** Requests pages from the TLS hosts, and from the HTTP host by each of its addresses. */
 async function pages(
   input: MeshCheckInput,
   tls: CheckDefinition[],
@@ -342,23 +344,23 @@ const httpPage = (address: string): Page => ({
   url: `http://${formatHostPort(address, egressPorts.http)}/`
 });
 
-/** Any HTTP status: a TLS server has answered through the ServiceEntry. */
+/** Passes with any HTTP status: it proves that a TLS server answered through the ServiceEntry. */
 function answered(check: CheckDefinition, page: Page, attempts: Attempt[]): Outcome {
   const observed = summarizeStatuses(attempts);
   const passed = !observed.includes('no answer');
   return {
     observed: passed ? anyStatus : observed,
     verdict: passed ? 'passed' : 'failed',
-    reason: passed ? null : `${page.via} gave ${observed} for ${page.url}`,
+    reason: passed ? null : `${page.via} returned ${observed} for ${page.url}`,
     address: getExternalAddresses(1)[getFamily(check)],
     attempts,
     reproduce: reproducePage(client, page)
   };
 }
 
-/** Not supported, as the API reference says; told when it is otherwise. */
+/** Skipped while the limitation of the API reference applies; failed when Istio behaves differently. */
 function limitation(statuses: string[]): Outcome {
-  const asKnown = statuses.filter(status => status === '200').length === 1; // which one, varies
+  const asKnown = statuses.filter(status => status === '200').length === 1; // which of the two, varies
   const said = Object.values(httpAddresses)
     .map((address, at) => `${address}: ${statuses[at]}`)
     .join('; ');
@@ -367,12 +369,12 @@ function limitation(statuses: string[]): Outcome {
     verdict: asKnown ? 'skipped' : 'failed',
     reason: asKnown
       ? `Istio does not support two addresses of an HTTP host (istio/istio#56783): ${said}`
-      : `${said}; known is that ${knownLimitation}`,
+      : `${said}; the known limitation is that ${knownLimitation}`,
     reproduce: reproducePage(client, httpPage(httpAddresses.ipv4))
   };
 }
 
-/** The ServiceEntry is patched to take the ClusterIPs of others too, and asked until that is in force. */
+/** Patches the ServiceEntry to overlap ClusterIPs, and probes until the result settles. */
 async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   if (selected.length === 0) return;
   const taken = Object.fromEntries(
@@ -391,7 +393,7 @@ async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Prom
             address,
             port: overlapPort,
             ...(check.to?.kind === 'Service' && {
-              lookUp: buildLookupCommand(input, check.to, address)
+              lookupCommand: buildLookupCommand(input, check.to, address)
             })
           }
         }
@@ -403,7 +405,7 @@ async function overlap(input: MeshCheckInput, selected: CheckDefinition[]): Prom
   await settleProbes(client, proofs, input, (proof, answers) => overlapped(input, proof, answers));
 }
 
-/** Has the ServiceEntry take these ClusterIPs, each beside an address that nobody had. */
+/** Returns the command that adds these ClusterIPs to the ServiceEntry, each beside an unused address. */
 export function buildPatchCommand(clusterIps: Partial<Record<Family, string>>): string[] {
   const addresses = families.flatMap(family => [clusterIps[family] ?? [], added[family]].flat());
   return [
@@ -423,7 +425,7 @@ function overlapped(
     observed,
     verdict: wrong ? 'failed' : 'passed',
     reason: wrong
-      ? `${probe.address} port ${probe.port} gave ${observed} ${settleSeconds} s after the ServiceEntry took it`
+      ? `${probe.address} port ${probe.port} returned ${observed} ${settleSeconds} s after it was added to the ServiceEntry`
       : null,
     address: probe.address,
     upstream: upstream(input, answers),
@@ -432,7 +434,7 @@ function overlapped(
   };
 }
 
-/** The pod that the connections really took. */
+/** The pods at the other end of the connections. */
 function upstream(input: MeshCheckInput, answers: Answer[]): string | null {
   const pods = listPodIps(input, plainNamespace);
   const taken = answers.flatMap(({peers}) => peers).filter(peer => pods.includes(peer));

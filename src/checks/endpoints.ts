@@ -1,3 +1,4 @@
+/** Checks of the EndpointSlices of the documented Services. */
 import {
   type EndpointSlice,
   filterByKind,
@@ -9,7 +10,7 @@ import {
   type Pod
 } from '../base/kube.ts';
 import {serverSamples} from '../manifests/documented-samples.ts';
-import {type Family, families} from '../results/results.ts';
+import {type Family, families, familyNames} from '../results/results.ts';
 import {
   type CheckDefinition,
   compare,
@@ -22,14 +23,15 @@ import {hasFamily} from './dns.ts';
 import {settle} from './settle.ts';
 
 export const exactlyReadyPods = 'exactly the ready pods';
+const noReadyAddress = 'an empty slice';
 
-/** What kube-controller-manager made of Services and pods. */
+/** Checks of the EndpointSlices that kube-controller-manager creates from Services and pods. */
 export const endpoints: LayerChecks<MeshCheckInput> = {
   layer: 'endpoints',
   attribution: {
     class: 'infrastructure',
-    hint: 'See the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`): it makes them of the Service and its ready pods.',
-    headline: family => `Services do not have the ${family && `${family} `}endpoints they should`
+    hint: 'Check the EndpointSlices, and the log of kube-controller-manager (`kubectl logs -n kube-system -l component=kube-controller-manager`), which creates them from the Service and its ready pods.',
+    headline: family => `Services have wrong ${family && `${family} `}endpoints`
   },
   definitions: serverSamples.flatMap(({namespace: target}) =>
     families.map(family =>
@@ -78,12 +80,33 @@ function judge(snapshot: KubeObject[], {target, family, expected}: CheckDefiniti
   const pods = filterByKind(snapshot, 'Pod', target).filter(
     pod => pod.metadata.labels?.app === 'tcp-echo' && isReady(pod)
   );
-  return compare(expected, describeListedAddresses(slices, pods, family), {
+  const observed = describeListedAddresses(slices, pods, family);
+  const reason =
+    observed === expected
+      ? null
+      : describeDifference(`Service ${target}/tcp-echo`, family ?? 'ipv4', observed, expected);
+  return compare(expected, observed, {
+    reason,
     reproduce: `kubectl get endpointslices -n ${target} -l kubernetes.io/service-name=tcp-echo`
   });
 }
 
-/** What the slices of a Service list as ready in a family: exactly these pods, or which addresses. */
+/** The reason of a failure, in words that stand without the title of the check. */
+function describeDifference(
+  service: string,
+  family: Family,
+  observed: string,
+  expected: string
+): string {
+  const name = familyNames[family];
+  if (expected === 'none') return `${service} has an unexpected ${name} EndpointSlice`;
+  if (observed === 'none') return `${service} has no ${name} EndpointSlice`;
+  if (observed === noReadyAddress)
+    return `the ${name} EndpointSlice of ${service} has no ready address`;
+  return `the ${name} EndpointSlices of ${service} list ${observed}, expected ${expected}`;
+}
+
+/** Describes the ready addresses of a family in a Service's slices: exactly these pods, or the addresses. */
 export function describeListedAddresses(
   slices: EndpointSlice[],
   pods: Pod[],
@@ -97,7 +120,5 @@ export function describeListedAddresses(
   const wanted = pods.flatMap(getPodIps).filter(ip => getAddressFamily(ip) === family);
   const same =
     listed.length > 0 && [...new Set(listed)].sort().join() === [...wanted].sort().join(); // named ports have slices of their own
-  return same
-    ? exactlyReadyPods
-    : listed.join(', ') || (own.length > 0 ? 'an empty slice' : 'none');
+  return same ? exactlyReadyPods : listed.join(', ') || (own.length > 0 ? noReadyAddress : 'none');
 }

@@ -1,3 +1,4 @@
+/** Checks of failover between the families of a pod. */
 import {getAddressFamily} from '../base/kube.ts';
 import {runOrThrow} from '../base/sh.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
@@ -15,20 +16,20 @@ import {meshClient, reproduceProbe, sendProbes, toAttempts} from './probe.ts';
 /** How soon the Service must answer over the other family, in seconds; Envoy tries it after 0.3. */
 const limit = 1;
 
-/** Last and alone: each family of the dual-stack pods is cut in turn, and the Service answers all the same. */
+/** Checks that a dual-stack Service still answers while one family to its pods is blocked. They run last and alone. */
 export const failover: LayerChecks<MeshCheckInput> = {
   layer: 'failover',
-  grid: {title: 'one family cut', named: false},
+  grid: {title: 'one family blocked', named: false},
   attribution: {
     class: 'istio',
-    hint: "Envoy does not try the pod's other address: see additional_addresses in its endpoints.",
-    headline: family => `With ${family || 'a family'} cut, the other does not take over`
+    hint: "Check `additional_addresses` in the endpoints of the client's Envoy. The Service did not answer over the pod's other address.",
+    headline: family => `With ${family || 'one family'} blocked, the other does not take over`
   },
   definitions: families.map(family =>
     defineCheck(
       'failover',
       `failover/dual-stack/${family}`,
-      `With ${family} to the dual-stack pod cut, its Service answers over the other family`,
+      `With ${family} to the dual-stack pod blocked, its Service answers over the other family`,
       `an answer within ${limit} s`,
       {
         family,
@@ -38,14 +39,14 @@ export const failover: LayerChecks<MeshCheckInput> = {
     )
   ),
   run: async (input, selected) => {
-    for (const check of selected) input.report(check.id, await withCut(input, check)); // one after the other: the rules must not meet
+    for (const check of selected) input.report(check.id, await withCut(input, check)); // in sequence: only one family may be blocked at a time
   }
 };
 
 async function withCut(input: MeshCheckInput, check: CheckDefinition): Promise<Outcome> {
   const family = check.family ?? 'ipv4';
   const pod = listPodIps(input, 'dual-stack').find(ip => getAddressFamily(ip) === family);
-  // Envoy listens on each ClusterIP; the pod's address is what is cut
+  // Envoy listens on each ClusterIP; the rules block only the pod's address
   const address = findClusterIp(input, 'dual-stack', 'tcp-echo', 'ipv4');
   if (pod === undefined || address === undefined) return describeMissingAddress(check);
   const rules = input.plan.cluster.nodes.map(
@@ -61,7 +62,7 @@ async function withCut(input: MeshCheckInput, check: CheckDefinition): Promise<O
   }
 }
 
-/** In the node: drops what goes to a pod, from wherever. */
+/** Returns the command that adds or removes a rule in a node, which drops all traffic to a pod. */
 export const buildCutCommand = (node: string, verb: '-I' | '-D', pod: string): string[] => [
   ...[
     'docker',
@@ -86,7 +87,7 @@ async function answered(
     word: check.id,
     address,
     port: 9000,
-    lookUp: buildLookupCommand(input, check.to, address)
+    lookupCommand: buildLookupCommand(input, check.to, address)
   };
   const [answers = []] = await sendProbes(input, meshClient, [probe], 2, plan.probes.seconds);
   const slow = answers.find(({text, seconds}) => text !== `hello ${check.id}` || seconds > limit);
@@ -100,14 +101,14 @@ async function answered(
   if (peers.includes(cut))
     return {
       ...seen,
-      observed: `an answer from ${cut}, which was cut`,
+      observed: `an answer from ${cut}, which was blocked`,
       verdict: 'failed',
-      reason: `${cut} was cut in the nodes, and answered all the same: nothing is known of a failover`,
+      reason: `${cut} answered although the nodes block it, so this check proves nothing about failover`,
       upstream: cut,
       attribution: {
         class: 'infrastructure',
-        hint: "The nodes' rules in FORWARD have no effect on what goes to pods: see which program carries it, and its own rules.",
-        headline: 'A family could not be cut'
+        hint: "Find the program that carries the traffic to pods, and its rules. The nodes' rules in FORWARD did not block it.",
+        headline: 'The check could not block a family'
       }
     };
   const slowest = Math.max(...answers.map(({seconds}) => seconds));
@@ -121,7 +122,7 @@ async function answered(
           : slow.text || 'no answer',
     verdict: slow ? 'failed' : 'passed',
     reason: slow
-      ? `with ${check.family} cut, ${address} gave ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
+      ? `with ${check.family} blocked, ${address} returned ${slow.text === '' ? 'no answer' : `"${slow.text}" after ${slow.seconds} s`}`
       : null,
     upstream: peers.at(-1) ?? null
   };

@@ -1,3 +1,4 @@
+/** Checks of a Gateway of the Gateway API over both families. */
 import {getAddressFamily, getClusterIps, getPodIps} from '../base/kube.ts';
 import {
   apiGateway as apiGatewayName,
@@ -41,18 +42,22 @@ const bound = 'its port on 0.0.0.0 and ::';
 const ids = {service: 'gateway/api/service', listeners: 'gateway/api/listeners'};
 const selector = buildGatewaySelector(apiGatewayName);
 
-const hint = `istiod makes Deployment and Service of the Gateway: see its status (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod.`;
+const hint = `Read the status of the Gateway (\`kubectl get gateway -n ${gatewayNamespace} ${apiGatewayName} -o yaml\`), and the log of istiod, which creates its Deployment and Service.`;
+const serviceHint = `Upgrade Istio if it is older than 1.24.0: it creates this Service as SingleStack (istio/istio#53245, fixed in 1.24.0). Otherwise check \`ipFamilyPolicy\` of the Service, and read the log of istiod, which creates it.`;
 
-/** A Gateway of the Gateway API, of which istiod makes what the classic one brings along. */
+/** Checks of a Gateway of the Gateway API, for which istiod creates Deployment and Service. */
 export const gatewayApiDefinitions: CheckDefinition[] = [
   defineCheck(
     'gateway',
     ids.service,
-    'The Service that istiod makes for a Gateway of the Gateway API has both families',
+    'The Service that istiod creates for a Gateway of the Gateway API has both families',
     bothFamilies,
     {
       to: service,
-      attribution: {hint, headline: 'The Service of a Gateway of the Gateway API lacks a family'}
+      attribution: {
+        hint: serviceHint,
+        headline: 'The Service of a Gateway of the Gateway API lacks a family'
+      }
     }
   ),
   defineCheck(
@@ -63,7 +68,7 @@ export const gatewayApiDefinitions: CheckDefinition[] = [
     {
       to: deployment,
       attribution: {
-        hint: `See its listeners (\`kubectl exec -n ${gatewayNamespace} deploy/${generatedGatewayName} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`
+        hint: `Check the listeners of the Gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${generatedGatewayName} -- pilot-agent request GET listeners\`). Each port needs 0.0.0.0 and [::].`
       }
     }
   ),
@@ -85,7 +90,7 @@ export const gatewayApiDefinitions: CheckDefinition[] = [
   ])
 ];
 
-/** Looks once istiod has made what it is to make, or has had the time for it. */
+/** Waits until istiod has created the Gateway's objects, or the limit expires; then runs the checks. */
 export async function checkGatewayApi(
   input: MeshCheckInput,
   selected: CheckDefinition[]
@@ -151,12 +156,13 @@ async function pages(
     input.report(check.id, {
       observed: check.to?.kind === 'Pod' ? 'no pod IP' : 'no ClusterIP',
       verdict: 'failed',
-      reason: `what istiod made of the Gateway ${gatewayNamespace}/${apiGatewayName} has no ${check.family} address`,
+      reason: `the ${check.to?.kind} of Gateway ${gatewayNamespace}/${apiGatewayName} has no ${check.family} address`,
+      ...(check.to?.kind === 'Service' && {attribution: {hint: serviceHint}}),
       reproduce: `kubectl get services,pods -n ${gatewayNamespace} -l ${selector} -o yaml`
     });
     return [];
   });
-  // it is asked as soon as it is there, when kube-proxy may know nothing of it yet
+  // the Service is new, so kube-proxy may not have its rules yet
   await settle(input, reached, async open => {
     const answers = await fetchPages(input, plainClient, open);
     return open.map((question, at) => ({question, outcome: judge(question, answers[at] ?? [])}));
@@ -167,7 +173,7 @@ interface Reached {
   check: CheckDefinition;
   address: string;
   url: string;
-  /** Which of its addresses it is, from 0. */
+  /** The index of the address in the list of the Service or pod. */
   at: number;
 }
 
@@ -178,7 +184,7 @@ function judge({check, address, url, at}: Reached, attempts: Attempt[]): Outcome
       ? `kubectl get pods -n ${gatewayNamespace} -l ${selector} -o jsonpath='{.items[0].status.podIPs[${at}].ip}'`
       : `kubectl get service ${generatedGatewayName} -n ${gatewayNamespace} -o jsonpath='{.spec.clusterIPs[${at}]}'`;
   return compare(check.expected, observed, {
-    reason: observed === check.expected ? null : `${url} gave ${observed}`,
+    reason: observed === check.expected ? null : `${url} returned ${observed}`,
     address,
     attempts,
     reproduce: reproducePage(plainClient, {url}, address, lookupCommand)

@@ -1,13 +1,15 @@
-import {getAddressFamily} from '../base/kube.ts';
+/** Checks of ingress gateways over both families. */
+import {filterByKind, findByFamily, getAddressFamily, getClusterIps} from '../base/kube.ts';
 import {apiGatewaySample} from '../manifests/gateway-api-sample.ts';
 import {gatewayNamespace, gatewayPorts, renderGatewayYaml} from '../manifests/gateway-sample.ts';
-import {families} from '../results/results.ts';
+import {families, familyNames} from '../results/results.ts';
 import {
   type CheckDefinition,
   compare,
   defineCheck,
   type LayerChecks,
-  type MeshCheckInput
+  type MeshCheckInput,
+  type Outcome
 } from './definition.ts';
 import {buildLookupCommand, describeMissingAddress, findClusterIp, listPodIps} from './echo.ts';
 import {checkGatewayApi, gatewayApiDefinitions} from './gateway-api.ts';
@@ -34,12 +36,12 @@ const wildcards = [gatewayPorts.tcp, gatewayPorts.http].flatMap(port => [
   formatHostPort('::', port)
 ]);
 
-/** An ingress gateway, reached by a client without a sidecar; what is behind it takes mutual TLS alone. */
+/** Checks of an ingress gateway from a client without a sidecar. The server behind it accepts only mutual TLS. */
 export const gateway: LayerChecks<MeshCheckInput> = {
   layer: 'gateway',
   attribution: {
     class: 'istio',
-    hint: `See the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- pilot-agent request GET listeners\`): each of its ports has 0.0.0.0 and [::].`,
+    hint: `Check the listeners of the gateway (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- pilot-agent request GET listeners\`). Each port needs 0.0.0.0 and [::].`,
     headline: family => `The ingress gateway does not carry ${family || 'both families'}`
   },
   samples: [
@@ -79,7 +81,7 @@ export const gateway: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'gateway',
         `gateway/classic/${family}-ready`,
-        `The gateway pod's readiness answers over ${family}`,
+        `The gateway pod's readiness endpoint answers over ${family}`,
         '200',
         {
           family,
@@ -87,21 +89,21 @@ export const gateway: LayerChecks<MeshCheckInput> = {
           to: pod,
           grid,
           attribution: {
-            hint: `The gateway does not answer its readiness probe on ${family}: see ISTIO_DUAL_STACK in it (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- env\`).`
+            hint: `Check ISTIO_DUAL_STACK in the gateway, whose readiness endpoint must answer over ${family} (\`kubectl exec -n ${gatewayNamespace} deploy/${name} -- env\`).`
           }
         }
       ),
       defineCheck(
         'gateway',
         `gateway/classic/${family}-closed`,
-        `A port that no Gateway opens is refused on the ${family} ClusterIP`,
+        `The ${family} ClusterIP refuses connections on a port that no Gateway opens`,
         noAnswer,
         {
           family,
           from,
           to: service,
           attribution: {
-            hint: 'Something else than a listener of the Gateway answers: what the other checks saw of the gateway proves nothing.',
+            hint: 'Find the program that answers on this port. It is not a listener of the Gateway, so the other checks of the gateway prove nothing.',
             headline: 'The ingress gateway answers on a port that no Gateway opens'
           }
         }
@@ -125,7 +127,7 @@ export const gateway: LayerChecks<MeshCheckInput> = {
   }
 };
 
-/** `pod` of `gateway/classic/ipv4-pod`. */
+/** Returns the aspect in an id: `pod` of `gateway/classic/ipv4-pod`. */
 const getAspect = ({id}: CheckDefinition): string => id.split('/')[2]?.split('-')[1] ?? '';
 
 interface Located {
@@ -133,7 +135,7 @@ interface Located {
   address: string;
 }
 
-/** A row with its address; one that should have one and has none has failed. */
+/** Returns a check with its address. Without an address, reports the failure and returns an empty list. */
 function located(input: MeshCheckInput, check: CheckDefinition): Located[] {
   if (check.family === null) return [];
   const address =
@@ -141,8 +143,30 @@ function located(input: MeshCheckInput, check: CheckDefinition): Located[] {
       ? listPodIps(input, gatewayNamespace, name).find(ip => getAddressFamily(ip) === check.family)
       : findClusterIp(input, gatewayNamespace, name, check.family);
   if (address !== undefined) return [{check, address}];
-  input.report(check.id, describeMissingAddress(check));
+  input.report(check.id, describeMissingGatewayAddress(input, check));
   return [];
+}
+
+/** The failure of a gateway without an address. Envoy is not involved yet, so the hint is about the Service. */
+function describeMissingGatewayAddress(
+  {snapshot}: MeshCheckInput,
+  check: CheckDefinition
+): Outcome {
+  const outcome = describeMissingAddress(check);
+  const own = filterByKind(snapshot, 'Service', gatewayNamespace).find(
+    ({metadata}) => metadata.name === name
+  );
+  const present = families.find(family => findByFamily(getClusterIps(own), family));
+  if (check.family === null || check.to?.kind !== 'Service' || present === undefined)
+    return outcome;
+  return {
+    ...outcome,
+    reason: `Service ${gatewayNamespace}/${name} has only ${familyNames[present]}`,
+    attribution: {
+      headline: `The Service of the ingress gateway has no ${familyNames[check.family]} ClusterIP`,
+      hint: `Set \`ipFamilyPolicy: RequireDualStack\` in Service ${gatewayNamespace}/${name}. It has only ${familyNames[present]}.`
+    }
+  };
 }
 
 const createProof =
@@ -187,7 +211,8 @@ async function pages(input: MeshCheckInput, reached: Located[]): Promise<void> {
     input.report(
       check.id,
       compare(check.expected, observed, {
-        reason: observed === check.expected ? null : `${requestedPages[at]?.url} gave ${observed}`,
+        reason:
+          observed === check.expected ? null : `${requestedPages[at]?.url} returned ${observed}`,
         address,
         attempts,
         reproduce: reproducePage(

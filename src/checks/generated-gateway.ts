@@ -1,15 +1,16 @@
+/** Reads the Service and the pod that istiod creates for a Gateway. */
 import {findByFamily, isReady, listObjects, type Pod, type Service} from '../base/kube.ts';
 import {pollForAtMost} from '../base/wait.ts';
 import {apiGatewayLabel} from '../manifests/gateway-api-sample.ts';
 import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
 
-/** What a row expects of its Service. */
+/** The expected value of a check of a generated Service. */
 export const bothFamilies = 'a ClusterIP of each family';
 
-/** How long istiod may take to make a Gateway's pod, and the pod to get ready, in seconds. */
+/** Limit for istiod to create a Gateway's pod, and for the pod to become ready, in seconds. */
 const generationSeconds = 60;
 
-/** What istiod makes of a Gateway of the Gateway API. */
+/** The objects that istiod creates for a Gateway of the Gateway API. */
 export interface GeneratedGateway {
   service: Service | undefined;
   pod: Pod | undefined;
@@ -17,7 +18,7 @@ export interface GeneratedGateway {
 
 export const buildGatewaySelector = (gateway: string): string => `${apiGatewayLabel}=${gateway}`;
 
-/** It was not there when all pods were looked at. */
+/** Returns the generated objects once they exist, or what exists when the limit expires. The snapshot is older than they are. */
 export async function waitForGateway(
   {sh, work}: MeshCheckInput,
   namespace: string,
@@ -25,7 +26,10 @@ export async function waitForGateway(
 ): Promise<GeneratedGateway> {
   return pollForAtMost(
     work,
-    {seconds: generationSeconds, for: () => `istiod to make the Gateway ${namespace}/${gateway}`},
+    {
+      seconds: generationSeconds,
+      for: () => `istiod to create the objects of Gateway ${namespace}/${gateway}`
+    },
     async () => {
       const objects = await listObjects<Service | Pod>(
         sh,

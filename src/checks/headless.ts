@@ -1,3 +1,4 @@
+/** Checks of a headless Service and of the replacement of its pods. */
 import {
   filterByKind,
   getAddressFamily,
@@ -18,7 +19,7 @@ import {
   statefulSample
 } from '../manifests/headless-sample.ts';
 import {hostSample} from '../manifests/host-network-sample.ts';
-import {type Family, families} from '../results/results.ts';
+import {type Family, families, familyNames} from '../results/results.ts';
 import {
   type CheckDefinition,
   defineCheck,
@@ -39,13 +40,13 @@ const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clien
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 const to = {kind: 'StatefulSet', namespace: statefulNamespace, name: statefulApp};
 
-/** Which pod is replaced. */
+/** The pod that the checks replace. */
 const replaced = `${statefulApp}-0`;
 
-/** How long a pod may take from its deletion until its successor is ready, in seconds. */
+/** Limit from the deletion of a pod until its successor is ready, in seconds. */
 const replacing = 90;
 
-/** How long the cluster's DNS may go on with an old address, in seconds: CoreDNS caches for 30, but for the cluster's names of newer Kubernetes. */
+/** How long the cluster's DNS may return an old address, in seconds. CoreDNS caches for 30 s, except cluster names in newer Kubernetes. */
 const caching = 35;
 
 const ids = {
@@ -56,17 +57,17 @@ const ids = {
 const defineEchoCheck = (id: string, title: string, family: Family | null): CheckDefinition =>
   defineCheck('headless', id, title, `hello ${id}`, {family, from: mesh, to});
 
-/** The pods of a headless Service have no ClusterIP before them: the client's proxy listens on each pod IP. */
+/** Checks of a headless Service, for which the client's proxy listens on each pod IP instead of a ClusterIP. */
 export const headless: LayerChecks<MeshCheckInput> = {
   layer: 'headless',
   grid: {title: 'headless', named: false},
   attribution: {
     class: 'istio',
-    hint: "See the listeners of the client's proxy in diagnostics/: a headless Service has one on each pod IP.",
+    hint: "Check the listeners of the client's proxy in diagnostics/. A headless Service needs one on each pod IP.",
     headline: family =>
       `The pods of a headless Service do not answer${family && ` over ${family}`}`,
     evidence: (failed, all) =>
-      failed.id.includes('/pod-0-') ? diagnoseWithoutSidecar(failed, all, 'headless') : {} // the controls ask that pod
+      failed.id.includes('/pod-0-') ? diagnoseWithoutSidecar(failed, all, 'headless') : {} // the controls probe that pod
   },
   samples: [statefulSample, hostSample],
   definitions: [
@@ -88,22 +89,22 @@ export const headless: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'headless',
         `headless/${statefulApp}/${family}-refused`,
-        `Without a sidecar, the STRICT port is refused over ${family}`,
+        `Without a sidecar, the STRICT port refuses connections over ${family}`,
         'no answer',
         {
           family,
           from: plain,
           to,
           attribution: {
-            hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
-            headline: 'Plaintext passes to a headless Service although STRICT was asked for'
+            hint: `The pod's ${familyNames[family]} traffic bypasses its sidecar. Check ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
+            headline: 'A headless Service accepts plaintext on a STRICT port'
           }
         }
       ),
       defineCheck(
         'headless',
         `headless/${statefulApp}/${family}-control`,
-        `Without a sidecar, the other port answers over ${family}`,
+        `Without a sidecar, a port that is not STRICT answers over ${family}`,
         `hello headless/${statefulApp}/${family}-control`,
         {family, from: plain, to}
       )
@@ -118,19 +119,19 @@ export const headless: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'headless',
       ids.replacedListeners,
-      `After a pod was replaced, the client listens on the new pod IPs and on no old one, within ${settleSeconds} s`,
+      `Within ${settleSeconds} s after a pod is replaced, the client listens on the new pod IPs and on no old one`,
       exactlyPodIps,
       {from: mesh, to}
     ),
     defineEchoCheck(
       `headless/${statefulApp}/replaced-name`,
-      'A pod that replaced another answers by its name',
+      'A replacement pod answers by its name',
       null
     ),
     ...families.map(family =>
       defineEchoCheck(
         `headless/${statefulApp}/replaced-${family}`,
-        `A pod that replaced another answers on its ${family} address`,
+        `A replacement pod answers on its ${family} address`,
         family
       )
     ),
@@ -175,11 +176,11 @@ const proveAll = (
 const named = (pods: Pod[], name: string): Pod | undefined =>
   pods.find(({metadata}) => metadata.name === name);
 
-/** The pod that a row is about: by its number, else the first. */
+/** The name of the pod that a check probes: by its number, else the first. */
 const getPodName = ({id}: CheckDefinition): string =>
   `${statefulApp}-${/\/pod-(\d+)-/.exec(id)?.[1] ?? 0}`;
 
-/** Those of rows whose addresses are there; the others are told. */
+/** Returns the proofs of checks that have an address, and reports the failure of the others. */
 function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition[]): Proof[] {
   return definitions.flatMap(check => {
     const name = getPodName(check);
@@ -201,7 +202,7 @@ function proofs(input: MeshCheckInput, pods: Pod[], definitions: CheckDefinition
           word: check.id,
           address,
           port,
-          ...(check.family !== null && {lookUp: lookupCommand})
+          ...(check.family !== null && {lookupCommand})
         },
         pods: getAllPodIps(pods)
       }
@@ -219,7 +220,7 @@ const absent = (check: CheckDefinition): Outcome => ({
   reproduce: `kubectl get pods -n ${statefulNamespace} -o yaml`
 });
 
-/** What the client's proxy listens on, against the pods that there are: once that is right, or has had the time for it. */
+/** Compares the client's listeners with the pods until they match or the limit expires. */
 const waitForListeners = (input: MeshCheckInput, pods: Pod[]): Promise<Outcome> =>
   pollForAtMost(
     input.work,
@@ -228,7 +229,7 @@ const waitForListeners = (input: MeshCheckInput, pods: Pod[]): Promise<Outcome> 
     ({verdict}) => verdict === 'passed'
   );
 
-/** Replaces a pod, and sees that the mesh follows. */
+/** Replaces a pod, and checks that the mesh follows. */
 async function replace(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const {sh, work} = input;
   const place = ['--namespace', statefulNamespace];
@@ -246,7 +247,7 @@ async function replace(input: MeshCheckInput, selected: CheckDefinition[]): Prom
     ready => named(ready, replaced) !== undefined
   );
   const isListeners = ({id}: CheckDefinition) => id === ids.replacedListeners;
-  const listens = await waitForListeners(input, pods); // the others need it, whether it is asked for or not
+  const listens = await waitForListeners(input, pods); // the other checks need this wait, even if its check is not selected
   for (const {id} of selected.filter(isListeners)) input.report(id, listens);
   await settleProofs(
     meshClient,

@@ -1,3 +1,4 @@
+/** Checks of the health and metrics endpoints of sidecars over both families. */
 import {filterByKind, getAddressFamily, isReady, type Pod} from '../base/kube.ts';
 import {webApp, webNamespace, webSample} from '../manifests/web-sample.ts';
 import {type Family, families} from '../results/results.ts';
@@ -30,7 +31,7 @@ const servers = {
   [webApp]: {kind: 'Pod', namespace: webNamespace, name: webApp}
 };
 
-/** What is asked of each pod IP: Kubernetes and Prometheus ask the pod's first address only. */
+/** A request to each pod IP. Kubernetes and Prometheus use only the pod's first address. */
 interface Question {
   target: keyof typeof servers;
   aspect: string;
@@ -42,24 +43,24 @@ interface Question {
 }
 
 const listeners =
-  'The proxy or its agent listens on one family only there: see `ISTIO_DUAL_STACK` in that proxy, and the listeners in diagnostics/.';
+  'Check `ISTIO_DUAL_STACK` in the proxy, and the listeners in diagnostics/. The proxy and its agent must listen on both families.';
 const probes =
-  "The agent answers an application's probes in its place: see `ISTIO_KUBE_APP_PROBERS` in the sidecar, its log, and whether the agent listens on both families.";
+  'Check `ISTIO_KUBE_APP_PROBERS` in the sidecar, its log, and whether the agent listens on both families. The agent answers probes for the application.';
 
 const questions: Question[] = [
   {
     target: 'dual-stack',
     aspect: 'merged-metrics',
-    title: 'Port 15020 gives the metrics of agent and proxy',
+    title: 'Port 15020 returns the metrics of agent and proxy',
     port: 15020,
     path: '/stats/prometheus',
     expected: statusWithMetrics,
-    hint: 'The agent merges metrics that it fetches from the proxy on port 15090: see its log, and whether both listen on both families.'
+    hint: 'Read the log of the agent, and check that agent and proxy listen on both families. The agent merges metrics that it fetches from the proxy on port 15090.'
   },
   {
     target: 'dual-stack',
     aspect: 'ready',
-    title: 'Port 15021 says that the proxy is ready',
+    title: 'Port 15021 reports that the proxy is ready',
     port: 15021,
     path: '/healthz/ready',
     expected: '200',
@@ -68,7 +69,7 @@ const questions: Question[] = [
   {
     target: 'dual-stack',
     aspect: 'metrics',
-    title: 'Port 15090 gives the metrics of the proxy',
+    title: 'Port 15090 returns the metrics of the proxy',
     port: 15090,
     path: '/stats/prometheus',
     expected: statusWithMetrics,
@@ -76,19 +77,19 @@ const questions: Question[] = [
   },
   ...(
     [
-      ['http-readiness', 'An httpGet readiness probe', `${webApp}/readyz`, '200'],
-      ['http-liveness', 'An httpGet liveness probe', `${webApp}/livez`, '200'],
-      ['tcp-readiness', 'A tcpSocket readiness probe', 'tcp-echo/readyz', '200'],
-      ['grpc-startup', 'A gRPC startup probe', `${webApp}/startupz`, '200'],
-      ['unknown', 'A probe that no container has', 'tcp-echo/livez', '400']
+      ['http-readiness', 'httpGet readiness', `${webApp}/readyz`, '200'],
+      ['http-liveness', 'httpGet liveness', `${webApp}/livez`, '200'],
+      ['tcp-readiness', 'tcpSocket readiness', 'tcp-echo/readyz', '200'],
+      ['grpc-startup', 'gRPC startup', `${webApp}/startupz`, '200'],
+      ['unknown', 'a probe that no container has', 'tcp-echo/livez', '400']
     ] as const
   ).map(([aspect, title, path, expected]) => ({
     target: webApp as keyof typeof servers,
     aspect,
     title:
       expected === '200'
-        ? `${title}, rewritten, is answered by the agent`
-        : `${title} is refused by the agent`,
+        ? `The agent answers the rewritten probe: ${title}`
+        : `The agent rejects ${title}`,
     port: 15020,
     path: `/app-health/${path}`,
     expected,
@@ -100,13 +101,13 @@ const rewritten = `health/${webApp}/rewritten`;
 const buildCheckId = ({target, aspect}: Question, family: Family): string =>
   `health/${target}/${family}-${aspect}`;
 
-/** What kubelet and Prometheus ask for, on each address of a pod; the kubelet itself only ever asks the first. */
+/** Checks of the endpoints that kubelet and Prometheus use, on each address of a pod. */
 export const health: LayerChecks<MeshCheckInput> = {
   layer: 'health',
   attribution: {
     class: 'istio',
     hint: listeners,
-    headline: family => `Health and metrics do not answer${family && ` over ${family}`}`
+    headline: family => `Health and metrics endpoints fail${family && ` over ${family}`}`
   },
   samples: [webSample],
   definitions: [
@@ -123,13 +124,13 @@ export const health: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'health',
       rewritten,
-      'The probes of an application are rewritten to the agent, and hold',
+      'The probes of an application are rewritten to the agent, and succeed',
       'Ready by rewritten probes',
       {
         to: {kind: 'Deployment', namespace: webNamespace, name: webApp},
         attribution: {
-          hint: 'See the probes of that pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
-          headline: 'The probes of an application are not rewritten, or do not hold'
+          hint: 'Check the probes of the pod (`kubectl get pods -n http -o yaml`), and `rewriteAppHTTPProbe` in `istio-values`.',
+          headline: 'The probes of an application are not rewritten, or fail'
         }
       }
     )
@@ -152,9 +153,9 @@ export const health: LayerChecks<MeshCheckInput> = {
   }
 };
 
-/** Why the checks of the web server are not made. */
+/** The reason why the checks of the web server do not run. */
 export const noWebServerReason =
-  "the chart does not tell the proxy's image, of which the web server is made";
+  "the chart does not name the proxy's image, which the web server needs";
 
 const reproduce = `kubectl get pods -n ${webNamespace} -l app=${webApp} -o yaml`;
 
@@ -169,10 +170,10 @@ function describeProbes(pod: Pod): string {
     .filter(({probe}) => !probe?.httpGet?.path?.startsWith('/app-health/'));
   return left.length === 0
     ? 'Ready by rewritten probes'
-    : `a probe of ${left.map(({name}) => name).join(', ')} as it was`;
+    : `a probe of ${left.map(({name}) => name).join(', ')} not rewritten`;
 }
 
-/** All at once, by the client without a sidecar. */
+/** Sends all requests in one call, from the client without a sidecar. */
 async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): Promise<void> {
   const addressed = selected.flatMap(check => {
     const question = questions.find(one =>
@@ -207,7 +208,7 @@ async function requestEach(input: MeshCheckInput, selected: CheckDefinition[]): 
     });
     input.report(check.id, {
       ...outcome,
-      ...(outcome.reason && {reason: `${url} gave ${outcome.reason}`})
+      ...(outcome.reason && {reason: `${url} returned ${outcome.reason}`})
     });
   }
 }

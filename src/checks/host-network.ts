@@ -1,3 +1,4 @@
+/** Checks of a headless Service whose pod is in the network of its node. */
 import {filterByKind, findByFamily} from '../base/kube.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
 import {hostApp, hostNamespace, hostPort} from '../manifests/host-network-sample.ts';
@@ -12,12 +13,12 @@ const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clien
 const to = {kind: 'Pod', namespace: hostNamespace, name: hostApp};
 const listeners = 'headless/host-network/listeners';
 
-/** A headless Service of a pod that has its node's addresses, of which it may have more than one of a family. */
+/** Such a pod has the addresses of its node, which can have several addresses of one family. */
 export const hostNetworkDefinitions: CheckDefinition[] = [
   defineCheck(
     'headless',
     listeners,
-    "The client has a listener on exactly the addresses of a headless Service's pod in its node's network",
+    "The client listens on exactly the addresses of a headless Service's host-network pod",
     exactlyPodIps,
     {from, to}
   ),
@@ -25,14 +26,14 @@ export const hostNetworkDefinitions: CheckDefinition[] = [
     defineCheck(
       'headless',
       `headless/host-network/${family}`,
-      `A headless Service's pod in its node's network answers over ${family}`,
+      `A headless Service's host-network pod answers over ${family}`,
       `hello headless/host-network/${family}`,
       {family, from, to}
     )
   )
 ];
 
-/** Asks the mesh's client, and what its proxy listens on. */
+/** Probes the pod from the client in the mesh, and checks the listeners of that client's proxy. */
 export async function checkHostNetwork(
   input: MeshCheckInput,
   selected: CheckDefinition[]

@@ -1,3 +1,4 @@
+/** Checks of HTTP: routes, an AuthorizationPolicy, and STRICT mutual TLS over each family. */
 import {filterByKind, getAddressFamily} from '../base/kube.ts';
 import {runJson} from '../base/sh.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
@@ -43,11 +44,11 @@ const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plain
 const to = {kind: 'Service', namespace: webNamespace, name: webApp};
 const pod = {kind: 'Pod', namespace: webNamespace, name: webApp};
 
-/** By whom the server's sidecar says that it was asked: only over a route there is mutual TLS, and with it a name. */
-const answeredToMesh = `200, asked by ${clientSample.namespace}`;
-const answeredToUnknown = '200, asked by nobody known';
+/** The client identity that the server's sidecar reports: only a route uses mutual TLS, which carries an identity. */
+const answeredToMesh = `200, client identity ${clientSample.namespace}`;
+const answeredToUnknown = '200, no client identity';
 
-/** How often each address must answer. */
+/** Number of responses that each address must return. */
 const times = 5;
 
 const domainsId = `http/${webApp}/domains`;
@@ -58,19 +59,19 @@ const routes = [
   `config_dump?resource=dynamic_route_configs&name_regex=^${webPort}$`
 ];
 
-/** The parts of Envoy's dump of its routes that we look at. */
+/** The parts of Envoy's route dump that these checks read. */
 interface Routes {
   configs?: {route_config?: {virtual_hosts?: {name: string; domains: string[]}[]}}[];
 }
 
-/** HTTP goes by routes, and what no route has by a passthrough that has no mutual TLS. */
+/** Envoy sends HTTP by its routes. A request without a route passes through, without mutual TLS. */
 export const http: LayerChecks<MeshCheckInput> = {
   layer: 'http',
   grid: {title: 'HTTP', named: false},
   attribution: {
     class: 'istio',
-    hint: `See the route ${webPort} of the client's proxy in diagnostics/: what is not among its domains is passed through, without mutual TLS, and refused.`,
-    headline: family => `HTTP is not routed${family && ` over ${family}`}`,
+    hint: `Check the domains of route ${webPort} of the client's proxy in diagnostics/. Envoy passes other hosts through without mutual TLS, and a STRICT server refuses them.`,
+    headline: family => `HTTP routing fails${family && ` over ${family}`}`,
     evidence: (failed, all) =>
       failed.id.endsWith('-refused') || failed.id === domainsId
         ? {}
@@ -81,7 +82,7 @@ export const http: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'http',
       `http/${webApp}/name`,
-      'An HTTP Service answers by name, by its route',
+      'A request to the name of an HTTP Service uses its route',
       answeredToMesh,
       {
         from: mesh,
@@ -92,44 +93,44 @@ export const http: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'http',
         `http/${webApp}/${family}`,
-        `An HTTP Service answers by its ${family} ClusterIP, by its route`,
+        `A request to the ${family} ClusterIP of an HTTP Service uses its route`,
         answeredToMesh,
         {family, from: mesh, to}
       ),
       defineCheck(
         'http',
         `http/${webApp}/${family}-denied`,
-        `A policy denies over ${family} what only another namespace may ask`,
+        `An AuthorizationPolicy denies the path for another namespace over ${family}`,
         '403',
         {
           family,
           from: mesh,
           to,
           attribution: {
-            hint: `See the AuthorizationPolicy \`dual-stack-check\` in ${webNamespace}, and the listeners of that pod's sidecar on port 15006.`,
-            headline: `An AuthorizationPolicy does not hold over ${familyNames[family]}`
+            hint: `Check the AuthorizationPolicy \`dual-stack-check\` in namespace ${webNamespace}, and the listeners of the server pod's sidecar on port 15006.`,
+            headline: `An AuthorizationPolicy is not enforced over ${familyNames[family]}`
           }
         }
       ),
       defineCheck(
         'http',
         `http/${webApp}/${family}-refused`,
-        `Without a sidecar, the STRICT port is refused over ${family}`,
+        `The STRICT port refuses a client without a sidecar over ${family}`,
         'no answer',
         {
           family,
           from: plain,
           to: pod,
           attribution: {
-            hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and its listeners on port 15006.`,
-            headline: `Plain HTTP passes over ${familyNames[family]} although STRICT was asked for`
+            hint: `The ${familyNames[family]} traffic of the pod bypasses its sidecar, or mutual TLS is not enforced. Check ISTIO_DUAL_STACK in the proxy, its listeners on port 15006, and the PeerAuthentication.`,
+            headline: `A port with STRICT mutual TLS answers plain HTTP over ${familyNames[family]}`
           }
         }
       ),
       defineCheck(
         'http',
         `http/${webApp}/${family}-control`,
-        `Without a sidecar, the open port still answers over ${family}`,
+        `The open port answers a client without a sidecar over ${family}`,
         answeredToUnknown,
         {family, from: plain, to: pod}
       )
@@ -137,7 +138,7 @@ export const http: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'http',
       domainsId,
-      'The route of the client has the ClusterIPs of both families',
+      "The client's route lists the ClusterIPs of both families",
       allDomains,
       {from: mesh, to}
     )
@@ -148,7 +149,7 @@ export const http: LayerChecks<MeshCheckInput> = {
       return;
     }
     const questions = selected.flatMap(check => buildQuestions(input, check));
-    // until the policies are in force, an answer says nothing
+    // until the policies are in force, a response proves nothing
     await Promise.all([
       settleRequests(input, meshClient, questions.filter(ends('-denied'))),
       settleRequests(input, plainClient, questions.filter(ends('-refused')))
@@ -201,7 +202,7 @@ function buildQuestions(input: MeshCheckInput, check: CheckDefinition): Question
   return [{check, url: buildUrl(address, port, path), address}];
 }
 
-/** A policy takes a moment to be in force: asked until it is. */
+/** Repeats requests until the policy is in force, which takes a moment. */
 async function settleRequests(
   input: MeshCheckInput,
   asker: Client,
@@ -250,7 +251,7 @@ function judge(
   return {
     observed,
     verdict: passed ? 'passed' : 'failed',
-    reason: passed ? null : `${url} gave ${observed}, expected ${check.expected}`,
+    reason: passed ? null : `${url} returned ${observed}, expected ${check.expected}`,
     address,
     upstream: upstreams.join(', ') || null,
     attempts: toAttempts(responses, describeAnswer),
@@ -268,7 +269,7 @@ function describeAnswer({status, headers}: HttpResponse): string {
   if (status !== 200) return `${status}`;
   const [, namespace] =
     /URI=spiffe:\/\/[^/;]+\/ns\/([^/;]+)\//.exec(headers[webHeaders.client] ?? '') ?? [];
-  return namespace === undefined ? answeredToUnknown : `200, asked by ${namespace}`;
+  return namespace === undefined ? answeredToUnknown : `200, client identity ${namespace}`;
 }
 
 async function domains(input: MeshCheckInput, check: CheckDefinition): Promise<void> {
@@ -286,9 +287,9 @@ async function domains(input: MeshCheckInput, check: CheckDefinition): Promise<v
     found === undefined
       ? `no route for ${host}`
       : wanted.length < families.length
-        ? 'no ClusterIP of one family'
+        ? 'a ClusterIP of one family is missing'
         : missing.length > 0
-          ? `not for ${missing.join(', ')}`
+          ? `no domain for ${missing.join(', ')}`
           : allDomains;
   input.report(
     check.id,

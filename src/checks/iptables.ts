@@ -1,3 +1,4 @@
+/** Compares the iptables and ip6tables rules that Istio sets in the pods. */
 import {groupBy} from '../base/group.ts';
 import {runOrThrow} from '../base/sh.ts';
 import {documentedSamples} from '../manifests/documented-samples.ts';
@@ -11,7 +12,7 @@ import {
 
 export const sameRules = 'the same rules for IPv4 and IPv6';
 
-/** Whence the kubelet's probes come to a pod in ambient; Istio's, the same everywhere. */
+/** Source addresses of the kubelet's probes to pods in ambient: Istio's constants, the same in every cluster. */
 const probeSources = {
   ipv4: '169.254.7.127',
   ipv6: 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff'
@@ -19,24 +20,24 @@ const probeSources = {
 
 const tools = {iptables: 'IPv4', ip6tables: 'IPv6'};
 
-/** Redirection into the sidecar, as the kernel has it in each pod's network namespace. */
+/** The redirection to the sidecar: the rules in each pod's network namespace. */
 export const iptablesDefinitions: CheckDefinition[] = documentedSamples.map(({namespace, app}) =>
   defineCheck(
     'proxy',
     `proxy/${namespace}/iptables`,
-    'The pod redirects both families into its sidecar alike',
+    'The pod redirects IPv4 and IPv6 to its sidecar by the same rules',
     sameRules,
     {
       to: {kind: 'Deployment', namespace, name: app},
       attribution: {
-        hint: 'What istio-init (or IstioCNI) has set in the pod differs by family: see the log of istio-init, or of istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: leave `proxy/.*/iptables` out.',
-        headline: 'Pods do not redirect both families into their sidecars alike'
+        hint: 'The rules of istio-init (or IstioCNI) in the pod differ by family. Check the log of istio-init or istio-cni-node, and ISTIO_DUAL_STACK in the pod. With `nativeNftables` there are no such rules: exclude `proxy/.*/iptables`.',
+        headline: 'Pods redirect IPv4 and IPv6 to their sidecars by different rules'
       }
     }
   )
 );
 
-// in a node: its pods are namespaces of its kernel; the pods' own containers have no right to read rules
+// runs in a node, which sees the network namespaces of its pods; the pods' containers may not read rules
 const script = `
 while [ $# -gt 0 ]; do
   for sandbox in $(crictl pods --quiet --state ready --namespace "^$1$" --label "app=$2"); do
@@ -51,7 +52,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done`;
 
-/** Compares the rules of each pod; kind's nodes are containers that can be looked into. */
+/** Reads the rules of each pod in kind's nodes, and reports the first difference of each workload. Throws CommandError. */
 export async function checkIptables(
   {plan, sh, report}: MeshCheckInput,
   selected: CheckDefinition[]
@@ -88,7 +89,7 @@ export async function checkIptables(
   }
 }
 
-/** A rule of ip6tables as iptables has it. */
+/** Translates a rule of ip6tables to the form of iptables. */
 const asIpv4 = (rule: string): string =>
   rule
     .replaceAll('::1/128', '127.0.0.1/32')
@@ -96,9 +97,9 @@ const asIpv4 = (rule: string): string =>
     .replaceAll(`${probeSources.ipv6}/128`, `${probeSources.ipv4}/32`);
 
 function difference(ipv4: string[] = [], ipv6: string[] = []): string {
-  if (ipv4.length + ipv6.length === 0) return 'no rules of Istio';
-  if (ipv6.length === 0) return `no rules of Istio for ${tools.ip6tables}`;
-  if (ipv4.length === 0) return `no rules of Istio for ${tools.iptables}`;
+  if (ipv4.length + ipv6.length === 0) return 'no Istio rules';
+  if (ipv6.length === 0) return `no Istio rules for ${tools.ip6tables}`;
+  if (ipv4.length === 0) return `no Istio rules for ${tools.iptables}`;
   const only = [
     ...ipv4.filter(rule => !ipv6.includes(rule)).map(rule => `only for IPv4: ${rule}`),
     ...ipv6.filter(rule => !ipv4.includes(rule)).map(rule => `only for IPv6: ${rule}`)

@@ -1,7 +1,8 @@
+/** Collects the outcome of every selected check of one run. */
 import type {CheckResult} from '../results/results.ts';
 import {type CheckDefinition, type EvaluatedCheck, type Outcome, skip} from './definition.ts';
 
-/** Account of what was found of the rows that were asked for. */
+/** The outcomes of the selected checks. */
 export class Ledger {
   readonly #findings = new Map<string, Outcome>();
   selected: CheckDefinition[] = [];
@@ -17,13 +18,13 @@ export class Ledger {
 
   readonly #leftOut = new Set<string>();
 
-  /** Tells that a check cannot be made here, and why: it is not asked for any more. */
+  /** Skips a check that cannot run here, with its reason; later outcomes of it are ignored. */
   markSkipped(id: string, reason: string): void {
     this.report(id, skip(reason));
     this.#leftOut.add(id);
   }
 
-  /** Of one layer, what is to be made. */
+  /** The selected checks of one layer, without the skipped ones. */
   getSelected(layer: string): CheckDefinition[] {
     return this.selected.filter(check => check.layer === layer && !this.#leftOut.has(check.id));
   }
@@ -32,12 +33,12 @@ export class Ledger {
     return this.getSelected(layer).find(({id}) => this.#findings.get(id)?.verdict === 'failed');
   }
 
-  /** The first of all that failed. */
+  /** The first failed check of all layers. */
   get firstFailed(): CheckDefinition | undefined {
     return this.selected.find(({id}) => this.#findings.get(id)?.verdict === 'failed');
   }
 
-  /** Every row asked for; one that nothing was told of was not reached. */
+  /** Every selected check; a check without an outcome is skipped as `not reached`. */
   getEvaluatedChecks(): EvaluatedCheck[] {
     return this.selected.map(check => {
       const unreached: Outcome = {observed: '', verdict: 'skipped', reason: 'not reached'};

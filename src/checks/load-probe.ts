@@ -1,27 +1,31 @@
+/** Runs a continuous load from a client during an upgrade, and measures what it lost. */
 import {CommandError, type Sh} from '../base/sh.ts';
 import type {Family, Load} from '../results/results.ts';
 import {buildClientCommand, type Client} from './probe.ts';
 
-/** What is asked all the while: an echo server's address of one family. */
+/** An echo server's address of one family, probed for the whole load. */
 export interface LoadTarget {
   family: Family;
   address: string;
   port: number;
 }
 
-/** Between two probes, in seconds. */
+/** Seconds between two probes. */
 export const probeInterval = 0.2;
 
-/** The load ends by itself after so many seconds, should nobody be there to end it. */
+/** Seconds after which the load ends by itself, if nothing stops it. */
 const longest = 3600;
 
 const directory = '/tmp/dual-stack-load';
 
-// It goes on in the client when the command that starts it has ended, and writes a line for whatever happens, with the
-// node's clock: `new FAMILY NUMBER START END ANSWER` of a connection, `put FAMILY NUMBER TIME` and `got FAMILY TIME ANSWER`
-// of the words on the one that is held, `end FAMILY TIME` where that was cut. Connections are opened at fixed times, whatever
-// became of those before: one that hangs must not hide the others. Standard input is held until the answer is there.
-// `exec` before the load: a redirection of a function keeps the old output open, for which kubectl would wait.
+// The load continues in the client after the start command ends.
+// Each line of its log is one event, with the node's clock. The events are:
+// - `new FAMILY NUMBER START END ANSWER`: a new connection.
+// - `put FAMILY NUMBER TIME`, `got FAMILY TIME ANSWER`: a word sent and received on the held connection.
+// - `end FAMILY TIME`: the held connection was cut.
+// New connections start at fixed times, so that a hanging one does not hide the others.
+// Standard input stays open until the answer arrives.
+// `exec` before the load: redirecting a function keeps the old output open, and kubectl would wait for it.
 const start = `
 limit=$1 ticks=$2; shift 2
 d=${directory}; rm -rf $d; mkdir $d || exit 1
@@ -94,7 +98,7 @@ cat $d/log; rm -rf $d`;
 
 const atLeast1 = (seconds: number): number => Math.max(1, Math.ceil(seconds));
 
-/** Starts the load in a client, and ends when each held connection has been answered. `seconds` is how long a new one may take. */
+/** The command that starts the load in a client, and ends after the first answer on each held connection. `seconds` limits a new connection. */
 export const buildStartCommand = (
   client: Client,
   targets: LoadTarget[],
@@ -110,22 +114,22 @@ export const buildStartCommand = (
   ...targets.flatMap(({family, address, port}) => [family, address, `${port}`])
 ];
 
-/** Notes in the log that something begins. */
+/** The command that writes the start of a span into the log. */
 export const buildMarkCommand = (client: Client, name: string): string[] => [
   ...[...buildClientCommand(client), mark, 'load-mark', name]
 ];
 
-/** Lets the load go on for so many seconds. It is the client that waits: where this is played, nobody does. */
+/** The command that waits so many seconds. The client waits, so that a replayed recording does not. */
 export const buildWaitCommand = (client: Client, seconds: number): string[] => [
   ...[...buildClientCommand(client), wait, 'load-wait', `${seconds}`]
 ];
 
-/** Ends the load, prints its log, and leaves nothing behind. */
+/** The command that stops the load, prints its log and deletes its files. */
 export const buildStopCommand = (client: Client, seconds: number): string[] => [
   ...[...buildClientCommand(client), stop, 'load-stop', `${atLeast1(seconds)}`]
 ];
 
-/** The log of a load that is ended by this. Throws CommandError where it cannot be read. */
+/** Stops the load and returns its log. Throws CommandError if the log cannot be read. */
 export async function endLoad(client: Client, seconds: number, sh: Sh): Promise<LoadLog> {
   const command = buildStopCommand(client, seconds);
   const output = await sh(command, {seconds: seconds + 30});
@@ -133,16 +137,16 @@ export async function endLoad(client: Client, seconds: number, sh: Sh): Promise<
   return parseLog(output.stdout);
 }
 
-/** One probe; times in seconds of the node's clock. */
+/** One probe; times are seconds of the node's clock. */
 interface Sent {
   at: number;
-  /** When the right answer came; null: never. */
+  /** Time of the expected answer; null: it never came. */
   answered: number | null;
 }
 
-/** What a load has seen, by the node's clock. */
+/** The events of a load; times are seconds of the node's clock. */
 export interface LoadLog {
-  /** When what began. */
+  /** Start time of each span, by name. */
   marks: Record<string, number>;
   probes: {family: string; connections: Load['connections']; sent: Sent[]}[];
   cuts: {family: string; at: number}[];
@@ -150,7 +154,7 @@ export interface LoadLog {
 
 const logLine = /^(?:(?:new|put) \S+ \S+|(?:got|mark|end) \S+) \d{1,9}\.\d\d(?: |$)/;
 
-/** Reads the log of a load; a line that was cut off is none. */
+/** Parses the log of a load; incomplete lines are ignored. */
 export function parseLog(text: string): LoadLog {
   const lines = text
     .split('\n')
@@ -192,14 +196,14 @@ export function parseLog(text: string): LoadLog {
 
 const ascending = (one: number, other: number): number => one - other;
 
-/** How much of a stretch the client was asking in: on a machine that is busy it has pauses of its own, which are not the mesh's. */
+/** Seconds of a period in which the client sent probes: on a busy machine the client itself pauses, which is no gap. */
 function measureActiveTime(sentTimes: number[], from: number, until: number): number {
   const times = [from, ...sentTimes.filter(at => at > from && at < until), until];
   const steps = times.slice(1).map((at, index) => at - (times[index] ?? at));
   return steps.reduce((sum, step) => sum + Math.min(step, 2 * probeInterval), 0);
 }
 
-/** What became of the probes of one kind that were sent from one moment on and before another. */
+/** Summarizes the probes of one family and kind that were sent at or after `from` and before `until`. */
 export function measure(
   {probes, cuts}: LoadLog,
   family: Family,

@@ -1,3 +1,4 @@
+/** Checks of STRICT mutual TLS over each family, with and without a sidecar. */
 import {getAddressFamily} from '../base/kube.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
 import {families, familyNames} from '../results/results.ts';
@@ -17,14 +18,14 @@ const pod = {kind: 'Pod', namespace: 'dual-stack', name: 'tcp-echo'};
 const mesh = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 const plain = {kind: 'Deployment', namespace: plainClient.namespace, name: plainClient.deployment};
 
-/** Port 9001 of the dual-stack pods is STRICT, which a manifest of ours says; 9000 is as ever. */
+/** Our manifest sets port 9001 of the dual-stack pods to STRICT; port 9000 keeps the mesh's default. */
 export const mtls: LayerChecks<MeshCheckInput> = {
   layer: 'mtls',
   grid: {title: 'under STRICT mutual TLS', named: false},
   attribution: {
     class: 'istio',
-    hint: 'See the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
-    headline: family => `Mutual TLS does not hold${family && ` over ${family}`}`,
+    hint: 'Check the PeerAuthentication, and the certificates of the proxies (`istioctl proxy-config secret`).',
+    headline: family => `Mutual TLS fails${family && ` over ${family}`}`,
     evidence: (failed, all) =>
       failed.id.endsWith('-refused') ? {} : diagnoseWithoutSidecar(failed, all)
   },
@@ -32,29 +33,29 @@ export const mtls: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'mtls',
       `mtls/dual-stack/${family}`,
-      `With a sidecar, port 9001 answers over ${family} under STRICT mutual TLS`,
+      `Port 9001 with STRICT mutual TLS answers a client with a sidecar over ${family}`,
       `hello mtls/dual-stack/${family}`,
       {family, from: mesh, to}
     ),
     defineCheck(
       'mtls',
       `mtls/dual-stack/${family}-refused`,
-      `Without a sidecar, port 9001 is refused over ${family}`,
+      `Port 9001 with STRICT mutual TLS refuses a client without a sidecar over ${family}`,
       nothing,
       {
         family,
         from: plain,
         to: pod,
         attribution: {
-          hint: `The pod's ${family} traffic does not go through its sidecar: see ISTIO_DUAL_STACK in the proxy, and the listeners on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006.`,
-          headline: `Plaintext passes over ${familyNames[family]} although STRICT was asked for`
+          hint: `The ${familyNames[family]} traffic of the pod bypasses its sidecar, or mutual TLS is not enforced. Check ISTIO_DUAL_STACK in the proxy, its listener on ${family === 'ipv6' ? '[::]' : '0.0.0.0'}:15006, and the PeerAuthentication.`,
+          headline: `A port with STRICT mutual TLS answers plaintext over ${familyNames[family]}`
         }
       }
     ),
     defineCheck(
       'mtls',
       `mtls/dual-stack/${family}-control`,
-      `Without a sidecar, port 9000 still answers over ${family}`,
+      `Port 9000 answers a client without a sidecar over ${family}`,
       `hello mtls/dual-stack/${family}-control`,
       {family, from: plain, to: pod}
     )
@@ -90,7 +91,7 @@ function createProofs(input: MeshCheckInput, check: CheckDefinition): Proof[] {
   return createProofsAt(input, check, address, control ? 9000 : 9001, pods);
 }
 
-/** Plaintext to the STRICT port of a pod. */
+/** Proves that the STRICT port of a pod refuses plaintext. */
 export async function proveRefusedByPod(
   input: MeshCheckInput,
   check: CheckDefinition

@@ -1,22 +1,23 @@
+/** Checks that Docker's network `kind` supports both families. */
 import {findByFamily} from '../base/kube.ts';
 import {buildNetworkCommand, getNetworkName, parseSubnets} from '../manifests/kind.ts';
 import {defineCheck, type LayerChecks, type PreflightInput, skip} from './definition.ts';
 
 const id = 'network/kind/families';
 
-/** kind makes an IPv4-only network silently when Docker cannot do IPv6, and reuses one unchecked. */
+/** Without IPv6 in Docker, kind silently creates an IPv4-only network; it also reuses an existing network unchecked. */
 export const network: LayerChecks<PreflightInput> = {
   layer: 'network',
   attribution: {
     class: 'infrastructure',
-    hint: 'Remove the network (`docker network rm kind`), and let Docker do IPv6: kind makes it anew with both families.',
+    hint: 'Enable IPv6 in Docker, and remove the network with `docker network rm kind`. kind creates it again with both families.',
     headline: () => 'Docker’s network `kind` lacks a family'
   },
   definitions: [
     defineCheck(
       'network',
       id,
-      'The `kind` network is absent, or has both families',
+      'The Docker network `kind` does not exist, or has both families',
       'absent, or an IPv4 and an IPv6 subnet'
     )
   ],
@@ -30,7 +31,7 @@ export const network: LayerChecks<PreflightInput> = {
         id,
         absent
           ? {observed: 'absent', verdict: 'passed', reproduce}
-          : skip(`Docker does not tell: ${stderr.trim() || 'no answer in time'}`)
+          : skip(`Docker did not report its networks: ${stderr.trim() || 'no response in time'}`)
       );
       return;
     }

@@ -1,3 +1,4 @@
+/** Checks of the nodes, before Istio is installed. */
 import {findCondition, getAddressFamily, listObjects, type Node} from '../base/kube.ts';
 import type {Sh} from '../base/sh.ts';
 import {pollForAtMost} from '../base/wait.ts';
@@ -16,56 +17,56 @@ const cidrs = 'node/all/pod-cidrs';
 const ip6tables = 'node/all/ip6tables';
 const service = 'node/service/families';
 
-// kube-proxy translates IPv6 Services in it, and istio-init redirects IPv6 to the proxy; the modules are the runner's
+// kube-proxy and istio-init both need this table for IPv6; its modules come from the runner's kernel
 const table = ['ip6tables', '--table', 'nat', '--list-rules'];
 
-/** How long the nodes may take after kind is done, in seconds: they are ready as soon as their network is. */
+/** Seconds to wait for the nodes after kind ends: they become Ready with their network. */
 const patience = 60;
 
-/** The cluster itself, before Istio. */
+/** The checks of the nodes. */
 export const node: LayerChecks<StandingCheckInput> = {
   layer: 'node',
   attribution: {
     class: 'infrastructure',
-    hint: 'The cluster itself is at fault: see its nodes (`kubectl describe nodes`); those of kind are containers, with a log (`docker logs NODE`).',
-    headline: family => `The nodes do not carry ${family || 'both families'}`
+    hint: 'Check the nodes (`kubectl describe nodes`). A kind node is a container with its own log (`docker logs NODE`).',
+    headline: family => `The nodes do not support ${family || 'both families'}`
   },
   definitions: [
     defineCheck('node', ready, 'Every node is Ready', 'Ready', {
       attribution: {
-        hint: 'See the conditions of the node (`kubectl describe nodes`); one of kind is a container, with a log (`docker logs NODE`).',
+        hint: 'Check the conditions of the node (`kubectl describe nodes`). A kind node is a container with its own log (`docker logs NODE`).',
         headline: 'A node is not Ready'
       }
     }),
     defineCheck(
       'node',
       cidrs,
-      'Every node has a pod CIDR of each family, in the order asked for',
+      'Every node has a pod CIDR of each family, in the requested order',
       'both families',
       {
         attribution: {
-          hint: 'The cluster is not dual-stack: `kind-config` and `ip-families` say what its pods get; a network `kind` without IPv6 takes a family away.',
-          headline: 'The cluster is not dual-stack: a node lacks the pod CIDR of a family'
+          hint: 'Check the inputs `kind-config` and `ip-families`, which set the families of the pods. Check also that the Docker network `kind` has IPv6.',
+          headline: 'A node does not have the requested pod CIDRs'
         }
       }
     ),
     defineCheck(
       'node',
       service,
-      'A Service that must have both families gets an address of each',
+      'A Service with RequireDualStack gets an address of each family',
       'both families',
       {
         attribution: {
-          hint: "The cluster is not dual-stack: its pods and Services need a network of each family, which is decided when a cluster is made (`--service-cluster-ip-range`, the cloud's own setting).",
-          headline: 'The cluster is not dual-stack: it refuses a Service of both families'
+          hint: "Create a dual-stack cluster: pods and Services need a network of each family. This is set at cluster creation (`--service-cluster-ip-range`, or the cloud's setting).",
+          headline: 'The cluster is not dual-stack: a Service does not get both families'
         }
       }
     ),
     defineCheck('node', ip6tables, 'Every node has the nat table of ip6tables', 'a nat table', {
       family: 'ipv6',
       attribution: {
-        hint: `Load what the runner's kernel lacks: \`modprobe --all ${ip6tablesModules}\`.`,
-        headline: 'A node has no ip6tables: nothing translates IPv6 there'
+        hint: `Load the missing modules of the runner's kernel: \`modprobe --all ${ip6tablesModules}\`.`,
+        headline: 'A node has no nat table for IPv6'
       }
     })
   ],
@@ -104,7 +105,7 @@ export const node: LayerChecks<StandingCheckInput> = {
         }
       )
     );
-    if (plan.existing !== null) return; // clouds give pods addresses by other ways than a node's CIDRs
+    if (plan.existing !== null) return; // clouds do not always assign pod addresses from the CIDRs of the node
     const wanted = plan.cluster.families.join();
     const wrong = nodes.find(
       ({spec}) => (spec.podCIDRs ?? []).map(getAddressFamily).join() !== wanted
@@ -113,14 +114,14 @@ export const node: LayerChecks<StandingCheckInput> = {
       observed: nodes.map(({spec}) => spec.podCIDRs?.join(', ') ?? 'none').join('; '),
       verdict: wrong ? 'failed' : 'passed',
       reason: wrong
-        ? `${wrong.metadata.name} has the pod CIDRs ${wrong.spec.podCIDRs?.join(', ') ?? 'none'}; asked for was ${wanted}`
+        ? `${wrong.metadata.name} has pod CIDRs ${wrong.spec.podCIDRs?.join(', ') ?? 'none'}; expected ${wanted}`
         : null,
       reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
     });
   }
 };
 
-/** What the API server said to a dry run before anything was made. */
+/** Judges the API server's response to the dry run of a dual-stack Service. */
 function judgeServiceFamilies({families, refused}: ExistingCluster['found']): Outcome {
   const both = families.includes('ipv4') && families.includes('ipv6');
   return {

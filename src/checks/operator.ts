@@ -1,3 +1,4 @@
+/** Checks of the Sail Operator and its image. */
 import {
   checkForPodProblems,
   type Deployment,
@@ -27,28 +28,28 @@ const availableSoon = ({namespace, name}: Plan['operator']): string[] => [
   '--for=condition=Available'
 ];
 
-/** The Sail Operator: nothing waits for it but this check. */
+/** The checks of the operator; only they wait for its Deployment. */
 export const operator: LayerChecks<StandingCheckInput> = {
   layer: 'operator',
   attribution: {
     class: 'operator',
-    hint: "See the operator's Deployment and its log in diagnostics/.",
-    headline: () => 'The Sail Operator does not run as it should'
+    hint: "Check the operator's Deployment and its log in diagnostics/.",
+    headline: () => 'The Sail Operator does not run as expected'
   },
   definitions: [
     defineCheck('operator', available, "The operator's Deployment is available", 'available', to),
-    defineCheck('operator', image, 'It runs the image asked for', 'the image asked for', {
+    defineCheck('operator', image, 'The operator runs the requested image', 'the requested image', {
       ...to,
       attribution: {
-        hint: 'The chart has put another image into the Deployment: see `operator-image`, and `image` in `operator-values`.',
-        headline: 'The Sail Operator runs another image than was asked for'
+        hint: 'The Deployment has another image. Check the input `operator-image`, and `image` in `operator-values`.',
+        headline: 'The Sail Operator does not run the requested image'
       }
     }),
     defineCheck(
       'operator',
       id,
-      'Its pod runs that very image, by its id',
-      'the image asked for',
+      'The pod of the operator runs the requested image, by its ID',
+      'the requested image',
       to
     )
   ],
@@ -76,13 +77,13 @@ export const operator: LayerChecks<StandingCheckInput> = {
     report(
       image,
       wanted === null
-        ? skip('the chart does not name an image')
+        ? skip('the chart names no image')
         : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), {reproduce})
     );
     report(id, await compareImageIds(runningAs(wanted, pods), preloaded, sh));
   }
 };
 
-/** The pods of an image by its name: somebody else's may be in that namespace. */
+/** The pods with a container of this image; the namespace can have other pods. */
 const runningAs = (image: string | null, pods: Pod[]): Pod[] =>
   pods.filter(({spec}) => spec.containers.some(container => container.image === image));

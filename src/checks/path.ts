@@ -1,6 +1,8 @@
+/** Checks that the dual-stack pods carry traffic over each family. */
+import {getAddressFamily} from '../base/kube.ts';
 import {clientSample, renderPathServiceYaml} from '../manifests/documented-samples.ts';
 import type {ExtraSample} from '../manifests/extra-sample.ts';
-import {families} from '../results/results.ts';
+import {type CheckResult, families, familyNames} from '../results/results.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 import {createProofsAt, diagnoseWithoutSidecar, findClusterIp, listPodIps} from './echo.ts';
 import {meshClient} from './probe.ts';
@@ -8,29 +10,34 @@ import {prove} from './prove.ts';
 
 const from = {kind: 'Deployment', namespace: clientSample.namespace, name: 'sleep'};
 
-/** The dual-stack pods by each family alone. */
+/** A single-stack Service of each family for the dual-stack pods. */
 export const pathSample: ExtraSample = {
   namespace: 'dual-stack',
   sidecars: true,
   manifests: () => families.map(renderPathServiceYaml).join('---\n')
 };
 
-/** Each family of the dual-stack pods, on the port that is STRICT: Envoy carries their dual-stack Service over one family only. */
+/** Probes each family on the STRICT port, because Envoy sends the traffic of a dual-stack Service over one family only. */
 export const path: LayerChecks<MeshCheckInput> = {
   layer: 'path',
   grid: {title: 'Pods of', named: true},
   attribution: {
     class: 'connectivity',
-    hint: 'One family between the pods is dead, which the dual-stack echo cannot show: Envoy carries that Service over the other family.',
-    headline: family => `${family || 'Traffic'} between sidecars is dead`,
+    hint: 'A Service of one family does not reach the dual-stack pods. Check the EndpointSlices of that Service, then the proxies of client and server in diagnostics/.',
+    headline: family => `${family ? `${family} traffic` : 'Traffic'} between sidecars fails`,
     evidence: (failed, all) => {
       const {hint, headline} = diagnoseWithoutSidecar(failed, all);
-      return hint === undefined || headline === undefined
-        ? {}
-        : {
-            headline,
-            hint: `The dual-stack echo cannot show it: Envoy carries it over the other family. ${hint}`
-          };
+      if (hint === undefined || headline === undefined || failed.family === null) return {};
+      const table = failed.family === 'ipv6' ? 'ip6tables' : 'iptables';
+      return {
+        headline,
+        hint: [
+          `The pods of \`${failed.target}\` do not answer over ${familyNames[failed.family]}.`,
+          `A client without a sidecar gets no answer from them either (\`mtls/${failed.target}/${failed.family}-control\`), which rules out the sidecar of the client.`,
+          ...describeEcho(failed, all),
+          `Check the ${table} rules and the routes of the node in diagnostics/, then the sidecar of the server pod.`
+        ].join(' ')
+      };
     }
   },
   samples: [pathSample],
@@ -38,7 +45,7 @@ export const path: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'path',
       `path/dual-stack/${family}`,
-      `the dual-stack pods carry traffic over ${family} under mutual TLS`,
+      `The dual-stack pods answer over ${family} with mutual TLS`,
       `hello path/dual-stack/${family}`,
       {
         family,
@@ -61,3 +68,12 @@ export const path: LayerChecks<MeshCheckInput> = {
     await prove(meshClient, proofs, input);
   }
 };
+
+/** Names the echo of the same pods that still passes, with the addresses that its connections reached. */
+function describeEcho({target, family}: CheckResult, all: CheckResult[]): string[] {
+  const echo = all.find(({id}) => id === `echo/${target}/${family}`);
+  const upstreams = echo?.upstream?.split(', ') ?? [];
+  const isDetour = upstreams.length > 0 && upstreams.every(ip => getAddressFamily(ip) !== family);
+  if (echo?.verdict !== 'passed' || !isDetour) return [];
+  return [`The echo \`${echo.id}\` passes, because its connections go to ${upstreams.join(', ')}.`];
+}

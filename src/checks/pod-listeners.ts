@@ -1,3 +1,4 @@
+/** Compares the listeners of a client with the pods of a headless Service. */
 import {filterByKind, getClusterIps, getPodIps, type Pod} from '../base/kube.ts';
 import {clientSample} from '../manifests/documented-samples.ts';
 import {compare, type MeshCheckInput, type Outcome} from './definition.ts';
@@ -9,12 +10,12 @@ import {
   listListenerAddresses
 } from './proxy.ts';
 
-/** What the client of a headless Service listens on. */
+/** The expected value: the client listens on the address of each pod, and on no other. */
 export const exactlyPodIps = 'exactly the pod IPs';
 
 export const getAllPodIps = (pods: Pod[]): string[] => pods.flatMap(getPodIps);
 
-/** What the client's proxy listens on at the port of a headless Service, against its pods, which have so many addresses. */
+/** Compares the listeners of the client's proxy at `port` with the pod IPs, of which there must be `addresses`. Throws CommandError. */
 export async function checkPodListeners(
   input: MeshCheckInput,
   pods: Pod[],
@@ -28,7 +29,7 @@ export async function checkPodListeners(
     clientSample.app,
     listenerQuery
   );
-  // ClusterIPs of other Services have listeners on this port too
+  // other Services can have listeners on this port too
   const others = filterByKind(input.snapshot, 'Service').flatMap(getClusterIps);
   const found = listListenerAddresses(listeners)
     .map(address => /^\[?(.+?)\]?:(\d+)$/.exec(address) ?? [])
@@ -37,10 +38,10 @@ export async function checkPodListeners(
   const wanted = getAllPodIps(pods);
   const said = [
     ...wanted.filter(ip => !found.includes(ip)).map(ip => `no listener on ${ip}`),
-    // in a mesh of others their Services have listeners on this port as well
+    // in an existing mesh, other Services can have listeners on this port
     ...(input.plan.existing?.mesh ? [] : found)
       .filter(ip => !wanted.includes(ip))
-      .map(ip => `a listener on ${ip}, which is no pod IP`)
+      .map(ip => `an unexpected listener on ${ip}, which is not a pod IP`)
   ];
   const complete = wanted.length === addresses;
   const observed = said.join('; ') || (complete ? exactlyPodIps : `pod IPs ${wanted.join(', ')}`);

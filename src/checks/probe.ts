@@ -1,3 +1,4 @@
+/** Sends words to echo servers from a client pod, and parses the answers. */
 import {groupBy} from '../base/group.ts';
 import type {PhaseContext} from '../base/schedule.ts';
 import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
@@ -8,27 +9,27 @@ export interface Probe {
   word: string;
   address: string;
   port: number;
-  /** A command that finds the address, where it is another one in the next cluster. */
+  /** A command that finds the address in another cluster. */
   lookupCommand?: string;
 }
 
 export interface Answer {
-  /** Which probe it is an answer to. */
+  /** Index of the probe. */
   row: number;
-  /** What came back, its first line. */
+  /** First line of the answer. */
   text: string;
-  /** When it was asked for, in seconds of the run. */
+  /** Start of the probe, in seconds of the run. */
   at: number;
-  /** Until the answer was there, or the probe was given up. */
+  /** Seconds until the answer arrived or the probe timed out. */
   seconds: number;
-  /** Peers of the established connections to the port while the answer was there, `fd00::6` or `10.0.0.6`. */
+  /** Peers of the established connections to the port when the answer arrived, `fd00::6` or `10.0.0.6`. */
   peers: string[];
 }
 
-// Standard input is held until the answer is there: an early half-close loses plaintext answers,
-// and while it is held /proc/net/tcp shows the address that the sidecar really took. So the table is read by a pipeline:
-// a simple command, being the last, would run in place of the shell that holds the input, and close it at once.
-// A probe that fails once has failed: its other turns are not taken.
+// Standard input stays open until the answer arrives: an early half-close loses plaintext answers.
+// Meanwhile /proc/net/tcp shows the address that the sidecar connected to. A pipeline reads that table.
+// A simple last command would replace the shell that holds the input open, and close the input at once.
+// A failed probe is not repeated.
 const script = `
 limit=$1 times=$2 row=0; shift 2
 file=$(mktemp); trap 'rm -f $file $file.*' EXIT
@@ -55,21 +56,21 @@ export interface Client {
   container: string;
 }
 
-/** Has no sidecar. */
+/** A client without a sidecar. */
 export const plainClient: Client = {namespace: 'plain', deployment: 'sleep', container: 'sleep'};
 
-/** Has one. */
+/** A client with a sidecar. */
 export const meshClient: Client = {namespace: 'sleep', deployment: 'sleep', container: 'sleep'};
 
-/** Runs a shell script, given next, in a client. */
+/** The start of a command that runs a shell script, its next argument, in a client. */
 export const buildClientCommand = ({namespace, deployment, container}: Client): string[] => [
   ...['kubectl', 'exec', '--namespace', namespace, `deployment/${deployment}`],
   ...['--container', container, '--', 'sh', '-c']
 ];
 
 /**
- * Asks each address up to `times` times, one after the other, in one client; after a wrong answer no more.
- * Throws CommandError when that cannot run.
+ * Sends each probe up to `times` times from one client, one after the other, until a wrong answer.
+ * Returns the answers of each probe. Throws CommandError if the script cannot run.
  */
 export async function sendProbes(
   {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
@@ -98,25 +99,25 @@ export async function sendProbes(
     );
     return whole ? byProbe : null;
   };
-  const enough = probes.length * times * (limit + 1) + 30; // to get there takes 10 s where the machine is very busy
+  const enough = probes.length * times * (limit + 1) + 30; // kubectl exec alone takes up to 10 s on a busy machine
   return runUntilComplete(sh, command, read, {seconds: enough});
 }
 
 export interface TimedLine {
-  /** Of what was asked, from 0. */
+  /** Index of the probe or request, from 0. */
   row: number;
   /** In seconds of the run. */
   at: number;
   seconds: number;
-  /** What a pattern has found in the rest of the line. */
+  /** The groups of the pattern in the rest of the line. */
   found: string[];
 }
 
 const timedLine = /^(\d{1,6}) (\d{1,9}\.\d\d) (\d{1,9}\.\d\d) (.*)$/;
 
 /**
- * Lines that begin with a row and two times of the node's clock, `0 12.30 12.34 …`, and go on as a pattern says; the last
- * one came `now`, in seconds of the run. What is none is left out.
+ * Parses lines of an index, two times of the node's clock, and a rest that matches `rest`: `0 12.30 12.34 …`.
+ * `now` is the time of the last line, in seconds of the run. Other lines are ignored.
  */
 export function parseTimedLines(text: string, rest: RegExp, now: number): TimedLine[] {
   const lines = text.split('\n').flatMap(line => {
@@ -129,13 +130,13 @@ export function parseTimedLines(text: string, rest: RegExp, now: number): TimedL
   const last = lines.reduce((most, {end}) => Math.max(most, end), 0);
   return lines.map(({row, start, end, found}) => ({
     row,
-    at: Number(Math.max(0, now - (last - start)).toFixed(2)), // a recording is played faster than it was made
+    at: Number(Math.max(0, now - (last - start)).toFixed(2)), // a recording replays faster than the original run
     seconds: Number(Math.max(0, end - start).toFixed(2)),
     found
   }));
 }
 
-/** Lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`, by the node's clock; the last one came `now`. */
+/** Parses lines such as `0 12.30 12.34 0A00F40A:2328,… hello word`; `now` is the time of the last line, in seconds of the run. */
 export function parseAnswers(text: string, now: number): Answer[] {
   return parseTimedLines(text, /^(\S*) ?(.*)$/, now).map(
     ({found: [peers = '', text = ''], ...timed}) => ({
@@ -149,7 +150,7 @@ export function parseAnswers(text: string, now: number): Answer[] {
   );
 }
 
-/** An address of /proc/net/tcp or tcp6: words of four bytes, each in host order, which is little-endian here. */
+/** Parses an address of /proc/net/tcp or tcp6: words of four bytes, each in little-endian host order. */
 export function parsePeer(text: string): string {
   const [hex = ''] = text.split(':');
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => (word.match(/../g) ?? []).reverse());
@@ -164,14 +165,14 @@ export function parsePeer(text: string): string {
       .map(byte => Number.parseInt(byte, 16))
       .join('.');
   const url = `http://[${groups.join(':')}]`;
-  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // shortened as everybody writes it
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : text.slice(0, 100); // URL returns the short form
 }
 
-/** Answers as the attempts of a check. */
+/** Converts answers to the attempts of a check. */
 export const toAttempts = (answers: Answer[]): Attempt[] =>
   answers.map(({at, seconds, text}) => ({at, seconds, observed: text}));
 
-/** The command that shows a probe by hand. */
+/** The command that repeats a probe by hand. */
 export function reproduceProbe(
   {namespace, deployment, container}: Client,
   {word, address, port, lookupCommand}: Probe

@@ -1,3 +1,4 @@
+/** Proves that echo servers answer, with retries and waits, and reports each outcome. */
 import {groupBy} from '../base/group.ts';
 import type {Attempt} from '../results/results.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
@@ -11,25 +12,25 @@ import {
 } from './probe.ts';
 import {settle} from './settle.ts';
 
-/** A row, and the probe that decides it. */
+/** A check, and the probe that decides it. */
 export interface Proof {
   check: CheckDefinition;
   probe: Probe;
-  /** Addresses of the pods behind it: which of them the connection took is told as `upstream`. */
+  /** Addresses of the pods behind the probed address; the outcome reports the connected one as `upstream`. */
   pods: string[];
-  /** How often it must be answered, where that is not as often as all others; the same for all to the same pods. */
+  /** Number of answers required, if not the default; the same for all proofs to the same pods. */
   times?: number;
 }
 
-/** How often an address must answer, each time. */
+/** Number of answers that a probe requires. */
 const times = 5;
 
-/** How long the mesh may settle, in seconds of probing; until then a retry is allowed. */
+/** Seconds of probing during which a retry is allowed, because the mesh may still be settling. */
 const settling = 5;
 
 /**
- * Proves that every probe is answered each time; those to the same pods go one after the other.
- * `retries` are for who comes first, while the mesh settles.
+ * Proves that every probe gets its expected answer each time. Probes to the same pods run one after the other.
+ * Only the first layer to probe needs `retries`, while the mesh settles.
  */
 export async function prove(
   client: Client,
@@ -41,7 +42,7 @@ export async function prove(
   await Promise.all([...lanes.values()].map(lane => proveLane(client, lane, input, retries)));
 }
 
-/** Proves what takes a while to be so, for each row so many seconds: what is red until then is asked again, which is no retry. */
+/** Repeats failed probes for up to `seconds(check)`, for state that takes time to apply; this does not count as a retry. */
 export const settleProofs = (
   client: Client,
   proofs: Proof[],
@@ -56,7 +57,7 @@ export const settleProofs = (
     seconds
   );
 
-/** The same with a judge of one's own. */
+/** As `settleProofs`, with a custom judge. */
 export const settleProbes = <One extends {check: CheckDefinition; probe: Probe}>(
   client: Client,
   proofs: One[],
@@ -126,7 +127,7 @@ function judge(
     verdict: !passed ? 'failed' : attempts.length > answers.length ? 'flaky' : 'passed',
     reason: passed
       ? null
-      : `${probe.address} port ${probe.port} gave ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${check.expected}"`,
+      : `${probe.address} port ${probe.port} returned ${quoted(observed)}${afterRight(answers.length - 1)}, expected "${check.expected}"`,
     address: probe.address,
     upstream: upstreams.length > 0 ? upstreams.join(', ') : null,
     attempts,
@@ -137,4 +138,4 @@ function judge(
 const quoted = (text: string): string => (text === 'no answer' ? text : `"${text}"`);
 
 const afterRight = (answers: number): string =>
-  answers === 0 ? '' : ` after ${answers} right answer${answers === 1 ? '' : 's'}`;
+  answers === 0 ? '' : ` after ${answers} expected answer${answers === 1 ? '' : 's'}`;

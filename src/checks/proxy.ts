@@ -1,3 +1,4 @@
+/** Checks of the listeners, endpoints and iptables rules of the proxies; readers of Envoy's admin interface. */
 import {
   filterByKind,
   getAddressFamily,
@@ -18,7 +19,7 @@ import {
 } from './definition.ts';
 import {checkIptables, iptablesDefinitions} from './iptables.ts';
 
-/** The parts of Envoy's `listeners?format=json` and of its endpoint dump that we look at. */
+/** The parts of Envoy's `listeners?format=json` and of its endpoint dump that the checks read. */
 export interface SocketAddress {
   socket_address?: {address: string; port_value: number};
 }
@@ -40,7 +41,8 @@ interface LbEndpoint {
 
 const wildcards = [15001, 15006, 15021, 15090].flatMap(port => [`0.0.0.0:${port}`, `[::]:${port}`]);
 export const boundOnBothFamilies = 'inbound, outbound, health and metrics on 0.0.0.0 and ::';
-/** Asks the proxy of `deployment/NAME`, or of `pod/NAME`. */
+
+/** The command that queries the proxy of `deployment/NAME` or `pod/NAME`. */
 export const buildWorkloadEnvoyCommand = (
   namespace: string,
   workload: string,
@@ -59,13 +61,13 @@ export const buildListenersCommand = (namespace: string, app: string): string[] 
 export const endpointQuery = 'config_dump?include_eds&resource=dynamic_endpoint_configs';
 const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 
-/** What istiod told the proxies. Plaintext passes a proxy that is not dual-stack, so echoes do not show it. */
+/** The configuration that istiod sent to the proxies. Plaintext passes a proxy without dual-stack, so echoes do not detect it. */
 export const proxy: LayerChecks<MeshCheckInput> = {
   layer: 'proxy',
   attribution: {
     class: 'istio',
-    hint: 'See what istiod told that proxy (Envoy’s configuration in diagnostics/), and the log of istiod.',
-    headline: family => `The proxies are not set up for ${family || 'both families'}`
+    hint: 'Check the configuration that the proxy received from istiod (Envoy’s configuration in diagnostics/), and the log of istiod.',
+    headline: family => `The proxies are not configured for ${family || 'both families'}`
   },
   definitions: [
     ...documentedSamples.map(({namespace, app}) =>
@@ -77,7 +79,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
         {
           to: {kind: 'Deployment', namespace, name: app},
           attribution: {
-            hint: `See ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`): it comes from \`meshConfig.defaultConfig.proxyMetadata\`, or from an annotation \`proxy.istio.io/config\` of the pod.`
+            hint: `Check ISTIO_DUAL_STACK in that proxy (\`kubectl exec -n ${namespace} deploy/${app} -c istio-proxy -- env\`). Set it by \`meshConfig.defaultConfig.proxyMetadata\`, or by the pod's annotation \`proxy.istio.io/config\`.`
           }
         }
       )
@@ -143,7 +145,7 @@ export const proxy: LayerChecks<MeshCheckInput> = {
   }
 };
 
-/** What a proxy says to a query of its admin interface. */
+/** Queries the admin interface of a proxy, and returns its JSON. Throws CommandError. */
 export async function fetchEnvoyDump<T>(
   {sh}: MeshCheckInput,
   namespace: string,
@@ -158,7 +160,7 @@ export const formatSocketAddress = ({socket_address: socket}: SocketAddress): st
     ? ''
     : `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port_value}`;
 
-/** Every `address:port` that a proxy listens on, IPv6 in brackets. */
+/** Returns every `address:port` that a proxy listens on, IPv6 in brackets. */
 export const listListenerAddresses = ({listener_statuses = []}: EnvoyListeners): string[] =>
   listener_statuses
     .flatMap(({local_address, additional_local_addresses = []}) => [
@@ -174,6 +176,7 @@ export function checkWildcardListeners(listeners: EnvoyListeners, command: strin
     boundOnBothFamilies,
     missing.length === 0 ? boundOnBothFamilies : `not on ${missing.join(', ')}`,
     {
+      reason: missing.length === 0 ? null : `the proxy does not listen on ${missing.join(', ')}`,
       reproduce: command.join(' ')
     }
   );
@@ -196,20 +199,20 @@ function clusterIps(
     .map(ip => formatSocketAddress({socket_address: {address: ip, port_value: 9000}}));
   const found = listListenerAddresses(listeners).filter(address => address.endsWith(':9000'));
   const missing = wanted.filter(address => !found.includes(address));
-  // in a mesh of others a Service for HTTP, or one without a ClusterIP, has its listeners there too
+  // in an existing mesh, HTTP Services and headless Services can have listeners on this port
   const foreign = plan.existing?.mesh
     ? []
     : found.filter(address => !wanted.includes(address) && !others.includes(address));
   const said = [
     ...missing.map(address => `no listener on ${address}`),
-    ...foreign.map(address => `a listener on ${address}, which is no ClusterIP`)
+    ...foreign.map(address => `an unexpected listener on ${address}, which is not a ClusterIP`)
   ];
   return compare('exactly its ClusterIPs', said.join('; ') || 'exactly its ClusterIPs', {
     reproduce: buildEnvoyCommand(clientSample.namespace, clientSample.app, listenerQuery).join(' ')
   });
 }
 
-/** Each ready pod once, under its first address of the Service's families, the other one beside it. */
+/** Expects each ready pod once: its first address of the Service's families, with its other address in the same endpoint. */
 function readyPods({snapshot}: MeshCheckInput, target: string, dumped: EnvoyEndpoints): Outcome {
   const families = target === 'dual-stack' ? (['ipv4', 'ipv6'] as Family[]) : [target as Family];
   const wanted = filterByKind(snapshot, 'Pod', target)
@@ -219,7 +222,7 @@ function readyPods({snapshot}: MeshCheckInput, target: string, dumped: EnvoyEndp
   const same = [...wanted].sort().join() === [...found].sort().join() && found.length > 0;
   const observed = found.join(', ') || 'none';
   return compare('exactly the ready pods', same ? 'exactly the ready pods' : observed, {
-    reason: same ? null : `${observed} instead of ${wanted.join(', ')}`,
+    reason: same ? null : `endpoints: ${observed}; expected ${wanted.join(', ') || 'a ready pod'}`,
     reproduce: buildEnvoyCommand(
       clientSample.namespace,
       clientSample.app,
@@ -228,7 +231,7 @@ function readyPods({snapshot}: MeshCheckInput, target: string, dumped: EnvoyEndp
   });
 }
 
-/** The endpoints that a proxy has of a port of a Service, each with all its addresses; null: it knows no such port. */
+/** Returns a proxy's endpoints for a port of a Service, each as `address+address`; null: the proxy has no cluster for that port. */
 export function findEndpoints(
   {configs = []}: EnvoyEndpoints,
   {namespace, name}: {namespace: string; name: string},
@@ -250,7 +253,7 @@ export function findEndpoints(
     );
 }
 
-/** A pod as a proxy has it: its addresses of these families, in their order. */
+/** Formats a pod as `findEndpoints` does: its addresses of these families, in their order. */
 export const formatEndpoint = (pod: Pod, families: Family[]): string =>
   getPodIps(pod)
     .filter(ip => families.includes(getAddressFamily(ip)))

@@ -1,3 +1,4 @@
+/** Proves that an address refuses connections. */
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {
   type Answer,
@@ -10,16 +11,16 @@ import {
 } from './probe.ts';
 import {type QuestionOutcome, settle, settleSeconds} from './settle.ts';
 
-/** What a row expects that nothing answers. */
+/** The expected value of a check that must get no answer. */
 export const noAnswer = 'no answer';
 
-/** How long a probe waits for an answer, in seconds. */
+/** Seconds that a probe waits for an answer. */
 const patience = 1;
 
-/** Who refuses ends the connection at once; what was only too late for the patience may have been lost, and must be so each time. */
+/** Number of probes. A refusal ends the connection at once; a timeout can be a lost packet, so it must repeat each time. */
 const times = 4;
 
-/** Proves that nothing answers these probes. */
+/** Proves that these probes get no answer. */
 export async function proveNoAnswer(
   client: Client,
   proofs: Question[],
@@ -30,34 +31,33 @@ export async function proveNoAnswer(
   for (const {question, outcome} of found) input.report(question.check.id, outcome);
 }
 
-/** What nothing should answer. */
+/** A check, and its probe that must get no answer. */
 interface Question {
   check: CheckDefinition;
   probe: Probe;
 }
 
-/** Who asks, and what is told of an answer that should not have come. */
+/** The client, and the texts for an unexpected answer. */
 interface Refusal {
   client: Client;
   observed: (text: string) => string;
   reason: (probe: Probe, text: string) => string;
 }
 
-/** Nothing should have answered there. */
 const never = {
   observed: (text: string) => text,
   reason: ({address, port}: Probe, text: string) =>
-    `${address} port ${port} answered "${text}", expected none`
+    `${address} port ${port} answered "${text}", expected no answer`
 };
 
 const plaintext: Refusal = {
   client: plainClient,
-  observed: () => 'plaintext was answered, should be refused',
+  observed: () => 'answered plaintext',
   reason: ({address, port}, text) =>
-    `plaintext to ${address} port ${port} was answered "${text}" although STRICT was asked for ${settleSeconds} s ago`
+    `${address} port ${port} answered plaintext with "${text}", ${settleSeconds} s after STRICT mutual TLS was set`
 };
 
-/** Proves that something is refused, plaintext to STRICT ports or what else is said: asked until it is, for a policy takes a moment to be in force. */
+/** Proves a refusal, by default of plaintext to STRICT ports. Repeats failed probes for `settleSeconds`, until a policy is in force. */
 export async function settleRefusals(
   proofs: Question[],
   input: MeshCheckInput,

@@ -1,23 +1,24 @@
+/** Sends HTTP requests from a client pod, and parses the responses. */
 import {groupBy} from '../base/group.ts';
 import type {PhaseContext} from '../base/schedule.ts';
 import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import {buildClientCommand, type Client, parseTimedLines} from './probe.ts';
 
-/** What a web server said. */
+/** The response of a web server. */
 export interface HttpResponse {
-  /** HTTP's; null: no answer. */
+  /** HTTP status; null: no answer. */
   status: number | null;
-  /** By their names in lower case. */
+  /** Values by header name in lower case. */
   headers: Record<string, string>;
-  /** How many lines of its body tell of Envoy, as Prometheus reads them. */
+  /** Number of lines in the body with an Envoy metric, in Prometheus format. */
   metrics: number;
-  /** When it was asked, in seconds of the run. */
+  /** Start of the request, in seconds of the run. */
   at: number;
   seconds: number;
 }
 
-// one line for each answer; URLs all at once, and each one's turns one after the other. After a turn without an answer the others are not taken.
+// One line for each response. URLs run in parallel, the requests to one URL one after the other, until one gets no answer.
 const script = `
 limit=$1 times=$2 row=0; shift 2
 directory=$(mktemp -d); trap 'rm -rf "$directory"' EXIT
@@ -36,8 +37,8 @@ done
 wait`;
 
 /**
- * Asks each URL up to `times` times in one client; after no answer no more.
- * Throws CommandError when that cannot run.
+ * Requests each URL up to `times` times from one client, until one gets no answer.
+ * Returns the responses of each URL. Throws CommandError if the script cannot run.
  */
 export async function sendRequests(
   {sh, work}: {sh: Sh; work: Pick<PhaseContext, 'clock'>},
@@ -63,7 +64,7 @@ export async function sendRequests(
   return runUntilComplete(sh, command, read, {seconds: times * (limit + 1) + 20});
 }
 
-/** Lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`, by the node's clock; the last one came `now`. */
+/** Parses lines such as `0 12.30 12.34 0 HTTP/1.1 200 OK|server: envoy||`; `now` is the time of the last line, in seconds of the run. */
 export function parseResponses(text: string, now: number): (HttpResponse & {row: number})[] {
   return parseTimedLines(text, /^(\d{1,9}) ?(.*)$/, now).map(
     ({found: [metrics, head = ''], ...timed}) => {
@@ -83,14 +84,14 @@ export function parseResponses(text: string, now: number): (HttpResponse & {row:
   );
 }
 
-/** What is expected where a proxy tells its metrics. */
+/** The expected value for a proxy that returns its metrics. */
 export const statusWithMetrics = '200 with metrics of Envoy';
 
-/** What a response is told as. */
+/** Formats a response as an observed value. */
 export const describeResponse = ({status, metrics}: HttpResponse): string =>
   status === null ? 'no answer' : status === 200 && metrics > 0 ? statusWithMetrics : `${status}`;
 
-/** Responses as the attempts of a check. */
+/** Converts responses to the attempts of a check. */
 export const toAttempts = (
   responses: HttpResponse[],
   said: (response: HttpResponse) => string
@@ -100,7 +101,7 @@ export const toAttempts = (
 export const buildUrl = (host: string, port: number, path = '/'): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}${path}`;
 
-/** The command that shows a request by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+/** The command that repeats a request by hand; `lookupCommand` finds the address in another cluster. */
 export function reproduceRequest(
   {namespace, deployment, container}: Client,
   url: string,

@@ -1,3 +1,4 @@
+/** Checks of the machine that runs the cluster: Docker, IPv6, memory, disk, inotify. */
 import {parseJsonObject} from '../base/json.ts';
 import {
   defineCheck,
@@ -14,18 +15,18 @@ const commands = {
   instances: ['sysctl', '-n', 'fs.inotify.max_user_instances']
 };
 
-/** What we look at of `docker info`. */
+/** The parts of `docker info` that the checks read. */
 interface DockerInfo {
   ServerVersion?: string;
   MemTotal?: number;
   DockerRootDir?: string;
 }
 
-// Below these, kind's nodes fail in odd ways. Measured: 27 instances and 257 watches of a control plane, 14 and 133 of a
-// worker, so that the kernel's defaults do for a few nodes; all users of one number on the machine share them
+// Below these limits, kind's nodes fail without a clear error. Measured: a control plane uses 27 instances and 257 watches,
+// a worker 14 and 133. All processes of one user ID share the limits.
 const leastWatches = (nodes: number) => Math.max(8192, 2048 * nodes);
 const leastInstances = (nodes: number) => Math.max(128, 32 * nodes);
-// a cluster with the mesh took 2.5 GiB of memory and 3 GiB of disk
+// measured: a cluster with the mesh uses 2.5 GiB of memory and 3 GiB of disk
 const leastMemory = 3;
 const leastDisk = 4;
 const gibibyte = 1024 ** 3;
@@ -38,48 +39,48 @@ const ids = {
   inotify: 'runner/inotify/limits'
 };
 
-/** The machine that the cluster will run on. */
+/** The checks of the runner. */
 export const runner: LayerChecks<PreflightInput> = {
   layer: 'runner',
   attribution: {
     class: 'infrastructure',
-    hint: 'The machine lacks something that kind needs.',
-    headline: family => `The runner is not fit for ${family || 'dual-stack'}`
+    hint: 'Check the runner: it does not meet a requirement of kind.',
+    headline: family => `The runner does not support ${family || 'dual-stack'}`
   },
   definitions: [
-    defineCheck('runner', ids.docker, 'Docker answers', 'a server version', {
+    defineCheck('runner', ids.docker, 'The Docker server responds', 'a server version', {
       attribution: {
-        hint: 'Start Docker, or let this user reach its socket (`DOCKER_HOST`).',
-        headline: 'Docker does not answer'
+        hint: 'Start Docker, or give this user access to its socket (`DOCKER_HOST`).',
+        headline: 'The Docker server does not respond'
       }
     }),
-    defineCheck('runner', ids.memory, 'Docker has memory enough', `at least ${leastMemory} GiB`, {
+    defineCheck('runner', ids.memory, 'Docker has enough memory', `at least ${leastMemory} GiB`, {
       attribution: {
-        hint: 'Take a larger runner, or give Docker more memory.',
+        hint: 'Use a larger runner, or give Docker more memory.',
         headline: 'Docker has too little memory'
       }
     }),
-    defineCheck('runner', ids.disk, 'Docker has disk enough', `at least ${leastDisk} GiB`, {
+    defineCheck('runner', ids.disk, 'Docker has enough disk space', `at least ${leastDisk} GiB`, {
       attribution: {
-        hint: 'Make room where Docker keeps its data (`docker system df`).',
-        headline: 'Docker has too little disk'
+        hint: 'Free disk space in the data directory of Docker (`docker system df`).',
+        headline: 'Docker has too little disk space'
       }
     }),
-    defineCheck('runner', ids.ipv6, 'The kernel has IPv6', 'in the kernel', {
+    defineCheck('runner', ids.ipv6, 'The kernel supports IPv6', 'in the kernel', {
       family: 'ipv6',
       attribution: {
-        hint: 'Start the machine without `ipv6.disable=1`, with a kernel that has IPv6.',
-        headline: 'The runner’s kernel has no IPv6'
+        hint: 'Boot a kernel that supports IPv6, without `ipv6.disable=1`.',
+        headline: 'The runner’s kernel does not support IPv6'
       }
     }),
     defineCheck(
       'runner',
       ids.inotify,
-      'inotify limits suffice',
+      'The inotify limits are high enough',
       `at least ${leastWatches(1)} watches and ${leastInstances(1)} instances; more for more than 4 nodes`,
       {
         attribution: {
-          hint: 'Raise them: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
+          hint: 'Raise the limits: `sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`.',
           headline: 'The runner’s inotify limits are too low'
         }
       }
@@ -92,10 +93,10 @@ export const runner: LayerChecks<PreflightInput> = {
       sh(commands.watches, {seconds: 5}),
       sh(commands.instances, {seconds: 5})
     ]);
-    const info = parseJsonObject<DockerInfo>(docker.stdout); // the client prints what it knows of itself even when no server answers
+    const info = parseJsonObject<DockerInfo>(docker.stdout); // without a server, the client still prints its own data
     const said = info.ServerVersion
       ? `version ${info.ServerVersion}`
-      : `no answer: ${docker.stderr.trim()}`;
+      : `no response: ${docker.stderr.trim()}`;
     report(ids.docker, judge(said, Boolean(info.ServerVersion), 'docker info'));
     if (info.ServerVersion) {
       report(ids.memory, atLeast(leastMemory, (info.MemTotal ?? 0) / gibibyte, 'docker info'));
@@ -106,16 +107,16 @@ export const runner: LayerChecks<PreflightInput> = {
     }
     const unasked =
       kernel.code === 127
-        ? 'there is no sysctl on PATH to ask'
+        ? 'sysctl is not on PATH'
         : [kernel, watches, instances].some(({timedOut}) => timedOut)
-          ? 'sysctl did not answer in time' // which says nothing of what it was asked
+          ? 'sysctl timed out'
           : null;
     if (unasked !== null) {
       for (const id of [ids.ipv6, ids.inotify]) report(id, skip(unasked));
       return;
     }
-    // where interfaces have it off by default Docker turns it on for its bridges and containers (measured: they reach
-    // each other with `all.disable_ipv6=1`); a kernel without IPv6, or started with ipv6.disable=1, has no such key
+    // Only a kernel without IPv6, or with ipv6.disable=1, lacks this key. Its value does not matter: Docker enables IPv6
+    // for its own bridges and containers (measured with `all.disable_ipv6=1`).
     report(
       ids.ipv6,
       judge(

@@ -1,3 +1,4 @@
+/** Checks of the IP families of the samples' Services. */
 import {filterByKind, getAddressFamily, getClusterIps, type Service} from '../base/kube.ts';
 import {compare, defineCheck, type LayerChecks, type MeshCheckInput} from './definition.ts';
 
@@ -7,20 +8,21 @@ const policies = [
   {
     target: 'dual-stack',
     policy: 'RequireDualStack',
-    title: "As documented, the Service's ipFamilyPolicy is"
+    title: "The Service's ipFamilyPolicy is, as documented,"
   },
   {target: 'ipv4', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is"},
   {target: 'ipv6', policy: 'SingleStack', title: "The Service's ipFamilyPolicy is"}
 ];
 const families: Record<string, string> = {'dual-stack': 'ipv4, ipv6', ipv4: 'ipv4', ipv6: 'ipv6'};
 
-/** The samples' Services as the API server has them. */
+/** The checks of the samples' Services. */
 export const service: LayerChecks<MeshCheckInput> = {
   layer: 'service',
   attribution: {
     class: 'connectivity',
-    hint: 'The Service is not what the sample says: see its ipFamilyPolicy and ipFamilies, and who has changed it (`kubectl get service -o yaml --show-managed-fields`).',
-    headline: family => `Services do not have ${family || 'the IP families'} as they should`
+    hint: 'The Service differs from its sample. Check its ipFamilyPolicy and ipFamilies, and who changed them (`kubectl get service -o yaml --show-managed-fields`).',
+    headline: family =>
+      `Services do not have the expected ${family ? `${family} address` : 'IP families'}`
   },
   definitions: [
     ...policies.map(({target, policy, title}) =>
@@ -30,7 +32,7 @@ export const service: LayerChecks<MeshCheckInput> = {
       defineCheck(
         'service',
         `service/${target}/families`,
-        'ClusterIPs of exactly its families',
+        'The Service has one ClusterIP of each of its families, and no other',
         expected,
         to(target)
       )
@@ -58,7 +60,7 @@ export const service: LayerChecks<MeshCheckInput> = {
 
 export const getIpFamilyPolicy = ({spec}: Service): string => spec.ipFamilyPolicy ?? 'none';
 
-/** Of its ClusterIPs; of a headless Service, which has none, those that it asks for. */
+/** Returns the families of the Service's ClusterIPs, sorted; for a headless Service, its `ipFamilies`. */
 export const formatFamilies = (service: Service): string => {
   const {spec} = service;
   const addresses = getClusterIps(service);

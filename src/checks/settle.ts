@@ -1,17 +1,18 @@
+/** Repeats failed probes until they pass or their time is over. */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {RunStopped} from '../base/fault.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 
-/** How long what was changed, such as a policy or a ServiceEntry, may take until it is in force, in seconds; measured was 0.8. */
+/** Seconds until a change, such as a policy or a ServiceEntry, must be in force; measured: 0.8. */
 export const settleSeconds = 10;
 
-/** What was found of a question. */
+/** The outcome of one question. */
 export interface QuestionOutcome<Question> {
   question: Question;
   outcome: Outcome;
 }
 
-/** Asks again of what is red, until it is green or so many seconds of its row are over; then tells what was found last of each. */
+/** Repeats failed questions for up to `seconds(check)`, then reports the last outcome of each. Throws RunStopped. */
 export async function settle<Question extends {check: CheckDefinition}>(
   {work, report}: MeshCheckInput,
   questions: Question[],

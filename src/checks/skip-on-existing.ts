@@ -1,11 +1,12 @@
+/** Selects the checks that apply to a cluster, and gives the reason for each skipped one. */
 import type {Inputs} from '../inputs/inputs.ts';
 import type {ExistingCluster} from '../plan/existing-cluster.ts';
 import type {CheckDefinition} from './definition.ts';
 
-/** Asked only of a cluster that is there already: a kind cluster's nodes tell it. */
+/** Checks of existing clusters only: in kind clusters, the checks of the nodes cover this. */
 const existingOnly = ['node/service/families'];
 
-/** What can be asked at all of this kind of cluster, with or without IstioCNI, and of a chart that comes from elsewhere than a checkout. */
+/** Returns the checks that apply to this kind of cluster, to IstioCNI or not, and to a chart from a checkout or elsewhere. */
 export const filterApplicable = (
   {
     cluster,
@@ -21,7 +22,7 @@ export const filterApplicable = (
       (layer !== 'docs' || (chart !== null && !chart.includes('://')))
   );
 
-/** What cannot be made in a cluster that is there already, each with its reason. Pure. */
+/** Lists the checks that cannot run in an existing cluster, each with its reason. Pure. */
 export function listSkippedChecks(
   definitions: CheckDefinition[],
   existing: ExistingCluster
@@ -38,31 +39,27 @@ function getSkipReason(
   {mesh, operator, strict, found}: ExistingCluster
 ): string | null {
   if (layer === 'runner' || layer === 'network')
-    return 'the cluster is there already, and does not run on this machine';
-  if (layer === 'failover')
-    return 'a family is cut in the nodes, which is done in kind clusters only';
+    return 'the existing cluster does not run on this machine';
+  if (layer === 'failover') return 'blocking a family in the nodes needs a kind cluster';
   if (id === 'node/all/pod-cidrs' || id === 'node/all/ip6tables')
-    return 'asked of the nodes of kind clusters only; here a dry run of a Service tells';
-  if (layer === 'cni')
-    return 'rules are taken from a pod in its node, which is done in kind clusters only';
+    return 'needs kind nodes; `node/service/families` checks an existing cluster by a dry run of a Service';
+  if (layer === 'cni') return 'removing the rules of a pod in its node needs a kind cluster';
   if (id.startsWith('gateway/api/') && !found.gatewayApi)
-    return 'this cluster has no CRDs of the Gateway API, and is not given any';
-  if (id.startsWith('headless/host-network/'))
-    return "a pod in its node's network is made in kind clusters only";
+    return 'this cluster has no CRDs of the Gateway API, and the run does not install them';
+  if (id.startsWith('headless/host-network/')) return 'a host-network pod needs a kind cluster';
   if (/^proxy\/.*\/iptables$/.test(id))
-    return "a pod's rules are read in its node, which is done in kind clusters only";
+    return 'reading the rules of a pod in its node needs a kind cluster';
   if (/\/image-ids?$/.test(id))
-    return 'the nodes of this cluster pull their images: this run brings none that could be compared';
+    return 'the nodes of this cluster pull their images: this run preloads none to compare with';
   if (mesh !== null && id === 'xds/istiod/rejects')
-    return 'istiod counts since it started, and it was there before';
+    return 'istiod counts since its start, which was before this run';
   if (mesh !== null && layer === 'operator' && operator === null)
-    return 'the mesh of this cluster is used, and no Sail Operator is there';
+    return 'the existing mesh has no Sail Operator';
   if (operator !== null && id === 'operator/sail-operator/image')
-    return 'the operator was there already: no image was asked for';
+    return 'the run uses the existing operator, and requests no image';
   if (mesh !== null && mesh.resource === null && id === 'control-plane/istio/healthy')
-    return 'the mesh of this cluster has no Istio resource';
-  if (mesh !== null && layer === 'uninstall')
-    return 'the mesh of this cluster is used, and is not ours to remove';
+    return 'the existing mesh has no Istio resource';
+  if (mesh !== null && layer === 'uninstall') return 'the run does not remove an existing mesh';
   if (strict !== null && /^(mtls|http|headless)\/.*-control$/.test(id)) return strict;
   return null;
 }

@@ -1,3 +1,4 @@
+/** Checks of Services in an existing cluster, named by `targets`: they deploy nothing and send no traffic. */
 import {quote} from 'shlex';
 import {
   type EndpointSlice,
@@ -38,19 +39,17 @@ import {
 import {formatFamilies, getIpFamilyPolicy, isHeadless, service} from './service.ts';
 import {describeAddressFamilies, describeSidecar, workload} from './workload.ts';
 
-/** Services of somebody else: looked at, with nothing deployed, and nothing asked over the network of pods. */
-
-/** A Service, and what Kubernetes made of it. */
+/** A Service, with its pods and EndpointSlices. */
 export interface TargetService {
   service: Service;
-  /** Those that it selects, and that are not on their way out. */
+  /** The selected pods, without terminating and completed ones. */
   pods: Pod[];
   slices: EndpointSlice[];
 }
 
 export interface TargetCheckInput extends PreflightInput {
   targets: TargetService[];
-  /** Namespaces in which no proxy may be asked. */
+  /** Namespaces where this kubeconfig may not exec into pods. */
   noExecNamespaces: string[];
 }
 
@@ -58,7 +57,7 @@ const bothFamilies = 'ipv4, ipv6';
 const dualStackPolicies = 'RequireDualStack or PreferDualStack';
 const onEach = 'a listener for each ClusterIP';
 
-/** As the check ids have it: neither part has a dot of its own. */
+/** The form in check ids; neither part contains a dot. */
 const getTargetName = ({metadata: {namespace, name}}: Service): string => `${namespace}.${name}`;
 const getTitle = ({metadata: {namespace, name}}: Service): string => `${namespace}/${name}`;
 const findTarget = (
@@ -66,7 +65,7 @@ const findTarget = (
   {target}: CheckDefinition
 ): TargetService | undefined => targets.find(({service}) => getTargetName(service) === target);
 
-/** Reads what belongs to a Service. Throws CommandError. */
+/** Reads the pods and EndpointSlices of a Service. Throws CommandError. */
 export async function readTarget(service: Service, sh: Sh): Promise<TargetService> {
   const {metadata, spec} = service;
   const selector = Object.entries(spec.selector ?? {}).map(pair => pair.join('='));
@@ -83,10 +82,10 @@ export async function readTarget(service: Service, sh: Sh): Promise<TargetServic
   };
 }
 
-/** It ran to its end, and has an address no more. */
+/** A completed pod has no address. */
 const isOver = ({status}: Pod): boolean => /^(Succeeded|Failed)$/.test(status.phase);
 
-/** All that is looked at of these Services, by layer. What cannot be asked of one of them has no row. */
+/** Creates the checks of these Services, by layer. A Service gets only the checks that apply to it. */
 export const createTargetChecks = (services: Service[]): LayerChecks<TargetCheckInput>[] =>
   [workloads, policies, slices, proxies].map(({layer, attribution, defineChecks, run}) => ({
     layer,
@@ -97,7 +96,7 @@ export const createTargetChecks = (services: Service[]): LayerChecks<TargetCheck
     )
   }));
 
-/** The same for any Service. */
+/** The checks of one layer, for any Service. */
 interface ForEach extends Omit<LayerChecks<TargetCheckInput>, 'definitions'> {
   defineChecks: (service: Service) => CheckDefinition[];
 }
@@ -141,7 +140,7 @@ const workloads: ForEach = {
             {
               attribution: {
                 class: 'infrastructure',
-                hint: 'The Service has no pods, or they have one family only: a pod on the host network has the addresses of its node; else see the network of the cluster, and whether the pods are older than its second family.',
+                hint: 'Check the network of the cluster, and restart pods that are older than its second family. A host-network pod has the addresses of its node.',
                 headline: `The pods of ${getTitle(service)} do not have an address of each family`
               }
             }
@@ -150,11 +149,11 @@ const workloads: ForEach = {
             'workload',
             service,
             'sidecar',
-            `Every pod of ${getTitle(service)} has a sidecar, or none has`,
+            `Either every pod of ${getTitle(service)} has a sidecar, or no pod`,
             'istio-proxy',
             {
               attribution: {
-                hint: 'Some of the pods were made while nobody injected there, or ask for none: restart them (`kubectl rollout restart`), and see their label `sidecar.istio.io/inject`.',
+                hint: 'Restart the pods that were created before injection was on (`kubectl rollout restart`). Check also their label `sidecar.istio.io/inject`.',
                 headline: `Some pods of ${getTitle(service)} have no sidecar`
               }
             }
@@ -180,10 +179,10 @@ const workloads: ForEach = {
 };
 
 const withoutSidecar = 'its pods have no sidecar';
-const withoutPods = 'there is no pod';
+const withoutPods = 'the Service selects no pod';
 const createNoPodsAttribution = (service: Service) => ({
   class: 'connectivity' as const,
-  hint: 'No pod has the labels of its selector: see who is to make them (`kubectl get deployments,statefulsets`), whether that is scaled to none, and the events of its namespace.',
+  hint: 'No running pod has the labels of its selector. Check its workload (`kubectl get deployments,statefulsets`), the number of replicas, and the events of its namespace.',
   headline: `${getTitle(service)} selects no pod`
 });
 
@@ -193,7 +192,7 @@ const policies: ForEach = {
   defineChecks: service => {
     const {namespace, name} = service.metadata;
     const attribution = {
-      hint: `Where it is meant to be dual-stack: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\` gives it the other family, and leaves its first ClusterIP.`,
+      hint: `To add the other family and keep the first ClusterIP: \`kubectl patch service ${name} -n ${namespace} --type merge -p '{"spec":{"ipFamilyPolicy":"PreferDualStack"}}'\`.`,
       headline: `The Service ${getTitle(service)} is not dual-stack`
     };
     return [
@@ -201,7 +200,7 @@ const policies: ForEach = {
         'service',
         service,
         'policy',
-        `The ipFamilyPolicy of ${getTitle(service)} asks for both families`,
+        `The ipFamilyPolicy of ${getTitle(service)} is dual-stack`,
         dualStackPolicies,
         {attribution}
       ),
@@ -237,7 +236,7 @@ const policies: ForEach = {
 
 const someReady = 'ready endpoints';
 
-/** What a Service without a selector has was put there by somebody; else it is exactly the ready pods. */
+/** With a selector, a Service must list exactly its ready pods; without one, its endpoints are set by hand. */
 const slices: ForEach = {
   layer: 'endpoints',
   attribution: endpoints.attribution,
@@ -247,12 +246,12 @@ const slices: ForEach = {
         'endpoints',
         service,
         family,
-        `EndpointSlices of ${getTitle(service)} have ${selects(service) ? `the pods' ${family} addresses` : `ready addresses of ${family}`}`,
+        `EndpointSlices of ${getTitle(service)} list ${selects(service) ? `the pods' ${family} addresses` : `ready ${family} addresses`}`,
         selects(service) ? exactlyReadyPods : someReady,
         {
           family,
           grid: {title: 'Endpoints of', named: true},
-          attribution: {headline: `${getTitle(service)} does not have the endpoints it should`}
+          attribution: {headline: `${getTitle(service)} does not have the expected endpoints`}
         }
       )
     ),
@@ -269,7 +268,7 @@ const slices: ForEach = {
           const observed = describeEndpoints(target, check.family);
           return observed === check.expected || observed === 'none' || looks > 2
             ? {is: 'done', value: observed}
-            : {is: 'waiting', for: `the endpoints of ${getTitle(found.service)}`}; // pods come and go, and were read a moment before
+            : {is: 'waiting', for: `the endpoints of ${getTitle(found.service)}`}; // the pods were read a moment before, and can change
         },
         {every: 1}
       );
@@ -290,7 +289,7 @@ function describeEndpoints({service, pods, slices}: TargetService, family: Famil
   return selects(service) || /^(none|an empty slice)$/.test(listed) ? listed : someReady;
 }
 
-/** Those whose connections a proxy can carry. */
+/** The ports with a protocol that a proxy handles. */
 const listTcpPorts = ({spec}: Service): number[] =>
   (spec.ports ?? []).filter(({protocol = 'TCP'}) => protocol === 'TCP').map(({port}) => port);
 
@@ -299,7 +298,7 @@ const proxies: ForEach = {
   attribution: proxy.attribution,
   defineChecks: service => {
     const title = getTitle(service);
-    const told = listTcpPorts(service).length > 0 && !isHeadless(service.spec); // a proxy passes what is headless through
+    const told = listTcpPorts(service).length > 0 && !isHeadless(service.spec); // a proxy passes traffic to a headless Service through
     if (!selects(service)) return [];
     return [
       targetRow(
@@ -310,8 +309,8 @@ const proxies: ForEach = {
         boundOnBothFamilies,
         {
           attribution: {
-            hint: 'Dual-stack is off in that pod: see ISTIO_DUAL_STACK in its proxy. It comes from `meshConfig.defaultConfig.proxyMetadata` when the pod is made, so that pods which are older than it are to be restarted, or from an annotation `proxy.istio.io/config`.',
-            headline: `The proxies of ${title} are not set up for both families`
+            hint: 'Check ISTIO_DUAL_STACK in the proxy of that pod. Set it by `meshConfig.defaultConfig.proxyMetadata` and restart older pods, or by the annotation `proxy.istio.io/config`.',
+            headline: `A proxy of ${title} does not listen on both families`
           }
         }
       ),
@@ -323,17 +322,17 @@ const proxies: ForEach = {
               'cluster-ips',
               `The proxy of a pod of ${title} has a listener for each of its ClusterIPs`,
               onEach,
-              {attribution: {headline: `Istio does not serve every ClusterIP of ${title}`}}
+              {attribution: {headline: `A proxy has no listener for a ClusterIP of ${title}`}}
             ),
             targetRow(
               'proxy',
               service,
               'endpoints',
-              `The proxy of a pod of ${title} has every ready pod, with both addresses`,
+              `The proxy of a pod of ${title} has endpoints for every ready pod, with both addresses`,
               'both addresses of every ready pod',
               {
                 attribution: {
-                  headline: `Proxies do not have both addresses of the pods of ${title}`
+                  headline: `A proxy does not have both addresses of every pod of ${title}`
                 }
               }
             )
@@ -351,10 +350,10 @@ const proxies: ForEach = {
   }
 };
 
-/** As the API server takes it: commands that people paste have it in them. */
+/** A valid name for the API server: people paste commands that contain it. */
 const isName = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 
-/** One proxy stands for all of a Service: what istiod tells them is the same. */
+/** Checks one proxy of a Service: istiod sends the same configuration to all of them. */
 async function checkProxy(
   {sh, noExecNamespaces, report}: TargetCheckInput,
   target: TargetService,
@@ -400,7 +399,9 @@ async function checkProxy(
       report(
         check.id,
         missing === null
-          ? skip('its own proxy is not told of it, by a Sidecar resource or its `exportTo`')
+          ? skip(
+              'its proxy has no cluster for this Service (a Sidecar resource or `exportTo` can exclude it)'
+            )
           : compare(check.expected, missing.join('; ') || check.expected, {
               reason: missing.join('; ') || null,
               reproduce: buildCommand(query).join(' ')
@@ -411,17 +412,17 @@ async function checkProxy(
   return undefined;
 }
 
-/** What a proxy says; or why it could not be asked. */
+/** Returns a dump of a proxy, or the reason why it cannot be read. */
 async function dumped<Dump>(sh: Sh, command: string[]): Promise<Dump | string> {
   try {
     return (await runJson(sh, command, {seconds: 20})) as Dump;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    return `its proxy could not be asked: ${error.message.slice(0, 300)}`;
+    return `cannot read its proxy: ${error.message.slice(0, 300)}`;
   }
 }
 
-/** A ClusterIP and port that no listener takes: neither one of its own, nor, as for HTTP, one for all of its family. */
+/** Lists ClusterIPs and ports without a listener: neither on that address nor, as for HTTP, on the wildcard of its family. */
 function unserved(
   {service}: TargetService,
   listeners: EnvoyListeners,
@@ -444,7 +445,7 @@ function unserved(
   );
 }
 
-/** A ready pod that is no endpoint, or not under both of its addresses. */
+/** Lists ready pods that are not endpoints with both addresses. */
 function findUnknownPods({service, pods}: TargetService, known: EnvoyEndpoints): string[] | null {
   const sorted = (addresses: string) => addresses.split('+').sort().join('+');
   return collectByPort(service, known, (port, found) =>
@@ -452,11 +453,11 @@ function findUnknownPods({service, pods}: TargetService, known: EnvoyEndpoints):
       .filter(isReady)
       .map(pod => formatEndpoint(pod, families))
       .filter(wanted => !found.map(sorted).includes(sorted(wanted)))
-      .map(wanted => `port ${port} has no endpoint ${wanted}: ${found.join(', ') || 'none'}`)
+      .map(wanted => `port ${port} has no endpoint ${wanted}; it has ${found.join(', ') || 'none'}`)
   );
 }
 
-/** What is missing of each port that the proxy knows; null: it knows none. */
+/** Collects what is missing at each port for which the proxy has a cluster; null: it has none. */
 function collectByPort(
   service: Service,
   known: EnvoyEndpoints,

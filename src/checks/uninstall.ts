@@ -1,3 +1,4 @@
+/** Checks that Istio uninstalls cleanly. */
 import {listObjects} from '../base/kube.ts';
 import {pollForAtMost} from '../base/wait.ts';
 import {istioNamespace} from '../manifests/istio-resources.ts';
@@ -7,15 +8,15 @@ const id = 'uninstall/istio/namespace';
 const deletion = ['kubectl', 'delete', 'istios.sailoperator.io', 'default', '--timeout=60s'];
 const kinds = 'deployments,pods,services,serviceaccounts';
 
-/** How long the namespace may take to be empty once the resource is gone, in seconds. */
+/** Seconds until the namespace must be empty, after the resource is deleted. */
 const patience = 60;
 
-/** Only on request, and last: nothing works afterwards. */
+/** Runs only on request, and last: the mesh is gone afterwards. */
 export const uninstall: LayerChecks<MeshCheckInput> = {
   layer: 'uninstall',
   attribution: {
     class: 'operator',
-    hint: "See the operator's log for what it could not delete.",
+    hint: "Check the operator's log for objects that it could not delete.",
     headline: () => 'Istio does not uninstall cleanly'
   },
   definitions: [
@@ -27,7 +28,7 @@ export const uninstall: LayerChecks<MeshCheckInput> = {
     const {code, stderr} = await sh(deletion, {seconds: 90});
     const left = await pollForAtMost(
       work,
-      {seconds: patience, for: left => `${left.length} objects to go`, every: 1},
+      {seconds: patience, for: left => `deletion of objects: ${left.length} left`, every: 1},
       async () => {
         const objects = await listObjects<{kind: string; metadata: {name: string}}>(
           sh,
@@ -35,7 +36,7 @@ export const uninstall: LayerChecks<MeshCheckInput> = {
           '-n',
           istioNamespace
         );
-        // Kubernetes' own
+        // Kubernetes creates this one in every namespace
         return objects.filter(
           ({kind, metadata}) => !(kind === 'ServiceAccount' && metadata.name === 'default')
         );

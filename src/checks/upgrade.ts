@@ -1,3 +1,4 @@
+/** Checks of an upgrade of the mesh: lost traffic, versions of proxies, removed revisions. */
 import {listObjects, type ObjectMeta} from '../base/kube.ts';
 import {runOrThrow} from '../base/sh.ts';
 import {pollForAtMost} from '../base/wait.ts';
@@ -28,20 +29,20 @@ import {pathSample} from './path.ts';
 import {meshClient} from './probe.ts';
 import {buildMetricsCommand} from './xds.ts';
 
-/** While only istiod is replaced, which carries no traffic; and while the server is restarted, as was asked for. */
+/** `istiod`: only istiod is replaced, which carries no traffic. `restart`: the server restarts as requested. */
 type Span = 'istiod' | 'restart';
 
-/** The longest time without an answer, in seconds; and of restarts, for how long in all probes may fail. Measured was 1.7 at most, on a machine that was very busy. */
+/** Seconds of the longest gap without an answer, and of all failed probes of a restart. Measured: 1.7 at most, on a busy machine. */
 const limit = 5;
 
-/** How long to go on once istiod is replaced, in seconds: a listener that it changed is drained for 45, Istio's drainDuration, and then its connections are cut. */
+/** Seconds to continue after istiod is replaced: Envoy drains a changed listener for Istio's drainDuration of 45 s, then cuts its connections. */
 const draining = 50;
 
-/** How long the operator may take to remove a revision that nobody uses, in seconds; it waits 30 by itself. */
+/** Seconds until the operator must have removed an unused revision; by design it waits 30. */
 const removing = 90;
 
 const ids = {proxies: 'upgrade/proxies/version', revisions: 'upgrade/istio/revisions'};
-const newProxies = 'every proxy is of the new version';
+const newProxies = 'every proxy has the new version';
 
 const buildCheckId = (span: Span, family: Family, connections: Load['connections']): string =>
   `upgrade/${span}/${family}-${connections}`;
@@ -59,13 +60,13 @@ const under = (
     to: {kind: 'Service', namespace: 'dual-stack', name: `tcp-echo-${family}`}
   });
 
-/** The load is on while istiod is replaced and the server restarted; the rest is asked once every workload is. */
+/** The load runs while istiod is replaced and the server restarts; the other checks run after the restart of all workloads. */
 export const upgrade: LayerChecks<MeshCheckInput> = {
   layer: 'upgrade',
   attribution: {
     class: 'connectivity',
-    hint: "Traffic was lost while the mesh was upgraded: the table of the upgrade says when; see the logs of the proxies, of istiod, and the node's rules in diagnostics/.",
-    headline: family => `Traffic${family && ` over ${family}`} is lost during the upgrade`
+    hint: "Find the span of the lost traffic in the table of the upgrade. Then check the logs of the proxies and of istiod, and the node's rules, in diagnostics/.",
+    headline: family => `Traffic${family && ` over ${family}`} was lost during the upgrade`
   },
   samples: [pathSample],
   definitions: [
@@ -74,56 +75,56 @@ export const upgrade: LayerChecks<MeshCheckInput> = {
         'istiod',
         family,
         'new',
-        `While istiod is upgraded, every new connection over ${family} is answered`,
+        `During the upgrade of istiod, every new connection over ${family} gets an answer`,
         `0 failed, no gap over ${limit} s`
       ),
       under(
         'istiod',
         family,
         'held',
-        `While istiod is upgraded, a connection that is held over ${family} stays, and is answered`,
+        `During the upgrade of istiod, a held connection over ${family} stays open and gets answers`,
         `0 failed, never cut, no gap over ${limit} s`
       ),
       under(
         'restart',
         family,
         'new',
-        `While the server is restarted, new connections over ${family} are answered`,
+        `During the restart of the server, new connections over ${family} get answers`,
         `answered again within ${limit} s`
       ),
       under(
         'restart',
         family,
         'held',
-        `A connection over ${family} that a restart cuts can be opened again at once`,
+        `After a restart cuts a held connection over ${family}, a client can open it again at once`,
         `answered again within ${limit} s`
       )
     ]),
     defineCheck(
       'upgrade',
       ids.proxies,
-      'Every proxy is of the new version, once restarted',
+      'Every proxy has the new version after the restart',
       newProxies,
       {
         to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'},
         attribution: {
           class: 'istio',
-          hint: 'A pod was restarted and got its sidecar from the old istiod, or was not restarted at all: see `kubectl get pods -A -o yaml`, and which revision its namespace or the tag names.',
-          headline: 'Proxies are still of the old version after the upgrade'
+          hint: 'Find the pods with the old sidecar image (`kubectl get pods -A -o yaml`). Check that they restarted, and which revision their namespace or the revision tag names.',
+          headline: 'Not every proxy has the new version after the upgrade'
         }
       }
     ),
     defineCheck(
       'upgrade',
       ids.revisions,
-      'The old revision is removed once nobody uses it',
-      'the new revision alone',
+      'The operator removes the old revision when it is unused',
+      'only the new revision',
       {
         to: {kind: 'Istio', namespace: '', name: 'default'},
         attribution: {
           class: 'operator',
-          hint: "The operator keeps a revision that it takes for used: see `kubectl get istiorevisions -o yaml`, and the operator's log.",
-          headline: 'The old revision of Istio is not removed'
+          hint: "Check which revision is still in use (`kubectl get istiorevisions -o yaml`), and the operator's log.",
+          headline: 'The operator did not remove the old revision of Istio'
         }
       }
     )
@@ -140,19 +141,19 @@ export const upgrade: LayerChecks<MeshCheckInput> = {
 
 // ---- Under load ----
 
-/** A load that is on. */
+/** A load that is running. */
 export interface RunningLoad {
-  /** Notes that a span begins. */
+  /** Writes the start of a span into the log. */
   begin: (span: Span) => Promise<void>;
-  /** Goes on until what the new istiod changed can have cut connections. */
+  /** Waits until Envoy has cut the connections of drained listeners. */
   drain: () => Promise<void>;
-  /** Ends it, and tells what it has seen. */
+  /** Stops the load, and reports the outcomes. */
   end: () => Promise<void>;
 }
 
 const noLoad: RunningLoad = {begin: async () => {}, drain: async () => {}, end: async () => {}};
 
-/** Has the client ask all the while from now on, over each family that a check asks for. */
+/** Starts the load over each family of the selected checks. Throws CommandError. */
 export async function startLoad(
   input: MeshCheckInput,
   selected: CheckDefinition[]
@@ -181,7 +182,7 @@ export async function startLoad(
   };
 }
 
-/** The Services of one family that select the dual-stack pods, on the port where only mutual TLS is answered. */
+/** Lists the single-stack Services of the dual-stack pods, on the port with STRICT mutual TLS. */
 function listLoadTargets(input: MeshCheckInput, selected: CheckDefinition[]): LoadTarget[] {
   return families.flatMap(family => {
     const definitions = selected.filter(check => check.family === family);
@@ -192,7 +193,7 @@ function listLoadTargets(input: MeshCheckInput, selected: CheckDefinition[]): Lo
   });
 }
 
-/** What a load has seen → a finding for each of its rows. Pure. */
+/** Converts the log of a load to an outcome for each of its checks. Pure. */
 export const judge = (
   log: LoadLog,
   definitions: CheckDefinition[]
@@ -204,7 +205,7 @@ export const judge = (
     const [from, until] = span === 'istiod' ? [istiod, restart ?? end] : [restart, end];
     if (family === null) return [];
     if (from === undefined)
-      return [{id, outcome: skip('the upgrade had failed before it was restarted')}];
+      return [{id, outcome: skip('the upgrade failed before the restart of the server')}];
     return [{id, outcome: judgeLoad(span, measure(log, family, connections, from, until))}];
   });
 
@@ -212,19 +213,19 @@ function judgeLoad(span: Span, load: Load): Outcome {
   const {connections, sent, failed, cut, longestGap} = load;
   const observed = loadWords(load);
   const wrong = [
-    sent === 0 && 'the client could send nothing',
-    span === 'istiod' && failed > 0 && `${failed} of ${sent} probes were not answered`,
+    sent === 0 && 'the client sent no probes',
+    span === 'istiod' && failed > 0 && `${failed} of ${sent} probes got no answer`,
     span === 'istiod' && cut > 0 && `the connection was cut ${times(cut)}`,
     span === 'restart' &&
       failed * probeInterval > limit &&
-      `${failed} of ${sent} probes were not answered`,
-    longestGap > 1000 * limit && `nothing was answered for ${longestGap} ms`
+      `${failed} of ${sent} probes got no answer`,
+    longestGap > 1000 * limit && `no answer for ${longestGap} ms`
   ].filter(one => one !== false);
-  const what = connections === 'new' ? 'new connections' : 'the connection that was held';
+  const what = connections === 'new' ? 'new connections' : 'the held connection';
   return {
     observed,
     verdict: wrong.length === 0 ? 'passed' : 'failed',
-    reason: wrong.length === 0 ? null : `of ${what}, ${wrong.join(', and ')}`,
+    reason: wrong.length === 0 ? null : `${what}: ${wrong.join(', and ')}`,
     load
   };
 }
@@ -241,7 +242,7 @@ const loadWords = ({connections, sent, failed, cut, longestGap}: Load): string =
 
 // ---- Once every workload is restarted ----
 
-/** istiod counts the proxies that are connected to it, by their versions. */
+/** Judges istiod's count of connected proxies by version. Throws CommandError. */
 async function versions({plan, sh}: MeshCheckInput): Promise<Outcome> {
   const command = buildMetricsCommand(plan.istio);
   const found = parseProxyVersions(await runOrThrow(sh, command, {seconds: 20}));
@@ -250,11 +251,11 @@ async function versions({plan, sh}: MeshCheckInput): Promise<Outcome> {
   const observed =
     found.length === 0
       ? 'no proxy is connected'
-      : others.map(({version, proxies}) => `${proxies} of ${version}`).join(', ') || newProxies;
+      : others.map(({version, proxies}) => `${proxies} with ${version}`).join(', ') || newProxies;
   return compare(newProxies, observed, {reproduce: command.join(' ')});
 }
 
-/** `pilot_xds{version="1.30.3"} 12`, with the version as the proxies say it. */
+/** Parses `pilot_xds{version="1.30.3"} 12`; the version is the one that proxies report. */
 export const parseProxyVersions = (metrics: string): {version: string; proxies: number}[] =>
   [...metrics.matchAll(/^pilot_xds\{version="([^"]*)"\} (\S+)$/gm)]
     .map(([, version = '', proxies]) => ({version, proxies: Number(proxies)}))
@@ -262,7 +263,7 @@ export const parseProxyVersions = (metrics: string): {version: string; proxies: 
 
 async function revisions({plan, sh, work}: MeshCheckInput): Promise<Outcome> {
   if (plan.upgrade?.strategy !== 'RevisionBased')
-    return skip('the mesh was upgraded in place: there is one revision');
+    return skip('an in-place upgrade has only one revision');
   const {revisions} = plan.upgrade;
   const names = await pollForAtMost(
     work,
@@ -274,13 +275,13 @@ async function revisions({plan, sh, work}: MeshCheckInput): Promise<Outcome> {
     names => !names.includes(revisions[0])
   );
   return compare(
-    'the new revision alone',
-    names.length === 1 && names[0] === revisions[1] ? 'the new revision alone' : names.join(', '),
+    'only the new revision',
+    names.length === 1 && names[0] === revisions[1] ? 'only the new revision' : names.join(', '),
     {reproduce: 'kubectl get istiorevisions -o yaml'}
   );
 }
 
-/** Which checks are made before an upgrade, and which after it: what is there before the mesh is asked once. */
+/** Splits the checks into those before and after an upgrade. Layers that do not depend on the mesh run once. */
 export function splitByStage(
   definitions: CheckDefinition[],
   upgrade: boolean

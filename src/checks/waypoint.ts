@@ -1,3 +1,4 @@
+/** Checks of an ambient waypoint: its configuration, and traffic through it over each family. */
 import {
   filterByKind,
   findByFamily,
@@ -51,7 +52,7 @@ const hbonePort = 15008;
 const place = (kind: string, name: string): Place => ({kind, namespace, name});
 const from = {kind: 'Deployment', namespace: clientSample.namespace, name: clientSample.app};
 
-/** What is addressed through the waypoint, by the checks' targets. */
+/** The destinations behind the waypoint, by check target. */
 const targets: Record<string, Place> = {
   ...Object.fromEntries(
     Object.keys(waypointServices).map(name => [`waypoint-${name}`, place('Service', name)])
@@ -68,21 +69,21 @@ const ids = {
 
 const expectations = {
   listeners: 'HBONE on 0.0.0.0 and ::',
-  endpoints: 'internal listeners alone',
+  endpoints: 'only internal listeners',
   vips: 'exactly its addresses',
-  carried: 'by the waypoint, dialled over that family'
+  carried: 'through the waypoint, dialed over that family'
 };
 
 const grid = {title: 'through a waypoint', named: true};
-const generatedHint = `istiod makes Deployment and Service of the waypoint: see its status (\`kubectl get gateway -n ${namespace} ${gateway} -o yaml\`), its log (\`kubectl logs -n ${namespace} deploy/${gateway}\`), and the log of istiod.`;
-const configHint = `See what istiod told the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
+const generatedHint = `istiod creates this Service: check the Gateway's status (\`kubectl get gateway -n ${namespace} ${gateway} -o yaml\`), its \`ipFamilyPolicy\`, and the log of istiod.`;
+const configHint = `To see the configuration of the waypoint: \`istioctl proxy-config all -n ${namespace} deploy/${gateway}\`.`;
 
-/** A waypoint, which is addressed by Services of both orders, by a host of istiod's addresses, and by a pod's own. */
+/** Traffic goes through the waypoint to Services of both family orders, to a ServiceEntry with allocated addresses, and to a pod. */
 export const waypointDefinitions: CheckDefinition[] = [
   defineCheck(
     'ambient',
     ids.service,
-    'The Service that istiod makes for a waypoint has both families',
+    'The generated Service of a waypoint has both families',
     bothFamilies,
     {
       to: place('Service', gateway),
@@ -97,7 +98,7 @@ export const waypointDefinitions: CheckDefinition[] = [
     {
       to: place('Deployment', gateway),
       attribution: {
-        hint: `ztunnel dials it over the family that was asked for: see \`connect_terminate\` among its listeners, and whether its pod has an address of each family. ${configHint}`,
+        hint: `Check the listener \`connect_terminate\` of the waypoint, and that its pod has an address of each family: ztunnel dials it over the requested family. ${configHint}`,
         headline: 'A waypoint does not listen on both families'
       }
     }
@@ -105,13 +106,13 @@ export const waypointDefinitions: CheckDefinition[] = [
   defineCheck(
     'ambient',
     ids.endpoints,
-    "A waypoint's endpoints in ambient are internal listeners, without an address beside them",
+    "A waypoint's endpoints in ambient are internal listeners, without additional addresses",
     expectations.endpoints,
     {
       to: place('Deployment', gateway),
       attribution: {
-        hint: `An address beside the internal listener goes round HBONE, and Envoy cannot have both. ${configHint}`,
-        headline: 'A waypoint is told an address beside its internal listener'
+        hint: `istiod sent an address in addition to the internal listener. Envoy does not accept both, and the address bypasses HBONE. ${configHint}`,
+        headline: 'A waypoint has endpoints other than internal listeners'
       }
     }
   ),
@@ -121,13 +122,13 @@ export const waypointDefinitions: CheckDefinition[] = [
       defineCheck(
         'ambient',
         `ambient/${target}/vips`,
-        `The waypoint knows the ${to.kind} by exactly its addresses`,
+        `The waypoint has exactly the addresses of the ${to.kind}`,
         expectations.vips,
         {
           to,
           attribution: {
-            hint: `What comes for another address, it resets: see \`main_internal\` among its listeners. Where it knows none, the ${to.kind} is not bound to it: see the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${configHint}`,
-            headline: 'A waypoint does not know both addresses of what is addressed through it'
+            hint: `Check the listener \`main_internal\` of the waypoint, which resets connections to other addresses. If it has none of the ${to.kind}, check the label \`istio.io/use-waypoint\` of the ${to.kind} and of its namespace. ${configHint}`,
+            headline: `A waypoint does not have exactly the addresses of a ${to.kind}`
           }
         }
       )
@@ -137,7 +138,7 @@ export const waypointDefinitions: CheckDefinition[] = [
       defineCheck(
         'ambient',
         `ambient/${target}/${family}`,
-        `Through a waypoint, the ${to.kind} answers on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`,
+        `The ${to.kind} answers through a waypoint on its ${family} ${to.kind === 'Service' ? 'ClusterIP' : 'address'}`,
         `hello ambient/${target}/${family}`,
         {
           family,
@@ -146,36 +147,36 @@ export const waypointDefinitions: CheckDefinition[] = [
           grid,
           attribution: {
             class: 'connectivity',
-            hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and the waypoint (\`kubectl logs -n ${namespace} deploy/${gateway}\`); \`ambient/waypoint/*\` tells whether it listens, and \`ambient/${target}/vips\` whether it knows the address.`
+            hint: `Check the logs of ztunnel (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`) and of the waypoint (\`kubectl logs -n ${namespace} deploy/${gateway}\`). \`ambient/waypoint/*\` shows whether the waypoint listens${to.kind === 'Pod' ? '' : `, and \`ambient/${target}/vips\` whether it has the address`}.`
           }
         }
       ),
       defineCheck(
         'ambient',
         `ambient/${target}/${family}-carried`,
-        `The waypoint has carried that, and ztunnel has dialled it over ${family}`,
+        `That connection went through the waypoint, which ztunnel dialed over ${family}`,
         expectations.carried,
         {
           family,
           from,
           to,
           attribution: {
-            hint: `See what ztunnel logged of it: \`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`. Its \`dst.addr\` is to be the waypoint's address of that family; whether it knows of the waypoint, \`istioctl ztunnel-config service\` and \`istioctl ztunnel-config workload\` say.`
+            hint: `Check \`dst.addr\` in the log of ztunnel (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`): expected is the waypoint's ${familyNames[family]} address. Check that \`istioctl ztunnel-config service\` and \`istioctl ztunnel-config workload\` list the waypoint.`
           }
         }
       ),
       defineCheck(
         'ambient',
         `ambient/${target}/${family}-denied`,
-        `What only the waypoint's policy denies is not answered over ${family}`,
+        `The waypoint's policy denies a connection over ${family}`,
         noAnswer,
         {
           family,
           from,
           to,
           attribution: {
-            hint: `It went past the waypoint: see the label \`istio.io/use-waypoint\` of the namespace ${namespace} and of what is in it, the status of the waypoint and of the AuthorizationPolicy, and \`ambient/${target}/${family}-carried\`.`,
-            headline: `What is for a waypoint goes past it over ${familyNames[family]}`
+            hint: `A denied connection got an answer. Check whether it bypassed the waypoint (\`ambient/${target}/${family}-carried\`), the label \`istio.io/use-waypoint\` in namespace ${namespace}, and the status of the waypoint and of the AuthorizationPolicy.`,
+            headline: `The policy of a waypoint is not enforced over ${familyNames[family]}`
           }
         }
       )
@@ -185,7 +186,7 @@ export const waypointDefinitions: CheckDefinition[] = [
     defineCheck(
       'ambient',
       `ambient/waypoint-client/${family}`,
-      `From a pod that has a waypoint itself, a Service with IPv6 first answers on its ${family} ClusterIP`,
+      `A Service with IPv6 first answers a client behind a waypoint on its ${family} ClusterIP`,
       `hello ambient/waypoint-client/${family}`,
       {
         family,
@@ -194,7 +195,7 @@ export const waypointDefinitions: CheckDefinition[] = [
         grid: {title: 'from behind a waypoint', named: true},
         attribution: {
           class: 'connectivity',
-          hint: `See what ztunnel logs of that connection (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`), and \`ambient/waypoint-echo-ipv6-first/${family}\`, which asks the same from a pod without a waypoint.`
+          hint: `Check the log of ztunnel (\`kubectl logs -n ${ztunnelNamespace} ds/ztunnel | grep ${namespace}\`). Compare with \`ambient/waypoint-echo-ipv6-first/${family}\`, which has a client without a waypoint.`
         }
       }
     )
@@ -204,10 +205,10 @@ export const waypointDefinitions: CheckDefinition[] = [
 const behindClient: Client = {namespace, deployment: waypointClient, container: 'sleep'};
 const getAspect = ({id}: CheckDefinition): string => id.split('/')[2] ?? '';
 
-/** The addresses by which a place is asked for. */
+/** Returns the addresses of a destination. */
 type Addresses = (to: Place | null) => string[];
 
-/** Looks once istiod has made the waypoint, or has had the time for it. */
+/** Runs after istiod has created the waypoint, or after the time for it is over. */
 export async function checkWaypoint(
   input: MeshCheckInput,
   selected: CheckDefinition[]
@@ -219,7 +220,7 @@ export async function checkWaypoint(
   ]);
   const addresses: Addresses = to => getAddresses(input, to, allocated);
   await traffic(input, selected, addresses, made);
-  await checkConfig(input, selected, addresses, made); // by now it was told of everything
+  await checkConfig(input, selected, addresses, made); // by now it has received all configuration
 }
 
 const entryQuestions = [
@@ -227,7 +228,7 @@ const entryQuestions = [
   {type: 'aaaa', name: `${waypointEntry.host}.`}
 ];
 
-/** As DNS has them: istiod allocates them. */
+/** Resolves the addresses that istiod allocated. */
 async function resolveAllocatedAddresses(
   input: MeshCheckInput,
   selected: CheckDefinition[]
@@ -299,7 +300,7 @@ function createProofs(
     const known =
       check.to?.kind === 'ServiceEntry'
         ? {}
-        : {lookUp: buildLookupCommand(input, check.to, address)};
+        : {lookupCommand: buildLookupCommand(input, check.to, address)};
     return [
       {
         check,
@@ -310,13 +311,13 @@ function createProofs(
   });
 }
 
-/** No address to ask. */
+/** The outcome for a destination without an address. */
 function nowhere(check: CheckDefinition): Outcome {
   if (check.to?.kind !== 'ServiceEntry') return describeMissingAddress(check);
   return {
     observed: 'no address',
     verdict: 'failed',
-    reason: `ztunnel answers no ${check.family} address for ${waypointEntry.host}`,
+    reason: `ztunnel returned no ${check.family} address for ${waypointEntry.host}`,
     reproduce: reproduceQuestion(
       meshClient,
       entryQuestions[families.indexOf(check.family ?? 'ipv4')] ?? {type: 'a', name: ''}
@@ -324,18 +325,18 @@ function nowhere(check: CheckDefinition): Outcome {
   };
 }
 
-/** What is told where the waypoint's policy is not in force. */
+/** The texts for a connection that the waypoint's policy does not deny. */
 const denial = {
   client: meshClient,
   observed: (text: string) => text,
   reason: ({address, port}: Probe, text: string) =>
-    `${address} port ${port} answered "${text}", which the waypoint's policy has denied for ${settleSeconds} s`
+    `${address} port ${port} answered "${text}", ${settleSeconds} s after the waypoint's policy was set to deny it`
 };
 
-/** As istiod makes it: named as the Gateway is. */
+/** istiod names the waypoint's service account after the Gateway. */
 const isWaypoint = (identity = ''): boolean => identity.endsWith(`/ns/${namespace}/sa/${gateway}`);
 
-/** The client's ztunnel tells where it went, and the server's from whom it came. */
+/** Judges by both logs: the client's ztunnel has the destination, the server's ztunnel has the source. */
 function judgeLoggedPath(
   input: MeshCheckInput,
   {expected, family, to}: CheckDefinition,
@@ -364,19 +365,19 @@ function judgeLoggedPath(
   );
   const observed =
     here === undefined
-      ? 'no waypoint that is ready'
+      ? 'no ready waypoint'
       : out.length === 0
-        ? 'nothing logged of it'
+        ? 'no log of the connection'
         : through.length === 0
-          ? `past the waypoint, to ${places(out)}`
+          ? `bypassed the waypoint, to ${places(out)}`
           : dialled.length === 0
             ? `only to ${places(through)}`
             : dialled.every(({error}) => error !== undefined)
               ? (dialled[0]?.error ?? '')
               : dialled.every(one => one.bytes_recv === '0')
-                ? 'the waypoint gave nothing back'
+                ? 'the waypoint returned no data'
                 : arrived.length === 0
-                  ? 'nothing logged where it arrived'
+                  ? 'no log of the arrival at the server'
                   : expected;
   return compare(expected, observed, {
     address,
@@ -387,7 +388,7 @@ function judgeLoggedPath(
 const places = (all: LoggedConnection[]): string =>
   [...new Set(all.map(one => one['dst.addr']))].join(', ');
 
-/** Whether a connection was for a target, and for the port that is not denied. */
+/** Whether a connection is to this destination, and to the allowed port. */
 function isFor(one: LoggedConnection, to: Place | null, arrivals: string[]): boolean {
   const hbone = one['dst.hbone_addr'] ?? '';
   const service = one['dst.service'];
@@ -396,11 +397,11 @@ function isFor(one: LoggedConnection, to: Place | null, arrivals: string[]): boo
   return service?.startsWith(name) === true && hbone.endsWith(`:${ports.open}`);
 }
 
-// ---- What istiod told the waypoint ----
+// ---- The waypoint's configuration ----
 
 const listenersQuery = 'config_dump?resource=dynamic_listeners';
 
-/** Listeners as Envoy has taken them. */
+/** The parts of Envoy's dump of active listeners that the checks read. */
 interface Dumped {
   configs?: {
     name: string;
@@ -435,7 +436,7 @@ async function checkConfig(
     for (const check of definitions)
       input.report(
         check.id,
-        compare(check.expected, said ? judge(check, said) : 'no pod that is ready', {reproduce})
+        compare(check.expected, said ? judge(check, said) : 'no ready pod', {reproduce})
       );
   };
   await Promise.all([
@@ -452,7 +453,7 @@ async function checkConfig(
   ]);
 }
 
-/** Where the waypoint does not listen for HBONE; undefined: nowhere that it should. */
+/** Names the wildcards without an HBONE listener; undefined: none is missing. */
 function describeUnbound({configs = []}: Dumped): string | undefined {
   const {address, additional_addresses: more = []} =
     configs.find(({name}) => name === 'connect_terminate')?.active_state?.listener ?? {};
@@ -463,7 +464,7 @@ function describeUnbound({configs = []}: Dumped): string | undefined {
   return missing.length === 0 ? undefined : `not on ${missing.join(', ')}`;
 }
 
-/** The addresses by which it knows a place, where they are others than those `right` ones. */
+/** Returns `expected` if the waypoint has exactly the `right` addresses for a destination, else the addresses that it has. */
 function describeKnownAddresses(
   said: Dumped,
   to: Place | null,
@@ -475,11 +476,11 @@ function describeKnownAddresses(
   return right.length > 0 && same ? expected : known.join(', ') || 'no address';
 }
 
-/** As istiod names its clusters and its filter chains. */
+/** The host in istiod's names of clusters and filter chains. */
 const getHost = (to: Place | null): string =>
   to?.kind === 'Service' ? `${to.name}.${namespace}.svc.` : waypointEntry.host;
 
-/** What is wrong with the endpoints of what is addressed through the waypoint; undefined: nothing. */
+/** Names endpoints of inbound clusters that are not internal listeners; undefined: all are. */
 function bare({configs = []}: EnvoyEndpoints): string | undefined {
   const endpoints = configs
     .flatMap(({endpoint_config: one}) =>
@@ -501,7 +502,7 @@ interface Range {
   address_prefix: string;
 }
 
-/** The ranges by which a listener's matcher knows a host, wherever it has them. */
+/** Lists the address ranges of a host at any depth of a listener's matcher. */
 export function listRanges(node: unknown, name: string): string[] {
   if (typeof node !== 'object' || node === null) return [];
   const {ranges, on_match: match} = node as {ranges?: Range[]; on_match?: unknown};

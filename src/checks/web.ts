@@ -1,19 +1,20 @@
+/** Fetches web pages from a client pod, and parses the statuses. */
 import {groupBy} from '../base/group.ts';
 import {type CommandOutput, runUntilComplete} from '../base/sh.ts';
 import type {Attempt} from '../results/results.ts';
 import type {MeshCheckInput} from './definition.ts';
 import {buildClientCommand, type Client} from './probe.ts';
 
-/** A page that is asked for; `via` is where to connect to instead of to what its URL names, `192.0.2.1:8443`. */
+/** A page to request; `via` is the address to connect to instead of the URL's host, `192.0.2.1:8443`. */
 export interface Page {
   url: string;
   via?: string;
 }
 
-/** How often each page is asked for. */
+/** Number of requests for each page. */
 const times = 3;
 
-// each page by itself, all of them at once; curl says 000 where nothing was answered
+// all pages in parallel; curl prints 000 if there is no answer
 const script = `
 limit=$1 times=$2 row=0; shift 2
 while [ $# -gt 0 ]; do
@@ -26,13 +27,13 @@ while [ $# -gt 0 ]; do
 done
 wait`;
 
-/** An address with a port, as URLs have it. */
+/** Formats an address with a port for a URL: IPv6 in brackets. */
 export const formatHostPort = (address: string, port: number): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`;
 
 /**
- * Asks for each page some times from one client, whatever its certificate; an attempt observed the HTTP status, or
- * `no answer`. Throws CommandError when that cannot run.
+ * Requests each page several times from one client, without verifying certificates. An attempt has the HTTP status or
+ * `no answer`. Throws CommandError if the script cannot run.
  */
 export async function fetchPages(
   {sh, work, plan}: MeshCheckInput,
@@ -57,7 +58,7 @@ export async function fetchPages(
   return runUntilComplete(sh, command, read, {seconds: limit * times + 20});
 }
 
-/** Lines such as `0 200 0.012`, of so many pages. */
+/** Parses lines such as `0 200 0.012` into the attempts of each page. */
 function parseStatuses(text: string, pages: number, now: number): Attempt[][] {
   const answers = [...text.matchAll(/^(\d{1,6}) (\d{3}) (\d{1,6}\.\d{1,9})$/gm)].map(
     ([, row, status = '', seconds]) => ({
@@ -73,11 +74,11 @@ function parseStatuses(text: string, pages: number, now: number): Attempt[][] {
   );
 }
 
-/** The statuses of a page, once each: `200`, or `200, no answer`. */
+/** Lists the different statuses of a page: `200`, or `200, no answer`. */
 export const summarizeStatuses = (attempts: Attempt[]): string =>
   [...new Set(attempts.map(({observed}) => observed))].join(', ') || 'no answer';
 
-/** The command that shows it by hand; `lookUp` finds the address, where it is another one in the next cluster. */
+/** The command that repeats the request by hand; `lookupCommand` finds the address in another cluster. */
 export function reproducePage(
   {namespace, deployment, container}: Client,
   {url, via}: Page,

@@ -1,7 +1,9 @@
+/** Checks of the sample pods: readiness, addresses, sidecars, images. */
 import {filterByKind, getAddressFamily, getPodIps, isReady, type Pod} from '../base/kube.ts';
 import {documentedWorkloads, plainNamespace} from '../manifests/documented-samples.ts';
 import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
+import type {Place} from '../results/results.ts';
 import {compareImageIds} from './compare-images.ts';
 import {
   type Attribution,
@@ -20,21 +22,24 @@ const to = ({namespace, app}: {namespace: string; app: string}) => ({
 
 const imageIds = 'workload/all/image-ids';
 
+const injectionHint =
+  'Set `injection-label` to a label by which this Istio injects: `istio-injection=enabled`, or `istio.io/rev=NAME` of an existing revision. Compare `kubectl get namespaces --show-labels` with the selectors of `kubectl get mutatingwebhookconfigurations -o yaml`.';
+
 const notInjected: Partial<Attribution> = {
-  hint: 'Nobody injects there: the namespace lacks the label that this Istio goes by, `istio-injection=enabled`, or `istio.io/rev=NAME` with a revision that exists (`injection-label`). See `kubectl get namespaces --show-labels` and `kubectl get mutatingwebhookconfigurations`.',
-  headline: 'Pods have no sidecar: their namespace lacks the injection label'
+  hint: injectionHint,
+  headline: 'Pods have no sidecar'
 };
 const injected: Partial<Attribution> = {
-  hint: 'Istio injects although nothing asks for it there: see the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
-  headline: 'Pods have a sidecar that must have none'
+  hint: 'Istio injects into a namespace without an injection label. Check the namespace selectors of `kubectl get mutatingwebhookconfigurations -o yaml`, and `enableNamespacesByDefault` in `istio-values`.',
+  headline: 'Pods have a sidecar without an injection label'
 };
 
-/** The pods of the samples. */
+/** The checks of the sample pods. */
 export const workload: LayerChecks<MeshCheckInput> = {
   layer: 'workload',
   attribution: {
     class: 'istio',
-    hint: 'See the pods and their events in diagnostics/.',
+    hint: 'Check the pods and their events in diagnostics/.',
     headline: family => `The sample pods are not ready${family && ` with ${family}`}`
   },
   definitions: [
@@ -55,7 +60,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
           ...to(place),
           attribution: {
             class: 'infrastructure',
-            hint: "The cluster's network gave the pod one family only: see the pod CIDRs of its node, and the network plugin.",
+            hint: 'A pod lacks an address of one family. Check the pod CIDRs of its node, and the network plugin.',
             headline: 'Pods do not have an address of each family'
           }
         }
@@ -71,11 +76,19 @@ export const workload: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'workload',
       imageIds,
-      'Every pod runs the expected images, by name and, where it is known, by id',
+      'Every pod runs the expected images, by name and, if known, by ID',
       'the expected images'
     )
   ],
   run: async ({plan, preloaded, sh, snapshot, report}, selected) => {
+    const listPods = (to: Place | null) =>
+      filterByKind(snapshot, 'Pod', to?.namespace).filter(
+        ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
+      );
+    const bare = selected
+      .filter(({id, expected}) => id.endsWith('/sidecar') && expected !== 'none')
+      .filter(({to}) => listPods(to).some(pod => describeSidecar(pod) === 'none'))
+      .map(({to}) => to?.namespace ?? '');
     const namespaces = [...plan.workloads, ...plan.extraWorkloads].map(({namespace}) => namespace);
     for (const {id, to, expected} of selected) {
       if (id === imageIds) {
@@ -85,9 +98,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
         report(id, await compareImageIds(all, preloaded, sh, expectedImage(plan)));
         continue;
       }
-      const pods = filterByKind(snapshot, 'Pod', to?.namespace).filter(
-        ({metadata}) => metadata.labels?.app === to?.name && !metadata.deletionTimestamp
-      );
+      const pods = listPods(to);
       const observe = id.endsWith('/ready')
         ? readiness
         : id.endsWith('/sidecar')
@@ -97,14 +108,32 @@ export const workload: LayerChecks<MeshCheckInput> = {
       report(
         id,
         compare(expected, observed, {
-          reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`
+          reproduce: `kubectl get pods -n ${to?.namespace} -l app=${to?.name} -o yaml`,
+          ...(id.endsWith('/sidecar') &&
+            bare.includes(to?.namespace ?? '') && {
+              reason: `pods in namespace ${to?.namespace} have no sidecar`,
+              attribution: describeNotInjected(bare, plan)
+            })
         })
       );
     }
   }
 };
 
-/** The image that a container of the mesh is expected to run; empty where nothing tells. */
+/** Names the namespaces whose pods have no sidecar, and the injection label that this run gave them. */
+function describeNotInjected(namespaces: string[], {files}: Plan): Partial<Attribution> {
+  const [, key, value] =
+    /^ +(istio-injection|istio\.io\/rev): *(\S+)$/m.exec(files['namespaces.yaml'] ?? '') ?? [];
+  const names = namespaces.join(', ');
+  const label =
+    key === undefined ? 'sets no injection label there' : `labels them \`${key}=${value}\``;
+  return {
+    hint: `Pods without a sidecar are in these namespaces: ${names}. This run ${label}. ${injectionHint}`,
+    headline: `Pods have no sidecar in ${names}`
+  };
+}
+
+/** The image that a container of the mesh must run; empty: unknown. */
 const expectedImage =
   ({istio: {images, cni, ambient}, existing}: Plan) =>
   ({metadata: {namespace, annotations = {}}}: Pod, container: string): string => {
@@ -119,7 +148,7 @@ const readiness = (pod: Pod): string => (isReady(pod) ? 'Ready' : pod.status.pha
 export const describeAddressFamilies = (pod: Pod): string =>
   getPodIps(pod).map(getAddressFamily).sort().join(', ') || 'none';
 
-/** From Istio 1.27 on the sidecar is an init container that is restarted always. */
+/** Returns `istio-proxy` or `none`. Since Istio 1.27 the sidecar is an init container with restartPolicy Always. */
 export function describeSidecar({spec}: Pod): string {
   const restarted = (spec.initContainers ?? []).filter(
     ({restartPolicy}) => restartPolicy === 'Always'

@@ -1,35 +1,36 @@
+/** Checks that no proxy rejected configuration from istiod. */
 import {filterByKind, type Pod} from '../base/kube.ts';
 import {type CommandOutput, runUntilComplete, type Sh} from '../base/sh.ts';
 import {documentedSamples} from '../manifests/documented-samples.ts';
 import type {Plan} from '../plan/plan.ts';
 import {defineCheck, type LayerChecks, type MeshCheckInput, type Outcome} from './definition.ts';
 
-/** What each proxy counts of itself; Istio's proxies keep no such count of their routes, which istiod does. */
+/** Counters of each proxy. Istio's proxies do not count rejected routes; istiod does. */
 const counters = ['cluster_manager.cds.update_rejected', 'listener_manager.lds.update_rejected'];
 const query = 'stats?filter=update_rejected';
 const ids = {others: 'xds/others/rejected', istiod: 'xds/istiod/rejects'};
 const nothingRejected = 'nothing rejected';
 
-/** istiod's own counts, by way of the API server. */
+/** The command that reads istiod's metrics through the API server. */
 export const buildMetricsCommand = ({namespace, istiod}: Plan['istio']): string[] => [
   ...['kubectl', 'get', '--raw'],
   `/api/v1/namespaces/${namespace}/services/${istiod}:15014/proxy/metrics`
 ];
 
-/** Asked last, when the proxies have been told of all that there is; told low, because what is rejected explains what is above. */
+/** Runs last, when the proxies have received all configuration. Its layer is low, because a rejection explains failures of higher layers. */
 export const xds: LayerChecks<MeshCheckInput> = {
   layer: 'xds',
   attribution: {
     class: 'istio',
-    hint: 'Istiod made a configuration that Envoy cannot take: the log of that proxy, and of istiod, has the reason after `ACK ERROR` or `rejected` (diagnostics/).',
-    headline: () => 'A proxy rejects what istiod tells it'
+    hint: 'Read the reason in the logs of that proxy and of istiod (diagnostics/), after `ACK ERROR` or `rejected`.',
+    headline: () => 'A proxy rejected configuration from istiod'
   },
   definitions: [
     ...documentedSamples.map(({namespace, app}) =>
       defineCheck(
         'xds',
         `xds/${namespace}/rejected`,
-        'The proxy has rejected nothing that istiod told it',
+        'The proxy has rejected no configuration from istiod',
         nothingRejected,
         {
           to: {kind: 'Deployment', namespace, name: app}
@@ -39,23 +40,17 @@ export const xds: LayerChecks<MeshCheckInput> = {
     defineCheck(
       'xds',
       ids.others,
-      'No other proxy of the checks has rejected anything',
+      'No other proxy of the checks has rejected configuration',
       nothingRejected
     ),
-    defineCheck(
-      'xds',
-      ids.istiod,
-      'Istiod counts no configuration that was rejected',
-      nothingRejected,
-      {
-        to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
-      }
-    )
+    defineCheck('xds', ids.istiod, 'istiod counts no rejected configuration', nothingRejected, {
+      to: {kind: 'Deployment', namespace: 'istio-system', name: 'istiod'}
+    })
   ],
   run: async ({sh, snapshot, plan, report}, selected) => {
     const ours = new Set(
       [...plan.workloads, ...plan.extraWorkloads].map(({namespace}) => namespace)
-    ); // a cluster that was there has others, and many
+    ); // an existing cluster can have many other proxies
     const others = listOtherProxies(
       filterByKind(snapshot, 'Pod').filter(({metadata}) => ours.has(metadata.namespace))
     );
@@ -84,7 +79,7 @@ const buildDeploymentArgs = (namespace = '', app = ''): string[] => [
   `deployment/${app}`
 ];
 
-/** The pods with a sidecar that are not the documentation's samples. */
+/** Lists the pods with a sidecar that are not documented samples. */
 function listOtherProxies(pods: Pod[]): string[][] {
   return pods
     .filter(({metadata, spec}) => {
@@ -102,11 +97,11 @@ const command = (proxy: string[]): string[] => [
   ...['pilot-agent', 'request', 'GET', query]
 ];
 
-/** Something was written; what is missing of it is told by the row. */
+/** Accepts any output; the check reports missing counters. */
 const whole = ({code, stdout}: CommandOutput, isLast: boolean): string | null =>
   code === 0 && (isLast || stdout.trim() !== '') ? stdout : null;
 
-/** What one proxy has rejected, with its name. */
+/** Returns what one proxy has rejected, with its name. Throws CommandError. */
 async function rejected(sh: Sh, proxy: string[]): Promise<string> {
   const text = await runUntilComplete(sh, command(proxy), whole, {seconds: 20});
   const counts = new Map(
@@ -116,19 +111,19 @@ async function rejected(sh: Sh, proxy: string[]): Promise<string> {
     ])
   );
   const said = [
-    ...counters.filter(name => !counts.has(name)).map(name => `${name} is not counted`), // silence is no proof
+    ...counters.filter(name => !counts.has(name)).map(name => `${name} is missing`), // a missing counter proves nothing
     ...[...counts].filter(([, count]) => count > 0).map(([name, count]) => `${name}: ${count}`)
   ];
   return said.length === 0 ? nothingRejected : `${proxy.slice(1).join('/')}: ${said.join(', ')}`;
 }
 
-/** What istiod counts, of every proxy and every kind; what is 0 it leaves out. */
+/** Judges istiod's counters for every proxy and resource type; istiod omits those that are 0. */
 function rejects(text: string, metrics: string[]): Outcome {
   const counts = [...text.matchAll(/^pilot_total_xds_rejects\{([^}\n]{0,1000})\} (\S+)$/gm)]
     .filter(([, , count]) => Number(count) > 0)
     .map(([, labels, count]) => `pilot_total_xds_rejects{${labels}} ${count}`);
-  const hasNoCounts = !/^pilot_xds_pushes\{/m.test(text); // what it always counts, once it has told anybody anything
-  return judge(hasNoCounts ? 'no counts of istiod' : counts.join(', '), metrics);
+  const hasNoCounts = !/^pilot_xds_pushes\{/m.test(text); // present after the first push
+  return judge(hasNoCounts ? 'no metrics from istiod' : counts.join(', '), metrics);
 }
 
 const judge = (wrong: string, shown: string[]): Outcome => ({

@@ -1,8 +1,9 @@
+/** Reads the access log of ztunnel, and judges connections by it. */
 import {ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {CheckDefinition, MeshCheckInput, Outcome} from './definition.ts';
 import {settle} from './settle.ts';
 
-/** A connection of which ztunnel has logged the end, by the names that it has for its fields. */
+/** A completed connection in ztunnel's access log: values by field name. */
 export type LoggedConnection = Record<string, string>;
 
 export const fetchZtunnelLog = async ({sh}: MeshCheckInput): Promise<string[]> =>
@@ -13,7 +14,7 @@ export const logCommand = [
   ...['--tail', '5000', '--max-log-requests', '100']
 ];
 
-/** Lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
+/** Parses lines such as `… info access connection complete src.addr=10.0.0.1:2 … dst.identity="spiffe://…" … duration="1ms"`. */
 export const parseAccessLog = (lines: string[]): LoggedConnection[] =>
   lines
     .filter(line => /\baccess\s+connection complete\b/.test(line))
@@ -25,10 +26,10 @@ export const parseAccessLog = (lines: string[]): LoggedConnection[] =>
       )
     );
 
-/** How long ztunnel may take to log a connection that has ended, in seconds. */
+/** Seconds until ztunnel must have logged a completed connection. */
 const logging = 3;
 
-/** Tells of connections by what was not logged before. */
+/** Judges connections by the log lines that are not in `past`, and repeats until they pass or time is over. */
 export async function settleByLog(
   input: MeshCheckInput,
   selected: CheckDefinition[],

@@ -1,3 +1,4 @@
+/** Reads the inputs of the main action, and rejects combinations in which an input has no effect. */
 import {createHash, randomBytes} from 'node:crypto';
 import * as core from '@actions/core';
 import {findUrlSecrets, isUrl, ownChecksumsSuffix, redactUrl} from '../base/download.ts';
@@ -34,20 +35,20 @@ import {
 } from './readers.ts';
 
 const clusterName = parseMatching(
-  /^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // with that end it would be a directory of ours
-  'at most 48 lower-case letters, digits, dots and dashes, and not `.private` at the end'
+  /^(?!.*\.private$)[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$/, // a name with this end is the private directory of another run
+  'at most 48 lower-case letters, digits, dots and dashes, without `.private` at the end'
 );
 
-/** A name that no other run on this Docker host has. */
+/** A random name, so that two runs on one Docker host do not collide. */
 const generateClusterName = (): string => `istio-ds-${randomBytes(4).toString('hex')}`;
 
-/** How each input of action.yml is read. The keys are the inputs, and a test holds them to it. */
+/** The reader of each input in action.yml. A test compares the keys with action.yml. */
 const readers = {
   cluster: parseOneOf('kind', 'existing'),
   kubeconfig: withDefault(null, parseExistingFile),
   context: withDefault(
     null,
-    parseMatching(/^[^\s\p{Cc}]+$/u, "the name of one of the kubeconfig's contexts")
+    parseMatching(/^[^\s\p{Cc}]+$/u, 'the name of a context in the kubeconfig')
   ),
   targets: withDefault(null, parseTargets),
   'cluster-name': (value: string) => clusterName(value || generateClusterName()),
@@ -89,7 +90,7 @@ const readers = {
   'dry-run': parseBoolean
 } as const;
 
-/** As action.yml has them; a test holds the two together. An input given as nothing takes its default. */
+/** The defaults of action.yml, which a test compares. An empty input takes its default. */
 export const inputDefaults: Partial<Record<keyof typeof readers, string>> = {
   cluster: 'kind',
   'ip-families': 'ipv4,ipv6',
@@ -112,35 +113,45 @@ export type Inputs = {[Name in keyof typeof readers]: ReturnType<(typeof readers
 
 export const inputNames = Object.keys(readers) as (keyof Inputs)[];
 
-/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+/** Returns every input, parsed. Throws one Fault of class `input` with a line for each invalid input. */
 export function readInputs(): Inputs {
   setHiddenTexts(urlInputs.flatMap(name => findUrlSecrets(getInputValue(name))));
-  const {inputs, problems} = readAllInputs(readers, getInputValue, (name, value) =>
-    isInlineYaml(name, value) ? `${value.length} characters` : redactInput(value)
-  );
+  const {inputs, problems} = readAllInputs(readers, getInputValue, describeValue);
   addHiddenTexts(yamlInputs.flatMap(name => findYamlSecrets(inputs[name])));
   if (problems.length === 0) problems.push(...findConflicts(inputs as Inputs));
   if (problems.length > 0) throw createInputFault(problems.join('\n'));
   return inputs as Inputs;
 }
 
-/** Of the kind cluster that is made, and of the one that is there already. */
+/** The inputs that apply to only one value of `cluster`. */
 const clusterInputs: Record<Inputs['cluster'], (keyof typeof readers)[]> = {
   kind: [
     ...(['cluster-name', 'kubernetes-version', 'node-image', 'kind-config'] as const),
     ...(['kind-version', 'ip-families', 'tuned', 'dataplane-mode'] as const),
-    ...(['upgrade-from', 'upgrade-strategy'] as const) // the mesh of others is theirs to upgrade
+    ...(['upgrade-from', 'upgrade-strategy'] as const) // the run never upgrades an existing mesh
   ],
   existing: ['kubeconfig', 'context', 'targets']
 };
 
-/** All that counts where Services are only looked at: nothing is made then, and nothing asked of a pod. */
+/** The inputs that have an effect with `targets`: such a run creates nothing and sends no requests to pods. */
 const targetInputs: (keyof typeof readers)[] = [
   ...(['cluster', 'kubeconfig', 'context', 'targets', 'kubectl-version'] as const),
   ...(['checks', 'timeout', 'results-dir', 'mirror'] as const)
 ];
 
-/** An input that would count for nothing. */
+const combinable = targetInputs
+  .filter(name => name !== 'targets')
+  .map(name => `\`${name}\``)
+  .join(', ');
+
+/** The value of an input as an error shows it: inline YAML, which may hold credentials, as its length. */
+const describeValue = (name: keyof Inputs, value: string): string =>
+  isInlineYaml(name, value) ? `(${value.length} characters)` : redactInput(value);
+
+const createConflict = (name: keyof Inputs, expected: string): string =>
+  `Invalid \`${name}\` ${describeValue(name, getInputValue(name))}: expected ${expected}`;
+
+/** One line for each input that has no effect beside the other inputs. */
 function findConflicts(inputs: Inputs): string[] {
   const {cluster, targets, 'upgrade-from': from} = inputs;
   const other = cluster === 'kind' ? 'existing' : 'kind';
@@ -148,43 +159,52 @@ function findConflicts(inputs: Inputs): string[] {
   const unused = targets === null ? [] : inputNames.filter(name => !targetInputs.includes(name));
   const strategy = from === null && isInputSet('upgrade-strategy') && elsewhere.length === 0;
   return [
-    ...elsewhere.map(
-      name =>
-        `${name}: found a value, and \`cluster: ${cluster}\`; accepted is it with \`cluster: ${other}\``
+    ...elsewhere.map(name =>
+      createConflict(
+        name,
+        `no value with \`cluster: ${cluster}\`; this input needs \`cluster: ${other}\``
+      )
     ),
     ...unused
       .filter(name => isInputSet(name) && !elsewhere.includes(name))
-      .map(
-        name =>
-          `${name}: found a value, and \`targets\`, by which Services are only looked at; accepted is one of the two`
+      .map(name =>
+        createConflict(
+          name,
+          `no value with \`targets\`, which can be combined only with ${combinable}`
+        )
       ),
     ...(strategy
-      ? ['upgrade-strategy: found a value, and no `upgrade-from`; accepted is it with one']
+      ? [createConflict('upgrade-strategy', '`upgrade-from` to have a value, or no value here')]
       : []),
     ...(inputs['dataplane-mode'] === 'ambient' ? findAmbientConflicts(inputs) : [])
   ];
 }
 
-/** What ambient has not, or not without. */
+/** One line for each input that excludes ambient. */
 const findAmbientConflicts = (inputs: Inputs): string[] => [
   ...(inputs['istio-cni'] === 'false'
     ? [
-        'istio-cni: found "false", and `dataplane-mode: ambient`; accepted is `auto` or `true`: without IstioCNI nothing reaches ztunnel'
+        createConflict(
+          'istio-cni',
+          '`auto` or `true` with `dataplane-mode: ambient`; without IstioCNI no traffic reaches ztunnel'
+        )
       ]
     : []),
   ...(['injection-label', 'upgrade-from'] as const)
     .filter(isInputSet)
-    .map(
-      name =>
-        `${name}: found a value, and \`dataplane-mode: ambient\`; accepted is it with \`dataplane-mode: sidecar\``
+    .map(name =>
+      createConflict(
+        name,
+        'no value with `dataplane-mode: ambient`; this input needs `dataplane-mode: sidecar`'
+      )
     )
 ];
 
-/** Whether an input says something else than its default. */
+/** Whether an input differs from its default. */
 export const isInputSet = (name: keyof Inputs): boolean =>
   getInputValue(name) !== (inputDefaults[name] ?? '');
 
-/** Where the results go, which is wanted even when another input is bad; null: nowhere in particular, or that is bad itself. */
+/** The directory for the results, readable although another input is invalid; null when it is not set or is invalid itself. */
 export function readResultsDir(): string | null {
   try {
     return readers['results-dir'](getInputValue('results-dir'));
@@ -193,7 +213,7 @@ export function readResultsDir(): string | null {
   }
 }
 
-/** The inputs that were given, as they may be shown: YAML as a digest, URLs without credentials. */
+/** The inputs that differ from their defaults, safe to show: YAML as a digest, URLs without credentials. */
 export function collectSetInputs(): Record<string, string> {
   const names = inputNames.filter(isInputSet);
   return Object.fromEntries(names.map(name => [name, redactInputValue(name, getInputValue(name))]));
@@ -206,13 +226,13 @@ const urlInputs = ['operator-chart', 'samples', 'mirror'] as const;
 
 const yamlInputs = ['kind-config', 'operator-values', 'istio-values'] as const;
 
-/** What people look for in diagnostics, and what an image or a version is called is no secret. */
+/** Keys whose values are never secret. People need image names and versions to read diagnostics. */
 const publicName =
   /^(hub|tag|image|variant|profile|revision|version|name|namespace|network|role|ip_?famil\w*|\w*path|apiVersion|kind)$/i;
 
 /**
- * The texts of a YAML input that nobody is to read: under a key that says so; and from eight characters on under every
- * key but a few, where they are no word of letters alone, as `RequireDualStack` is.
+ * The texts of a YAML input to hide. A text under a key that names a secret is one. So is a text of eight or more
+ * characters under any key but the public ones, unless it has letters only, such as `RequireDualStack`.
  */
 function findYamlSecrets(value: unknown, key = ''): string[] {
   if (typeof value === 'string' || typeof value === 'number') {
@@ -227,7 +247,7 @@ function findYamlSecrets(value: unknown, key = ''): string[] {
   return Object.entries(value).flatMap(([name, item]) => findYamlSecrets(item, name));
 }
 
-/** It may hold credentials. */
+/** Whether the input is YAML in the workflow itself, which may hold credentials. */
 const isInlineYaml = (name: keyof Inputs, value: string): boolean =>
   name.endsWith('-values') || (name === 'kind-config' && !isReadableAsPath(value));
 

@@ -1,3 +1,4 @@
+/** Reads the inputs of the matrix action. */
 import * as core from '@actions/core';
 import {findUrlSecrets} from '../base/download.ts';
 import {createInputFault} from '../base/fault.ts';
@@ -5,6 +6,7 @@ import {setHiddenTexts} from '../base/log.ts';
 import {isVersionList, isVersionRange} from '../versions/cells.ts';
 import {defaultOperatorVersion, tools} from '../versions/pins.ts';
 import {
+  createExpectedError,
   parseChart,
   parseFamilies,
   parseMirrorUrl,
@@ -15,7 +17,7 @@ import {
   withDefault
 } from './readers.ts';
 
-/** How each input of matrix/action.yml is read. The keys are the inputs, and a test holds them to it. */
+/** The reader of each input in matrix/action.yml. A test compares the keys with that file. */
 const readers = {
   'operator-version': withDefault(defaultOperatorVersion, parseVersion),
   'operator-chart': withDefault(null, parseChart),
@@ -34,7 +36,7 @@ const readers = {
   mirror: withDefault(null, parseMirrorUrl)
 } as const;
 
-/** As matrix/action.yml has them; a test holds the two together. */
+/** The defaults of matrix/action.yml, which a test compares. */
 export const matrixDefaults: Partial<Record<keyof typeof readers, string>> = {
   'istio-versions': 'latest-patches',
   'kubernetes-versions': 'newest',
@@ -47,7 +49,7 @@ export type MatrixInputs = {[Name in keyof typeof readers]: ReturnType<(typeof r
 
 export const matrixInputNames = Object.keys(readers) as (keyof MatrixInputs)[];
 
-/** Reads every input. Throws one Fault of class `input` that names every bad one. */
+/** Returns every input, parsed. Throws one Fault of class `input` with a line for each invalid input. */
 export function readMatrixInputs(): MatrixInputs {
   const given = (name: keyof MatrixInputs) => core.getInput(name) || (matrixDefaults[name] ?? '');
   setHiddenTexts([...findUrlSecrets(given('operator-chart')), ...findUrlSecrets(given('mirror'))]);
@@ -58,19 +60,19 @@ export function readMatrixInputs(): MatrixInputs {
 
 function parseIf(what: string, holds: (value: string) => boolean) {
   return (value: string): string => {
-    if (!holds(value)) throw new Error(`accepted is ${what}`);
+    if (!holds(value)) throw createExpectedError(what);
     return value;
   };
 }
 
-/** Several, with blanks or lines between them; each one once. */
+/** A reader of values that white space separates. It drops duplicates. */
 function parseEach<Value>(read: (value: string) => Value) {
   return (value: string): Value[] => [...new Set(value.split(/\s+/))].map(read);
 }
 
-/** GitHub makes at most 256 jobs of one matrix. */
+/** The limit of cells. GitHub runs at most 256 jobs of one matrix. */
 function parseMax(value: string): number {
   const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
-  if (number < 1 || number > 256) throw new Error('accepted is a whole number from 1 to 256');
+  if (number < 1 || number > 256) throw createExpectedError('a whole number from 1 to 256');
   return number;
 }

@@ -1,9 +1,11 @@
+/** Reads the inputs of the report action. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {createInputFault} from '../base/fault.ts';
 import {type CellClass, cellClasses} from '../results/merged.ts';
 import {
+  createExpectedError,
   parseResultsDir,
   quoteValue,
   readAllInputs,
@@ -11,10 +13,10 @@ import {
   withDefault
 } from './readers.ts';
 
-/** A cell of the matrix as it was planned: inputs by name. */
+/** A planned cell of the matrix: the value of each input by its name. */
 export type PlannedCell = Record<string, string>;
 
-/** How each input of report/action.yml is read; a test holds the two together. */
+/** The reader of each input in report/action.yml, which a test compares. */
 const readers = {
   directory: resolveInWorkspace,
   matrix: withDefault([], parsePlannedCells),
@@ -32,7 +34,7 @@ export type ReportInputs = {[Name in keyof typeof readers]: ReturnType<(typeof r
 
 export const reportInputNames = Object.keys(readers) as (keyof ReportInputs)[];
 
-/** Reads every input of the report action. Throws one Fault of class `input` that names every bad one. */
+/** Returns every input, parsed. Throws one Fault of class `input` with a line for each invalid input. */
 export function readReportInputs(): ReportInputs {
   const {inputs, problems} = readAllInputs(
     readers,
@@ -43,7 +45,7 @@ export function readReportInputs(): ReportInputs {
   return inputs as ReportInputs;
 }
 
-/** What is wrong with inputs beside each other. */
+/** One line for each input that does not fit the others. */
 function findConflicts(inputs: ReportInputs): string[] {
   const {directory, matrix, 'results-dir': results} = inputs;
   const there = isDirectory(directory);
@@ -51,11 +53,11 @@ function findConflicts(inputs: ReportInputs): string[] {
     ...(there || matrix.length > 0
       ? []
       : [
-          `directory: found ${quoteValue(directory)}; accepted is a directory that exists, or one that is missing beside a \`matrix\``
+          `Invalid \`directory\` ${quoteValue(directory)}: expected an existing directory, unless \`matrix\` has a value`
         ]),
     ...(results !== null && [directory, inputs.previous].some(one => one && isWithin(results, one))
       ? [
-          `results-dir: found ${quoteValue(results)}; accepted is one outside \`directory\` and \`previous\``
+          `Invalid \`results-dir\` ${quoteValue(results)}: expected a directory outside \`directory\` and \`previous\``
         ]
       : [])
   ];
@@ -67,12 +69,12 @@ const isDirectory = (file: string): boolean =>
 const isWithin = (file: string, directory: string): boolean =>
   `${file}${path.sep}`.startsWith(`${directory}${path.sep}`);
 
-/** GitHub allows 256 jobs in a matrix; several matrices may be merged. */
+/** The limit of planned cells: one report may merge several matrices of 256 jobs. */
 const mostPlanned = 4096;
 
 function parsePlannedCells(value: string): PlannedCell[] {
-  const accepted = new Error(
-    'accepted is the JSON of a matrix, `{"include": [{"istio-version": "1.30", …}, …]}`'
+  const accepted = createExpectedError(
+    'the JSON of a matrix, `{"include": [{"istio-version": "1.30", …}, …]}`'
   );
   let parsed: unknown;
   try {
@@ -100,8 +102,8 @@ function parseCellClasses(value: string): CellClass[] {
     .map(name => name.trim());
   const known: readonly string[] = cellClasses;
   if (names.some(name => !known.includes(name)))
-    throw new Error(
-      `accepted is \`all\`, \`none\`, or of ${cellClasses.join(', ')} those that fail the step, with commas between; after a \`!\`, those that do not`
+    throw createExpectedError(
+      `\`all\`, \`none\`, or a comma-separated list of ${cellClasses.join(', ')}; a leading \`!\` inverts the list`
     );
   return cellClasses.filter(one => names.includes(one) !== leaveOut);
 }

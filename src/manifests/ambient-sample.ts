@@ -1,22 +1,23 @@
+/** The sample of the ambient checks: an echo pod in ambient with its Services and hosts. */
 import {stringify} from 'yaml';
 import {renderDeployment} from './documented-samples.ts';
 import type {ExtraSample, SampleImages} from './extra-sample.ts';
 
 export const ambientNamespace = 'ambient-echo';
 
-/** The label of the pod that is asked for. */
+/** The label of the echo pod. */
 export const ambientApp = 'echo';
 
-/** What its ports take: `open` whatever comes, `strict` mutual TLS alone. */
+/** The ports of the pod: `open` accepts plaintext too, `strict` only mutual TLS. */
 export const ambientPorts = {open: 9000, strict: 9001};
 
-/** Its Services of two families, by which comes first. */
+/** Dual-stack Services of the pod → their families, primary first. */
 export const ambientServices = {echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4']};
 
-/** Its headless Services of one family, which the pod itself is not. */
+/** Single-stack headless Services of the dual-stack pod. */
 export const headlessServices = {'headless-ipv4': 'IPv4', 'headless-ipv6': 'IPv6'};
 
-/** Hosts that only ztunnel knows: istiod allocates an address of each family, and behind it there is one of them. */
+/** Hosts that only ztunnel resolves: istiod allocates an address of each family, but the endpoint has one family. */
 export const crossFamilyHosts = {
   ipv4: {name: 'crossed-ipv4', host: 'ipv4.ambient.example.test'},
   ipv6: {name: 'crossed-ipv6', host: 'ipv6.ambient.example.test'}
@@ -37,7 +38,7 @@ const service = (name: string, spec: object): string =>
     }
   });
 
-// the kubelet's plaintext comes to a port that takes none: it must be told from a client's
+// the kubelet sends plaintext to a STRICT port, and ztunnel must distinguish it from a client's
 const probe = {tcpSocket: {port: ambientPorts.strict}, periodSeconds: 2, failureThreshold: 15};
 
 const echo = (image: string): string =>
@@ -80,12 +81,12 @@ const serviceEntry = (family: keyof typeof crossFamilyHosts): string =>
       hosts: [crossFamilyHosts[family].host],
       ports: [{number: ambientPorts.open, name: 'tcp', protocol: 'TCP'}],
       resolution: 'DNS',
-      endpoints: [{address: `tcp-echo.${family}.svc.cluster.local`}], // a Service of that family alone
+      endpoints: [{address: `tcp-echo.${family}.svc.cluster.local`}], // a single-stack Service
       location: 'MESH_EXTERNAL'
     }
   });
 
-/** A pod in ambient whose probes ask its STRICT port, with what its Services and its DNS are asked by. */
+/** A pod in ambient with kubelet probes on its STRICT port, and the Services and hosts that the checks probe. */
 export const ambientSample: ExtraSample = {
   namespace: ambientNamespace,
   sidecars: false,

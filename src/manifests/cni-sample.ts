@@ -1,3 +1,4 @@
+/** The sample of the checks of IstioCNI: a pod to repair and a pod that never runs. */
 import {stringify} from 'yaml';
 import {type Family, familyNames} from '../results/results.ts';
 import {renderDeployment, smallSidecar} from './documented-samples.ts';
@@ -5,24 +6,24 @@ import type {ExtraSample} from './extra-sample.ts';
 
 export const repairNamespace = 'cni';
 
-/** The name of Deployment and label `app` of a pod that loses its IPv4 rules before it starts. */
+/** Name of the Deployment and label `app` of a pod that loses its IPv4 rules before it starts. */
 export const repairedApp = 'repaired';
 
-/** The same of a pod that never runs: IstioCNI is asked for its rules, in a network of our own. Its sidecar is not dual-stack. */
+/** Name and label of a pod that never runs: a check calls IstioCNI for it in a separate network. Its sidecar is not dual-stack. */
 export const unscheduledApp = 'unscheduled';
 
-/** STRICT, and what plaintext finds beside it. */
+/** A STRICT port, and a port that accepts plaintext. */
 export const repairedPorts = {strict: 9001, open: 9000};
 
 export const repairedService = (family: Family): string => `${repairedApp}-${family}`;
 
-/** The init container by which IstioCNI's repair finds a pod without rules, and how that ends. */
+/** The init container that IstioCNI's repair watches, and its exit code for missing rules. */
 export const validation = {name: 'istio-validation', failed: 126};
 
-// Istio puts its own init container before all others, so that only there can rules be lost in time. The first turn takes
-// IPv4's away, and fails as Istio's validation does; the next one lasts until they are there again. Istio's own program
-// can tell that for the proxy's user alone, who may not take rules away. Of two kinds of rules, no table of the other is made.
-// An image of the proxy may have a shell and nothing beside it
+// Istio's init container runs before all others, so only it can remove the rules in time. Its first run removes the IPv4
+// rules and fails like Istio's validation. The next run waits until the rules exist again. Istio's own program checks
+// this only as the proxy's user, who may not remove rules. The script creates no table of the other iptables variant.
+// A proxy image may have a shell and no other program.
 const validate = `
 tool_of_rules() {
   for tool in iptables-nft iptables-legacy; do
@@ -69,7 +70,7 @@ const echo = (name: string, image: string): object => ({
   ports: Object.values(repairedPorts).map(containerPort => ({containerPort}))
 });
 
-/** Pods that are there only while they are looked at: one that does not get ready is to be told by its check, and must not end the run. */
+/** The check scales these pods up: if one never gets ready, the check fails and not the run. */
 const none = 0;
 
 const repaired = (image: string): string =>
@@ -82,7 +83,7 @@ const repaired = (image: string): string =>
       initContainers: [
         {
           name: validation.name,
-          image: 'auto', // merged over what Istio injects by that name
+          image: 'auto', // merged over the container that Istio injects
           command: ['sh', '-c', validate, 'validate'],
           securityContext: {
             runAsUser: 0,

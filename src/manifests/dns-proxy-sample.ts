@@ -1,9 +1,10 @@
+/** The sample of the DNS proxy checks. */
 import {stringify} from 'yaml';
 import {plainNamespace, renderClientYaml, smallSidecar} from './documented-samples.ts';
 
 export const dnsProxyNamespace = 'dns-proxy';
 
-/** A host that the cluster's DNS does not know: istiod allocates its addresses. */
+/** A host that only the DNS proxy resolves: istiod allocates its addresses. */
 export const allocated = {host: 'allocated.example.test', port: 9000};
 
 /** A client whose sidecar answers its DNS queries, and a ServiceEntry without addresses. */

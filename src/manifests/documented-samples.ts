@@ -1,10 +1,11 @@
+/** The samples of Istio's dual-stack documentation, and helpers for manifests. */
 import {type Document, isMap, isSeq, stringify} from 'yaml';
 import {createInputFault} from '../base/fault.ts';
 import {readYamlDocuments, YamlError} from '../base/yaml.ts';
 import {type Family, familyNames} from '../results/results.ts';
 import type {Workload} from './extra-sample.ts';
 
-/** One sample of the documentation: where it goes, and the file that holds it. */
+/** A documented sample: its namespace and its file. */
 export interface Sample {
   namespace: string;
   file: string;
@@ -19,10 +20,10 @@ export const serverSamples: Sample[] = ['dual-stack', 'ipv4', 'ipv6'].map(namesp
   app: 'tcp-echo'
 }));
 
-/** The documentation's four samples. */
+/** The four documented samples. */
 export const documentedSamples: Sample[] = [...serverSamples, clientSample];
 
-/** Where nothing has a sidecar: it tells a fault below Istio from one of the mesh. */
+/** The namespace without sidecars, which separates faults below Istio from faults of the mesh. */
 export const plainNamespace = 'plain';
 
 /** Namespace and app of every workload that the checks use. */
@@ -34,7 +35,7 @@ export const documentedWorkloads: Workload[] = [
   }))
 ].map(({namespace, app}) => ({namespace, kind: 'Deployment', name: app, app, pods: 1}));
 
-/** Our own counterparts of the documentation's files, by their names there. */
+/** The built-in counterparts of the documented files, by file name. */
 export const renderBuiltInSamples = (images: {
   echo: string;
   client: string;
@@ -45,7 +46,7 @@ export const renderBuiltInSamples = (images: {
   'sleep/sleep.yaml': sleep(images.client)
 });
 
-/** A namespace, the label that asks for sidecars where there is one, and more labels. */
+/** A Namespace with the injection label, if any, and more labels. */
 export const renderNamespaceYaml = (
   name: string,
   label: string | null,
@@ -59,7 +60,7 @@ export const renderNamespaceYaml = (
   });
 };
 
-/** The dual-stack pods once more, by one family alone: only so is each family proven. */
+/** A single-stack Service for the dual-stack pods. Only such a Service proves one family. */
 export const renderPathServiceYaml = (family: Family): string =>
   service(`tcp-echo-${family}`, 'SingleStack', [familyNames[family]]);
 
@@ -68,18 +69,18 @@ export const renderPlainYaml = (images: {echo: string; client: string}): string 
   [echo('RequireDualStack', ['IPv4', 'IPv6'], images.echo), sleep(images.client)].join('---\n');
 
 export interface SplitManifests {
-  /** May be created at once. */
+  /** Objects without requirements. */
   immediate: string[];
-  /** Need the CRDs of Istio or of the Gateway API. */
+  /** Objects that need the CRDs of Istio or of the Gateway API. */
   customResources: string[];
-  /** Their pods need the injection webhook or istiod itself, and their images. */
+  /** Objects whose pods need the injection webhook or istiod, and their images. */
   workloads: string[];
   images: string[];
-  /** Those of `workloads`, with how many pods of which label there are to be. */
+  /** The labels and the numbers of pods of `workloads`. */
   pods: Workload[];
 }
 
-/** Splits manifests, all put into one namespace; `image` replaces those of their containers. */
+/** Splits manifests by what they need, sets their namespace, and renames the images. Throws a Fault for invalid manifests. */
 export function splitManifests(
   text: string,
   namespace: string,
@@ -93,24 +94,23 @@ export function splitManifests(
     pods: []
   };
   for (const document of readManifests(text, namespace)) {
-    if (!isMap(document.contents)) continue; // nothing between two separators
+    if (!isMap(document.contents)) continue; // an empty document
     if (document.has('metadata') && !isMap(document.get('metadata')))
-      throw createManifestFault(namespace, 'has a `metadata` that is no mapping');
+      throw createManifestFault(namespace, '`metadata` is not a mapping');
     document.setIn(['metadata', 'namespace'], namespace);
     const containers = getField(document.contents, 'spec', 'template', 'spec', 'containers');
     for (const container of isSeq(containers) ? containers.items : []) {
-      if (!isMap(container))
-        throw createManifestFault(namespace, 'has a container that is no mapping');
+      if (!isMap(container)) throw createManifestFault(namespace, 'a container is not a mapping');
       const named = container.get('image');
       if (typeof named !== 'string')
-        throw createManifestFault(namespace, 'has a container without an image');
-      if (named === 'auto') continue; // the injection webhook fills that in
+        throw createManifestFault(namespace, 'a container has no image');
+      if (named === 'auto') continue; // the injection webhook sets the image
       const image = renameImage(named);
       container.set('image', image);
       split.images.push(image);
     }
     if (isSeq(containers)) split.pods.push(parseWorkload(document, namespace));
-    // istiod makes pods for it, which are to come no sooner than others do
+    // istiod creates pods for it, which start no sooner than other pods
     const isGateway = /^gateway\.networking.*\nkind: Gateway$/.test(
       `${document.get('apiVersion')}\nkind: ${document.get('kind')}`
     );
@@ -125,7 +125,7 @@ export function splitManifests(
   return split;
 }
 
-/** API groups whose CRDs come with the operator, or before the run. */
+/** API groups whose CRDs the run or the operator installs. */
 const customResourceGroups = /(^|\.)istio\.io\/|^gateway\.networking\.k8s\.io\//;
 
 function parseWorkload({contents}: Document, namespace: string): Workload {
@@ -139,13 +139,13 @@ function parseWorkload({contents}: Document, namespace: string): Workload {
   };
 }
 
-/** A field of a manifest; undefined where what is above it is no mapping. */
+/** A field of a manifest; undefined if a parent is not a mapping. */
 const getField = (contents: unknown, ...path: string[]): unknown =>
   path.reduce((node, key) => (isMap(node) ? node.get(key) : undefined), contents);
 
 const createManifestFault = (namespace: string, what: string) =>
   createInputFault(
-    `samples: found a manifest for ${namespace} that ${what}; accepted are Kubernetes manifests`
+    `Invalid \`samples\`: expected Kubernetes manifests, but in a manifest for ${namespace} ${what}`
   );
 
 function readManifests(text: string, namespace: string) {
@@ -153,7 +153,7 @@ function readManifests(text: string, namespace: string) {
     return readYamlDocuments(text);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
-    throw createManifestFault(namespace, `is no YAML (${error.message})`);
+    throw createManifestFault(namespace, `the YAML is not valid (${error.message})`);
   }
 }
 
@@ -195,7 +195,7 @@ const echo = (policy: string, families: string[], image: string): string =>
 
 const sleep = (image: string): string => renderClientYaml('sleep', image);
 
-/** A client such as the documentation's, with annotations of its pod. */
+/** A client like the documented one, with pod annotations. */
 export const renderClientYaml = (
   app: string,
   image: string,
@@ -218,7 +218,7 @@ export const renderClientYaml = (
     annotations
   );
 
-/** What a sidecar of our own asks for: Kubernetes, istiod, IstioCNI and the documentation's sidecars leave 40m of two processors. */
+/** The CPU request of own sidecars. The documented workloads leave 40m of two processors. */
 export const smallProxyCpu = {'sidecar.istio.io/proxyCPU': '5m'};
 
 export const smallSidecar = {
@@ -226,7 +226,7 @@ export const smallSidecar = {
   'sidecar.istio.io/proxyMemory': '64Mi'
 };
 
-/** A Deployment, of one pod unless it says otherwise. */
+/** A Deployment. */
 export const renderDeployment = (
   app: string,
   labels: Record<string, string>,

@@ -1,15 +1,16 @@
+/** The sample of the egress checks: a client and its ServiceEntries. */
 import {stringify} from 'yaml';
 import {renderClientYaml, smallSidecar} from './documented-samples.ts';
 
 export const egressNamespace = 'egress';
 
-/** Addresses of the documentation's ranges (RFC 5737, RFC 3849): nothing answers there but what a ServiceEntry says. */
+/** Addresses from the documentation ranges (RFC 5737, RFC 3849), which only a ServiceEntry makes reachable. */
 export const getExternalAddresses = (host: number) => ({
   ipv4: `192.0.2.${host}`,
   ipv6: `2001:db8::${host}`
 });
 
-/** The ServiceEntries' ports; where it is the pods' own, the client sees which of them a connection took. */
+/** The ports of the ServiceEntries. If it is a port of the pods, the response shows the port of the connection. */
 export const egressPorts = {
   tls: 8443,
   a: 9011,
@@ -25,30 +26,30 @@ export const httpAddresses = getExternalAddresses(20);
 const overlapAddresses = getExternalAddresses(30);
 /** More than one address of each family. */
 export const severalAddresses = [getExternalAddresses(50), getExternalAddresses(51)];
-/** Ranges, more than one of each family, by an address within. */
+/** An address within each range; there are two ranges of each family. */
 export const rangeAddresses = [getExternalAddresses(65), getExternalAddresses(81)];
 const ranges = [
   ...['192.0.2.64/28', '192.0.2.80/28'],
-  ...['2001:db8::60/124', '2001:db8::80/124'] // of 65 and 81, which are hexadecimal there
+  ...['2001:db8::60/124', '2001:db8::80/124'] // contain 65 and 81 in hexadecimal
 ];
 export const overlapName = 'overlap';
-/** The port of the Service whose ClusterIPs the ServiceEntry takes too. */
+/** The port of a Service with the same ClusterIPs as the ServiceEntry. */
 export const overlapPort = 9000;
 
-/** Nobody listens there: it is the address that is looked at. */
+/** The tracer's port. Nothing listens there, because the check reads only the address. */
 export const tracerPort = 8126;
 
-/** A client that may reach what the registry has, and nothing else; its tracer is on its node. */
+/** A client that may reach only registered hosts, with a tracer on its node. */
 export const renderEgressYaml = (image: string): string =>
   [
     renderClientYaml('egress', image, {
       ...smallSidecar,
       'proxy.istio.io/config': stringify({
-        tracing: {datadog: {address: `$(HOST_IP):${tracerPort}`}} // as Istio's chart has it by default
+        tracing: {datadog: {address: `$(HOST_IP):${tracerPort}`}} // the default in Istio's chart
       })
     }),
     renderIstioResource('Sidecar', 'default', {outboundTrafficPolicy: {mode: 'REGISTRY_ONLY'}}),
-    // any TLS server does: the API server is there anyway
+    // any TLS server works, and the API server always runs
     renderDnsServiceEntry(
       'tls',
       Object.values(tlsHosts),
@@ -82,7 +83,7 @@ export const renderEgressYaml = (image: string): string =>
       addresses: Object.values(httpAddresses),
       ports: [{number: egressPorts.http, name: 'http', protocol: 'HTTP'}],
       resolution: 'STATIC',
-      endpoints: [{address: getExternalAddresses(21).ipv4}], // the route answers by itself
+      endpoints: [{address: getExternalAddresses(21).ipv4}], // unused, because the route responds directly
       ...external
     }),
     renderIstioResource('VirtualService', 'http', {
@@ -92,7 +93,7 @@ export const renderEgressYaml = (image: string): string =>
     })
   ].join('---\n');
 
-/** What selects the pods without sidecars, which it can do only in their namespace; seen by our client alone. */
+/** ServiceEntries that select the pods without sidecars, so they need that namespace. Only the egress namespace sees them. */
 export const renderEgressStaticYaml = (): string =>
   [
     renderStaticServiceEntry('static', Object.values(staticAddresses), egressPorts.static),
@@ -105,7 +106,7 @@ const external = {location: 'MESH_EXTERNAL', exportTo: ['.']};
 const renderIstioResource = (kind: string, name: string, spec: object): string =>
   stringify({apiVersion: 'networking.istio.io/v1', kind, metadata: {name}, spec});
 
-/** Has no addresses: whatever is dialled on its port goes to `service`. */
+/** A ServiceEntry without addresses: every connection to its port goes to `service`. */
 const renderDnsServiceEntry = (
   name: string,
   hosts: string[],

@@ -1,23 +1,24 @@
+/** Labels, permissions and manifests for a run in an existing cluster. */
 import {stringify} from 'yaml';
 import type {Values} from '../inputs/readers.ts';
 
-/** What is made in a cluster that was there before: by this label it is found again, and removed. */
+/** The label of every object that a run creates in an existing cluster. Cleanup finds the objects by it. */
 export const runLabel = 'dual-stack-check/run';
 
-/** Of the namespaces that go before Istio does: their pods have its sidecars. */
+/** The label of namespaces with sidecars, which cleanup removes before Istio. */
 export const samplesLabel = 'dual-stack-check/samples';
 
 export const getRunLabels = (run: string): Record<string, string> => ({[runLabel]: run});
 
-/** So istiod leaves everybody else's namespaces alone, while it has its configuration. */
+/** Values that make istiod ignore the namespaces of other users. */
 export const buildDiscoveryValues = (run: string): Values => ({
   meshConfig: {discoverySelectors: [{matchLabels: getRunLabels(run)}]}
 });
 
-/** By this istiod labels the ConfigMaps that it puts into every namespace, and never takes away. */
+/** The selector of the ConfigMaps that istiod creates in every namespace and never removes. */
 export const configMapSelector = 'istio.io/config=true';
 
-/** Asked for by a dry run: the API server says whether it can give out addresses of both families. */
+/** A Service for a server-side dry run, which shows whether the cluster allocates addresses of both families. */
 export const renderDualStackServiceYaml = (): string =>
   stringify({
     apiVersion: 'v1',
@@ -26,14 +27,14 @@ export const renderDualStackServiceYaml = (): string =>
     spec: {ipFamilyPolicy: 'RequireDualStack', ports: [{port: 9000}]}
   });
 
-/** Something that this run must be allowed to do. */
+/** A permission that the run needs. */
 export interface Permission {
   verb: string;
-  /** `RESOURCE.GROUP` or `RESOURCE`; what follows a slash is a subresource. */
+  /** `RESOURCE.GROUP` or `RESOURCE`, optionally with a subresource after a slash. */
   resource: string;
-  /** Only where that is to be installed. */
+  /** Needed only to install this component; absent: always. */
   for?: 'operator' | 'istio';
-  /** In that namespace alone; absent: in all. */
+  /** The namespace of the permission; absent: all namespaces. */
   namespace?: string;
 }
 
@@ -48,7 +49,7 @@ const expandPermissions = (
       verbs.split(' ').map(verb => ({verb, resource, ...(which !== undefined && {for: which})}))
     );
 
-/** In all namespaces: ours are not made yet. */
+/** The permissions for a run, in all namespaces, because its own do not exist yet. */
 export const requiredPermissions: Permission[] = [
   ...expandPermissions(
     'list',
@@ -69,7 +70,7 @@ export const requiredPermissions: Permission[] = [
   ...expandPermissions('create delete', 'clusterrolebindings.rbac.authorization.k8s.io', 'operator')
 ];
 
-/** What looking at Services takes in each of their namespaces. */
+/** The permissions for checks of existing Services, for each namespace. */
 export const getReadPermissions = (namespaces: string[]): Permission[] =>
   namespaces.flatMap(namespace =>
     expandPermissions('list', 'services pods endpointslices.discovery.k8s.io').map(right => ({
@@ -78,7 +79,7 @@ export const getReadPermissions = (namespaces: string[]): Permission[] =>
     }))
   );
 
-/** With it the proxies can be asked what they were told. */
+/** The permissions to read the configuration of the proxies. */
 export const getExecPermissions = (namespaces: string[]): Permission[] =>
   namespaces.flatMap(namespace =>
     expandPermissions('create', 'pods/exec').map(right => ({...right, namespace}))

@@ -1,4 +1,5 @@
-/** The images that samples may run; `proxy` is the sidecars', and null where the chart does not tell it. */
+/** Types of the samples that checks bring. */
+/** The images for samples. `proxy` is the image of the sidecars; null if the chart does not name it. */
 export interface SampleImages {
   echo: string;
   client: string;
@@ -6,32 +7,32 @@ export interface SampleImages {
 }
 
 /**
- * What checks need in the cluster beside the documentation's samples: data, of which the plan makes files.
- * When a manifest is applied is read from it: what has pods comes once the documentation's samples are ready;
- * Istio's and the Gateway API's resources come as soon as their CRDs are served; the rest comes at once. All pods of its Deployments, StatefulSets and DaemonSets are waited for, by their label `app`.
+ * A sample that checks need beside the documented ones. The plan turns it into files.
+ * The run applies workloads after the documented samples are ready, resources of Istio and of the Gateway API when
+ * their CRDs exist, and other manifests at once. It waits for the pods of all workloads by their label `app`.
  */
 export interface ExtraSample {
-  /** Its namespace: one of the documentation's, which stays as it is, or one of its own. */
+  /** The namespace, a documented one or a new one. */
   namespace: string;
-  /** Whether its pods get sidecars: a namespace of its own is then labelled, as `injection-label` asks. */
+  /** Whether its pods get sidecars. A new namespace then gets the label from `injection-label`. */
   sidecars: boolean;
-  /** What a cluster that was there may not have: nodes that are ours to use, or the CRDs of the Gateway API. */
+  /** What an existing cluster may lack: nodes that the run owns, or the CRDs of the Gateway API. */
   needs?: 'kind' | 'gateway-api';
-  /** How the ids of the checks begin that need it, where not all of their layer do. */
+  /** The prefix of the ids of the checks that need the sample; absent: all checks of the layer. */
   checkIdPrefix?: string;
-  /** More labels of a namespace of its own. */
+  /** More labels of a new namespace. */
   labels?: Record<string, string>;
-  /** Kubernetes manifests as YAML documents; they are put into the namespace. */
+  /** Kubernetes manifests as YAML documents, which the plan puts into the namespace. */
   manifests: (images: SampleImages) => string;
 }
 
-/** A workload whose pods are waited for. */
+/** A workload whose pods the run waits for. */
 export interface Workload {
   namespace: string;
   kind: string;
   name: string;
   /** The value of the pods' label `app`. */
   app: string;
-  /** How many pods there are to be, at least. */
+  /** The least number of pods. */
   pods: number;
 }

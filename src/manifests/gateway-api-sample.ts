@@ -1,23 +1,24 @@
+/** The sample of the Gateway API checks. */
 import {stringify} from 'yaml';
 import type {ExtraSample} from './extra-sample.ts';
 import {gatewayNamespace} from './gateway-sample.ts';
 
-/** The version of its resources that we use. */
+/** The API version of its resources. */
 export const gatewayApiVersion = 'gateway.networking.k8s.io/v1';
 
-/** The Gateway; what istiod makes of it is named with its class. */
+/** The name of the Gateway. The objects that istiod creates for it also have the class in their name. */
 export const apiGateway = 'gateway-api';
 const className = 'istio';
 export const generatedGatewayName = `${apiGateway}-${className}`;
 export const apiGatewayPort = 8080;
 
-/** By this istiod labels the pods that it makes for a Gateway. */
+/** The label of the pods that istiod creates for a Gateway. */
 export const apiGatewayLabel = 'gateway.networking.k8s.io/gateway-name';
 
-/** What the route answers: it sends elsewhere, and needs nobody behind it. */
+/** The status of the route, a redirect, so that the route needs no backend. */
 export const apiGatewayStatus = 302;
 
-/** Changes what istiod makes of a Gateway: a node of a runner has two processors. */
+/** A ConfigMap that lowers the requests of a generated Gateway: a runner has two processors. */
 export const renderGatewayParametersYaml = (name: string): string =>
   stringify({
     apiVersion: 'v1',
@@ -39,12 +40,12 @@ export const renderGatewayParametersYaml = (name: string): string =>
     }
   });
 
-/** By this a Gateway names that ConfigMap. */
+/** The reference from a Gateway to that ConfigMap. */
 export const buildParametersRef = (name: string) => ({
   parametersRef: {group: '', kind: 'ConfigMap', name}
 });
 
-/** A Gateway of the Gateway API, of which istiod makes Deployment and Service. */
+/** A Gateway of the Gateway API, for which istiod creates a Deployment and a Service. */
 export const apiGatewaySample: ExtraSample = {
   namespace: gatewayNamespace,
   sidecars: true,
@@ -58,7 +59,7 @@ export const apiGatewaySample: ExtraSample = {
         kind: 'Gateway',
         metadata: {
           name: apiGateway,
-          annotations: {'networking.istio.io/service-type': 'ClusterIP'} // a cloud would give a load balancer
+          annotations: {'networking.istio.io/service-type': 'ClusterIP'} // avoids a cloud load balancer
         },
         spec: {
           gatewayClassName: className,

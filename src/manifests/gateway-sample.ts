@@ -1,3 +1,4 @@
+/** The sample of the ingress gateway checks. */
 import {stringify} from 'yaml';
 import {renderDeployment} from './documented-samples.ts';
 
@@ -5,10 +6,10 @@ export const gatewayNamespace = 'gateway';
 const app = 'gateway';
 const labels = {istio: 'dual-stack-gateway'};
 
-/** What the gateway's Service offers: 9000 goes to a STRICT port, 8080 is answered by the gateway itself, 9002 no Gateway opens. */
+/** The ports of the gateway's Service: `tcp` leads to a STRICT port, `http` gets a direct response, and no Gateway opens `closed`. */
 export const gatewayPorts = {tcp: 9000, http: 8080, closed: 9002};
 
-/** An ingress gateway by the injection template, which needs no CRD of the Gateway API, with its Service. */
+/** An ingress gateway from the injection template, which needs no CRD of the Gateway API, with its Service. */
 export const renderGatewayYaml = (): string =>
   [
     stringify({
@@ -34,7 +35,7 @@ export const renderGatewayYaml = (): string =>
             name: 'istio-proxy',
             image: 'auto',
             resources: {requests: {cpu: '5m', memory: '64Mi'}},
-            // the template has none, and asks whether it is ready at once and then every 15 s
+            // the template has no startup probe, and its readiness probe runs only every 15 s
             startupProbe: {
               httpGet: {path: '/healthz/ready', port: 15021},
               periodSeconds: 1,

@@ -1,12 +1,13 @@
+/** The sample of the headless checks: a StatefulSet with a headless Service. */
 import {stringify} from 'yaml';
 import {smallProxyCpu} from './documented-samples.ts';
 import type {ExtraSample} from './extra-sample.ts';
 
-/** The namespace, and the name of StatefulSet, Service and label `app`. */
+/** The namespace; then the name of StatefulSet, Service and label `app`. */
 export const statefulNamespace = 'headless';
 export const statefulApp = 'echo';
 
-/** STRICT, and the only one of the Service: the other is there to show what plaintext finds. */
+/** The STRICT port is the only port of the Service. The open port shows the behaviour of plaintext. */
 export const statefulPorts = {strict: 9001, open: 9000};
 
 export const replicas = 2;
@@ -38,7 +39,7 @@ const statefulSet = (image: string): object => ({
         annotations: smallProxyCpu
       },
       spec: {
-        terminationGracePeriodSeconds: 1, // it is replaced in the run
+        terminationGracePeriodSeconds: 1, // a check replaces the pod
         containers: [
           {
             name: statefulApp,

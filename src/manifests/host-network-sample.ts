@@ -1,15 +1,16 @@
+/** The sample of the checks on the host network. */
 import {stringify} from 'yaml';
 import {renderDeployment} from './documented-samples.ts';
 import type {ExtraSample} from './extra-sample.ts';
 
-/** The namespace, and the name of Deployment, Service and label `app`. */
+/** The namespace; then the name of Deployment, Service and label `app`. */
 export const hostNamespace = 'host-network';
 export const hostApp = 'echo-host';
 
-/** Of the node: nothing else listens there. */
+/** A port of the node that nothing else uses. */
 export const hostPort = 19001;
 
-/** A headless Service whose pod has the addresses of its node, and no sidecar: Istio injects none there. */
+/** A headless Service with a pod on the host network, into which Istio injects no sidecar. */
 export const hostSample: ExtraSample = {
   namespace: hostNamespace,
   sidecars: false,

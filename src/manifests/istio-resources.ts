@@ -1,3 +1,4 @@
+/** Renders the resources of the Sail Operator: Istio, IstioCNI, ZTunnel and the revision tag. */
 import {stringify} from 'yaml';
 import {asMapping} from '../base/yaml.ts';
 import type {Values} from '../inputs/readers.ts';
@@ -10,16 +11,16 @@ export const istioNamespace = 'istio-system';
 export const cniNamespace = 'istio-cni';
 export const ztunnelNamespace = 'ztunnel';
 
-/** The label by which a namespace's pods are in ambient. */
+/** The namespace label that adds its pods to ambient. */
 export const ambientLabel = 'istio.io/dataplane-mode=ambient';
 
-/** The dual-stack values of the documentation. */
+/** The documented dual-stack values. */
 const dualStack: Values = {
   meshConfig: {defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: 'true'}}},
   pilot: {ipFamilyPolicy: 'RequireDualStack', env: {ISTIO_DUAL_STACK: 'true'}}
 };
 
-/** Two istiods at once, and twice the sidecars while they are restarted, are to fit on a node of two processors. */
+/** Requests for an upgrade: two istiods and twice the sidecars must fit on a node with two processors. */
 const smallRequests: Values = {
   pilot: {resources: {requests: {cpu: '100m', memory: '256Mi'}}},
   global: {proxy: {resources: {requests: {cpu: '10m', memory: '64Mi'}}}}
@@ -27,7 +28,7 @@ const smallRequests: Values = {
 
 const apiVersion = 'sailoperator.io/v1';
 
-/** The images that the resources name, instead of those that the operator would take; empty: left to the operator. */
+/** The images that the resources set; an empty text leaves the choice to the operator. */
 export interface IstioImages {
   istiod: string;
   proxy: string;
@@ -39,25 +40,25 @@ interface Mesh {
   /** `v1.30.3`; null: the operator's default. */
   version: string | null;
   values: Values | null;
-  /** What the resources name; absent: the operator's own. */
+  /** The images that the resources set; absent: the operator chooses. */
   images?: IstioImages;
-  /** Registry prefix of Istio's images; absent or null: as the operator's chart names them. */
+  /** Registry prefix of Istio's images; absent or null: the names in the operator's chart. */
   hub?: string | null;
   cni: boolean;
   ambient: boolean;
-  /** In a cluster that is not ours: the label of all that this run makes. */
+  /** In an existing cluster: the label value of the objects of this run. */
   run?: string | undefined;
-  /** How it is upgraded, where it is. */
+  /** The upgrade strategy; absent: no upgrade. */
   strategy?: UpdateStrategy | undefined;
 }
 
-/** The Istio resource as documented, with a version and more values merged in. */
+/** The documented Istio resource, with a version and more values merged in. */
 export function renderIstioYaml(mesh: Mesh): string {
   const {version, values, cni, ambient, run, strategy} = mesh;
   const more: Values = ambient
     ? {pilot: {trustedZtunnelNamespace: ztunnelNamespace}}
     : cni
-      ? {pilot: {cni: {enabled: true}}} // off OpenShift pilot does not ask for it
+      ? {pilot: {cni: {enabled: true}}} // only the OpenShift profile sets it by default
       : {};
   return stringify({
     apiVersion,
@@ -81,13 +82,13 @@ export function renderIstioYaml(mesh: Mesh): string {
 }
 
 /**
- * The images of istiod and the proxies, set where the operator would set those of its chart. By `global.hub` alone,
- * operators before 1.27 would not find them (pkg/istiovalues/digests.go). A hub or a tag in `values` takes precedence.
+ * The values for the images of istiod and the proxies, in the fields that the operator sets from its chart.
+ * Operators before 1.27 ignore `global.hub` alone (pkg/istiovalues/digests.go). A hub or a tag in `values` takes precedence.
  */
 function buildImageValues({images, hub = null, values}: Mesh): Values {
   const [global, pilot] = [asMapping(values?.global), asMapping(values?.pilot)];
   if (hub === null || isSet(global.hub)) return {};
-  if (isSet(global.tag)) return {global: {hub}}; // the operator leaves all images to hub and tag then
+  if (isSet(global.tag)) return {global: {hub}}; // then the operator uses hub and tag for all images
   const {istiod = '', proxy = ''} = images ?? {};
   const forPilot = isSet(pilot.tag) ? {hub} : {image: istiod};
   return {
@@ -98,7 +99,7 @@ function buildImageValues({images, hub = null, values}: Mesh): Values {
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== null;
 
-/** Whether these values say which images istiod or the proxies run. */
+/** Whether these values set the images of istiod or the proxies. */
 export function hasImageValues(values: Values | null): boolean {
   const global = asMapping(values?.global);
   return [
@@ -109,7 +110,7 @@ export function hasImageValues(values: Values | null): boolean {
   ].some(one => ['hub', 'tag', 'image', 'variant'].some(key => isSet(one[key])));
 }
 
-/** What namespaces name instead of a revision, as documented: it follows the Istio resource from one to the next. */
+/** The documented IstioRevisionTag: namespaces use it instead of a revision, and it follows the Istio resource. */
 export const renderRevisionTagYaml = (name: string): string =>
   stringify({
     apiVersion,
@@ -118,7 +119,7 @@ export const renderRevisionTagYaml = (name: string): string =>
     spec: {targetRef: {kind: 'Istio', name: 'default'}}
   });
 
-/** The name of the revision that the operator makes of the Istio resource. */
+/** The name of the revision that the operator creates from the Istio resource. */
 export const getRevisionName = (version: string, strategy: UpdateStrategy): string =>
   strategy === 'InPlace' ? 'default' : `default-${version.replaceAll('.', '-')}`;
 
@@ -126,7 +127,7 @@ export const getRevisionName = (version: string, strategy: UpdateStrategy): stri
 export const getIstiodName = (revision: string): string =>
   revision === 'default' ? 'istiod' : `istiod-${revision}`;
 
-/** The IstioCNI resource as documented. */
+/** The documented IstioCNI resource. */
 export function renderIstioCniYaml({version, images, ambient, run}: Mesh): string {
   return stringify({
     apiVersion,
@@ -141,7 +142,7 @@ export function renderIstioCniYaml({version, images, ambient, run}: Mesh): strin
   });
 }
 
-/** The ZTunnel resource as documented; it takes what concerns it from the Istio resource. */
+/** The documented ZTunnel resource, which inherits values from the Istio resource. */
 export function renderZtunnelYaml({version, images}: Pick<Mesh, 'version' | 'images'>): string {
   return stringify({
     apiVersion,

@@ -1,3 +1,4 @@
+/** Builds and validates kind's configuration. */
 import {deepmergeCustom} from 'deepmerge-ts';
 import {lt} from 'semver';
 import {stringify} from 'yaml';
@@ -6,23 +7,23 @@ import type {Values} from '../inputs/readers.ts';
 import type {Family} from '../results/results.ts';
 import {getImageKubernetesVersion} from '../versions/kubernetes.ts';
 
-/** Mappings are merged, anything else is replaced, as Helm does it. */
+/** Merges values like Helm: mappings merge, other values replace. */
 export const mergeValues = deepmergeCustom({mergeArrays: false});
 
-// IPv6 is the primary family where its subnets come first
+// the family of the first subnet is the primary one
 const ipv6First = {
   podSubnet: 'fd00:10:244::/56,10.244.0.0/16',
   serviceSubnet: 'fd00:10:96::/112,10.96.0.0/16'
 };
 
-// The cluster lives for minutes, and most of what it waits for is itself. All measured on two cores:
-// etcd in memory (/tmp is a tmpfs in kind's nodes) waits for no disk, which image transfers keep busy;
-// the controllers start in 1 s instead of 7 when their client is not held to 20 requests per second;
-// a lease is tried anew sooner than after 2 s; a Service works as soon as its endpoint is ready;
-// kubeadm need not restart a kubelet that does not rotate its certificate, which takes 2 s; a kubelet that
-// gets what a pod mounts, instead of watching it first, does not fail and wait until its watch has begun; and one
-// that enforces no CPU limits lets the operator, whose limit is half a processor, start 2 s sooner.
-// Without an apiVersion kind fits extraArgs to the kubeadm of the node image.
+// The cluster lives for minutes, so these settings shorten its startup. All times are measured on two cores.
+// - etcd in memory (/tmp is a tmpfs in kind's nodes) does not wait for the disk, which image transfers keep busy.
+// - The controllers start in 1 s instead of 7 s when their client has no limit of 20 requests per second.
+// - A lease is retried sooner than after 2 s. A Service works as soon as its endpoint is ready.
+// - A kubelet that does not rotate its certificate needs no restart by kubeadm, which saves 2 s.
+// - A kubelet that gets mounted objects, instead of watching them, does not fail and wait for its watch.
+// - Without CPU limits, the operator starts 2 s sooner: its limit is half a processor.
+// Without an apiVersion, kind adapts extraArgs to the kubeadm of the node image.
 const lease = {'leader-elect-retry-period': '500ms'};
 const buildOptimizationPatches = (image: string | null): string[] =>
   [
@@ -47,7 +48,7 @@ const buildOptimizationPatches = (image: string | null): string[] =>
     {kind: 'KubeProxyConfiguration', iptables: {minSyncPeriod: '100ms'}}
   ].map(patch => stringify(patch));
 
-/** Keys that are made in no time, as the kubeadm that the image's tag tells of is asked for them: kubeadm v1beta3's feature gate went with it. */
+/** Settings for ECDSA keys, which kubeadm generates fast. From 1.36 on, a field replaces the feature gate. */
 function buildKeySettings(image: string | null): Values {
   const version = getImageKubernetesVersion(image);
   if (version === null) return {};
@@ -56,7 +57,7 @@ function buildKeySettings(image: string | null): Values {
     : {encryptionAlgorithm: 'ECDSA-P256'};
 }
 
-/** The Docker network of kind's nodes: kind takes another one's name from the environment. */
+/** The Docker network of kind's nodes. kind reads the same environment variable. */
 export const getNetworkName = (): string => process.env.KIND_EXPERIMENTAL_DOCKER_NETWORK || 'kind';
 
 export const buildNetworkCommand = (): string[] => [
@@ -66,10 +67,10 @@ export const buildNetworkCommand = (): string[] => [
   getNetworkName()
 ];
 
-/** What ip6tables needs of the kernel, for `modprobe`; where its programs speak to nftables, that loads nft_compat itself. */
+/** Kernel modules that ip6tables needs, for `modprobe`. The nftables variant loads nft_compat itself. */
 export const ip6tablesModules = 'ip6_tables ip6table_nat ip6table_filter ip6table_mangle';
 
-/** The subnets in what `networkCommand` says. */
+/** The subnets in the output of `buildNetworkCommand`; empty for invalid output. */
 export function parseSubnets(text: string): string[] {
   let networks: unknown;
   try {
@@ -83,7 +84,7 @@ export function parseSubnets(text: string): string[] {
   return configs.map(config => `${config?.Subnet}`);
 }
 
-/** kind's configuration: ours for this node image (null: kind's own), with `more` merged in; not `tuned`, it is dual-stack, and that is all. */
+/** kind's configuration for a node image (null: kind's default), with `more` merged in. Without `tuned`, it only sets dual-stack. */
 export function buildKindConfig(
   [first]: Family[],
   more: Values | null,
@@ -94,7 +95,7 @@ export function buildKindConfig(
     more?.networking === undefined ? {} : parseMapping(more.networking, 'networking');
   if (networking.ipFamily !== undefined && networking.ipFamily !== 'dual')
     throw createInputFault(
-      `kind-config: found networking.ipFamily "${networking.ipFamily}"; accepted is \`dual\`, or none`
+      `Invalid \`kind-config\` networking.ipFamily "${networking.ipFamily}": expected \`dual\` or no value`
     );
   refuseUnworkable(networking, more ?? {});
   return mergeValues(
@@ -110,40 +111,40 @@ export function buildKindConfig(
   ) as Values;
 }
 
-/** Whether a node of this configuration has an image of its own, which `--image` would replace. */
+/** Whether a node in this configuration has its own image, which `--image` would replace. */
 export const hasNodeImages = (config: Values): boolean =>
   getNodes(config).some(({image}) => image !== undefined);
 
-/** The image that the first control-plane node runs; `image` where it has none of its own. */
+/** The image of the first control-plane node; `image` if the node has none. */
 export function getControlPlaneImage(config: Values, image: string | null): string | null {
   const found = getNodes(config).find(({role = 'control-plane'}) => role === 'control-plane');
   return found?.image ?? image;
 }
 
-/** The same with an image for each node that has none of its own. */
+/** The configuration with `image` for each node without an image. */
 export const setNodeImages = (config: Values, image: string): Values => ({
   ...config,
   nodes: getNodes(config).map(node => ({image, ...node}))
 });
 
-/** What leaves a cluster without something that the run needs, and does not bring itself. */
+/** Throws a Fault for a configuration in which the cluster lacks something that the run needs. */
 function refuseUnworkable({disableDefaultCNI, kubeProxyMode}: Values, config: Values): void {
   if (disableDefaultCNI === true)
     throw createInputFault(
-      'kind-config: found networking.disableDefaultCNI; accepted is `false`, or none: nothing else here installs a pod network, and no pod would start'
+      'Invalid `kind-config` networking.disableDefaultCNI "true": expected `false` or no value. The run installs no other pod network, so no pod would start'
     );
   if (kubeProxyMode === 'none')
     throw createInputFault(
-      'kind-config: found networking.kubeProxyMode "none"; accepted is `iptables`, `ipvs` or `nftables`, or none: without kube-proxy no ClusterIP is answered'
+      'Invalid `kind-config` networking.kubeProxyMode "none": expected `iptables`, `ipvs`, `nftables` or no value. Without kube-proxy, no ClusterIP works'
     );
   const domain = getKubeadmPatches(config).map(findOtherDomain).find(Boolean);
   if (domain !== undefined)
     throw createInputFault(
-      `kind-config: found the DNS domain "${domain}" in a patch for kubeadm; accepted is \`cluster.local\`, or none: it is the one that Istio and the samples go by`
+      `Invalid \`kind-config\` DNS domain "${domain}" in a patch for kubeadm: expected \`cluster.local\` or no value, because Istio and the samples use that domain`
     );
 }
 
-/** Every patch for kubeadm, of the cluster and of its nodes, as text. */
+/** The texts of all patches for kubeadm, of the cluster and of its nodes. */
 function getKubeadmPatches(config: Values): string[] {
   const lists = [config, ...getNodes(config)].flatMap(
     ({kubeadmConfigPatches, kubeadmConfigPatchesJSON6902}: Values) => [
@@ -156,7 +157,7 @@ function getKubeadmPatches(config: Values): string[] {
     .map(patch => (typeof patch === 'string' ? patch : `${(patch as Values | null)?.patch ?? ''}`));
 }
 
-/** The DNS domain that a patch for kubeadm or for the kubelet asks for, where it is not the usual one. */
+/** The DNS domain that a patch for kubeadm or the kubelet sets; undefined for `cluster.local` or none. */
 function findOtherDomain(patch: string): string | undefined {
   const [, merged] = /\b(?:dnsDomain|clusterDomain)["']?\s*:\s*["']?([\w.-]+)/.exec(patch) ?? [];
   const replaced = /\/(dnsDomain|clusterDomain)\b/.test(patch)
@@ -165,7 +166,7 @@ function findOtherDomain(patch: string): string | undefined {
   return [merged, replaced].find(domain => domain !== undefined && domain !== 'cluster.local');
 }
 
-/** The same with a directory of this machine mounted, read-only, into every node. */
+/** The configuration with a directory of this machine mounted read-only into every node. */
 export const addNodeMount = (config: Values, hostPath: string, containerPath: string): Values => ({
   ...config,
   nodes: getNodes(config).map(({role = 'control-plane', extraMounts = [], ...node}) => ({
@@ -175,7 +176,7 @@ export const addNodeMount = (config: Values, hostPath: string, containerPath: st
   }))
 });
 
-/** The names that kind gives the node containers of a cluster, without its load balancer. */
+/** The names of a cluster's node containers in kind, without its load balancer. */
 export function getNodeNames(cluster: string, config: Values): string[] {
   const nodes = getNodes(config);
   const seen = new Map<string, number>();
@@ -196,14 +197,14 @@ function getNodes({nodes = [{}]}: Values): Node[] {
   if (Array.isArray(nodes) && nodes.length > 0)
     return nodes.map(node => parseMapping(node, 'nodes'));
   throw createInputFault(
-    'kind-config: found `nodes` that is no list of nodes; accepted is one such as `nodes: [{role: control-plane}]`'
+    'Invalid `kind-config` nodes: expected a list of nodes such as `nodes: [{role: control-plane}]`'
   );
 }
 
 function parseMapping(value: unknown, name: string): Values {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Values;
   throw createInputFault(
-    `kind-config: found ${JSON.stringify(value)} in \`${name}\`; accepted is a mapping`
+    `Invalid \`kind-config\` ${name} ${JSON.stringify(value)}: expected a mapping`
   );
 }
 

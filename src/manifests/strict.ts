@@ -1,6 +1,7 @@
+/** Renders the PeerAuthentication of the mutual TLS checks. */
 import {stringify} from 'yaml';
 
-/** Scoped to the dual-stack pods and to port 9001: STRICT in the root namespace would cut every plaintext client. */
+/** STRICT for port 9001 of the dual-stack pods only: in the root namespace, it would block every plaintext client. */
 export const renderStrictYaml = (): string =>
   stringify({
     apiVersion: 'security.istio.io/v1',

@@ -1,3 +1,4 @@
+/** The sample of the waypoint checks. */
 import {stringify} from 'yaml';
 import {renderClientYaml, renderDeployment} from './documented-samples.ts';
 import type {ExtraSample, SampleImages} from './extra-sample.ts';
@@ -9,22 +10,22 @@ import {
 
 export const waypointNamespace = 'ambient-waypoint';
 
-/** The Gateway, and what istiod makes of it: Deployment, Service and ServiceAccount. */
+/** Name of the Gateway, and of the Deployment, Service and ServiceAccount that istiod creates for it. */
 export const waypoint = 'waypoint';
 
-/** The label of the pod behind it. */
+/** The label of the pod behind the waypoint. */
 export const waypointApp = 'echo';
 
-/** Another pod that is addressed through it, and that can ask. */
+/** A second pod behind the waypoint, which can also send requests. */
 export const waypointClient = 'sleep';
 
-/** The pod's ports: what goes to `denied`, the waypoint turns away, and nobody else does. */
+/** The pod's ports. Only the waypoint rejects requests to `denied`. */
 export const waypointPorts = {open: 9000, denied: 9001};
 
-/** Its Services of two families, by which comes first. */
+/** Dual-stack Services of the pod → their families, primary first. */
 export const waypointServices = {echo: ['IPv4', 'IPv6'], 'echo-ipv6-first': ['IPv6', 'IPv4']};
 
-/** A host in front of the same pod, to which istiod allocates an address of each family. */
+/** A host for the same pod. istiod allocates an address of each family to it. */
 export const waypointEntry = {name: 'entry', host: 'waypoint.ambient.example.test'};
 
 const ports = [
@@ -61,7 +62,7 @@ const echo = (image: string): string =>
 const gateway = stringify({
   apiVersion: gatewayApiVersion,
   kind: 'Gateway',
-  metadata: {name: waypoint, labels: {'istio.io/waypoint-for': 'all'}}, // without it, for Services alone
+  metadata: {name: waypoint, labels: {'istio.io/waypoint-for': 'all'}}, // the default is Services only
   spec: {
     gatewayClassName: 'istio-waypoint',
     infrastructure: buildParametersRef(waypoint),
@@ -69,7 +70,7 @@ const gateway = stringify({
   }
 });
 
-// of a Gateway: no ztunnel knows of it, so that what is turned away has come to the waypoint
+// targets the Gateway, so no ztunnel enforces it: a rejected request has reached the waypoint
 const policy = stringify({
   apiVersion: 'security.istio.io/v1',
   kind: 'AuthorizationPolicy',
@@ -94,7 +95,7 @@ const entry = stringify({
   }
 });
 
-/** A waypoint, and what is addressed through it. */
+/** A waypoint, and the objects whose traffic goes through it. */
 export const waypointSample: ExtraSample = {
   namespace: waypointNamespace,
   sidecars: false,

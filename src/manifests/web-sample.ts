@@ -1,27 +1,28 @@
+/** The sample of the HTTP and gRPC checks: an Envoy as web server. */
 import {stringify} from 'yaml';
 import {clientSample, smallProxyCpu} from './documented-samples.ts';
 import type {ExtraSample} from './extra-sample.ts';
 
-/** Where the web server is, and the label of its pod. */
+/** The namespace of the web server, and the label of its pod. */
 export const webNamespace = 'http';
 export const webApp = 'web';
 
-/** STRICT, and with a policy; of the Service. */
+/** The port of the Service: STRICT, with an AuthorizationPolicy. */
 export const webPort = 8080;
 
-/** As plaintext finds it, and open to everybody: not of the Service. */
+/** A port that accepts plaintext from every client, and is not in the Service. */
 export const openPort = 8081;
 
-/** Answers the health protocol of gRPC; not of the Service. */
+/** The port of the gRPC health protocol, not in the Service. */
 export const grpcPort = 8082;
 
-/** Gives, within the pod, what is answered there. */
+/** The port within the pod that provides the gRPC response. */
 const grpcAnswerPort = 8083;
 
-/** The paths that the policy allows: the client of the mesh one, and another namespace the other. */
+/** The paths that the policy allows: `allowed` for the client in the mesh, `othersOnly` for another namespace. */
 export const paths = {allowed: '/', othersOnly: '/others'};
 
-/** Headers of its answers: the address that the connection came to, and who the server's sidecar says is asking. */
+/** Response headers: the destination address of the connection, and the client identity from the server's sidecar. */
 export const webHeaders = {address: 'x-local-address', client: 'x-client'};
 
 const envoyType = (name: string): string => `type.googleapis.com/envoy.${name}`;
@@ -42,7 +43,7 @@ const listener = (port: number) => ({
           typed_config: {
             '@type': envoyType(manager),
             stat_prefix: 'web',
-            forward_client_cert_details: 'ALWAYS_FORWARD_ONLY', // else it forgets what the sidecar said
+            forward_client_cert_details: 'ALWAYS_FORWARD_ONLY', // keeps the header from the sidecar
             http_filters: [router],
             route_config: {
               virtual_hosts: [
@@ -73,7 +74,7 @@ const header = (key: string, value: string) => ({header: {key, value}});
 
 const grpcType = 'application/x-protobuf';
 
-/** gRPC as a filter makes it of an answer in HTTP: Envoy itself can answer no gRPC that a client takes. */
+/** A listener whose filter turns an HTTP response into gRPC: Envoy has no valid direct gRPC response. */
 const grpcListener = {
   address: {socket_address: {address: '::', port_value: grpcPort, ipv4_compat: true}},
   filter_chains: [
@@ -119,7 +120,7 @@ const grpcListener = {
   ]
 };
 
-/** A HealthCheckResponse that says SERVING. */
+/** A listener that returns a HealthCheckResponse with SERVING. */
 const grpcAnswer = {
   address: {socket_address: {address: '127.0.0.1', port_value: grpcAnswerPort}},
   filter_chains: [
@@ -185,7 +186,7 @@ const configuration = {
 
 const buildProbe = (kind: object) => ({...kind, periodSeconds: 2, failureThreshold: 15});
 
-/** An Envoy that answers by itself, from the image that is there for the sidecars anyway, and an echo server beside it. */
+/** An Envoy with direct responses, from the preloaded sidecar image, and an echo server. */
 const deployment = (images: {echo: string; proxy: string}): object => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -205,7 +206,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
             name: webApp,
             image: images.proxy,
             imagePullPolicy: 'IfNotPresent',
-            // hot restart would take the sidecar for its parent: they share the network namespace
+            // hot restart would use the sidecar as parent, because they share the network namespace
             command: [
               'envoy',
               '--disable-hot-restart',
@@ -215,7 +216,7 @@ const deployment = (images: {echo: string; proxy: string}): object => ({
               'error'
             ],
             args: ['--config-yaml', JSON.stringify(configuration)],
-            securityContext: {runAsUser: 1000}, // the sidecar's own user goes round the sidecar
+            securityContext: {runAsUser: 1000}, // the sidecar's user would bypass the sidecar
             ports: [webPort, openPort, grpcPort].map(containerPort => ({containerPort})),
             startupProbe: {grpc: {port: grpcPort}, periodSeconds: 1, failureThreshold: 30},
             readinessProbe: buildProbe({httpGet: {path: '/', port: openPort}}),
@@ -256,7 +257,7 @@ const strict = {
   }
 };
 
-/** By the namespace of who asks, which only mutual TLS tells. */
+/** Allows requests by the client's namespace, which only mutual TLS proves. */
 const policy = {
   apiVersion: 'security.istio.io/v1',
   kind: 'AuthorizationPolicy',
@@ -278,7 +279,7 @@ const policy = {
   }
 };
 
-/** Without the proxy's image there is no web server. */
+/** The web server; no manifests if the proxy image is unknown. */
 export const webSample: ExtraSample = {
   namespace: webNamespace,
   sidecars: true,

@@ -1,12 +1,13 @@
+/** Reserves a cluster name, so that two runs on one Docker host never create the same cluster. */
 import {createInputFault, type Fault} from '../base/fault.ts';
 import {CommandError, runOrThrow, type Sh} from '../base/sh.ts';
 
-// kind looks whether a name is free, pulls its image, makes the containers, and deletes by name when that fails: two that
-// start at once may both find it free, and one then deletes the other's. Docker makes one volume of a name, and gives it
-// to everyone else who asks for it, with the labels of the first: they tell whose it is. It needs no image.
+// kind checks the name, pulls its image, creates the containers, and deletes by name on failure. Of two runs that start
+// together, one may delete the cluster of the other. Docker creates a volume of a name once and keeps the labels of the
+// first creator, which identify the owner. A volume needs no image.
 const claimLabel = 'dual-stack-check.claim';
 
-/** The volume that stands for a name while its cluster is being made; one that is left over was a run's that was cut off. */
+/** The volume that reserves a name while its cluster is being created. A leftover belongs to an interrupted run. */
 export const getClaimVolumeName = (name: string): string => `${name}.dual-stack-check-claim`;
 
 const buildClaimCommand = (name: string, token: string): string[] => [
@@ -23,18 +24,18 @@ const buildOwnerCommand = (name: string): string[] => [
   ]
 ];
 
-/** Takes a name for the one who has this token, for all who ask the same Docker. Throws a Fault when somebody else has it. */
+/** Reserves a name for the owner of this token on this Docker host. Throws a Fault if another owner has it. */
 export async function claimName(name: string, token: string, sh: Sh): Promise<void> {
   for (let again = 3; ; again--) {
     await runOrThrow(sh, buildClaimCommand(name, token), {seconds: 60});
     const owner = await sh(buildOwnerCommand(name), {seconds: 60});
     if (owner.code === 0 && owner.stdout.trim() === token) return;
     if (owner.code === 0) throw createNameClaimedFault(name);
-    if (again === 0) throw new CommandError(buildOwnerCommand(name), owner); // else its owner has released it in between
+    if (again === 0) throw new CommandError(buildOwnerCommand(name), owner); // the other owner released it in between
   }
 }
 
-/** Gives a name back; somebody else's claim stays. */
+/** Releases a name, unless another owner has claimed it. */
 export async function releaseName(name: string, token: string, sh: Sh): Promise<void> {
   const owner = await sh(buildOwnerCommand(name), {seconds: 60});
   if (owner.code === 0 && owner.stdout.trim() === token)
@@ -43,5 +44,5 @@ export async function releaseName(name: string, token: string, sh: Sh): Promise<
 
 const createNameClaimedFault = (name: string): Fault =>
   createInputFault(
-    `cluster-name: found "${name}", of which another run on this Docker host is making a cluster; accepted is a name that is free, or none (where no other run is under way, one was cut off: \`docker volume rm ${getClaimVolumeName(name)}\` frees the name)`
+    `Invalid \`cluster-name\` "${name}": another run on this Docker host is creating a cluster of that name. Set another name, or leave it empty. If no other run is active, an interrupted one left the claim: \`docker volume rm ${getClaimVolumeName(name)}\` frees the name`
   );

@@ -1,3 +1,4 @@
+/** Post: deletes the cluster and the files of this run. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -13,7 +14,7 @@ import {
 } from './create-cluster.ts';
 import {buildRemovalCommands, removeFromCluster} from './removal.ts';
 
-/** Post: deletes the cluster that this run made, and what it wrote for itself. */
+/** Deletes the cluster that this run created, and its private files, as the input `cleanup` requires. */
 export async function cleanUp(state: PostState, shOnce: Sh): Promise<void> {
   const sh = retryDockerCommands(shOnce);
   const {cluster, work, cleanup, result} = state;
@@ -22,13 +23,15 @@ export async function cleanUp(state: PostState, shOnce: Sh): Promise<void> {
     for (const command of state.undo) await sh(command, {seconds: 20});
     await releaseClaim(state, sh);
     core.info(
-      `The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`
+      isRehearsal()
+        ? `Rehearsal: no cluster ${cluster} existed, and none is kept.`
+        : `The cluster ${cluster} is kept (cleanup: ${cleanup}); kind delete cluster --name ${cluster} deletes it.`
     );
     return;
   }
   if (state.existing !== null && keep) {
     core.info(
-      `What the run ${state.existing.run} made in the cluster is kept (cleanup: ${cleanup}). To remove it:`
+      `The objects of run ${state.existing.run} are kept in the cluster (cleanup: ${cleanup}). To remove them:`
     );
     for (const command of buildRemovalCommands(state.existing)) core.info(command.join(' '));
     return;
@@ -39,13 +42,16 @@ export async function cleanUp(state: PostState, shOnce: Sh): Promise<void> {
   if (work !== null) await fs.rm(work, {recursive: true, force: true});
 }
 
+/** Whether commands are answered from a recording, so that no cluster exists. */
+const isRehearsal = (): boolean => Boolean(process.env.DUAL_STACK_REHEARSAL);
+
 async function releaseClaim({claim}: PostState, sh: Sh): Promise<void> {
   if (claim !== null) await releaseName(claim.name, claim.token, sh);
 }
 
-/** Docker may be on its way back: asks again, for a minute in all. */
+/** Retries commands while Docker restarts, for a minute in total. */
 function retryDockerCommands(sh: Sh): Sh {
-  let retriesLeft = 30; // of all commands together
+  let retriesLeft = 30; // for all commands together
   return async (command, options) => {
     for (;;) {
       const output = await sh(command, options);
@@ -56,7 +62,7 @@ function retryDockerCommands(sh: Sh): Sh {
   };
 }
 
-/** Of volumes that Docker named itself, as those of kind's nodes: their names. */
+/** Prints the names of anonymous volumes, which kind's nodes have. */
 const volumeNamesTemplate =
   '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}';
 
@@ -68,24 +74,24 @@ async function listVolumes(containers: string[], sh: Sh): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
-/** The volumes of a cluster that was made whole; null where it has a container that this run did not make. */
+/** The volumes of a complete cluster; null if it has a container that this run did not create. */
 async function listOwnVolumes(
   name: string,
   {containers}: PostState,
   sh: Sh
 ): Promise<string[] | null> {
-  const there = await listContainers(name, sh).catch(() => []); // where Docker does not answer, kind says so
+  const there = await listContainers(name, sh).catch(() => []); // if Docker does not respond, the deletion by kind reports it
   const isOurs = containers === null || there.every(id => containers.includes(id));
   return isOurs ? listVolumes(there, sh) : null;
 }
 
-/** How often is looked for the nodes of a cluster that kind was making, a second apart. */
+/** How many times to list the nodes of an incomplete cluster, one second apart. */
 const maxPolls = 30;
 
 /**
- * Deletes a cluster that kind was making as its nodes come, until all have come and gone; where one does not come, for
- * half a minute. Docker makes a container also when who asked for it has gone, and lists it some seconds before it can
- * be removed, when it fills the volumes: until then a removal finds none, and is no error. Gives their volumes.
+ * Deletes an incomplete cluster while its nodes still appear, until all have come and gone, for half a minute at most.
+ * Docker creates a container even after its client has ended, and lists it some seconds before it can be removed. Until
+ * then a removal finds nothing and reports no error. Resolves to the volumes of the nodes.
  */
 async function deleteClusterBeingCreated(command: string[], {cluster, nodes}: PostState, sh: Sh) {
   const seen = new Set<string>();
@@ -110,17 +116,22 @@ async function deleteCluster(name: string, state: PostState, sh: Sh): Promise<vo
     : await deleteClusterBeingCreated(command, state, sh);
   if (volumes === null) {
     core.warning(
-      `The cluster ${name} is left: it is not the one that this run made, which somebody has deleted.`
+      `The cluster ${name} is kept: this run did not create it. The cluster of this run was deleted before, and another has its name.`
     );
     return;
   }
   const {code, stderr} = await sh(command, {seconds: 120});
-  // a Docker that is restarted while it removes a container forgets its volumes
+  // Docker leaves the volumes behind if it restarts while it removes a container
   if (volumes.length > 0)
     await sh(['docker', 'volume', 'rm', '--force', ...volumes], {seconds: 120});
-  if (code === 0) core.info(`The cluster ${name} is deleted.`);
+  if (code === 0)
+    core.info(
+      isRehearsal()
+        ? `Rehearsal: no cluster ${name} existed, and none was deleted.`
+        : `The cluster ${name} is deleted.`
+    );
   else
     core.setFailed(
-      `The cluster ${name} could not be deleted: ${toSingleLine(stderr)}. By hand: kind delete cluster --name ${name}`
+      `The cluster ${name} could not be deleted: ${toSingleLine(stderr)}. To delete it by hand: kind delete cluster --name ${name}`
     );
 }

@@ -1,3 +1,4 @@
+/** Creates the kind cluster, and explains why kind or Docker could not. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {createInputFault, Fault, type FaultAttribution} from '../base/fault.ts';
@@ -40,17 +41,17 @@ export const buildDeleteClusterCommand = (name: string, kubeconfig: string): str
   kubeconfig
 ];
 
-/** Ids of the containers of a cluster, by kind's own label. Throws CommandError. */
+/** Ids of the containers of a cluster, by kind's label. Throws CommandError. */
 export async function listContainers(name: string, sh: Sh): Promise<string[]> {
   const filter = `label=io.x-k8s.kind.cluster=${name}`;
   const command = ['docker', 'ps', '--all', '--no-trunc', '--quiet', '--filter', filter];
   return (await runOrThrow(sh, command, {seconds: 60})).split('\n').filter(Boolean);
 }
 
-/** Docker's own words when it does not run. */
+/** Docker's error messages when it does not run. */
 export const dockerUnavailablePattern = /Cannot connect to the Docker daemon|error during connect/i;
 
-/** What became of nodes that ran at a time, in milliseconds since 1970: a sentence; null where they have run ever since, or nobody can tell. */
+/** How a node ended since `since`, in milliseconds since 1970: a sentence; null if all have run since, or if that is unknown. */
 export async function describeLostNode(
   nodes: string[],
   since: number,
@@ -58,23 +59,23 @@ export async function describeLostNode(
 ): Promise<string | null> {
   const command = ['docker', 'inspect', '--format', '{{.State.Status}} {{.State.StartedAt}}'];
   const {code, stdout, stderr} = await sh([...command, ...nodes], {seconds: 20});
-  if (dockerUnavailablePattern.test(stderr)) return 'Docker does not answer any more';
+  if (dockerUnavailablePattern.test(stderr)) return 'Docker no longer responds';
   const [, gone] = /No such (?:object|container): (\S+)/i.exec(stderr) ?? [];
-  if (gone !== undefined) return `The container of ${gone} was removed in the middle of the run`;
+  if (gone !== undefined) return `The container of ${gone} was removed during the run`;
   if (code !== 0) return null;
   for (const [at, line] of stdout.trim().split('\n').entries()) {
     const [status = '', started = ''] = line.split(' ');
     if (status !== '' && status !== 'running')
       return `The container of ${nodes[at]} is ${status} instead of running`;
     if (Date.parse(started) > since)
-      return `The container of ${nodes[at]} ended, and was started anew, in the middle of the run`;
+      return `The container of ${nodes[at]} was restarted during the run`;
   }
   return null;
 }
 
 /**
- * Throws a Fault when a cluster of that name exists: it is somebody else's. Gives those that have names as this Action makes
- * them up: another run's that is under way, or was cut off without its post.
+ * Throws a Fault if a cluster of that name exists: this run did not create it. Resolves to the clusters with names that
+ * this Action generates, which belong to an active run or to an interrupted one.
  */
 export async function refuseTakenClusterName(name: string, sh: Sh): Promise<string[]> {
   const clusters = (await runOrThrow(sh, ['kind', 'get', 'clusters'], {seconds: 60})).split('\n');
@@ -82,29 +83,29 @@ export async function refuseTakenClusterName(name: string, sh: Sh): Promise<stri
   return clusters.filter(other => /^istio-ds(-[0-9a-f]{8})?$/.test(other));
 }
 
-/** What is to be known of such clusters; null where there is none. */
+/** A log line about such clusters; null if there is none. */
 export const describeLeftoverClusters = (names: string[]): string | null =>
   names.length === 0
     ? null
-    : `here already: ${names.join(', ')}; where no other run is under way, one was cut off and left it: \`kind delete clusters ${names.join(' ')}\` frees its memory`;
+    : `existing clusters: ${names.join(', ')}. If no other run is active, an interrupted one left them: \`kind delete clusters ${names.join(' ')}\` frees their memory`;
 
 const createNameTakenFault = (name: string): Fault =>
   createInputFault(
-    `cluster-name: found "${name}", a kind cluster that exists already and is not this run's; accepted is a name that is free (\`kind delete cluster --name ${name}\` frees this one)`
+    `Invalid \`cluster-name\` "${name}": a kind cluster of that name exists, and this run did not create it. Set another name. If nobody needs the cluster, \`kind delete cluster --name ${name}\` frees the name`
   );
 
-/** Throws a Fault where Docker has cgroup v1, and the Kubernetes that we chose does not start there: kubeadm would wait for it for 4 minutes. */
+/** Throws a Fault if Docker uses cgroup v1 and the chosen Kubernetes cannot start there: kubeadm would wait 4 minutes for it. */
 export async function refuseCgroup1({kubernetes, needsCgroup2}: Cluster, sh: Sh): Promise<void> {
   if (!needsCgroup2) return;
   const command = ['docker', 'info', '--format', '{{json .}}'];
   const info = (await runJson(sh, command, {seconds: 20})) as {CgroupVersion?: string} | null;
   if (info?.CgroupVersion !== '1') return;
   throw createInputFault(
-    `kubernetes-version: found ${kubernetes}, which does not start on cgroup v1, and Docker has no other here; accepted is \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
+    `Invalid \`kubernetes-version\` "${kubernetes}": it does not start on cgroup v1, which Docker uses here. Expected \`1.34\` or older, a \`kind-config\` whose kubelet has \`failCgroupV1: false\`, or a runner with cgroup v2`
   );
 }
 
-/** Makes the cluster. Post is told where kind would not, because the name is taken, and where it failed, after which it makes no more. */
+/** Creates the cluster. Saves for post whether the name was taken, or kind failed and creates no more containers. Throws a Fault. */
 export async function createCluster(
   plan: Plan,
   work: PhaseContext,
@@ -122,14 +123,14 @@ export async function createCluster(
   throw (await findNetworkFault(stderr, sh)) ?? createKindFault(stderr, plan.cluster);
 }
 
-/** kind's exit code where it has not been ended by somebody else. */
+/** kind's exit code for its own failures; a signal gives another. */
 const kindFailureCode = 1;
 
-// Docker Desktop shares some directories only; an engine in a snap, a virtual machine or a container of its own sees others
+// Docker Desktop shares only some directories; an engine in a snap, a virtual machine or a container sees other files
 const mountRefusedPattern =
   /mounts denied|not shared from the host|directory sharing|error while creating mount source path|bind source path does not exist/i;
 
-/** Has kind make it: without our mount, which only saves time, where Docker refuses that. */
+/** Runs kind; if Docker refuses our mount, an optimization, runs it again without. */
 async function runKindCreate(plan: Plan, work: PhaseContext, sh: Sh): Promise<CommandOutput> {
   const output = await sh(buildCreateClusterCommand(plan), {seconds: 900});
   const unmounted = plan.files['kind.yaml'];
@@ -138,49 +139,47 @@ async function runKindCreate(plan: Plan, work: PhaseContext, sh: Sh): Promise<Co
   logLine(
     work.clock(),
     'cluster',
-    `Docker does not mount ${plan.directory}: the nodes get images through a pipe, which takes longer`
+    `Docker refuses to mount ${plan.directory}: the nodes get images through a pipe, which is slower`
   );
   await fs.writeFile(path.join(plan.directory, 'kind.yaml'), unmounted, {mode: 0o600});
   return sh(buildCreateClusterCommand(plan), {seconds: 900});
 }
 
-/** What kind found out of its network only when it had made it: where Docker cannot do IPv6, it makes one without, and says nothing. */
+/** The Fault of kind's network; null if it is not the cause. Without IPv6 in Docker, kind silently creates an IPv4-only network. */
 async function findNetworkFault(stderr: string, sh: Sh): Promise<Fault | null> {
   if (/ip6?tables/.test(stderr) && /network create|docker network/.test(stderr))
     return new Fault(
-      `kind could not make its network ${getNetworkName()}: ${findErrorLine(stderr)} ${stderr.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`,
+      `kind could not create its network ${getNetworkName()}: ${findErrorLine(stderr)} ${stderr.match(/^.*ip6?tables.*$/m)?.[0] ?? ''}`,
       {
         class: 'infrastructure',
         layer: 'network',
-        hint: `Docker could not set up ip6tables: ${loadModulesHint}`,
+        hint: `Docker could not set up ip6tables. ${loadModulesHint}`,
         reproduce: 'ip6tables --table nat --list-rules'
       }
     );
   if (!/IPv6 address/.test(stderr)) return null;
   const {stdout} = await sh(buildNetworkCommand(), {seconds: 20});
   return new Fault(
-    `kind made its network ${getNetworkName()} without IPv6: it has only ${describeSubnets(stdout)}`,
+    `kind created its network ${getNetworkName()} without IPv6: it has only ${describeSubnets(stdout)}`,
     {
       class: 'infrastructure',
       layer: 'network',
-      hint: `Docker cannot do IPv6 here, and kind went on without: see Docker's log, and whether its configuration has \`ip6tables\` off; ${loadModulesHint} Then remove the network (\`docker network rm ${getNetworkName()}\`).`,
+      hint: `Docker has no IPv6 here, so kind created a network without it. Check Docker's log, and whether its configuration turns \`ip6tables\` off. ${loadModulesHint} Then remove the network: \`docker network rm ${getNetworkName()}\`.`,
       reproduce: buildNetworkCommand().join(' ')
     }
   );
 }
 
-const loadModulesHint = `the kernel may lack modules, which \`modprobe --all ${ip6tablesModules}\` loads.`;
+const loadModulesHint = `The kernel may lack modules: \`modprobe --all ${ip6tablesModules}\` loads them.`;
 
 const describeSubnets = (output: string): string =>
-  output.trim() === ''
-    ? 'what Docker does not tell'
-    : parseSubnets(output).join(', ') || 'no subnet';
+  output.trim() === '' ? 'unknown subnets' : parseSubnets(output).join(', ') || 'no subnet';
 
 const findErrorLine = (stderr: string): string =>
   stderr.split('\n').find(line => line.startsWith('ERROR')) ?? stderr.trim().slice(-500);
 
 function createKindFault(stderr: string, {name, imageInput}: Cluster): Fault {
-  return new Fault(`kind could not make the cluster ${name}: ${findErrorLine(stderr)}`, {
+  return new Fault(`kind could not create the cluster ${name}: ${findErrorLine(stderr)}`, {
     ...attributeCreateFailure(stderr, imageInput),
     layer: 'node',
     reproduce: `kind create cluster --name ${name} --retain`
@@ -192,34 +191,34 @@ function attributeCreateFailure(
   imageInput: Cluster['imageInput']
 ): Omit<FaultAttribution, 'layer'> {
   const infrastructure = {class: 'infrastructure'} as const;
-  // what docker exec says of a container that has ended
+  // docker exec reports these for a container that has ended
   if (/exit status 126|is not running|No such container/.test(stderr))
     return {
       ...infrastructure,
-      hint: "The node's container ended while kind was at work: see `docker logs` of it, the memory and disk of this machine, and who else ends containers here.",
-      headline: 'The node’s container ended while the cluster was made'
+      hint: "The node's container ended while kind created the cluster. Check its `docker logs`, the memory and disk of this machine, and other jobs that remove containers.",
+      headline: 'The node’s container ended while the cluster was created'
     };
   const [, image] = /failed to pull image "([^"]+)"/.exec(stderr) ?? [];
   if (image === undefined)
     return {
       ...infrastructure,
-      hint: 'See the rest of what kind said in the log; memory, disk and inotify limits are the usual causes.'
+      hint: 'Read the output of kind in the log. Memory, disk and inotify limits are the usual causes.'
     };
   const headline = `The node image ${image} cannot be pulled`;
   return imageInput !== null && isPermanentPullFailure(stderr)
     ? {
         class: 'input',
-        hint: `No registry gives this image to Docker, and it is not there already: see \`${imageInput}\`, which names it; whether it is to be built before this step; and whether it needs a \`docker login\`.`,
+        hint: `Docker does not have this image, and its registry does not serve it. Check \`${imageInput}\`, which names it. Build the image before this step, or run \`docker login\` if it needs one.`,
         headline
       }
     : {
         ...infrastructure,
-        hint: 'Docker cannot pull the node image: see whether this runner reaches its registry, and its rate limit. With `node-image` it is another one, and what the local Docker has is not pulled.',
+        hint: 'Docker cannot pull the node image. Check that this runner reaches its registry, and the rate limit. `node-image` sets another image; Docker does not pull one that it has.',
         headline
       };
 }
 
-/** Keeps pods off every node, until `uncordon`; the nodes may have to be registered first. */
+/** Keeps pods off every node until `uncordon`. Waits until the nodes are registered. */
 export async function cordon({nodes}: Cluster, work: PhaseContext, sh: Sh): Promise<void> {
   const what = nodes.length === 1 ? 'the node to be registered' : 'the nodes to be registered';
   await waitForCommand(['kubectl', 'cordon', ...nodes], what, work, sh);

@@ -1,3 +1,4 @@
+/** Reads and applies the sample workloads, and waits until their pods are ready. */
 import * as path from 'node:path';
 import {downloadText, getMirroredUrl} from '../base/download.ts';
 import {createInputFault, Fault, type FaultAttribution} from '../base/fault.ts';
@@ -21,13 +22,13 @@ import {findImageOwner, type Plan, type SampleFiles} from '../plan/plan.ts';
 import type {Layer} from '../results/results.ts';
 import {buildApplyCommand} from './mesh.ts';
 
-/** The pods of all of them, by the label `app`. */
+/** The selector of the workloads' pods, by the label `app`. */
 export const buildAppSelector = (workloads: Workload[]): string =>
   `app in (${[...new Set(workloads.map(({app}) => app))].join(',')})`;
 
 const defaultAttribution = {class: 'istio', layer: 'workload'} as const;
 
-/** The documentation's sample files from `samples`; null where those built in are used. */
+/** The documentation's sample files from the input `samples`; null if the built-in ones are used. Throws a Fault. */
 export async function readSamples({samples: from, mirror}: Inputs): Promise<SampleFiles | null> {
   if (from === null) return null;
   const read = from.includes('://')
@@ -44,7 +45,7 @@ function readSample(file: string, directory: string): string {
     return readText(file, `a directory with ${names}`);
   } catch (error) {
     throw createInputFault(
-      `samples: found ${directory}, which lacks ${path.relative(directory, file)}; ${(error as Error).message}`
+      `Invalid \`samples\` "${directory}": it lacks ${path.relative(directory, file)}; ${(error as Error).message}`
     );
   }
 }
@@ -53,10 +54,10 @@ function readSample(file: string, directory: string): string {
 export const deploySamples = (plan: Plan, work: PhaseContext, sh: Sh): Promise<void> =>
   deployWorkloads(plan, 'samples.yaml', plan.workloads, work, sh);
 
-/** How long those that checks bring along are waited for in vain where a check has failed already, in seconds. */
+/** Seconds to wait for the workloads of checks when a check has already failed. */
 const patienceAfterFailure = 60;
 
-/** The same with those that checks bring along; where a layer is `broken` they may never be ready, as without DNS. */
+/** The same for the workloads that checks add. If a layer is broken, such as DNS, they may never be ready. */
 export const deployMoreSamples = (
   plan: Plan,
   work: PhaseContext,
@@ -76,7 +77,7 @@ async function deployWorkloads(
   const selector = buildAppSelector(workloads);
   await runOrThrow(sh, buildApplyCommand(plan, file), {seconds: 60});
   await pollUntil(work, async () => {
-    // true too while some of them are not made
+    // also true while some pods do not exist yet
     await waitWithKubectl(sh, [
       'pods',
       '--all-namespaces',
@@ -87,10 +88,10 @@ async function deployWorkloads(
     const found = await pollSamples(plan, workloads, selector, sh);
     const layer = findBrokenLayer();
     if (found.is !== 'waiting' || layer === null) return found;
-    const fault = new Fault(`waited ${patienceAfterFailure} s in vain for ${found.for}`, {
+    const fault = new Fault(`waited ${patienceAfterFailure} s for ${found.for}, without success`, {
       class: defaultAttribution.class,
-      layer, // a check of it is the cause
-      hint: 'A check had failed by then: see that first.'
+      layer, // the failed check is the cause
+      hint: 'A check failed before that. Resolve it first.'
     });
     return {...found, is: 'bad', fault, patience: patienceAfterFailure};
   });
@@ -124,19 +125,19 @@ async function pollSamples(
   );
 }
 
-/** Who else refuses pods with a sidecar, whose init container changes the pod's network: a cluster's rules. */
+/** The attribution if a security policy of the cluster refuses a sidecar's init container, which needs NET_ADMIN; else empty. */
 function attributeAdmissionFailure(message: string): Partial<FaultAttribution> {
   const [policy] =
     /PodSecurity|Autopilot|GKE Warden|security context constraint/i.exec(message) ?? [];
   if (policy === undefined) return {};
   return {
     class: 'infrastructure',
-    headline: `The cluster does not admit the pods of the samples: ${policy}`,
-    hint: 'The rules of this cluster refuse what a sidecar needs (NET_ADMIN in an init container). With IstioCNI it needs none: `istio-cni: true`, or a mesh of the cluster that has it.'
+    headline: `${policy} refuses the pods of the samples`,
+    hint: 'The security policy of this cluster refuses NET_ADMIN in an init container, which a sidecar needs. IstioCNI removes that need: set `istio-cni: true`, or use a mesh of the cluster that has it.'
   };
 }
 
-/** No pods: a ReplicaSet cannot make any, mostly because a webhook refuses. */
+/** The poll result for a ReplicaSet that cannot create pods, mostly because a webhook refuses; null if there is none. */
 async function checkForDeploymentProblems(
   workloads: Workload[],
   sh: Sh
@@ -156,10 +157,10 @@ async function checkForDeploymentProblems(
   const message = failure.failure?.message ?? '';
   return {
     is: 'bad',
-    for: `pods of ${namespace}/${name}: ${failure.failure?.reason}`,
-    fault: new Fault(`Deployment ${namespace}/${name} makes no pods: ${message}`, {
+    for: `${namespace}/${name} to recover from ${failure.failure?.reason}`,
+    fault: new Fault(`Deployment ${namespace}/${name} creates no pods: ${message}`, {
       ...defaultAttribution,
-      hint: 'Mostly the injection webhook refuses or does not answer: see istiod.',
+      hint: 'The usual cause is an injection webhook that refuses or does not respond. Check the pods and the log of istiod.',
       ...attributeAdmissionFailure(message),
       reproduce: `kubectl describe replicaset -n ${namespace}`
     })

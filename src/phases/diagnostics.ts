@@ -1,3 +1,4 @@
+/** Collects logs and objects of the cluster into diagnostics/, without secrets. */
 import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {redact, stripControlSequences} from '../base/log.ts';
@@ -6,7 +7,7 @@ import type {Sh} from '../base/sh.ts';
 import {readYaml, YamlError} from '../base/yaml.ts';
 import type {Plan} from '../plan/plan.ts';
 
-/** File → the command whose output it holds. */
+/** File → the command whose output it contains. */
 const buildDiagnosticCommands = (
   {operator, istio}: Plan,
   node: string
@@ -69,7 +70,7 @@ const buildDiagnosticCommands = (
   ]
 });
 
-/** In ambient there is more; the sidecars' files then say that there are none. */
+/** The additional files in ambient mode; the sidecars' files then contain only an error of kubectl. */
 const ambientCommands: Record<string, string[]> = {
   'data-plane.yaml': [
     ...['kubectl', 'get', 'istiocnis.sailoperator.io,ztunnels.sailoperator.io', '-o', 'yaml']
@@ -80,10 +81,10 @@ const ambientCommands: Record<string, string[]> = {
   ]
 };
 
-/** Istio's resources with their versions and their status, without the values: those are the inputs', and may hold credentials. */
+/** Istio's resources without their values, which come from the inputs and may contain credentials. Throws YamlError. */
 function removeValues(text: string): string {
   const {items} = readYaml(text) as {items?: unknown};
-  if (!Array.isArray(items)) throw new YamlError('it is no list');
+  if (!Array.isArray(items)) throw new YamlError('it is not a list');
   return stringify({items: items.map(removeItemValues)});
 }
 
@@ -99,30 +100,30 @@ function removeItemValues(item: Record<string, Record<string, unknown> | undefin
   };
 }
 
-/** Those that hold the operator's resources. */
+/** Files that contain the operator's resources. */
 const operatorResourceFiles = ['istio.yaml', 'data-plane.yaml'];
 
-/** What is left of a file's text when what nobody is to read is left out. */
+/** The text of a file without the values of Istio's resources. */
 function removeSecrets(name: string, text: string): string {
   if (!operatorResourceFiles.includes(name)) return text;
   try {
     return removeValues(text);
   } catch {
-    return 'kubectl gave what cannot be read as YAML, so that it cannot be shown without its values\n';
+    return 'The output of kubectl is invalid YAML. It is omitted, because its values cannot be removed.\n';
   }
 }
 
-/** Text as a terminal may be given it, for that is where logs are read. */
+/** Text that is safe to print in a terminal. */
 const sanitizeOutput = (text: string): string =>
   redact(stripControlSequences(text)).replace(controlCharacters, '');
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const controlCharacters = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
 
-/** Each file, in characters. */
+/** Longest file, in characters. */
 const maxFileLength = 400_000;
 
-/** Collects all files side by side, `seconds` at most each. What cannot be had is said in its file. */
+/** Collects all files in parallel, each for at most `seconds`. A file whose command fails contains the error. */
 export async function collectDiagnostics(
   plan: Plan,
   directory: string,
@@ -134,7 +135,7 @@ export async function collectDiagnostics(
     ...buildDiagnosticCommands(plan, node ?? ''),
     ...(plan.istio.ambient ? ambientCommands : {})
   });
-  const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // a cloud's nodes are not asked
+  const ours = node === undefined ? all.filter(([name]) => !name.startsWith('node/')) : all; // the nodes of an existing cluster are no local containers
   await ensureDirectory(directory, 0o700);
   await Promise.all(
     ours.map(async ([name, command]) => {

@@ -1,3 +1,4 @@
+/** Finds or downloads the Sail Operator's chart, verifies and reads it. */
 import * as path from 'node:path';
 import {valid} from 'semver';
 import {quote} from 'shlex';
@@ -24,7 +25,7 @@ import {type Chart, ChartError, readChart} from '../versions/read-chart.ts';
 
 type ChartInputs = Pick<Inputs, 'operator-version' | 'operator-chart' | 'mirror'>;
 
-/** Finds or fetches the chart, holds it to its digest, and reads it; its CRDs are in `directory` then. */
+/** Finds or downloads the chart, verifies its digest, reads it, and writes its CRDs to `directory`. Throws a Fault. */
 export async function provideChart(
   inputs: ChartInputs,
   directory: string,
@@ -46,12 +47,12 @@ export async function provideChart(
     const given = inputs['operator-chart'];
     if (given === null && error instanceof CommandError) throw error;
     throw createInputFault(
-      `${given === null ? 'operator-version' : 'operator-chart'}: found "${redactUrl(given ?? file)}", which cannot be read; accepted is a chart of the Sail Operator, a directory or a .tgz (${error.message})`
+      `Invalid \`${given === null ? 'operator-version' : 'operator-chart'}\` "${redactUrl(given ?? file)}": expected a readable chart of the Sail Operator, a directory or a .tgz (${error.message})`
     );
   }
 }
 
-/** The text of `versions.yaml` in the checkout that a chart's directory lies in; nothing where there is none. */
+/** The text of `versions.yaml` in the checkout that contains the chart's directory; empty if there is none. */
 function readSiblingVersions(chart: string): string {
   try {
     return readText(path.join(chart, '..', 'pkg', 'istioversion', 'versions.yaml'), '');
@@ -64,8 +65,8 @@ const isUnreadable = (error: unknown): error is Error =>
   [CommandError, ChartError, YamlError].some(kind => error instanceof kind);
 
 /**
- * The directory with the CRDs, as Helm shows them: an archive is never unpacked here, for its members may be links
- * that lead anywhere, or more than the disk holds.
+ * Writes the CRDs that Helm shows. Resolves to their directory. The archive is never unpacked here: its members may be
+ * links to anywhere, or fill the disk.
  */
 async function writeCrds(crds: string, directory: string): Promise<string> {
   const own = path.join(directory, 'sail-operator', 'crds');
@@ -75,7 +76,7 @@ async function writeCrds(crds: string, directory: string): Promise<string> {
   return own;
 }
 
-/** Helm 3 writes a chart's CRD files one after the other, with nothing between them: 20 CRDs read as 6 documents. */
+/** Separates the CRDs by `---`: Helm 3 prints the files without separators, so 20 CRDs parse as 6 documents. */
 export const separateCrds = (crds: string): string =>
   crds.replace(/^(?:---\n)?apiVersion:/gm, '---\napiVersion:');
 
@@ -88,27 +89,28 @@ async function locateChart(inputs: ChartInputs, directory: string, work: PhaseCo
   const [found = ''] = (await runOrThrow(sh, ['sha256sum', file])).split(/\s/);
   if (wanted.sha256 !== null && found !== wanted.sha256)
     throw createChecksumFault(url, wanted.sha256, found);
-  if (wanted.sha256 === null) logLine(work.clock(), 'chart', `taken as it came, SHA-256 ${found}`);
+  if (wanted.sha256 === null)
+    logLine(work.clock(), 'chart', `not verified, because no digest is known: SHA-256 ${found}`);
   return {file, url: wanted.url};
 }
 
-/** A URL may end with the digest that is expected, `#sha256:…`. */
+/** Splits a URL from the expected digest that it may end with, `#sha256:…`. */
 function splitDigest(given: string): {url: string; sha256: string | null} {
   const [url = '', sum] = given.split('#sha256:');
   return {url, sha256: sum ?? null};
 }
 
-/** What the network may answer better a moment later, as curl says it (curl.se/docs/manpage.html, EXIT CODES). */
+/** Errors of curl that a retry may pass (curl.se/docs/manpage.html, EXIT CODES). */
 const transientErrorPattern = /curl: \((5|6|7|18|28|35|52|55|56|92)\)|\b(408|429|50[0234])\b/;
 
-/** In bytes; a chart of ours has 100 KB. */
+/** In bytes; a released chart has 100 KB. */
 const maxChartBytes = 50_000_000;
 
-/** Of curl, where it was told the size beforehand; and by its own end, where it wrote more. */
+/** Whether the download exceeded its limit: curl reports an announced size, and a signal ends it silently otherwise. */
 const isTooLarge = ({code, stderr}: CommandOutput): boolean =>
   /curl: \(63\)/.test(stderr) || (code !== 0 && stderr === '');
 
-/** Fetches the chart; tries up to three times, each shown, where the network is to blame. */
+/** Downloads the chart, with up to two retries after a network error. Resolves to its path. Throws a Fault. */
 async function downloadChart(
   url: string,
   directory: string,
@@ -129,19 +131,19 @@ async function downloadChart(
       );
       if (output.code === 0) return {is: 'done', value: file};
       const reason = isTooLarge(output)
-        ? `it is larger than any chart, with more than ${maxChartBytes} bytes`
+        ? `it has more than ${maxChartBytes} bytes, too many for a chart`
         : output.stderr.trim();
       if (transientErrorPattern.test(reason) && retriesLeft-- > 0)
         return {
           is: 'waiting',
-          for: `another try to fetch the chart, after: ${redact(reason).slice(-300)}`
+          for: `a retry of the chart download, after: ${redact(reason).slice(-300)}`
         };
       const fault = new Fault(
-        `the chart ${redactUrl(url)} could not be fetched: ${reason.slice(-1500)}`,
+        `the chart ${redactUrl(url)} could not be downloaded: ${reason.slice(-1500)}`,
         {
           class: 'infrastructure',
           layer: 'runner',
-          hint: 'See whether the runner reaches that host; `operator-chart` takes a chart that is here already, `mirror` another place to fetch from.',
+          hint: 'Check that the runner can reach that host. Set `operator-chart` to use a local chart, or `mirror` to download from another host.',
           reproduce: `curl -fsSLO ${quote(redactUrl(url))}`
         }
       );
@@ -151,7 +153,7 @@ async function downloadChart(
   );
 }
 
-/** The URL and digest of a released chart; ours where we know it, whatever an index says. */
+/** The URL and digest of a released chart. A digest known to this Action takes precedence over the index. */
 async function resolveReleasedChart({'operator-version': requested, mirror}: ChartInputs) {
   const exact = valid(requested) !== null;
   const knownDigests = isHeldToPins(mirror) ? chartDigests : {};
@@ -162,17 +164,17 @@ async function resolveReleasedChart({'operator-version': requested, mirror}: Cha
   return {url: getChartUrl(version), sha256: knownDigests[version] ?? published[version] ?? null};
 }
 
-/** Version → digest, from the Helm repository; what we carry where it cannot be reached, or is none. */
+/** Version → digest from the Helm repository, or from this Action if the repository is unreachable or invalid. */
 async function readChartIndex(mirror: string | null): Promise<Record<string, string>> {
   const url = getMirroredUrl(chartIndex, mirror);
   const useKnownCharts = (why: string) => {
-    logLine(0, 'chart', `${why}; going by the releases known to this version of the Action`);
+    logLine(0, 'chart', `${why}; using the releases known to this version of the Action`);
     return chartDigests;
   };
   try {
     return (
       parseChartIndex(await downloadText(url)) ??
-      useKnownCharts(`${redactUrl(url)} is no index of charts`)
+      useKnownCharts(`${redactUrl(url)} is not an index of charts`)
     );
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
@@ -180,7 +182,7 @@ async function readChartIndex(mirror: string | null): Promise<Record<string, str
   }
 }
 
-/** Null where the text is none: a proxy may answer with a page of its own. A release without a digest is left out. */
+/** Null if the text is not an index: a proxy may return an error page. Omits releases without a digest. */
 function parseChartIndex(text: string): Record<string, string> | null {
   let index: unknown;
   try {

@@ -1,3 +1,4 @@
+/** Downloads and creates the CRDs of the Gateway API. */
 import * as path from 'node:path';
 import {buildCurlCommand, maxCurlFileBytes} from '../base/curl.ts';
 import {createChecksumFault, getMirroredUrl, redactUrl} from '../base/download.ts';
@@ -9,10 +10,10 @@ import {gatewayApi, getGatewayCrdUrl} from '../versions/pins.ts';
 
 const crdsFolder = 'gateway-api';
 
-/** In bytes; none of them has a megabyte. */
+/** In bytes; each CRD has less than a megabyte. */
 const maxCrdBytes = 5_000_000;
 
-/** Fetches a CRD. */
+/** The command that downloads a CRD. */
 export const buildFetchCommand = (file: string, url: string): string[] =>
   buildCurlCommand(url, file, {maxBytes: maxCrdBytes, seconds: 60, retries: 2});
 
@@ -20,7 +21,7 @@ export const buildCreateGatewayCrdsCommand = ({directory}: Pick<Plan, 'directory
   ...['kubectl', 'create', '-f', path.join(directory, crdsFolder)]
 ];
 
-/** Fetches the CRDs of the Gateway API into the run's directory, and holds them to their checksums. */
+/** Downloads the CRDs of the Gateway API into the run's directory, and verifies their checksums. Throws a Fault. */
 export async function fetchGatewayCrds(
   {directory}: Pick<Plan, 'directory'>,
   mirror: string | null,
@@ -45,16 +46,16 @@ export async function fetchGatewayCrds(
 
 const createUnreachableFault = (url: string, stderr: string): Fault =>
   new Fault(
-    `${redactUrl(url)}, a CRD of the Gateway API, could not be fetched: ${stderr.trim().slice(-500)}`,
+    `${redactUrl(url)}, a CRD of the Gateway API, could not be downloaded: ${stderr.trim().slice(-500)}`,
     {
       class: 'infrastructure',
       layer: 'runner',
-      hint: 'See whether the runner reaches that host; `mirror` names another place to fetch from, and `checks: !^(gateway/api|ambient/waypoint)` does without.',
+      hint: 'Check that the runner can reach that host. Set `mirror` to download from another host, or `checks: !^(gateway/api|ambient/waypoint)` to skip the checks that need it.',
       reproduce: `curl -fsSLO ${redactUrl(url)}`
     }
   );
 
-/** Creates them; those that are there already stay as they are. */
+/** Creates the CRDs. Leaves existing ones unchanged. Throws CommandError. */
 export async function createGatewayCrds(plan: Pick<Plan, 'directory'>, sh: Sh): Promise<void> {
   const command = buildCreateGatewayCrdsCommand(plan);
   const output = await sh(command, {seconds: 120});

@@ -1,3 +1,4 @@
+/** Installs the Sail Operator: its CRDs and its chart. */
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
 import {isOverload, overloadAttribution} from '../base/kube.ts';
@@ -21,7 +22,7 @@ export const buildInstallOperatorCommand = ({
     : ['--set-string', `imagePullPolicy=${operator.pullPolicy}`])
 ];
 
-/** The CRDs by themselves: the Istio resource needs no more, and Helm would wait for all of them. */
+/** Creates the CRDs without Helm, which would wait for all of them: the Istio resource needs only its own. */
 export const buildCreateCrdsCommand = ({operator}: Plan): string[] => [
   'kubectl',
   'create',
@@ -29,32 +30,32 @@ export const buildCreateCrdsCommand = ({operator}: Plan): string[] => [
   operator.crds
 ];
 
-/** Creates the CRDs. */
+/** Creates the CRDs. Throws a Fault. */
 export async function createCrds(plan: Plan, sh: Sh): Promise<void> {
   const output = await sh(buildCreateCrdsCommand(plan), {seconds: 180});
   if (output.code !== 0) throw createInstallFault(output, buildCreateCrdsCommand(plan));
 }
 
-/** Installs the chart without its CRDs, which may be on their way. Does not wait: nothing needs the operator's readiness. */
+/** Installs the chart while its CRDs may still be created. Does not wait for the operator: nothing needs its readiness. */
 export const installOperator = (plan: Plan, work: PhaseContext, sh: Sh): Promise<void> =>
   pollUntil(work, async () => {
     const output = await sh(buildInstallOperatorCommand(plan), {seconds: 180});
     if (output.code === 0) return {is: 'done', value: undefined};
     const fault = createInstallFault(output, buildInstallOperatorCommand(plan));
-    return /no matches for kind/.test(output.stderr) // Helm has made nothing yet
+    return /no matches for kind/.test(output.stderr) // Helm has created nothing yet
       ? {is: 'bad', for: "the chart's CRDs", fault}
       : {is: 'lost', fault};
   });
 
 const createInstallFault = ({stderr, timedOut}: CommandOutput, command: string[]): Fault =>
   new Fault(
-    `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no answer in time'}`,
+    `the Sail Operator's chart could not be installed: ${stderr.trim().slice(-1500) || 'no response in time'}`,
     isOverload({late: timedOut, said: stderr})
-      ? overloadAttribution // not tried again: Helm may have made a part of it
+      ? overloadAttribution // not retried: Helm may have created some of the objects
       : {
           class: 'operator',
           layer: 'operator',
-          hint: 'See the chart and `operator-values`; `helm template` shows what they make.',
+          hint: 'Check the chart and `operator-values`. `helm template` shows the objects that they create.',
           reproduce: command.join(' ')
         }
   );

@@ -1,3 +1,4 @@
+/** Preloads images of the local Docker into the nodes, and pulls the others. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {Fault} from '../base/fault.ts';
@@ -6,21 +7,21 @@ import {parseJsonObject} from '../base/json.ts';
 import type {CommandOutput, Sh} from '../base/sh.ts';
 import {buildPullWithLoginCommand, type Logins} from './logins.ts';
 
-/** Where a node sees `imagesIn(plan)`, read-only. */
+/** Where a node mounts the directory with the image archives, read-only. */
 export const nodeImagesDirectory = '/mnt/dual-stack-images';
 
-/** The directory that is mounted into the nodes: what a node reads itself need not pass through Docker once more. */
+/** The directory that the nodes mount, so that archives do not pass through Docker a second time. */
 export const getImagesDirectory = (directory: string): string => path.join(directory, 'images');
 
-/** Image → its id, as far as what is asked knows them. */
+/** Image → its id; unknown ids are missing. */
 export type ImageIds = Map<string, string>;
 
-/** Image, as the pods name it → the name by which the local Docker has it, and its id. */
+/** Image, as the pods name it → its name in the local Docker, and its id. */
 export type LocalImages = Map<string, {name: string; id: string}>;
 
 /**
- * Those of these images that the local Docker has, by their own name or else by their other one. One with a digest is
- * left out: an archive cannot name it, and the registry has the same one.
+ * The images that the local Docker has, by their own name or else by their other one. Omits an image with a digest: an
+ * archive cannot name it, and the registry has the same one.
  */
 export async function findLocalImages(
   images: string[],
@@ -48,11 +49,11 @@ export const buildSaveImagesCommand = (images: string[], file?: string): string[
   ...['docker', 'save', ...(file === undefined ? [] : ['--output', file]), ...images]
 ];
 
-/** What containerd keeps images in, as it is in a node unless Docker's own files are on ZFS, or Docker is rootless. */
+/** containerd's snapshotter in a node, unless Docker's files are on ZFS or Docker is rootless. */
 const defaultSnapshotter = 'overlayfs';
 
-// not `kind load`: it asks for all platforms, which a pulled multi-platform image does not have; and containerd 2's import
-// unpacks into overlayfs only (seen: "no unpack platforms defined"), so another snapshotter's images are unpacked when a pod wants them
+// not `kind load`: it requires all platforms, which a pulled multi-platform image lacks. The import of containerd 2 unpacks
+// into overlayfs only (error: "no unpack platforms defined"). With another snapshotter, images are unpacked on first use.
 export const buildImportImagesCommand = (
   node: string,
   from: string = '-',
@@ -63,22 +64,22 @@ export const buildImportImagesCommand = (
   ...[snapshotter === defaultSnapshotter ? `--snapshotter=${snapshotter}` : '--no-unpack', from]
 ];
 
-/** The snapshotter that the nodes' containerd is configured with: kind's nodes choose it when they start. */
+/** The snapshotter of the nodes' containerd, which kind's nodes choose when they start. */
 export async function findSnapshotter(node: string, sh: Sh): Promise<string> {
   const {stdout} = await sh(['docker', 'exec', node, 'containerd', 'config', 'dump'], {
     seconds: 30
   });
-  const [, found] = /^[ \t]{0,20}snapshotter = ['"]([\w-]{1,100})['"]/m.exec(stdout) ?? []; // those of runtimes are empty
+  const [, found] = /^[ \t]{0,20}snapshotter = ['"]([\w-]{1,100})['"]/m.exec(stdout) ?? []; // the entries of runtimes are empty
   return found ?? defaultSnapshotter;
 }
 
-// detached: where the registry does not answer, it is the kubelet that says so
+// detached: if the registry does not respond, the kubelet reports it
 const buildPullCommand = (node: string, image: string, loggedIn = false): string[] => [
   ...['docker', 'exec', '--detach', node],
   ...(loggedIn ? buildPullWithLoginCommand(image) : ['crictl', 'pull', image])
 ];
 
-/** Writes local images to an archive, each layer once. The ids of what it holds: a tag may have been moved since they were found. */
+/** Writes local images to an archive. Resolves to the ids in it: a tag may have moved since `findLocalImages`. Throws a Fault. */
 export async function saveImages(found: LocalImages, file: string, sh: Sh): Promise<ImageIds> {
   if (found.size === 0) return new Map();
   const names = [...found.values()].map(({name}) => name);
@@ -95,7 +96,7 @@ const buildReadManifestCommand = (file: string): string[] => [
 ];
 
 /**
- * The ids of images by an archive's manifest.json: the digest of an image's configuration is what a node tells of it too.
+ * The ids of images in an archive's manifest.json: the digest of the configuration, which nodes report too.
  * With Docker's containerd image store `.Id` is another digest (docs.docker.com/engine/storage/containerd).
  */
 function parseImageIds(manifest: string, images: string[]): ImageIds {
@@ -111,13 +112,13 @@ function parseImageIds(manifest: string, images: string[]): ImageIds {
   );
 }
 
-/** Of an archive's manifest.json; none where it cannot be read: then the ids are what Docker said. */
+/** The entries of manifest.json; none if it is unreadable: then the ids of Docker remain. */
 function readManifest(text: string): {Config?: string; RepoTags?: string[] | null}[] {
   const entries: unknown = parseJsonObject(text);
   return Array.isArray(entries) ? entries.filter(entry => entry !== null) : [];
 }
 
-/** Has every node import the archive of these images, and deletes it. */
+/** Imports the archive of these images into every node, and deletes it. Throws a Fault. */
 export async function importImages(
   images: LocalImages,
   file: string,
@@ -137,14 +138,14 @@ export async function importImages(
   await fs.rm(file, {force: true});
 }
 
-/** Gives an image in a node the name by which the pods ask for it; what the user has in Docker stays as it is. */
+/** Adds the name that the pods use to an image in a node. The local Docker stays unchanged. */
 async function renameImageInNode(node: string, name: string, image: string, sh: Sh): Promise<void> {
   const command = buildTagImageCommand(node, normalizeImageName(name), normalizeImageName(image));
   const {code, stderr} = await sh(command, {seconds: 60});
   if (code !== 0) throw createImageFault([name], `be named ${image} in ${node}`, stderr, command);
 }
 
-/** Both names are whole: containerd adds nothing to them. */
+/** Tags an image in a node. Both names must be full: containerd adds no defaults. */
 export const buildTagImageCommand = (node: string, name: string, image: string): string[] => [
   ...['docker', 'exec', node, 'ctr', '--namespace=k8s.io', 'images', 'tag', '--force'],
   ...[name, image]
@@ -165,16 +166,15 @@ async function importIntoNode(
     ? await sh(['cat', file], {
         pipeTo: buildImportImagesCommand(node, '-', snapshotter),
         seconds: 600
-      }) // the engine is on another machine, or maps users
+      }) // the engine runs on another machine, or maps users
     : null;
   if (output?.code === 0) return;
   throw createImageFault(images, `be imported into ${node}`, output?.stderr ?? stderr, mounted);
 }
 
 /**
- * Has every node pull images before there is a pod that asks for them: the kubelet finds it done, or under way.
- * Where the registry is as near as the local Docker this takes half the time of an archive (measured: 3 s instead of 8);
- * but what the local Docker has is what is asked for, and may be nowhere else.
+ * Starts pulls in every node before pods need the images. With a near registry this is faster than an archive (measured:
+ * 3 s instead of 8). Local images still take precedence: they may exist nowhere else.
  */
 export async function pullImages(
   images: string[],
@@ -198,6 +198,6 @@ const createImageFault = (
   new Fault(`${images.join(', ')} could not ${what}: ${stderr.trim().slice(-1000)}`, {
     class: 'infrastructure',
     layer: 'node',
-    hint: 'See whether the image is whole (`docker save` alone) and whether the disk is full.',
+    hint: 'Check that `docker save` alone can write the image, and that the disk is not full.',
     reproduce: command.join(' ')
   });

@@ -1,3 +1,4 @@
+/** Copies Docker's registry logins to the nodes, so that they can pull private images. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import {parseImage} from '../base/image.ts';
@@ -8,17 +9,17 @@ import type {PhaseContext} from '../base/schedule.ts';
 import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Plan} from '../plan/plan.ts';
 
-/** Registry → what it is logged in with, `USER:PASSWORD` in base64. */
+/** Registry → its login, `USER:PASSWORD` in base64. */
 export type Logins = Map<string, string>;
 
-/** Docker's config.json, as far as it tells of logins (docs.docker.com/reference/cli/docker/login). */
+/** The login fields of Docker's config.json (docs.docker.com/reference/cli/docker/login). */
 interface DockerConfig {
   auths?: Record<string, {auth?: string; identitytoken?: string} | null>;
   credHelpers?: Record<string, string>;
   credsStore?: string;
 }
 
-/** The text of Docker's config.json; nothing where there is none. */
+/** The text of Docker's config.json; empty if there is none. */
 export const readDockerConfig = ({DOCKER_CONFIG, HOME = ''}: NodeJS.ProcessEnv): Promise<string> =>
   fs
     .readFile(path.join(DOCKER_CONFIG || path.join(HOME, '.docker'), 'config.json'), 'utf8')
@@ -30,11 +31,11 @@ const parseRegistry = (key: string): string => {
   return /^(index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
 };
 
-/** What Docker and the kubelet call a registry in their files. */
+/** The key of a registry in the files of Docker and the kubelet. */
 const getRegistryKey = (registry: string): string =>
   registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
 
-/** The registries that the nodes may be asked to pull from: those of the images, and those that only the given YAML names. */
+/** The registries that the nodes may pull from: those of the planned images, and those that the YAML inputs name. */
 function listRegistries({images, files}: Plan, config: DockerConfig): string[] {
   const texts = Object.values(files).join('\n');
   const loggedIn = [config.auths, config.credHelpers].flatMap(of => Object.keys(of ?? {}));
@@ -47,8 +48,8 @@ function listRegistries({images, files}: Plan, config: DockerConfig): string[] {
 }
 
 /**
- * The logins of Docker here for the registries that the nodes may pull from, and for no other. A login that is an identity
- * token is left out, and told: the kubelet's file has no place for one. All are hidden from logs and results.
+ * Docker's logins for the registries that the nodes may pull from, and for no other. Skips and logs an identity token,
+ * which the kubelet's file does not support. Hides all logins from logs and results.
  */
 export async function findLogins(
   plan: Plan,
@@ -92,12 +93,12 @@ const findByRegistry = <Value>(
 
 function skipTokenLogin(registry: string, report: Report): null {
   report(
-    `the login for ${registry} is an identity token, which a node cannot use: it pulls from there without`
+    `the login for ${registry} is an identity token, which a node cannot use: it pulls from there without a login`
   );
   return null;
 }
 
-/** A credential helper gets the registry by its standard input, and answers with user and secret (github.com/docker/docker-credential-helpers). */
+/** The login from a credential helper, which reads the registry from its standard input (github.com/docker/docker-credential-helpers). */
 async function readLoginFromHelper(
   helper: string,
   registry: string,
@@ -109,17 +110,20 @@ async function readLoginFromHelper(
     pipeTo: [`docker-credential-${helper}`, 'get'],
     seconds: 20
   });
-  if (code !== 0) return null; // mostly: nobody is logged in there
+  if (code !== 0) return null; // usually: no login for this registry
   const {Username = '', Secret = ''} = parseJsonObject<{Username: string; Secret: string}>(stdout);
   if (Username === '<token>') return skipTokenLogin(registry, report);
   return Username === '' ? null : Buffer.from(`${Username}:${Secret}`).toString('base64');
 }
 
-/** Where a kubelet looks for logins, for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
+/** Where a kubelet reads logins for all pods of its node (kubernetes.io/docs/concepts/containers/images). */
 const kubeletDirectory = '/var/lib/kubelet';
 const kubeletLogins = `${kubeletDirectory}/config.json`;
 
-/** Gives the nodes the logins, by standard input: neither an argument nor an environment holds one. It is done before the kubelet pulls anything, for it remembers for 5 minutes that it had none. */
+/**
+ * Copies the logins to the nodes by standard input: no argument or environment variable contains one. Do this before the
+ * kubelet pulls: it caches a missing login for 5 minutes.
+ */
 export async function copyLoginsToNodes(
   {cluster, directory}: Plan,
   logins: Logins,
@@ -139,14 +143,14 @@ export async function copyLoginsToNodes(
   }
 }
 
-// on a busy machine the kubelet has not made its directory yet, with the mode that it would have
+// on a busy machine the kubelet may not have created its directory yet; the mode is the kubelet's
 const buildReceiveLoginsCommand = (node: string): string[] => [
   ...['docker', 'exec', '--interactive', node, 'bash', '-c'],
   `mkdir -p -m 750 ${kubeletDirectory} && umask 077 && cat >${kubeletLogins}.new && mv ${kubeletLogins}.new ${kubeletLogins}`,
   'logins'
 ];
 
-/** A pull of ours with the kubelet's login, which crictl does not read by itself. */
+/** A crictl pull with the kubelet's login, which crictl does not read by itself. */
 export const buildPullWithLoginCommand = (image: string): string[] => [
   ...['bash', '-c'],
   `CRICTL_AUTH=$(jq --raw-output --arg key "$2" '.auths[$key].auth' ${kubeletLogins}) exec crictl pull "$1"`,

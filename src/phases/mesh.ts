@@ -1,3 +1,4 @@
+/** Applies Istio's resources, and waits until Istio is ready. */
 import * as path from 'node:path';
 import {Fault, type FaultAttribution} from '../base/fault.ts';
 import {
@@ -40,7 +41,7 @@ const istioHealthyArguments = [
 const defaultAttribution = {class: 'istio', layer: 'control-plane'} as const;
 const showIstioCommand = 'kubectl get istio default -o yaml';
 
-/** Waits until istiod is available, so that its webhook serves. */
+/** Waits until istiod is available, so that its webhook responds. Throws a Fault. */
 export async function waitForIstiod(plan: Plan, work: PhaseContext, sh: Sh): Promise<void> {
   await pollUntil(work, async () =>
     (await waitWithKubectl(sh, istiodAvailableArguments))
@@ -49,7 +50,7 @@ export async function waitForIstiod(plan: Plan, work: PhaseContext, sh: Sh): Pro
   );
 }
 
-/** Applies a custom resource whose CRD was created a moment ago. */
+/** Applies a custom resource, with retries until the API server serves its new CRD. Throws a Fault. */
 export async function applyOnceServed(
   plan: Plan,
   file: string,
@@ -62,27 +63,27 @@ export async function applyOnceServed(
     if (code === 0) return {is: 'done', value: undefined};
     if (/no matches for kind|could not find the requested resource/.test(stderr))
       return {is: 'waiting', for: 'the CRD to be served'};
-    // a webhook is there before the pod that answers it, and its Service may say that it is ready a moment before it is
+    // the webhook exists before its pod, and its Service may be marked ready a moment too early
     const isWebhook = /failed calling webhook/.test(stderr);
     if (!isWebhook && isOverload({late: timedOut, said: stderr}))
       throw new CommandError(buildApplyCommand(plan, file), output);
-    const fault = new Fault(`${file} was refused: ${stderr.trim().slice(-1500)}`, {
+    const fault = new Fault(`the API server refused ${file}: ${stderr.trim().slice(-1500)}`, {
       ...defaultAttribution,
       class: /Unsupported value|unknown field|Invalid value/.test(stderr)
         ? 'input'
         : defaultAttribution.class,
       hint: isWebhook
-        ? 'Istio validates its resources by a webhook that does not answer: see the pods of istiod and its Service, which the message names, and `kubectl get validatingwebhookconfigurations -o yaml`.'
-        : 'See `istio-version` and `istio-values`: the message names the field, and what is supported.',
+        ? "Istio's validation webhook does not respond. Check the istiod pods, the Service that the message names, and `kubectl get validatingwebhookconfigurations -o yaml`."
+        : 'Correct `istio-version` or `istio-values`: the message names the field and the supported values.',
       reproduce: showIstioCommand
     });
     return isWebhook
-      ? {is: 'bad', for: 'the webhook of Istio to answer', fault, patience: 60}
+      ? {is: 'bad', for: "Istio's webhook to respond", fault, patience: 60}
       : {is: 'lost', fault};
   });
 }
 
-/** Waits until the Istio resource is Healthy: `revisions.ready` alone can be true while it is not. */
+/** Waits until the Istio resource is Healthy; `revisions.ready` alone can be true earlier. Resolves to its version. Throws a Fault. */
 export async function waitUntilHealthy(work: PhaseContext, sh: Sh): Promise<string> {
   return pollUntil(work, async () => {
     await waitWithKubectl(sh, istioHealthyArguments);
@@ -90,11 +91,11 @@ export async function waitUntilHealthy(work: PhaseContext, sh: Sh): Promise<stri
     const {state, observedGeneration, conditions} = istio?.status ?? {};
     const current = observedGeneration === istio?.metadata.generation;
     if (current && state === 'Healthy' && findCondition('Ready', conditions)?.status === 'True')
-      return {is: 'done', value: `${istio?.spec.version ?? ''}`}; // a chart's CRD may have a number there
+      return {is: 'done', value: `${istio?.spec.version ?? ''}`}; // a chart's CRD may allow a number here
     return (
       checkForIstioProblems(istio) ?? {
         is: 'waiting',
-        for: `Istio to be Healthy, it is ${state ?? 'new'}`
+        for: `Istio to be Healthy (now ${state ?? 'without a state'})`
       }
     );
   });
@@ -102,7 +103,7 @@ export async function waitUntilHealthy(work: PhaseContext, sh: Sh): Promise<stri
 
 const ambientNamespaces = {istiocnis: cniNamespace, ztunnels: ztunnelNamespace};
 
-/** Waits until IstioCNI and ZTunnel are ready: a pod that is to be in ambient cannot start before. */
+/** Waits until IstioCNI and ZTunnel are ready: an ambient pod cannot start before. Throws a Fault. */
 export async function waitForAmbient(plan: Plan, work: PhaseContext, sh: Sh): Promise<void> {
   const names = Object.keys(ambientNamespaces).map(kind => `${kind}.sailoperator.io`);
   await pollUntil(work, async () => {
@@ -147,12 +148,12 @@ async function pollIstiod(plan: Plan, sh: Sh): Promise<PollResult<undefined>> {
       {...defaultAttribution, findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
-      for: istiod ? 'istiod to be available' : 'the operator to make istiod'
+      for: istiod ? 'istiod to be available' : 'the operator to create istiod'
     }
   );
 }
 
-// what the operator says and will go on saying, measured with 1.30.3
+// errors that the operator does not recover from, measured with 1.30.3
 const permanentErrorPattern =
   /end-of-life|unsupported version|RequireDualStack|not configured for dual-stack/;
 
@@ -161,18 +162,18 @@ function attributeIstioError(message: string): FaultAttribution {
     return {
       class: 'input',
       layer: defaultAttribution.layer,
-      hint: 'Ask for a version that this operator can install by `istio-version`.'
+      hint: 'Set `istio-version` to a version that this operator can install.'
     };
   if (/dual-stack/.test(message))
     return {
       class: 'infrastructure',
       layer: 'node',
-      hint: 'The cluster is not dual-stack: its pods and Services need a network of each family (of a kind cluster, see `kind-config` and the network `kind`).'
+      hint: 'The cluster is not dual-stack: its pods and Services need a network of each family. For a kind cluster, check `kind-config` and the Docker network `kind`.'
     };
-  return {...defaultAttribution, hint: "See the operator's log in diagnostics/."};
+  return {...defaultAttribution, hint: "Read the operator's log in diagnostics/."};
 }
 
-/** The operator's ReconcileError; it tells a namespace that is not there yet in the same way. */
+/** The poll result for the operator's ReconcileError; null if there is none. A missing namespace is such an error too, and may recover. */
 export function checkForIstioProblems(istio: Istio | undefined): PollResult<never> | null {
   const reconciled = findCondition('Reconciled', istio?.status?.conditions);
   if (reconciled?.status !== 'False') return null;
@@ -183,5 +184,5 @@ export function checkForIstioProblems(istio: Istio | undefined): PollResult<neve
   });
   return permanentErrorPattern.test(message)
     ? {is: 'lost', fault}
-    : {is: 'bad', for: `Istio: ${reason}`, fault};
+    : {is: 'bad', for: `Istio to recover from ${reason}`, fault};
 }

@@ -1,3 +1,4 @@
+/** Waits for the parts of a node, and speeds up their start. */
 import {Fault} from '../base/fault.ts';
 import {logLine, toSingleLine} from '../base/log.ts';
 import {replaceFile} from '../base/safe-fs.ts';
@@ -8,13 +9,13 @@ import type {Plan} from '../plan/plan.ts';
 
 type Cluster = Plan['cluster'];
 
-/** A bash script that ends when a command has succeeded. */
+/** A bash loop that ends when the command succeeds. */
 const buildWaitLoop = (command: string): string => `until ${command}; do sleep 0.2; done`;
 
 const containerdScript = buildWaitLoop('[ -S /run/containerd/containerd.sock ]');
-const kubeconfigScript = buildWaitLoop('[ -s /etc/kubernetes/scheduler.conf ]'); // the last one that kubeadm writes
+const kubeconfigScript = buildWaitLoop('[ -s /etc/kubernetes/scheduler.conf ]'); // the last file that kubeadm writes
 
-// kubeadm binds our role as soon as all is healthy; what we ask for earlier would only make that later
+// kubeadm binds our role once the API server is healthy; earlier requests would only delay that
 const apiServerScript = [
   'cd /etc/kubernetes',
   buildWaitLoop('(: < /dev/tcp/localhost/6443)'),
@@ -25,7 +26,7 @@ const apiServerScript = [
   'curl --silent --fail --max-time 20 --cacert pki/ca.crt https://localhost:6443/version'
 ].join('\n');
 
-// without a proxy the address leads out of the cluster, where somebody may answer, or nobody
+// before kube-proxy is ready, the address leads out of the cluster
 const servicesScript = [
   'cd /etc/kubernetes',
   "address=$(kubectl --kubeconfig admin.conf get service kubernetes --output 'jsonpath={.spec.clusterIP}') || exit",
@@ -33,7 +34,7 @@ const servicesScript = [
   buildWaitLoop('curl --silent --fail --max-time 1 --cacert pki/ca.crt "https://$address/livez"')
 ].join('\n');
 
-// kind imports its node's images with --no-unpack, and containerd unpacks one for the first that mounts it
+// kind imports its node's images with --no-unpack; containerd unpacks an image when it is first mounted
 const buildUnpackScript = (names: string[], snapshotter: string): string =>
   [
     'unpack() {',
@@ -52,10 +53,10 @@ const buildUnpackScript = (names: string[], snapshotter: string): string =>
 // in the order of need
 const controlPlaneImages = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
 
-// kindnet's CNI plugin is ptp, which waits until IPv6's duplicate address detection is over (containernetworking/plugins,
-// pkg/ipam, SettleAddresses): 2 s for every pod, though nobody else has what host-local gave out. The plugin bridge spares
-// pods that. Here a plugin before ptp does, while the pod's network has no address yet; jq and nsenter are kind's.
-// libcni writes what a plugin reads without spaces.
+// kindnet's CNI plugin is ptp, which waits for IPv6's duplicate address detection (containernetworking/plugins,
+// pkg/ipam, SettleAddresses). That takes 2 s for every pod, although host-local gives out unique addresses. This plugin
+// runs before ptp and turns the detection off, as the plugin bridge does. kind's node image contains jq and nsenter.
+// libcni writes a plugin's input without spaces.
 const installPluginLines = [
   "cat >/opt/cni/bin/skip-dad <<'END'",
   '#!/bin/bash',
@@ -69,10 +70,10 @@ const installPluginLines = [
   'chmod 755 /opt/cni/bin/skip-dad'
 ];
 
-// kindnetd writes its configuration 10 s after it starts, and until then no pod has a network; what it will say is known
-// as soon as the node has its pod CIDRs (the template of kind 0.20 to 0.33, kindnetd's cni.go). containerd goes by the
-// first file of the directory, so kindnetd's own, which it writes all the same, changes nothing. Where there are
-// other nodes, their pods are reached by routes that kindnetd makes at that time: there it is waited for.
+// kindnetd writes its configuration 10 s after it starts, and until then no pod has a network. The content is known once
+// the node has its pod CIDRs. Its template is that of kind 0.20 to 0.33 (cni.go of kindnetd). containerd reads the
+// first file of the directory, so kindnetd's own file changes nothing. With several nodes, kindnetd also creates the
+// routes between them at that time, so there we wait for it.
 const writeNetworkLines = [
   'at_once() {',
   '  local cidrs turn',
@@ -119,12 +120,12 @@ const getControlPlaneNode = ({name}: Cluster): string => `${name}-control-plane`
 
 const isControlPlaneNode = (node: string): boolean => /-control-plane\d*$/.test(node);
 
-/** By its name, its $0, a script is known to a recording that was made before it was worded anew. */
+/** The command that runs a script in a node. Recordings identify the script by its name, $0, even after it changes. */
 const buildNodeCommand = (node: string, name: string, script: string): string[] => [
   ...['docker', 'exec', node, 'bash', '-c', script, name]
 ];
 
-/** Runs a command until it succeeds. Its standard output. */
+/** Runs a command until it succeeds. Resolves to its standard output. */
 export const waitForCommand = (
   command: string[],
   what: string,
@@ -136,7 +137,7 @@ export const waitForCommand = (
     return code === 0 ? {is: 'done', value: stdout} : {is: 'waiting', for: what};
   });
 
-/** Waits inside a node for what a script waits for: cheaper than to ask from outside again and again. */
+/** Runs a waiting script inside a node, which is cheaper than polling from outside. */
 const waitInNode = (
   node: string,
   name: string,
@@ -144,9 +145,9 @@ const waitInNode = (
   what: string,
   work: PhaseContext,
   sh: Sh
-) => waitForCommand(buildNodeCommand(node, name, script), `${what} in ${node}`, work, sh); // fails at once while there is no such container
+) => waitForCommand(buildNodeCommand(node, name, script), `${what} in ${node}`, work, sh); // fails at once until the container exists
 
-/** Waits until every node's containerd answers, which is long before kubeadm is done. */
+/** Waits until every node's containerd responds, which is long before kubeadm is done. */
 export async function waitForContainerd(
   {nodes}: Cluster,
   work: PhaseContext,
@@ -156,7 +157,7 @@ export async function waitForContainerd(
     await waitInNode(node, 'containerd', containerdScript, 'containerd', work, sh);
 }
 
-/** Waits until the API server answers us as an administrator, which is before kind is done. Its version, such as `v1.34.4`. */
+/** Waits until the API server accepts us as administrator, which is before kind is done. Resolves to its version, such as `v1.34.4`. */
 export async function waitForApiServer(
   cluster: Cluster,
   work: PhaseContext,
@@ -171,18 +172,18 @@ export async function waitForApiServer(
   return parseServerVersion(version);
 }
 
-/** The version in the answer of an API server, which goes into names, outputs and commands. */
+/** The version in the answer of an API server, checked because it goes into names, outputs and commands. Throws a Fault. */
 function parseServerVersion(answer: string): string {
   const [, version] = /"gitVersion": ?"(v\d+\.\d+\.\d+[\w.+-]{0,100})"/.exec(answer) ?? [];
   if (version !== undefined) return version;
-  throw new Fault(`the API server tells no version: ${answer.slice(0, 200)}`, {
+  throw new Fault(`the API server reports no version: ${answer.slice(0, 200)}`, {
     class: 'infrastructure',
     layer: 'node',
-    hint: 'See `node-image`: is it a node image of kind?'
+    hint: 'Check that `node-image` is a node image of kind.'
   });
 }
 
-/** Waits until Services work on the node: the first thing that a pod wants is the API server's. */
+/** Waits until Services work on the node: pods connect to the API server's Service first. */
 export async function waitForServices(cluster: Cluster, work: PhaseContext, sh: Sh): Promise<void> {
   await waitInNode(
     getControlPlaneNode(cluster),
@@ -194,7 +195,7 @@ export async function waitForServices(cluster: Cluster, work: PhaseContext, sh: 
   );
 }
 
-/** Unpacks Kubernetes' images before its pods ask for them: nothing else works before those do. */
+/** Unpacks Kubernetes' images before its pods start, because everything else depends on these pods. */
 export const unpackImages = (
   cluster: Cluster,
   snapshotter: string,
@@ -214,7 +215,7 @@ export const unpackImages = (
     sh
   );
 
-/** Gives the pods their network as soon as it is known, and spares them IPv6's duplicate address detection. */
+/** Configures the pod network as soon as its CIDRs are known, without IPv6's duplicate address detection. */
 export const optimizePodNetwork = (cluster: Cluster, work: PhaseContext, sh: Sh): Promise<void> =>
   optimizeNodes(
     cluster,
@@ -225,7 +226,7 @@ export const optimizePodNetwork = (cluster: Cluster, work: PhaseContext, sh: Sh)
     sh
   );
 
-/** Does in every node what only saves time: where it cannot be done, the log says what follows from that. */
+/** Runs an optimization in every node. A failure only logs its consequence, `otherwise`. */
 async function optimizeNodes(
   {nodes}: Cluster,
   name: string,

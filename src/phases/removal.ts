@@ -1,3 +1,4 @@
+/** Removes the objects of a run from an existing cluster. */
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {groupBy} from '../base/group.ts';
@@ -11,7 +12,7 @@ import {
 import {operatorNamespace} from '../manifests/istio-resources.ts';
 import type {InCluster} from '../plan/state.ts';
 
-/** Of each step, in seconds: a pod's grace period, and an operator that has only just started. */
+/** Time limit of each step in seconds: enough for a pod's grace period, and for an operator that has just started. */
 const stepTimeoutSeconds = 240;
 const timeoutFlag = `--timeout=${stepTimeoutSeconds}s`;
 
@@ -22,8 +23,8 @@ const buildDeleteByLabelCommand = (
 ): string[] => [...['kubectl', 'delete', kinds, '--selector', selector, ...more, timeoutFlag]];
 
 /**
- * What removes all that a run has made, in the order that finalizers need: who uses sidecars, then Istio and all that
- * the operator made of it, then the operator. What is not there is no error.
+ * The commands that remove all objects of a run. Finalizers need this order: the samples, then Istio with the
+ * operator's objects, then the operator. A missing object is no error.
  */
 export const buildRemovalCommands = ({run, operator}: InCluster): string[][] => [
   buildDeleteByLabelCommand('namespaces', `${runLabel}=${run},${samplesLabel}=true`),
@@ -40,17 +41,17 @@ export const buildRemovalCommands = ({run, operator}: InCluster): string[][] => 
   buildDeleteByLabelCommand('namespaces', `${runLabel}=${run}`)
 ];
 
-// nothing to remove: no CRD, no release
+// the CRD or the release does not exist
 const nothingToRemovePattern = /the server doesn't have a resource type|release: not found/;
 
-/** Removes all that a run has made in a cluster. Ends at the first step that fails, since what follows needs it. */
+/** Removes all objects of a run from a cluster. Stops at the first failed step, which the later ones need. */
 export async function removeFromCluster(created: InCluster, work: string, sh: Sh): Promise<void> {
   useCluster(created, work);
   for (const command of buildRemovalCommands(created)) {
     const {code, stderr} = await sh(command, {seconds: stepTimeoutSeconds + 60});
     if (code === 0 || nothingToRemovePattern.test(stderr)) continue;
     core.setFailed(
-      `What the run ${created.run} made could not be removed: \`${command.join(' ')}\` said: ${toSingleLine(stderr)}. By hand: ${buildRemovalCommands(
+      `The objects of run ${created.run} could not be removed: \`${command.join(' ')}\` returned: ${toSingleLine(stderr)}. To remove them by hand: ${buildRemovalCommands(
         created
       )
         .map(words => words.join(' '))
@@ -60,11 +61,11 @@ export async function removeFromCluster(created: InCluster, work: string, sh: Sh
   }
   if (created.configMaps !== null) await removeConfigMaps(created.configMaps, sh);
   const left = await removeCrds(created.run, sh);
-  core.info(`All that the run ${created.run} made is removed.`);
+  core.info(`All objects of run ${created.run} are removed.`);
   if (left.length > 0) await warnAboutLeftCrds(left);
 }
 
-/** The same cluster, kubectl and helm as in main. */
+/** Sets the environment to the cluster, kubectl and helm of main. */
 function useCluster({tools: toolDirectories}: InCluster, work: string): void {
   process.env.PATH = [...toolDirectories, process.env.PATH].join(path.delimiter);
   process.env.KUBECONFIG = path.join(work, 'kubeconfig');
@@ -72,8 +73,8 @@ function useCluster({tools: toolDirectories}: InCluster, work: string): void {
 }
 
 /**
- * Removes what istiod has put into other namespaces. Without its configuration, which the operator takes away before
- * its pods have ended, it does so in every namespace.
+ * Removes the ConfigMaps that istiod created in other namespaces. The operator removes istiod's configuration before its
+ * pods end, and without it istiod writes to every namespace.
  */
 async function removeConfigMaps(before: string[], sh: Sh): Promise<void> {
   const names = [
@@ -96,10 +97,10 @@ async function removeConfigMaps(before: string[], sh: Sh): Promise<void> {
   }
 }
 
-/** Whether it is a name as Kubernetes has them: what is none may be an option of kubectl. */
+/** Whether it is a valid Kubernetes name; any other text might be an option of kubectl. */
 const isKubernetesName = (text: string): boolean => /^[a-z0-9][a-z0-9.-]*$/.test(text);
 
-/** Removes the CRDs that the run made and nobody uses. Those that somebody does. */
+/** Removes the unused CRDs of the run. Resolves to those that are left because they have objects. */
 async function removeCrds(run: string, sh: Sh): Promise<string[]> {
   const made = await sh(
     ['kubectl', 'get', 'crds', '--selector', `${runLabel}=${run}`, '-o', 'name'],
@@ -126,7 +127,7 @@ async function removeCrds(run: string, sh: Sh): Promise<string[]> {
 }
 
 async function warnAboutLeftCrds(names: string[]): Promise<void> {
-  const text = `CRDs that this run made are left, for there are objects of theirs: ${names.join(', ')}`;
+  const text = `CRDs of this run are kept, because objects of these kinds exist: ${names.join(', ')}`;
   core.warning(toSingleLine(text));
   if (process.env.GITHUB_STEP_SUMMARY) await core.summary.addRaw(text, true).write();
 }

@@ -1,3 +1,4 @@
+/** Reads from an existing cluster all that decides what the run can do there. Changes nothing. */
 import * as path from 'node:path';
 import {createInputFault} from '../base/fault.ts';
 import {getAddressFamily, listObjects, type Service} from '../base/kube.ts';
@@ -18,18 +19,18 @@ import {
 import type {ClusterSurvey, FoundIstiod, FoundOperator} from '../plan/existing-cluster.ts';
 import type {ServiceSurvey} from '../plan/target-services.ts';
 
-/** As the chart labels its Deployment, and OpenShift Service Mesh. */
+/** The labels of the operator's Deployment, from the chart and from OpenShift Service Mesh. */
 const operatorSelector = 'control-plane in (sail-operator,servicemesh-operator3)';
 
-/** What we look at of any object. */
+/** The fields that the survey reads of any object. */
 interface SurveyedObject {
   kind: string;
   metadata: {name: string; namespace?: string; labels?: Record<string, string>};
 }
 
 /**
- * Writes a kubeconfig of our own, with one context of the user's alone, and has what is run from now on use it.
- * Throws a Fault of class `input` where there is no such context.
+ * Writes a private kubeconfig with only the chosen context, and sets KUBECONFIG to it.
+ * Throws a Fault of class `input` if the context does not exist.
  */
 export async function writeOwnKubeconfig(
   {kubeconfig, context}: Pick<Inputs, 'kubeconfig' | 'context'>,
@@ -51,9 +52,9 @@ export async function writeOwnKubeconfig(
   const {code, stdout, stderr} = await sh(command, {seconds: 20});
   if (code !== 0) {
     const name = context === null ? 'kubeconfig' : 'context';
-    const found = context ?? kubeconfig ?? 'none, and no context by KUBECONFIG';
+    const found = context ?? kubeconfig;
     throw createInputFault(
-      `${name}: found ${found}, of which kubectl says: ${stderr.trim()}; accepted is a context that \`kubectl config get-contexts\` lists`
+      `Invalid \`${name}\`${found === null ? ': it is empty, and KUBECONFIG has no current context' : ` "${found}"`}: kubectl reports: ${stderr.trim()}; expected a context that \`kubectl config get-contexts\` lists`
     );
   }
   await replaceFile(file, stdout, 0o600);
@@ -63,7 +64,7 @@ export async function writeOwnKubeconfig(
   return {context: one?.name ?? '', name: one?.context.cluster ?? ''};
 }
 
-/** Looks at all that decides what can be done in a cluster. Changes nothing. */
+/** Reads all facts about a cluster that the plan depends on. Changes nothing. Throws CommandError. */
 export async function surveyCluster(
   where: Pick<ClusterSurvey, 'context' | 'name'>,
   directory: string,
@@ -73,7 +74,7 @@ export async function surveyCluster(
   const denied = await findDeniedRights(requiredPermissions, directory, sh);
   const apis = (await runOrThrow(sh, ['kubectl', 'api-versions'], {seconds: 20})).split('\n');
   const isServed = (group: string) => apis.some(api => api.startsWith(`${group}/`));
-  const isListDenied = denied.some(right => right.verb === 'list'); // refused in a moment, with a list of what is missing
+  const isListDenied = denied.some(right => right.verb === 'list'); // the plan then fails with a list of the missing rights
   const list = async <T>(kinds: string, ...scope: string[]): Promise<T[]> =>
     isListDenied ? [] : listObjects<T>(sh, kinds, ...scope);
   const resources = isServed('sailoperator.io')
@@ -124,7 +125,7 @@ async function getServerVersion(sh: Sh): Promise<string> {
   return serverVersion.gitVersion;
 }
 
-/** Looks at the Services that may be targets, and at what else may be read of them. Changes nothing. */
+/** Reads the Services that may be targets, and the rights in their namespaces. Changes nothing. Throws CommandError. */
 export async function surveyTargets(
   targets: Target[],
   directory: string,
@@ -151,7 +152,7 @@ export async function surveyTargets(
   return found;
 }
 
-/** `NAMESPACE/NAME` of all that has a label, without what else there is of it: a large mesh has more than a command may write. */
+/** `NAMESPACE/NAME` of all objects with a label. Whole objects of a large mesh would exceed the output limit. */
 async function listNames(kind: string, selector: string, sh: Sh): Promise<string[]> {
   const names = '{range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}';
   const command = ['kubectl', 'get', kind, '-A', '-l', selector, '-o', `jsonpath=${names}`];
@@ -168,7 +169,7 @@ type Deployed = SurveyedObject & {
   };
 };
 
-/** A SelfSubjectAccessReview for each: those that are denied. It is a question, and makes nothing. */
+/** The denied rights, by a SelfSubjectAccessReview each, which creates no object. */
 async function findDeniedRights(
   rights: Permission[],
   directory: string,
@@ -177,14 +178,14 @@ async function findDeniedRights(
   const file = path.join(directory, 'rights.yaml');
   await replaceFile(file, renderAccessReviewsYaml(rights), 0o600);
   const command = [
-    ...['kubectl', 'create', '--validate=false', '-f', file], // to validate it lists CRDs, which not everybody may
+    ...['kubectl', 'create', '--validate=false', '-f', file], // validation lists CRDs, which needs a right of its own
     ...['-o', 'jsonpath={.status.allowed}{"\\n"}']
   ];
   const answers = (await runOrThrow(sh, command, {seconds: 60})).trim().split('\n');
   return rights.filter((_, at) => answers[at] !== 'true');
 }
 
-/** A dry run in the API server, which gives the Service addresses and keeps nothing. */
+/** The address families of a Service in a server-side dry run, which stores nothing; none if the API server refuses it. */
 async function checkDualStackSupport(
   directory: string,
   sh: Sh

@@ -1,3 +1,4 @@
+/** Provides kind, kubectl and helm: finds or downloads them, verifies them and puts them on PATH. */
 import {randomUUID} from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import * as os from 'node:os';
@@ -18,7 +19,7 @@ import {runOrThrow, type Sh} from '../base/sh.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import {type Architecture, type ToolName, tools} from '../versions/pins.ts';
 
-/** A tool's directory, which is on PATH from now on, and the version that it says it has. */
+/** A tool's directory, which is on PATH, and the version that it reports. */
 export interface Tool {
   directory: string;
   version: string;
@@ -32,7 +33,7 @@ const versionCommands: Record<ToolName, string[]> = {
   helm: ['helm', 'version', '--short']
 };
 
-/** Finds or fetches a tool, puts it on PATH for this step and later ones, and asks its version. */
+/** Finds or downloads a tool, puts it on PATH for this step and later ones, and reads its version. Throws a Fault. */
 export async function provideTool<Name extends ToolName>(
   name: Name,
   inputs: Pick<Inputs, `${Name}-version` | 'mirror'>,
@@ -52,7 +53,7 @@ async function findOnPath(name: ToolName): Promise<string> {
   const file = await io.which(name);
   if (file !== '') return path.dirname(file);
   throw createInputFault(
-    `${name}-version: found "path", but there is no ${name} on PATH; accepted is a version such as \`${tools[name].version}\``
+    `Invalid \`${name}-version\` "path": there is no ${name} on PATH; expected a version such as \`${tools[name].version}\``
   );
 }
 
@@ -61,15 +62,14 @@ async function findOrFetchTool(
   version: string,
   mirror: string | null
 ): Promise<string> {
-  const found = cache.find(name, version.slice(1)); // the tool cache wants no leading v
+  const found = cache.find(name, version.slice(1)); // the tool cache omits the leading v
   if (found !== '' && (await isIntact(found, name, version, mirror))) return found;
   return fetchTool(name, version, mirror);
 }
 
 /**
- * Whether a kept program is what it was, and of the download that is asked for. An archive's program has no pin of its own: it
- * is held to what was noted beside it once the archive was verified, which shows damage and another's build, not somebody
- * who changes both.
+ * Whether a cached program is unchanged and from the requested download. An archive's program has no pin: it is compared
+ * with the digest noted when the archive was verified. That detects damage and other builds, but nobody who changes both.
  */
 async function isIntact(
   directory: string,
@@ -104,8 +104,8 @@ async function fetchTool(name: ToolName, version: string, mirror: string | null)
 }
 
 /**
- * Puts a program into the tool cache, beside what is there: the toolkit's own function empties the directory first, under
- * whoever runs from it or fills it at that moment. Here a file is either the one before or the new one, whole.
+ * Puts a program into the tool cache by an atomic rename. The toolkit's own function empties the directory first, which
+ * breaks other jobs that use it at that moment.
  */
 async function storeInToolCache(
   program: string,
@@ -123,11 +123,11 @@ async function storeInToolCache(
   await fs.rename(temporaryFile, path.join(directory, name));
   await fs.writeFile(temporaryFile, note);
   await fs.rename(temporaryFile, path.join(directory, getDigestFileName(name)));
-  await fs.writeFile(`${directory}.complete`, ''); // the toolkit goes by it
+  await fs.writeFile(`${directory}.complete`, ''); // the toolkit's mark of a complete entry
   return directory;
 }
 
-/** What a run that was killed has left there; nobody copies for an hour. */
+/** Removes temporary files of killed runs: those older than an hour. */
 async function removeStaleFiles(directory: string): Promise<void> {
   for (const name of await fs.readdir(directory)) {
     const file = path.join(directory, name);
@@ -137,13 +137,13 @@ async function removeStaleFiles(directory: string): Promise<void> {
   }
 }
 
-/** The digests of the program, and of what it was downloaded as. */
+/** The file with the digests of the program and of its download. */
 const getDigestFileName = (name: ToolName): string => `${name}.sha256`;
 
 const isArchive = (name: ToolName): boolean =>
   tools[name].url('', getArchitecture()).endsWith('.tar.gz');
 
-/** The checksum that we carry, which holds for a mirror too unless it is said to have builds of its own. */
+/** The checksum pinned in this Action; null if the version is not pinned, or the mirror has its own checksums. */
 function getPinnedDigest(name: ToolName, version: string, mirror: string | null): string | null {
   const pin = tools[name];
   return isHeldToPins(mirror) && version === pin.version ? pin.sha256[getArchitecture()] : null;
@@ -152,5 +152,7 @@ function getPinnedDigest(name: ToolName, version: string, mirror: string | null)
 function getArchitecture(): Architecture {
   if (process.arch === 'arm64') return 'arm64';
   if (process.arch === 'x64') return 'amd64';
-  throw createInputFault(`this runner is ${process.arch}; accepted is a runner of amd64 or arm64`);
+  throw createInputFault(
+    `Unsupported runner architecture ${process.arch}: expected amd64 or arm64`
+  );
 }

@@ -1,3 +1,4 @@
+/** Upgrades Istio by the operator, and restarts the workloads with a proxy. */
 import {
   checkForPodProblems,
   type Deployment,
@@ -16,7 +17,7 @@ import {findImageOwner, type Plan, type Upgrade} from '../plan/plan.ts';
 import {buildAppSelector} from './deploy-samples.ts';
 import {applyOnceServed, checkForIstioProblems, waitUntilHealthy} from './mesh.ts';
 
-/** What the operator makes of the Istio resource, for one version of it or for all. */
+/** A revision that the operator creates from the Istio resource: one for each version, or one for all. */
 interface Revision {
   kind: 'IstioRevision';
   metadata: {name: string; generation: number};
@@ -26,7 +27,7 @@ interface Revision {
 
 const kinds = 'istios.sailoperator.io,istiorevisions.sailoperator.io,deployments,pods';
 
-/** Has the operator upgrade, and waits until the new istiod is all that serves. Resolves to the version that is asked for now. */
+/** Upgrades Istio, and waits until only the new istiod serves. Resolves to the version of the Istio resource. Throws a Fault. */
 export async function upgradeMesh(
   plan: Plan,
   upgrade: Upgrade,
@@ -40,7 +41,7 @@ export async function upgradeMesh(
   return version;
 }
 
-/** The Istio resource alone would not do: the operator calls it Healthy while it has only begun. */
+/** Polls the revision and istiod too: the operator reports the Istio resource as Healthy when the upgrade has only begun. */
 async function pollUpgrade(
   plan: Plan,
   {to, revisions, istio}: Upgrade,
@@ -69,19 +70,21 @@ async function pollUpgrade(
       {class: 'istio', layer: 'control-plane', findOwner: image => findImageOwner(plan, image)}
     ) ?? {
       is: 'waiting',
-      for: isReconciled ? `istiod ${to} to be all that serves` : `the operator to take ${to} up`
+      for: isReconciled
+        ? `istiod ${to} to replace the old istiod`
+        : `the operator to start the upgrade to ${to}`
     }
   );
 }
 
-/** Every pod is of the newest template, available, and there is no other. */
+/** Whether every pod has the newest template and is available, and no older pod is left. */
 const isRolledOut = ({metadata, spec, status}: Deployment): boolean =>
   status.observedGeneration === metadata.generation &&
   [status.replicas, status.updatedReplicas, status.availableReplicas].every(
     count => count === spec.replicas
   );
 
-/** Where namespaces name a tag instead of a revision: waits until it stands for this one, and its webhook injects by it. */
+/** Waits until the revision tag, which namespaces refer to, points to this revision. Does nothing for an in-place upgrade. */
 export async function waitForRevisionTag(
   strategy: Upgrade['strategy'],
   revision: string,
@@ -97,11 +100,11 @@ export async function waitForRevisionTag(
   await pollUntil(work, async () =>
     (await waitWithKubectl(sh, tagged))
       ? {is: 'done', value: undefined}
-      : {is: 'waiting', for: `the revision tag to stand for ${revision}`}
+      : {is: 'waiting', for: `the revision tag to point to ${revision}`}
   );
 }
 
-/** Those whose pods have a proxy, which stays as it is until they are restarted. */
+/** The workloads whose pods have a sidecar, which keeps its version until they restart. */
 export const filterProxied = (workloads: Workload[], snapshot: KubeObject[]): Workload[] =>
   workloads.filter(({namespace, app}) =>
     snapshot.some(
@@ -122,7 +125,7 @@ const buildRolloutCommand = (verb: string, {namespace, kind, name}: Workload): s
 const buildRestartCommand = (workload: Workload): string[] =>
   buildRolloutCommand('restart', workload);
 
-/** Restarts workloads, all at once, and waits until no pod from before is left. */
+/** Restarts workloads in parallel, and waits until no old pod is left. Throws a Fault or CommandError. */
 export async function restartWorkloads(
   workloads: Workload[],
   work: PhaseContext,
@@ -135,7 +138,7 @@ export async function restartWorkloads(
     const terminatingPods = pods.filter(({metadata}) => metadata.deletionTimestamp !== undefined);
     return terminatingPods.length === 0
       ? {is: 'done', value: undefined}
-      : {is: 'waiting', for: 'the pods from before to end'};
+      : {is: 'waiting', for: 'the old pods to end'};
   });
 }
 
@@ -149,7 +152,7 @@ async function pollRollout(workload: Workload, sh: Sh): Promise<PollResult<undef
   return (
     checkForPodProblems(pods, {class: 'istio', layer: 'workload'}) ?? {
       is: 'waiting',
-      for: `${namespace}/${name} to be restarted`
+      for: `${namespace}/${name} to restart`
     }
   );
 }

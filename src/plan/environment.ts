@@ -1,26 +1,25 @@
+/** Decides which environment variables of the user reach the programs that the Action runs. */
 import * as path from 'node:path';
 import {createInputFault} from '../base/fault.ts';
 
-/** What a user's environment says to our programs: taken over whole, replaced whole, or refused. */
-
 type Environment = NodeJS.ProcessEnv;
 
-/** Never asked through a proxy: the node itself, from inside it. kind adds its nodes, its subnets and `.svc`, and forgets this. */
+/** Hosts that never go through a proxy: a node, from inside it. kind adds its nodes, its subnets and `.svc`, but not these. */
 const localNoProxy = ['localhost', '127.0.0.1', '::1'];
 
-/** Throws a Fault of class `input` for what kind would half use. */
+/** Throws a Fault of class `input` for another provider: kind would use it, but the rest of the Action uses Docker. */
 export function refuseKindProvider(env: Environment): void {
   const provider = env.KIND_EXPERIMENTAL_PROVIDER ?? '';
   if (provider !== '' && provider !== 'docker')
     throw createInputFault(
-      `KIND_EXPERIMENTAL_PROVIDER: found "${provider}" in the environment; accepted is \`docker\`, or none: images, nodes and checks go by Docker`
+      `Invalid \`KIND_EXPERIMENTAL_PROVIDER\` "${provider}" in the environment: expected \`docker\` or no value, because images, nodes and checks need Docker`
     );
 }
 
 /**
- * What our programs get instead; undefined: nothing. Helm is our own, with no plugins, context, driver or namespace of the
- * user's; kubectl takes nobody's preferences; the node is not asked through a proxy. `dockerConfig` is the text of Docker's
- * config.json, whose proxies kind and Docker hand to containers too.
+ * The changed variables; undefined removes one. Helm gets no plugins, context, driver or namespace of the user.
+ * kubectl gets no preferences, and requests to the node bypass the proxy. `dockerConfig` is the text of Docker's
+ * config.json: kind and Docker pass its proxies to containers.
  */
 export function buildToolEnvironment(
   env: Environment,
@@ -39,7 +38,7 @@ export function buildToolEnvironment(
   };
 }
 
-/** Sets what has a value, and removes what has none. */
+/** Sets the variables that have a value, and removes the others. */
 export function applyEnvironment(changes: Environment): void {
   for (const [name, value] of Object.entries(changes))
     if (value === undefined) delete process.env[name];
@@ -62,7 +61,7 @@ function buildNoProxy(env: Environment, dockerConfig: string): Environment {
   return {NO_PROXY: all, no_proxy: all};
 }
 
-/** The proxies of Docker's config.json; none where there is no such file. */
+/** The proxies in Docker's config.json; empty if the file is missing or invalid. */
 function parseDockerProxies(text: string): {proxy: string; except: string}[] {
   try {
     const {proxies = {}} = JSON.parse(text) as {proxies?: Record<string, Record<string, string>>};
@@ -75,20 +74,20 @@ function parseDockerProxies(text: string): {proxy: string; except: string}[] {
   }
 }
 
-/** Where Docker is, whether DOCKER_HOST, DOCKER_CONTEXT or Docker's configuration says so. */
+/** Prints Docker's endpoint, from DOCKER_HOST, DOCKER_CONTEXT or Docker's configuration. */
 export const dockerEndpointCommand = [
   ...['docker', 'context', 'inspect', '--format', '{{.Endpoints.docker.Host}}']
 ];
 
 /**
- * Throws a Fault where Docker runs on another machine: kind publishes the API server at that one's 127.0.0.1. `endpoint` is
- * what DOCKER_HOST or the Docker context leads to, such as `unix:///var/run/docker.sock`; a socket is taken for this machine's.
+ * Throws a Fault if Docker runs on another machine: kind publishes the API server at 127.0.0.1 of that machine.
+ * `endpoint` is Docker's address, such as `unix:///var/run/docker.sock`. A socket counts as local.
  */
 export function refuseRemoteDocker(endpoint: string, apiServerAddress: unknown): void {
   if (!/^(tcp|ssh|https?):\/\//.test(endpoint) || apiServerAddress !== undefined) return;
   const {hostname} = new URL(endpoint);
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
   throw createInputFault(
-    `DOCKER_HOST, or the Docker context: found "${endpoint}", a Docker on another machine, where the cluster's API server would listen for that machine alone; accepted is a Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\``
+    `Invalid \`DOCKER_HOST\` or Docker context "${endpoint}": expected Docker on this machine, or a \`kind-config\` with \`networking.apiServerAddress\`. On another machine, the API server listens on the loopback address of that machine`
   );
 }

@@ -1,3 +1,4 @@
+/** Plans what a run uses and what it installs in an existing cluster. */
 import {stringify} from 'yaml';
 import {createInputFault, type Fault} from '../base/fault.ts';
 import {readYamlDocuments} from '../base/yaml.ts';
@@ -8,36 +9,36 @@ import type {Family} from '../results/results.ts';
 import {getMinor} from '../versions/istio-versions.ts';
 import {type Chart, createReleaseWithoutImages, readChart} from '../versions/read-chart.ts';
 
-/** What was found in a cluster that is there already, before anything is made in it. */
+/** The state of an existing cluster before the run creates anything in it. */
 export interface ClusterSurvey {
-  /** Of the kubeconfig: the context, and its cluster. */
+  /** The context of the kubeconfig, and the name of its cluster. */
   context: string;
   name: string;
   /** Version of the API server, `v1.34.4`. */
   kubernetes: string;
-  /** The families of a Service that must have both, the primary one first; empty where it was refused. */
+  /** The families of a RequireDualStack Service, primary first; empty if the API server refused it. */
   families: Family[];
-  /** What the API server said to that Service, where it was refused. */
+  /** The error of the API server for that Service; empty if it was accepted. */
   refused: string;
-  /** What this kubeconfig may not do. */
+  /** The permissions that the kubeconfig lacks. */
   denied: Permission[];
   openshift: boolean;
-  /** The Gateway API is served. */
+  /** Whether the cluster serves the Gateway API. */
   gatewayApi: boolean;
   namespaces: {name: string; labels: Record<string, string>}[];
   operators: FoundOperator[];
   istiods: FoundIstiod[];
-  /** Names of the Istio resources, with the version that they ask for. */
+  /** Names and versions of the Istio resources. */
   istios: {name: string; version: string | null}[];
-  /** There is an IstioCNI resource. */
+  /** Whether an IstioCNI resource exists. */
   cni: boolean;
-  /** Who injects: revisions, and tags of them. */
+  /** The revisions and tags with an injection webhook. */
   injectors: {revision: string; tag: string | null}[];
-  /** `NAMESPACE/NAME` of pods that ask for a sidecar by themselves. */
+  /** `NAMESPACE/NAME` of pods that request a sidecar by their own labels. */
   podsRequestingSidecar: string[];
-  /** `NAMESPACE/NAME` of the ConfigMaps that an istiod has put there. */
+  /** `NAMESPACE/NAME` of the ConfigMaps that an istiod created. */
   configMaps: string[];
-  /** Namespaces with a PeerAuthentication that is STRICT for all of their workloads. */
+  /** Namespaces with a STRICT PeerAuthentication for all workloads. */
   strict: string[];
 }
 
@@ -45,9 +46,9 @@ export interface FoundOperator {
   namespace: string;
   name: string;
   image: string;
-  /** Annotations of its pods: the images of what it can install. */
+  /** Annotations of its pods, which name the images that it can install. */
   annotations: Record<string, string>;
-  /** The CRD of its Istio resource, YAML. */
+  /** The CRD of the Istio resource, as YAML. */
   crd: string;
 }
 
@@ -58,17 +59,17 @@ export interface FoundIstiod {
   image: string;
 }
 
-/** What is made in a cluster that is there already, and what is used of it. */
+/** What a run uses of an existing cluster, and what it installs there. */
 export interface ExistingCluster {
-  /** The value of the label of all that this run makes. */
+  /** The label value of every object that this run creates. */
   run: string;
   installs: {operator: boolean; istio: boolean};
-  /** The operator and the mesh that are used; null: the one that this run installs, or none. */
+  /** The existing operator and mesh that the run uses; null: the run installs its own, or needs none. */
   operator: FoundOperator | null;
   mesh: (FoundIstiod & {version: string; resource: string | null}) | null;
-  /** There is an IstioCNI, which is used. */
+  /** Whether the run uses an existing IstioCNI. */
   cni: boolean;
-  /** Why plaintext is refused by pods with sidecars here; null: it is not. */
+  /** Why sidecars in this cluster refuse plaintext; null: they accept it. */
   strict: string | null;
   found: Pick<
     ClusterSurvey,
@@ -84,8 +85,8 @@ export interface ExistingCluster {
 }
 
 /**
- * What of the mesh there is used, and what is installed. Pure. Throws a Fault of class `input` where neither can be
- * done: nothing that is there is ever overwritten.
+ * Which parts of the existing mesh the run uses, and which it installs. Pure. Throws a Fault of class `input` if neither
+ * is possible: the run never overwrites existing objects.
  */
 export function planExistingCluster(inputs: Inputs, found: ClusterSurvey): ExistingCluster {
   const {context, name, kubernetes, families, refused, openshift, gatewayApi, configMaps} = found;
@@ -112,12 +113,12 @@ export function planExistingCluster(inputs: Inputs, found: ClusterSurvey): Exist
   };
 }
 
-/** The mesh that injects where this label asks for it; null: there is no mesh at all. */
+/** The mesh that injects by this label; null if the cluster has no mesh. Throws a Fault if another mesh exists. */
 function chooseMesh(label: string, found: ClusterSurvey): ExistingCluster['mesh'] {
   const {istiods, istios, injectors} = found;
   if (istiods.length === 0 && istios.length > 0)
     throw createInputFault(
-      `cluster: found the Istio resource ${istios.map(({name}) => name).join(', ')} without a Deployment of istiod; accepted is a cluster whose mesh runs, or one without any`
+      `Invalid \`cluster\` "existing": expected a running mesh or no mesh, but the Istio resource ${istios.map(({name}) => name).join(', ')} has no istiod Deployment`
     );
   if (istiods.length === 0) return null;
   const [key, value = ''] = label.split('=');
@@ -142,11 +143,11 @@ function createUnmatchedLabelFault(label: string, {injectors}: ClusterSurvey): F
     `\`istio.io/rev=${name}\``
   ]);
   return createInputFault(
-    `injection-label: found "${label}", and no mesh in this cluster injects by it; accepted is ${labels.join(', ') || 'nothing here: the istiod that runs has no injection webhook'}`
+    `Invalid \`injection-label\` "${label}": expected ${labels.length > 0 ? `a label by which a mesh in this cluster injects: ${labels.join(', ')}` : 'an injection webhook, but the running istiod has none'}`
   );
 }
 
-/** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null where the tag is no version. */
+/** `registry.example/pilot:1.30.3-distroless` → `v1.30.3`; null if the tag is no version. */
 const parseImageVersion = (image: string): string | null => {
   const [, version] = /:v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[\w.]*)?)/.exec(image) ?? [];
   return version === undefined ? null : `v${version}`;
@@ -157,11 +158,11 @@ function refuseDenied({denied}: ClusterSurvey, installs: ExistingCluster['instal
   if (missing.length === 0) return;
   const names = missing.map(({verb, resource}) => `${verb} ${resource}`).join(', ');
   throw createInputFault(
-    `kubeconfig: found a user that may not ${names} in all namespaces; accepted is one that may (\`kubectl auth can-i --list\` tells)`
+    `Invalid \`kubeconfig\`: expected a user that may ${names} in all namespaces (\`kubectl auth can-i --list\` lists the permissions)`
   );
 }
 
-/** Inputs that say what is installed, where that is there already. */
+/** Throws a Fault for inputs that configure an installation which the run skips. */
 function refuseInstallInputs(
   what: string,
   there: {namespace: string; name: string} | null,
@@ -176,7 +177,7 @@ function refuseInstallInputs(
     names
       .map(
         name =>
-          `${name}: found a value, while ${there?.namespace}/${there?.name} is in this cluster already and is used as it is; accepted is none, or a cluster without ${installs.istio ? `an ${what}` : 'a mesh'}`
+          `Invalid \`${name}\`: expected no value, because the run uses the existing ${there?.namespace}/${there?.name} unchanged. Remove this input, or use a cluster without ${installs.istio ? `an ${what}` : 'a mesh'}`
       )
       .join('\n')
   );
@@ -186,11 +187,11 @@ function refuseVersion(requested: string | null, version: string): void {
   if (requested === null || [version, version.slice(1), getMinor(version)].includes(requested))
     return;
   throw createInputFault(
-    `istio-version: found "${requested}", while the mesh in this cluster is ${version} and is used as it is; accepted is ${version}, or none`
+    `Invalid \`istio-version\` "${requested}": expected ${version} or no value, because the run uses the existing mesh ${version} unchanged`
   );
 }
 
-/** A mesh of ours would take everybody who asks for one. */
+/** Throws a Fault if other workloads request sidecars: a mesh of this run would inject into them. */
 function refuseSidecarRequests({namespaces, podsRequestingSidecar}: ClusterSurvey): void {
   const others = namespaces
     .filter(
@@ -200,11 +201,11 @@ function refuseSidecarRequests({namespaces, podsRequestingSidecar}: ClusterSurve
   const [first, ...more] = [...others, ...podsRequestingSidecar.map(pod => `Pod ${pod}`)];
   if (first === undefined) return;
   throw createInputFault(
-    `cluster: found no mesh, and ${first}${more.length > 0 ? ` and ${more.length} more` : ''} that ask for a sidecar: a mesh installed here would inject into them; accepted is a cluster where nobody asks, or one with a mesh`
+    `Invalid \`cluster\` "existing": expected a mesh, or no workloads that request sidecars. ${first}${more.length > 0 ? ` and ${more.length} more` : ''} would get sidecars from the mesh of this run`
   );
 }
 
-/** Throws a Fault of class `input` where a namespace of these manifests is there already. */
+/** Throws a Fault of class `input` if a namespace of these manifests already exists. */
 export function refuseExistingNamespaces(
   manifests: string,
   {namespaces}: Pick<ClusterSurvey, 'namespaces'>
@@ -214,14 +215,14 @@ export function refuseExistingNamespaces(
   if (taken.length === 0) return;
   const names = taken.map(({name, labels}) => {
     const run = labels[runLabel];
-    return run === undefined ? name : `${name} (of the run ${run})`;
+    return run === undefined ? name : `${name} (from run ${run})`;
   });
   throw createInputFault(
-    `cluster: found the namespace${names.length > 1 ? 's' : ''} ${names.join(', ')}, which this run would make and remove; accepted is a cluster without ${names.length > 1 ? 'them' : 'it'}`
+    `Invalid \`cluster\` "existing": expected no namespace ${names.join(', ')}, which this run creates and removes. Remove ${names.length > 1 ? 'these namespaces' : 'this namespace'}, or run one check per cluster at a time`
   );
 }
 
-/** The namespaces of what is installed. */
+/** The namespaces into which this run installs. */
 export const getInstalledNamespaces = (
   {installs, cni}: ExistingCluster,
   usesCni: boolean
@@ -230,7 +231,7 @@ export const getInstalledNamespaces = (
   ...(installs.istio ? [istioNamespace, ...(usesCni && !cni ? [cniNamespace] : [])] : [])
 ];
 
-/** What is known of the operator that is there, as if it were read from its chart; of a mesh that is used, that version alone. */
+/** The existing operator in the form of a chart. With an existing mesh, it offers only the version of that mesh. */
 export function describeInstalledChart({operator, mesh}: ExistingCluster): Chart {
   const version = parseImageVersion(operator?.image ?? '')?.slice(1) ?? '';
   const here = {path: '', crds: '', url: null};

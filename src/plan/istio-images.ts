@@ -1,4 +1,4 @@
-/** Which images of Istio a run uses, and which of them its resources must name. */
+/** Chooses the Istio images of a run, and those that its resources must name. */
 import type {Values} from '../inputs/readers.ts';
 import type {IstioImages} from '../manifests/istio-resources.ts';
 import {moveReleaseToHub} from '../versions/hub.ts';
@@ -7,17 +7,17 @@ import {type IstioRelease, readIstioReleases} from '../versions/read-chart.ts';
 export const noImages: IstioImages = {istiod: '', proxy: '', cni: '', ztunnel: ''};
 
 export interface ChosenImages {
-  /** What the pods will run; empty where nothing tells. */
+  /** The images of the pods; empty texts where they are unknown. */
   all: IstioImages;
-  /** Those of them that the operator would not take by itself; the others are empty. */
+  /** The images that differ from the operator's choice; the others are empty. */
   changed: IstioImages;
-  /** Image → its name in the chart, where that is another one. */
+  /** Image → its different name in the chart. */
   chartNames: Record<string, string>;
 }
 
 const components = Object.keys(noImages) as (keyof IstioImages)[];
 
-/** The images of a version: those of `operator-values`, or else the chart's, at `hub`; as they are where that is null. */
+/** The images of a version, from `operator-values` or else from the chart, moved to `hub` unless it is null. */
 export function chooseImages(
   offer: IstioRelease | null,
   hub: string | null,

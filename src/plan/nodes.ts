@@ -1,3 +1,4 @@
+/** Chooses the node image and the configuration of kind. */
 import {createInputFault} from '../base/fault.ts';
 import type {Inputs} from '../inputs/inputs.ts';
 import type {Values} from '../inputs/readers.ts';
@@ -18,19 +19,19 @@ import {
 import {tools} from '../versions/pins.ts';
 
 export interface NodePlan {
-  /** The node image that kind is asked for; null: its own default, or the images that `kind-config` has. */
+  /** The node image for kind; null: kind's default, or the images in `kind-config`. */
   image: string | null;
-  /** The input that names an image; null: the images are the ones that kind's release published. */
+  /** The input that names an image; null: the images are from kind's release. */
   imageInput: 'node-image' | 'kind-config' | null;
-  /** The Kubernetes version that comes of it, such as `1.36.4`; null where no tag tells it. */
+  /** The resulting Kubernetes version, such as `1.36.4`; null if no tag names it. */
   kubernetes: string | null;
-  /** We chose a published image that does not start on cgroup v1. */
+  /** Whether the run chose a published image that does not start on cgroup v1. */
   needsCgroup2: boolean;
   /** kind's configuration. */
   config: Values;
 }
 
-/** Of a cluster that is there already, which is not made by kind for us. */
+/** The node plan of an existing cluster, for which the run does not use kind. */
 export const describeExistingNodes = (kubernetes: string): NodePlan => ({
   image: null,
   imageInput: null,
@@ -39,7 +40,7 @@ export const describeExistingNodes = (kubernetes: string): NodePlan => ({
   config: {}
 });
 
-/** What the nodes run, and kind's configuration for it. Throws a Fault where that cannot work. */
+/** The node image and kind's configuration. Throws a Fault if they cannot work together. */
 export function chooseNodes(inputs: Inputs, kind: string, istio: string | null): NodePlan {
   const more = inputs['kind-config'] ?? {};
   const image = chooseNodeImage(inputs, kind, istio);
@@ -62,24 +63,24 @@ export function chooseNodes(inputs: Inputs, kind: string, istio: string | null):
   };
 }
 
-/** The node image to ask kind for; null: what this kind has by default. */
+/** The node image for kind; null: the default of this kind. */
 function chooseNodeImage(inputs: Inputs, kind: string, istio: string | null): string | null {
   const requested = inputs['kubernetes-version'];
   refuseUnusedNodeImage(inputs);
   if (inputs['node-image'] !== null) return inputs['node-image'];
   if (requested !== null) return getNodeImage(resolveKubernetesVersion(requested));
-  if (kind !== tools.kind.version) return null; // it knows best what it can start
+  if (kind !== tools.kind.version) return null; // another kind may not start our images
   const [newest] = getSupportedVersions(istio);
   return newest === undefined ? null : getNodeImage(newest);
 }
 
-/** `--image` would replace the images of `kind-config`, and without it ours would not count. */
+/** Throws a Fault if every node in `kind-config` has an image: the input would have no effect. */
 function refuseUnusedNodeImage(inputs: Inputs): void {
   const name = (['node-image', 'kubernetes-version'] as const).find(name => inputs[name] !== null);
   const nodes = inputs['kind-config']?.nodes;
   if (name === undefined || !Array.isArray(nodes)) return;
   if (!nodes.every(node => node?.image !== undefined)) return;
   throw createInputFault(
-    `${name}: found "${inputs[name]}", while every node in \`kind-config\` has an image of its own; accepted is one of the two`
+    `Invalid \`${name}\` "${inputs[name]}": expected no value, because every node in \`kind-config\` has its own image`
   );
 }

@@ -1,3 +1,4 @@
+/** Builds the plan of a run, a plain value, from inputs, chart and samples. */
 import * as path from 'node:path';
 import {stringify} from 'yaml';
 import {createInputFault} from '../base/fault.ts';
@@ -46,27 +47,27 @@ import {type ExistingCluster, getInstalledNamespaces} from './existing-cluster.t
 import {type ChosenImages, chooseImages, noImages} from './istio-images.ts';
 import {chooseNodes, describeExistingNodes, type NodePlan} from './nodes.ts';
 
-/** What a phase needs images for. */
+/** The phase that needs an image. */
 export type ImageUser = 'operator' | 'istiod' | 'samples' | 'upgrade';
 
-/** Everything that a run is going to do: a value that can be printed, before anything is made. */
+/** Everything that a run will do, as a printable value. */
 export interface Plan {
   /** The private directory of this run. */
   directory: string;
   cluster: NodePlan & {
     name: string;
-    /** The primary one first. Of a cluster that was there: those that it gave a Service that must have both. */
+    /** Primary family first. In an existing cluster: the families of a RequireDualStack Service. */
     families: Family[];
     nodes: string[];
-    /** With all that only saves time. */
+    /** Whether the cluster has the optimizations for a faster startup. */
     tuned: boolean;
     context: string;
     kubeconfig: string;
   };
-  /** Where the cluster is there already: what is used of it, and what is made in it. Null: it is a kind cluster of ours. */
+  /** The plan for an existing cluster; null: the run creates a kind cluster. */
   existing: ExistingCluster | null;
   operator: {
-    /** Where its Deployment is. */
+    /** The namespace of its Deployment. */
     namespace: string;
     name: string;
     chart: string;
@@ -74,72 +75,72 @@ export interface Plan {
     url: string | null;
     version: string;
     image: string | null;
-    /** When the nodes pull it, where that is not left to the chart. */
+    /** The pull policy that overrides the chart's; null: no override. */
     pullPolicy: 'IfNotPresent' | null;
     values: boolean;
   };
-  /** The image that the operator must run, when one was asked for. */
+  /** The image of `operator-image`, which the operator must run; null: not set. */
   requestedOperatorImage: string | null;
   istio: {
     /** The version in the Istio resource; null: the operator's default. */
     requestedVersion: string | null;
-    /** The version that comes of it; null where the chart does not tell. */
+    /** The resulting version; null if the chart does not name it. */
     expected: string | null;
     cni: boolean;
     ambient: boolean;
-    /** What its pods are expected to run; empty where nothing tells. */
+    /** The expected images of its pods; empty texts where they are unknown. */
     images: IstioImages;
-    /** Where istiod is, and its name without a revision's version. */
+    /** The namespace of istiod, and the name of its Deployment. */
     namespace: string;
     istiod: string;
-    /** The name of the Istio resource; null: the mesh has none. */
+    /** The name of the Istio resource; null: the mesh has no such resource. */
     resource: string | null;
   };
-  /** What the mesh becomes under load; null: it stays as it is. `istio` above is what it is before. */
+  /** The upgrade under load; null: none. `istio` above is the state before it. */
   upgrade: Upgrade | null;
-  /** What the pods will run, in the order in which the nodes get it. */
+  /** The images of the pods, in the order in which the nodes load them. */
   images: Record<ImageUser, string[]>;
-  /** That of the sidecars, which is among those of the samples; empty where the chart does not tell. */
+  /** The image of the sidecars, also in `images.samples`; empty if the chart does not name it. */
   proxy: string;
-  /** Registry prefix of Istio's images; null: each is where the chart, or the mesh that is there, names it. */
+  /** Registry prefix of Istio's images; null: the names of the chart or of the existing mesh. */
   hub: string | null;
-  /** Image → its name in the chart or in the samples, where `hub` replaced that; the local Docker may have it by either. */
+  /** Image → its original name in the chart or the samples, if `hub` replaced it. The local Docker may have either name. */
   otherNames: Record<string, string>;
   /** Image → the input that names it. */
   imageInputs: Record<string, string>;
-  /** The input that names an image which is in none of these lists; null: none does. */
+  /** The input that may name other images; null: none does. */
   otherImagesInput: 'istio-values' | null;
-  /** Name → contents, written to `directory` beforehand; kind.yaml with what the nodes mount. */
+  /** File name → contents, written to `directory` before the phases start. */
   files: Record<string, string>;
-  /** Whose pods are waited for before anything is checked. */
+  /** The workloads whose pods must be ready before the checks start. */
   workloads: Workload[];
-  /** Those that checks bring along; they come after the documentation's. */
+  /** The workloads of the checks' own samples, which start after the documented ones. */
   extraWorkloads: Workload[];
-  /** Whether the CRDs of the Gateway API are to be made. */
+  /** Whether the run installs the CRDs of the Gateway API. */
   gatewayApi: boolean;
-  /** Those of them that may be shown: as they are without the YAML that was given, which may hold credentials; IstioCNI by itself. */
+  /** The files that reports may show: without the YAML of inputs, which may hold credentials, and IstioCNI in its own file. */
   shownFiles: Record<string, string>;
   probes: {retries: number; seconds: number};
 }
 
 export interface Upgrade {
   strategy: UpdateStrategy;
-  /** As whole versions, `v1.29.6`. */
+  /** Whole versions, `v1.29.6`. */
   from: string;
   to: string;
-  /** Names of the operator's IstioRevision before and after; in place it is one. */
+  /** Names of the IstioRevision before and after; equal for an in-place upgrade. */
   revisions: [before: string, after: string];
   istio: Plan['istio'];
 }
 
-/** The plan of the same run for what comes after the upgrade. */
+/** The plan of the same run after the upgrade. */
 export const getPlanAfterUpgrade = (plan: Plan): Plan =>
   plan.upgrade === null ? plan : {...plan, istio: plan.upgrade.istio};
 
-/** The documentation's sample files, by their names there; from `samples` or built in. */
+/** The documented sample files by name, from `samples` or built in. */
 export type SampleFiles = Record<string, string>;
 
-/** Inputs, the chart, the samples, the version of kind and what the checks need beside them → the plan. Pure. Throws a Fault of class `input`. */
+/** Returns the plan. Pure. Throws a Fault of class `input` if the inputs do not fit the chart, the samples or the cluster. */
 export function buildPlan(
   inputs: Inputs,
   chart: Chart,
@@ -164,7 +165,7 @@ export function buildPlan(
     inputs['istio-cni'] === 'auto'
       ? ambient || (existing?.found.openshift ?? false)
       : inputs['istio-cni'] === 'true';
-  const hub = existing?.mesh ? null : inputs['istio-hub']; // a mesh that is there keeps its images
+  const hub = existing?.mesh ? null : inputs['istio-hub']; // an existing mesh keeps its images
   const before = chooseImages(offer, hub, inputs['operator-values']);
   const after = chooseImages(target, hub, inputs['operator-values']);
   const mesh = {
@@ -188,7 +189,7 @@ export function buildPlan(
       cni ? before.all.cni : '',
       ambient ? before.all.ztunnel : ''
     ]),
-    // in ambient only what istiod makes of a Gateway has it, and comes last
+    // in ambient only a waypoint or gateway needs the proxy image, and later
     samples: removeDuplicates([
       ambient ? '' : before.all.proxy,
       ...manifests.images,
@@ -226,7 +227,7 @@ export function buildPlan(
     strategy === undefined || !offer || !target
       ? null
       : buildUpgrade(
-          {...istio, images: {...getExpectedImages(after, inputs, existing), cni: ''}}, // its DaemonSet is not waited for
+          {...istio, images: {...getExpectedImages(after, inputs, existing), cni: ''}}, // the run does not wait for its DaemonSet
           offer.version,
           target.version,
           strategy
@@ -259,7 +260,7 @@ export function buildPlan(
       pullPolicy:
         existing === null
           ? resolvePullPolicy(operatorImage, chart.pullPolicy, inputs['operator-values'])
-          : null, // its nodes may have an old one
+          : null, // its nodes may have an old image
 
       values: inputs['operator-values'] !== null
     },
@@ -318,7 +319,7 @@ export function buildPlan(
   };
 }
 
-/** Where Istio's images come from, in one sentence; null where the mesh was there. */
+/** The source of Istio's images, in one sentence; null for an existing mesh. */
 export function describeHub({hub, existing, otherNames}: Plan): string | null {
   if (existing?.mesh) return null;
   if (hub === null) return "Istio's images come from where the operator's chart names them";
@@ -328,7 +329,7 @@ export function describeHub({hub, existing, otherNames}: Plan): string | null {
   return `Istio's images come from ${hub}${replaced.length === 0 ? '' : ` instead of ${replaced.join(' and ')}`}`;
 }
 
-/** What the mesh becomes. */
+/** The upgrade, with the state of the mesh after it. */
 function buildUpgrade(
   istio: Plan['istio'],
   from: string,
@@ -348,11 +349,11 @@ function buildUpgrade(
   };
 }
 
-/** The tag by which namespaces with this label find their revision. */
+/** The revision tag that a namespace with this label uses. */
 const getRevisionTag = (label: string): string =>
   /^istio\.io\/rev=(.*)/.exec(label)?.[1] ?? 'default';
 
-/** Whether a cluster has what a sample needs: in one of ours, that is made. */
+/** Whether the cluster has what a sample needs. In a kind cluster the run creates it. */
 const isSampleSupported = (
   needs: ExtraSample['needs'],
   existing: ExistingCluster | null
@@ -361,7 +362,7 @@ const isSampleSupported = (
   needs === undefined ||
   (needs === 'gateway-api' && existing.found.gatewayApi);
 
-/** All namespaces that are made; in a cluster that is not ours they are labelled, and must not be there. */
+/** The manifests of all namespaces that the run creates. In an existing cluster they carry the label of the run. */
 function renderNamespacesYaml(
   inputs: Inputs,
   own: ExtraSample[],
@@ -389,7 +390,7 @@ function renderNamespacesYaml(
   ]);
 }
 
-/** The documentation's samples, and our own beside them. */
+/** The documented samples and the checks' own samples, split by when the run applies them. */
 function renderSamples(
   inputs: Inputs,
   given: SampleFiles | null,
@@ -435,7 +436,7 @@ function renderSamples(
   };
 }
 
-/** The namespaces that are not the documentation's, once each. */
+/** The own samples, one for each namespace that is not a documented one. */
 function getExtraNamespaces(own: ExtraSample[]): ExtraSample[] {
   const taken = new Set([...documentedSamples.map(({namespace}) => namespace), plainNamespace]);
   const byName = new Map(own.map(sample => [sample.namespace, sample]));
@@ -446,7 +447,7 @@ function refuseOldOperator(version: string): void {
   const lacks = describeMissingAmbient(version);
   if (lacks !== null)
     throw createInputFault(
-      `dataplane-mode: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`
+      `Invalid \`dataplane-mode\` "ambient": expected \`sidecar\` or a newer operator, because ${lacks}`
     );
 }
 
@@ -454,8 +455,8 @@ const getValuesImage = (values: Values | null): string | null =>
   typeof values?.image === 'string' ? values.image : null;
 
 /**
- * An image that this run brings must not be pulled over: by the tag `latest`, or without one, Kubernetes would pull it
- * each time, as a chart may say too. What `operator-values` say of it stands.
+ * `IfNotPresent` if Kubernetes would pull over a preloaded image: for the tag `latest`, for no tag, or by the chart.
+ * Null otherwise. A policy in `operator-values` takes precedence.
  */
 function resolvePullPolicy(
   image: string | null,
@@ -467,7 +468,7 @@ function resolvePullPolicy(
   return policy === 'Always' ? 'IfNotPresent' : null;
 }
 
-/** Whose fault it is when no registry gives an image. Of the Action's own, pinned ones that is nobody's in this run. */
+/** The class and the input to blame for an image that cannot be pulled; null if this run does not name the image. */
 export function findImageOwner(plan: Plan, image: string): ImageOwner | null {
   const owner = findOwner(plan, image);
   const retired = describeRetired(image);
@@ -506,7 +507,7 @@ function mapImagesToInputs(
   ]);
 }
 
-/** What the pods of the mesh run, unless `istio-values` say otherwise, or the mesh was there. */
+/** The expected images of the mesh; empty texts where `istio-values` or an existing mesh choose them. */
 function getExpectedImages(
   {all}: ChosenImages,
   inputs: Inputs,
@@ -516,12 +517,12 @@ function getExpectedImages(
   return hasImageValues(inputs['istio-values']) ? {...all, istiod: '', proxy: ''} : all;
 }
 
-/** Those that Docker takes for images: one that begins with a dash, it would take for a flag. */
+/** Throws a Fault for an invalid image name: Docker would parse a leading dash as a flag. */
 function refuseInvalidImages(images: string[]): void {
   const odd = images.find(name => !isImage(name));
   if (odd === undefined) return;
   throw createInputFault(
-    `operator-chart, operator-values or samples: found the image ${quoteValue(odd)}; accepted is a reference such as \`quay.io/org/name:tag\``
+    `Invalid image ${quoteValue(odd)} in \`operator-chart\`, \`operator-values\` or \`samples\`: expected a reference such as \`quay.io/org/name:tag\``
   );
 }
 

@@ -1,38 +1,39 @@
+/** Saves the state that post needs for cleanup, and reads it back. */
 import * as core from '@actions/core';
 
-/** What main tells post. Saved before the thing is made, so that a run cut off anywhere is cleaned up. */
+/** The state that main passes to post. Main saves each part before it creates the object, so that an aborted run is cleaned up. */
 export interface PostState {
-  /** Name of the cluster that this run is making or has made; null: none. */
+  /** Name of the cluster that this run creates; null: none. */
   cluster: string | null;
-  /** kind is through with it; else it may grow a container after it is deleted. */
+  /** Whether kind has finished. Before that, a deleted cluster may still get a container. */
   made: boolean;
-  /** How many nodes it is to have. */
+  /** The planned number of nodes. */
   nodes: number;
-  /** Ids of its containers; null: not known. What else has its name is not this run's. */
+  /** Ids of its containers; null: unknown. Other containers with its name belong to another run. */
   containers: string[] | null;
-  /** The name that this run has claimed, and the token that says so; null: none. */
+  /** The claimed cluster name and the token that proves the claim; null: none. */
   claim: {name: string; token: string} | null;
-  /** The private directory of this run: kubeconfig, manifests, downloads. */
+  /** The private directory of this run, with kubeconfig, manifests and downloads. */
   work: string | null;
-  /** Directory of the kind that made the cluster; PATH may be another one in post. */
+  /** Directory of the kind that created the cluster; PATH may differ in post. */
   kind: string | null;
-  /** What this run is making in a cluster that was there before; null: nothing. */
+  /** What this run creates in an existing cluster; null: nothing. */
   existing: InCluster | null;
-  /** Commands that take back what a check has changed, while it is changed. */
+  /** Commands that revert the current change of a check. */
   undo: string[][];
   cleanup: string;
   result: string;
 }
 
-/** What is made in a cluster that is not ours: all that has the label of this run. */
+/** The objects with the label of this run in an existing cluster. */
 export interface InCluster {
   /** The value of the label. */
   run: string;
-  /** The operator's chart is being installed, or is. */
+  /** Whether the run has begun to install the operator's chart. */
   operator: boolean;
-  /** `NAMESPACE/NAME` of an istiod's ConfigMaps that were there before ours; null: istiod is not ours. */
+  /** `NAMESPACE/NAME` of an istiod's ConfigMaps from before the run; null: the run installs no istiod. */
   configMaps: string[] | null;
-  /** Directories of the kubectl and helm that make it; PATH may have others in post. */
+  /** Directories of kubectl and helm; PATH may differ in post. */
   tools: string[];
 }
 
@@ -50,18 +51,18 @@ const emptyState: PostState = {
   result: 'error'
 };
 
-/** Starts with nothing made. */
+/** Saves an empty state. Returns a function that changes and saves it. */
 export function openState(): (change: Partial<PostState>) => void {
   const state = {...emptyState};
   const save = (change: Partial<PostState>) => {
     Object.assign(state, change);
-    core.saveState('run', JSON.stringify(state)); // of a name written twice the last stands
+    core.saveState('run', JSON.stringify(state)); // the last value of a name takes effect
   };
   save({});
   return save;
 }
 
-/** What main said, in post; null where it has said nothing. */
+/** The state from main, in post; null if main saved none. */
 export function readState(): PostState | null {
   const saved = core.getState('run');
   return saved === '' ? null : {...emptyState, ...JSON.parse(saved)};

@@ -1,23 +1,24 @@
+/** Chooses the Services that `targets` selects. */
 import {createInputFault} from '../base/fault.ts';
 import type {Service} from '../base/kube.ts';
 import {maxTargets, type Target} from '../inputs/readers.ts';
 import type {Permission} from '../manifests/existing-cluster-manifests.ts';
 
-/** What was found of the namespaces in which Services are to be looked at. */
+/** The state of the namespaces of the targets. */
 export interface ServiceSurvey {
   /** Version of the API server, `v1.34.4`. */
   kubernetes: string;
-  /** What this kubeconfig may not read. */
+  /** The read permissions that the kubeconfig lacks. */
   denied: Permission[];
-  /** Namespaces whose proxies may not be asked: nobody may exec there. */
+  /** Namespaces without permission to exec, whose proxies the checks cannot read. */
   noExecNamespaces: string[];
   services: Service[];
 }
 
-/** As the API server takes it: commands that people paste have it in them. */
+/** A valid Service name. Users paste commands that contain it. */
 const isName = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
-/** The Services that were asked for, once each. Pure. Throws a Fault of class `input` for what is not there, or cannot be read. */
+/** The selected Services without duplicates. Pure. Throws a Fault of class `input` for a missing Service or a missing permission. */
 export function chooseTargets(
   targets: Target[],
   {denied, services}: Pick<ServiceSurvey, 'denied' | 'services'>
@@ -32,19 +33,21 @@ export function chooseTargets(
     );
     for (const service of selected) chosen.add(service);
     if (selected.length > 0) return [];
-    const what =
-      named.length > 0 ? 'which is an ExternalName, without addresses' : 'which is not there';
+    const reason =
+      named.length > 0
+        ? 'this one is an ExternalName, without addresses'
+        : 'this one does not exist';
     const others = own.map(({metadata}) => metadata.name);
     return [
       name === null
-        ? `targets: found ${namespace}/*, and no Service with addresses in that namespace; accepted is a namespace that has one`
-        : `targets: found ${namespace}/${name}, ${what}; accepted is a Service of that namespace (${formatNames(others)})`
+        ? `Invalid \`targets\` "${namespace}/*": expected a namespace with at least one Service that has addresses`
+        : `Invalid \`targets\` "${namespace}/${name}": expected an existing Service with addresses; ${reason} (Services in ${namespace}: ${formatNames(others)})`
     ];
   });
   if (problems.length > 0) throw createInputFault(problems.join('\n'));
   if (chosen.size > maxTargets)
     throw createInputFault(
-      `targets: found ${chosen.size} Services by them; accepted are at most ${maxTargets}`
+      `Invalid \`targets\`: expected at most ${maxTargets} Services, but they select ${chosen.size}`
     );
   return [...chosen];
 }
@@ -53,11 +56,9 @@ function refuseDenied(denied: Permission[]): void {
   if (denied.length === 0) return;
   const rights = denied.map(({verb, resource, namespace}) => `${verb} ${resource} in ${namespace}`);
   throw createInputFault(
-    `kubeconfig: found a user that may not ${rights.join(', ')}; accepted is one that may (\`kubectl auth can-i --list -n NAMESPACE\` tells)`
+    `Invalid \`kubeconfig\`: expected a user that may ${rights.join(', ')} (\`kubectl auth can-i --list -n NAMESPACE\` lists the permissions)`
   );
 }
 
 const formatNames = (names: string[]): string =>
-  names.length === 0
-    ? 'it has none'
-    : `${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`;
+  names.length === 0 ? 'none' : `${names.slice(0, 10).join(', ')}${names.length > 10 ? ', …' : ''}`;

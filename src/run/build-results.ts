@@ -1,3 +1,4 @@
+/** Builds results.json from the state of a run and its diagnosis. */
 import about from '../../package.json' with {type: 'json'};
 import {redact, stripControlSequences} from '../base/log.ts';
 import {listDocsChanges} from '../checks/docs.ts';
@@ -17,7 +18,7 @@ import {describeSkippedMinors} from '../versions/upgrade-path.ts';
 import type {Diagnosis} from './diagnose.ts';
 import type {RunContext} from './run-context.ts';
 
-/** What the run knows, and its diagnosis, as results.json has it. */
+/** The results of a run, without secrets and private paths. */
 export function buildResults(run: RunContext, {result, failure, checks}: Diagnosis): Results {
   return sanitize({
     schema,
@@ -58,7 +59,7 @@ function collectVersions(run: RunContext): Results['versions'] {
     },
     kubectl: getToolVersions(run, 'kubectl')
   };
-  if (inputs && inputs.targets !== null) return ours; // nothing else is used
+  if (inputs && inputs.targets !== null) return ours; // a run with targets uses no other tool
   return {
     action: ours.action,
     kind: getToolVersions(run, 'kind'),
@@ -77,7 +78,7 @@ function collectVersions(run: RunContext): Results['versions'] {
   };
 }
 
-/** Where Istio's images come from. */
+/** The registry and path of Istio's images. */
 const findHub = ({hub, istio}: Plan) => ({
   asked: hub ?? 'chart',
   found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
@@ -101,7 +102,7 @@ function describeCluster({plan, targetCluster}: RunContext): Results['cluster'] 
 /** The longest text of one field, in characters. */
 const maxTextLength = 8000;
 
-/** The same, where no text is longer than people read, and none holds what is secret: every report is made of this. */
+/** The same value with all texts redacted and truncated. Every report is built from it. */
 function sanitize<Value>(value: Value): Value {
   if (typeof value === 'string')
     return truncate(redact(stripControlSequences(value)), maxTextLength) as Value;
@@ -112,7 +113,7 @@ function sanitize<Value>(value: Value): Value {
   ) as Value;
 }
 
-/** What was found, or else what was planned, and does not fit together. */
+/** Warnings about unsupported combinations of the found versions, or else of the planned ones. */
 function collectWarnings({plan, istio, kubernetes}: RunContext): string[] {
   const upgrade = plan?.upgrade;
   const versions = upgrade ? [upgrade.from, upgrade.to] : [istio ?? plan?.istio.expected ?? null];
@@ -125,8 +126,8 @@ function collectWarnings({plan, istio, kubernetes}: RunContext): string[] {
 }
 
 /**
- * The same without a command that names files of the private directory, and without that directory in sentences:
- * it is deleted before anybody reads this. The script makes files of those names anew.
+ * The same without the path of the private directory, which is deleted at the end. A command that uses it is replaced by
+ * the script, which creates these files again.
  */
 function removePrivatePaths<
   Told extends Partial<
@@ -146,11 +147,11 @@ function removePrivatePaths<
   };
 }
 
-/** The recording that is played; null on a real run. */
+/** The recording of a rehearsal; null in a real run. */
 export const getRehearsal = (): Results['rehearsal'] =>
   process.env.DUAL_STACK_REHEARSAL ? {recording: process.env.DUAL_STACK_REHEARSAL} : null;
 
-/** The workflow run that this is part of. */
+/** The GitHub workflow run that this run is part of. */
 export function getGithubRun(env: NodeJS.ProcessEnv): Results['run'] {
   const {GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: id} = env;
   return {
@@ -166,5 +167,4 @@ const getToolVersions = ({inputs, tools}: RunContext, name: 'kind' | 'kubectl' |
   found: tools[name]?.version ?? null
 });
 
-/** To the millisecond. */
 const roundToMilliseconds = (seconds: number): number => Number(seconds.toFixed(3));

@@ -1,3 +1,4 @@
+/** Turns the evidence of a run into its verdict: the cause, the failure class and the first broken layer. */
 import {Fault} from '../base/fault.ts';
 import {isOverload, overloadAttribution} from '../base/kube.ts';
 import {redact, toSingleLine} from '../base/log.ts';
@@ -14,32 +15,32 @@ import {
   type Result
 } from '../results/results.ts';
 
-/** How the run ended, apart from what its phases and checks say. */
+/** How the run ended, apart from the results of its phases and checks. */
 export type Ending = 'done' | 'timeout' | 'cancelled' | {bug: unknown};
 
 export interface Evidence {
   ending: Ending;
-  /** What made phases fail, first one first. */
+  /** Errors that made phases fail, in the order of time. */
   errors: {phase: string; error: unknown}[];
   phases: PhaseResult[];
   checks: EvaluatedCheck[];
-  /** What is told of each layer. */
+  /** The default attribution of each layer. */
   attributions: Record<Layer, LayerAttribution>;
   failOnFlaky: boolean;
-  /** The cluster was there before, and need not run on this machine. */
+  /** The run uses an existing cluster, which may be on another machine. */
   existing: boolean;
-  /** What became of a node that was there, where it did not run to the end. */
+  /** How a node ended during the run; null if none did. */
   lostNode: string | null;
 }
 
 export interface Diagnosis {
   result: Result;
   failure: Failure | null;
-  /** With `because` filled in, and of those that failed `class` and `hint`. */
+  /** With `because`, and for failed checks `class` and `hint`. */
   checks: CheckResult[];
 }
 
-/** Everything that was seen → the verdict, whose fault it is, and the first broken layer. Pure. */
+/** The verdict, the failure and the checks with their causes. Pure. */
 export function diagnose(evidence: Evidence): Diagnosis {
   const broken = findBrokenChecks(evidence);
   const first = broken[0];
@@ -60,7 +61,7 @@ export function diagnose(evidence: Evidence): Diagnosis {
   return {result: failure === null ? 'passed' : complete ? 'failed' : 'error', failure, checks};
 }
 
-/** Where a node was lost, what failed says nothing of what runs on it. */
+/** The failure if a node ended: then failed checks prove nothing about Istio. Null if no node ended, or nothing failed. */
 function createLostNodeFailure(
   {lostNode, ending, errors, attributions}: Evidence,
   first: EvaluatedCheck | undefined
@@ -73,14 +74,14 @@ function createLostNodeFailure(
     layer: 'node',
     check: null,
     message: toSingleLine(lostNode),
-    hint: "Docker was restarted, or somebody, or the kernel for want of memory, ended the node's container: see `docker ps --all`, `docker logs NODE` and Docker's own log. What failed says nothing of Istio.",
-    headline: 'A node of the cluster did not run to the end',
+    hint: "Docker restarted, or the kernel (out of memory) or another program ended the node's container. Check `docker ps --all`, `docker logs NODE` and Docker's log. The failed checks prove nothing about Istio.",
+    headline: 'A node of the cluster stopped during the run',
     ...(error && {phase: error.phase}),
     reproduce: containerGoneAdvice.reproduce
   };
 }
 
-/** A fault of a lower layer than the broken check's is the cause, and the check its consequence. */
+/** The fault of a phase in a lower layer than the first broken check: it is the cause. Null if there is none. */
 function findLowerLayerFailure(
   evidence: Evidence,
   first: EvaluatedCheck | undefined
@@ -91,12 +92,12 @@ function findLowerLayerFailure(
   return layers.indexOf(failure.layer) < layers.indexOf(first.layer) ? failure : null;
 }
 
-/** A check that nobody made although nothing went wrong: green would be a lie. */
+/** The failure if a check did not run although nothing failed: the run must not pass. */
 function createNotRunFailure(checks: CheckResult[]): Failure | null {
   const unmade = checks.find(
     ({verdict, reason}) => verdict === 'skipped' && reason === 'not reached'
   );
-  return unmade ? createBugFailure(`the check ${unmade.id} was not made`) : null;
+  return unmade ? createBugFailure(`the check ${unmade.id} did not run`) : null;
 }
 
 /** A check as results.json has it. */
@@ -112,7 +113,7 @@ function buildCheckResult(
   return {...check, because, class: failureClass, hint};
 }
 
-/** What is told of a failed check: what the others show of it, else what it says itself, else what its layer does. */
+/** The attribution of a failed check: from the other checks, else from the check, else from its layer. */
 function attributeCheck(check: EvaluatedCheck, {attributions, checks}: Evidence): Attribution {
   const {class: failureClass, hint, headline, evidence} = attributions[check.layer];
   const families = new Set(
@@ -138,7 +139,7 @@ const isSameLayerAndStage = (one: CheckResult, other: CheckResult): boolean =>
 
 const stages: CheckResult['stage'][] = ['install', 'upgrade'];
 
-/** Where a check stands among all: those before an upgrade, from the ground up; then those after it. */
+/** The rank of a check: first by stage, then by layer from the lowest. */
 const rankCheck = ({stage, layer}: CheckResult): number =>
   stages.indexOf(stage) * layers.length + layers.indexOf(layer);
 
@@ -148,14 +149,14 @@ function findBrokenChecks({checks, failOnFlaky}: Evidence): EvaluatedCheck[] {
     .sort((one, other) => rankCheck(one) - rankCheck(other));
 }
 
-/** Of checks that stand apart, the broken one of the same target. */
+/** The first broken independent check of the same target. */
 const findBrokenCheckOfTarget = (
   {target}: EvaluatedCheck,
   evidence: Evidence
 ): EvaluatedCheck | undefined =>
   findBrokenChecks(evidence).find(one => one.independent && one.target === target);
 
-/** What fails in a layer further up follows from the first broken one. */
+/** The id of the first broken check, if it is in a lower layer and so the cause of this one; else null. */
 function findCauseId(check: CheckResult, first: CheckResult | undefined): string | null {
   const follows =
     check.verdict === 'failed' &&
@@ -167,7 +168,7 @@ function findCauseId(check: CheckResult, first: CheckResult | undefined): string
 
 function createCheckFailure(check: EvaluatedCheck, evidence: Evidence): Failure {
   const {title, layer, id, attempts, reproduce} = check;
-  const retried = `only on a retry, and fail-on-flaky is set; first ${attempts[0]?.observed || 'no answer'}`;
+  const retried = `passed only on a retry, and fail-on-flaky is set; at first ${attempts[0]?.observed || 'no response'}`;
   const found = (check.reason ?? retried).replace(/[.?!]+$/, '');
   return {
     ...attributeCheck(check, evidence),
@@ -188,15 +189,15 @@ function createEndingFailure({ending, phases}: Evidence): Failure | null {
   const under = running.flatMap(({name}) => getPhaseKind(name)?.layer ?? []);
   return {
     class: ending,
-    layer: layers.find(layer => under.includes(layer)) ?? null, // the lowest: the others may wait for it
+    layer: layers.find(layer => under.includes(layer)) ?? null, // the lowest layer: the others may wait for it
     check: null,
     message: toSingleLine(
-      `${ending === 'timeout' ? 'The time given by `timeout` was over' : 'The run was cancelled'} in ${doing.join(', ') || 'no phase'}`
+      `${ending === 'timeout' ? '`timeout` expired' : 'The run was cancelled'} ${doing.length > 0 ? `during ${doing.join(', ')}` : 'while no phase was running'}`
     ),
     hint:
       ending === 'timeout'
-        ? 'See what it was waiting for; a larger `timeout` helps only if that can still come.'
-        : 'Nothing is wrong with the mesh by this.',
+        ? 'Check what the run was waiting for. A larger `timeout` helps only if that can still happen.'
+        : 'The cancellation proves nothing about the mesh.',
     reproduce: null
   };
 }
@@ -209,12 +210,12 @@ function createErrorFailure(
   const {phase, error} = first;
   if (!(error instanceof Error)) return createBugFailure(error);
   if (!(error instanceof Fault) && !(error instanceof CommandError)) return createBugFailure(error);
-  // several bad inputs have a line each
+  // invalid inputs have one line each
   const lines = /^(inputs|survey)$/.test(phase)
     ? error.message.split('\n')
     : [removeRepeatedLines(error.message)];
   const message = lines.map(toSingleLine).join('\n');
-  // the API server or the node is gone, whichever phase asked it
+  // the API server or the node is gone, whichever phase found it
   if (nodeGonePattern.test(message))
     return {
       class: attributions.node.class,
@@ -222,7 +223,7 @@ function createErrorFailure(
       check: null,
       message,
       ...(existing ? unreachableAdvice : containerGoneAdvice),
-      headline: 'The cluster does not answer any more',
+      headline: 'The cluster no longer responds',
       phase
     };
   if (error instanceof Fault) {
@@ -239,7 +240,7 @@ function createErrorFailure(
     };
   }
   const layer = getPhaseKind(phase)?.layer ?? null;
-  // what is asked of the mesh has a time limit of its own, within the command's
+  // a request to the mesh has its own, shorter time limit, so a timeout of the command is an overload
   if (
     layer !== null &&
     error instanceof CommandError &&
@@ -259,7 +260,7 @@ function createErrorFailure(
       };
 }
 
-/** kubectl says the same once for each kind that it was asked for. */
+/** Removes repeated lines: kubectl prints the same error for each requested kind. */
 function removeRepeatedLines(text: string): string {
   const lines = text.split('\n').map(line => line.trim());
   const isNew = (line: string, at: number) =>
@@ -271,11 +272,11 @@ const nodeGonePattern =
   /the connection to the server .{0,500} was refused|Unable to connect to the server|cluster unreachable|container \S{1,200} is not running|No such container|error dialing backend/i;
 
 const containerGoneAdvice = {
-  hint: "The node's container has ended, or its API server has: `docker ps --all` tells whether it runs, `docker logs NODE` and `docker inspect NODE` why not (memory, somebody who ended it).",
+  hint: "The node's container or its API server has ended. `docker ps --all` shows whether the container runs; `docker logs NODE` and `docker inspect NODE` show why it ended, such as out of memory.",
   reproduce: 'docker ps --all --filter label=io.x-k8s.kind.cluster'
 };
 const unreachableAdvice = {
-  hint: 'The API server of the kubeconfig does not answer from here, or a node of the cluster does not answer it: see whether this runner reaches it, and whether its nodes are Ready.',
+  hint: 'The API server does not respond to this runner, or a node does not respond to the API server. Check that this runner reaches the API server, and that the nodes are Ready.',
   reproduce: 'kubectl get --raw /readyz'
 };
 
@@ -285,7 +286,7 @@ function createBugFailure(bug: unknown): Failure {
     layer: null,
     check: null,
     message: toSingleLine(bug instanceof Error ? `${bug.name}: ${bug.message}` : String(bug)),
-    hint: 'This is a bug of the Action: please report it with results.json.',
+    hint: 'This is a bug in the Action. Please report it with results.json.',
     reproduce: null
   };
 }

@@ -1,3 +1,4 @@
+/** Builds the phases of a run in an existing cluster. */
 import * as path from 'node:path';
 import type {Phase} from '../base/schedule.ts';
 import {listSkippedChecks} from '../checks/skip-on-existing.ts';
@@ -17,7 +18,7 @@ import type {InCluster} from '../plan/state.ts';
 import {buildPhases, omitPhases} from './graph.ts';
 import {type RunContext, required} from './run-context.ts';
 
-/** What the plan for a cluster that is there already is made of. Nothing is changed in it. */
+/** The phases before the plan for an existing cluster. They change nothing in it. */
 export function buildExistingClusterPreparations(run: RunContext): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');
@@ -63,11 +64,11 @@ export function buildExistingClusterPreparations(run: RunContext): Phase[] {
   ];
 }
 
-/** Of a kind cluster alone: to make it, and to have it fast. */
+/** Phases that only a new kind cluster needs: its creation and the optimizations. */
 const kindOnlyPhasePattern =
   /^(name|cluster|images|logins|containerd|api|pulls|unpack|pod network|kube-proxy|cordon|uncordon|(save|images): .*)$/;
 
-/** The same graph without what is kind's, and without what is there already. Nothing is made before the node's checks hold. */
+/** The graph without the phases of kind and of existing parts. The run creates nothing before the checks of the nodes pass. */
 export function buildExistingClusterPhases(
   run: RunContext,
   plan: Plan,

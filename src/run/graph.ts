@@ -1,3 +1,4 @@
+/** Builds the phases of a run and their dependencies. */
 import {randomUUID} from 'node:crypto';
 import * as path from 'node:path';
 import {CheckFailed, Fault} from '../base/fault.ts';
@@ -61,7 +62,7 @@ import {dockerEndpointCommand, refuseRemoteDocker} from '../plan/environment.ts'
 import {getPlanAfterUpgrade, type ImageUser, type Plan, type Upgrade} from '../plan/plan.ts';
 import {type RunContext, required} from './run-context.ts';
 
-/** What the plan is made of, and what must hold before anything is made. */
+/** The phases before the plan, and the checks that must pass before the run creates anything. */
 export function buildPreparations(run: RunContext): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const gates = inputs['dry-run']
@@ -98,7 +99,7 @@ export function buildPreparations(run: RunContext): Phase[] {
   ];
 }
 
-/** Everything that changes something, each as soon as what it needs is there. */
+/** All phases after the plan, each with the phases that it needs. */
 export function buildPhases(run: RunContext, plan: Plan): Phase[] {
   const {sh, ledger} = run;
   const {upgrade} = plan;
@@ -114,7 +115,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
         }))
       );
   const gates = standingPhases(true);
-  const resources: Phase[] = // Istio's and the Gateway API's, where a check asks for some
+  const resources: Phase[] = // of Istio and the Gateway API, if a check needs some
     plan.files['resources.yaml'] === undefined
       ? []
       : [
@@ -149,7 +150,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       run: async work => {
         await createCluster(plan, work, sh, run.save);
         run.save({made: true, containers: await listContainers(plan.cluster.name, sh)});
-        await releaseClusterName(run); // from now on its containers show that the name is taken
+        await releaseClusterName(run); // from now on the containers show that the name is taken
       }
     },
     {
@@ -183,7 +184,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       }
     },
     {
-      name: 'pulls', // of what the local Docker lacks; nothing waits for them, and they wait for the network, not for us
+      name: 'pulls', // of images that the local Docker lacks; no phase needs them, because the kubelet pulls too
       needs: ['images', 'logins'],
       run: async () => {
         const local = required(run.localImages, 'images');
@@ -196,14 +197,14 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       needs: ['containerd'],
       run: work => unpackImages(plan.cluster, required(run.snapshotter, 'snapshotter'), work, sh)
     },
-    // the control plane goes before it: the API server is what everything waits for
+    // after the control plane's images, because everything waits for the API server
     ...buildImagePhases(run, plan, 'operator', ['unpack'], []),
     {name: 'namespaces', needs: ['api'], run: () => applyFile(run, plan, 'namespaces.yaml')},
     {name: 'crds', needs: ['api'], run: () => createCrds(plan, sh)},
     {name: 'pod network', needs: ['api'], run: work => optimizePodNetwork(plan.cluster, work, sh)},
     {name: 'kube-proxy', needs: ['api'], run: work => waitForServices(plan.cluster, work, sh)},
-    // the operator is installed meanwhile, but its pod is held back: started before its CRDs, its image
-    // or the API server's Service are there, it would crash, and be held back for 10 s
+    // the operator's pod must start after its CRDs, its image and the API server's Service: else it crashes and backs off
+    // for 10 s
     {name: 'cordon', needs: ['api'], run: work => cordon(plan.cluster, work, sh)},
     {name: 'operator', needs: ['cordon'], run: work => installOperator(plan, work, sh)},
     ...gates,
@@ -220,8 +221,8 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       ],
       run: () => uncordon(plan.cluster, sh)
     },
-    // in the order of need, while kube-proxy and then the operator start: they leave the processors idle;
-    // one import at a time, and the next archive is written meanwhile
+    // in the order of need, while kube-proxy and the operator start and leave the processors idle. Imports run one at a
+    // time, in parallel with the next archive
     ...buildImagePhases(run, plan, 'istiod', ['operator'], ['uncordon']),
     ...buildImagePhases(run, plan, 'samples', ['save: istiod', 'uncordon'], ['images: istiod']),
     {
@@ -229,7 +230,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       needs: ['crds', 'namespaces', 'images: istiod'],
       run: work => applyOnceServed(plan, 'istio.yaml', work, sh)
     },
-    // what follows can wait for the operator to start: nothing else is as slow
+    // the following phases are not urgent: the start of the operator takes longest
     {
       name: 'services',
       needs: ['namespaces', 'uncordon'],
@@ -258,7 +259,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       ? [
           {
             name: 'revision tag',
-            needs: ['mesh'], // one that is there before the Istio resource has a revision, the operator 1.30.3 never looks at again
+            needs: ['mesh'], // operator 1.30.3 never reconciles a tag that was created before the revision
             run: async (work: PhaseContext) => {
               await applyOnceServed(plan, 'revision-tag.yaml', work, sh);
               await waitForRevisionTag(upgrade.strategy, upgrade.revisions[0], work, sh);
@@ -287,7 +288,7 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
       needs: ['samples', 'plain samples', ...resources.map(({name}) => name)],
       run: work => takeSnapshot(run, work)
     },
-    // the documentation's samples are there first, and are looked at while the others start
+    // the documentation's samples start first, and their checks run while the others start
     ...(plan.extraWorkloads.length === 0
       ? []
       : [
@@ -341,10 +342,10 @@ export function buildPhases(run: RunContext, plan: Plan): Phase[] {
   );
 }
 
-/** What the phases that are there twice are called the second time. */
+/** The name suffix of phases that run a second time. */
 const afterUpgradeSuffix = ' after the upgrade';
 
-/** The upgrade under load, and every check of the mesh once more. What was broken before is not upgraded: nothing could be told of it. */
+/** The upgrade under load, and a second run of all mesh checks. A broken mesh is not upgraded: the result would prove nothing. */
 function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phase[] {
   const {sh, ledger, ledgerAfterUpgrade} = run;
   const after = getPlanAfterUpgrade(plan);
@@ -436,10 +437,10 @@ function buildUpgradePhases(run: RunContext, plan: Plan, upgrade: Upgrade): Phas
   ];
 }
 
-/** The server that the load asks. */
+/** The server that receives the load. */
 const loadServer = {namespace: 'dual-stack', app: 'tcp-echo'};
 
-/** Ends the load where what is done under it fails: what it has seen till then is told all the same. */
+/** Runs an action under load, and ends the load if the action fails, so that its results so far are reported. */
 async function endLoadOnError(
   load: RunningLoad,
   act: (load: RunningLoad) => Promise<void>
@@ -447,12 +448,12 @@ async function endLoadOnError(
   try {
     await act(load);
   } catch (error) {
-    await load.end().catch(() => {}); // the first fault is the one to tell
+    await load.end().catch(() => {}); // report the first error
     throw error;
   }
 }
 
-/** Without what only saves time: the operator is installed when all that it waits for is there. */
+/** The phases without optimizations: the operator is installed after everything that its pod needs. */
 function withoutOptimizations(phases: Phase[]): Phase[] {
   const operator = phases.filter(({name}) => name === 'operator');
   const inOrder = phases.flatMap(phase => {
@@ -466,7 +467,7 @@ function withoutOptimizations(phases: Phase[]): Phase[] {
 
 const optimizations = ['pulls', 'unpack', 'pod network', 'cordon', 'uncordon'];
 
-/** Asks the API server for everything that the checks go by. */
+/** Reads from the API server all objects that the checks need. */
 async function takeSnapshot(run: RunContext, work: PhaseContext): Promise<void> {
   run.snapshot = await pollUntil(work, async () => ({
     is: 'done',
@@ -480,7 +481,10 @@ async function takeSnapshot(run: RunContext, work: PhaseContext): Promise<void> 
   }));
 }
 
-/** In a cluster that is there already, pods of others may be more than a command may write: only of Services are all asked for, which proxies listen for, and of nodes. */
+/**
+ * The arguments of the `kubectl get` commands for a snapshot. In an existing cluster, all pods may exceed the output
+ * limit: only Services, which affect every proxy, and nodes are read cluster-wide.
+ */
 export function listSnapshotScopes({existing, istio, workloads, extraWorkloads}: Plan): string[][] {
   if (existing === null) return [['nodes,deployments,pods,services,endpointslices', '-A']];
   const ours = [istio, ...workloads, ...extraWorkloads].map(({namespace}) => namespace);
@@ -491,11 +495,11 @@ export function listSnapshotScopes({existing, istio, workloads, extraWorkloads}:
   ];
 }
 
-/** Whether checks look at pods that come after the documentation's. */
+/** Whether the checks of a layer need pods besides the documentation's samples. */
 const hasMoreSamples = ({extraWorkloads}: Plan, {samples = []}: LayerChecks<never>): boolean =>
   samples.some(sample => extraWorkloads.some(({namespace}) => namespace === sample.namespace));
 
-/** What all checks work with. */
+/** The input of all checks. */
 export const createPreflightInput = (
   {sh, ledger, inputs}: RunContext,
   work: PhaseContext
@@ -506,7 +510,7 @@ export const createPreflightInput = (
   nodes: getNodeNames('', inputs?.['kind-config'] ?? {}).length
 });
 
-/** What the checks of the mesh go by. */
+/** The additional input of mesh checks. */
 const getMeshInput = (run: RunContext) => ({
   snapshot: required(run.snapshot, 'snapshot'),
   mirror: run.inputs?.mirror ?? null,
@@ -514,7 +518,7 @@ const getMeshInput = (run: RunContext) => ({
   undo: (undo: string[][]) => run.save({undo})
 });
 
-/** Leaves phases out; what needs one of them needs what that one needed. */
+/** Removes phases. A phase that needs a removed one inherits its needs. */
 export function omitPhases(phases: Phase[], isUnwanted: (phase: Phase) => boolean): Phase[] {
   const resolveNeeds = (need: string): string[] => {
     const phase = phases.find(({name}) => name === need);
@@ -525,7 +529,7 @@ export function omitPhases(phases: Phase[], isUnwanted: (phase: Phase) => boolea
     .map(phase => ({...phase, needs: [...new Set(phase.needs.flatMap(resolveNeeds))]}));
 }
 
-/** Makes the checks of a layer; one that fails ends the run where they are `fatal`. */
+/** The phase that runs the checks of a layer. If they are `fatal`, a failed check ends the run. */
 export function createCheckPhase<Given>(
   {ledger}: RunContext,
   {layer, run}: LayerChecks<Given>,
@@ -544,7 +548,7 @@ export function createCheckPhase<Given>(
   };
 }
 
-/** Sees that a cluster can be made here and its name is free, takes it, and tells post that it is about to be made. */
+/** Checks that Docker can run the cluster and that its name is free, reserves the name, and saves it for post. Throws a Fault. */
 async function claimClusterName(run: RunContext, {cluster}: Plan): Promise<void> {
   const {name, config} = cluster;
   const {stdout} = await run.sh(dockerEndpointCommand, {seconds: 20});
@@ -553,7 +557,7 @@ async function claimClusterName(run: RunContext, {cluster}: Plan): Promise<void>
   run.claim = {name, token: randomUUID()};
   run.save({claim: run.claim});
   await claimName(name, run.claim.token, run.sh);
-  const others = describeLeftoverClusters(await refuseTakenClusterName(name, run.sh)); // after it: whoever had the name before has either a cluster by now, or none
+  const others = describeLeftoverClusters(await refuseTakenClusterName(name, run.sh)); // after the claim: no other run can now create a cluster of this name
   if (others !== null) logLine(run.clock(), 'name', others);
   run.save({cluster: name, nodes: cluster.nodes.length});
 }
@@ -564,7 +568,7 @@ async function releaseClusterName({claim, sh, save}: RunContext): Promise<void> 
   save({claim: null});
 }
 
-/** Archives those of a user's images that the local Docker has, and has the nodes import them. */
+/** The phases that archive the local images of one user, and import them into the nodes. */
 function buildImagePhases(
   run: RunContext,
   plan: Plan,
@@ -610,7 +614,7 @@ async function applyFile({sh}: RunContext, plan: Plan, file: string): Promise<vo
   throw new Fault(`the cluster is not dual-stack: ${output.stderr.trim()}`, {
     class: 'infrastructure',
     layer: 'node',
-    hint: 'Pods and Services need a network of each family: of a kind cluster, see `kind-config` and the network `kind`.',
+    hint: 'Pods and Services need a network of each family. For a kind cluster, check `kind-config` and the Docker network `kind`.',
     reproduce: "kubectl get nodes -o jsonpath='{.items[*].spec.podCIDRs}'"
   });
 }

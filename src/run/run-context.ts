@@ -1,3 +1,4 @@
+/** The mutable state of one run. */
 import type {KubeObject, Service} from '../base/kube.ts';
 import {type Clock, Schedule} from '../base/schedule.ts';
 import type {Sh} from '../base/sh.ts';
@@ -13,14 +14,14 @@ import type {PostState} from '../plan/state.ts';
 import type {ToolName} from '../versions/pins.ts';
 import type {Chart} from '../versions/read-chart.ts';
 
-/** What a run knows so far. Each field is set by the phase that finds it out; `things` and `istio` anew where the mesh has changed. */
+/** The state of a run. The phase that finds a value sets its field; an upgrade sets `snapshot` and `istio` again. */
 export interface RunContext {
   readonly sh: Sh;
   readonly clock: Clock;
   readonly started: Date;
   readonly schedule: Schedule;
   readonly ledger: Ledger;
-  /** Of what is checked once more after an upgrade. */
+  /** Results of the checks that run again after an upgrade. */
   readonly ledgerAfterUpgrade: Ledger;
   readonly save: (change: Partial<PostState>) => void;
   /** Errors outside of phases. */
@@ -29,30 +30,30 @@ export interface RunContext {
   /** The private directory of this run. */
   directory?: string;
   inputs?: Inputs;
-  /** What a cluster that was there holds, and what of it is used. */
+  /** The survey of an existing cluster, and the parts of it that the run uses. */
   found?: ClusterSurvey;
   existing?: ExistingCluster;
-  /** The cluster whose Services are only looked at, and those. */
+  /** The cluster and the Services that `targets` names. */
   targetCluster?: {context: string; name: string; services: Service[]};
-  /** The name that this run holds while it makes its cluster. */
+  /** The reservation of the name while this run creates its cluster. */
   claim?: NonNullable<PostState['claim']>;
   chart?: Chart;
   samples?: SampleFiles | null;
   plan?: Plan;
-  /** The images that the local Docker has, of those that the plan needs, with their ids. */
+  /** The planned images that the local Docker has, with their ids. */
   localImages?: LocalImages;
-  /** What Docker is logged in with at the registries of this run. */
+  /** Docker's logins for the registries of this run. */
   logins?: Logins;
-  /** The local images that were archived for the nodes, with the ids that they have there. */
+  /** The local images that are preloaded, with their ids in the nodes. */
   readonly preloaded: ImageIds;
-  /** What the nodes' containerd keeps images in. */
+  /** The snapshotter of the nodes' containerd. */
   snapshotter?: string;
   kubernetes?: string;
-  /** The version that the Istio resource asked for in the end. */
+  /** The final version in the Istio resource. */
   istio?: string;
-  /** The client asks all the while. */
+  /** The load that runs during an upgrade. */
   load?: RunningLoad;
-  /** What the API server said once the samples were ready. */
+  /** The objects of the API server once the samples were ready. */
   snapshot?: KubeObject[];
 }
 
@@ -73,8 +74,8 @@ export function createRunContext(sh: Sh, save: RunContext['save']): RunContext {
   };
 }
 
-/** What an earlier phase has found out; that it has is what `needs` says. */
+/** The value that an earlier phase has set, as `needs` guarantees. Throws if it is missing, which is a bug. */
 export function required<Value>(value: Value | undefined, what: string): Value {
-  if (value === undefined) throw new Error(`${what} is not known yet: a phase lacks a need`);
+  if (value === undefined) throw new Error(`${what} is not set yet: a phase lacks a need`);
   return value;
 }

@@ -1,3 +1,4 @@
+/** Runs the Action: inputs, plan, phases and checks, reports. */
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import * as core from '@actions/core';
@@ -40,21 +41,21 @@ import {createRunContext, type RunContext, required} from './run-context.ts';
 import {selectChecks} from './select-checks.ts';
 import {buildTargetPhases} from './target-phases.ts';
 
-/** Main: inputs → plan → phases → checks → report. Every ending reports, once. */
+/** Runs all steps of main. Reports exactly once, however the run ends. */
 export async function run(sh: Sh): Promise<void> {
-  const externalEndings = [waitForSignal(), waitForUnhandledError()]; // before all else: a signal that nobody waits for ends us without a report
+  const externalEndings = [waitForSignal(), waitForUnhandledError()]; // first: an unhandled signal would end the process without a report
   const recording = getRehearsal();
   if (recording)
-    core.info(`Rehearsal: recorded answers of "${recording.recording}"; no cluster is made.`);
+    core.info(`Rehearsal of the recording "${recording.recording}": no cluster is created.`);
   const run = createRunContext(sh, openState());
   for (const [name, value] of Object.entries({result: 'error', 'failure-class': 'cancelled'}))
-    core.setOutput(name, value); // stands when we are killed
+    core.setOutput(name, value); // remains if the process is killed
   core.startGroup('Progress, with the seconds since the start');
   const ending = await Promise.race([runWithTimeout(run), ...externalEndings]);
   run.schedule.stop();
-  core.endGroup(); // what a reader wants of it stands at the end of the log
+  core.endGroup(); // the end of the log repeats what matters
   if (run.inputs?.['dry-run'] && run.errors.length + run.schedule.errors.length === 0) {
-    for (const name of ['result', 'failure-class']) core.setOutput(name, ''); // nothing was proven
+    for (const name of ['result', 'failure-class']) core.setOutput(name, ''); // a dry run proves nothing
     if (run.plan) printPlan(run, run.plan);
     return;
   }
@@ -123,7 +124,7 @@ async function executeRun(run: RunContext): Promise<Ending> {
   run.plan = plan;
   logVersionWarnings(run, plan);
   if (inputs['dry-run']) return 'done';
-  await ensureDirectory(getResultsDirectory(run)); // before anything is made: without it nobody learns how it ended
+  await ensureDirectory(getResultsDirectory(run)); // first: without this directory the results would be lost
   await writePlanFiles(plan);
   core.exportVariable('KUBECONFIG', plan.cluster.kubeconfig);
   await run.schedule.run(
@@ -132,14 +133,14 @@ async function executeRun(run: RunContext): Promise<Ending> {
   return 'done';
 }
 
-/** What a dry run is for. */
+/** Prints the plan of a dry run, and the equivalent script. */
 function printPlan(run: RunContext, plan: Plan): void {
   logGroup('Plan', JSON.stringify(getPrintablePlan(run, plan), null, 2));
   const nothing = buildResults(run, {result: 'passed', failure: null, checks: []});
   logGroup('The same by hand', renderScript(plan, nothing));
 }
 
-/** The plan without the YAML that was given, which may hold credentials; files by their names. */
+/** The plan without the contents of YAML inputs, which may contain credentials. Files are listed by name. */
 const getPrintablePlan = (
   {ledger, ledgerAfterUpgrade}: RunContext,
   {cluster: {config, ...cluster}, shownFiles, ...plan}: Plan
@@ -153,7 +154,7 @@ const getPrintablePlan = (
   })
 });
 
-/** Says beforehand what does not fit together. */
+/** Logs unsupported combinations of versions before the run creates anything. */
 function logVersionWarnings({clock, tools}: RunContext, plan: Plan): void {
   const {istio, upgrade, cluster} = plan;
   for (const warning of [
@@ -166,12 +167,12 @@ function logVersionWarnings({clock, tools}: RunContext, plan: Plan): void {
     if (warning !== null) logLine(clock(), 'plan', warning);
 }
 
-/** One per cluster name, so that two uses in one job do not meet. Helm's and kubectl's own files go there too. */
+/** Creates the private directory, one per cluster name, so that two uses in one job do not share it. Helm and kubectl use it too. Throws a Fault. */
 async function createPrivateDirectory(run: RunContext, name: string): Promise<string> {
   const directory = path.join(process.env.RUNNER_TEMP || '.', `dual-stack-${name}.private`);
   run.save({work: directory, cleanup: required(run.inputs, 'inputs').cleanup});
   await ensurePrivateDirectory(directory).catch(error => {
-    run.save({work: null}); // it is somebody else's
+    run.save({work: null}); // it is not ours: post must not delete it
     throw error;
   });
   applyEnvironment(
@@ -191,9 +192,9 @@ async function writePlanFiles(plan: Plan): Promise<void> {
 
 const annotationWriters = {error: core.error, warning: core.warning, notice: core.notice};
 
-/** Results, reports, outputs and annotations. What cannot be written turns nothing red or green. */
+/** Writes results, reports, outputs and annotations. A failed write does not change the verdict. */
 async function reportResults(run: RunContext, ending: Ending): Promise<Results> {
-  const lost = ending === 'cancelled' ? null : await findLostNode(run, ending); // who cancels does not wait
+  const lost = ending === 'cancelled' ? null : await findLostNode(run, ending); // the runner kills a cancelled job soon
   const results = buildResultsSafely(run, {
     ending,
     errors: [...run.errors, ...run.schedule.errors],
@@ -220,7 +221,7 @@ async function reportResults(run: RunContext, ending: Ending): Promise<Results> 
   return results;
 }
 
-/** The results; where something that was found is so odd that there would be none, those without it, which say so. */
+/** The results. If a bug prevents them, results without checks that report the bug. */
 export function buildResultsSafely(run: RunContext, evidence: Evidence): Results {
   try {
     return buildResults(run, diagnose(evidence));
@@ -231,7 +232,7 @@ export function buildResultsSafely(run: RunContext, evidence: Evidence): Results
   }
 }
 
-/** What became of a node of ours that was there, where something went wrong. */
+/** How a node of our cluster ended, if something failed; null if none did. */
 async function findLostNode(
   {plan, schedule, errors, ledger, ledgerAfterUpgrade, started, sh}: RunContext,
   ending: Ending
@@ -298,7 +299,7 @@ async function waitForSignal(): Promise<Ending> {
   });
 }
 
-/** A rejection or an error that nobody awaited is a bug, and has its report too. */
+/** Resolves on an unhandled rejection or error, which is a bug and needs a report. */
 async function waitForUnhandledError(): Promise<Ending> {
   return new Promise(resolve => {
     for (const name of ['unhandledRejection', 'uncaughtException'] as const)

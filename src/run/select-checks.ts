@@ -1,15 +1,18 @@
+/** Selects the checks of a run, with a time limit for the expression in `checks`. */
 import * as core from '@actions/core';
 import {runWithTimeLimit, TimeLimitError} from '../base/bounded.ts';
 import {createInputFault} from '../base/fault.ts';
 import type {CheckDefinition} from '../checks/definition.ts';
 import {quoteValue} from '../inputs/readers.ts';
 
-/** The rows that `checks` asks for, at least one; an expression that explodes would never end. Throws a Fault of class `input`. */
+/** The checks that the input `checks` selects, at least one. Throws a Fault of class `input`, also after a time limit: some expressions never end. */
 export function selectChecks(choose: () => CheckDefinition[]): CheckDefinition[] {
-  const found = `checks: found ${quoteValue(core.getInput('checks'))}, which`;
+  const found = `Invalid \`checks\` ${quoteValue(core.getInput('checks'))}:`;
   const definitions = runBounded(choose, found);
   if (definitions.length === 0)
-    throw createInputFault(`${found} leaves no check; accepted is what leaves at least one`);
+    throw createInputFault(
+      `${found} no check matches; expected an expression that selects at least one`
+    );
   return definitions;
 }
 
@@ -19,7 +22,7 @@ function runBounded(choose: () => CheckDefinition[], found: string): CheckDefini
   } catch (error) {
     if (!(error instanceof TimeLimitError)) throw error;
     throw createInputFault(
-      `${found} takes too long; accepted is a regular expression without repetitions in repetitions`
+      `${found} matching takes too long; expected a regular expression without nested repetitions`
     );
   }
 }

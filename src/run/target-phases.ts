@@ -1,3 +1,4 @@
+/** Builds the phases of a run that only checks the Services of `targets`. */
 import * as path from 'node:path';
 import type {Phase} from '../base/schedule.ts';
 import {createMatcher} from '../checks/catalogue.ts';
@@ -10,10 +11,10 @@ import {createCheckPhase, createPreflightInput} from './graph.ts';
 import {type RunContext, required} from './run-context.ts';
 import {selectChecks} from './select-checks.ts';
 
-/** How many are read at a time: each has a kubectl of its own. */
+/** How many Services are read in parallel, each by its own kubectl. */
 const maxConcurrentReads = 8;
 
-/** Looks at Services that are there, and at nothing else: nothing is made, and nothing is changed. */
+/** The phases that check existing Services. They create and change nothing. */
 export function buildTargetPhases(run: RunContext, requested: Asked[]): Phase[] {
   const inputs = required(run.inputs, 'inputs');
   const directory = required(run.directory, 'directory');

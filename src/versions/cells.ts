@@ -1,7 +1,8 @@
+/** Chooses the cells of a version matrix from what the operator installs and Istio supports. */
 import {satisfies, validRange} from 'semver';
 import {createInputFault} from '../base/fault.ts';
 import type {Family} from '../results/results.ts';
-import {findNewestPatch, getMinor} from './istio-versions.ts';
+import {findNewestPatch, getMinor, listNewestPatches} from './istio-versions.ts';
 import {
   getSupportedRange,
   getSupportedVersions,
@@ -10,7 +11,7 @@ import {
 } from './kubernetes.ts';
 import {describeMissingAmbient} from './operator-versions.ts';
 
-/** One job of a matrix: what the main action is to be given, and a name that may be an artifact's. */
+/** One job of a matrix: the inputs of the main action, and a name that is valid for an artifact. */
 export interface Cell {
   name: string;
   /** `v1.30.3`. */
@@ -23,30 +24,30 @@ export interface Cell {
   operator: string;
 }
 
-/** What is not tested, though it was asked for. */
+/** A requested combination that the matrix does not test. */
 export interface LeftOut {
   name: string;
   reason: string;
 }
 
 export interface MatrixRequest {
-  /** What the operator can install, in its order. */
+  /** The Istio versions that the operator can install, in its order. */
   installable: string[];
   operator: string;
   /** `latest-patches`, `all`, or a range. */
   istio: string;
-  /** `newest`, `all`, versions with commas between them, or a range. */
+  /** `newest`, `all`, comma-separated versions, or a range. */
   kubernetes: string;
   families: [Family, Family][];
   modes: string[];
-  /** The most cells. */
+  /** The limit of cells. */
   max: number;
 }
 
 /**
- * The cells, at most `max`. In breadth first: every Istio version on its newest Kubernetes comes before any on its
- * second newest, and before any other order of families, so that what a cap leaves out is what is asked for least.
- * Throws a Fault where nothing is left to test.
+ * The cells, at most `max`, and the combinations left out. Breadth first: every Istio version on its newest Kubernetes
+ * comes before the second newest and before another family order, so `max` drops the least important cells.
+ * Throws a Fault when no cell is left.
  */
 export function planCells(wanted: MatrixRequest): {cells: Cell[]; leftOut: LeftOut[]} {
   const versions = chooseIstioVersions(wanted);
@@ -75,11 +76,13 @@ export function planCells(wanted: MatrixRequest): {cells: Cell[]; leftOut: LeftO
       name: `istio-${istio.slice(1)}`,
       reason: explainNoKubernetes(istio, wanted)
     })),
-    ...all.slice(wanted.max).map(({name}) => ({name, reason: `more than ${wanted.max}`}))
+    ...all
+      .slice(wanted.max)
+      .map(({name}) => ({name, reason: `over the limit \`max: ${wanted.max}\``}))
   ];
   if (all.length > 0) return {cells: all.slice(0, wanted.max), leftOut};
   throw createInputFault(
-    `kubernetes-versions: found "${wanted.kubernetes}", which leaves nothing to test: ${leftOut.map(({reason}) => reason).join('; ')}`
+    `Invalid \`kubernetes-versions\` "${wanted.kubernetes}": expected versions that leave at least one cell: ${leftOut.map(({reason}) => reason).join('; ')}`
   );
 }
 
@@ -100,17 +103,17 @@ function createCell(
   };
 }
 
-/** The data planes that the operator has. */
+/** The requested data planes that the operator supports. Throws a Fault when none is left. */
 function chooseModes({modes, operator}: MatrixRequest): string[] {
   const lacks = modes.includes('ambient') ? describeMissingAmbient(operator) : null;
   const left = lacks === null ? modes : modes.filter(mode => mode !== 'ambient');
   if (left.length > 0) return left;
   throw createInputFault(
-    `dataplane-modes: found "ambient", and ${lacks}; accepted is \`sidecar\`, or a newer operator`
+    `Invalid \`dataplane-modes\` "ambient": expected \`sidecar\` or a newer operator, because ${lacks}`
   );
 }
 
-/** The Istio versions asked for, in the operator's order. */
+/** The requested Istio versions, in the operator's order. Throws a Fault when none is left. */
 function chooseIstioVersions({installable, operator, istio}: MatrixRequest): string[] {
   const chosen =
     istio === 'all'
@@ -120,11 +123,11 @@ function chooseIstioVersions({installable, operator, istio}: MatrixRequest): str
         : installable.filter(version => satisfies(version, istio));
   if (chosen.length > 0) return chosen;
   throw createInputFault(
-    `istio-versions: found "${istio}", which leaves none; accepted is \`latest-patches\`, \`all\`, or a range that holds one of what the Sail Operator ${operator} can install: ${installable.join(', ')}`
+    `Invalid \`istio-versions\` "${istio}": expected \`latest-patches\`, \`all\`, or a range with a version that the Sail Operator ${operator} can install, such as ${listNewestPatches(installable).join(', ')}`
   );
 }
 
-/** What is asked for by its version is taken as it is; the rest stays within what Istio supports. */
+/** The Kubernetes versions for an Istio version. A version list is taken unchanged; other requests stay within what Istio supports. */
 function chooseKubernetesVersions(istio: string, requested: string): string[] {
   const supported = getSupportedVersions(istio);
   if (requested === 'newest') return supported.slice(0, 1);
@@ -140,13 +143,13 @@ function chooseKubernetesVersions(istio: string, requested: string): string[] {
 
 function explainNoKubernetes(istio: string, {kubernetes}: MatrixRequest): string {
   const [oldest, newest] = getSupportedRange(istio) ?? [];
-  return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, of which \`${kubernetes}\` leaves none (there are node images of ${kubernetesVersions.join(', ')})`;
+  return `Istio ${istio} supports Kubernetes ${oldest} to ${newest}, but \`${kubernetes}\` matches no node image in that range (available: ${kubernetesVersions.join(', ')})`;
 }
 
 /** `1.36` or `1.35, 1.36.4`. */
 export const isVersionList = (text: string): boolean =>
   /^\d+\.\d+(\.\d+)?(\s*,\s*\d+\.\d+(\.\d+)?)*$/.test(text);
 
-/** A range of versions as npm has it, `>=1.29 <1.31`. */
+/** A version range in npm syntax, `>=1.29 <1.31`. */
 export const isVersionRange = (text: string): boolean =>
   validRange(text) !== null && /\d/.test(text);

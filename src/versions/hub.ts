@@ -1,15 +1,15 @@
-/** Where Istio's images come from: the hub, which is Istio's own word for a registry prefix. */
+/** Moves Istio's images to a hub, which is Istio's word for a registry prefix. */
 import {normalizeImageName} from '../base/image.ts';
 import {getIstioRelease} from './pins.ts';
 import type {IstioRelease} from './read-chart.ts';
 
-/** Has the images of every release; from Istio 1.31 on, it alone has them. */
+/** The hub with the images of every release. From Istio 1.31 on, it is the only one. */
 export const defaultHub = 'docker.io/istio';
 
-/** Retired in December 2026 (istio/istio#61467); charts of the operator still name them. */
+/** The hubs that Istio retired in December 2026 (istio/istio#61467). Operator charts still name them. */
 export const retiredHubs = ['gcr.io/istio-release', 'registry.istio.io/release'];
 
-/** One sentence on an image at a retired hub: what happened, and what to do; null: it is at none. */
+/** The cause and the remedy for an image at a retired hub, in one sentence; null for other images. */
 export function describeRetired(image: string): string | null {
   const hub = retiredHubs.find(hub => normalizeImageName(image).startsWith(`${hub}/`));
   if (hub === undefined) return null;
@@ -18,14 +18,14 @@ export function describeRetired(image: string): string | null {
 
 const publishedHubs = [defaultHub, ...retiredHubs];
 
-/** The image's name without the hub at which Istio published it; null: it is not one of Istio's. */
+/** The image name without Istio's hub; null when Istio did not publish the image. */
 function removeHub(image: string): string | null {
   const whole = normalizeImageName(image);
   const hub = publishedHubs.find(hub => whole.startsWith(`${hub}/`));
   return hub === undefined ? null : whole.slice(hub.length + 1);
 }
 
-/** The same image at `hub`; as it is where Istio did not publish it, or `hub` is null. */
+/** The image at `hub`. It is unchanged when Istio did not publish it or `hub` is null. */
 export function moveToHub(image: string, hub: string | null): string {
   const name = hub === null ? null : removeHub(image);
   return name === null ? image : `${hub}/${name}`;
@@ -34,8 +34,8 @@ export function moveToHub(image: string, hub: string | null): string {
 const parts = {istiod: 'pilot', proxy: 'proxyv2', cni: 'install-cni', ztunnel: 'ztunnel'} as const;
 
 /**
- * The offer with its images at `hub`. A chart before 1.26.3 names none, and its operator would take those of a retired
- * hub: there they are named as Istio names them for a release.
+ * The release with its images at `hub`. A chart before 1.26.3 names no images, and its operator uses a retired hub.
+ * For such a chart the image names follow Istio's naming of releases.
  */
 export function moveReleaseToHub(offer: IstioRelease, hub: string | null): IstioRelease {
   const release = getIstioRelease(offer.version);

@@ -1,36 +1,34 @@
+/** Reads the operator's Istio versions from its CRD and from a checkout's versions.yaml. */
 import {readYaml} from '../base/yaml.ts';
 
-/** Where the operator lists its Istio versions beside the chart's annotations: the CRD, and a checkout's versions.yaml. */
-
-/** A name that the Istio resource may have as its version. */
+/** A version name that the Istio resource may have. */
 export interface VersionEntry {
   /** `v1.30.3`, or an alias such as `v1.30-latest` or `master`. */
   name: string;
-  /** The version that an alias stands for. */
+  /** The version that an alias resolves to; null for a version. */
   ref: string | null;
-  /** The API server takes it, and the operator refuses to install it. */
+  /** End-of-life: the API server accepts it, but the operator refuses to install it. */
   eol: boolean;
 }
 
-/** Anything else in a list of versions is no name, and is left out: a checkout may be anybody's. */
+/** Whether the text is a valid version name. A checkout is untrusted, so other texts are dropped. */
 export const isVersionName = (name: string): boolean => /^[\w.+-]{1,100}$/.test(name);
 
 export const isVersion = (name: string): boolean => /^v?\d+\.\d+\.\d+/.test(name);
 
 interface IstioCrd {
-  /** What the CRD lists, in its order; null where it lists nothing. */
+  /** The versions that the CRD lists, in its order; null if it has no list. */
   entries: VersionEntry[] | null;
-  /** The version that comes without being asked for. */
+  /** The default version. */
   default: string | null;
-  /** The versions of the API that are there, such as `v1`. */
+  /** The served API versions, such as `v1`. */
   served: string[];
 }
 
 /**
- * The Istio resource's CRD, from the text of one or of all CRDs. Its enum holds end-of-life versions too; what can be
- * installed is `installable`, or else what the description tells ("Must be one of: …"). An alias stands for what
- * follows it, for that is how the operator's code generation writes them. Parsing only the few lines that are asked
- * for takes 1 ms; all 10,000 of them would take half a second.
+ * The versions in the Istio resource's CRD, from the text of one or of all CRDs. The enum has end-of-life versions too,
+ * so `installable` or else the description ("Must be one of: …") selects the others. An alias resolves to the version
+ * after it, which is how the operator generates the list. Parsing only these lines takes 1 ms instead of half a second.
  */
 export function readCrd(text: string, installable: string[] | null): IstioCrd {
   const crd =
@@ -51,9 +49,9 @@ export function readCrd(text: string, installable: string[] | null): IstioCrd {
   return {entries, default: typeof first === 'string' ? first : null, served};
 }
 
-/** The schema of `spec.version`: of the fields of that name the one with an enum. */
+/** The schema of `spec.version`: the field of that name with an enum. */
 function findVersionSchema(crd: string): {enum?: string[]; default?: string; description?: string} {
-  const found = [...crd.matchAll(/^( {1,100})version:$/gm)].slice(0, 100); // a CRD of ours has three
+  const found = [...crd.matchAll(/^( {1,100})version:$/gm)].slice(0, 100); // a real CRD has three
   for (const {1: indent = '', index} of found) {
     const [, ...lines] = crd.slice(index).split('\n', 1000);
     const end = lines.findIndex(line => !line.startsWith(`${indent} `));
@@ -64,7 +62,7 @@ function findVersionSchema(crd: string): {enum?: string[]; default?: string; des
   return {};
 }
 
-/** A checkout's `pkg/istioversion/versions.yaml`; null for anything else. */
+/** The versions in a checkout's `pkg/istioversion/versions.yaml`; null for other text. */
 export function readCheckout(text: string): VersionEntry[] | null {
   const {versions} = (text === '' ? {} : (readYaml(text) ?? {})) as {versions?: unknown};
   if (!Array.isArray(versions) || versions.length === 0) return null;

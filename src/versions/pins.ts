@@ -1,16 +1,16 @@
-/** What we know beforehand of what comes from outside. Checksums are SHA-256, as published beside the files. */
+/** Pins the versions and the SHA-256 checksums of everything that the Action downloads. */
 
 export type Architecture = 'amd64' | 'arm64';
 export type ToolName = 'kind' | 'kubectl' | 'helm';
 
 interface ToolPin {
-  /** The version that is used when none is asked for. */
+  /** The default version. */
   version: string;
-  /** Where a version is published. */
+  /** The download URL of a version. */
   url: (version: string, architecture: Architecture) => string;
-  /** What the publisher appends to the URL for the file with the checksum. */
+  /** The suffix of the URL of the checksum file. */
   checksumSuffix: '.sha256' | '.sha256sum';
-  /** Of the pinned version. */
+  /** The checksums of the default version. */
   sha256: Record<Architecture, string>;
 }
 
@@ -47,16 +47,16 @@ export const tools: Record<ToolName, ToolPin> = {
   }
 };
 
-/** The newest release that the Action was tried with. */
+/** The newest release that the Action is tested with. */
 export const defaultOperatorVersion = '1.30.3';
 
-/** The operator's Helm repository; its index has a digest for each chart. */
+/** The index of the operator's Helm repository, with a digest for each chart. */
 export const chartIndex = 'https://istio-ecosystem.github.io/sail-operator/index.yaml';
 
 export const getChartUrl = (version: string): string =>
   `https://github.com/istio-ecosystem/sail-operator/releases/download/${version}/sail-operator-${version}.tgz`;
 
-/** Released charts and their digests, from the index of the Helm repository on 2026-09-29. */
+/** Released chart → digest. Source: the index of the Helm repository, 2026-09-29. */
 export const chartDigests: Record<string, string> = {
   '1.31.1': '5c21ade4ef5f73328a62f85179d3d67caedaad130ffb1be0b0b81ab123880455',
   '1.31.0': '5bce59ffcc2554ae55d51a8c379375a4896fedb9e2d9798f7ed5e9578a346849',
@@ -84,8 +84,8 @@ export const chartDigests: Record<string, string> = {
 };
 
 /**
- * The CRDs of the Gateway API that a Gateway and its routes need, of its standard channel; Istio 1.30 is built with this
- * version. They are files of that repository, so their checksums are those of what its tag holds.
+ * The CRDs that a Gateway and its routes need, from the standard channel of the Gateway API. Istio 1.30 is built with
+ * this version. The checksums are those of the files at the tag.
  */
 export const gatewayApi = {
   version: 'v1.5.1',
@@ -99,10 +99,10 @@ export const gatewayApi = {
 export const getGatewayCrdUrl = (name: string): string =>
   `https://raw.githubusercontent.com/kubernetes-sigs/gateway-api/${gatewayApi.version}/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
 
-/** The release of Istio that a version is, `1.30.3`; null: it is none that Istio has published. */
+/** The Istio release of a version, `v1.30.3` → `1.30.3`; null for a version that Istio did not publish. */
 export const getIstioRelease = (version: string | null): string | null =>
   /^v(\d+\.\d+\.\d+)$/.exec(version ?? '')?.[1] ?? null;
 
-/** As Istio's samples name it from release-1.30 on. The hub is retired: the plan moves it. */
+/** The echo image as Istio's samples name it from release-1.30 on. The plan replaces its retired hub. */
 export const echoImage = 'registry.istio.io/release/tcp-echo-server:1.3';
 export const clientImage = 'docker.io/curlimages/curl:8.16.0';

@@ -1,11 +1,12 @@
+/** Reads the versions and images from an operator chart. */
 import {lt, valid} from 'semver';
 import {createInputFault} from '../base/fault.ts';
 import {asMapping, readYaml} from '../base/yaml.ts';
 import {isVersionName, readCheckout, readCrd, type VersionEntry} from './lists.ts';
 
-/** An Istio version that the operator can install, and its images; empty where the chart does not name them. */
+/** An Istio version that the operator can install, with its images; empty texts if the chart does not name them. */
 export interface IstioRelease {
-  /** As the Istio resource names it, `v1.30.3`. */
+  /** The version in the Istio resource, `v1.30.3`. */
   version: string;
   istiod: string;
   proxy: string;
@@ -13,31 +14,31 @@ export interface IstioRelease {
   ztunnel: string;
 }
 
-/** What we need to know of an operator's chart. */
+/** The facts that a run uses from an operator's chart. */
 export interface Chart {
   /** A directory or an archive on this machine. */
   path: string;
   /** The directory with its CRDs. */
   crds: string;
-  /** Where it was fetched from; null when it was here already. */
+  /** The URL of a downloaded chart; null for a local chart. */
   url: string | null;
   name: string;
   version: string;
-  /** The operator's image; null where the chart does not say. */
+  /** The operator's image; null if the chart does not name it. */
   image: string | null;
-  /** When its image is pulled; null: as Kubernetes does it by the tag. */
+  /** The pull policy of the operator's image; null: Kubernetes chooses by the tag. */
   pullPolicy: string | null;
-  /** What the operator can install, its default first. Empty where nothing tells. */
+  /** What the operator can install, default first. Empty if the chart lists no versions. */
   istioReleases: IstioRelease[];
-  /** Other names that the Istio resource has for a version: `v1.30-latest` → `v1.30.3`. */
+  /** Alias → version in the Istio resource: `v1.30-latest` → `v1.30.3`. */
   aliases: Record<string, string>;
-  /** Versions and aliases that the API server still takes, and the operator refuses to install. */
+  /** Versions and aliases that the API server accepts but the operator refuses to install. */
   endOfLife: string[];
 }
 
 /**
- * Reads Chart.yaml and values.yaml; the text of its CRDs, where there is any; and `versions.yaml` of the
- * checkout that it lies in, which is what an operator built there goes by. Throws a Fault of class `input`.
+ * Returns a chart from its Chart.yaml, its values.yaml, the text of its CRDs, and the checkout's `versions.yaml`.
+ * The latter takes precedence, because an operator built from the checkout uses it. Throws a Fault or a ChartError.
  */
 export function readChart(
   about: string,
@@ -73,7 +74,7 @@ export function readChart(
   };
 }
 
-/** A chart that Helm reads, and that lacks what a chart of the Sail Operator has. */
+/** A valid Helm chart that lacks a field of the Sail Operator chart. */
 export class ChartError extends Error {
   constructor(lacks: string) {
     super(`it lacks ${lacks}`);
@@ -85,7 +86,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 
 const createVersionEntry = (name: string): VersionEntry => ({name, ref: null, eol: false});
 
-/** An offer without the names of its images. */
+/** A release without image names. */
 export const createReleaseWithoutImages = (version: string): IstioRelease => ({
   version,
   istiod: '',
@@ -94,13 +95,13 @@ export const createReleaseWithoutImages = (version: string): IstioRelease => ({
   ztunnel: ''
 });
 
-/** The CRD's default comes first; where it has none that can be installed, what is listed first does. */
+/** The releases with the CRD's default first; unchanged if it is not installable. */
 function moveDefaultFirst(offers: IstioRelease[], name: string | null): IstioRelease[] {
   const first = offers.filter(({version}) => version === name);
   return [...first, ...offers.filter(({version}) => version !== name)];
 }
 
-/** Version → images, by the annotations `images.v1_30_3.istiod: …` of the chart's value `deployment`, in their order. */
+/** Version → images, from the annotations `images.v1_30_3.istiod: …` in the chart's value `deployment`, in their order. */
 export function readIstioReleases(deployment: unknown): Map<string, IstioRelease> {
   const offers = new Map<string, IstioRelease>();
   for (const [key, image] of Object.entries(asMapping(asMapping(deployment).annotations))) {
@@ -115,8 +116,8 @@ export function readIstioReleases(deployment: unknown): Map<string, IstioRelease
   return offers;
 }
 
-// what 0.x needs besides is published no more: github.com/kubernetes-sigs/kubebuilder/discussions/3907
+// 0.x also needs an image that is no longer published: github.com/kubernetes-sigs/kubebuilder/discussions/3907
 const createOldOperatorFault = (version: string) =>
   createInputFault(
-    `operator-version: found the Sail Operator ${version}, whose Istio resource is v1alpha1 and whose pod needs gcr.io/kubebuilder/kube-rbac-proxy, which is published no more; accepted is 1.0.0 or newer`
+    `Invalid \`operator-version\` "${version}": expected 1.0.0 or newer. Older operators serve only v1alpha1 of the Istio resource, and need the image gcr.io/kubebuilder/kube-rbac-proxy, which is no longer published`
   );

@@ -1,15 +1,16 @@
+/** Chooses the version to upgrade from, and warns about unsupported upgrade steps. */
 import {lt, minor, valid} from 'semver';
 import {createInputFault} from '../base/fault.ts';
-import {getMinor, resolveIstioVersion} from './istio-versions.ts';
+import {getMinor, listNewestPatches, resolveIstioVersion} from './istio-versions.ts';
 import type {Chart, IstioRelease} from './read-chart.ts';
 
-/** How the operator upgrades, as `spec.updateStrategy.type` of the Istio resource names it. */
+/** The values of `spec.updateStrategy.type` in the Istio resource. */
 export type UpdateStrategy = 'InPlace' | 'RevisionBased';
 
-/** How many minors an upgrade may go at once. istio.io/latest/docs/setup/upgrade, its pages in-place and canary, 2026-11-24. */
+/** The number of minors that one upgrade may span. Source: istio.io/latest/docs/setup/upgrade, pages in-place and canary, 2026-11-24. */
 const maxMinors: Record<UpdateStrategy, number> = {InPlace: 1, RevisionBased: 2};
 
-/** The version to upgrade from, older than the one to upgrade to. Throws a Fault that lists what would be accepted. */
+/** The release to upgrade from, older than `to`. Throws a Fault that lists older versions. */
 export function resolveUpgradeFrom(
   requested: string,
   to: IstioRelease | null,
@@ -17,20 +18,21 @@ export function resolveUpgradeFrom(
 ): IstioRelease {
   if (to === null)
     throw createInputFault(
-      'istio-version: found nothing, and the chart does not tell its default; with `upgrade-from` accepted is a whole version such as `1.24.6`'
+      'Invalid `istio-version` "": expected a whole version such as `1.24.6` with `upgrade-from`, because the chart does not name its default version'
     );
   const from = resolveIstioVersion(requested, chart, 'upgrade-from');
   const isOlder = (version: string) =>
     valid(version) !== null && valid(to.version) !== null && lt(version, to.version);
   if (from !== null && isOlder(from.version)) return from;
-  const older = chart.istioReleases.map(({version}) => version).filter(isOlder);
-  const those = older.length > 0 ? `: ${older.join(', ')}` : ', and this operator has none';
+  const older = listNewestPatches(chart.istioReleases.map(({version}) => version).filter(isOlder));
+  const those =
+    older.length > 0 ? `, such as ${older.join(', ')}` : ', but this operator can install none';
   throw createInputFault(
-    `upgrade-from: found "${requested}", which is not older than ${to.version}, to which it is upgraded (\`istio-version\`); accepted is what is older${those}`
+    `Invalid \`upgrade-from\` "${requested}": expected a version older than ${to.version}, the target of the upgrade (\`istio-version\`)${those}`
   );
 }
 
-/** One sentence where an upgrade goes over more minors at once than Istio supports; null where it does not. */
+/** A warning if an upgrade spans more minors than Istio supports; else null. */
 export function describeSkippedMinors(
   from: string,
   to: string,
@@ -38,5 +40,6 @@ export function describeSkippedMinors(
 ): string | null {
   const most = maxMinors[strategy];
   if (minor(to) - minor(from) <= most) return null;
-  return `From Istio ${getMinor(from)} to ${getMinor(to)} at once is more than Istio supports, which is ${most === 1 ? 'one minor' : `${most} minors`} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: a failure here may not occur in steps.`;
+  const limit = most === 1 ? 'one minor' : `${most} minors`;
+  return `The upgrade from Istio ${getMinor(from)} to ${getMinor(to)} spans too many minors, because Istio supports ${limit} ${strategy === 'InPlace' ? 'in place' : 'by revisions'}: a failure of this run may not occur in smaller steps.`;
 }
