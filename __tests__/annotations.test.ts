@@ -25,8 +25,8 @@ test('a failure comes first, with message, hint, consequences and the command', 
   expect(first?.message.split('\n')).toEqual([
     expect.stringMatching(/^Client and server without any sidecar: no answer/),
     expect.stringMatching(/^The fault is below Istio: look at/),
-    '3 failed checks only because of this.',
-    'To see it by hand, on a cluster made by `bash reproduce.sh` (KEEP=1 keeps it):',
+    'Consequences: 3 failed checks.',
+    'To reproduce it on a cluster that `bash reproduce.sh` creates (KEEP=1 keeps it):',
     expect.stringMatching(/^kubectl exec -n sleep deploy\/sleep/)
   ]);
 });
@@ -36,7 +36,7 @@ test('an error without a check is told as well', () => {
     {
       level: 'error',
       title:
-        'Cluster could not be made: the Docker network `kind` has no IPv6 subnet · Istio v1.30.3 · Kubernetes v1.34.4 · only 4 checks reached in 6.4 s',
+        'Cluster could not be created: the Docker network `kind` has no IPv6 subnet · Istio v1.30.3 · Kubernetes v1.34.4 · only 4 checks ran in 6.4 s',
       message:
         'the Docker network `kind` has no IPv6 subnet.\nRemove it (`docker network rm kind`); kind makes it anew with both families.'
     }
@@ -45,11 +45,11 @@ test('an error without a check is told as well', () => {
 
 test('several bad inputs have a line each', () => {
   const [first] = buildAnnotations(badInputs());
-  expect(first?.title).toMatch(/^Inputs were refused: retries, timeout · /);
+  expect(first?.title).toMatch(/^Invalid inputs: retries, timeout · /);
   expect(first?.message.split('\n')).toEqual([
-    '• retries: found "x"; accepted is a number',
-    '• timeout: found "<y>"; accepted is a time',
-    'Correct the inputs; nothing was made.'
+    '• Invalid `retries` "x": expected a number',
+    '• Invalid `timeout` "<y>": expected a time',
+    'Correct the inputs. Nothing was created.'
   ]);
 });
 
@@ -63,7 +63,7 @@ test('flaky checks are one warning', () => {
   expect(buildAnnotations(changed(flaky(), more))).toEqual([
     {
       level: 'warning',
-      title: '2 checks needed another try',
+      title: '2 checks passed only after a retry',
       message: 'echo/dual-stack/name: nothing at 28.1 s\necho/ipv4/name: hello ipv4 at 28.1 s'
     }
   ]);

@@ -2,7 +2,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {describe, expect, test} from '@jest/globals';
-import {pages} from '../scripts/make-docs.mjs';
+import {pages, renderChecksPage} from '../scripts/make-docs.mjs';
+import {catalogue, layerAttributions} from '../src/checks/catalogue.ts';
+import {layers} from '../src/results/results.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const read = (name: string) => fs.readFileSync(path.join(root, name), 'utf8');
@@ -15,6 +17,29 @@ const documents = [
 
 test.each(Object.entries(pages()))('docs/%s is what `npm run docs` generates', (name, text) => {
   expect(read(`docs/${name}`)).toBe(text);
+});
+
+describe('docs/checks.md', () => {
+  const page = renderChecksPage(layers, catalogue, layerAttributions);
+  const file = path.join(root, 'docs', 'checks.md');
+
+  test('is what `npm run docs` generates', () => {
+    if (process.env.MAKE_DOCUMENTS) fs.writeFileSync(file, page);
+    expect(fs.readFileSync(file, 'utf8')).toBe(page);
+  });
+
+  test('has an anchor for each layer, in order', () => {
+    expect(anchorsIn(page).slice(1)).toEqual(layers);
+  });
+
+  test('has each check once, below its layer', () => {
+    const sections = page.split(/^## /m).slice(1);
+    for (const [index, layer] of layers.entries()) {
+      const ids = [...(sections[index] ?? '').matchAll(/^\| `([^`]+)` \|/gm)].map(([, id]) => id);
+      const expected = catalogue.filter(check => check.layer === layer).map(({id}) => id);
+      expect(ids).toEqual(expected);
+    }
+  });
 });
 
 /** A heading as GitHub makes an anchor of it. */

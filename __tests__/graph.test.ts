@@ -117,10 +117,10 @@ describe('the phases', () => {
   });
 
   test.each([
-    ['namespaces', 'Namespaces could not be made'],
+    ['namespaces', 'Namespaces could not be created'],
     ['look after the upgrade', 'Cluster could not be read'],
-    ['save: istiod', 'Images could not be transferred'],
-    ['check mtls after the upgrade', 'Checks could not be made'],
+    ['save: istiod', 'Images could not be copied to the nodes'],
+    ['check mtls after the upgrade', 'Checks could not run'],
     ['check dance', undefined],
     ['constructor', undefined]
   ])('the words of %s', (name, words) => expect(getPhaseKind(name)?.failureHeadline).toBe(words));

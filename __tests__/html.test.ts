@@ -27,7 +27,7 @@ const tags = (page: string): string[] => [
 test.each([
   ['passed', passed(), 'Dual-stack works Istio v1.30.3 Kubernetes v1.34.4 58 checks in 31 s'],
   ['failed', failed(), 'IPv6 between pods is dead Istio v1.30.3'],
-  ['an error', error(), 'Cluster could not be made: the Docker network kind has no IPv6 subnet'],
+  ['an error', error(), 'Cluster could not be created: the Docker network kind has no IPv6 subnet'],
   ['cancelled', cancelled(), 'Cancelled after 12 s, in images']
 ])('a run that is %s has its verdict first', (_, results, verdict) => {
   const page = renderHtml(results);
@@ -73,11 +73,11 @@ describe('a run that failed', () => {
     'layer cluster · class infrastructure · check cluster/plain/ipv6',
     'look at the node’s ip6tables and IPv6 routes ( diagnostics/node/ip6tables.txt )',
     "kubectl exec -n sleep deploy/sleep -- sh -c '(echo dualstack; sleep 1) | timeout 3 nc fd00:10:244::a 9000'",
-    'Follows from it: echo/ipv6/name , echo/ipv6/ipv6 , path/dual-stack/ipv6',
-    'because IPv4 carried it: echo/dual-stack/ipv6',
+    'Consequences: echo/ipv6/name , echo/ipv6/ipv6 , path/dual-stack/ipv6',
+    'because IPv4 carried the traffic: echo/dual-stack/ipv6',
     '✕ echo',
     '2 failed as a consequence · 7 checks',
-    'Layers: 12 of 15 hold'
+    'Layers: 12 of 15 passed'
   ])('shows %s', said => {
     expect(seen).toContain(said);
   });
@@ -95,7 +95,7 @@ describe('a run that failed', () => {
 test('several bad inputs have a bullet each', () => {
   const page = renderHtml(badInputs());
   expect(page).toMatch(
-    /<ul class="message"><li>retries: found [^<]*<\/li>\s*<li>timeout: found [^<]*<\/li><\/ul>/
+    /<ul class="message"><li>Invalid <code>retries<\/code> [^<]*<\/li>\s*<li>Invalid <code>timeout<\/code> [^<]*<\/li><\/ul>/
   );
   expect(renderHtml(failed())).toContain('<p class="message">');
 });
@@ -103,7 +103,7 @@ test('several bad inputs have a bullet each', () => {
 test('shows the grid', () => {
   const seen = words(renderHtml(passed()));
   expect(seen).toContain('✓ fd00:10:96::d025 carried over IPv4');
-  expect(seen).toContain('none, as it should be');
+  expect(seen).toContain('none, as expected');
 });
 
 test('shows every check, folded where it holds', () => {
@@ -121,7 +121,7 @@ test('shows the timeline, its critical path marked', () => {
 
 test('shows a flaky check with what it answered first', () => {
   expect(words(renderHtml(flaky()))).toContain(
-    '1 check needed another try, and passed echo/dual-stack/name at 28.1 s: nothing at 28.4 s: hello dualstack'
+    '1 check passed only after a retry echo/dual-stack/name at 28.1 s: nothing at 28.4 s: hello dualstack'
   );
 });
 
@@ -164,6 +164,6 @@ test('closes what it opens', () => {
 
 test('a thousand targets are all there', () => {
   const page = renderHtml(many(1000));
-  expect(words(page)).toContain('2000 rows without trouble');
+  expect(words(page)).toContain('2000 rows without problems');
   expect(page.match(/<details class="check">/g)).toHaveLength(4000);
 });

@@ -78,8 +78,8 @@ test('a failure tells what was expected, observed, tried, and how to see it', ()
   for (const said of [
     'Expected: hello plain',
     'Observed: no answer',
-    'Try 1, at 28.10 s, took 3.00 s: no answer',
-    'Try 2, at 31.10 s, took 3.00 s: no answer',
+    'Attempt 1, at 28.10 s, took 3.00 s: no answer',
+    'Attempt 2, at 31.10 s, took 3.00 s: no answer',
     'kubectl exec -n sleep deploy/sleep'
   ]) {
     expect(shown).toContain(said);
@@ -91,9 +91,7 @@ test('a consequence says so', () => {
     renderJunit(failed()),
     '<testcase classname="dual-stack.echo" name="echo/ipv6/name"'
   );
-  expect(shown).toContain(
-    'message="no answer: follows from cluster/plain/ipv6" type="consequence"'
-  );
+  expect(shown).toContain('message="no answer: caused by cluster/plain/ipv6" type="consequence"');
 });
 
 test('a skipped check tells why', () => {
@@ -105,8 +103,8 @@ test('a flaky check counts as passed and shows its tries', () => {
   const shown = element(xml, '<testcase classname="dual-stack.echo" name="echo/dual-stack/name"');
   expect(xml).toContain('failures="0" errors="0" skipped="1" time="31.200"');
   expect(shown).toContain('<property name="flaky" value="true"/>');
-  expect(shown).toContain('Try 1, at 28.10 s, took 0.10 s: (nothing)');
-  expect(shown).toContain('Try 2, at 28.40 s, took 0.00 s: hello dualstack');
+  expect(shown).toContain('Attempt 1, at 28.10 s, took 0.10 s: (nothing)');
+  expect(shown).toContain('Attempt 2, at 28.40 s, took 0.00 s: hello dualstack');
 });
 
 test('ids that come again after an upgrade are other test cases', () => {
@@ -122,7 +120,7 @@ describe('where the checks were not reached', () => {
     expect(xml).toContain('<testsuite name="run" tests="3" failures="0" errors="1" skipped="1"');
     const shown = element(xml, '<testcase classname="dual-stack.run" name="cluster"');
     expect(shown).toContain(
-      '<error message="Cluster could not be made: the Docker network `kind` has'
+      '<error message="Cluster could not be created: the Docker network `kind` has'
     );
     expect(shown).toContain('type="infrastructure"');
     expect(shown).toContain('docker network rm kind');

@@ -36,7 +36,7 @@ export const found = (directory: string, results: Results): FoundResults => ({
   problem: ''
 });
 
-export const unread = (directory: string, problem = 'it is not JSON'): FoundResults => ({
+export const unread = (directory: string, problem = 'it is not valid JSON'): FoundResults => ({
   directory,
   results: null,
   problem

@@ -36,10 +36,10 @@ describe('the summary', () => {
   test('has the verdict first, then the grid', () => {
     const markdown = renderMergedSummary(mixed());
     expect(first(markdown)).toBe(
-      '## ❌ 3 of 6 cells are red: 1 at layer cluster, 1 at layer network, 1 without results · Kubernetes 1.34.4 · sidecar · Sail Operator 1.30.3 · 3 broke, 1 mended since the run before · 236 checks · the slowest cell 38 s'
+      '## ❌ 3 of 6 cells are red: 1 at layer cluster, 1 at layer network, 1 without results · Kubernetes 1.34.4 · sidecar · Sail Operator 1.30.3 · 3 broke, 1 mended since the previous run · 236 checks · slowest cell 38 s'
     );
     expect(rows(markdown)).toEqual([
-      '| Istio | families | IPv4 | IPv6 | network | cluster | verdict | since before |',
+      '| Istio | families | IPv4 | IPv6 | network | cluster | verdict | change |',
       '| 1.30.3 | IPv4 first | ✅ | ✅ | ✅ | ✅ | passed | 🔼 mended |',
       '| 1.30.3 | IPv6 first | ✅ | ✅ | ✅ | ✅ | passed |  |',
       '| 1.29.6 | IPv4 first | ✅ | ✅ | ✅ | ✅ | passed |  |',
@@ -53,7 +53,7 @@ describe('the summary', () => {
     const markdown = renderMergedSummary(matrix(allFound()));
     expect(first(markdown)).toContain('## ✅ Dual-stack works in all 6 cells · Kubernetes 1.34.4');
     expect(rows(markdown)[0]).toBe('| Istio | families | IPv4 | IPv6 | verdict |');
-    expect(markdown).toContain('15 layers hold in every cell that reached them: runner, network');
+    expect(markdown).toContain('15 layers passed in every cell that ran them: runner, network');
   });
 
   test('tells a cause once, with its cells and its command', () => {
@@ -76,13 +76,13 @@ describe('the summary', () => {
       markdown.indexOf('**Not counted')
     );
     expect(first(renderMergedSummary(mixed([])))).toContain(
-      '## ⚠️ 3 of 6 cells are red, of a class that fail-on leaves out: 1 at layer cluster'
+      '## ⚠️ 3 of 6 cells are red, with a class that fail-on excludes: 1 at layer cluster'
     );
   });
 
   test('says that nothing was found', () => {
     expect(first(renderMergedSummary(matrix([], {plan: []})))).toBe(
-      '## ❌ No cell was found, so nothing is proven'
+      '## ❌ No cells found, so nothing is proven'
     );
   });
 
@@ -142,7 +142,7 @@ describe('junit.xml', () => {
   test('a cell that is missing is an error', () => {
     const xml = renderMergedJunit(mixed());
     expect(xml).toContain(
-      '<error message="The matrix has this cell, and there are no results of it." type="missing">'
+      '<error message="The matrix has this cell, but it has no results." type="missing">'
     );
     expect(xml).toContain('<testsuites name="dual-stack" tests="244" failures="4" errors="2"');
   });

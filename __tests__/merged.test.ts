@@ -85,7 +85,7 @@ describe('cells', () => {
         outcome: 'missing',
         class: 'missing',
         message:
-          'dual-stack-v1.30.3-ipv4-ipv6 contradicts itself: it says passed, with 4 failed checks.'
+          'dual-stack-v1.30.3-ipv4-ipv6 contradicts itself: the result is passed, but the file has 4 failed checks.'
       }
     ]
   ])('one that is %s', (_, results, expected) => {

@@ -582,7 +582,7 @@ describe('npm start', () => {
     };
     const {code, stdout} = await start(bundle, ['--dry-run'], {started});
     expect(code).toBe(130);
-    expect(stdout).toMatch(/ready[\s\S]*no[\s\S]*Ended at once/);
+    expect(stdout).toMatch(/ready[\s\S]*no[\s\S]*Stopped at once/);
     expect(stdout).not.toContain('cleaned up');
   });
 });
@@ -602,7 +602,7 @@ describe('a rehearsal by npm start', () => {
     const {code, stdout} = await rehearsed([], {PATH: fresh()});
     const [first] = stdout.split('\n');
     expect(first).toMatch(
-      /this is a rehearsal, recorded answers of a real run \("healthy"\), no cluster is made\.$/
+      /this is a rehearsal\. It replays recorded answers of a real run \("healthy"\) and creates no cluster\.$/
     );
     expect(stdout).toContain('main 0 answer healthy\n');
     expect(stdout).toContain('post 0 answer healthy\n');
@@ -670,7 +670,7 @@ describe('a rehearsal by npm start', () => {
       ['echo/ipv4/name', 'echo/ipv6/name', 'http/ipv4/name'],
       [],
       '!^(http/ipv6/)',
-      'Left out: a check that is newer than this recording (http/ipv6).',
+      'Not run: 1 check that is newer than this recording (http/ipv6).',
       3
     ],
     [
@@ -678,7 +678,7 @@ describe('a rehearsal by npm start', () => {
       ['echo/ipv4/name', 'echo/ipv6/name'],
       [],
       '!^(http/)',
-      'Left out: 2 checks that are newer than this recording (http).',
+      'Not run: 2 checks that are newer than this recording (http).',
       2
     ],
     [
@@ -702,7 +702,7 @@ describe('a rehearsal by npm start', () => {
       ['echo/ipv4/name', 'echo/ipv6/name'],
       ['--checks', 'ipv4|uninstall'],
       '^(?!http/|uninstall/)(?=.*(?:ipv4|uninstall))',
-      'Left out: 2 checks that are newer than this recording (http, uninstall).',
+      'Not run: 2 checks that are newer than this recording (http, uninstall).',
       1
     ],
     [
@@ -710,7 +710,7 @@ describe('a rehearsal by npm start', () => {
       ['echo/ipv4/name'],
       ['--checks', 'documented'],
       '^(echo/ipv4/name)$',
-      'Left out: a check that is newer than this recording (echo/ipv6).',
+      'Not run: 1 check that is newer than this recording (echo/ipv6).',
       1
     ],
     [
@@ -718,7 +718,7 @@ describe('a rehearsal by npm start', () => {
       ['echo/ipv4/name', 'echo/ipv6/name'],
       ['--checks', '!^echo/ipv4'],
       '!^(?:http/)|^echo/ipv4',
-      'Left out: 2 checks that are newer than this recording (http).',
+      'Not run: 2 checks that are newer than this recording (http).',
       1
     ]
   ])(
@@ -730,7 +730,7 @@ describe('a rehearsal by npm start', () => {
       expect(code).toBe(0);
       expect(given).toBe(input);
       expect(asked.split(',')).toHaveLength(count);
-      expect(second.startsWith('Left out: ') ? second : '').toBe(note);
+      expect(second.startsWith('Not run: ') ? second : '').toBe(note);
     }
   );
 
@@ -740,7 +740,7 @@ describe('a rehearsal by npm start', () => {
       '^http/'
     ]);
     expect(code).toBe(2);
-    expect(stderr).toContain('"healthy" is older than every check that is asked for');
+    expect(stderr).toContain('"healthy" is older than all selected checks');
     expect(stdout).not.toContain('checks=');
   });
 
@@ -848,7 +848,7 @@ describe('the bundle, rehearsed with an older recording', () => {
       fs.readFileSync(path.join(here, 'results', 'rehearsal', 'results.json'), 'utf8')
     );
     expect(stdout).toMatch(
-      /^Left out: \d+ checks that are newer than this recording \(.*failover.*\)\.$/m
+      /^Not run: \d+ checks that are newer than this recording \(.*failover.*\)\.$/m
     );
     expect(code).toBe(0);
     const today = ofToday.map(({id}) => id); // some of that time are gone

@@ -153,10 +153,10 @@ describe('the report action', () => {
       good: '',
       large: 'large cannot be read: it is longer than 16 MiB.',
       link: 'link cannot be read: it is a link.',
-      'no-json': 'no-json cannot be read: it is not JSON.',
-      pipe: 'pipe cannot be read: it is not a file.',
+      'no-json': 'no-json cannot be read: it is not valid JSON.',
+      pipe: 'pipe cannot be read: it is not a regular file.',
       schema:
-        'schema cannot be read: it has schema 7, and schema 1 is what this release reads; use the release that wrote it, or a newer one.'
+        'schema cannot be read: it has schema 7, but this release reads schema 1; use the release that wrote it, or a newer one.'
     });
   });
 

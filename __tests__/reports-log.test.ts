@@ -24,12 +24,13 @@ test('of a failure: which layers broke, what follows, what to do, and the comman
   expect(lines).toContainEqual(
     expect.stringMatching(/^× \S+ +\d of \d checks? failed, as a consequence$/)
   );
-  expect(lines.slice(-7)).toEqual([
+  expect(lines.slice(-8)).toEqual([
     expect.stringMatching(/^What broke: Client and server without any sidecar/),
-    'Follows from it: 3 failed checks',
+    'Consequences: 3 failed checks',
     expect.stringMatching(/^Next: The fault is below Istio/),
-    expect.stringMatching(/^See it: kubectl exec /),
-    'Again: bash reproduce.sh, in the results, makes the same run, and ends with what failed',
+    expect.stringMatching(/^About this layer: .*docs\/checks\.md#cluster$/),
+    expect.stringMatching(/^Reproduce: kubectl exec /),
+    'Rerun: bash reproduce.sh, in the results directory, repeats the run, and ends with the failed check',
     '',
     'Results: /results'
   ]);
@@ -38,23 +39,23 @@ test('of a failure: which layers broke, what follows, what to do, and the comman
 test('what passed at a later try is told', () => {
   const more = {'echo/ipv4/name': {verdict: 'flaky' as const}};
   expect(formatLogEnd(changed(flaky(), more), '/results')).toContainEqual(
-    '√ echo           7 checks, 2 of them at a later try'
+    '√ echo           7 checks, 2 of them after a retry'
   );
 });
 
 test('several bad inputs have a line each', () => {
   const lines = formatLogEnd(badInputs(), '/results');
-  expect(lines[1]).toMatch(/^❌ Inputs were refused: retries, timeout · /);
+  expect(lines[1]).toMatch(/^❌ Invalid inputs: retries, timeout · /);
   expect(lines.slice(lines.indexOf('What happened:'), -2)).toEqual([
     'What happened:',
-    '• retries: found "x"; accepted is a number',
-    '• timeout: found "<y>"; accepted is a time',
-    'Next: Correct the inputs; nothing was made.'
+    '• Invalid `retries` "x": expected a number',
+    '• Invalid `timeout` "<y>": expected a time',
+    'Next: Correct the inputs. Nothing was created.'
   ]);
 });
 
 test('results that could not be written are nowhere', () =>
-  expect(formatLogEnd(passed(), '').at(-1)).toBe('Results: none, they could not be written'));
+  expect(formatLogEnd(passed(), '').at(-1)).toBe('Results: not written'));
 
 test('no foreign text makes a line of its own, or a command', () => {
   const run = hostileRun();

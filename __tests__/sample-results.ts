@@ -380,7 +380,7 @@ export const badInputs = (): Results => ({
     class: 'input',
     layer: null,
     check: null,
-    message: 'retries: found "x"; accepted is a number\ntimeout: found "<y>"; accepted is a time',
-    hint: 'Correct the inputs; nothing was made.'
+    message: 'Invalid `retries` "x": expected a number\nInvalid `timeout` "<y>": expected a time',
+    hint: 'Correct the inputs. Nothing was created.'
   }
 });

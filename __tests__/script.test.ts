@@ -221,13 +221,13 @@ describe('run by hand', () => {
         lines.findIndex(text => text.startsWith('passed'))
       )
     ).toEqual([
-      'Left out here:',
-      '- every check but the documented validations',
-      "- Docker's logins for registries, which the nodes of the run got",
-      expect.stringMatching(/^- what only saves time/),
+      'Not repeated here:',
+      '- all checks except the documented validations',
+      "- the copy of Docker's registry logins to the nodes",
+      expect.stringMatching(/^- optimizations: /),
       '- diagnostics',
       expect.stringMatching(/^- the mirror/),
-      "- the chart's checksum"
+      "- the check of the chart's checksum"
     ]);
   });
 
@@ -261,7 +261,7 @@ describe('run by hand', () => {
       .slice(-3)
       .map(([ended]) => ended);
     expect(ends).toEqual(['passed', 'failed', 'passed']);
-    expect(lines).toContainEqual(expect.stringContaining('instead of "hello ipv4"'));
+    expect(lines).toContainEqual(expect.stringContaining(', expected "hello ipv4"'));
     expect(status).toBe(1);
   });
 
@@ -274,7 +274,9 @@ describe('run by hand', () => {
   test('KEEP=1 keeps the cluster and its kubeconfig', () => {
     const {status, lines, calls, left} = play(textOf(), {KEEP: '1'});
     expect(calls.some(call => call.startsWith('kind delete'))).toBe(false);
-    expect(lines.at(-1)).toBe(`kept; export KUBECONFIG=${runner.directory}/${left[0]}/kubeconfig`);
+    expect(lines.at(-1)).toBe(
+      `cluster kept: export KUBECONFIG=${runner.directory}/${left[0]}/kubeconfig`
+    );
     expect(status).toBe(0);
   });
 
@@ -297,7 +299,7 @@ describe('what failed in the run', () => {
     const {status, lines, calls} = play(text, {}, fail);
     return {
       status,
-      lines: lines.slice(lines.findIndex(one => /^In the run failed/.test(one))),
+      lines: lines.slice(lines.findIndex(one => /^Failed in the original run/.test(one))),
       calls
     };
   };
@@ -305,8 +307,8 @@ describe('what failed in the run', () => {
   test('a probe is asked at the address that this cluster has, and judged', () => {
     const {status, lines, calls} = last(textOfFailed(probe));
     expect(lines).toEqual([
-      'In the run failed: path/dual-stack/ipv6',
-      '  expected hello path/dual-stack/ipv6; found',
+      'Failed in the original run: path/dual-stack/ipv6',
+      '  expected hello path/dual-stack/ipv6; observed',
       expect.stringMatching(/^passed +\d s {2}dual-stack holds$/)
     ]);
     expect(calls).toContainEqual(expect.stringContaining('nc "$0" 9001 fd00:10:96::7'));
@@ -358,9 +360,9 @@ describe('what failed in the run', () => {
   test('what is for a person to judge is shown, and counts when it cannot be run', () => {
     const {status, lines} = last(textOfFailed(looked));
     expect(lines.slice(0, 3)).toEqual([
-      'In the run failed: control-plane/istiod/dual-stack',
-      "  expected ISTIO_DUAL_STACK=true; found it's $(touch hacked)",
-      '  to be judged by you:'
+      'Failed in the original run: control-plane/istiod/dual-stack',
+      "  expected ISTIO_DUAL_STACK=true; observed it's $(touch hacked)",
+      '  Judge this output yourself:'
     ]);
     expect(status).toBe(0);
     expect(last(textOfFailed(looked), 'kubectl get deployment istiod').status).toBe(1);
@@ -384,7 +386,7 @@ describe('what failed in the run', () => {
       reproduce
     } as const;
     const {lines, calls} = last(textOf({}, {result: 'error', failure, checks: []}));
-    if (called === null) expect(lines[1]).toMatch(/^ {2}there is no command/);
+    if (called === null) expect(lines[1]).toMatch(/^ {2}No single command/);
     else expect(calls.at(-2)).toBe(called);
     expect(calls.filter(call => call.startsWith('kind create'))).toHaveLength(1);
   });
@@ -430,11 +432,11 @@ describe('the YAML that was given to the run', () => {
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
-    ['missing', {}, /OPERATOR_VALUES=FILE is wanted/],
+    ['missing', {}, /Set OPERATOR_VALUES=FILE to the YAML/],
     [
       'of another run',
       {OPERATOR_VALUES: '{b: 2}'},
-      /is not the operator-values of the run: sha256 \w{16} instead of \w{16}/
+      /is not the operator-values of the run: sha256 \w{16}, expected \w{16}/
     ]
   ])('%s: nothing is made', (_, texts, said) => {
     const env = Object.fromEntries(
@@ -447,7 +449,7 @@ describe('the YAML that was given to the run', () => {
 
   test('a whole kind configuration takes the place of ours, which is used without one', () => {
     const text = textOf({'kind-config': 'nodes: [{role: control-plane}]'});
-    expect(text).toContain('- the input kind-config, unless KIND_CONFIG has it');
+    expect(text).toContain('- the input kind-config, unless KIND_CONFIG includes it');
     const config = file('mine', 'kind.yaml');
     const copy = /^.*cp "\$KIND_CONFIG".*$/m.exec(text)?.[0] ?? '';
     const run = (value: string) =>

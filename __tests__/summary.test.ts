@@ -94,12 +94,12 @@ describe('the command to see it by hand', () => {
 
   test('is for a cluster that is made anew first', () => {
     expect(told('kubectl get pods')).toContain(
-      '> To see it by hand, on a cluster made by `bash reproduce.sh` (`KEEP=1` keeps it):\n>\n> ```\n> kubectl get pods'
+      '> To reproduce it on a cluster that `bash reproduce.sh` creates (`KEEP=1` keeps it):\n>\n> ```\n> kubectl get pods'
     );
   });
 
   test('needs none where it does not ask one', () => {
-    expect(told('docker info')).toContain('> To see it by hand:\n>\n> ```\n> docker info');
+    expect(told('docker info')).toContain('> To reproduce it:\n>\n> ```\n> docker info');
   });
 
   test('stands after message and hint, which are sentences', () => {
@@ -122,7 +122,7 @@ describe('the summary of a run that passed', () => {
       'Service `dual-stack`',
       '✅ `10.96.69.70` | ✅ `fd00:10:96::d025`, carried over IPv4 | ✅ `hello dualstack` |'
     ],
-    ['Service `ipv4`', '✅ `10.96.112.140` | none, as it should be | ✅ `hello ipv4` |'],
+    ['Service `ipv4`', '✅ `10.96.112.140` | none, as expected | ✅ `hello ipv4` |'],
     [
       '**one family blocked**',
       '✅ an answer after 0.31 s, carried over IPv6 | ✅ an answer after 0.004 s |  |'
@@ -135,8 +135,8 @@ describe('the summary of a run that passed', () => {
   test('has the timeline, layers, versions and what was skipped, all folded', () => {
     expect(markdown.match(/<summary>.*<\/summary>/g)).toEqual([
       '<summary>Skipped: 1 check</summary>',
-      '<summary>Where the 31 s went</summary>',
-      '<summary>Layers: 15 of 15 hold</summary>',
+      '<summary>Timeline: 31 s</summary>',
+      '<summary>Layers: 15 of 15 passed</summary>',
       '<summary>Versions, and how to run this yourself</summary>'
     ]);
     expect(markdown).not.toContain('<details open>');
@@ -182,9 +182,9 @@ describe('the summary of a run that failed', () => {
 
   test('shows consequences as such, and what is green all the same', () => {
     expect(markdown).toContain(
-      'What follows from it (3 checks): `echo/ipv6/name`, `echo/ipv6/ipv6`, `path/dual-stack/ipv6`.'
+      'Consequences (3 checks): `echo/ipv6/name`, `echo/ipv6/ipv6`, `path/dual-stack/ipv6`.'
     );
-    expect(markdown).toContain('because IPv4 carried it: `echo/dual-stack/ipv6`.');
+    expect(markdown).toContain('because IPv4 carried the traffic: `echo/dual-stack/ipv6`.');
     expect(markdown).toContain('| `echo/ipv6/name` | no answer | `cluster/plain/ipv6` |');
     expect(markdown).toContain('❌ 2 failed, all as a consequence');
   });
@@ -200,18 +200,18 @@ describe('the summary of a run that failed', () => {
 
 test('several bad inputs have a bullet each', () => {
   expect(renderSummary(badInputs()).split('\n').slice(0, 6)).toEqual([
-    expect.stringMatching(/^## ❌ Inputs were refused: retries, timeout · /),
+    expect.stringMatching(/^## ❌ Invalid inputs: retries, timeout · /),
     '',
-    '> **Class `input`.** Correct the inputs; nothing was made.',
+    '> **Class `input`.** Correct the inputs. Nothing was created.',
     '>',
-    expect.stringMatching(/^> - `?retries/),
-    expect.stringMatching(/^> - `?timeout/)
+    expect.stringMatching(/^> - Invalid `retries` /),
+    expect.stringMatching(/^> - Invalid `timeout` /)
   ]);
 });
 
 test('a flaky check is listed with what was observed', () => {
   expect(renderSummary(flaky())).toContain(
-    '⚠️ 1 check needed another try, and passed:\n\n- `echo/dual-stack/name`: (empty) at 28.1 s, then `hello dualstack` at 28.4 s\n'
+    '⚠️ 1 check passed only after a retry:\n\n- `echo/dual-stack/name`: (empty) at 28.1 s, then `hello dualstack` at 28.4 s\n'
   );
 });
 
@@ -219,7 +219,7 @@ test.each([
   [
     'an error',
     error(),
-    '## ❌ Cluster could not be made: the Docker network `kind` has no IPv6 subnet · '
+    '## ❌ Cluster could not be created: the Docker network `kind` has no IPv6 subnet · '
   ],
   ['a cancelled run', cancelled(), '## ❌ Cancelled after 12 s, in images · '],
   [
@@ -241,7 +241,7 @@ test('what was counted under load has its table', () => {
     [
       '| Traffic during the upgrade |  | probes | failed | cut | longest gap |',
       '| --- | --- | --- | --- | --- | --- |',
-      '| ✅ server restarted, one that is held | IPv6 | 152 | 3 | 1 | 1430 ms |'
+      '| ✅ server restarted, one held connection | IPv6 | 152 | 3 | 1 | 1430 ms |'
     ].join('\n')
   );
   expect(renderSummary(passed())).not.toContain('Traffic during');
@@ -292,7 +292,7 @@ describe('size', () => {
     const markdown = renderSummary(many(1000));
     expect(bytes(markdown)).toBeLessThan(500_000);
     expect(markdown).toContain('| Service `shop-999` |');
-    expect(markdown).toContain('<summary>2000 rows without trouble</summary>');
+    expect(markdown).toContain('<summary>2000 rows without problems</summary>');
   });
 
   test('rows with trouble stand before a long grid', () => {
@@ -379,7 +379,7 @@ test('a run without anything is a summary all the same', () => {
   const markdown = renderSummary(
     passed({result: 'error', checks: [], phases: [], versions: {}, inputs: {}, seconds: 0})
   );
-  expect(markdown).toMatch(/^## ❌ Dual-stack was not proven · no check reached in 0 s\n/);
+  expect(markdown).toMatch(/^## ❌ Dual-stack was not proven · no checks ran in 0 s\n/);
 });
 
 test('checks that were not reached make no grid, and say so in their layer', () => {

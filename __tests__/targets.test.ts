@@ -596,9 +596,9 @@ describe('the reports', () => {
     }
   });
 
-  test('show the endpoints of each, as looked at', () => {
+  test('show the endpoints of each target', () => {
     const text = renderSummary(reported());
-    expect(text).toContain('| looked at | IPv4 | IPv6 |');
+    expect(text).toContain('| target | IPv4 | IPv6 |');
     expect(text).toContain('| Endpoints of `shop.cart` |');
   });
 });

@@ -135,30 +135,39 @@ describe('the headline', () => {
     [
       'error',
       error(),
-      'Cluster could not be made: the Docker network `kind` has no IPv6 subnet',
-      'only 4 checks reached in 6.4 s'
+      'Cluster could not be created: the Docker network `kind` has no IPv6 subnet',
+      'only 4 checks ran in 6.4 s'
     ],
-    ['cancelled', cancelled(), 'Cancelled after 12 s, in images', 'no check reached in 12 s'],
+    ['cancelled', cancelled(), 'Cancelled after 12 s, in images', 'no checks ran in 12 s'],
     [
       'timeout',
       error({class: 'timeout', message: 'istiod was not available in time.'}),
       'Timed out after 6.4 s, in cluster and images: istiod was not available in time',
-      'only 4 checks reached in 6.4 s'
+      'only 4 checks ran in 6.4 s'
     ],
     [
-      'input',
+      'an invalid input',
       error(
-        {class: 'input', message: 'cluster: found "x".'},
+        {class: 'input', message: 'Invalid `cluster` "x": expected kind or existing.'},
         {phases: [], checks: [], seconds: 0.2}
       ),
-      'Inputs were refused: cluster: found "x"',
-      'no check reached in 0.2 s'
+      'Invalid `cluster` "x": expected kind or existing',
+      'no checks ran in 0.2 s'
+    ],
+    [
+      'invalid inputs in another form',
+      error(
+        {class: 'input', message: 'Invalid `cluster` "x": no\nkubectl: found "x".'},
+        {phases: [], checks: [], seconds: 0.2}
+      ),
+      'Invalid input: Invalid `cluster` "x": no kubectl: found "x"',
+      'no checks ran in 0.2 s'
     ],
     [
       'internal',
       error({class: 'internal', message: 'x is not a function'}),
-      'A bug of this action: x is not a function',
-      'only 4 checks reached in 6.4 s'
+      'Bug in this Action: x is not a function',
+      'only 4 checks ran in 6.4 s'
     ],
     [
       'a check that ended the run',
@@ -179,20 +188,20 @@ describe('the headline', () => {
     [
       'images of one kind',
       error({message: 'no'}, {phases: [phase('images: operator', [], 0, 1, {status: 'failed'})]}),
-      'Images could not be transferred: no',
-      'only 4 checks reached in 6.4 s'
+      'Images could not be copied to the nodes: no',
+      'only 4 checks ran in 6.4 s'
     ],
     [
       'an archive of images',
       error({message: 'no'}, {phases: [phase('save: operator', [], 0, 1, {status: 'failed'})]}),
-      'Images could not be transferred: no',
-      'only 4 checks reached in 6.4 s'
+      'Images could not be copied to the nodes: no',
+      'only 4 checks ran in 6.4 s'
     ],
     [
       'an unknown phase',
       error({message: 'no'}, {phases: [phase('dance', [], 0, 1, {status: 'failed'})]}),
       'Phase dance failed: no',
-      'only 4 checks reached in 6.4 s'
+      'only 4 checks ran in 6.4 s'
     ]
   ])('of %s', (_, results, words, numbers) => {
     const shown = buildHeadline(results);
@@ -208,7 +217,7 @@ describe('the headline', () => {
   test('of several phases that failed, names the one that the failure is of', () => {
     const phases = ['kind', 'kubectl'].map(name => phase(name, [], 0, 1, {status: 'failed'}));
     const results = error({message: '404', phase: 'kubectl'}, {phases, checks: []});
-    expect(buildHeadline(results).words).toBe('kubectl could not be provided: 404');
+    expect(buildHeadline(results).words).toBe('kubectl is not available: 404');
   });
 
   test('of a run that fail-on-flaky failed blames no layer', () => {
@@ -220,7 +229,7 @@ describe('the headline', () => {
       hint: 'h'
     };
     expect(buildHeadline(flaky({result: 'failed', failure})).words).toBe(
-      '1 check needed another try, and fail-on-flaky is set'
+      '1 check passed only after a retry, and fail-on-flaky is set'
     );
   });
 });
@@ -272,7 +281,7 @@ describe('the grid', () => {
       {state: 'passed', value: 'fd00:10:96::d025', note: 'carried over IPv4'}
     ],
     ['an answer', 0, 'name', {state: 'passed', value: 'hello dualstack', note: ''}],
-    ['what must not be', 1, 'ipv6', {state: 'none', value: '', note: 'none, as it should be'}],
+    ['what must not be', 1, 'ipv6', {state: 'none', value: '', note: 'none, as expected'}],
     [
       'what was seen',
       4,
@@ -315,7 +324,7 @@ describe('the grid', () => {
   });
 
   test('shows a later try and a skipped check', () => {
-    expect(cell(flaky(), 0, 'name')).toMatchObject({state: 'flaky', note: 'at a later try'});
+    expect(cell(flaky(), 0, 'name')).toMatchObject({state: 'flaky', note: 'after a retry'});
     const results = changed(passed(), {
       'echo/dual-stack/ipv4': {verdict: 'skipped'},
       'cluster/plain/ipv4': {verdict: 'skipped'}
@@ -354,7 +363,7 @@ describe('failures', () => {
 
 test('layers are in their order, and a skipped one is not counted', () => {
   const rows = buildLayerRows(failed());
-  expect(formatLayersHeld(rows)).toBe('12 of 15 hold');
+  expect(formatLayersHeld(rows)).toBe('12 of 15 passed');
   expect(
     rows
       .filter(row => row.state !== 'passed')

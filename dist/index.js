@@ -1,7 +1,7 @@
 import { createRequire as __WEBPACK_EXTERNAL_createRequire } from "module";
 /******/ var __webpack_modules__ = ({
 
-/***/ 9379:
+/***/ 2019:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -141,17 +141,17 @@ class Comparator {
 
 module.exports = Comparator
 
-const parseOptions = __nccwpck_require__(356)
-const { safeRe: re, t } = __nccwpck_require__(5471)
-const cmp = __nccwpck_require__(8646)
-const debug = __nccwpck_require__(1159)
-const SemVer = __nccwpck_require__(7163)
-const Range = __nccwpck_require__(6782)
+const parseOptions = __nccwpck_require__(7124)
+const { safeRe: re, t } = __nccwpck_require__(5916)
+const cmp = __nccwpck_require__(9814)
+const debug = __nccwpck_require__(1911)
+const SemVer = __nccwpck_require__(1515)
+const Range = __nccwpck_require__(7054)
 
 
 /***/ }),
 
-/***/ 6782:
+/***/ 7054:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -370,21 +370,21 @@ class Range {
 
 module.exports = Range
 
-const LRU = __nccwpck_require__(1383)
+const LRU = __nccwpck_require__(6807)
 const cache = new LRU()
 
-const parseOptions = __nccwpck_require__(356)
-const Comparator = __nccwpck_require__(9379)
-const debug = __nccwpck_require__(1159)
-const SemVer = __nccwpck_require__(7163)
+const parseOptions = __nccwpck_require__(7124)
+const Comparator = __nccwpck_require__(2019)
+const debug = __nccwpck_require__(1911)
+const SemVer = __nccwpck_require__(1515)
 const {
   safeRe: re,
   t,
   comparatorTrimReplace,
   tildeTrimReplace,
   caretTrimReplace,
-} = __nccwpck_require__(5471)
-const { FLAG_INCLUDE_PRERELEASE, FLAG_LOOSE } = __nccwpck_require__(5101)
+} = __nccwpck_require__(5916)
+const { FLAG_INCLUDE_PRERELEASE, FLAG_LOOSE } = __nccwpck_require__(5165)
 
 const isNullSet = c => c.value === '<0.0.0-0'
 const isAny = c => c.value === ''
@@ -715,17 +715,17 @@ const testSet = (set, version, options) => {
 
 /***/ }),
 
-/***/ 7163:
+/***/ 1515:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const debug = __nccwpck_require__(1159)
-const { MAX_LENGTH, MAX_SAFE_INTEGER } = __nccwpck_require__(5101)
-const { safeRe: re, t } = __nccwpck_require__(5471)
+const debug = __nccwpck_require__(1911)
+const { MAX_LENGTH, MAX_SAFE_INTEGER } = __nccwpck_require__(5165)
+const { safeRe: re, t } = __nccwpck_require__(5916)
 
-const parseOptions = __nccwpck_require__(356)
-const { compareIdentifiers } = __nccwpck_require__(3348)
+const parseOptions = __nccwpck_require__(7124)
+const { compareIdentifiers } = __nccwpck_require__(8612)
 class SemVer {
   constructor (version, options) {
     options = parseOptions(options)
@@ -1055,12 +1055,12 @@ module.exports = SemVer
 
 /***/ }),
 
-/***/ 1799:
+/***/ 4775:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const parse = __nccwpck_require__(6353)
+const parse = __nccwpck_require__(641)
 const clean = (version, options) => {
   const s = parse(version.trim().replace(/^[=v]+/, ''), options)
   return s ? s.version : null
@@ -1070,17 +1070,17 @@ module.exports = clean
 
 /***/ }),
 
-/***/ 8646:
+/***/ 9814:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const eq = __nccwpck_require__(5082)
-const neq = __nccwpck_require__(4974)
-const gt = __nccwpck_require__(6599)
-const gte = __nccwpck_require__(1236)
-const lt = __nccwpck_require__(3872)
-const lte = __nccwpck_require__(6717)
+const eq = __nccwpck_require__(7002)
+const neq = __nccwpck_require__(6046)
+const gt = __nccwpck_require__(8167)
+const gte = __nccwpck_require__(1204)
+const lt = __nccwpck_require__(1616)
+const lte = __nccwpck_require__(5770)
 
 const cmp = (a, op, b, loose) => {
   switch (op) {
@@ -1131,14 +1131,14 @@ module.exports = cmp
 
 /***/ }),
 
-/***/ 5385:
+/***/ 9449:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
-const parse = __nccwpck_require__(6353)
-const { safeRe: re, t } = __nccwpck_require__(5471)
+const SemVer = __nccwpck_require__(1515)
+const parse = __nccwpck_require__(641)
+const { safeRe: re, t } = __nccwpck_require__(5916)
 
 const coerce = (version, options) => {
   if (version instanceof SemVer) {
@@ -1200,12 +1200,12 @@ module.exports = coerce
 
 /***/ }),
 
-/***/ 7648:
+/***/ 1696:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const compareBuild = (a, b, loose) => {
   const versionA = new SemVer(a, loose)
   const versionB = new SemVer(b, loose)
@@ -1216,24 +1216,24 @@ module.exports = compareBuild
 
 /***/ }),
 
-/***/ 6874:
+/***/ 4250:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const compareLoose = (a, b) => compare(a, b, true)
 module.exports = compareLoose
 
 
 /***/ }),
 
-/***/ 8469:
+/***/ 4373:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const compare = (a, b, loose) =>
   new SemVer(a, loose).compare(new SemVer(b, loose))
 
@@ -1242,12 +1242,12 @@ module.exports = compare
 
 /***/ }),
 
-/***/ 711:
+/***/ 5479:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const parse = __nccwpck_require__(6353)
+const parse = __nccwpck_require__(641)
 
 const diff = (version1, version2) => {
   const v1 = parse(version1, null, true)
@@ -1309,48 +1309,48 @@ module.exports = diff
 
 /***/ }),
 
-/***/ 5082:
+/***/ 7002:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const eq = (a, b, loose) => compare(a, b, loose) === 0
 module.exports = eq
 
 
 /***/ }),
 
-/***/ 6599:
+/***/ 8167:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const gt = (a, b, loose) => compare(a, b, loose) > 0
 module.exports = gt
 
 
 /***/ }),
 
-/***/ 1236:
+/***/ 1204:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const gte = (a, b, loose) => compare(a, b, loose) >= 0
 module.exports = gte
 
 
 /***/ }),
 
-/***/ 2338:
+/***/ 3154:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 
 const inc = (version, release, options, identifier, identifierBase) => {
   if (typeof (options) === 'string') {
@@ -1373,72 +1373,72 @@ module.exports = inc
 
 /***/ }),
 
-/***/ 3872:
+/***/ 1616:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const lt = (a, b, loose) => compare(a, b, loose) < 0
 module.exports = lt
 
 
 /***/ }),
 
-/***/ 6717:
+/***/ 5770:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const lte = (a, b, loose) => compare(a, b, loose) <= 0
 module.exports = lte
 
 
 /***/ }),
 
-/***/ 8511:
+/***/ 4095:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const major = (a, loose) => new SemVer(a, loose).major
 module.exports = major
 
 
 /***/ }),
 
-/***/ 2603:
+/***/ 7419:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const minor = (a, loose) => new SemVer(a, loose).minor
 module.exports = minor
 
 
 /***/ }),
 
-/***/ 4974:
+/***/ 6046:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const neq = (a, b, loose) => compare(a, b, loose) !== 0
 module.exports = neq
 
 
 /***/ }),
 
-/***/ 6353:
+/***/ 641:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const parse = (version, options, throwErrors = false) => {
   if (version instanceof SemVer) {
     return version
@@ -1458,24 +1458,24 @@ module.exports = parse
 
 /***/ }),
 
-/***/ 8756:
+/***/ 9764:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
+const SemVer = __nccwpck_require__(1515)
 const patch = (a, loose) => new SemVer(a, loose).patch
 module.exports = patch
 
 
 /***/ }),
 
-/***/ 5714:
+/***/ 6482:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const parse = __nccwpck_require__(6353)
+const parse = __nccwpck_require__(641)
 const prerelease = (version, options) => {
   const parsed = parse(version, options)
   return (parsed && parsed.prerelease.length) ? parsed.prerelease : null
@@ -1485,36 +1485,36 @@ module.exports = prerelease
 
 /***/ }),
 
-/***/ 2173:
+/***/ 5005:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compare = __nccwpck_require__(8469)
+const compare = __nccwpck_require__(4373)
 const rcompare = (a, b, loose) => compare(b, a, loose)
 module.exports = rcompare
 
 
 /***/ }),
 
-/***/ 7192:
+/***/ 1176:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compareBuild = __nccwpck_require__(7648)
+const compareBuild = __nccwpck_require__(1696)
 const rsort = (list, loose) => list.sort((a, b) => compareBuild(b, a, loose))
 module.exports = rsort
 
 
 /***/ }),
 
-/***/ 8011:
+/***/ 9448:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Range = __nccwpck_require__(6782)
+const Range = __nccwpck_require__(7054)
 const satisfies = (version, range, options) => {
   try {
     range = new Range(range, options)
@@ -1528,24 +1528,24 @@ module.exports = satisfies
 
 /***/ }),
 
-/***/ 9872:
+/***/ 256:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const compareBuild = __nccwpck_require__(7648)
+const compareBuild = __nccwpck_require__(1696)
 const sort = (list, loose) => list.sort((a, b) => compareBuild(a, b, loose))
 module.exports = sort
 
 
 /***/ }),
 
-/***/ 8780:
+/***/ 9020:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const parse = __nccwpck_require__(6353)
+const parse = __nccwpck_require__(641)
 const valid = (version, options) => {
   const v = parse(version, options)
   return v ? v.version : null
@@ -1555,53 +1555,53 @@ module.exports = valid
 
 /***/ }),
 
-/***/ 2088:
+/***/ 776:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 // just pre-load all the stuff that index.js lazily exports
-const internalRe = __nccwpck_require__(5471)
-const constants = __nccwpck_require__(5101)
-const SemVer = __nccwpck_require__(7163)
-const identifiers = __nccwpck_require__(3348)
-const parse = __nccwpck_require__(6353)
-const valid = __nccwpck_require__(8780)
-const clean = __nccwpck_require__(1799)
-const inc = __nccwpck_require__(2338)
-const diff = __nccwpck_require__(711)
-const major = __nccwpck_require__(8511)
-const minor = __nccwpck_require__(2603)
-const patch = __nccwpck_require__(8756)
-const prerelease = __nccwpck_require__(5714)
-const compare = __nccwpck_require__(8469)
-const rcompare = __nccwpck_require__(2173)
-const compareLoose = __nccwpck_require__(6874)
-const compareBuild = __nccwpck_require__(7648)
-const sort = __nccwpck_require__(9872)
-const rsort = __nccwpck_require__(7192)
-const gt = __nccwpck_require__(6599)
-const lt = __nccwpck_require__(3872)
-const eq = __nccwpck_require__(5082)
-const neq = __nccwpck_require__(4974)
-const gte = __nccwpck_require__(1236)
-const lte = __nccwpck_require__(6717)
-const cmp = __nccwpck_require__(8646)
-const coerce = __nccwpck_require__(5385)
-const Comparator = __nccwpck_require__(9379)
-const Range = __nccwpck_require__(6782)
-const satisfies = __nccwpck_require__(8011)
-const toComparators = __nccwpck_require__(4750)
-const maxSatisfying = __nccwpck_require__(5574)
-const minSatisfying = __nccwpck_require__(8595)
-const minVersion = __nccwpck_require__(1866)
-const validRange = __nccwpck_require__(4737)
-const outside = __nccwpck_require__(280)
-const gtr = __nccwpck_require__(2276)
-const ltr = __nccwpck_require__(5213)
-const intersects = __nccwpck_require__(3465)
-const simplifyRange = __nccwpck_require__(2028)
-const subset = __nccwpck_require__(1489)
+const internalRe = __nccwpck_require__(5916)
+const constants = __nccwpck_require__(5165)
+const SemVer = __nccwpck_require__(1515)
+const identifiers = __nccwpck_require__(8612)
+const parse = __nccwpck_require__(641)
+const valid = __nccwpck_require__(9020)
+const clean = __nccwpck_require__(4775)
+const inc = __nccwpck_require__(3154)
+const diff = __nccwpck_require__(5479)
+const major = __nccwpck_require__(4095)
+const minor = __nccwpck_require__(7419)
+const patch = __nccwpck_require__(9764)
+const prerelease = __nccwpck_require__(6482)
+const compare = __nccwpck_require__(4373)
+const rcompare = __nccwpck_require__(5005)
+const compareLoose = __nccwpck_require__(4250)
+const compareBuild = __nccwpck_require__(1696)
+const sort = __nccwpck_require__(256)
+const rsort = __nccwpck_require__(1176)
+const gt = __nccwpck_require__(8167)
+const lt = __nccwpck_require__(1616)
+const eq = __nccwpck_require__(7002)
+const neq = __nccwpck_require__(6046)
+const gte = __nccwpck_require__(1204)
+const lte = __nccwpck_require__(5770)
+const cmp = __nccwpck_require__(9814)
+const coerce = __nccwpck_require__(9449)
+const Comparator = __nccwpck_require__(2019)
+const Range = __nccwpck_require__(7054)
+const satisfies = __nccwpck_require__(9448)
+const toComparators = __nccwpck_require__(2190)
+const maxSatisfying = __nccwpck_require__(1081)
+const minSatisfying = __nccwpck_require__(83)
+const minVersion = __nccwpck_require__(3130)
+const validRange = __nccwpck_require__(4881)
+const outside = __nccwpck_require__(9816)
+const gtr = __nccwpck_require__(692)
+const ltr = __nccwpck_require__(6701)
+const intersects = __nccwpck_require__(7049)
+const simplifyRange = __nccwpck_require__(7471)
+const subset = __nccwpck_require__(769)
 module.exports = {
   parse,
   valid,
@@ -1653,7 +1653,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5101:
+/***/ 5165:
 /***/ ((module) => {
 
 
@@ -1697,7 +1697,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1159:
+/***/ 1911:
 /***/ ((module) => {
 
 
@@ -1715,7 +1715,7 @@ module.exports = debug
 
 /***/ }),
 
-/***/ 3348:
+/***/ 8612:
 /***/ ((module) => {
 
 
@@ -1751,7 +1751,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1383:
+/***/ 6807:
 /***/ ((module) => {
 
 
@@ -1800,7 +1800,7 @@ module.exports = LRUCache
 
 /***/ }),
 
-/***/ 356:
+/***/ 7124:
 /***/ ((module) => {
 
 
@@ -1824,7 +1824,7 @@ module.exports = parseOptions
 
 /***/ }),
 
-/***/ 5471:
+/***/ 5916:
 /***/ ((module, exports, __nccwpck_require__) => {
 
 
@@ -1833,8 +1833,8 @@ const {
   MAX_SAFE_COMPONENT_LENGTH,
   MAX_SAFE_BUILD_LENGTH,
   MAX_LENGTH,
-} = __nccwpck_require__(5101)
-const debug = __nccwpck_require__(1159)
+} = __nccwpck_require__(5165)
+const debug = __nccwpck_require__(1911)
 exports = module.exports = {}
 
 // The actual regexps go on exports.re
@@ -2054,25 +2054,25 @@ createToken('GTE0PRE', '^\\s*>=\\s*0\\.0\\.0-0\\s*$')
 
 /***/ }),
 
-/***/ 2276:
+/***/ 692:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 // Determine if version is greater than all the versions possible in the range.
-const outside = __nccwpck_require__(280)
+const outside = __nccwpck_require__(9816)
 const gtr = (version, range, options) => outside(version, range, '>', options)
 module.exports = gtr
 
 
 /***/ }),
 
-/***/ 3465:
+/***/ 7049:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Range = __nccwpck_require__(6782)
+const Range = __nccwpck_require__(7054)
 const intersects = (r1, r2, options) => {
   r1 = new Range(r1, options)
   r2 = new Range(r2, options)
@@ -2083,12 +2083,12 @@ module.exports = intersects
 
 /***/ }),
 
-/***/ 5213:
+/***/ 6701:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const outside = __nccwpck_require__(280)
+const outside = __nccwpck_require__(9816)
 // Determine if version is less than all the versions possible in the range
 const ltr = (version, range, options) => outside(version, range, '<', options)
 module.exports = ltr
@@ -2096,13 +2096,13 @@ module.exports = ltr
 
 /***/ }),
 
-/***/ 5574:
+/***/ 1081:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
-const Range = __nccwpck_require__(6782)
+const SemVer = __nccwpck_require__(1515)
+const Range = __nccwpck_require__(7054)
 
 const maxSatisfying = (versions, range, options) => {
   let max = null
@@ -2130,13 +2130,13 @@ module.exports = maxSatisfying
 
 /***/ }),
 
-/***/ 8595:
+/***/ 83:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
-const Range = __nccwpck_require__(6782)
+const SemVer = __nccwpck_require__(1515)
+const Range = __nccwpck_require__(7054)
 const minSatisfying = (versions, range, options) => {
   let min = null
   let minSV = null
@@ -2163,14 +2163,14 @@ module.exports = minSatisfying
 
 /***/ }),
 
-/***/ 1866:
+/***/ 3130:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
-const Range = __nccwpck_require__(6782)
-const gt = __nccwpck_require__(6599)
+const SemVer = __nccwpck_require__(1515)
+const Range = __nccwpck_require__(7054)
+const gt = __nccwpck_require__(8167)
 
 const minVersion = (range, loose) => {
   range = new Range(range, loose)
@@ -2233,20 +2233,20 @@ module.exports = minVersion
 
 /***/ }),
 
-/***/ 280:
+/***/ 9816:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const SemVer = __nccwpck_require__(7163)
-const Comparator = __nccwpck_require__(9379)
+const SemVer = __nccwpck_require__(1515)
+const Comparator = __nccwpck_require__(2019)
 const { ANY } = Comparator
-const Range = __nccwpck_require__(6782)
-const satisfies = __nccwpck_require__(8011)
-const gt = __nccwpck_require__(6599)
-const lt = __nccwpck_require__(3872)
-const lte = __nccwpck_require__(6717)
-const gte = __nccwpck_require__(1236)
+const Range = __nccwpck_require__(7054)
+const satisfies = __nccwpck_require__(9448)
+const gt = __nccwpck_require__(8167)
+const lt = __nccwpck_require__(1616)
+const lte = __nccwpck_require__(5770)
+const gte = __nccwpck_require__(1204)
 
 const outside = (version, range, hilo, options) => {
   version = new SemVer(version, options)
@@ -2322,7 +2322,7 @@ module.exports = outside
 
 /***/ }),
 
-/***/ 2028:
+/***/ 7471:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -2330,8 +2330,8 @@ module.exports = outside
 // given a set of versions and a range, create a "simplified" range
 // that includes the same versions that the original range does
 // If the original range is shorter than the simplified one, return that.
-const satisfies = __nccwpck_require__(8011)
-const compare = __nccwpck_require__(8469)
+const satisfies = __nccwpck_require__(9448)
+const compare = __nccwpck_require__(4373)
 module.exports = (versions, range, options) => {
   const set = []
   let first = null
@@ -2378,16 +2378,16 @@ module.exports = (versions, range, options) => {
 
 /***/ }),
 
-/***/ 1489:
+/***/ 769:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Range = __nccwpck_require__(6782)
-const Comparator = __nccwpck_require__(9379)
+const Range = __nccwpck_require__(7054)
+const Comparator = __nccwpck_require__(2019)
 const { ANY } = Comparator
-const satisfies = __nccwpck_require__(8011)
-const compare = __nccwpck_require__(8469)
+const satisfies = __nccwpck_require__(9448)
+const compare = __nccwpck_require__(4373)
 
 // Complex range `r1 || r2 || ...` is a subset of `R1 || R2 || ...` iff:
 // - Every simple range `r1, r2, ...` is a null set, OR
@@ -2634,12 +2634,12 @@ module.exports = subset
 
 /***/ }),
 
-/***/ 4750:
+/***/ 2190:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Range = __nccwpck_require__(6782)
+const Range = __nccwpck_require__(7054)
 
 // Mostly just for testing and legacy API reasons
 const toComparators = (range, options) =>
@@ -2651,12 +2651,12 @@ module.exports = toComparators
 
 /***/ }),
 
-/***/ 4737:
+/***/ 4881:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Range = __nccwpck_require__(6782)
+const Range = __nccwpck_require__(7054)
 const validRange = (range, options) => {
   try {
     // Return '*' instead of '' so that truthiness works.
@@ -2671,15 +2671,15 @@ module.exports = validRange
 
 /***/ }),
 
-/***/ 770:
+/***/ 8258:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
-module.exports = __nccwpck_require__(218);
+module.exports = __nccwpck_require__(5258);
 
 
 /***/ }),
 
-/***/ 218:
+/***/ 5258:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 var __webpack_unused_export__;
@@ -2951,34 +2951,34 @@ __webpack_unused_export__ = debug; // for test
 
 /***/ }),
 
-/***/ 6752:
+/***/ 576:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 var __webpack_unused_export__;
 
 
-const Client = __nccwpck_require__(3701)
-const Dispatcher = __nccwpck_require__(883)
-const Pool = __nccwpck_require__(628)
-const BalancedPool = __nccwpck_require__(837)
-const Agent = __nccwpck_require__(7405)
-const ProxyAgent = __nccwpck_require__(6672)
-const EnvHttpProxyAgent = __nccwpck_require__(3137)
-const RetryAgent = __nccwpck_require__(50)
-const errors = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
+const Client = __nccwpck_require__(5061)
+const Dispatcher = __nccwpck_require__(2243)
+const Pool = __nccwpck_require__(20)
+const BalancedPool = __nccwpck_require__(9989)
+const Agent = __nccwpck_require__(3389)
+const ProxyAgent = __nccwpck_require__(7408)
+const EnvHttpProxyAgent = __nccwpck_require__(2785)
+const RetryAgent = __nccwpck_require__(8610)
+const errors = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
 const { InvalidArgumentError } = errors
-const api = __nccwpck_require__(6615)
-const buildConnector = __nccwpck_require__(9136)
-const MockClient = __nccwpck_require__(7365)
-const MockAgent = __nccwpck_require__(7501)
-const MockPool = __nccwpck_require__(4004)
-const mockErrors = __nccwpck_require__(2429)
-const RetryHandler = __nccwpck_require__(7816)
-const { getGlobalDispatcher, setGlobalDispatcher } = __nccwpck_require__(2581)
-const DecoratorHandler = __nccwpck_require__(8155)
-const RedirectHandler = __nccwpck_require__(8754)
-const createRedirectInterceptor = __nccwpck_require__(5092)
+const api = __nccwpck_require__(6135)
+const buildConnector = __nccwpck_require__(1952)
+const MockClient = __nccwpck_require__(6197)
+const MockAgent = __nccwpck_require__(2781)
+const MockPool = __nccwpck_require__(9396)
+const mockErrors = __nccwpck_require__(9037)
+const RetryHandler = __nccwpck_require__(1131)
+const { getGlobalDispatcher, setGlobalDispatcher } = __nccwpck_require__(8085)
+const DecoratorHandler = __nccwpck_require__(5579)
+const RedirectHandler = __nccwpck_require__(9714)
+const createRedirectInterceptor = __nccwpck_require__(2276)
 
 Object.assign(Dispatcher.prototype, api)
 
@@ -2996,10 +2996,10 @@ __webpack_unused_export__ = DecoratorHandler
 __webpack_unused_export__ = RedirectHandler
 __webpack_unused_export__ = createRedirectInterceptor
 __webpack_unused_export__ = {
-  redirect: __nccwpck_require__(1514),
-  retry: __nccwpck_require__(2026),
-  dump: __nccwpck_require__(8060),
-  dns: __nccwpck_require__(379)
+  redirect: __nccwpck_require__(1530),
+  retry: __nccwpck_require__(7114),
+  dump: __nccwpck_require__(5596),
+  dns: __nccwpck_require__(1643)
 }
 
 __webpack_unused_export__ = buildConnector
@@ -3061,7 +3061,7 @@ function makeDispatcher (fn) {
 __webpack_unused_export__ = setGlobalDispatcher
 __webpack_unused_export__ = getGlobalDispatcher
 
-const fetchImpl = (__nccwpck_require__(4398).fetch)
+const fetchImpl = (__nccwpck_require__(3345).fetch)
 __webpack_unused_export__ = async function fetch (init, options = undefined) {
   try {
     return await fetchImpl(init, options)
@@ -3073,39 +3073,39 @@ __webpack_unused_export__ = async function fetch (init, options = undefined) {
     throw err
   }
 }
-/* unused reexport */ __nccwpck_require__(660).Headers
-/* unused reexport */ __nccwpck_require__(9051).Response
-/* unused reexport */ __nccwpck_require__(9967).Request
-/* unused reexport */ __nccwpck_require__(5910).FormData
+/* unused reexport */ __nccwpck_require__(548).Headers
+/* unused reexport */ __nccwpck_require__(1627).Response
+/* unused reexport */ __nccwpck_require__(268).Request
+/* unused reexport */ __nccwpck_require__(2134).FormData
 __webpack_unused_export__ = globalThis.File ?? (__nccwpck_require__(4573).File)
-/* unused reexport */ __nccwpck_require__(8355).FileReader
+/* unused reexport */ __nccwpck_require__(8755).FileReader
 
-const { setGlobalOrigin, getGlobalOrigin } = __nccwpck_require__(1059)
+const { setGlobalOrigin, getGlobalOrigin } = __nccwpck_require__(5779)
 
 __webpack_unused_export__ = setGlobalOrigin
 __webpack_unused_export__ = getGlobalOrigin
 
-const { CacheStorage } = __nccwpck_require__(3245)
-const { kConstruct } = __nccwpck_require__(109)
+const { CacheStorage } = __nccwpck_require__(4045)
+const { kConstruct } = __nccwpck_require__(3165)
 
 // Cache & CacheStorage are tightly coupled with fetch. Even if it may run
 // in an older version of Node, it doesn't have any use without fetch.
 __webpack_unused_export__ = new CacheStorage(kConstruct)
 
-const { deleteCookie, getCookies, getSetCookies, setCookie } = __nccwpck_require__(9061)
+const { deleteCookie, getCookies, getSetCookies, setCookie } = __nccwpck_require__(6693)
 
 __webpack_unused_export__ = deleteCookie
 __webpack_unused_export__ = getCookies
 __webpack_unused_export__ = getSetCookies
 __webpack_unused_export__ = setCookie
 
-const { parseMIMEType, serializeAMimeType } = __nccwpck_require__(1900)
+const { parseMIMEType, serializeAMimeType } = __nccwpck_require__(428)
 
 __webpack_unused_export__ = parseMIMEType
 __webpack_unused_export__ = serializeAMimeType
 
-const { CloseEvent, ErrorEvent, MessageEvent } = __nccwpck_require__(5188)
-/* unused reexport */ __nccwpck_require__(3726).WebSocket
+const { CloseEvent, ErrorEvent, MessageEvent } = __nccwpck_require__(5924)
+/* unused reexport */ __nccwpck_require__(5358).WebSocket
 __webpack_unused_export__ = CloseEvent
 __webpack_unused_export__ = ErrorEvent
 __webpack_unused_export__ = MessageEvent
@@ -3121,18 +3121,18 @@ __webpack_unused_export__ = MockPool
 __webpack_unused_export__ = MockAgent
 __webpack_unused_export__ = mockErrors
 
-const { EventSource } = __nccwpck_require__(1238)
+const { EventSource } = __nccwpck_require__(8742)
 
 __webpack_unused_export__ = EventSource
 
 
 /***/ }),
 
-/***/ 158:
+/***/ 3134:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
-const { addAbortListener } = __nccwpck_require__(3440)
-const { RequestAbortedError } = __nccwpck_require__(8707)
+const { addAbortListener } = __nccwpck_require__(2272)
+const { RequestAbortedError } = __nccwpck_require__(1059)
 
 const kListener = Symbol('kListener')
 const kSignal = Symbol('kSignal')
@@ -3192,16 +3192,16 @@ module.exports = {
 
 /***/ }),
 
-/***/ 2279:
+/***/ 6900:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const assert = __nccwpck_require__(4589)
 const { AsyncResource } = __nccwpck_require__(6698)
-const { InvalidArgumentError, SocketError } = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
-const { addSignal, removeSignal } = __nccwpck_require__(158)
+const { InvalidArgumentError, SocketError } = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
+const { addSignal, removeSignal } = __nccwpck_require__(3134)
 
 class ConnectHandler extends AsyncResource {
   constructor (opts, callback) {
@@ -3307,7 +3307,7 @@ module.exports = connect
 
 /***/ }),
 
-/***/ 6862:
+/***/ 9294:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -3321,10 +3321,10 @@ const {
   InvalidArgumentError,
   InvalidReturnValueError,
   RequestAbortedError
-} = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
+} = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
 const { AsyncResource } = __nccwpck_require__(6698)
-const { addSignal, removeSignal } = __nccwpck_require__(158)
+const { addSignal, removeSignal } = __nccwpck_require__(3134)
 const assert = __nccwpck_require__(4589)
 
 const kResume = Symbol('resume')
@@ -3565,16 +3565,16 @@ module.exports = pipeline
 
 /***/ }),
 
-/***/ 4043:
+/***/ 5259:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const assert = __nccwpck_require__(4589)
-const { Readable } = __nccwpck_require__(9927)
-const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
+const { Readable } = __nccwpck_require__(2519)
+const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7863)
 const { AsyncResource } = __nccwpck_require__(6698)
 
 class RequestHandler extends AsyncResource {
@@ -3786,18 +3786,18 @@ module.exports.RequestHandler = RequestHandler
 
 /***/ }),
 
-/***/ 3560:
+/***/ 792:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const assert = __nccwpck_require__(4589)
 const { finished, PassThrough } = __nccwpck_require__(7075)
-const { InvalidArgumentError, InvalidReturnValueError } = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
-const { getResolveErrorBodyCallback } = __nccwpck_require__(7655)
+const { InvalidArgumentError, InvalidReturnValueError } = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
+const { getResolveErrorBodyCallback } = __nccwpck_require__(7863)
 const { AsyncResource } = __nccwpck_require__(6698)
-const { addSignal, removeSignal } = __nccwpck_require__(158)
+const { addSignal, removeSignal } = __nccwpck_require__(3134)
 
 class StreamHandler extends AsyncResource {
   constructor (opts, factory, callback) {
@@ -4013,15 +4013,15 @@ module.exports = stream
 
 /***/ }),
 
-/***/ 1882:
+/***/ 1098:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { InvalidArgumentError, SocketError } = __nccwpck_require__(8707)
+const { InvalidArgumentError, SocketError } = __nccwpck_require__(1059)
 const { AsyncResource } = __nccwpck_require__(6698)
-const util = __nccwpck_require__(3440)
-const { addSignal, removeSignal } = __nccwpck_require__(158)
+const util = __nccwpck_require__(2272)
+const { addSignal, removeSignal } = __nccwpck_require__(3134)
 const assert = __nccwpck_require__(4589)
 
 class UpgradeHandler extends AsyncResource {
@@ -4128,21 +4128,21 @@ module.exports = upgrade
 
 /***/ }),
 
-/***/ 6615:
+/***/ 6135:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-module.exports.request = __nccwpck_require__(4043)
-module.exports.stream = __nccwpck_require__(3560)
-module.exports.pipeline = __nccwpck_require__(6862)
-module.exports.upgrade = __nccwpck_require__(1882)
-module.exports.connect = __nccwpck_require__(2279)
+module.exports.request = __nccwpck_require__(5259)
+module.exports.stream = __nccwpck_require__(792)
+module.exports.pipeline = __nccwpck_require__(9294)
+module.exports.upgrade = __nccwpck_require__(1098)
+module.exports.connect = __nccwpck_require__(6900)
 
 
 /***/ }),
 
-/***/ 9927:
+/***/ 2519:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 // Ported from https://github.com/nodejs/undici/pull/907
@@ -4151,9 +4151,9 @@ module.exports.connect = __nccwpck_require__(2279)
 
 const assert = __nccwpck_require__(4589)
 const { Readable } = __nccwpck_require__(7075)
-const { RequestAbortedError, NotSupportedError, InvalidArgumentError, AbortError } = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
-const { ReadableStreamFrom } = __nccwpck_require__(3440)
+const { RequestAbortedError, NotSupportedError, InvalidArgumentError, AbortError } = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
+const { ReadableStreamFrom } = __nccwpck_require__(2272)
 
 const kConsume = Symbol('kConsume')
 const kReading = Symbol('kReading')
@@ -4534,15 +4534,15 @@ module.exports = { Readable: BodyReadable, chunksDecode }
 
 /***/ }),
 
-/***/ 7655:
+/***/ 7863:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 const assert = __nccwpck_require__(4589)
 const {
   ResponseStatusCodeError
-} = __nccwpck_require__(8707)
+} = __nccwpck_require__(1059)
 
-const { chunksDecode } = __nccwpck_require__(9927)
+const { chunksDecode } = __nccwpck_require__(2519)
 const CHUNK_LIMIT = 128 * 1024
 
 async function getResolveErrorBodyCallback ({ callback, body, contentType, statusCode, statusMessage, headers }) {
@@ -4634,16 +4634,16 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9136:
+/***/ 1952:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const net = __nccwpck_require__(7030)
 const assert = __nccwpck_require__(4589)
-const util = __nccwpck_require__(3440)
-const { InvalidArgumentError, ConnectTimeoutError } = __nccwpck_require__(8707)
-const timers = __nccwpck_require__(6603)
+const util = __nccwpck_require__(2272)
+const { InvalidArgumentError, ConnectTimeoutError } = __nccwpck_require__(1059)
+const timers = __nccwpck_require__(7787)
 
 function noop () {}
 
@@ -4881,7 +4881,7 @@ module.exports = buildConnector
 
 /***/ }),
 
-/***/ 735:
+/***/ 7887:
 /***/ ((module) => {
 
 
@@ -5006,7 +5006,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 2414:
+/***/ 5726:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -5215,7 +5215,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8707:
+/***/ 1059:
 /***/ ((module) => {
 
 
@@ -5647,7 +5647,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4655:
+/***/ 2543:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -5655,7 +5655,7 @@ module.exports = {
 const {
   InvalidArgumentError,
   NotSupportedError
-} = __nccwpck_require__(8707)
+} = __nccwpck_require__(1059)
 const assert = __nccwpck_require__(4589)
 const {
   isValidHTTPToken,
@@ -5670,9 +5670,9 @@ const {
   validateHandler,
   getServerName,
   normalizedMethodRecords
-} = __nccwpck_require__(3440)
-const { channels } = __nccwpck_require__(2414)
-const { headerNameLowerCasedRecord } = __nccwpck_require__(735)
+} = __nccwpck_require__(2272)
+const { channels } = __nccwpck_require__(5726)
+const { headerNameLowerCasedRecord } = __nccwpck_require__(7887)
 
 // Verifies that a given path is valid does not contain control chars \x00 to \x20
 const invalidPathRegex = /[^\u0021-\u00ff]/
@@ -6136,7 +6136,7 @@ module.exports = Request
 
 /***/ }),
 
-/***/ 6443:
+/***/ 1003:
 /***/ ((module) => {
 
 module.exports = {
@@ -6210,7 +6210,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 7752:
+/***/ 9112:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -6218,7 +6218,7 @@ module.exports = {
 const {
   wellknownHeaderNames,
   headerNameLowerCasedRecord
-} = __nccwpck_require__(735)
+} = __nccwpck_require__(7887)
 
 class TstNode {
   /** @type {any} */
@@ -6369,13 +6369,13 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3440:
+/***/ 2272:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const assert = __nccwpck_require__(4589)
-const { kDestroyed, kBodyUsed, kListeners, kBody } = __nccwpck_require__(6443)
+const { kDestroyed, kBodyUsed, kListeners, kBody } = __nccwpck_require__(1003)
 const { IncomingMessage } = __nccwpck_require__(7067)
 const stream = __nccwpck_require__(7075)
 const net = __nccwpck_require__(7030)
@@ -6383,9 +6383,9 @@ const { Blob } = __nccwpck_require__(4573)
 const nodeUtil = __nccwpck_require__(7975)
 const { stringify } = __nccwpck_require__(1792)
 const { EventEmitter: EE } = __nccwpck_require__(8474)
-const { InvalidArgumentError } = __nccwpck_require__(8707)
-const { headerNameLowerCasedRecord } = __nccwpck_require__(735)
-const { tree } = __nccwpck_require__(7752)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
+const { headerNameLowerCasedRecord } = __nccwpck_require__(7887)
+const { tree } = __nccwpck_require__(9112)
 
 const [nodeMajor, nodeMinor] = process.versions.node.split('.').map(v => Number(v))
 
@@ -7095,18 +7095,18 @@ module.exports = {
 
 /***/ }),
 
-/***/ 7405:
+/***/ 3389:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { InvalidArgumentError } = __nccwpck_require__(8707)
-const { kClients, kRunning, kClose, kDestroy, kDispatch, kInterceptors } = __nccwpck_require__(6443)
-const DispatcherBase = __nccwpck_require__(1841)
-const Pool = __nccwpck_require__(628)
-const Client = __nccwpck_require__(3701)
-const util = __nccwpck_require__(3440)
-const createRedirectInterceptor = __nccwpck_require__(5092)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
+const { kClients, kRunning, kClose, kDestroy, kDispatch, kInterceptors } = __nccwpck_require__(1003)
+const DispatcherBase = __nccwpck_require__(8641)
+const Pool = __nccwpck_require__(20)
+const Client = __nccwpck_require__(5061)
+const util = __nccwpck_require__(2272)
+const createRedirectInterceptor = __nccwpck_require__(2276)
 
 const kOnConnect = Symbol('onConnect')
 const kOnDisconnect = Symbol('onDisconnect')
@@ -7235,7 +7235,7 @@ module.exports = Agent
 
 /***/ }),
 
-/***/ 837:
+/***/ 9989:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -7243,7 +7243,7 @@ module.exports = Agent
 const {
   BalancedPoolMissingUpstreamError,
   InvalidArgumentError
-} = __nccwpck_require__(8707)
+} = __nccwpck_require__(1059)
 const {
   PoolBase,
   kClients,
@@ -7251,10 +7251,10 @@ const {
   kAddClient,
   kRemoveClient,
   kGetDispatcher
-} = __nccwpck_require__(2128)
-const Pool = __nccwpck_require__(628)
-const { kUrl, kInterceptors } = __nccwpck_require__(6443)
-const { parseOrigin } = __nccwpck_require__(3440)
+} = __nccwpck_require__(7632)
+const Pool = __nccwpck_require__(20)
+const { kUrl, kInterceptors } = __nccwpck_require__(1003)
+const { parseOrigin } = __nccwpck_require__(2272)
 const kFactory = Symbol('factory')
 
 const kOptions = Symbol('options')
@@ -7451,7 +7451,7 @@ module.exports = BalancedPool
 
 /***/ }),
 
-/***/ 637:
+/***/ 1021:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -7459,9 +7459,9 @@ module.exports = BalancedPool
 /* global WebAssembly */
 
 const assert = __nccwpck_require__(4589)
-const util = __nccwpck_require__(3440)
-const { channels } = __nccwpck_require__(2414)
-const timers = __nccwpck_require__(6603)
+const util = __nccwpck_require__(2272)
+const { channels } = __nccwpck_require__(5726)
+const timers = __nccwpck_require__(7787)
 const {
   RequestContentLengthMismatchError,
   ResponseContentLengthMismatchError,
@@ -7474,7 +7474,7 @@ const {
   BodyTimeoutError,
   HTTPParserError,
   ResponseExceededMaxSizeError
-} = __nccwpck_require__(8707)
+} = __nccwpck_require__(1059)
 const {
   kUrl,
   kReset,
@@ -7507,9 +7507,9 @@ const {
   kOnError,
   kResume,
   kHTTPContext
-} = __nccwpck_require__(6443)
+} = __nccwpck_require__(1003)
 
-const constants = __nccwpck_require__(2824)
+const constants = __nccwpck_require__(3512)
 const EMPTY_BUF = Buffer.alloc(0)
 const FastBuffer = Buffer[Symbol.species]
 const addListener = util.addListener
@@ -7521,11 +7521,11 @@ const kSocketUsed = Symbol('kSocketUsed')
 let extractBody
 
 async function lazyllhttp () {
-  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(3870) : undefined
+  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(1630) : undefined
 
   let mod
   try {
-    mod = await WebAssembly.compile(__nccwpck_require__(3434))
+    mod = await WebAssembly.compile(__nccwpck_require__(4826))
   } catch (e) {
     /* istanbul ignore next */
 
@@ -7533,7 +7533,7 @@ async function lazyllhttp () {
     // being enabled, but the occurring of this other error
     // * https://github.com/emscripten-core/emscripten/issues/11495
     // got me to remove that check to avoid breaking Node 12.
-    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(3870))
+    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(1630))
   }
 
   return await WebAssembly.instantiate(mod, {
@@ -8448,7 +8448,7 @@ function writeH1 (client, request) {
 
   if (util.isFormDataLike(body)) {
     if (!extractBody) {
-      extractBody = (__nccwpck_require__(4492).extractBody)
+      extractBody = (__nccwpck_require__(9852).extractBody)
     }
 
     const [bodyStream, contentType] = extractBody(body)
@@ -8971,7 +8971,7 @@ module.exports = connectH1
 
 /***/ }),
 
-/***/ 8788:
+/***/ 2820:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -8979,13 +8979,13 @@ module.exports = connectH1
 const assert = __nccwpck_require__(4589)
 const { errorMonitor } = __nccwpck_require__(8474)
 const { pipeline } = __nccwpck_require__(7075)
-const util = __nccwpck_require__(3440)
+const util = __nccwpck_require__(2272)
 const {
   RequestContentLengthMismatchError,
   RequestAbortedError,
   SocketError,
   InformationalError
-} = __nccwpck_require__(8707)
+} = __nccwpck_require__(1059)
 const {
   kUrl,
   kReset,
@@ -9004,7 +9004,7 @@ const {
   kResume,
   kSize,
   kHTTPContext
-} = __nccwpck_require__(6443)
+} = __nccwpck_require__(1003)
 
 const kOpenStreams = Symbol('open streams')
 
@@ -9410,7 +9410,7 @@ function writeH2 (client, request) {
   let contentLength = util.bodyLength(body)
 
   if (util.isFormDataLike(body)) {
-    extractBody ??= (__nccwpck_require__(4492).extractBody)
+    extractBody ??= (__nccwpck_require__(9852).extractBody)
 
     const [bodyStream, contentType] = extractBody(body)
     headers['content-type'] = contentType
@@ -9770,7 +9770,7 @@ module.exports = connectH2
 
 /***/ }),
 
-/***/ 3701:
+/***/ 5061:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 // @ts-check
@@ -9780,16 +9780,16 @@ module.exports = connectH2
 const assert = __nccwpck_require__(4589)
 const net = __nccwpck_require__(7030)
 const http = __nccwpck_require__(7067)
-const util = __nccwpck_require__(3440)
-const { channels } = __nccwpck_require__(2414)
-const Request = __nccwpck_require__(4655)
-const DispatcherBase = __nccwpck_require__(1841)
+const util = __nccwpck_require__(2272)
+const { channels } = __nccwpck_require__(5726)
+const Request = __nccwpck_require__(2543)
+const DispatcherBase = __nccwpck_require__(8641)
 const {
   InvalidArgumentError,
   InformationalError,
   ClientDestroyedError
-} = __nccwpck_require__(8707)
-const buildConnector = __nccwpck_require__(9136)
+} = __nccwpck_require__(1059)
+const buildConnector = __nccwpck_require__(1952)
 const {
   kUrl,
   kServerName,
@@ -9831,9 +9831,9 @@ const {
   kHTTPContext,
   kMaxConcurrentStreams,
   kResume
-} = __nccwpck_require__(6443)
-const connectH1 = __nccwpck_require__(637)
-const connectH2 = __nccwpck_require__(8788)
+} = __nccwpck_require__(1003)
+const connectH1 = __nccwpck_require__(1021)
+const connectH2 = __nccwpck_require__(2820)
 let deprecatedInterceptorWarned = false
 
 const kClosedResolve = Symbol('kClosedResolve')
@@ -10141,7 +10141,7 @@ class Client extends DispatcherBase {
   }
 }
 
-const createRedirectInterceptor = __nccwpck_require__(5092)
+const createRedirectInterceptor = __nccwpck_require__(2276)
 
 function onError (client, err) {
   if (
@@ -10401,19 +10401,19 @@ module.exports = Client
 
 /***/ }),
 
-/***/ 1841:
+/***/ 8641:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const buffer = __nccwpck_require__(4573)
-const Dispatcher = __nccwpck_require__(883)
+const Dispatcher = __nccwpck_require__(2243)
 const {
   ClientDestroyedError,
   ClientClosedError,
   InvalidArgumentError
-} = __nccwpck_require__(8707)
-const { kDestroy, kClose, kClosed, kDestroyed, kDispatch, kInterceptors } = __nccwpck_require__(6443)
+} = __nccwpck_require__(1059)
+const { kDestroy, kClose, kClosed, kDestroyed, kDispatch, kInterceptors } = __nccwpck_require__(1003)
 
 const kOnDestroyed = Symbol('onDestroyed')
 const kOnClosed = Symbol('onClosed')
@@ -10616,7 +10616,7 @@ module.exports = DispatcherBase
 
 /***/ }),
 
-/***/ 883:
+/***/ 2243:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -10688,15 +10688,15 @@ module.exports = Dispatcher
 
 /***/ }),
 
-/***/ 3137:
+/***/ 2785:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const DispatcherBase = __nccwpck_require__(1841)
-const { kClose, kDestroy, kClosed, kDestroyed, kDispatch, kNoProxyAgent, kHttpProxyAgent, kHttpsProxyAgent } = __nccwpck_require__(6443)
-const ProxyAgent = __nccwpck_require__(6672)
-const Agent = __nccwpck_require__(7405)
+const DispatcherBase = __nccwpck_require__(8641)
+const { kClose, kDestroy, kClosed, kDestroyed, kDispatch, kNoProxyAgent, kHttpProxyAgent, kHttpsProxyAgent } = __nccwpck_require__(1003)
+const ProxyAgent = __nccwpck_require__(7408)
+const Agent = __nccwpck_require__(3389)
 
 const DEFAULT_PORTS = {
   'http:': 80,
@@ -10855,7 +10855,7 @@ module.exports = EnvHttpProxyAgent
 
 /***/ }),
 
-/***/ 4660:
+/***/ 9220:
 /***/ ((module) => {
 
 /* eslint-disable */
@@ -10979,15 +10979,15 @@ module.exports = class FixedQueue {
 
 /***/ }),
 
-/***/ 2128:
+/***/ 7632:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const DispatcherBase = __nccwpck_require__(1841)
-const FixedQueue = __nccwpck_require__(4660)
-const { kConnected, kSize, kRunning, kPending, kQueued, kBusy, kFree, kUrl, kClose, kDestroy, kDispatch } = __nccwpck_require__(6443)
-const PoolStats = __nccwpck_require__(3246)
+const DispatcherBase = __nccwpck_require__(8641)
+const FixedQueue = __nccwpck_require__(9220)
+const { kConnected, kSize, kRunning, kPending, kQueued, kBusy, kFree, kUrl, kClose, kDestroy, kDispatch } = __nccwpck_require__(1003)
+const PoolStats = __nccwpck_require__(398)
 
 const kClients = Symbol('clients')
 const kNeedDrain = Symbol('needDrain')
@@ -11180,10 +11180,10 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3246:
+/***/ 398:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
-const { kFree, kConnected, kPending, kQueued, kRunning, kSize } = __nccwpck_require__(6443)
+const { kFree, kConnected, kPending, kQueued, kRunning, kSize } = __nccwpck_require__(1003)
 const kPool = Symbol('pool')
 
 class PoolStats {
@@ -11221,7 +11221,7 @@ module.exports = PoolStats
 
 /***/ }),
 
-/***/ 628:
+/***/ 20:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -11232,14 +11232,14 @@ const {
   kNeedDrain,
   kAddClient,
   kGetDispatcher
-} = __nccwpck_require__(2128)
-const Client = __nccwpck_require__(3701)
+} = __nccwpck_require__(7632)
+const Client = __nccwpck_require__(5061)
 const {
   InvalidArgumentError
-} = __nccwpck_require__(8707)
-const util = __nccwpck_require__(3440)
-const { kUrl, kInterceptors } = __nccwpck_require__(6443)
-const buildConnector = __nccwpck_require__(9136)
+} = __nccwpck_require__(1059)
+const util = __nccwpck_require__(2272)
+const { kUrl, kInterceptors } = __nccwpck_require__(1003)
+const buildConnector = __nccwpck_require__(1952)
 
 const kOptions = Symbol('options')
 const kConnections = Symbol('connections')
@@ -11335,19 +11335,19 @@ module.exports = Pool
 
 /***/ }),
 
-/***/ 6672:
+/***/ 7408:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kProxy, kClose, kDestroy, kDispatch, kInterceptors } = __nccwpck_require__(6443)
+const { kProxy, kClose, kDestroy, kDispatch, kInterceptors } = __nccwpck_require__(1003)
 const { URL } = __nccwpck_require__(3136)
-const Agent = __nccwpck_require__(7405)
-const Pool = __nccwpck_require__(628)
-const DispatcherBase = __nccwpck_require__(1841)
-const { InvalidArgumentError, RequestAbortedError, SecureProxyConnectionError } = __nccwpck_require__(8707)
-const buildConnector = __nccwpck_require__(9136)
-const Client = __nccwpck_require__(3701)
+const Agent = __nccwpck_require__(3389)
+const Pool = __nccwpck_require__(20)
+const DispatcherBase = __nccwpck_require__(8641)
+const { InvalidArgumentError, RequestAbortedError, SecureProxyConnectionError } = __nccwpck_require__(1059)
+const buildConnector = __nccwpck_require__(1952)
+const Client = __nccwpck_require__(5061)
 
 const kAgent = Symbol('proxy agent')
 const kClient = Symbol('proxy client')
@@ -11616,13 +11616,13 @@ module.exports = ProxyAgent
 
 /***/ }),
 
-/***/ 50:
+/***/ 8610:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const Dispatcher = __nccwpck_require__(883)
-const RetryHandler = __nccwpck_require__(7816)
+const Dispatcher = __nccwpck_require__(2243)
+const RetryHandler = __nccwpck_require__(1131)
 
 class RetryAgent extends Dispatcher {
   #agent = null
@@ -11658,7 +11658,7 @@ module.exports = RetryAgent
 
 /***/ }),
 
-/***/ 2581:
+/***/ 8085:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -11666,8 +11666,8 @@ module.exports = RetryAgent
 // We include a version number for the Dispatcher API. In case of breaking changes,
 // this version number must be increased to avoid conflicts.
 const globalDispatcher = Symbol.for('undici.globalDispatcher.1')
-const { InvalidArgumentError } = __nccwpck_require__(8707)
-const Agent = __nccwpck_require__(7405)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
+const Agent = __nccwpck_require__(3389)
 
 if (getGlobalDispatcher() === undefined) {
   setGlobalDispatcher(new Agent())
@@ -11697,7 +11697,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8155:
+/***/ 5579:
 /***/ ((module) => {
 
 
@@ -11748,15 +11748,15 @@ module.exports = class DecoratorHandler {
 
 /***/ }),
 
-/***/ 8754:
+/***/ 9714:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const util = __nccwpck_require__(3440)
-const { kBodyUsed } = __nccwpck_require__(6443)
+const util = __nccwpck_require__(2272)
+const { kBodyUsed } = __nccwpck_require__(1003)
 const assert = __nccwpck_require__(4589)
-const { InvalidArgumentError } = __nccwpck_require__(8707)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
 const EE = __nccwpck_require__(8474)
 
 const redirectableStatusCodes = [300, 301, 302, 303, 307, 308]
@@ -11987,20 +11987,20 @@ module.exports = RedirectHandler
 
 /***/ }),
 
-/***/ 7816:
+/***/ 1131:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 const assert = __nccwpck_require__(4589)
 
-const { kRetryHandlerDefaultRetry } = __nccwpck_require__(6443)
-const { RequestRetryError } = __nccwpck_require__(8707)
+const { kRetryHandlerDefaultRetry } = __nccwpck_require__(1003)
+const { RequestRetryError } = __nccwpck_require__(1059)
 const {
   isDisturbed,
   parseHeaders,
   parseRangeHeader,
   wrapRequestBody
-} = __nccwpck_require__(3440)
+} = __nccwpck_require__(2272)
 
 function calculateRetryAfterHeader (retryAfter) {
   const current = Date.now()
@@ -12431,14 +12431,14 @@ module.exports = RetryHandler
 
 /***/ }),
 
-/***/ 379:
+/***/ 1643:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 const { isIP } = __nccwpck_require__(7030)
 const { lookup } = __nccwpck_require__(610)
-const DecoratorHandler = __nccwpck_require__(8155)
-const { InvalidArgumentError, InformationalError } = __nccwpck_require__(8707)
+const DecoratorHandler = __nccwpck_require__(5579)
+const { InvalidArgumentError, InformationalError } = __nccwpck_require__(1059)
 const maxInt = Math.pow(2, 31) - 1
 
 class DNSInstance {
@@ -12813,14 +12813,14 @@ module.exports = interceptorOpts => {
 
 /***/ }),
 
-/***/ 8060:
+/***/ 5596:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const util = __nccwpck_require__(3440)
-const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(8707)
-const DecoratorHandler = __nccwpck_require__(8155)
+const util = __nccwpck_require__(2272)
+const { InvalidArgumentError, RequestAbortedError } = __nccwpck_require__(1059)
+const DecoratorHandler = __nccwpck_require__(5579)
 
 class DumpHandler extends DecoratorHandler {
   #maxSize = 1024 * 1024
@@ -12943,12 +12943,12 @@ module.exports = createDumpInterceptor
 
 /***/ }),
 
-/***/ 5092:
+/***/ 2276:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const RedirectHandler = __nccwpck_require__(8754)
+const RedirectHandler = __nccwpck_require__(9714)
 
 function createRedirectInterceptor ({ maxRedirections: defaultMaxRedirections }) {
   return (dispatch) => {
@@ -12971,11 +12971,11 @@ module.exports = createRedirectInterceptor
 
 /***/ }),
 
-/***/ 1514:
+/***/ 1530:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
-const RedirectHandler = __nccwpck_require__(8754)
+const RedirectHandler = __nccwpck_require__(9714)
 
 module.exports = opts => {
   const globalMaxRedirections = opts?.maxRedirections
@@ -13002,11 +13002,11 @@ module.exports = opts => {
 
 /***/ }),
 
-/***/ 2026:
+/***/ 7114:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
-const RetryHandler = __nccwpck_require__(7816)
+const RetryHandler = __nccwpck_require__(1131)
 
 module.exports = globalOpts => {
   return dispatch => {
@@ -13028,13 +13028,13 @@ module.exports = globalOpts => {
 
 /***/ }),
 
-/***/ 2824:
+/***/ 3512:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 Object.defineProperty(exports, "__esModule", ({ value: true }));
 exports.SPECIAL_HEADERS = exports.HEADER_STATE = exports.MINOR = exports.MAJOR = exports.CONNECTION_TOKEN_CHARS = exports.HEADER_CHARS = exports.TOKEN = exports.STRICT_TOKEN = exports.HEX = exports.URL_CHAR = exports.STRICT_URL_CHAR = exports.USERINFO_CHARS = exports.MARK = exports.ALPHANUM = exports.NUM = exports.HEX_MAP = exports.NUM_MAP = exports.ALPHA = exports.FINISH = exports.H_METHOD_MAP = exports.METHOD_MAP = exports.METHODS_RTSP = exports.METHODS_ICE = exports.METHODS_HTTP = exports.METHODS = exports.LENIENT_FLAGS = exports.FLAGS = exports.TYPE = exports.ERROR = void 0;
-const utils_1 = __nccwpck_require__(172);
+const utils_1 = __nccwpck_require__(6972);
 // C headers
 var ERROR;
 (function (ERROR) {
@@ -13312,7 +13312,7 @@ exports.SPECIAL_HEADERS = {
 
 /***/ }),
 
-/***/ 3870:
+/***/ 1630:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -13324,7 +13324,7 @@ module.exports = Buffer.from('AGFzbQEAAAABJwdgAX8Bf2ADf39/AX9gAX8AYAJ/fwBgBH9/f3
 
 /***/ }),
 
-/***/ 3434:
+/***/ 4826:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -13336,7 +13336,7 @@ module.exports = Buffer.from('AGFzbQEAAAABJwdgAX8Bf2ADf39/AX9gAX8AYAJ/fwBgBH9/f3
 
 /***/ }),
 
-/***/ 172:
+/***/ 6972:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -13357,13 +13357,13 @@ exports.enumToMap = enumToMap;
 
 /***/ }),
 
-/***/ 7501:
+/***/ 2781:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kClients } = __nccwpck_require__(6443)
-const Agent = __nccwpck_require__(7405)
+const { kClients } = __nccwpck_require__(1003)
+const Agent = __nccwpck_require__(3389)
 const {
   kAgent,
   kMockAgentSet,
@@ -13374,14 +13374,14 @@ const {
   kGetNetConnect,
   kOptions,
   kFactory
-} = __nccwpck_require__(1117)
-const MockClient = __nccwpck_require__(7365)
-const MockPool = __nccwpck_require__(4004)
-const { matchValue, buildMockOptions } = __nccwpck_require__(3397)
-const { InvalidArgumentError, UndiciError } = __nccwpck_require__(8707)
-const Dispatcher = __nccwpck_require__(883)
-const Pluralizer = __nccwpck_require__(1529)
-const PendingInterceptorsFormatter = __nccwpck_require__(6142)
+} = __nccwpck_require__(1501)
+const MockClient = __nccwpck_require__(6197)
+const MockPool = __nccwpck_require__(9396)
+const { matchValue, buildMockOptions } = __nccwpck_require__(1205)
+const { InvalidArgumentError, UndiciError } = __nccwpck_require__(1059)
+const Dispatcher = __nccwpck_require__(2243)
+const Pluralizer = __nccwpck_require__(8233)
+const PendingInterceptorsFormatter = __nccwpck_require__(6110)
 
 class MockAgent extends Dispatcher {
   constructor (opts) {
@@ -13524,14 +13524,14 @@ module.exports = MockAgent
 
 /***/ }),
 
-/***/ 7365:
+/***/ 6197:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { promisify } = __nccwpck_require__(7975)
-const Client = __nccwpck_require__(3701)
-const { buildMockDispatch } = __nccwpck_require__(3397)
+const Client = __nccwpck_require__(5061)
+const { buildMockDispatch } = __nccwpck_require__(1205)
 const {
   kDispatches,
   kMockAgent,
@@ -13540,10 +13540,10 @@ const {
   kOrigin,
   kOriginalDispatch,
   kConnected
-} = __nccwpck_require__(1117)
-const { MockInterceptor } = __nccwpck_require__(1511)
-const Symbols = __nccwpck_require__(6443)
-const { InvalidArgumentError } = __nccwpck_require__(8707)
+} = __nccwpck_require__(1501)
+const { MockInterceptor } = __nccwpck_require__(3319)
+const Symbols = __nccwpck_require__(1003)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
 
 /**
  * MockClient provides an API that extends the Client to influence the mockDispatches.
@@ -13590,12 +13590,12 @@ module.exports = MockClient
 
 /***/ }),
 
-/***/ 2429:
+/***/ 9037:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { UndiciError } = __nccwpck_require__(8707)
+const { UndiciError } = __nccwpck_require__(1059)
 
 const kMockNotMatchedError = Symbol.for('undici.error.UND_MOCK_ERR_MOCK_NOT_MATCHED')
 
@@ -13625,12 +13625,12 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1511:
+/***/ 3319:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { getResponseData, buildKey, addMockDispatch } = __nccwpck_require__(3397)
+const { getResponseData, buildKey, addMockDispatch } = __nccwpck_require__(1205)
 const {
   kDispatches,
   kDispatchKey,
@@ -13638,9 +13638,9 @@ const {
   kDefaultTrailers,
   kContentLength,
   kMockDispatch
-} = __nccwpck_require__(1117)
-const { InvalidArgumentError } = __nccwpck_require__(8707)
-const { buildURL } = __nccwpck_require__(3440)
+} = __nccwpck_require__(1501)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
+const { buildURL } = __nccwpck_require__(2272)
 
 /**
  * Defines the scope API for an interceptor reply
@@ -13839,14 +13839,14 @@ module.exports.MockScope = MockScope
 
 /***/ }),
 
-/***/ 4004:
+/***/ 9396:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { promisify } = __nccwpck_require__(7975)
-const Pool = __nccwpck_require__(628)
-const { buildMockDispatch } = __nccwpck_require__(3397)
+const Pool = __nccwpck_require__(20)
+const { buildMockDispatch } = __nccwpck_require__(1205)
 const {
   kDispatches,
   kMockAgent,
@@ -13855,10 +13855,10 @@ const {
   kOrigin,
   kOriginalDispatch,
   kConnected
-} = __nccwpck_require__(1117)
-const { MockInterceptor } = __nccwpck_require__(1511)
-const Symbols = __nccwpck_require__(6443)
-const { InvalidArgumentError } = __nccwpck_require__(8707)
+} = __nccwpck_require__(1501)
+const { MockInterceptor } = __nccwpck_require__(3319)
+const Symbols = __nccwpck_require__(1003)
+const { InvalidArgumentError } = __nccwpck_require__(1059)
 
 /**
  * MockPool provides an API that extends the Pool to influence the mockDispatches.
@@ -13905,7 +13905,7 @@ module.exports = MockPool
 
 /***/ }),
 
-/***/ 1117:
+/***/ 1501:
 /***/ ((module) => {
 
 
@@ -13935,20 +13935,20 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3397:
+/***/ 1205:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { MockNotMatchedError } = __nccwpck_require__(2429)
+const { MockNotMatchedError } = __nccwpck_require__(9037)
 const {
   kDispatches,
   kMockAgent,
   kOriginalDispatch,
   kOrigin,
   kGetNetConnect
-} = __nccwpck_require__(1117)
-const { buildURL } = __nccwpck_require__(3440)
+} = __nccwpck_require__(1501)
+const { buildURL } = __nccwpck_require__(2272)
 const { STATUS_CODES } = __nccwpck_require__(7067)
 const {
   types: {
@@ -14309,7 +14309,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 6142:
+/***/ 6110:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -14359,7 +14359,7 @@ module.exports = class PendingInterceptorsFormatter {
 
 /***/ }),
 
-/***/ 1529:
+/***/ 8233:
 /***/ ((module) => {
 
 
@@ -14395,7 +14395,7 @@ module.exports = class Pluralizer {
 
 /***/ }),
 
-/***/ 6603:
+/***/ 7787:
 /***/ ((module) => {
 
 
@@ -14825,20 +14825,20 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9634:
+/***/ 3186:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kConstruct } = __nccwpck_require__(109)
-const { urlEquals, getFieldValues } = __nccwpck_require__(6798)
-const { kEnumerableProperty, isDisturbed } = __nccwpck_require__(3440)
-const { webidl } = __nccwpck_require__(5893)
-const { Response, cloneResponse, fromInnerResponse } = __nccwpck_require__(9051)
-const { Request, fromInnerRequest } = __nccwpck_require__(9967)
-const { kState } = __nccwpck_require__(3627)
-const { fetching } = __nccwpck_require__(4398)
-const { urlIsHttpHttpsScheme, createDeferredPromise, readAllBytes } = __nccwpck_require__(3168)
+const { kConstruct } = __nccwpck_require__(3165)
+const { urlEquals, getFieldValues } = __nccwpck_require__(7406)
+const { kEnumerableProperty, isDisturbed } = __nccwpck_require__(2272)
+const { webidl } = __nccwpck_require__(1861)
+const { Response, cloneResponse, fromInnerResponse } = __nccwpck_require__(1627)
+const { Request, fromInnerRequest } = __nccwpck_require__(268)
+const { kState } = __nccwpck_require__(907)
+const { fetching } = __nccwpck_require__(3345)
+const { urlIsHttpHttpsScheme, createDeferredPromise, readAllBytes } = __nccwpck_require__(1168)
 const assert = __nccwpck_require__(4589)
 
 /**
@@ -15691,15 +15691,15 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3245:
+/***/ 4045:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kConstruct } = __nccwpck_require__(109)
-const { Cache } = __nccwpck_require__(9634)
-const { webidl } = __nccwpck_require__(5893)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
+const { kConstruct } = __nccwpck_require__(3165)
+const { Cache } = __nccwpck_require__(3186)
+const { webidl } = __nccwpck_require__(1861)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
 
 class CacheStorage {
   /**
@@ -15850,26 +15850,26 @@ module.exports = {
 
 /***/ }),
 
-/***/ 109:
+/***/ 3165:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 module.exports = {
-  kConstruct: (__nccwpck_require__(6443).kConstruct)
+  kConstruct: (__nccwpck_require__(1003).kConstruct)
 }
 
 
 /***/ }),
 
-/***/ 6798:
+/***/ 7406:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const assert = __nccwpck_require__(4589)
-const { URLSerializer } = __nccwpck_require__(1900)
-const { isValidHeaderName } = __nccwpck_require__(3168)
+const { URLSerializer } = __nccwpck_require__(428)
+const { isValidHeaderName } = __nccwpck_require__(1168)
 
 /**
  * @see https://url.spec.whatwg.org/#concept-url-equals
@@ -15914,7 +15914,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1276:
+/***/ 2044:
 /***/ ((module) => {
 
 
@@ -15933,15 +15933,15 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9061:
+/***/ 6693:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { parseSetCookie } = __nccwpck_require__(1978)
-const { stringify } = __nccwpck_require__(7797)
-const { webidl } = __nccwpck_require__(5893)
-const { Headers } = __nccwpck_require__(660)
+const { parseSetCookie } = __nccwpck_require__(7818)
+const { stringify } = __nccwpck_require__(1061)
+const { webidl } = __nccwpck_require__(1861)
+const { Headers } = __nccwpck_require__(548)
 
 /**
  * @typedef {Object} Cookie
@@ -16124,14 +16124,14 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1978:
+/***/ 7818:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { maxNameValuePairSize, maxAttributeValueSize } = __nccwpck_require__(1276)
-const { isCTLExcludingHtab } = __nccwpck_require__(7797)
-const { collectASequenceOfCodePointsFast } = __nccwpck_require__(1900)
+const { maxNameValuePairSize, maxAttributeValueSize } = __nccwpck_require__(2044)
+const { isCTLExcludingHtab } = __nccwpck_require__(1061)
+const { collectASequenceOfCodePointsFast } = __nccwpck_require__(428)
 const assert = __nccwpck_require__(4589)
 
 /**
@@ -16441,7 +16441,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 7797:
+/***/ 1061:
 /***/ ((module) => {
 
 
@@ -16800,13 +16800,13 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4031:
+/***/ 3535:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 const buffer = __nccwpck_require__(4573)
 const { Transform } = __nccwpck_require__(7075)
-const { isASCIINumber, isValidLastEventId } = __nccwpck_require__(4811)
+const { isASCIINumber, isValidLastEventId } = __nccwpck_require__(9003)
 
 /**
  * @type {number[]} BOM
@@ -17381,23 +17381,23 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1238:
+/***/ 8742:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { pipeline } = __nccwpck_require__(7075)
-const { fetching } = __nccwpck_require__(4398)
-const { makeRequest } = __nccwpck_require__(9967)
-const { webidl } = __nccwpck_require__(5893)
-const { EventSourceStream } = __nccwpck_require__(4031)
-const { parseMIMEType } = __nccwpck_require__(1900)
-const { createFastMessageEvent } = __nccwpck_require__(5188)
-const { isNetworkError } = __nccwpck_require__(9051)
-const { delay } = __nccwpck_require__(4811)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
-const { environmentSettingsObject } = __nccwpck_require__(3168)
-const { getGlobalDispatcher } = __nccwpck_require__(2581)
+const { fetching } = __nccwpck_require__(3345)
+const { makeRequest } = __nccwpck_require__(268)
+const { webidl } = __nccwpck_require__(1861)
+const { EventSourceStream } = __nccwpck_require__(3535)
+const { parseMIMEType } = __nccwpck_require__(428)
+const { createFastMessageEvent } = __nccwpck_require__(5924)
+const { isNetworkError } = __nccwpck_require__(1627)
+const { delay } = __nccwpck_require__(9003)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
+const { environmentSettingsObject } = __nccwpck_require__(1168)
+const { getGlobalDispatcher } = __nccwpck_require__(8085)
 
 let experimentalWarned = false
 
@@ -17871,7 +17871,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4811:
+/***/ 9003:
 /***/ ((module) => {
 
 
@@ -17915,12 +17915,12 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4492:
+/***/ 9852:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const util = __nccwpck_require__(3440)
+const util = __nccwpck_require__(2272)
 const {
   ReadableStreamFrom,
   isBlobLike,
@@ -17930,16 +17930,16 @@ const {
   fullyReadBody,
   extractMimeType,
   utf8DecodeBytes
-} = __nccwpck_require__(3168)
-const { FormData } = __nccwpck_require__(5910)
-const { kState } = __nccwpck_require__(3627)
-const { webidl } = __nccwpck_require__(5893)
+} = __nccwpck_require__(1168)
+const { FormData } = __nccwpck_require__(2134)
+const { kState } = __nccwpck_require__(907)
+const { webidl } = __nccwpck_require__(1861)
 const { Blob } = __nccwpck_require__(4573)
 const assert = __nccwpck_require__(4589)
 const { isErrored, isDisturbed } = __nccwpck_require__(7075)
 const { isArrayBuffer } = __nccwpck_require__(3429)
-const { serializeAMimeType } = __nccwpck_require__(1900)
-const { multipartFormDataParser } = __nccwpck_require__(116)
+const { serializeAMimeType } = __nccwpck_require__(428)
+const { multipartFormDataParser } = __nccwpck_require__(948)
 let random
 
 try {
@@ -18451,7 +18451,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4495:
+/***/ 5055:
 /***/ ((module) => {
 
 
@@ -18582,7 +18582,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 1900:
+/***/ 428:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -19333,12 +19333,12 @@ module.exports = {
 
 /***/ }),
 
-/***/ 6653:
+/***/ 8701:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kConnected, kSize } = __nccwpck_require__(6443)
+const { kConnected, kSize } = __nccwpck_require__(1003)
 
 class CompatWeakRef {
   constructor (value) {
@@ -19386,14 +19386,14 @@ module.exports = function () {
 
 /***/ }),
 
-/***/ 7114:
+/***/ 5114:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { Blob, File } = __nccwpck_require__(4573)
-const { kState } = __nccwpck_require__(3627)
-const { webidl } = __nccwpck_require__(5893)
+const { kState } = __nccwpck_require__(907)
+const { webidl } = __nccwpck_require__(1861)
 
 // TODO(@KhafraDev): remove
 class FileLike {
@@ -19519,16 +19519,16 @@ module.exports = { FileLike, isFileLike }
 
 /***/ }),
 
-/***/ 116:
+/***/ 948:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { isUSVString, bufferToLowerCasedHeaderName } = __nccwpck_require__(3440)
-const { utf8DecodeBytes } = __nccwpck_require__(3168)
-const { HTTP_TOKEN_CODEPOINTS, isomorphicDecode } = __nccwpck_require__(1900)
-const { isFileLike } = __nccwpck_require__(7114)
-const { makeEntry } = __nccwpck_require__(5910)
+const { isUSVString, bufferToLowerCasedHeaderName } = __nccwpck_require__(2272)
+const { utf8DecodeBytes } = __nccwpck_require__(1168)
+const { HTTP_TOKEN_CODEPOINTS, isomorphicDecode } = __nccwpck_require__(428)
+const { isFileLike } = __nccwpck_require__(5114)
+const { makeEntry } = __nccwpck_require__(2134)
 const assert = __nccwpck_require__(4589)
 const { File: NodeFile } = __nccwpck_require__(4573)
 
@@ -20000,16 +20000,16 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5910:
+/***/ 2134:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { isBlobLike, iteratorMixin } = __nccwpck_require__(3168)
-const { kState } = __nccwpck_require__(3627)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
-const { FileLike, isFileLike } = __nccwpck_require__(7114)
-const { webidl } = __nccwpck_require__(5893)
+const { isBlobLike, iteratorMixin } = __nccwpck_require__(1168)
+const { kState } = __nccwpck_require__(907)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
+const { FileLike, isFileLike } = __nccwpck_require__(5114)
+const { webidl } = __nccwpck_require__(1861)
 const { File: NativeFile } = __nccwpck_require__(4573)
 const nodeUtil = __nccwpck_require__(7975)
 
@@ -20259,7 +20259,7 @@ module.exports = { FormData, makeEntry }
 
 /***/ }),
 
-/***/ 1059:
+/***/ 5779:
 /***/ ((module) => {
 
 
@@ -20306,21 +20306,21 @@ module.exports = {
 
 /***/ }),
 
-/***/ 660:
+/***/ 548:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 // https://github.com/Ethan-Arrowood/undici-fetch
 
 
 
-const { kConstruct } = __nccwpck_require__(6443)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
+const { kConstruct } = __nccwpck_require__(1003)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
 const {
   iteratorMixin,
   isValidHeaderName,
   isValidHeaderValue
-} = __nccwpck_require__(3168)
-const { webidl } = __nccwpck_require__(5893)
+} = __nccwpck_require__(1168)
+const { webidl } = __nccwpck_require__(1861)
 const assert = __nccwpck_require__(4589)
 const util = __nccwpck_require__(7975)
 
@@ -21000,7 +21000,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 4398:
+/***/ 3345:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 // https://github.com/Ethan-Arrowood/undici-fetch
@@ -21013,9 +21013,9 @@ const {
   filterResponse,
   makeResponse,
   fromInnerResponse
-} = __nccwpck_require__(9051)
-const { HeadersList } = __nccwpck_require__(660)
-const { Request, cloneRequest } = __nccwpck_require__(9967)
+} = __nccwpck_require__(1627)
+const { HeadersList } = __nccwpck_require__(548)
+const { Request, cloneRequest } = __nccwpck_require__(268)
 const zlib = __nccwpck_require__(8522)
 const {
   bytesMatch,
@@ -21051,23 +21051,23 @@ const {
   buildContentRange,
   createInflate,
   extractMimeType
-} = __nccwpck_require__(3168)
-const { kState, kDispatcher } = __nccwpck_require__(3627)
+} = __nccwpck_require__(1168)
+const { kState, kDispatcher } = __nccwpck_require__(907)
 const assert = __nccwpck_require__(4589)
-const { safelyExtractBody, extractBody } = __nccwpck_require__(4492)
+const { safelyExtractBody, extractBody } = __nccwpck_require__(9852)
 const {
   redirectStatusSet,
   nullBodyStatus,
   safeMethodsSet,
   requestBodyHeader,
   subresourceSet
-} = __nccwpck_require__(4495)
+} = __nccwpck_require__(5055)
 const EE = __nccwpck_require__(8474)
 const { Readable, pipeline, finished } = __nccwpck_require__(7075)
-const { addAbortListener, isErrored, isReadable, bufferToLowerCasedHeaderName } = __nccwpck_require__(3440)
-const { dataURLProcessor, serializeAMimeType, minimizeSupportedMimeType } = __nccwpck_require__(1900)
-const { getGlobalDispatcher } = __nccwpck_require__(2581)
-const { webidl } = __nccwpck_require__(5893)
+const { addAbortListener, isErrored, isReadable, bufferToLowerCasedHeaderName } = __nccwpck_require__(2272)
+const { dataURLProcessor, serializeAMimeType, minimizeSupportedMimeType } = __nccwpck_require__(428)
+const { getGlobalDispatcher } = __nccwpck_require__(8085)
+const { webidl } = __nccwpck_require__(1861)
 const { STATUS_CODES } = __nccwpck_require__(7067)
 const GET_OR_HEAD = ['GET', 'HEAD']
 
@@ -23277,23 +23277,23 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9967:
+/***/ 268:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 /* globals AbortController */
 
 
 
-const { extractBody, mixinBody, cloneBody, bodyUnusable } = __nccwpck_require__(4492)
-const { Headers, fill: fillHeaders, HeadersList, setHeadersGuard, getHeadersGuard, setHeadersList, getHeadersList } = __nccwpck_require__(660)
-const { FinalizationRegistry } = __nccwpck_require__(6653)()
-const util = __nccwpck_require__(3440)
+const { extractBody, mixinBody, cloneBody, bodyUnusable } = __nccwpck_require__(9852)
+const { Headers, fill: fillHeaders, HeadersList, setHeadersGuard, getHeadersGuard, setHeadersList, getHeadersList } = __nccwpck_require__(548)
+const { FinalizationRegistry } = __nccwpck_require__(8701)()
+const util = __nccwpck_require__(2272)
 const nodeUtil = __nccwpck_require__(7975)
 const {
   isValidHTTPToken,
   sameOrigin,
   environmentSettingsObject
-} = __nccwpck_require__(3168)
+} = __nccwpck_require__(1168)
 const {
   forbiddenMethodsSet,
   corsSafeListedMethodsSet,
@@ -23303,12 +23303,12 @@ const {
   requestCredentials,
   requestCache,
   requestDuplex
-} = __nccwpck_require__(4495)
+} = __nccwpck_require__(5055)
 const { kEnumerableProperty, normalizedMethodRecordsBase, normalizedMethodRecords } = util
-const { kHeaders, kSignal, kState, kDispatcher } = __nccwpck_require__(3627)
-const { webidl } = __nccwpck_require__(5893)
-const { URLSerializer } = __nccwpck_require__(1900)
-const { kConstruct } = __nccwpck_require__(6443)
+const { kHeaders, kSignal, kState, kDispatcher } = __nccwpck_require__(907)
+const { webidl } = __nccwpck_require__(1861)
+const { URLSerializer } = __nccwpck_require__(428)
+const { kConstruct } = __nccwpck_require__(1003)
 const assert = __nccwpck_require__(4589)
 const { getMaxListeners, setMaxListeners, getEventListeners, defaultMaxListeners } = __nccwpck_require__(8474)
 
@@ -24321,14 +24321,14 @@ module.exports = { Request, makeRequest, fromInnerRequest, cloneRequest }
 
 /***/ }),
 
-/***/ 9051:
+/***/ 1627:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { Headers, HeadersList, fill, getHeadersGuard, setHeadersGuard, setHeadersList } = __nccwpck_require__(660)
-const { extractBody, cloneBody, mixinBody, hasFinalizationRegistry, streamRegistry, bodyUnusable } = __nccwpck_require__(4492)
-const util = __nccwpck_require__(3440)
+const { Headers, HeadersList, fill, getHeadersGuard, setHeadersGuard, setHeadersList } = __nccwpck_require__(548)
+const { extractBody, cloneBody, mixinBody, hasFinalizationRegistry, streamRegistry, bodyUnusable } = __nccwpck_require__(9852)
+const util = __nccwpck_require__(2272)
 const nodeUtil = __nccwpck_require__(7975)
 const { kEnumerableProperty } = util
 const {
@@ -24340,16 +24340,16 @@ const {
   isErrorLike,
   isomorphicEncode,
   environmentSettingsObject: relevantRealm
-} = __nccwpck_require__(3168)
+} = __nccwpck_require__(1168)
 const {
   redirectStatusSet,
   nullBodyStatus
-} = __nccwpck_require__(4495)
-const { kState, kHeaders } = __nccwpck_require__(3627)
-const { webidl } = __nccwpck_require__(5893)
-const { FormData } = __nccwpck_require__(5910)
-const { URLSerializer } = __nccwpck_require__(1900)
-const { kConstruct } = __nccwpck_require__(6443)
+} = __nccwpck_require__(5055)
+const { kState, kHeaders } = __nccwpck_require__(907)
+const { webidl } = __nccwpck_require__(1861)
+const { FormData } = __nccwpck_require__(2134)
+const { URLSerializer } = __nccwpck_require__(428)
+const { kConstruct } = __nccwpck_require__(1003)
 const assert = __nccwpck_require__(4589)
 const { types } = __nccwpck_require__(7975)
 
@@ -24938,7 +24938,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3627:
+/***/ 907:
 /***/ ((module) => {
 
 
@@ -24954,21 +24954,21 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3168:
+/***/ 1168:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { Transform } = __nccwpck_require__(7075)
 const zlib = __nccwpck_require__(8522)
-const { redirectStatusSet, referrerPolicySet: referrerPolicyTokens, badPortsSet } = __nccwpck_require__(4495)
-const { getGlobalOrigin } = __nccwpck_require__(1059)
-const { collectASequenceOfCodePoints, collectAnHTTPQuotedString, removeChars, parseMIMEType } = __nccwpck_require__(1900)
+const { redirectStatusSet, referrerPolicySet: referrerPolicyTokens, badPortsSet } = __nccwpck_require__(5055)
+const { getGlobalOrigin } = __nccwpck_require__(5779)
+const { collectASequenceOfCodePoints, collectAnHTTPQuotedString, removeChars, parseMIMEType } = __nccwpck_require__(428)
 const { performance } = __nccwpck_require__(643)
-const { isBlobLike, ReadableStreamFrom, isValidHTTPToken, normalizedMethodRecordsBase } = __nccwpck_require__(3440)
+const { isBlobLike, ReadableStreamFrom, isValidHTTPToken, normalizedMethodRecordsBase } = __nccwpck_require__(2272)
 const assert = __nccwpck_require__(4589)
 const { isUint8Array } = __nccwpck_require__(3429)
-const { webidl } = __nccwpck_require__(5893)
+const { webidl } = __nccwpck_require__(1861)
 
 let supportedHashes = []
 
@@ -26593,14 +26593,14 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5893:
+/***/ 1861:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { types, inspect } = __nccwpck_require__(7975)
 const { markAsUncloneable } = __nccwpck_require__(5919)
-const { toUSVString } = __nccwpck_require__(3440)
+const { toUSVString } = __nccwpck_require__(2272)
 
 /** @type {import('../../../types/webidl').Webidl} */
 const webidl = {}
@@ -27295,7 +27295,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 2607:
+/***/ 1727:
 /***/ ((module) => {
 
 
@@ -27592,7 +27592,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8355:
+/***/ 8755:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -27601,16 +27601,16 @@ const {
   staticPropertyDescriptors,
   readOperation,
   fireAProgressEvent
-} = __nccwpck_require__(3610)
+} = __nccwpck_require__(234)
 const {
   kState,
   kError,
   kResult,
   kEvents,
   kAborted
-} = __nccwpck_require__(961)
-const { webidl } = __nccwpck_require__(5893)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
+} = __nccwpck_require__(9521)
+const { webidl } = __nccwpck_require__(1861)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
 
 class FileReader extends EventTarget {
   constructor () {
@@ -27943,12 +27943,12 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8573:
+/***/ 7309:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { webidl } = __nccwpck_require__(5893)
+const { webidl } = __nccwpck_require__(1861)
 
 const kState = Symbol('ProgressEvent state')
 
@@ -28028,7 +28028,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 961:
+/***/ 9521:
 /***/ ((module) => {
 
 
@@ -28045,7 +28045,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3610:
+/***/ 234:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -28056,10 +28056,10 @@ const {
   kResult,
   kAborted,
   kLastProgressEventFired
-} = __nccwpck_require__(961)
-const { ProgressEvent } = __nccwpck_require__(8573)
-const { getEncoding } = __nccwpck_require__(2607)
-const { serializeAMimeType, parseMIMEType } = __nccwpck_require__(1900)
+} = __nccwpck_require__(9521)
+const { ProgressEvent } = __nccwpck_require__(7309)
+const { getEncoding } = __nccwpck_require__(1727)
+const { serializeAMimeType, parseMIMEType } = __nccwpck_require__(428)
 const { types } = __nccwpck_require__(7975)
 const { StringDecoder } = __nccwpck_require__(3193)
 const { btoa } = __nccwpck_require__(4573)
@@ -28443,27 +28443,27 @@ module.exports = {
 
 /***/ }),
 
-/***/ 6897:
+/***/ 3969:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(736)
+const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(6976)
 const {
   kReadyState,
   kSentClose,
   kByteParser,
   kReceivedClose,
   kResponse
-} = __nccwpck_require__(1216)
-const { fireEvent, failWebsocketConnection, isClosing, isClosed, isEstablished, parseExtensions } = __nccwpck_require__(8625)
-const { channels } = __nccwpck_require__(2414)
-const { CloseEvent } = __nccwpck_require__(5188)
-const { makeRequest } = __nccwpck_require__(9967)
-const { fetching } = __nccwpck_require__(4398)
-const { Headers, getHeadersList } = __nccwpck_require__(660)
-const { getDecodeSplit } = __nccwpck_require__(3168)
-const { WebsocketFrameSend } = __nccwpck_require__(3264)
+} = __nccwpck_require__(4896)
+const { fireEvent, failWebsocketConnection, isClosing, isClosed, isEstablished, parseExtensions } = __nccwpck_require__(3105)
+const { channels } = __nccwpck_require__(5726)
+const { CloseEvent } = __nccwpck_require__(5924)
+const { makeRequest } = __nccwpck_require__(268)
+const { fetching } = __nccwpck_require__(3345)
+const { Headers, getHeadersList } = __nccwpck_require__(548)
+const { getDecodeSplit } = __nccwpck_require__(1168)
+const { WebsocketFrameSend } = __nccwpck_require__(9104)
 
 /** @type {import('crypto')} */
 let crypto
@@ -28821,7 +28821,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 736:
+/***/ 6976:
 /***/ ((module) => {
 
 
@@ -28894,14 +28894,14 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5188:
+/***/ 5924:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { webidl } = __nccwpck_require__(5893)
-const { kEnumerableProperty } = __nccwpck_require__(3440)
-const { kConstruct } = __nccwpck_require__(6443)
+const { webidl } = __nccwpck_require__(1861)
+const { kEnumerableProperty } = __nccwpck_require__(2272)
+const { kConstruct } = __nccwpck_require__(1003)
 const { MessagePort } = __nccwpck_require__(5919)
 
 /**
@@ -29230,12 +29230,12 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3264:
+/***/ 9104:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { maxUnsigned16Bit } = __nccwpck_require__(736)
+const { maxUnsigned16Bit } = __nccwpck_require__(6976)
 
 const BUFFER_SIZE = 16386
 
@@ -29333,14 +29333,14 @@ module.exports = {
 
 /***/ }),
 
-/***/ 9469:
+/***/ 8029:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { createInflateRaw, Z_DEFAULT_WINDOWBITS } = __nccwpck_require__(8522)
-const { isValidClientWindowBits } = __nccwpck_require__(8625)
-const { MessageSizeExceededError } = __nccwpck_require__(8707)
+const { isValidClientWindowBits } = __nccwpck_require__(3105)
+const { MessageSizeExceededError } = __nccwpck_require__(1059)
 
 const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
 const kBuffer = Symbol('kBuffer')
@@ -29445,16 +29445,16 @@ module.exports = { PerMessageDeflate }
 
 /***/ }),
 
-/***/ 1652:
+/***/ 276:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
 const { Writable } = __nccwpck_require__(7075)
 const assert = __nccwpck_require__(4589)
-const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(736)
-const { kReadyState, kSentClose, kResponse, kReceivedClose } = __nccwpck_require__(1216)
-const { channels } = __nccwpck_require__(2414)
+const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(6976)
+const { kReadyState, kSentClose, kResponse, kReceivedClose } = __nccwpck_require__(4896)
+const { channels } = __nccwpck_require__(5726)
 const {
   isValidStatusCode,
   isValidOpcode,
@@ -29464,11 +29464,11 @@ const {
   isControlFrame,
   isTextBinaryFrame,
   isContinuationFrame
-} = __nccwpck_require__(8625)
-const { WebsocketFrameSend } = __nccwpck_require__(3264)
-const { closeWebSocketConnection } = __nccwpck_require__(6897)
-const { PerMessageDeflate } = __nccwpck_require__(9469)
-const { MessageSizeExceededError } = __nccwpck_require__(8707)
+} = __nccwpck_require__(3105)
+const { WebsocketFrameSend } = __nccwpck_require__(9104)
+const { closeWebSocketConnection } = __nccwpck_require__(3969)
+const { PerMessageDeflate } = __nccwpck_require__(8029)
+const { MessageSizeExceededError } = __nccwpck_require__(1059)
 
 function failWebsocketConnectionWithCode (ws, code, reason) {
   closeWebSocketConnection(ws, code, reason, Buffer.byteLength(reason))
@@ -29979,14 +29979,14 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3900:
+/***/ 5388:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { WebsocketFrameSend } = __nccwpck_require__(3264)
-const { opcodes, sendHints } = __nccwpck_require__(736)
-const FixedQueue = __nccwpck_require__(4660)
+const { WebsocketFrameSend } = __nccwpck_require__(9104)
+const { opcodes, sendHints } = __nccwpck_require__(6976)
+const FixedQueue = __nccwpck_require__(9220)
 
 /** @type {typeof Uint8Array} */
 const FastBuffer = Buffer[Symbol.species]
@@ -30090,7 +30090,7 @@ module.exports = { SendQueue }
 
 /***/ }),
 
-/***/ 1216:
+/***/ 4896:
 /***/ ((module) => {
 
 
@@ -30109,16 +30109,16 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8625:
+/***/ 3105:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { kReadyState, kController, kResponse, kBinaryType, kWebSocketURL } = __nccwpck_require__(1216)
-const { states, opcodes } = __nccwpck_require__(736)
-const { ErrorEvent, createFastMessageEvent } = __nccwpck_require__(5188)
+const { kReadyState, kController, kResponse, kBinaryType, kWebSocketURL } = __nccwpck_require__(4896)
+const { states, opcodes } = __nccwpck_require__(6976)
+const { ErrorEvent, createFastMessageEvent } = __nccwpck_require__(5924)
 const { isUtf8 } = __nccwpck_require__(4573)
-const { collectASequenceOfCodePointsFast, removeHTTPWhitespace } = __nccwpck_require__(1900)
+const { collectASequenceOfCodePointsFast, removeHTTPWhitespace } = __nccwpck_require__(428)
 
 /* globals Blob */
 
@@ -30438,15 +30438,15 @@ module.exports = {
 
 /***/ }),
 
-/***/ 3726:
+/***/ 5358:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
 
-const { webidl } = __nccwpck_require__(5893)
-const { URLSerializer } = __nccwpck_require__(1900)
-const { environmentSettingsObject } = __nccwpck_require__(3168)
-const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(736)
+const { webidl } = __nccwpck_require__(1861)
+const { URLSerializer } = __nccwpck_require__(428)
+const { environmentSettingsObject } = __nccwpck_require__(1168)
+const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(6976)
 const {
   kWebSocketURL,
   kReadyState,
@@ -30455,21 +30455,21 @@ const {
   kResponse,
   kSentClose,
   kByteParser
-} = __nccwpck_require__(1216)
+} = __nccwpck_require__(4896)
 const {
   isConnecting,
   isEstablished,
   isClosing,
   isValidSubprotocol,
   fireEvent
-} = __nccwpck_require__(8625)
-const { establishWebSocketConnection, closeWebSocketConnection } = __nccwpck_require__(6897)
-const { ByteParser } = __nccwpck_require__(1652)
-const { kEnumerableProperty, isBlobLike } = __nccwpck_require__(3440)
-const { getGlobalDispatcher } = __nccwpck_require__(2581)
+} = __nccwpck_require__(3105)
+const { establishWebSocketConnection, closeWebSocketConnection } = __nccwpck_require__(3969)
+const { ByteParser } = __nccwpck_require__(276)
+const { kEnumerableProperty, isBlobLike } = __nccwpck_require__(2272)
+const { getGlobalDispatcher } = __nccwpck_require__(8085)
 const { types } = __nccwpck_require__(7975)
-const { ErrorEvent, CloseEvent } = __nccwpck_require__(5188)
-const { SendQueue } = __nccwpck_require__(3900)
+const { ErrorEvent, CloseEvent } = __nccwpck_require__(5924)
+const { SendQueue } = __nccwpck_require__(5388)
 
 // https://websockets.spec.whatwg.org/#interface-definition
 class WebSocket extends EventTarget {
@@ -31040,7 +31040,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8361:
+/***/ 8397:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31077,7 +31077,7 @@ function runWithTimeLimit(work, seconds = 5) {
 
 /***/ }),
 
-/***/ 4675:
+/***/ 4498:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31104,7 +31104,7 @@ const buildCurlCommand = (url, file, { maxBytes, seconds, connectSeconds, retrie
 
 /***/ }),
 
-/***/ 1959:
+/***/ 3597:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31142,12 +31142,12 @@ var external_node_stream_ = __nccwpck_require__(7075);
 const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
 // EXTERNAL MODULE: external "node:timers/promises"
 var external_node_timers_promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
-// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
-var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(5078);
+// EXTERNAL MODULE: ../../work/main/node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(8045);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 ;// CONCATENATED MODULE: ./src/base/download.ts
 /** Downloads files over HTTP, with limits, retries, mirrors and checksums. */
 
@@ -31357,7 +31357,7 @@ async function computeSha256(file) {
 
 /***/ }),
 
-/***/ 6933:
+/***/ 2697:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31397,7 +31397,7 @@ class CheckFailed extends Error {
 
 /***/ }),
 
-/***/ 7642:
+/***/ 8154:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31420,7 +31420,7 @@ function groupBy(values, getKey) {
 
 /***/ }),
 
-/***/ 4886:
+/***/ 1031:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31429,7 +31429,7 @@ function groupBy(values, getKey) {
 /* harmony export */   UK: () => (/* binding */ classifyPullFailure),
 /* harmony export */   j_: () => (/* binding */ describePullFailure)
 /* harmony export */ });
-/* harmony import */ var _image_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1860);
+/* harmony import */ var _image_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2003);
 /** Classifies a failed image pull by the message of the kubelet. */
 
 // the first match wins: the registry's message comes before what containerd adds
@@ -31504,7 +31504,7 @@ function suggestPullFix(message, image) {
 
 /***/ }),
 
-/***/ 1860:
+/***/ 2003:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31537,7 +31537,7 @@ function hasLatestTag(name) {
 
 /***/ }),
 
-/***/ 4500:
+/***/ 3129:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31557,9 +31557,9 @@ function hasLatestTag(name) {
 /* unused harmony exports findPodProblems, createPodFault */
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7030);
 /* harmony import */ var node_net__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_net__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _image_pull_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4886);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _image_pull_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1031);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7313);
 /** Reads Kubernetes objects with kubectl, and turns pod problems into faults. */
 
 
@@ -31706,7 +31706,7 @@ function checkForPodProblems(pods, attribution) {
 
 /***/ }),
 
-/***/ 3179:
+/***/ 2616:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31721,7 +31721,7 @@ function checkForPodProblems(pods, attribution) {
 /* harmony export */ });
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8722);
 /** Writes log lines, and removes secrets and control sequences from every text that is shown. */
 
 
@@ -31854,7 +31854,7 @@ function logGroup(title, text) {
 
 /***/ }),
 
-/***/ 2986:
+/***/ 5913:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -31866,7 +31866,7 @@ function logGroup(title, text) {
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2697);
 /** Creates files and directories without following links that another user may have put in their place. */
 
 
@@ -31906,7 +31906,7 @@ const createForeignDirectoryFault = (directory, what) => new _fault_js__WEBPACK_
 
 /***/ }),
 
-/***/ 6402:
+/***/ 7313:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -31925,8 +31925,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 // EXTERNAL MODULE: external "node:timers/promises"
 var promises_ = __nccwpck_require__(8500);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var exec = __nccwpck_require__(5260);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/exec/lib/exec.js + 2 modules
+var exec = __nccwpck_require__(5796);
 ;// CONCATENATED MODULE: ./src/base/sh.ts
 /** Runs other programs with limits of time, memory and output. */
 
@@ -32073,7 +32073,7 @@ async function runOrThrow(sh, command, options) {
 
 /***/ }),
 
-/***/ 6184:
+/***/ 8833:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -32082,8 +32082,8 @@ async function runOrThrow(sh, command, options) {
 /* harmony export */ });
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6402);
+/* harmony import */ var _fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _sh_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7313);
 /** Polls until a condition holds, and distinguishes waiting, bad and lost states. */
 
 
@@ -32154,7 +32154,7 @@ async function pause(seconds, signal) {
 
 /***/ }),
 
-/***/ 5958:
+/***/ 5015:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -32163,8 +32163,8 @@ async function pause(seconds, signal) {
 /* harmony export */   dw: () => (/* binding */ asMapping),
 /* harmony export */   gM: () => (/* binding */ readYaml)
 /* harmony export */ });
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
-/* harmony import */ var _bounded_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8361);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7207);
+/* harmony import */ var _bounded_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8397);
 /** Reads foreign YAML, which may be large, deep, slow to parse or invalid. */
 
 
@@ -32253,7 +32253,7 @@ const asMapping = (value) => typeof value === 'object' && value !== null && !Arr
 
 /***/ }),
 
-/***/ 5668:
+/***/ 4333:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -32281,7 +32281,7 @@ const skip = (reason) => ({ observed: '', verdict: 'skipped', reason });
 
 /***/ }),
 
-/***/ 8993:
+/***/ 476:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -32295,10 +32295,10 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
-var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ../../work/main/node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(8045);
 // EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
-var bounded = __nccwpck_require__(8361);
+var bounded = __nccwpck_require__(8397);
 ;// CONCATENATED MODULE: ./src/base/page.ts
 /** Reads the commands of documentation pages that mark which ones upstream tests run. Foreign text: never run it. */
 /**
@@ -32530,19 +32530,19 @@ function readHereDocument(script, start, end, tabs) {
 }
 
 // EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
+var yaml = __nccwpck_require__(5015);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
+var readers = __nccwpck_require__(1462);
 // EXTERNAL MODULE: ./src/manifests/documented-samples.ts
-var documented_samples = __nccwpck_require__(6410);
+var documented_samples = __nccwpck_require__(8293);
 // EXTERNAL MODULE: ./src/manifests/istio-resources.ts
-var istio_resources = __nccwpck_require__(3442);
+var istio_resources = __nccwpck_require__(2299);
 // EXTERNAL MODULE: ./src/checks/definition.ts
-var definition = __nccwpck_require__(5668);
+var definition = __nccwpck_require__(4333);
 // EXTERNAL MODULE: ./src/checks/echo.ts
-var echo = __nccwpck_require__(6012);
+var echo = __nccwpck_require__(7625);
 // EXTERNAL MODULE: ./src/checks/service.ts
-var service = __nccwpck_require__(5758);
+var service = __nccwpck_require__(2665);
 ;// CONCATENATED MODULE: ./src/checks/docs.ts
 /** Compares the dual-stack page of an operator checkout with this Action. */
 
@@ -32865,7 +32865,7 @@ function differences(theirs, ours) {
 
 /***/ }),
 
-/***/ 6012:
+/***/ 7625:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -32877,12 +32877,12 @@ function differences(theirs, ours) {
 /* harmony export */   mQ: () => (/* binding */ describeMissingAddress),
 /* harmony export */   nQ: () => (/* binding */ createProofsAt)
 /* harmony export */ });
-/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4500);
-/* harmony import */ var _manifests_documented_samples_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6410);
-/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9820);
-/* harmony import */ var _definition_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(5668);
-/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6671);
-/* harmony import */ var _prove_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6323);
+/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3129);
+/* harmony import */ var _manifests_documented_samples_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8293);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9693);
+/* harmony import */ var _definition_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4333);
+/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8932);
+/* harmony import */ var _prove_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(1080);
 /** Checks of TCP echoes to the documented Services, and the address helpers that other layers share. */
 
 
@@ -33010,7 +33010,7 @@ function diagnoseWithoutSidecar(failed, all, layer = 'mtls') {
 
 /***/ }),
 
-/***/ 6671:
+/***/ 8932:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33023,8 +33023,8 @@ function diagnoseWithoutSidecar(failed, all, layer = 'mtls') {
 /* harmony export */   pm: () => (/* binding */ buildClientCommand)
 /* harmony export */ });
 /* unused harmony exports parseAnswers, parsePeer */
-/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7642);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6402);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8154);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7313);
 /** Sends words to echo servers from a client pod, and parses the answers. */
 
 
@@ -33147,7 +33147,7 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 
 /***/ }),
 
-/***/ 6323:
+/***/ 1080:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33155,9 +33155,9 @@ function reproduceProbe({ namespace, deployment, container }, { word, address, p
 /* harmony export */   lg: () => (/* binding */ settleProofs),
 /* harmony export */   zn: () => (/* binding */ prove)
 /* harmony export */ });
-/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
-/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6671);
-/* harmony import */ var _settle_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2706);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8154);
+/* harmony import */ var _probe_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8932);
+/* harmony import */ var _settle_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2671);
 /** Proves that echo servers answer, with retries and waits, and reports each outcome. */
 
 
@@ -33229,7 +33229,7 @@ const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} expected
 
 /***/ }),
 
-/***/ 5758:
+/***/ 2665:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33238,8 +33238,8 @@ const afterRight = (answers) => answers === 0 ? '' : ` after ${answers} expected
 /* harmony export */   eu: () => (/* binding */ service),
 /* harmony export */   sC: () => (/* binding */ formatFamilies)
 /* harmony export */ });
-/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4500);
-/* harmony import */ var _definition_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5668);
+/* harmony import */ var _base_kube_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3129);
+/* harmony import */ var _definition_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4333);
 /** Checks of the IP families of the samples' Services. */
 
 
@@ -33295,7 +33295,7 @@ const isHeadless = ({ clusterIPs = [] }) => clusterIPs.includes('None');
 
 /***/ }),
 
-/***/ 2706:
+/***/ 2671:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33304,7 +33304,7 @@ const isHeadless = ({ clusterIPs = [] }) => clusterIPs.includes('None');
 /* harmony export */ });
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
 /** Repeats failed probes until they pass or their time is over. */
 
 
@@ -33333,7 +33333,7 @@ async function settle({ work, report }, questions, probe, seconds = () => settle
 
 /***/ }),
 
-/***/ 8028:
+/***/ 3497:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33346,13 +33346,13 @@ async function settle({ work, report }, questions, probe, seconds = () => settle
 /* unused harmony export inputNames */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _versions_hub_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8094);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8685);
-/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8961);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8722);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3597);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2616);
+/* harmony import */ var _versions_hub_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1217);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7288);
+/* harmony import */ var _readers_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1462);
 /** Reads the inputs of the main action, and rejects combinations in which an input has no effect. */
 
 
@@ -33546,7 +33546,7 @@ function redactInputValue(name, value) {
 
 /***/ }),
 
-/***/ 8961:
+/***/ 1462:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33587,10 +33587,10 @@ function redactInputValue(name, value) {
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5958);
-/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6689);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3597);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2616);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5015);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(5864);
 /** Parses single input values. Each reader takes the text of an input and throws an Error "expected …" for an invalid value. */
 
 
@@ -33870,20 +33870,20 @@ function resolveInWorkspace(value) {
 
 /***/ }),
 
-/***/ 1730:
+/***/ 8873:
 /***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6402);
-/* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8604);
-/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7212);
-/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3118);
-/* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8681);
-/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(914);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8722);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2616);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7313);
+/* harmony import */ var _matrix_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8234);
+/* harmony import */ var _phases_cleanup_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9979);
+/* harmony import */ var _plan_state_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7225);
+/* harmony import */ var _report_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9949);
+/* harmony import */ var _run_run_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(3350);
 /** Starts the main, post, matrix or report action. */
 
 
@@ -33924,7 +33924,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 6410:
+/***/ 8293:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -33943,10 +33943,10 @@ __webpack_async_result__();
 /* harmony export */   uT: () => (/* binding */ smallProxyCpu),
 /* harmony export */   xS: () => (/* binding */ renderClientYaml)
 /* harmony export */ });
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5958);
-/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9820);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7207);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5015);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9693);
 /** The samples of Istio's dual-stack documentation, and helpers for manifests. */
 
 
@@ -34124,7 +34124,7 @@ const renderDeployment = (app, labels, pod, annotations = {}, replicas = 1) => (
 
 /***/ }),
 
-/***/ 1289:
+/***/ 2042:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -34139,7 +34139,7 @@ const renderDeployment = (app, labels, pod, annotations = {}, replicas = 1) => (
 /* harmony export */   kx: () => (/* binding */ requiredPermissions),
 /* harmony export */   le: () => (/* binding */ buildDiscoveryValues)
 /* harmony export */ });
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7207);
 /** Labels, permissions and manifests for a run in an existing cluster. */
 
 /** The label of every object that a run creates in an existing cluster. Cleanup finds the objects by it. */
@@ -34206,7 +34206,7 @@ const renderAccessReviewsYaml = (wanted) => wanted
 
 /***/ }),
 
-/***/ 3442:
+/***/ 2299:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -34223,10 +34223,10 @@ const renderAccessReviewsYaml = (wanted) => wanted
 /* harmony export */   qS: () => (/* binding */ renderZtunnelYaml),
 /* harmony export */   qf: () => (/* binding */ cniNamespace)
 /* harmony export */ });
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8815);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5958);
-/* harmony import */ var _existing_cluster_manifests_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1289);
-/* harmony import */ var _kind_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3183);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7207);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5015);
+/* harmony import */ var _existing_cluster_manifests_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2042);
+/* harmony import */ var _kind_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7761);
 /** Renders the resources of the Sail Operator: Istio, IstioCNI, ZTunnel and the revision tag. */
 
 
@@ -34346,7 +34346,7 @@ const buildMetadata = (run) => ({
 
 /***/ }),
 
-/***/ 3183:
+/***/ 7761:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -34366,7 +34366,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   PN: () => (/* binding */ setNodeImages)
 });
 
-;// CONCATENATED MODULE: ./node_modules/deepmerge-ts/dist/index.mjs
+;// CONCATENATED MODULE: ../../work/main/node_modules/deepmerge-ts/dist/index.mjs
 /**
  * Special values that tell deepmerge to perform a certain action.
  */
@@ -34979,14 +34979,14 @@ function mergeOthersInto(mut_target, values, utils, meta) {
 
 
 
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var semver = __nccwpck_require__(776);
+// EXTERNAL MODULE: ../../work/main/node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(7207);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var kubernetes = __nccwpck_require__(2781);
+var kubernetes = __nccwpck_require__(9080);
 ;// CONCATENATED MODULE: ./src/manifests/kind.ts
 /** Builds and validates kind's configuration. */
 
@@ -35151,7 +35151,7 @@ const renderKindYaml = (config) => (0,dist/* stringify */.As)(config);
 
 /***/ }),
 
-/***/ 8604:
+/***/ 8234:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -35164,24 +35164,24 @@ __nccwpck_require__.d(__webpack_exports__, {
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(8722);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
+var log = __nccwpck_require__(2616);
 // EXTERNAL MODULE: ./src/base/safe-fs.ts
-var safe_fs = __nccwpck_require__(2986);
+var safe_fs = __nccwpck_require__(5913);
 // EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var download = __nccwpck_require__(1959);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
+var download = __nccwpck_require__(3597);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var semver = __nccwpck_require__(776);
 // EXTERNAL MODULE: ./src/versions/istio-versions.ts + 1 modules
-var istio_versions = __nccwpck_require__(8297);
+var istio_versions = __nccwpck_require__(151);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
+var versions_kubernetes = __nccwpck_require__(9080);
 // EXTERNAL MODULE: ./src/versions/operator-versions.ts
-var operator_versions = __nccwpck_require__(4207);
+var operator_versions = __nccwpck_require__(1224);
 ;// CONCATENATED MODULE: ./src/versions/cells.ts
 /** Chooses the cells of a version matrix from what the operator installs and Istio supports. */
 
@@ -35273,9 +35273,9 @@ const isVersionList = (text) => /^\d+\.\d+(\.\d+)?(\s*,\s*\d+\.\d+(\.\d+)?)*$/.t
 const isVersionRange = (text) => (0,semver.validRange)(text) !== null && /\d/.test(text);
 
 // EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
+var pins = __nccwpck_require__(7288);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
+var readers = __nccwpck_require__(1462);
 ;// CONCATENATED MODULE: ./src/inputs/matrix-inputs.ts
 /** Reads the inputs of the matrix action. */
 
@@ -35335,17 +35335,17 @@ function parseMax(value) {
 }
 
 // EXTERNAL MODULE: ./src/phases/fetch-chart.ts
-var fetch_chart = __nccwpck_require__(2777);
+var fetch_chart = __nccwpck_require__(8502);
 // EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
-var tools = __nccwpck_require__(6945);
+var tools = __nccwpck_require__(9232);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
-var markdown = __nccwpck_require__(8022);
+var markdown = __nccwpck_require__(5773);
 // EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
+var words = __nccwpck_require__(7827);
 ;// CONCATENATED MODULE: ./src/reports/matrix-summary.ts
 
 
-/** A matrix as markdown, for the job summary: each cell, and what was left out and why. Pure. */
+/** Returns the cells, and the excluded cells with reasons. */
 function renderMatrixSummary(operator, cells, leftOut) {
     const table = cells.map(cell => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(cell.istio), cell.kubernetes, cell['ip-families'], cell['dataplane-mode']));
     const gone = leftOut.map(({ name, reason }) => `- ${(0,markdown/* code */.aY)(name)}: ${reason}`);
@@ -35357,7 +35357,7 @@ function renderMatrixSummary(operator, cells, leftOut) {
         ''
     ].join('\n');
 }
-/** What is tested, in one line. */
+/** Returns the number of cells and the operator, in one line. */
 const formatMatrixHeadline = (operator, cells, leftOut) => `${(0,words/* formatCount */.B4)(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;
 
 ;// CONCATENATED MODULE: ./src/matrix.ts
@@ -35437,7 +35437,7 @@ async function fetchChart(inputs, sh) {
 
 /***/ }),
 
-/***/ 1780:
+/***/ 4735:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -35445,8 +35445,8 @@ async function fetchChart(inputs, sh) {
 /* harmony export */   "do": () => (/* binding */ releaseName)
 /* harmony export */ });
 /* unused harmony export getClaimVolumeName */
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6402);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7313);
 /** Reserves a cluster name, so that two runs on one Docker host never create the same cluster. */
 
 
@@ -35493,7 +35493,7 @@ const createNameClaimedFault = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MOD
 
 /***/ }),
 
-/***/ 7212:
+/***/ 9979:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -35505,11 +35505,11 @@ const createNameClaimedFault = (name) => (0,_base_fault_js__WEBPACK_IMPORTED_MOD
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8500);
 /* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3179);
-/* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(1780);
-/* harmony import */ var _create_cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(8397);
-/* harmony import */ var _removal_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3172);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8722);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2616);
+/* harmony import */ var _claim_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4735);
+/* harmony import */ var _create_cluster_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9344);
+/* harmony import */ var _removal_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(3995);
 /** Post: deletes the cluster and the files of this run. */
 
 
@@ -35631,7 +35631,7 @@ async function deleteCluster(name, state, sh) {
 
 /***/ }),
 
-/***/ 8397:
+/***/ 9344:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -35651,12 +35651,12 @@ async function deleteCluster(name, state, sh) {
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_image_pull_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4886);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6402);
-/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3183);
-/* harmony import */ var _prepare_node_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3968);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_image_pull_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1031);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2616);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7313);
+/* harmony import */ var _manifests_kind_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7761);
+/* harmony import */ var _prepare_node_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5217);
 /** Creates the kind cluster, and explains why kind or Docker could not. */
 
 
@@ -35836,7 +35836,7 @@ async function uncordon({ nodes }, sh) {
 
 /***/ }),
 
-/***/ 2777:
+/***/ 8502:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -35845,21 +35845,21 @@ async function uncordon({ nodes }, sh) {
 /* unused harmony export separateCrds */
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(776);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var shlex__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5637);
-/* harmony import */ var _base_curl_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(4675);
-/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1959);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_safe_fs_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2986);
-/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6402);
-/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6184);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(5958);
-/* harmony import */ var _inputs_readers_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(8961);
-/* harmony import */ var _versions_operator_versions_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(4207);
-/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(8685);
-/* harmony import */ var _versions_read_chart_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(9444);
+/* harmony import */ var shlex__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8045);
+/* harmony import */ var _base_curl_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(4498);
+/* harmony import */ var _base_download_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3597);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2616);
+/* harmony import */ var _base_safe_fs_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5913);
+/* harmony import */ var _base_sh_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(7313);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(8833);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(5015);
+/* harmony import */ var _inputs_readers_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(1462);
+/* harmony import */ var _versions_operator_versions_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(1224);
+/* harmony import */ var _versions_pins_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7288);
+/* harmony import */ var _versions_read_chart_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(7397);
 /** Finds or downloads the Sail Operator's chart, verifies and reads it. */
 
 
@@ -36020,7 +36020,7 @@ function parseChartIndex(text) {
 
 /***/ }),
 
-/***/ 3968:
+/***/ 5217:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -36031,10 +36031,10 @@ function parseChartIndex(text) {
 /* harmony export */   cR: () => (/* binding */ waitForCommand),
 /* harmony export */   eV: () => (/* binding */ waitForContainerd)
 /* harmony export */ });
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3179);
-/* harmony import */ var _base_safe_fs_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2986);
-/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6184);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2616);
+/* harmony import */ var _base_safe_fs_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5913);
+/* harmony import */ var _base_wait_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8833);
 /** Waits for the parts of a node, and speeds up their start. */
 
 
@@ -36191,7 +36191,7 @@ async function optimizeNodes({ nodes }, name, script, otherwise, work, sh) {
 
 /***/ }),
 
-/***/ 3172:
+/***/ 3995:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -36200,11 +36200,11 @@ async function optimizeNodes({ nodes }, name, script, otherwise, work, sh) {
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6058);
-/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7642);
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3179);
-/* harmony import */ var _manifests_existing_cluster_manifests_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1289);
-/* harmony import */ var _manifests_istio_resources_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3442);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8722);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8154);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2616);
+/* harmony import */ var _manifests_existing_cluster_manifests_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2042);
+/* harmony import */ var _manifests_istio_resources_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2299);
 /** Removes the objects of a run from an existing cluster. */
 
 
@@ -36309,7 +36309,7 @@ async function warnAboutLeftCrds(names) {
 
 /***/ }),
 
-/***/ 6945:
+/***/ 9232:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -36326,21 +36326,21 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var lib_core = __nccwpck_require__(6058);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var lib_io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/core/lib/core.js + 8 modules
+var lib_core = __nccwpck_require__(8722);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/io/lib/io.js
+var lib_io = __nccwpck_require__(8005);
 // EXTERNAL MODULE: external "crypto"
 var external_crypto_ = __nccwpck_require__(6982);
 // EXTERNAL MODULE: external "fs"
 var external_fs_ = __nccwpck_require__(9896);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var node_modules_semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var node_modules_semver = __nccwpck_require__(776);
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
 // EXTERNAL MODULE: external "child_process"
 var external_child_process_ = __nccwpck_require__(5317);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/manifest.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/tool-cache/lib/manifest.js
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -36448,17 +36448,17 @@ function _readLinuxVersionFile() {
 //# sourceMappingURL=manifest.js.map
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(5078);
 ;// CONCATENATED MODULE: external "stream"
 const external_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("stream");
 // EXTERNAL MODULE: external "util"
 var external_util_ = __nccwpck_require__(9023);
 // EXTERNAL MODULE: external "assert"
 var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var lib_exec = __nccwpck_require__(5260);
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/retry-helper.js
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/exec/lib/exec.js + 2 modules
+var lib_exec = __nccwpck_require__(5796);
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/tool-cache/lib/retry-helper.js
 var retry_helper_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -36519,7 +36519,7 @@ class retry_helper_RetryHelper {
     }
 }
 //# sourceMappingURL=retry-helper.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/tool-cache/lib/tool-cache.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/tool-cache/lib/tool-cache.js
 var tool_cache_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -37147,13 +37147,13 @@ function _unique(values) {
 }
 //# sourceMappingURL=tool-cache.js.map
 // EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var base_download = __nccwpck_require__(1959);
+var base_download = __nccwpck_require__(3597);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
+var base_sh = __nccwpck_require__(7313);
 // EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
+var pins = __nccwpck_require__(7288);
 ;// CONCATENATED MODULE: ./src/phases/tools.ts
 /** Provides kind, kubectl and helm: finds or downloads them, verifies them and puts them on PATH. */
 
@@ -37269,14 +37269,14 @@ function getArchitecture() {
 
 /***/ }),
 
-/***/ 3118:
+/***/ 7225:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   G: () => (/* binding */ openState),
 /* harmony export */   u: () => (/* binding */ readState)
 /* harmony export */ });
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6058);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8722);
 /** Saves the state that post needs for cleanup, and reads it back. */
 
 const emptyState = {
@@ -37311,7 +37311,7 @@ function readState() {
 
 /***/ }),
 
-/***/ 8681:
+/***/ 9949:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -37322,27 +37322,27 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(8722);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
+var log = __nccwpck_require__(2616);
 // EXTERNAL MODULE: ./src/base/safe-fs.ts
-var safe_fs = __nccwpck_require__(2986);
+var safe_fs = __nccwpck_require__(5913);
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: ./src/results/results.ts
-var results_results = __nccwpck_require__(9820);
+var results_results = __nccwpck_require__(9693);
 ;// CONCATENATED MODULE: ./src/results/merged.ts
+/** The types of results.json of the report action. A later schema only adds fields. */
 
-/** The results.json of the report action: what the cells of a matrix came to. A later schema only adds. */
 const mergedSchema = 1;
-/** `missing`: there are no results, or none that can be read. */
+/** `missing`: the results do not exist, or cannot be read. */
 const cellClasses = [...results_results/* failureClasses */.fQ, 'missing'];
 
 // EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
+var readers = __nccwpck_require__(1462);
 ;// CONCATENATED MODULE: ./src/inputs/report-inputs.ts
 /** Reads the inputs of the report action. */
 
@@ -37432,23 +37432,24 @@ function parseCellClasses(value) {
 }
 
 // EXTERNAL MODULE: ./src/base/group.ts
-var group = __nccwpck_require__(7642);
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
+var group = __nccwpck_require__(8154);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var semver = __nccwpck_require__(776);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs = __nccwpck_require__(8028);
+var inputs = __nccwpck_require__(3497);
 // EXTERNAL MODULE: ./src/reports/findings.ts
-var findings = __nccwpck_require__(4897);
+var findings = __nccwpck_require__(7174);
 // EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
+var reports_words = __nccwpck_require__(7827);
 ;// CONCATENATED MODULE: ./src/reports/merged-cells.ts
+/** Builds the cells of a matrix from the plan and the results that were found. */
 
 
 
 
 
 
-/** Every cell, planned or found, the newest Istio first. */
+/** Returns every cell, planned or found, the newest Istio first. */
 function buildMatrixCells(found, planned, failOn) {
     const { pairs, rest } = matchPlanned(found, planned.map(renameToInputs));
     const cells = [
@@ -37457,8 +37458,8 @@ function buildMatrixCells(found, planned, failOn) {
     ].map(cell => ({ ...cell, counts: cell.class !== null && failOn.includes(cell.class) }));
     return assignNames(cells.sort(compareCells));
 }
-// ---- What belongs to what ----
-/** Each planned cell with what was found of it, and what belongs to none. */
+// ---- Planned and found ----
+/** Pairs each planned cell with its results; `rest` has results that belong to no planned cell. */
 function matchPlanned(found, planned) {
     const left = new Set(found.toSorted(compareStart));
     const find = createFinder([...left]);
@@ -37475,9 +37476,8 @@ function matchPlanned(found, planned) {
     return { pairs, rest: [...left] };
 }
 /**
- * Finds what belongs to a planned cell: by the inputs that it was run with; what tells none of
- * them, by the name that its directory ends with. One index for each set of inputs, so that a
- * thousand cells are not compared with a thousand.
+ * Returns a function that finds the results of a planned cell by the inputs of the run. Results without any of these
+ * inputs match by the end of the directory's name. An index for each set of inputs avoids comparing all pairs.
  */
 function createFinder(found) {
     const reportedInputs = new Set(found.flatMap(({ results }) => Object.keys(results?.inputs ?? {})));
@@ -37495,26 +37495,26 @@ function createFinder(found) {
     };
 }
 const buildInputKey = (keys, value) => JSON.stringify(keys.map(key => stripVersionPrefix(value(key))));
-/** What says more of its cell chooses first: `very-old` ends with `old`, too. */
+/** The more precise plan chooses first, because `very-old` also ends with `old`. */
 const comparePrecision = (one, other) => Object.keys(other).length - Object.keys(one).length ||
     (other.name ?? '').length - (one.name ?? '').length;
-/** A job that was run again leaves two results; any other second one is a cell of its own. */
+/** A rerun job leaves two results. Any other second result is a separate cell. */
 function isEarlierAttempt(one, taken) {
     const [run, last] = [one.results?.run, taken?.results?.run];
     return Boolean(run?.id && run.id === last?.id && Number(run.attempt) < Number(last.attempt));
 }
 const compareStart = (one, other) => (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
     one.directory.localeCompare(other.directory);
-/** The matrix action's short words for two inputs. Its operator is the same in all cells, and may come from a chart. */
+/** The matrix action's short names of two inputs. The operator is the same in all cells, and may come from a chart. */
 const shortWords = new Map([
     ['istio', 'istio-version'],
     ['kubernetes', 'kubernetes-version']
 ]);
 const renameToInputs = (plan) => Object.fromEntries(Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value]));
-/** What decides a cell; more of them may be in a matrix. */
+/** Whether a matrix can set this input for a cell. */
 const isCellInput = (key) => ['istio-version', 'kubernetes-version', 'node-image', 'operator-version'].includes(key) ||
     Object.hasOwn(inputs/* inputDefaults */.V0, key);
-/** What was given, or the default of what was not. */
+/** Returns the value of an input, or its default. */
 const getInput = (results, key) => (Object.hasOwn(results.inputs, key) ? results.inputs[key] : getDefault(key)) ?? '';
 const getDefault = (key) => Object.hasOwn(inputs/* inputDefaults */.V0, key) ? inputs/* inputDefaults */.V0[key] : undefined;
 const stripVersionPrefix = (version) => version.trim().replace(/^v(?=\d)/, '');
@@ -37540,23 +37540,23 @@ const buildMissingCell = (plan) => ({
     ...emptyCell,
     ...getDimensions(plan, null),
     directory: null,
-    message: 'The matrix has this cell, and there are no results of it.',
-    hint: 'Look at its job: it was cancelled, or ended before the results were uploaded (upload them with `if: always()`).'
+    message: 'The matrix has this cell, but it has no results.',
+    hint: 'Check its job: it was cancelled, or it ended before it uploaded the results. Upload them with `if: always()`.'
 });
 function buildMatrixCell({ directory, results, problem }, plan) {
     const cell = { ...emptyCell, ...getDimensions(plan, results), directory };
     if (results === null)
         return {
             ...cell,
-            message: `${(0,words/* sanitizeLine */.g$)(directory, 100) || 'results.json'} cannot be read: ${(0,words/* sanitizeLine */.g$)(problem)}.`,
+            message: `${(0,reports_words/* sanitizeLine */.g$)(directory, 100) || 'results.json'} cannot be read: ${(0,reports_words/* sanitizeLine */.g$)(problem)}.`,
             hint: 'Use the same release of this Action in the cells and in the report.'
         };
     const failed = results.checks.filter(check => check.verdict === 'failed');
     if (results.result === 'passed' && (failed.length > 0 || results.failure !== null))
         return {
             ...cell,
-            message: `${(0,words/* sanitizeLine */.g$)(directory, 100) || 'results.json'} contradicts itself: it says passed, with ${(0,words/* formatCount */.B4)(failed.length, 'failed check')}.`,
-            hint: 'The file was changed after the run.'
+            message: `${(0,reports_words/* sanitizeLine */.g$)(directory, 100) || 'results.json'} contradicts itself: the result is passed, but the file has ${failed.length > 0 ? (0,reports_words/* formatCount */.B4)(failed.length, 'failed check') : 'a failure'}.`,
+            hint: 'Run this cell again, and upload results.json unchanged.'
         };
     return {
         ...cell,
@@ -37573,7 +37573,7 @@ function describeFailure({ result, failure }) {
         class: failure?.class ?? 'internal',
         layer: failure?.layer ?? null,
         check: failure?.check ?? null,
-        message: failure?.message ?? 'The results do not tell what failed.',
+        message: failure?.message ?? 'The results do not name the failure.',
         hint: failure?.hint ?? '',
         reproduce: failure?.reproduce ?? null
     };
@@ -37584,12 +37584,12 @@ const summarizeReached = (results) => ({
     seconds: results.seconds,
     rehearsal: results.rehearsal !== null
 });
-/** A version is taken only when it is one: names go into outputs, and what is found there may be run. */
+/** Returns a plain version or null, because names of cells go into outputs, which workflows put into scripts. */
 const parseVersion = (found) => {
     const [, number] = /(?:^|[v:])(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-[0-9A-Za-z.-]{1,40})?)(?:$|@)/.exec(found ?? '') ?? [];
     return number ?? null;
 };
-/** What sets a cell apart from the others: what was found, else what was asked for, else what was planned. */
+/** Returns the values that distinguish a cell: the actual, else the requested, else the planned ones. */
 function getDimensions(plan, results) {
     const findVersion = (name, ...keys) => {
         const { found, asked } = results?.versions[name] ?? {};
@@ -37608,12 +37608,12 @@ function getDimensions(plan, results) {
     };
 }
 // ---- Families and layers ----
-/** Null where the run did not come to what has to do with the family. */
+/** Returns null if no check of the family ran. */
 function getFamilyResult(results, family) {
     const checks = results.checks.filter(check => check.family === family && check.verdict !== 'skipped');
     const byId = new Map(results.checks.map(check => [check.id, check]));
     const cause = (check) => byId.get(check.because ?? '') ?? check;
-    // Without IPv6 nothing takes over when IPv4 is cut: that is IPv6's fault.
+    // A failover from IPv4 fails if IPv6 is broken; then the cause is a check of IPv6.
     const [first] = checks
         .filter(check => check.verdict === 'failed')
         .map(cause)
@@ -37642,7 +37642,7 @@ function getLayerResult(checks, own) {
     return { state: state === 'failed' && causes.length === 0 ? 'follows' : state, family };
 }
 // ---- Order and names ----
-/** Newest versions first; a minor stands where its .0 would; what is not known comes last. */
+/** Newest versions first. A minor version sorts as its .0, an unknown one comes last. */
 function compareCells(one, other) {
     return (compareVersions(one.istio, other.istio) ||
         compareVersions(one.kubernetes, other.kubernetes) ||
@@ -37658,7 +37658,7 @@ function compareVersions(one, other) {
     return Number(!first) - Number(!second);
 }
 const formatFamilyOrder = ({ ipFamilies: [first = 'ipv4'] }) => `${results_results/* familyNames */.zO[first]} first`;
-/** The name by versions; of two alike, with the operator's too, and then with the directory's. */
+/** Returns the name from the versions. `assignNames` adds the operator or the directory to equal ones. */
 const getBaseName = ({ istio, kubernetes, ...cell }) => [
     istio ? `Istio ${istio}` : 'Istio',
     ...(kubernetes ? [`Kubernetes ${kubernetes}`] : []),
@@ -37683,12 +37683,13 @@ function assignNames(cells) {
         return { ...cell, name: unique };
     });
 }
-/** A directory's name as it may stand in an output. */
+/** Returns the directory's name with characters that are safe in an output. */
 const formatFolder = ({ directory }) => directory === null
     ? 'without results'
-    : (0,words/* sanitizeLine */.g$)(directory, 80).replace(/[^\p{L}\p{N} ._/-]+/gu, '_') || 'results.json';
+    : (0,reports_words/* sanitizeLine */.g$)(directory, 80).replace(/[^\p{L}\p{N} ._/-]+/gu, '_') || 'results.json';
 
 ;// CONCATENATED MODULE: ./src/reports/merge-results.ts
+/** Merges the cells of a matrix into one result, and compares it with the previous run. */
 
 
 
@@ -37706,12 +37707,12 @@ function mergeCells(cells, failOn, before, run) {
         gone: gone.map(({ name }) => name)
     };
 }
-/** What goes into results.json: the checks stay in the cells' own. */
+/** Returns the contents of results.json, without the checks of the cells. */
 const stripResults = ({ cells, ...rest }) => ({
     ...rest,
     cells: cells.map(({ results: _, ...cell }) => cell)
 });
-/** A failed check weighs more than what could not be checked. No cell at all proves nothing. */
+/** `failed` takes precedence over `error`. No cells at all are an error. */
 function getMergedResult(cells) {
     const counted = cells.filter(cell => cell.counts);
     if (counted.some(({ outcome }) => outcome === 'failed'))
@@ -37720,7 +37721,7 @@ function getMergedResult(cells) {
         return 'error';
     return cells.every(({ outcome }) => outcome === 'passed') ? 'passed' : 'tolerated';
 }
-/** How many cells ended how. */
+/** Returns the number of cells by outcome. */
 const countCells = (cells) => {
     const countOutcome = (outcome) => cells.filter(cell => cell.outcome === outcome).length;
     return {
@@ -37732,7 +37733,7 @@ const countCells = (cells) => {
         tolerated: cells.filter(cell => cell.outcome !== 'passed' && !cell.counts).length
     };
 };
-// ---- The run before ----
+// ---- The previous run ----
 const getChange = (cell, before) => {
     if (before === undefined)
         return 'new';
@@ -37740,7 +37741,7 @@ const getChange = (cell, before) => {
         return 'same';
     return cell.outcome === 'passed' ? 'mended' : 'broke';
 };
-/** By name; then without patch versions, so that a new patch follows the one before; then by directory; then without Kubernetes, which a cell that is missing does not tell. */
+/** Tried in order: the name, the name without patch versions, the directory, the name without Kubernetes, which is unknown for a missing cell. */
 const matchKeys = [
     cell => cell.name,
     cell => getBaseName({
@@ -37752,7 +37753,7 @@ const matchKeys = [
     cell => getBaseName({ ...cell, istio: getMinorVersion(cell.istio), kubernetes: null })
 ];
 const getMinorVersion = (version) => version?.split('.').slice(0, 2).join('.') ?? null;
-/** Each cell with its own of the run before, where there is exactly one on both sides. */
+/** Pairs each cell with the same cell of the previous run, if exactly one matches on both sides. */
 function pairCells(cells, before) {
     const pairs = new Map();
     const left = new Set(before);
@@ -37768,9 +37769,9 @@ function pairCells(cells, before) {
     }
     return { pairs, gone: [...left] };
 }
-/** What a Deployment gives the names of its pods, which no two clusters have alike. */
+/** The random suffix of a pod of a Deployment, which differs between clusters. */
 const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
-/** Those that count first, then what is in most cells. */
+/** Groups red cells by cause: causes that count first, then by number of cells. */
 function groupCauses(cells) {
     const red = cells.filter(cell => cell.outcome !== 'passed');
     const key = ({ class: attribution, layer, check, message }) => JSON.stringify([attribution, layer, check ?? message.replace(podSuffix, '')]);
@@ -37780,7 +37781,7 @@ function groupCauses(cells) {
 }
 
 // EXTERNAL MODULE: ./src/reports/annotations.ts
-var annotations = __nccwpck_require__(6993);
+var annotations = __nccwpck_require__(3992);
 ;// CONCATENATED MODULE: ./src/reports/merged-grid.ts
 
 
@@ -37804,16 +37805,16 @@ function buildMergedGrid({ cells }) {
         isCompared: cells.some(cell => cell.change !== null)
     };
 }
-/** What the cells have in common: `Kubernetes 1.34.4`, `IPv4 first`. */
+/** Returns the values that all cells share: `Kubernetes 1.34.4`, `IPv4 first`. */
 const listCommonValues = ({ cells }) => dimensions.flatMap(({ title, getValue }) => {
     const [value, ...more] = listValues(cells, getValue);
     if (value === undefined || more.length > 0)
         return [];
     return [formatDimension(title, value)];
 });
-/** What is known of one dimension, each once. */
+/** Returns the distinct known values of a dimension. */
 const listValues = (cells, of) => [...new Set(cells.map(of))].filter(value => value !== '');
-/** `Kubernetes 1.34.4`; what is no version says itself what it is. */
+/** Returns `Kubernetes 1.34.4` for a version; other values need no title. */
 const formatDimension = (title, value) => /^\d/.test(value) ? `${title === 'operator' ? 'Sail Operator' : title} ${value}` : value;
 function describeOtherLayers(cells, shown) {
     const others = results_results/* layers */.ZF.filter(layer => !shown.includes(layer) && cells.some(cell => isReached(cell.layers[layer]?.state)));
@@ -37821,10 +37822,10 @@ function describeOtherLayers(cells, shown) {
         return '';
     const follow = others.filter(layer => cells.some(cell => cell.layers[layer]?.state === 'follows'));
     const reached = cells.filter(({ layers }) => Object.keys(layers).length > 0).length;
-    const where = reached === cells.length ? 'every cell' : `the ${(0,words/* formatCount */.B4)(reached, 'cell')} with results`;
+    const where = reached === cells.length ? 'every cell' : `the ${(0,reports_words/* formatCount */.B4)(reached, 'cell')} with results`;
     return follow.length === 0
-        ? `${(0,words/* capitalize */.ZH)((0,words/* formatCount */.B4)(others.length, shown.length > 0 ? 'other layer' : 'layer'))} ${others.length === 1 ? 'holds' : 'hold'} in ${where} that reached ${others.length === 1 ? 'it' : 'them'}: ${others.join(', ')}.`
-        : `No other layer broke by itself: ${others.join(', ')}; what failed in ${follow.join(', ')} only follows.`;
+        ? `${(0,reports_words/* capitalize */.ZH)((0,reports_words/* formatCount */.B4)(others.length, shown.length > 0 ? 'other layer' : 'layer'))} passed in ${where} that ran ${others.length === 1 ? 'it' : 'them'}: ${others.join(', ')}.`
+        : `No other layer failed independently: ${others.join(', ')}. Failures in ${follow.join(', ')} are consequences.`;
 }
 const isReached = (state) => state !== undefined && state !== 'skipped';
 function getFamilyField(cell, family) {
@@ -37846,11 +37847,11 @@ function getLayerField(cell, layer) {
 }
 const stateWords = {
     passed: '',
-    flaky: 'at a later try',
+    flaky: 'after a retry',
     skipped: 'skipped',
-    follows: 'follows'
+    follows: 'consequence'
 };
-/** The verdict on a cell in a few words. */
+/** Returns the verdict on a cell in a few words. */
 function describeCell(cell) {
     if (cell.outcome === 'passed')
         return 'passed';
@@ -37864,7 +37865,7 @@ const describeChange = (cell) => {
         return cell.change;
     return cell.outcome === 'passed' ? '' : 'red before';
 };
-/** Rows to show, and rows to fold: a longer grid shows those with trouble. */
+/** A longer grid shows the rows with problems, and folds the others. */
 const maxRows = 24;
 function foldCells(cells) {
     if (cells.length <= maxRows)
@@ -37872,7 +37873,7 @@ function foldCells(cells) {
     const isQuiet = (cell) => cell.outcome === 'passed' && cell.change !== 'mended' && !isFlaky(cell);
     const folded = cells.filter(isQuiet);
     const shown = cells.filter(cell => !isQuiet(cell));
-    const title = `${(0,words/* formatCount */.B4)(folded.length, shown.length > 0 ? 'more cell' : 'cell')} passed`;
+    const title = `${(0,reports_words/* formatCount */.B4)(folded.length, shown.length > 0 ? 'more cell' : 'cell')} passed`;
     return { shown, folded, title };
 }
 const isFlaky = (cell) => Object.values(cell.layers).some(({ state }) => state === 'flaky');
@@ -37903,19 +37904,19 @@ function describeVerdict(matrix) {
     const { cells, result } = matrix;
     const number = countCells(cells);
     if (cells.length === 0)
-        return 'No cell was found, so nothing is proven';
+        return 'No cells found, so nothing is proven';
     if (result === 'passed')
         return `Dual-stack works in ${formatShare(cells.length, cells.length)}`;
     const red = groupCauses(cells).filter(cause => cause.counts === (result !== 'tolerated'));
     const many = red.reduce((sum, cause) => sum + cause.cells.length, 0);
     const are = many === 1 ? 'is' : 'are';
     const aside = number.tolerated ?? 0;
-    const of = result === 'tolerated' ? ', of a class that fail-on leaves out' : '';
-    const said = `${formatShare(many, cells.length)} ${are} red${of}: ${describeRedCells(red)}`;
+    const of = result === 'tolerated' ? ', with a class that fail-on excludes' : '';
+    const words = `${formatShare(many, cells.length)} ${are} red${of}: ${describeRedCells(red)}`;
     const more = aside > 0 && result !== 'tolerated' ? `; ${aside} more not counted` : '';
-    return `${(0,words/* capitalize */.ZH)(said)}${more}`;
+    return `${(0,reports_words/* capitalize */.ZH)(words)}${more}`;
 }
-/** `2 at layer path, 1 missing`. */
+/** Returns `2 at layer path, 1 without results`. */
 function describeRedCells(red) {
     const numbers = new Map();
     for (const { first, cells } of red) {
@@ -37934,33 +37935,31 @@ function describeChanges({ cells, gone }) {
     const countChanged = (what) => cells.filter(cell => cell.change === what).length;
     if (cells.every(cell => cell.change === null))
         return [];
-    const said = [
+    const parts = [
         countChanged('broke') > 0 && `${countChanged('broke')} broke`,
         countChanged('mended') > 0 && `${countChanged('mended')} mended`,
         countChanged('new') > 0 && `${countChanged('new')} new`,
         gone.length > 0 && `${gone.length} gone`
     ].filter(Boolean);
-    return [`${said.length > 0 ? said.join(', ') : 'nothing changed'} since the run before`];
+    return [`${parts.length > 0 ? parts.join(', ') : 'nothing changed'} since the previous run`];
 }
 function describeDurations({ cells }) {
     const times = cells.flatMap(({ seconds }) => seconds ?? []);
     const checks = cells.reduce((sum, { results }) => sum + (results?.checks.filter(check => check.verdict !== 'skipped').length ?? 0), 0);
     if (times.length === 0)
         return [];
-    return [
-        `${(0,words/* formatCount */.B4)(checks, 'check')}`,
-        `the slowest cell ${(0,words/* formatDuration */.a3)(Math.max(...times))}`
-    ];
+    return [`${(0,reports_words/* formatCount */.B4)(checks, 'check')}`, `slowest cell ${(0,reports_words/* formatDuration */.a3)(Math.max(...times))}`];
 }
 
 ;// CONCATENATED MODULE: ./src/reports/merged-annotations.ts
+/** Builds the annotations of the report action. */
 
 
 
 
-/** GitHub shows ten of each level for a step; here that is the most of all. */
+/** GitHub shows ten of each level for a step. Here it is the limit for all levels together. */
 const maxAnnotations = 10;
-/** One for each cause: an error where it counts, a warning where it does not. */
+/** Returns one annotation for each cause: an error if it counts, else a warning. */
 function buildMergedAnnotations(matrix) {
     const all = groupCauses(matrix.cells);
     if (all.length === 0)
@@ -37986,37 +37985,38 @@ function annotateCause({ counts, cells, first }) {
     const what = first.check ?? (first.layer ? `layer ${first.layer}` : `class ${first.class}`);
     return {
         level: counts ? 'error' : 'warning',
-        title: `${(0,words/* formatCount */.B4)(cells.length, 'cell')}: ${what}${counts ? '' : ', not counted'}`,
+        title: `${(0,reports_words/* formatCount */.B4)(cells.length, 'cell')}: ${what}${counts ? '' : ', not counted'}`,
         message: [first.message, first.hint, `In: ${cells.map(({ name }) => name).join(' | ')}`].join('\n')
     };
 }
 
 ;// CONCATENATED MODULE: ./schema/report.schema.json
-const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"What the cells of a matrix came to. Later releases may add to schema 1; what is here stays.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only of classes that fail-on leaves out.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the run before that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: there are no results, or none that can be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: answered under mutual TLS, and no check of it failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: what failed in it only follows from another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same from run to run as long as the versions are.","type":"string"},"directory":{"description":"Where its results lay; null where there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"Those that were reached.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"Against the run before; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
+const report_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the report action, schema 1","description":"The results of the cells of a matrix. Later releases may add fields to schema 1, but remove none.","type":"object","required":["schema","result","failOn","run","cells","gone"],"properties":{"schema":{"const":1},"result":{"description":"tolerated: cells are red, but only with classes that fail-on excludes.","enum":["passed","tolerated","failed","error"]},"failOn":{"type":"array","items":{"$ref":"#/$defs/class"}},"run":{"description":"The workflow run; null outside of GitHub Actions.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"cells":{"type":"array","items":{"$ref":"#/$defs/cell"}},"gone":{"description":"Cells of the previous run that are not in this one.","type":"array","items":{"type":"string"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"class":{"description":"missing: the results do not exist, or cannot be read.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal","missing"]},"familyResult":{"type":"object","required":["state","layer"],"properties":{"state":{"description":"proven: pods received answers over it with mutual TLS, and none of its checks failed.","enum":["proven","failed","unproven"]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]}}},"layerResult":{"type":"object","required":["state","family"],"properties":{"state":{"description":"follows: its failures are consequences of another layer.","enum":["passed","flaky","failed","follows","skipped"]},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]}}},"cell":{"type":"object","required":["name","directory","istio","kubernetes","operator","ipFamilies","dataplane","outcome","class","layer","check","message","hint","reproduce","counts","families","layers","seconds","rehearsal","change"],"properties":{"name":{"description":"Unique among the cells, and the same in each run with the same versions.","type":"string"},"directory":{"description":"The directory of its results; null if there are none.","type":["string","null"]},"istio":{"type":["string","null"]},"kubernetes":{"type":["string","null"]},"operator":{"type":["string","null"]},"ipFamilies":{"type":"array","items":{"$ref":"#/$defs/family"}},"dataplane":{"enum":["sidecar","ambient"]},"outcome":{"enum":["passed","failed","error","missing"]},"class":{"anyOf":[{"$ref":"#/$defs/class"},{"type":"null"}]},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"counts":{"description":"Whether it fails the report action.","type":"boolean"},"families":{"type":"object","required":["ipv4","ipv6"],"properties":{"ipv4":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]},"ipv6":{"anyOf":[{"$ref":"#/$defs/familyResult"},{"type":"null"}]}}},"layers":{"description":"The layers that have checks.","type":"object","additionalProperties":{"$ref":"#/$defs/layerResult"}},"seconds":{"anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"rehearsal":{"type":"boolean"},"change":{"description":"The comparison with the previous run; null without one.","anyOf":[{"enum":["same","broke","mended","new"]},{"type":"null"}]}}}}}');
 // EXTERNAL MODULE: ./src/results/files.ts
-var files = __nccwpck_require__(6689);
+var files = __nccwpck_require__(5864);
 ;// CONCATENATED MODULE: ./schema/results.schema.json
-const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The one source of every report of a run. Later releases may add fields, layers and inputs to schema 1; what is here stays. A change of meaning gets a higher number, which a reader refuses.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not be reached.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run, as GitHub tells it; null where it does not.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"Null on a real run; else the recording that was played instead.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"What does not fit together, each in a sentence.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that were given; YAML ones as a digest.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In their order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"ISO 8601 time of the start, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null where none was reached.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"What is broken, in a few words.","type":"string"},"phase":{"description":"The phase that failed, where it was one.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null when it was never started.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same from run to run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection really took, where it could be seen.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed on a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the broken check that this failure follows from.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that shows it by hand.","type":["string","null"]},"grid":{"description":"The row of the grid that it is shown in; absent: in none.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"Only of a check under load: what a client counted that asked all the while.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one for all.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Those that were not answered.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"How often the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"Only of a failed one: whose fault it is.","$ref":"#/$defs/class"},"hint":{"description":"Only of a failed one: what a person can do next.","type":"string"}}},"class":{"description":"Whose fault it is.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
+const results_schema_namespaceObject = /*#__PURE__*/JSON.parse('{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"results.json of the Istio dual-stack check, schema 1","description":"The source of every report of a run. Later releases may add fields, layers and inputs to schema 1, but remove none. A change of meaning gets a higher number, which readers must refuse.","type":"object","required":["schema","result","failure","run","rehearsal","versions","inputs","cluster","started","seconds","phases","checks"],"properties":{"schema":{"const":1},"result":{"description":"failed: a check failed. error: the checks could not run.","enum":["passed","failed","error"]},"failure":{"anyOf":[{"$ref":"#/$defs/failure"},{"type":"null"}]},"run":{"description":"The workflow run; null outside of GitHub Actions.","type":"object","required":["id","attempt","url","sha"],"properties":{"id":{"type":["string","null"]},"attempt":{"type":["string","null"]},"url":{"type":["string","null"]},"sha":{"type":["string","null"]}}},"rehearsal":{"description":"The recording that a rehearsal replayed; null for a real run.","anyOf":[{"type":"object","required":["recording"],"properties":{"recording":{"type":"string"}}},{"type":"null"}]},"versions":{"description":"By name: action, kind, kubernetes, kubectl, helm, operator, istio.","type":"object","additionalProperties":{"type":"object","required":["asked","found"],"properties":{"asked":{"type":["string","null"]},"found":{"type":["string","null"]}}}},"warnings":{"description":"Unsupported combinations, one sentence each.","type":"array","items":{"type":"string"},"default":[]},"inputs":{"description":"The inputs that have a value. YAML inputs are digests.","type":"object","additionalProperties":{"type":"string"}},"cluster":{"anyOf":[{"type":"object","required":["kind","name","context","ipFamilies"],"properties":{"kind":{"enum":["kind","existing"]},"name":{"type":"string"},"context":{"type":["string","null"]},"ipFamilies":{"description":"In order; the first is the primary family.","type":"array","items":{"$ref":"#/$defs/family"}}}},{"type":"null"}]},"started":{"description":"Start time in ISO 8601, in UTC.","type":"string","pattern":"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\\\.[0-9]{1,9})?Z$"},"seconds":{"$ref":"#/$defs/seconds"},"phases":{"type":"array","items":{"$ref":"#/$defs/phase"}},"checks":{"type":"array","items":{"$ref":"#/$defs/check"}}},"$defs":{"family":{"enum":["ipv4","ipv6"]},"layer":{"description":"From the ground up.","enum":["runner","network","node","operator","control-plane","workload","service","endpoints","dns","cluster","xds","proxy","cni","ambient","echo","path","mtls","failover","health","http","headless","egress","gateway","dns-proxy","upgrade","uninstall","docs"]},"seconds":{"type":"number","minimum":0,"maximum":100000000},"failure":{"type":"object","required":["class","layer","check","message","hint"],"properties":{"class":{"$ref":"#/$defs/class"},"layer":{"anyOf":[{"$ref":"#/$defs/layer"},{"type":"null"}]},"check":{"description":"Id of the broken check; null if there is none.","type":["string","null"]},"message":{"type":"string"},"hint":{"type":"string"},"reproduce":{"type":["string","null"]},"headline":{"description":"The broken part, in a few words.","type":"string"},"phase":{"description":"The failed phase, if a phase failed.","type":"string"}}},"place":{"type":"object","required":["kind","namespace","name"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}},"phase":{"type":"object","required":["name","status","needs","at","seconds","waits"],"properties":{"name":{"type":"string"},"status":{"enum":["passed","failed","skipped","cancelled"]},"needs":{"type":"array","items":{"type":"string"}},"at":{"description":"Seconds since the start of the run; null if it did not start.","anyOf":[{"$ref":"#/$defs/seconds"},{"type":"null"}]},"seconds":{"$ref":"#/$defs/seconds"},"waits":{"type":"array","items":{"type":"object","required":["for","seconds"],"properties":{"for":{"type":"string"},"seconds":{"$ref":"#/$defs/seconds"}}}}}},"check":{"type":"object","required":["id","layer","title","family","stage","from","to","target","address","upstream","expected","observed","verdict","reason","because","attempts","reproduce"],"properties":{"id":{"description":"layer/target/aspect, the same in each run; unique in a stage.","type":"string"},"layer":{"$ref":"#/$defs/layer"},"title":{"type":"string"},"family":{"anyOf":[{"$ref":"#/$defs/family"},{"type":"null"}]},"stage":{"enum":["install","upgrade"]},"from":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"to":{"anyOf":[{"$ref":"#/$defs/place"},{"type":"null"}]},"target":{"type":"string"},"address":{"type":["string","null"]},"upstream":{"description":"The address that the connection reached, if known.","type":["string","null"]},"expected":{"type":"string"},"observed":{"type":"string"},"verdict":{"description":"flaky: passed after a retry.","enum":["passed","failed","skipped","flaky"]},"reason":{"type":["string","null"]},"because":{"description":"Id of the check that caused this failure.","type":["string","null"]},"attempts":{"type":"array","items":{"type":"object","required":["at","seconds","observed"],"properties":{"at":{"$ref":"#/$defs/seconds"},"seconds":{"$ref":"#/$defs/seconds"},"observed":{"type":"string"}}}},"reproduce":{"description":"The command that reproduces it.","type":["string","null"]},"grid":{"description":"Its row in the grid; absent: in no row.","type":"object","required":["title","named"],"properties":{"title":{"type":"string"},"named":{"type":"boolean"}}},"load":{"description":"The counts of a client that probed continuously; only for a check under load.","type":"object","required":["connections","sent","failed","cut","longestGap"],"properties":{"connections":{"description":"new: a connection for each probe; held: one connection for all probes.","enum":["new","held"]},"sent":{"type":"integer","minimum":0,"maximum":100000000},"failed":{"description":"Number of probes without an answer.","type":"integer","minimum":0,"maximum":100000000},"cut":{"description":"Number of times that the held connection ended.","type":"integer","minimum":0,"maximum":100000000},"longestGap":{"description":"The longest time without an answer, in milliseconds.","type":"integer","minimum":0,"maximum":100000000}}},"class":{"description":"The failure class; only for a failed check.","$ref":"#/$defs/class"},"hint":{"description":"The next step for the user; only for a failed check.","type":"string"}}},"class":{"description":"The failure class: who must act.","enum":["input","infrastructure","operator","istio","connectivity","timeout","cancelled","internal"]}}}');
 ;// CONCATENATED MODULE: ./src/results/read.ts
+/** Reads results.json files that others may have written. */
 
 
-/** A results file that cannot be read; the message tells why, and may hold foreign text. */
+/** A results file cannot be read. The message has the reason, and may hold foreign text. */
 class UnreadableResultsError extends Error {
 }
-/** In bytes. A run's results are some 80 KB; a thousand targets make 4 MB. */
+/** In bytes. The results of a run have about 80 KB, those of a thousand targets 4 MB. */
 const maxResultsBytes = 16 * 1024 * 1024;
 /**
- * The results of a run from a file that anybody may have written: what the schema names is copied,
- * anything else is left behind. Throws Unreadable, and nothing else.
+ * Returns the results of a run from an untrusted file: it copies the fields of the schema and drops all others.
+ * Throws UnreadableResultsError, and no other error.
  */
 function readResults(json) {
     const parsed = parseJson(json);
     const found = parsed?.schema;
     if (typeof found === 'number' && found > results_results/* schema */.wQ)
-        throw new UnreadableResultsError(`it has schema ${found}, and schema ${results_results/* schema */.wQ} is what this release reads; use the release that wrote it, or a newer one`);
+        throw new UnreadableResultsError(`it has schema ${found}, but this release reads schema ${results_results/* schema */.wQ}; use the release that wrote it, or a newer one`);
     return readWithSchema(parsed, results_schema_namespaceObject);
 }
-/** Any JSON that this package has a schema for. */
+/** Returns a value with the fields of the schema. Throws UnreadableResultsError. */
 const readWithSchema = (parsed, shape) => copyByShape(parsed, shape, '', shape);
 function parseJson(json) {
     if (Buffer.byteLength(json) > maxResultsBytes)
@@ -38025,17 +38025,17 @@ function parseJson(json) {
         return JSON.parse(json);
     }
     catch {
-        throw new UnreadableResultsError('it is not JSON');
+        throw new UnreadableResultsError('it is not valid JSON');
     }
 }
-/** The value as the shape has it. `at` is where it stands, `root` what `$ref` refers to. */
+/** Copies the fields of the shape. `at` is the path of the value, `root` the schema that `$ref` refers to. */
 function copyByShape(value, shape, at, root) {
     if (shape.$ref)
         return copyByShape(value, resolveReference(shape.$ref, root), at, root);
     if (shape.anyOf)
         return value === null ? null : copyByShape(value, shape.anyOf[0] ?? {}, at, root);
     if (!matchesShape(value, shape))
-        throw new UnreadableResultsError(`${at || 'the whole'} is not ${describeShape(shape)}`);
+        throw new UnreadableResultsError(`${at || 'the document'} is not ${describeShape(shape)}`);
     if (Array.isArray(value))
         return value.map((one, index) => copyByShape(one, shape.items ?? {}, `${at}[${index}]`, root));
     if (typeof value !== 'object' || value === null)
@@ -38051,7 +38051,7 @@ function copyObject(value, { properties = {}, required = [], additionalPropertie
         const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
         return shape ? [[name, copyByShape(value[name], shape, joinPath(at, name), root)]] : [];
     });
-    return Object.fromEntries([...absent, ...entries]); // makes own properties, also of the name `__proto__`
+    return Object.fromEntries([...absent, ...entries]); // creates own properties, also for `__proto__`
 }
 const joinPath = (at, name) => `${at}${at && '.'}${name.length > 80 ? `${name.slice(0, 80)}…` : name}`;
 const resolveReference = (reference, root) => root.$defs?.[reference.replace('#/$defs/', '')] ?? {};
@@ -38079,22 +38079,22 @@ function describeShape(shape) {
     if (shape.enum)
         return `one of ${shape.enum.join(', ')}`;
     if (shape.pattern)
-        return 'of the form that the schema tells';
+        return 'of the form that the schema requires';
     const type = [shape.type].flat().join(' or ');
     const range = shape.maximum === undefined ? '' : ` from ${shape.minimum} to ${shape.maximum}`;
     return `of type ${type}${range}`;
 }
 
 ;// CONCATENATED MODULE: ./src/reports/merged-find.ts
+/** Finds results.json files below a directory. Artifacts are untrusted: no link is followed, and sizes are limited. */
 
 
 
 
 
-/** Reads what artifacts left in a directory. Anybody may have written there: no link is followed, nothing is endless. */
-/** GitHub's matrix has 256 jobs; this is several of them. In all, what a runner's memory holds. */
+/** GitHub allows 256 jobs in a matrix; this allows several matrices. `bytes` fits into a runner's memory. */
 const limits = { depth: 5, entries: 100_000, cells: 4096, bytes: 1024 * 1024 * 1024 };
-/** Every results.json below the directory, in the order of their folders. A directory that is missing holds none. */
+/** Returns every results.json below the directory, by folder. A missing directory has none. */
 function findResults(directory) {
     const found = { cells: [], reported: [] };
     let bytes = 0;
@@ -38102,7 +38102,7 @@ function findResults(directory) {
         const name = external_node_path_.relative(directory, folder);
         try {
             if (found.cells.length >= limits.cells)
-                throw new UnreadableResultsError(`it is one of more than ${limits.cells}`);
+                throw new UnreadableResultsError(`there are more than ${limits.cells} results`);
             const json = readFile(external_node_path_.join(folder, files/* files */.a.results), limits.bytes - bytes);
             bytes += json.length;
             const parsed = parseJson(json);
@@ -38124,7 +38124,7 @@ function describeProblem(error) {
     const { code } = error;
     return code === 'ELOOP' ? 'it is a link' : (code ?? String(error));
 }
-/** The folders that hold a results.json. */
+/** Returns the folders with a results.json. */
 function listResultFolders(directory) {
     const folders = [];
     let left = limits.entries;
@@ -38151,14 +38151,14 @@ function listEntries(folder) {
         return [];
     }
 }
-/** A plain file as text, of at most so many bytes. */
+/** Reads a regular file of at most `left` bytes. Throws UnreadableResultsError for other files. */
 function readFile(file, left) {
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = external_node_fs_.constants;
-    const descriptor = external_node_fs_.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // neither a link nor a pipe
+    const descriptor = external_node_fs_.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // follows no link, and does not wait for a pipe
     try {
         const { size } = external_node_fs_.fstatSync(descriptor);
         if (!external_node_fs_.fstatSync(descriptor).isFile())
-            throw new UnreadableResultsError('it is not a file');
+            throw new UnreadableResultsError('it is not a regular file');
         if (size > maxResultsBytes)
             throw new UnreadableResultsError(`it is longer than ${maxResultsBytes / 1024 / 1024} MiB`);
         if (size > left)
@@ -38171,8 +38171,9 @@ function readFile(file, left) {
 }
 
 // EXTERNAL MODULE: ./src/reports/markup.ts + 1 modules
-var markup = __nccwpck_require__(6806);
+var markup = __nccwpck_require__(3061);
 ;// CONCATENATED MODULE: ./src/reports/merged-html.ts
+/** Renders report.html of the report action. */
 
 
 
@@ -38180,7 +38181,7 @@ var markup = __nccwpck_require__(6806);
 
 
 
-/** report.html of a matrix: the verdict, the grid, each cause once, and every cell. One page that loads nothing. */
+/** Returns one page that loads no resources: the verdict, the grid, each cause once, and every cell. */
 function renderMergedHtml(matrix) {
     const all = groupCauses(matrix.cells);
     return (0,markup/* renderPage */.Cf)(buildMergedHeadline(matrix).words, [
@@ -38211,11 +38212,11 @@ ${rehearsal ? (0,markup/* markup */.PT) `<p class="rehearsal">${rehearsal}</p>` 
 function renderCause({ counts, cells, first }) {
     const { layer, check, message, hint, reproduce } = first;
     return (0,markup/* markup */.PT) `<section class="card ${counts ? 'broken' : 'shaky'}">
-<h2>${counts ? 'What broke' : 'Not counted'} in ${(0,words/* formatCount */.B4)(cells.length, 'cell')}</h2>
+<h2>${counts ? 'What broke' : 'Not counted'} in ${(0,reports_words/* formatCount */.B4)(cells.length, 'cell')}</h2>
 <p class="where">${layer ? (0,markup/* markup */.PT) `layer ${(0,markup/* code */.aY)(layer)} · ` : markup/* emptyMarkup */.SZ}class ${(0,markup/* code */.aY)(first.class ?? '')}${check ? (0,markup/* markup */.PT) ` · check ${(0,markup/* code */.aY)(check)}` : markup/* emptyMarkup */.SZ}</p>
 <p class="message">${(0,markup/* inline */.mG)(message)}</p>
 ${hint ? (0,markup/* markup */.PT) `<p class="hint"><strong>Next:</strong> ${(0,markup/* inline */.mG)(hint)}</p>` : markup/* emptyMarkup */.SZ}
-${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* emptyMarkup */.SZ}
+${reproduce ? (0,markup/* markup */.PT) `<p class="label">To reproduce it</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* emptyMarkup */.SZ}
 <p class="also">${(0,markup/* codes */.F4)(cells.slice(0, 20).map(({ name }) => name))}${cells.length > 20 ? ` and ${cells.length - 20} more` : ''}</p>
 </section>`;
 }
@@ -38240,14 +38241,14 @@ const buildColumns = ({ layers, isCompared }) => [
     ]),
     ['verdict', cell => ({ mark: 'none', words: describeCell(cell) })],
     ...(isCompared
-        ? [['since before', cell => ({ mark: 'none', words: describeChange(cell) })]]
+        ? [['change', cell => ({ mark: 'none', words: describeChange(cell) })]]
         : [])
 ];
 function renderTable(rows, shown) {
     const columns = buildColumns(shown);
     const row = (cell) => (0,markup/* markup */.PT) `<tr><th scope="row">${renderDimensions(cell, shown)}</th>${columns.map(([title, field]) => renderGridField(title, field(cell)))}</tr>`;
     return (0,markup/* markup */.PT) `<table class="grid matrix">
-<thead><tr><th scope="col">${(0,words/* capitalize */.ZH)(shown.dimensions.map(({ title }) => title).join(', '))}</th>${columns.map(([title]) => (0,markup/* markup */.PT) `<th scope="col">${title}</th>`)}</tr></thead>
+<thead><tr><th scope="col">${(0,reports_words/* capitalize */.ZH)(shown.dimensions.map(({ title }) => title).join(', '))}</th>${columns.map(([title]) => (0,markup/* markup */.PT) `<th scope="col">${title}</th>`)}</tr></thead>
 <tbody>${rows.map(row)}</tbody>
 </table>`;
 }
@@ -38257,23 +38258,23 @@ const renderDimensions = (cell, { dimensions }) => {
         .filter(Boolean);
     return (0,markup/* markup */.PT) `${first}${rest.length > 0 ? (0,markup/* markup */.PT) `<span class="note">${rest.join(' · ')}</span>` : markup/* emptyMarkup */.SZ}`;
 };
-/** `unproven` and `follows` are said in words; there is no mark for them. */
+/** `unproven` and `follows` have words instead of a mark. */
 function renderGridField(column, field) {
     if (field === null || (field.mark === 'none' && field.words === ''))
         return (0,markup/* markup */.PT) `<td class="empty"></td>`;
     const marked = field.mark === 'unproven' || field.mark === 'follows' || field.mark === 'none'
         ? markup/* emptyMarkup */.SZ
         : (0,markup/* mark */.Gy)(field.mark);
-    const says = field.words
+    const words = field.words
         ? (0,markup/* markup */.PT) `<span class="said"><span class="note">${field.words}</span></span>`
         : markup/* emptyMarkup */.SZ;
-    return (0,markup/* markup */.PT) `<td class="${field.mark}" data-column="${column}"><div>${marked}${says}</div></td>`;
+    return (0,markup/* markup */.PT) `<td class="${field.mark}" data-column="${column}"><div>${marked}${words}</div></td>`;
 }
 // ---- Every cell ----
 function renderCells(matrix) {
     if (matrix.cells.length === 0)
         return markup/* emptyMarkup */.SZ;
-    return (0,markup/* markup */.PT) `<section class="card layers cells"><h2>${(0,words/* capitalize */.ZH)((0,words/* formatCount */.B4)(matrix.cells.length, 'cell'))}</h2>
+    return (0,markup/* markup */.PT) `<section class="card layers cells"><h2>${(0,reports_words/* capitalize */.ZH)((0,reports_words/* formatCount */.B4)(matrix.cells.length, 'cell'))}</h2>
 ${matrix.cells.map(renderCellDetails)}
 </section>`;
 }
@@ -38292,34 +38293,35 @@ function renderCellFacts(cell) {
         ['next', cell.hint ? (0,markup/* inline */.mG)(cell.hint) : null],
         ['results', cell.directory ? (0,markup/* code */.aY)(cell.directory) : null],
         ['operator', cell.operator ? (0,markup/* code */.aY)(cell.operator) : null],
-        ['took', cell.seconds === null ? null : (0,markup/* markup */.PT) `${(0,words/* formatDuration */.a3)(cell.seconds)}`],
+        ['took', cell.seconds === null ? null : (0,markup/* markup */.PT) `${(0,reports_words/* formatDuration */.a3)(cell.seconds)}`],
         ['layers', states.length > 0 ? (0,markup/* markup */.PT) `${states.join(', ')}` : null],
         ['failed', own.length > 0 ? (0,markup/* codes */.F4)(own.slice(0, 20).map(({ id }) => id)) : null],
-        ['follows', follow.length > 0 ? (0,markup/* codes */.F4)(follow.slice(0, 20).map(({ id }) => id)) : null],
-        ['started', cell.results ? (0,markup/* markup */.PT) `${(0,words/* sanitizeLine */.g$)(cell.results.started, 40)}` : null]
+        ['consequences', follow.length > 0 ? (0,markup/* codes */.F4)(follow.slice(0, 20).map(({ id }) => id)) : null],
+        ['started', cell.results ? (0,markup/* markup */.PT) `${(0,reports_words/* sanitizeLine */.g$)(cell.results.started, 40)}` : null]
     ];
     return rows.flatMap(([name, value]) => value ? [(0,markup/* markup */.PT) `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
 }
 function renderGoneCells({ gone }) {
     if (gone.length === 0)
         return markup/* emptyMarkup */.SZ;
-    return (0,markup/* markup */.PT) `<section class="card"><h2>Of the run before, not in this one</h2>
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Only in the previous run</h2>
 <ul class="gone">${gone.slice(0, 200).map(name => (0,markup/* markup */.PT) `<li>${(0,markup/* code */.aY)(name)}</li>`)}</ul></section>`;
 }
 
 // EXTERNAL MODULE: ./src/reports/junit.ts + 7 modules
-var junit = __nccwpck_require__(3611);
+var junit = __nccwpck_require__(8851);
 ;// CONCATENATED MODULE: ./src/reports/merged-junit.ts
+/** Renders junit.xml of the report action. */
 
 
-/** A suite for each cell, with all its checks; a cell without results is an error. Pure. */
+/** Returns JUnit XML with a suite for each cell; a cell without results is an error. */
 function renderMergedJunit({ cells }) {
     const starts = cells.flatMap(({ results }) => results?.started ?? []).sort();
-    const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // they ran side by side
+    const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // cells run in parallel
     return (0,junit/* renderSuites */.S0)(cells.map(buildCellSuite), seconds, starts[0] ?? '');
 }
 function buildCellSuite({ results, ...cell }) {
-    // Dots part packages in readers.
+    // Readers split class names into packages at dots.
     const classname = `dual-stack.${cell.name.replaceAll('.', '-')}`;
     const cases = results
         ? (0,junit/* buildSuites */.o8)(results, classname).flatMap(one => one.cases)
@@ -38334,18 +38336,19 @@ const buildMissingCase = ({ message, hint }, classname) => ({
         '@name': 'results',
         '@time': '0.000',
         error: {
-            '@message': (0,words/* sanitizeLine */.g$)(message),
+            '@message': (0,reports_words/* sanitizeLine */.g$)(message),
             '@type': 'missing',
-            '#text': (0,words/* sanitizeText */.jZ)(`${message}\n${hint}`)
+            '#text': (0,reports_words/* sanitizeText */.jZ)(`${message}\n${hint}`)
         }
     }
 });
 
 ;// CONCATENATED MODULE: ./src/reports/merged-outputs.ts
+/** Builds the outputs of the report action. */
 
 
 
-/** Every output of report/action.yml. `directory` is empty when nothing was written. */
+/** Returns every output of report/action.yml. `directory` is empty if no files were written. */
 function buildMergedOutputs(matrix, directory) {
     const file = (name) => (directory === '' ? '' : external_node_path_.join(directory, name));
     const names = (change) => JSON.stringify(matrix.cells.filter(cell => cell.change === change).map(({ name }) => name));
@@ -38364,10 +38367,11 @@ function buildMergedOutputs(matrix, directory) {
 }
 
 // EXTERNAL MODULE: ./src/reports/blocks.ts
-var blocks = __nccwpck_require__(850);
+var blocks = __nccwpck_require__(4122);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
-var markdown = __nccwpck_require__(8022);
+var markdown = __nccwpck_require__(5773);
 ;// CONCATENATED MODULE: ./src/reports/merged-summary.ts
+/** Renders the job summary of the report action. */
 
 
 
@@ -38375,10 +38379,10 @@ var markdown = __nccwpck_require__(8022);
 
 
 
-/** More causes are for the HTML report. */
+/** The HTML report has the rest. */
 const maxCauses = 20;
 const maxNames = 8;
-/** The job summary of a matrix: the verdict, one grid, each cause once. Always below 1 MiB. */
+/** Returns the verdict, one grid, and each cause once; always below 1 MiB. */
 function renderMergedSummary(matrix) {
     const all = groupCauses(matrix.cells);
     const counted = all.filter(cause => cause.counts);
@@ -38390,7 +38394,7 @@ function renderMergedSummary(matrix) {
         ...renderMoreCauses(counted),
         ...(tolerated.length === 0
             ? []
-            : [(0,blocks/* createBlock */.Wv)(`**Not counted, because ${(0,markdown/* code */.aY)('fail-on')} leaves the class out:**`)]),
+            : [(0,blocks/* createBlock */.Wv)(`**Not counted, because ${(0,markdown/* code */.aY)('fail-on')} excludes the class:**`)]),
         ...tolerated.slice(0, maxCauses).map(cause => (0,blocks/* createBlock */.Wv)((0,blocks/* renderQuote */.Jx)(merged_summary_renderCause(cause)))),
         ...renderMoreCauses(tolerated),
         ...merged_summary_renderGoneCells(matrix)
@@ -38408,9 +38412,9 @@ function merged_summary_renderCause({ cells, first }) {
         first.check && `check ${(0,markdown/* code */.aY)(first.check)}`
     ];
     const parts = [
-        `**${(0,words/* capitalize */.ZH)(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)((0,words/* endSentence */.H_)(first.message), 2000)} ${(0,markdown/* text */.Qq)(first.hint, 2000)}`,
+        `**${(0,reports_words/* capitalize */.ZH)(where.filter(Boolean).join(' · '))}.** ${(0,markdown/* text */.Qq)((0,reports_words/* endSentence */.H_)(first.message), 2000)} ${(0,markdown/* text */.Qq)(first.hint, 2000)}`,
         first.reproduce ? (0,markdown/* fence */.EU)(first.reproduce) : '',
-        `In ${(0,words/* formatCount */.B4)(cells.length, 'cell')}: ${renderNames(cells)}.`
+        `In ${(0,reports_words/* formatCount */.B4)(cells.length, 'cell')}: ${renderNames(cells)}.`
     ];
     return parts.filter(Boolean).join('\n\n');
 }
@@ -38423,7 +38427,7 @@ const renderMoreCauses = (all) => all.length <= maxCauses
     : [(0,blocks/* createBlock */.Wv)(`And ${all.length - maxCauses} more causes, in ${(0,markdown/* code */.aY)(files/* files */.a.report)}.`)];
 function merged_summary_renderGoneCells({ gone }) {
     const lines = gone.map(name => `- ${(0,markdown/* code */.aY)(name)}`);
-    return (0,blocks/* createFoldedBlocks */.pu)(`Of the run before, not in this one: ${(0,words/* formatCount */.B4)(lines.length, 'cell')}`, lines);
+    return (0,blocks/* createFoldedBlocks */.pu)(`Only in the previous run: ${(0,reports_words/* formatCount */.B4)(lines.length, 'cell')}`, lines);
 }
 // ---- The grid ----
 function merged_summary_renderGrid(matrix) {
@@ -38446,7 +38450,7 @@ const renderGridHead = ({ dimensions, layers, isCompared }) => (0,blocks/* rende
     'IPv6',
     ...layers,
     'verdict',
-    ...(isCompared ? ['since before'] : [])
+    ...(isCompared ? ['change'] : [])
 ]);
 const renderGridRow = (cell, { dimensions, layers, isCompared }) => (0,markdown/* row */.nM)(...dimensions.map(({ getValue }) => (0,markdown/* text */.Qq)(getValue(cell))), renderField(getFamilyField(cell, 'ipv4')), renderField(getFamilyField(cell, 'ipv6')), ...layers.map((layer) => renderField(getLayerField(cell, layer))), cell.outcome === 'passed' ? 'passed' : `**${describeCell(cell)}**`, ...(isCompared ? [renderChange(cell)] : []));
 const markIcons = {
@@ -38465,7 +38469,7 @@ function renderChange(cell) {
 }
 
 // EXTERNAL MODULE: ./src/run/build-results.ts + 1 modules
-var build_results = __nccwpck_require__(5364);
+var build_results = __nccwpck_require__(7307);
 ;// CONCATENATED MODULE: ./src/report.ts
 /** Runs the report action. */
 
@@ -38547,18 +38551,19 @@ async function warnOnFailure(what, work) {
 
 /***/ }),
 
-/***/ 6993:
+/***/ 3992:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   P: () => (/* binding */ buildAnnotations),
 /* harmony export */   v: () => (/* binding */ sanitizeAnnotation)
 /* harmony export */ });
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
-/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4897);
-/* harmony import */ var _verdict_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2714);
-/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8550);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4062);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2616);
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7174);
+/* harmony import */ var _verdict_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4959);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6157);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7827);
+/** Builds the annotations that GitHub shows on the page of a run. */
 
 
 
@@ -38570,8 +38575,8 @@ const maxPerLevel = 10;
 const maxTitleLength = 250;
 const maxMessageLength = 8000;
 /**
- * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
- * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
+ * Returns the annotations of a run: the failure, other independent failures, one warning for all flaky checks, and
+ * one for each version warning. Consequences are only counted.
  */
 const buildAnnotations = (results) => [
     ...annotateFailure(results),
@@ -38579,7 +38584,7 @@ const buildAnnotations = (results) => [
     ...annotateFlakyChecks(results),
     ...annotateWarnings(results)
 ].map(sanitizeAnnotation);
-/** Within GitHub's limits, and without what is not text. */
+/** Returns the annotation within GitHub's limits, and without control characters. */
 const sanitizeAnnotation = (one) => ({
     ...one,
     title: (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .toSingleLine */ .OX)((0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .sanitizeLine */ .g$)(one.title, maxTitleLength)),
@@ -38598,9 +38603,9 @@ function annotateFailure(results) {
     const lines = [
         ...(messages.length > 1 ? messages.map(one => `• ${one}`) : messages),
         hint,
-        follow.length > 0 ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .formatCount */ .B4)(follow.length, 'failed check')} only because of this.` : '',
+        follow.length > 0 ? `Consequences: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .formatCount */ .B4)(follow.length, 'failed check')}.` : '',
         reproduce
-            ? `To see it by hand${(0,_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .isClusterCommand */ .QE)(reproduce, results) ? `, on a cluster made by \`${_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .rerunCommand */ .w4}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+            ? `To reproduce it${(0,_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .isClusterCommand */ .QE)(reproduce, results) ? ` on a cluster that \`${_versions_js__WEBPACK_IMPORTED_MODULE_3__/* .rerunCommand */ .w4}\` creates (KEEP=1 keeps it)` : ''}:\n${reproduce}`
             : ''
     ];
     return [
@@ -38635,22 +38640,22 @@ function annotateFlakyChecks(results) {
     if (checks.length === 0)
         return [];
     const lines = checks.map(check => `${check.id}: ${describeWrongAttempt(check)}`);
-    const title = `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .formatCount */ .B4)(checks.length, 'check')} needed another try`;
+    const title = `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .formatCount */ .B4)(checks.length, 'check')} passed only after a retry`;
     return [{ level: 'warning', title, message: lines.join('\n') }];
 }
-/** What was observed before it passed. */
+/** The observation before the check passed. */
 function describeWrongAttempt(check) {
     const tries = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .groupAttempts */ .QQ)(check);
     const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
     return wrong
         ? `${(0,_words_js__WEBPACK_IMPORTED_MODULE_4__/* .sanitizeLine */ .g$)(wrong.observed) || 'nothing'} ${(0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .formatAttemptGroup */ .UM)(wrong)}`
-        : 'no try recorded';
+        : 'no attempt recorded';
 }
 
 
 /***/ }),
 
-/***/ 850:
+/***/ 4122:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -38662,18 +38667,18 @@ function describeWrongAttempt(check) {
 /* harmony export */   iK: () => (/* binding */ stateIcons),
 /* harmony export */   pu: () => (/* binding */ createFoldedBlocks)
 /* harmony export */ });
-/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6689);
-/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8022);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5864);
+/* harmony import */ var _markdown_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5773);
+/** The parts of a job summary, and how they are cut to fit. */
 
 
-/** A job summary's pieces, and how they are cut to fit. Pure. */
-/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
+/** GitHub drops a summary above 1 MiB. The rest is left for other steps that append to it. */
 const maxSummaryBytes = 1_000_000;
-/** A longer list is for the HTML report. */
+/** The HTML report has the rest of a longer list. */
 const maxListedLines = 200;
-/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
+/** Joins blocks up to `most` bytes, cuts the rest, and notes the cut. */
 function cutToFit(blocks, most) {
-    const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.report)}._\n`;
+    const note = `\n\n_Cut here: GitHub drops longer summaries. For all of it, open ${(0,_markdown_js__WEBPACK_IMPORTED_MODULE_1__/* .code */ .aY)(_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.report)}._\n`;
     let left = most - countBytes(note);
     const out = [];
     for (const block of blocks) {
@@ -38697,9 +38702,9 @@ function takeLinesThatFit(lines, most) {
     return end === -1 ? lines : lines.slice(0, end);
 }
 const countBytes = (markdown) => Buffer.byteLength(markdown);
-/** A block that is shown whole or not at all. */
+/** Returns a block that cannot be cut. */
 const createBlock = (head) => ({ head, lines: [], tail: '' });
-/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
+/** Returns folded lines, as a table if there are `titles`; nothing without lines. */
 function createFoldedBlocks(title, lines, titles = [], open = false) {
     if (lines.length === 0)
         return [];
@@ -38727,7 +38732,7 @@ const stateIcons = {
 
 /***/ }),
 
-/***/ 4897:
+/***/ 7174:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -38743,24 +38748,25 @@ const stateIcons = {
 /* harmony export */   lQ: () => (/* binding */ findBrokenCheck),
 /* harmony export */   po: () => (/* binding */ groupSkippedByReason)
 /* harmony export */ });
-/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7642);
-/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9820);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
+/* harmony import */ var _base_group_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8154);
+/* harmony import */ var _results_results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9693);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7827);
+/** Groups the checks of a run as the reports show them: independent failures, consequences, layers. */
 
 
 
-/** The check that the failure names; null where none was reached. */
+/** Returns the check that the failure names; null if there is none. */
 function findBrokenCheck(results) {
     const named = results.checks.filter(check => check.id === results.failure?.check);
     return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
 }
-/** What happened, in one sentence; of several bad inputs, one each. */
+/** Splits the message: one sentence, or one for each of several invalid inputs. */
 const splitSentences = ({ message }) => {
     const all = message.split('\n').filter(one => one.trim() !== '');
     return all.length === 0 ? [message] : all;
 };
 const findFlakyChecks = (results) => results.checks.filter(check => check.verdict === 'flaky');
-/** Failures of their own, the broken check first; then what only follows from another check. */
+/** Returns independent failures (`own`, the broken check first) and consequences of other checks (`follow`). */
 function groupFailures(results) {
     const failed = results.checks.filter(check => check.verdict === 'failed');
     const first = findBrokenCheck(results);
@@ -38770,7 +38776,7 @@ function groupFailures(results) {
         follow: failed.filter(check => check.because !== null && check !== first)
     };
 }
-/** Echoes of the broken family that are green only because the other family carried them. */
+/** Returns echo checks of the broken family that passed only because the other family carried them. */
 function findMaskedChecks(results) {
     const family = findBrokenCheck(results)?.family;
     if (!family || results.result === 'passed')
@@ -38780,7 +38786,7 @@ function findMaskedChecks(results) {
         check.family === family &&
         (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .findCarryingFamily */ .nS)(check) !== null);
 }
-/** A check's attempts, those in a row that observed the same as one. */
+/** Returns the attempts of a check; consecutive ones with the same observation form one group. */
 function groupAttempts(check) {
     const tries = [];
     for (const { at, observed } of check.attempts) {
@@ -38794,7 +38800,7 @@ function groupAttempts(check) {
 }
 /** `at 28.1 s, 5 times`. */
 const formatAttemptGroup = ({ at, times }) => `at ${at.toFixed(1)} s${times > 1 ? `, ${times} times` : ''}`;
-/** The layers that have checks, in their order, each with its state. */
+/** Returns the layers that have checks, in order, each with its state. */
 function buildLayerRows(results) {
     const byLayer = (0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks, check => check.layer);
     return _results_results_js__WEBPACK_IMPORTED_MODULE_0__/* .layers */ .ZF.flatMap(layer => {
@@ -38817,17 +38823,17 @@ function buildLayerRows(results) {
         ];
     });
 }
-/** `14 of 15 hold`; layers of which every check was skipped are not counted. */
+/** Returns `14 of 15 passed`, without layers that were skipped. */
 function formatLayersHeld(rows) {
-    const asked = rows.filter(row => row.state !== 'skipped');
-    const held = asked.filter(row => row.state !== 'failed').length;
-    return `${held} of ${asked.length} hold`;
+    const ran = rows.filter(row => row.state !== 'skipped');
+    const held = ran.filter(row => row.state !== 'failed').length;
+    return `${held} of ${ran.length} passed`;
 }
-/** Skipped checks by their reason, in the order of their first check. */
+/** Returns the skipped checks by reason, in the order of their first check. */
 const groupSkippedByReason = (results) => [
     ...(0,_base_group_js__WEBPACK_IMPORTED_MODULE_2__/* .groupBy */ .$)(results.checks.filter(check => check.verdict === 'skipped'), check => (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .sanitizeLine */ .g$)(check.reason ?? 'no reason given'))
 ];
-/** The verdict that matters most. */
+/** Returns the worst verdict. */
 function getWorstVerdict(checks) {
     const found = new Set(checks.map(check => check.verdict));
     return ['failed', 'flaky', 'passed'].find(state => found.has(state)) ?? 'skipped';
@@ -38836,7 +38842,7 @@ function getWorstVerdict(checks) {
 
 /***/ }),
 
-/***/ 3611:
+/***/ 8851:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -38847,7 +38853,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   S0: () => (/* binding */ renderSuites)
 });
 
-;// CONCATENATED MODULE: ./node_modules/path-expression-matcher/src/Expression.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/path-expression-matcher/src/Expression.js
 /**
  * Expression - Parses and stores a tag pattern expression
  * 
@@ -39080,7 +39086,7 @@ class Expression {
     return this.pattern;
   }
 }
-;// CONCATENATED MODULE: ./node_modules/path-expression-matcher/src/Matcher.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/path-expression-matcher/src/Matcher.js
 
 
 /**
@@ -39745,7 +39751,7 @@ class Matcher {
   }
 }
 
-;// CONCATENATED MODULE: ./node_modules/fast-xml-builder/src/util.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/fast-xml-builder/src/util.js
 
 
 // String(val)/val.toString() drop the sign of -0 (e.g. String(-0) === '0'), silently
@@ -39800,7 +39806,7 @@ function resolveName(name, isAttribute, options, matcher, validator) {
   }
   return isPI ? '?' + result : result;
 }
-;// CONCATENATED MODULE: ./node_modules/xml-naming/src/index.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/xml-naming/src/index.js
 /**
  * xml-naming
  * Validates XML Name productions as defined in the XML 1.0 and 1.1 specifications.
@@ -40183,7 +40189,7 @@ const sanitize = (str, production = 'name', { replacement = '_', asciiOnly = fal
 
   return result || replacement;
 };
-;// CONCATENATED MODULE: ./node_modules/fast-xml-builder/src/orderedJs2Xml.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/fast-xml-builder/src/orderedJs2Xml.js
 
 
 
@@ -40529,7 +40535,7 @@ function replaceEntitiesValue(textValue, options) {
     }
     return textValue;
 }
-;// CONCATENATED MODULE: ./node_modules/fast-xml-builder/src/ignoreAttributes.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/fast-xml-builder/src/ignoreAttributes.js
 function getIgnoreAttributesFn(ignoreAttributes) {
     if (typeof ignoreAttributes === 'function') {
         return ignoreAttributes
@@ -40548,7 +40554,7 @@ function getIgnoreAttributesFn(ignoreAttributes) {
     }
     return () => false
 }
-;// CONCATENATED MODULE: ./node_modules/fast-xml-builder/src/fxb.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/fast-xml-builder/src/fxb.js
 
 //parse Empty Node as self closing node
 
@@ -41144,27 +41150,28 @@ function isAttribute(name /*, options*/) {
   }
 }
 // EXTERNAL MODULE: ./src/reports/verdict.ts
-var verdict = __nccwpck_require__(2714);
+var verdict = __nccwpck_require__(4959);
 // EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
+var words = __nccwpck_require__(7827);
 ;// CONCATENATED MODULE: ./src/reports/junit.ts
+/** Renders junit.xml of a run. */
 
 
 
 const builder = new Builder({
     attributeNamePrefix: '@',
     ignoreAttributes: false,
-    // Without it `name="true"` comes out as `name`, which is no XML.
+    // else `name="true"` becomes `name`, which is invalid XML
     suppressBooleanAttributes: false,
     suppressEmptyNode: true,
     format: true
 });
 /**
- * The run as JUnit XML: a suite for each layer, a test case for each check; where the checks were
- * not reached, a suite `run` with the error. Text is clean: nothing in it is illegal in XML 1.0.
+ * Returns JUnit XML: a suite for each layer, a test case for each check, and a suite `run` with the error if the
+ * checks could not run. It has no characters that are illegal in XML 1.0.
  */
 const renderJunit = (results) => renderSuites(buildSuites(results, 'dual-stack'), results.seconds, results.started);
-/** The suites of a run, their test cases of this class. */
+/** Returns the suites of a run. `classname` begins the class of each test case. */
 const buildSuites = (results, classname) => [...buildErrorSuites(results), ...buildLayerSuites(results)].map(suite => ({
     ...suite,
     cases: suite.cases.map(one => ({
@@ -41172,7 +41179,7 @@ const buildSuites = (results, classname) => [...buildErrorSuites(results), ...bu
         element: { '@classname': `${classname}.${suite.name}`, ...one.element }
     }))
 }));
-/** Suites as a file. `seconds` is how long it all took. */
+/** Returns the file. `seconds` is the total duration. */
 function renderSuites(suites, seconds, started) {
     const root = {
         '@name': 'dual-stack',
@@ -41197,7 +41204,7 @@ const countOutcomes = (cases) => ({
     '@skipped': cases.filter(one => one.outcome === 'skipped').length
 });
 const formatTime = (seconds) => seconds.toFixed(3);
-/** As the schema has it, in UTC, without a zone; left out where the start is not known. */
+/** The schema requires UTC without a zone; omitted if the start is unknown. */
 function buildTimestamp(started, at) {
     const moment = new Date(Date.parse(started) + 1000 * at);
     return Number.isNaN(moment.getTime()) ? {} : { '@timestamp': moment.toISOString().slice(0, 19) };
@@ -41238,12 +41245,12 @@ function buildOutcomeElement(check) {
     return {
         properties: { property: [{ '@name': 'flaky', '@value': 'true' }] },
         'system-out': {
-            '#text': (0,words/* sanitizeText */.jZ)(`Passed at a later try.\n${formatAttempts(check.attempts)}`)
+            '#text': (0,words/* sanitizeText */.jZ)(`Passed after a retry.\n${formatAttempts(check.attempts)}`)
         }
     };
 }
 function buildFailureElement(check) {
-    const why = check.because ? `follows from ${check.because}` : check.reason;
+    const why = check.because ? `caused by ${check.because}` : check.reason;
     return {
         '@message': (0,words/* sanitizeLine */.g$)([check.observed || 'no answer', why].filter(Boolean).join(': ')),
         '@type': check.because ? 'consequence' : check.layer,
@@ -41255,15 +41262,15 @@ const formatBody = (check) => [
     `Expected: ${check.expected}`,
     `Observed: ${check.observed}`,
     ...(check.reason ? [`Reason: ${check.reason}`] : []),
-    ...(check.because ? [`Because of: ${check.because}`] : []),
+    ...(check.because ? [`Caused by: ${check.because}`] : []),
     formatAttempts(check.attempts),
-    ...(check.reproduce ? ['By hand:', check.reproduce] : [])
+    ...(check.reproduce ? ['Reproduce:', check.reproduce] : [])
 ].join('\n');
 const formatAttempts = (attempts) => attempts
-    .map(({ at, seconds, observed }, index) => `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${(0,words/* sanitizeLine */.g$)(observed) || '(nothing)'}`)
+    .map(({ at, seconds, observed }, index) => `Attempt ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${(0,words/* sanitizeLine */.g$)(observed) || '(nothing)'}`)
     .join('\n');
-// ---- Where the checks were not reached ----
-/** The phases as test cases, so that the error stands where it happened. */
+// ---- The checks could not run ----
+/** Returns the phases as test cases; the failed phase has the error. */
 function buildErrorSuites(results) {
     if (results.result !== 'error')
         return [];
@@ -41313,7 +41320,7 @@ function buildErrorElement(results) {
 
 /***/ }),
 
-/***/ 8022:
+/***/ 5773:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -41323,17 +41330,18 @@ function buildErrorElement(results) {
 /* harmony export */   nM: () => (/* binding */ row)
 /* harmony export */ });
 /* unused harmony export escapeCell */
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4062);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7827);
+/** Turns foreign text into Markdown that cannot act as markup. */
 
 /**
- * Foreign text as markdown that says the same and does nothing: every word that is more than
- * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
- * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
+ * Returns foreign text as inert Markdown: every word that is not plain letters or a number becomes code. GitHub
+ * interprets no markup, HTML, mention, link, reference, emoji (`:100:` in an IPv6 address) or formula in code.
+ * Do not put it first on a line: `1.` would start a list.
  */
 const text = (foreign, most = 300) => (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .parseSpans */ .Bo)((0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .sanitizeLine */ .g$)(foreign, most))
     .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
     .reduce((before, next) => before + (isAdjacentCode(before, next) ? ' ' : '') + next, '');
-/** Foreign text as a code span, one line. */
+/** Returns foreign text as a code span on one line. */
 function code(foreign, most = 200) {
     const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .sanitizeLine */ .g$)(foreign, most);
     if (content === '')
@@ -41342,20 +41350,20 @@ function code(foreign, most = 200) {
     const space = /^`|`$/.test(content) ? ' ' : '';
     return `${mark}${space}${content}${space}${mark}`;
 }
-/** Foreign text as a code block, its lines kept. */
+/** Returns foreign text as a code block with its lines. */
 function fence(foreign, most = 4000) {
     const content = (0,_words_js__WEBPACK_IMPORTED_MODULE_0__/* .sanitizeText */ .jZ)(foreign.slice(0, most)).trimEnd();
     const cut = foreign.length > most ? '\n…' : '';
     const mark = '`'.repeat(Math.max(3, getLongestRun(content) + 1));
     return `${mark}\n${content}${cut}\n${mark}`;
 }
-/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
+/** Escapes pipes for a table cell, also those after a backslash. */
 const escapeCell = (markdown) => markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
-/** A table's row. */
+/** Returns a table row. */
 const row = (...cells) => `| ${cells.map(escapeCell).join(' | ')} |`;
-/** Letters, a number, a version, a mark between words: what can never be markup. */
+/** Letters, numbers, versions and dashes, which are never markup. */
 const harmlessPattern = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
-/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
+/** A word with brackets, quotes and punctuation around it; `::` at the end belongs to an address. */
 const wordPattern = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
 const prose = (words) => words
     .split(' ')
@@ -41364,14 +41372,14 @@ const prose = (words) => words
     return inner === '' || harmlessPattern.test(inner) ? word : `${before}${code(inner)}${after}`;
 })
     .join(' ');
-/** Two code spans side by side would be read as one longer mark. */
+/** Adjacent code spans need a space, because their backticks would merge. */
 const isAdjacentCode = (before, next) => before.endsWith('`') && next.startsWith('`');
 const getLongestRun = (content) => Math.max(0, ...(content.match(/`+/g) ?? []).map(run => run.length));
 
 
 /***/ }),
 
-/***/ 6806:
+/***/ 3061:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41392,7 +41400,7 @@ __nccwpck_require__.d(__webpack_exports__, {
 // UNUSED EXPORTS: Markup
 
 ;// CONCATENATED MODULE: ./src/reports/styles.ts
-/** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
+/** The style sheet of report.html: light and dark, for phones and larger screens. */
 const styles = `
 :root {
   color-scheme: light dark;
@@ -41553,19 +41561,18 @@ footer { max-width: 64rem; margin: 0 auto; padding: .5rem 1.25rem 3rem; display:
 `;
 
 // EXTERNAL MODULE: ./src/reports/words.ts
-var reports_words = __nccwpck_require__(4062);
+var reports_words = __nccwpck_require__(7827);
 ;// CONCATENATED MODULE: ./src/reports/markup.ts
 
 
-/** HTML that cannot be broken by what others wrote, and the parts that the reports share. Pure. */
-/** HTML that may be put into a page as it is. */
+/** HTML that needs no escaping. */
 class Markup {
     source;
     constructor(source) {
         this.source = source;
     }
 }
-/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
+/** The only way to create markup: the template escapes all values that are not markup. */
 const markup = (strings, ...values) => new Markup(strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next));
 function source(content) {
     if (content instanceof Markup)
@@ -41575,7 +41582,7 @@ function source(content) {
     return (0,reports_words/* sanitizeText */.jZ)(String(content ?? '')).replace(/[&<>"'`]/g, found => `&#${found.charCodeAt(0)};`);
 }
 const emptyMarkup = markup ``;
-/** A page that loads nothing and runs nothing. */
+/** Returns a page that loads no resources and runs no scripts. */
 const renderPage = (title, sections, footer) => markup `<!doctype html>
 <html lang="en">
 <head>
@@ -41595,7 +41602,7 @@ ${footer}
 </body>
 </html>
 `.source;
-/** Words of others, with what stands between backticks as code. */
+/** Foreign text, with code between backticks. */
 const prose = (words, most = 2000) => (0,reports_words/* parseSpans */.Bo)((0,reports_words/* sanitizeLine */.g$)(words, most)).map(span => span.code ? markup `<code>${span.text}</code>` : markup `${span.text}`);
 const inline = (words, most = 2000) => new Markup(prose(words, most)
     .map(part => part.source)
@@ -41617,11 +41624,11 @@ const stateMarks = {
     skipped: '–',
     none: ''
 };
-/** A state as a mark for the eye and a word for who listens. */
+/** Returns a state as a symbol with a label for screen readers. */
 const mark = (state) => state === 'none'
     ? emptyMarkup
     : markup `<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${stateMarks[state]}</span>`;
-/** The workflow run and its commit; a link only where it can be nothing else. */
+/** Returns the workflow run and its commit; a link only for a plain HTTPS URL. */
 function renderRunFacts({ url, id, attempt, sha }) {
     const name = `Run ${(0,reports_words/* sanitizeLine */.g$)(id ?? '', 60)}${attempt ? `, attempt ${(0,reports_words/* sanitizeLine */.g$)(attempt, 20)}` : ''}`;
     const isHttpsUrl = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);
@@ -41633,21 +41640,22 @@ const renderFooter = (parts) => markup `<footer>${parts.flatMap(part => (part ? 
 
 /***/ }),
 
-/***/ 2714:
+/***/ 4959:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   t: () => (/* binding */ buildHeadline)
 /* harmony export */ });
-/* harmony import */ var _results_phases_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8392);
-/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4897);
-/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8550);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4062);
+/* harmony import */ var _results_phases_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2907);
+/* harmony import */ var _findings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7174);
+/* harmony import */ var _versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6157);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7827);
+/** Builds the verdict: the first line of every report. */
 
 
 
 
-/** The verdict as the first line of every report says it. */
+/** Returns the verdict of a run. */
 const buildHeadline = (results) => ({
     icon: results.result === 'passed' ? '✅' : '❌',
     words: describeVerdict(results),
@@ -41670,9 +41678,9 @@ function describeCounts(results) {
     const checks = (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .formatCount */ .B4)(ran.length, 'check');
     const took = (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .formatDuration */ .a3)(results.seconds);
     if (ran.length === 0)
-        return `no check reached in ${took}`;
+        return `no checks ran in ${took}`;
     if (results.result === 'error' && failed === 0)
-        return `only ${checks} reached in ${took}`;
+        return `only ${checks} ran in ${took}`;
     return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
 }
 function describeVerdict(results) {
@@ -41692,26 +41700,30 @@ function describeError(results, failure) {
     if (failure.class === 'timeout')
         return `Timed out after ${took}${describeRunningPhases(results)}${message}`;
     if (failure.class === 'input')
-        return `Inputs were refused${listRefusedInputs(failure) ?? message}`;
+        return describeInvalidInputs(failure) ?? `Invalid input${message}`;
     if (failure.class === 'internal')
-        return `A bug of this action${message}`;
+        return `Bug in this Action${message}`;
     return failure.headline
         ? (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(failure.headline, 160)
         : `${describeFailedPhase(results, failure)}${message}`;
 }
-/** The names of several bad inputs; each sentence begins with one. */
-function listRefusedInputs(failure) {
-    const names = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .splitSentences */ .PC)(failure).map(one => (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(one.split(':')[0] ?? '', 60));
-    return names.length > 1 ? `: ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(names.join(', '), 160)}` : null;
+/** Names several invalid inputs, or quotes the sentence about one; null for a message of another form. */
+function describeInvalidInputs(failure) {
+    const sentences = (0,_findings_js__WEBPACK_IMPORTED_MODULE_1__/* .splitSentences */ .PC)(failure);
+    const names = sentences.flatMap(one => /^Invalid `([^`]{1,60})`/.exec(one)?.[1] ?? []);
+    if (names.length === 0 || names.length < sentences.length)
+        return null;
+    const words = names.length > 1 ? `Invalid inputs: ${names.join(', ')}` : failure.message;
+    return (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(words, 160).replace(/\.$/, '');
 }
 function describeFailedPhase(results, failure) {
-    // of several that failed, the one that the failure is of
+    // several phases can fail; the failure names one
     const phase = failure.phase ?? results.phases.find(({ status }) => status === 'failed')?.name;
     if (!phase)
-        return 'The checks could not be reached';
+        return 'The checks did not run';
     return (0,_results_phases_js__WEBPACK_IMPORTED_MODULE_0__/* .getPhaseKind */ ._)(phase)?.failureHeadline ?? `Phase ${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(phase, 60)} failed`;
 }
-/** What was under way when the run was ended from outside. */
+/** Names the phases that ran when the run was stopped. */
 function describeRunningPhases(results) {
     const names = results.phases
         .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
@@ -41727,7 +41739,7 @@ function describeBrokenCheck(results, failure) {
         return (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(several, 160);
     return (0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .sanitizeLine */ .g$)(failure.headline ?? 'Dual-stack does not work', 160);
 }
-/** Of Services that were looked at: which are not dual-stack; null where one is. */
+/** Names the `targets` that are not dual-stack; null for fewer than two. */
 function describeBrokenTargets({ checks }) {
     const of = (some) => [
         ...new Set(some.map(({ to }) => `${to?.namespace}/${to?.name}`))
@@ -41737,15 +41749,15 @@ function describeBrokenTargets({ checks }) {
         return null;
     return `${red.length} of ${of(checks).length} targets are not dual-stack: ${red.join(', ')}`;
 }
-/** Only `fail-on-flaky` fails a run in which every check holds. */
+/** Only `fail-on-flaky` fails a run without failed checks. */
 const describeFlakyFailure = (flaky) => flaky === 0
     ? 'Dual-stack was not proven'
-    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .formatCount */ .B4)(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+    : `${(0,_words_js__WEBPACK_IMPORTED_MODULE_3__/* .formatCount */ .B4)(flaky, 'check')} passed only after a retry, and fail-on-flaky is set`;
 
 
 /***/ }),
 
-/***/ 8550:
+/***/ 6157:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -41754,11 +41766,11 @@ const describeFlakyFailure = (flaky) => flaky === 0
 /* harmony export */   w4: () => (/* binding */ rerunCommand),
 /* harmony export */   yO: () => (/* binding */ listVersions)
 /* harmony export */ });
-/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6689);
-/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4062);
+/* harmony import */ var _results_files_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5864);
+/* harmony import */ var _words_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7827);
+/** Lists the versions of a run, and the command that repeats it. */
 
 
-/** Versions, and how to run it again. Pure. */
 const versionTitles = new Map([
     ['action', 'Action'],
     ['kubectl', 'kubectl'],
@@ -41770,22 +41782,22 @@ const versionTitles = new Map([
     ['istio', 'Istio'],
     ['hub', 'Istio images']
 ]);
-/** Every version with its title: what was asked for, and what was found. */
+/** Returns every version with its title, the requested value and the actual one. */
 const listVersions = (results) => Object.entries(results.versions).map(([name, { asked, found }]) => ({
     title: versionTitles.get(name) ?? (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .sanitizeLine */ .g$)(name, 60),
     requested: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .sanitizeLine */ .g$)(asked ?? '', 200),
     found: (0,_words_js__WEBPACK_IMPORTED_MODULE_1__/* .sanitizeLine */ .g$)(found ?? '', 200)
 }));
 const rerunCommand = `bash ${_results_files_js__WEBPACK_IMPORTED_MODULE_0__/* .files */ .a.script}`;
-/** Whether Services that were there were looked at, and nothing was made that a script could make again. */
+/** Whether the run only checked existing Services (`targets`), so that there is no script to repeat it. */
 const isTargetsRun = ({ inputs }) => inputs.targets !== undefined;
-/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
+/** Whether a command needs the cluster of the run, which no longer exists. */
 const isClusterCommand = (command, results) => command.startsWith('kubectl ') && !isTargetsRun(results);
 
 
 /***/ }),
 
-/***/ 4062:
+/***/ 7827:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -41800,26 +41812,26 @@ const isClusterCommand = (command, results) => command.startsWith('kubectl ') &&
 /* harmony export */   xv: () => (/* binding */ truncate)
 /* harmony export */ });
 /* unused harmony export parseFamily */
-/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3179);
+/* harmony import */ var _base_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2616);
+/** Formats foreign text, numbers and addresses for people. */
 
-/** Foreign text, numbers and addresses in words that people read. Pure. */
-/** Foreign text without colours, control characters, marks that reorder, and what XML cannot hold; line ends and tabs stay. */
+/** Removes colours, control characters, bidirectional marks and characters that are illegal in XML; keeps line ends and tabs. */
 const sanitizeText = (foreign) => (0,_base_log_js__WEBPACK_IMPORTED_MODULE_0__/* .stripControlSequences */ .Ud)(foreign.replace(/\r\n?/g, '\n'))
     .replace(/[^\P{Cc}\n\t]/gu, '')
     .replace(/[\ufffe\uffff]/g, '')
     .replace(/\p{Cs}/gu, '\ufffd');
-/** Foreign text as one line of at most so many characters. */
+/** Returns foreign text as one line of at most `most` characters. */
 const sanitizeLine = (foreign, most = 300) => truncate(sanitizeText(truncate(foreign, 10 * most))
     .replace(/\s+/g, ' ')
     .trim(), most);
-/** The text's beginning, with … where more was left out. Never half a character. */
+/** Cuts the text to `most` characters, with … at the end, and never inside a surrogate pair. */
 const truncate = (text, most) => text.length <= most ? text : `${text.slice(0, most - 1).replace(/\p{Cs}$/u, '')}…`;
-/** What people write between backticks is code; the rest is prose. */
+/** Splits text into prose and code between backticks. */
 const parseSpans = (text) => text
     .split(/`([^`]+)`/)
     .map((part, index) => ({ code: index % 2 === 1, text: part }))
     .filter(span => span.text !== '');
-/** Seconds for people: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
+/** Formats seconds: `4 ms`, `0.31 s`, `4.2 s`, `31 s`, `4 min 12 s`. */
 function formatDuration(seconds) {
     if (seconds > 0 && seconds < 0.0995)
         return `${Math.round(1000 * seconds)} ms`;
@@ -41836,35 +41848,35 @@ function formatDuration(seconds) {
 /** `1 check`, `2 checks`. */
 const formatCount = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 const capitalize = (words) => words.replace(/^./, first => first.toUpperCase());
-/** The family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
+/** Returns the family of `10.0.0.1`, `10.0.0.1:9000`, `fd00::1` or `[fd00::1]:9000`; null for a name. */
 function parseFamily(address) {
     const bare = (address ?? '').replace(/^\[([^\]]*)\].*$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
     if (/^\d+(\.\d+){3}(:\d+)?$/.test(bare))
         return 'ipv4';
     return /^[\da-f]*:[\da-f]*:[\da-f:.%\w]*$/i.test(bare) ? 'ipv6' : null;
 }
-/** The family that really carried an answer, where it is not the one that was asked. */
+/** Returns the family that carried an answer if it differs from the probed one, else null. */
 function findCarryingFamily(check) {
-    const asked = parseFamily(check.address) ?? check.family;
-    const took = (check.upstream ?? '').split(', ').map(parseFamily);
-    const [carried = null] = took;
-    const alike = took.every(family => family === carried);
-    return asked !== null && alike && asked !== carried ? carried : null;
+    const probed = parseFamily(check.address) ?? check.family;
+    const used = (check.upstream ?? '').split(', ').map(parseFamily);
+    const [carried = null] = used;
+    const alike = used.every(family => family === carried);
+    return probed !== null && alike && probed !== carried ? carried : null;
 }
-/** As a sentence, for another one follows. */
+/** Ends the text with a full stop. */
 const endSentence = (message) => message.replace(/[^.?!…]$/, '$&.');
 
 
 /***/ }),
 
-/***/ 6689:
+/***/ 5864:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   I: () => (/* binding */ resultFileNames),
 /* harmony export */   a: () => (/* binding */ files)
 /* harmony export */ });
-/** What a results directory holds, and nothing else. */
+/** The files of a results directory. */
 const files = {
     results: 'results.json',
     junit: 'junit.xml',
@@ -41878,54 +41890,55 @@ const resultFileNames = Object.values(files);
 
 /***/ }),
 
-/***/ 8392:
+/***/ 2907:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   _: () => (/* binding */ getPhaseKind)
 /* harmony export */ });
 /* unused harmony export phaseKindNames */
-/* harmony import */ var _results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9820);
+/* harmony import */ var _results_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9693);
+/** The layer and the failure headline of each phase. */
 
-/** Of all phases but those that come once for each of something. A test holds them to the graph. */
+/** All phases with a constant name. A test compares the names with the graph. */
 const kindsByPhase = {
-    kind: { layer: 'runner', failureHeadline: 'kind could not be provided' },
-    kubectl: { layer: 'runner', failureHeadline: 'kubectl could not be provided' },
-    helm: { layer: 'runner', failureHeadline: 'Helm could not be provided' },
-    chart: { layer: 'runner', failureHeadline: 'The chart of the Sail Operator could not be provided' },
-    'sample files': { layer: 'runner', failureHeadline: 'The sample manifests could not be provided' },
-    survey: { layer: 'node', failureHeadline: 'The cluster could not be looked at' },
-    name: { layer: 'runner', failureHeadline: 'Cluster could not be made' },
-    cluster: { layer: 'node', failureHeadline: 'Cluster could not be made' },
-    containerd: { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    api: { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    logins: { layer: 'node', failureHeadline: 'The nodes could not be given the logins of Docker' },
+    kind: { layer: 'runner', failureHeadline: 'kind is not available' },
+    kubectl: { layer: 'runner', failureHeadline: 'kubectl is not available' },
+    helm: { layer: 'runner', failureHeadline: 'Helm is not available' },
+    chart: { layer: 'runner', failureHeadline: 'The chart of the Sail Operator is not available' },
+    'sample files': { layer: 'runner', failureHeadline: 'The sample manifests are not available' },
+    survey: { layer: 'node', failureHeadline: 'Cluster could not be read' },
+    name: { layer: 'runner', failureHeadline: 'Cluster could not be created' },
+    cluster: { layer: 'node', failureHeadline: 'Cluster could not be created' },
+    containerd: { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    api: { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    logins: { layer: 'node', failureHeadline: 'Registry logins could not be copied to the nodes' },
     pulls: { layer: 'node', failureHeadline: 'Images could not be pulled' },
-    unpack: { layer: 'node', failureHeadline: 'Images of the node could not be unpacked' },
-    'pod network': { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    'kube-proxy': { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    cordon: { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    uncordon: { layer: 'node', failureHeadline: 'Cluster did not come up' },
-    namespaces: { layer: 'node', failureHeadline: 'Namespaces could not be made' },
-    crds: { layer: 'operator', failureHeadline: 'CRDs of the Sail Operator could not be made' },
+    unpack: { layer: 'node', failureHeadline: 'Images could not be unpacked on the nodes' },
+    'pod network': { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    'kube-proxy': { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    cordon: { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    uncordon: { layer: 'node', failureHeadline: 'Cluster did not become ready' },
+    namespaces: { layer: 'node', failureHeadline: 'Namespaces could not be created' },
+    crds: { layer: 'operator', failureHeadline: 'CRDs of the Sail Operator could not be created' },
     operator: { layer: 'operator', failureHeadline: 'Sail Operator could not be installed' },
     istio: { layer: 'control-plane', failureHeadline: 'Istio could not be installed' },
     istiod: { layer: 'control-plane', failureHeadline: 'Istio could not be installed' },
     mesh: { layer: 'control-plane', failureHeadline: 'Istio did not become healthy' },
     'revision tag': { layer: 'control-plane', failureHeadline: 'Istio could not be installed' },
     ambient: { layer: 'ambient', failureHeadline: 'IstioCNI and ZTunnel did not become healthy' },
-    strict: { layer: 'control-plane', failureHeadline: 'STRICT mutual TLS could not be asked for' },
+    strict: { layer: 'control-plane', failureHeadline: 'STRICT mutual TLS could not be enabled' },
     'strict off': {
         layer: 'control-plane',
-        failureHeadline: 'STRICT mutual TLS could not be taken back'
+        failureHeadline: 'STRICT mutual TLS could not be disabled'
     },
     'gateway api': {
         layer: 'runner',
-        failureHeadline: 'The CRDs of the Gateway API could not be provided'
+        failureHeadline: 'The CRDs of the Gateway API are not available'
     },
     'gateway crds': {
         layer: 'node',
-        failureHeadline: 'The CRDs of the Gateway API could not be made'
+        failureHeadline: 'The CRDs of the Gateway API could not be created'
     },
     resources: {
         layer: 'control-plane',
@@ -41947,23 +41960,23 @@ const kindsByPhase = {
         failureHeadline: 'Workloads could not be restarted after the upgrade'
     }
 };
-/** What is known of a phase by its name; null where that is nobody's. */
+/** Returns the layer and headline of a phase; null for an unknown name. */
 function getPhaseKind(name) {
     const bare = name.replace(/ after the upgrade$/, '');
     if (/^(images|(save|images): .+)$/.test(bare))
-        return { layer: 'node', failureHeadline: 'Images could not be transferred' };
+        return { layer: 'node', failureHeadline: 'Images could not be copied to the nodes' };
     const layer = _results_js__WEBPACK_IMPORTED_MODULE_0__/* .layers */ .ZF.find(one => bare === `check ${one}`);
     if (layer !== undefined)
-        return { layer, failureHeadline: 'Checks could not be made' };
+        return { layer, failureHeadline: 'Checks could not run' };
     return Object.hasOwn(kindsByPhase, bare) ? (kindsByPhase[bare] ?? null) : null;
 }
-/** The names of the table, for the test that holds them to the graph. */
+/** The names in the table, for the test that compares them with the graph. */
 const phaseKindNames = Object.keys(kindsByPhase);
 
 
 /***/ }),
 
-/***/ 9820:
+/***/ 9693:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -41974,12 +41987,12 @@ const phaseKindNames = Object.keys(kindsByPhase);
 /* harmony export */   wQ: () => (/* binding */ schema),
 /* harmony export */   zO: () => (/* binding */ familyNames)
 /* harmony export */ });
-/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
+/** The types of results.json, the source of every report. Its names are stable; a later schema only adds fields. */
 const schema = 1;
 const families = ['ipv4', 'ipv6'];
-/** As people write them. */
+/** For display. */
 const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' };
-/** From the ground up. The first layer that does not hold is the broken one. */
+/** From the ground up. The first layer with a failure is the broken one. */
 const layers = [
     'runner',
     'network',
@@ -42019,13 +42032,13 @@ const failureClasses = [
     'cancelled',
     'internal'
 ];
-/** True when the check holds, at the first try or a later one. */
+/** Whether the check passed, at the first attempt or after a retry. */
 const isPassing = (check) => check.verdict === 'passed' || check.verdict === 'flaky';
 
 
 /***/ }),
 
-/***/ 5364:
+/***/ 7307:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42039,21 +42052,21 @@ __nccwpck_require__.d(__webpack_exports__, {
 ;// CONCATENATED MODULE: ./package.json
 const package_namespaceObject = {"rE":"1.0.0"};
 // EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
+var log = __nccwpck_require__(2616);
 // EXTERNAL MODULE: ./src/checks/docs.ts + 2 modules
-var docs = __nccwpck_require__(8993);
+var docs = __nccwpck_require__(476);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs = __nccwpck_require__(8028);
+var inputs = __nccwpck_require__(3497);
 // EXTERNAL MODULE: ./src/reports/versions.ts
-var versions = __nccwpck_require__(8550);
+var versions = __nccwpck_require__(6157);
 // EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
+var words = __nccwpck_require__(7827);
 // EXTERNAL MODULE: ./src/results/results.ts
-var results = __nccwpck_require__(9820);
+var results = __nccwpck_require__(9693);
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
+var versions_kubernetes = __nccwpck_require__(9080);
 // EXTERNAL MODULE: ./src/versions/upgrade-path.ts
-var upgrade_path = __nccwpck_require__(5533);
+var upgrade_path = __nccwpck_require__(7344);
 ;// CONCATENATED MODULE: ./src/run/build-results.ts
 /** Builds results.json from the state of a run and its diagnosis. */
 
@@ -42204,7 +42217,7 @@ const roundToMilliseconds = (seconds) => Number(seconds.toFixed(3));
 
 /***/ }),
 
-/***/ 914:
+/***/ 3350:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42219,16 +42232,16 @@ __nccwpck_require__.d(__webpack_exports__, {
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 8 modules
-var core = __nccwpck_require__(6058);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/core/lib/core.js + 8 modules
+var core = __nccwpck_require__(8722);
 // EXTERNAL MODULE: ./src/base/download.ts + 1 modules
-var download = __nccwpck_require__(1959);
+var download = __nccwpck_require__(3597);
 // EXTERNAL MODULE: ./src/base/log.ts
-var log = __nccwpck_require__(3179);
+var log = __nccwpck_require__(2616);
 // EXTERNAL MODULE: ./src/base/safe-fs.ts
-var safe_fs = __nccwpck_require__(2986);
+var safe_fs = __nccwpck_require__(5913);
 // EXTERNAL MODULE: ./src/results/results.ts
-var results_results = __nccwpck_require__(9820);
+var results_results = __nccwpck_require__(9693);
 ;// CONCATENATED MODULE: ./src/base/json.ts
 /** The object in a foreign JSON text, or an empty one; any field may be missing. */
 function parseJsonObject(text) {
@@ -42242,13 +42255,13 @@ function parseJsonObject(text) {
 }
 
 // EXTERNAL MODULE: ./src/base/kube.ts
-var kube = __nccwpck_require__(4500);
+var kube = __nccwpck_require__(3129);
 // EXTERNAL MODULE: ./src/base/sh.ts + 1 modules
-var base_sh = __nccwpck_require__(6402);
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
+var base_sh = __nccwpck_require__(7313);
+// EXTERNAL MODULE: ../../work/main/node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(7207);
 // EXTERNAL MODULE: ./src/manifests/documented-samples.ts
-var documented_samples = __nccwpck_require__(6410);
+var documented_samples = __nccwpck_require__(8293);
 ;// CONCATENATED MODULE: ./src/manifests/ambient-sample.ts
 /** The sample of the ambient checks: an echo pod in ambient with its Services and hosts. */
 
@@ -42338,7 +42351,7 @@ const ambientSample = {
 };
 
 // EXTERNAL MODULE: ./src/manifests/istio-resources.ts
-var istio_resources = __nccwpck_require__(3442);
+var istio_resources = __nccwpck_require__(2299);
 ;// CONCATENATED MODULE: ./src/manifests/gateway-sample.ts
 /** The sample of the ingress gateway checks. */
 
@@ -42592,11 +42605,11 @@ const waypointSample = {
 };
 
 // EXTERNAL MODULE: ./src/checks/definition.ts
-var definition = __nccwpck_require__(5668);
+var definition = __nccwpck_require__(4333);
 // EXTERNAL MODULE: ./src/checks/echo.ts
-var checks_echo = __nccwpck_require__(6012);
+var checks_echo = __nccwpck_require__(7625);
 // EXTERNAL MODULE: ./src/checks/probe.ts
-var checks_probe = __nccwpck_require__(6671);
+var checks_probe = __nccwpck_require__(8932);
 ;// CONCATENATED MODULE: ./src/checks/dns.ts
 /** Checks of the cluster's DNS, and the DNS queries that other layers share. */
 
@@ -42685,7 +42698,7 @@ async function resolveNames({ sh }, client, questions) {
 const reproduceQuestion = ({ namespace, deployment, container }, { type, name }) => `kubectl exec -n ${namespace} deploy/${deployment} -c ${container} -- busybox nslookup -type=${type} ${name}`;
 
 // EXTERNAL MODULE: ./src/base/group.ts
-var group = __nccwpck_require__(7642);
+var group = __nccwpck_require__(8154);
 ;// CONCATENATED MODULE: ./src/checks/iptables.ts
 /** Compares the iptables and ip6tables rules that Istio sets in the pods. */
 
@@ -42769,9 +42782,9 @@ function createOutcome(differences, node) {
 }
 
 // EXTERNAL MODULE: ./src/checks/prove.ts
-var prove = __nccwpck_require__(6323);
+var prove = __nccwpck_require__(1080);
 // EXTERNAL MODULE: ./src/checks/settle.ts
-var settle = __nccwpck_require__(2706);
+var settle = __nccwpck_require__(2671);
 ;// CONCATENATED MODULE: ./src/checks/refuse.ts
 
 
@@ -42900,7 +42913,7 @@ async function proveRefusedByPod(input, check) {
 }
 
 // EXTERNAL MODULE: ./src/base/wait.ts
-var wait = __nccwpck_require__(6184);
+var wait = __nccwpck_require__(8833);
 ;// CONCATENATED MODULE: ./src/checks/generated-gateway.ts
 /** Reads the Service and the pod that istiod creates for a Gateway. */
 
@@ -44378,7 +44391,7 @@ function describeRules(text, network) {
 }
 
 // EXTERNAL MODULE: ./src/base/image.ts
-var base_image = __nccwpck_require__(1860);
+var base_image = __nccwpck_require__(2003);
 ;// CONCATENATED MODULE: ./src/checks/compare-images.ts
 /** Compares the images that run in pods with the expected ones. */
 
@@ -44647,8 +44660,8 @@ async function checkCni(sh) {
     });
 }
 
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var semver = __nccwpck_require__(776);
 ;// CONCATENATED MODULE: ./src/manifests/dns-proxy-sample.ts
 /** The sample of the DNS proxy checks. */
 
@@ -44900,7 +44913,7 @@ async function uncaptured(input, selected) {
 }
 
 // EXTERNAL MODULE: ./src/checks/docs.ts + 2 modules
-var docs = __nccwpck_require__(8993);
+var docs = __nccwpck_require__(476);
 ;// CONCATENATED MODULE: ./src/manifests/egress-sample.ts
 /** The sample of the egress checks: a client and its ServiceEntries. */
 
@@ -46667,7 +46680,7 @@ async function domains(input, check) {
 }
 
 // EXTERNAL MODULE: ./src/manifests/kind.ts + 1 modules
-var manifests_kind = __nccwpck_require__(3183);
+var manifests_kind = __nccwpck_require__(7761);
 ;// CONCATENATED MODULE: ./src/checks/network.ts
 /** Checks that Docker's network `kind` supports both families. */
 
@@ -46818,11 +46831,11 @@ async function checkNatTables(nodes, sh) {
 const isReady = ({ status }) => (0,kube/* findCondition */.fS)('Ready', status.conditions)?.status === 'True';
 
 // EXTERNAL MODULE: ./src/base/fault.ts
-var base_fault = __nccwpck_require__(6933);
+var base_fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/inputs/readers.ts
-var readers = __nccwpck_require__(8961);
+var readers = __nccwpck_require__(1462);
 // EXTERNAL MODULE: ./src/manifests/existing-cluster-manifests.ts
-var existing_cluster_manifests = __nccwpck_require__(1289);
+var existing_cluster_manifests = __nccwpck_require__(2042);
 ;// CONCATENATED MODULE: ./src/manifests/strict.ts
 /** Renders the PeerAuthentication of the mutual TLS checks. */
 
@@ -46838,21 +46851,21 @@ const renderStrictYaml = () => (0,dist/* stringify */.As)({
 });
 
 // EXTERNAL MODULE: ./src/versions/hub.ts
-var versions_hub = __nccwpck_require__(8094);
+var versions_hub = __nccwpck_require__(1217);
 // EXTERNAL MODULE: ./src/versions/istio-versions.ts + 1 modules
-var istio_versions = __nccwpck_require__(8297);
+var istio_versions = __nccwpck_require__(151);
 // EXTERNAL MODULE: ./src/versions/operator-versions.ts
-var operator_versions = __nccwpck_require__(4207);
+var operator_versions = __nccwpck_require__(1224);
 // EXTERNAL MODULE: ./src/versions/pins.ts
-var pins = __nccwpck_require__(8685);
+var pins = __nccwpck_require__(7288);
 // EXTERNAL MODULE: ./src/versions/upgrade-path.ts
-var upgrade_path = __nccwpck_require__(5533);
+var upgrade_path = __nccwpck_require__(7344);
 // EXTERNAL MODULE: ./src/base/yaml.ts
-var yaml = __nccwpck_require__(5958);
+var yaml = __nccwpck_require__(5015);
 // EXTERNAL MODULE: ./src/inputs/inputs.ts
-var inputs_inputs = __nccwpck_require__(8028);
+var inputs_inputs = __nccwpck_require__(3497);
 // EXTERNAL MODULE: ./src/versions/read-chart.ts
-var read_chart = __nccwpck_require__(9444);
+var read_chart = __nccwpck_require__(7397);
 ;// CONCATENATED MODULE: ./src/plan/existing-cluster.ts
 /** Plans what a run uses and what it installs in an existing cluster. */
 
@@ -47024,7 +47037,7 @@ function chooseImages(offer, hub, operatorValues) {
 }
 
 // EXTERNAL MODULE: ./src/versions/kubernetes.ts
-var versions_kubernetes = __nccwpck_require__(2781);
+var versions_kubernetes = __nccwpck_require__(9080);
 ;// CONCATENATED MODULE: ./src/plan/nodes.ts
 /** Chooses the node image and the configuration of kind. */
 
@@ -47664,7 +47677,7 @@ const runner_judge = (observed, passed, reproduce) => ({
 const atLeast = (least, found, reproduce) => runner_judge(Number.isNaN(found) ? 'unknown' : `${found.toFixed(1)} GiB`, Number.isNaN(found) || found >= least, reproduce);
 
 // EXTERNAL MODULE: ./src/checks/service.ts
-var checks_service = __nccwpck_require__(5758);
+var checks_service = __nccwpck_require__(2665);
 ;// CONCATENATED MODULE: ./src/checks/uninstall.ts
 /** Checks that Istio uninstalls cleanly. */
 
@@ -48438,7 +48451,7 @@ function getSkipReason(id, layer, { mesh, operator, strict, found }) {
 }
 
 // EXTERNAL MODULE: ./src/phases/create-cluster.ts
-var create_cluster = __nccwpck_require__(8397);
+var create_cluster = __nccwpck_require__(9344);
 ;// CONCATENATED MODULE: ./src/phases/diagnostics.ts
 /** Collects logs and objects of the cluster into diagnostics/, without secrets. */
 
@@ -48906,30 +48919,44 @@ function refuseRemoteDocker(endpoint, apiServerAddress) {
 }
 
 // EXTERNAL MODULE: ./src/plan/state.ts
-var state = __nccwpck_require__(3118);
+var state = __nccwpck_require__(7225);
 // EXTERNAL MODULE: ./src/reports/annotations.ts
-var annotations = __nccwpck_require__(6993);
+var annotations = __nccwpck_require__(3992);
+;// CONCATENATED MODULE: ./src/reports/checks-page.ts
+/**
+ * Returns the name of the section, and its URL if the environment names the repository and the ref of the Action. It
+ * does not for a local action (`uses: ./`) or outside of GitHub Actions; then `url` is null.
+ */
+function findLayerPage(layer, env = process.env) {
+    const name = `docs/checks.md#${layer}`;
+    const { GITHUB_SERVER_URL: server = 'https://github.com' } = env;
+    const base = `${server}/${env.GITHUB_ACTION_REPOSITORY ?? ''}/blob/${env.GITHUB_ACTION_REF ?? ''}`;
+    const isPlain = /^https:\/\/[\w.:-]+\/[\w.-]+\/[\w.-]+\/blob\/[\w.-]+(\/[\w.-]+)*$/.test(base);
+    return { name, url: isPlain ? `${base}/${name}` : null };
+}
+
 // EXTERNAL MODULE: ./src/reports/findings.ts
-var findings = __nccwpck_require__(4897);
+var findings = __nccwpck_require__(7174);
 // EXTERNAL MODULE: ./src/reports/verdict.ts
-var verdict = __nccwpck_require__(2714);
+var verdict = __nccwpck_require__(4959);
 // EXTERNAL MODULE: ./src/reports/versions.ts
-var reports_versions = __nccwpck_require__(8550);
+var reports_versions = __nccwpck_require__(6157);
 // EXTERNAL MODULE: ./src/reports/words.ts
-var words = __nccwpck_require__(4062);
+var words = __nccwpck_require__(7827);
 ;// CONCATENATED MODULE: ./src/reports/log-end.ts
+/** Formats the end of the log. */
 
 
 
 
 
 
-/** The end of the log. Pure. */
-/** Foreign text, as a part of a line that begins with a word of ours. */
+
+/** Returns foreign text for a line that begins with a word of the Action. */
 const formatForeign = (text, most = 1000) => (0,log/* toSingleLine */.OX)((0,words/* sanitizeLine */.g$)(text, most));
 /**
- * The last lines of the log: the verdict as the summary has it, each layer, what broke and what to do, and where
- * the results are. No line begins with foreign text, so that the runner can take none for a command.
+ * Returns the last lines of the log: verdict, layers, failure, next step, and the path of the results. No line
+ * begins with foreign text, because the runner could execute it as a command.
  */
 const formatLogEnd = (results, directory) => [
     '',
@@ -48938,14 +48965,12 @@ const formatLogEnd = (results, directory) => [
     ...(0,findings/* buildLayerRows */.Ph)(results).map(log_end_layer),
     ...(results.failure === null ? [] : ['', ...formatFailure(results, results.failure)]),
     '',
-    directory === ''
-        ? 'Results: none, they could not be written'
-        : `Results: ${formatForeign(directory, 4000)}`
+    directory === '' ? 'Results: not written' : `Results: ${formatForeign(directory, 4000)}`
 ];
 function formatVerdict(results) {
     const { icon, words, facts, rehearsal } = (0,verdict/* buildHeadline */.t)(results);
-    const said = [words, ...facts, ...(rehearsal ? [rehearsal] : [])];
-    return `${icon} ${said.map(part => formatForeign(part)).join(' · ')}`;
+    const parts = [words, ...facts, ...(rehearsal ? [rehearsal] : [])];
+    return `${icon} ${parts.map(part => formatForeign(part)).join(' · ')}`;
 }
 const stateMarks = {
     passed: '√',
@@ -48961,19 +48986,20 @@ function describeLayer({ state, checks, consequenceCount, skipReason }) {
         return `${all} skipped${skipReason && `: ${formatForeign(skipReason, 100)}`}`;
     const of = (verdict) => checks.filter(check => check.verdict === verdict).length;
     const [failed, flaky, skipped] = [of('failed'), of('flaky'), of('skipped')];
-    const said = [
+    const parts = [
         failed > 0
             ? `${failed} of ${all} failed`
             : (0,words/* formatCount */.B4)(checks.filter(results_results/* isPassing */.WG).length, 'check'),
         consequenceCount > 0 &&
             `${consequenceCount === failed ? '' : `${consequenceCount} `}as a consequence`,
-        flaky > 0 && `${flaky} of them at a later try`,
+        flaky > 0 && `${flaky} of them after a retry`,
         skipped > 0 && `${skipped} skipped`
     ];
-    return said.filter(Boolean).join(', ');
+    return parts.filter(Boolean).join(', ');
 }
 function formatFailure(results, failure) {
-    const { hint, reproduce } = failure;
+    const { layer, hint, reproduce } = failure;
+    const page = layer && findLayerPage(layer);
     const [first = '', ...more] = (0,findings/* splitSentences */.PC)(failure);
     const happened = results.result === 'failed' ? 'What broke' : 'What happened';
     const { follow } = (0,findings/* groupFailures */.BR)(results);
@@ -48981,29 +49007,29 @@ function formatFailure(results, failure) {
         ...(more.length === 0
             ? [`${happened}: ${formatForeign(first, 2000)}`]
             : [`${happened}:`, ...[first, ...more].map(one => `• ${formatForeign(one, 2000)}`)]),
-        ...(follow.length > 0
-            ? [`Follows from it: ${(0,words/* formatCount */.B4)(follow.length, 'failed check')}`]
-            : []),
+        ...(follow.length > 0 ? [`Consequences: ${(0,words/* formatCount */.B4)(follow.length, 'failed check')}`] : []),
         `Next: ${formatForeign(hint, 2000)}`,
+        ...(page ? [`About this layer: ${page.url ?? page.name}`] : []),
         ...formatReproduce(results, reproduce === reports_versions/* rerunCommand */.w4 ? null : (reproduce ?? null))
     ];
 }
-/** The script first: the cluster of the run is gone when this is read. */
+/** Also names the script, because the cluster of the run no longer exists. */
 function formatReproduce(results, reproduce) {
     const { cluster, failure } = results;
-    const shown = reproduce === null ? [] : [`See it: ${formatForeign(reproduce, 4000)}`];
+    const shown = reproduce === null ? [] : [`Reproduce: ${formatForeign(reproduce, 4000)}`];
     if (cluster === null || failure?.class === 'input' || (0,reports_versions/* isTargetsRun */.Q)(results))
         return shown;
-    const ends = reproduce === null ? '' : ', and ends with what failed';
-    return [...shown, `Again: ${reports_versions/* rerunCommand */.w4}, in the results, makes the same run${ends}`];
+    const failed = reproduce === null ? '' : ', and ends with the failed check';
+    return [...shown, `Rerun: ${reports_versions/* rerunCommand */.w4}, in the results directory, repeats the run${failed}`];
 }
 
 // EXTERNAL MODULE: ./src/results/files.ts
-var files = __nccwpck_require__(6689);
+var files = __nccwpck_require__(5864);
 ;// CONCATENATED MODULE: ./src/reports/outputs.ts
+/** Builds the outputs of the main action. */
 
 
-/** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
+/** Returns every output of action.yml; an unknown one is empty. `directory` is empty if no files were written. */
 function buildOutputs(results, plan, directory) {
     const { result, failure, cluster, versions, checks, seconds } = results;
     const file = (name) => (directory === '' ? '' : external_node_path_.join(directory, name));
@@ -49025,13 +49051,13 @@ function buildOutputs(results, plan, directory) {
         seconds: seconds.toFixed(1)
     };
 }
-/** A version where it is nothing else: an output is often put into a script as it is. */
+/** Returns a version only if it is a plain one, because workflows often put outputs into scripts. */
 const formatVersion = (version) => /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';
 
-// EXTERNAL MODULE: ./node_modules/shlex/shlex.js
-var shlex = __nccwpck_require__(5637);
+// EXTERNAL MODULE: ../../work/main/node_modules/shlex/shlex.js
+var shlex = __nccwpck_require__(8045);
 // EXTERNAL MODULE: ./src/base/curl.ts
-var curl = __nccwpck_require__(4675);
+var curl = __nccwpck_require__(4498);
 ;// CONCATENATED MODULE: ./src/phases/install-gateway-api.ts
 /** Downloads and creates the CRDs of the Gateway API. */
 
@@ -49276,8 +49302,9 @@ function checkForIstioProblems(istio) {
 }
 
 // EXTERNAL MODULE: ./src/phases/removal.ts
-var removal = __nccwpck_require__(3172);
+var removal = __nccwpck_require__(3995);
 ;// CONCATENATED MODULE: ./src/reports/script.ts
+/** Renders reproduce.sh, which repeats a run by hand. */
 
 
 
@@ -49298,8 +49325,8 @@ var removal = __nccwpck_require__(3172);
 
 
 /**
- * The same run as a shell script, one step after the other, and at its end the command of the check that
- * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
+ * Returns a shell script that repeats the run step by step, and ends with the command of the failed check. It
+ * contains no YAML from inputs, which may hold credentials.
  */
 function renderScript(plan, results) {
     const here = relocatePlan(plan);
@@ -49308,19 +49335,19 @@ function renderScript(plan, results) {
     const installs = existing?.installs ?? { operator: true, istio: true };
     const lines = [
         '#!/usr/bin/env bash',
-        `# The run of the dual-stack Action by hand: Sail Operator ${(0,words/* sanitizeLine */.g$)(plan.operator.version, 60)}, Istio ${(0,words/* sanitizeLine */.g$)(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+        `# Repeats a run of the dual-stack Action: Sail Operator ${(0,words/* sanitizeLine */.g$)(plan.operator.version, 60)}, Istio ${(0,words/* sanitizeLine */.g$)(plan.istio.expected ?? 'in the default version of the operator', 60)}.`,
         existing === null
-            ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${describeToolVersions(results)}. KEEP=1 keeps the cluster.`
-            : `# Needs kubectl and helm on PATH${describeToolVersions(results)}, and a kubeconfig whose context is the cluster, ${(0,words/* sanitizeLine */.g$)(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
+            ? `# Requires docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${describeToolVersions(results)}. KEEP=1 keeps the cluster.`
+            : `# Requires kubectl and helm on PATH${describeToolVersions(results)}, and a kubeconfig with the context of the cluster (${(0,words/* sanitizeLine */.g$)(plan.cluster.context, 100)} in the run). KEEP=1 keeps the objects that the script creates.`,
         ...renderSettings(plan, given),
-        '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
-        '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
-        '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
+        '# Exits with 0 if the documented validations pass and the command of the failed check returns the expected answer.',
+        '# If only a person can judge its output, the command must run without an error. Else exits with 1.',
+        '# shellcheck disable=SC2016,SC2317,SC2329 # functions are called by name, and quoted text is literal',
         'set -uo pipefail',
         ...(existing === null ? [] : renderContextCheck(existing.found.context)),
         ...renderFunctions(plan),
         "cat <<'END'",
-        'Left out here:',
+        'Not repeated here:',
         ...listOmissions(plan, results, given).map(what => `- ${what}`),
         'END',
         ...given.flatMap(renderInputCheck),
@@ -49343,7 +49370,7 @@ function renderScript(plan, results) {
         ...(plan.shownFiles['resources.yaml'] === undefined
             ? []
             : [
-                `step 'what the checks ask of Istio' ${quoteCommand(buildApplyCommand(here, 'resources.yaml'))}`
+                `step 'the Istio resources of the checks' ${quoteCommand(buildApplyCommand(here, 'resources.yaml'))}`
             ]),
         ...(installs.istio
             ? [
@@ -49370,7 +49397,7 @@ function renderScript(plan, results) {
             : []),
         ...[...plan.workloads, ...plan.extraWorkloads].map(({ namespace, kind, name }) => `step ${(0,shlex/* quote */.hD)(`${namespace}/${name} is ready`)} ${quoteCommand(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`),
         ...((0,findings/* findBrokenCheck */.lQ)(results)?.stage === 'install' ? [] : renderUpgradeSteps(plan, here)),
-        "step 'the mesh has 5 s to settle' sleep 5",
+        "step '5 s for the mesh to settle' sleep 5",
         '',
         '# the documented validations',
         "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
@@ -49394,32 +49421,30 @@ const listGivenInputs = (inputs) => variables.flatMap(one => {
         ? []
         : [{ ...one, digest: one.input === 'kind-config' ? null : digest }];
 });
-/** What the caller of the script may or must say, as comments. */
+/** Comments on the variables that the script reads. */
 const renderSettings = (plan, given) => [
     ...given.map(({ input, variable }) => input === 'kind-config'
-        ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
-        : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`),
-    ...(plan.operator.url === null
-        ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
-        : [])
+        ? `# ${variable}=FILE replaces the kind configuration below. Merge the input \`kind-config\` into it.`
+        : `# ${variable}=FILE must hold the value of the input \`${input}\` of the run.`),
+    ...(plan.operator.url === null ? ["# CHART=PATH sets another path of the operator's chart."] : [])
 ];
-/** Ends the script before it makes anything when a file is not the one of the run. */
+/** Ends the script before it creates anything, if a file differs from the input of the run. */
 const renderInputCheck = ({ input, variable, digest }) => input === 'kind-config'
     ? [`${variable}=\${${variable}:-}`]
     : [`given ${input} ${variable} ${digest ?? "''"}`];
-// ---- What the script says and does about its steps ----
-/** Of a kind cluster: its name is one of an input that has been read. */
+// ---- Functions ----
+/** Deletes the kind cluster. Its name is a validated input. */
 const renderKindCleanup = (name) => [
     'export KUBECONFIG=$work/kubeconfig',
     "failed=0 broken='' made=''",
     'leave() {',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-    '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+    '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "cluster kept: export KUBECONFIG=$KUBECONFIG"; return; fi',
     `  [ -z "$made" ] || ${quoteCommand((0,create_cluster/* buildDeleteClusterCommand */.Nd)(name, '$work/kubeconfig'))}`,
     '  rm -rf "$work"',
     '}'
 ];
-/** Of a cluster that is there already: what has the label of the run goes. */
+/** Removes the objects with the label of the run from an existing cluster. */
 const renderExistingCleanup = ({ run, installs, mesh }) => [
     "failed=0 broken=''",
     'leave() {',
@@ -49433,53 +49458,53 @@ const renderExistingCleanup = ({ run, installs, mesh }) => [
     '  rm -rf "$work"',
     '}'
 ];
-/** A release has no label of ours, but its namespace has. */
+/** A Helm release has no label of the run, but its namespace has. */
 const renderOwnershipTest = ([program], run) => program === 'helm'
     ? `kubectl get namespaces -l ${existing_cluster_manifests/* runLabel */.Az}=${run} -o name | grep -qx namespace/${istio_resources/* operatorNamespace */.aC} && `
     : '';
-/** Ends the script before it makes anything in another cluster than that of the run. */
+/** Ends the script before it creates anything, if the current context is not that of the run. */
 const renderContextCheck = (context) => [
-    `[ "$(kubectl config current-context)" = ${(0,shlex/* quote */.hD)(context)} ] || { echo ${(0,shlex/* quote */.hD)(`the current context is not ${context}`)} >&2; exit 1; }`
+    `[ "$(kubectl config current-context)" = ${(0,shlex/* quote */.hD)(context)} ] || { echo ${(0,shlex/* quote */.hD)(`The current context is not ${context}.`)} >&2; exit 1; }`
 ];
 /** The functions that the steps use. */
 const renderFunctions = ({ cluster, existing }) => [
     'work=$(mktemp -d)',
     ...(existing === null ? renderKindCleanup(cluster.name) : renderExistingCleanup(existing)),
     'trap leave EXIT',
-    '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
+    '# runs a command and prints one line, and the output of a failed command; after a failure, later steps are skipped',
     'step() {',
     '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
     '  check "$@" || broken=1',
     '}',
-    '# the same for what need not hold for the next one',
+    '# the same, but later steps still run after a failure',
     'check() {',
     '  local name=$1 start=$SECONDS',
     '  shift',
-    '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
+    '  if [ -z "$broken" ] && "$@" >"$work/output" 2>&1; then',
     '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
     '    return',
     '  fi',
     '  failed=1',
     '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
     '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
-    '  sed \'s/^/    /\' "$work/said"',
+    '  sed \'s/^/    /\' "$work/output"',
     '  return 1',
     '}',
-    '# the command says just that',
+    '# fails unless the command prints exactly this text',
     'says() {',
-    '  local expected=$1 said',
+    '  local expected=$1 output',
     '  shift',
-    '  said=$("$@")',
-    '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
+    '  output=$("$@")',
+    '  [ "$output" = "$expected" ] || { echo "observed \\"$output\\", expected \\"$expected\\""; return 1; }',
     '}',
-    '# the file in a variable is what the run was given as an input',
+    '# fails unless the file in a variable is the input of the run',
     'given() {',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
     '  local file=${!2:-} sum',
-    '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
+    '  if [ ! -r "$file" ]; then echo "Set $2=FILE to the YAML of the input $1." >&2; exit 1; fi',
     '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
     '  [ "$sum" = "$3" ] && return',
-    '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
+    '  echo "$2=$file is not the $1 of the run: sha256 $sum, expected $3" >&2',
     '  exit 1',
     '}'
 ];
@@ -49488,26 +49513,24 @@ const describeToolVersions = ({ versions }) => {
         const found = versions[name]?.found;
         return found ? [`${name} ${(0,words/* sanitizeLine */.g$)(found, 60)}`] : [];
     });
-    return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
+    return used.length === 0 ? '' : `; the run used ${used.join(', ')}`;
 };
-/** What the run did and the script does not, a line each. */
+/** Lists the parts of the run that the script does not repeat. */
 const listOmissions = (plan, results, given) => [
-    `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+    `all checks except the documented validations${results.failure === null ? '' : ' and the failed check'}`,
     ...(plan.existing === null
-        ? ["Docker's logins for registries, which the nodes of the run got"]
-        : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
+        ? ["the copy of Docker's registry logins to the nodes"]
+        : ['the inspection of the cluster, and the removal of CRDs']),
     ...(plan.cluster.tuned
         ? [
-            'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods'
+            'optimizations: images pulled and unpacked beforehand, the node cordoned until the operator can start, no duplicate address detection for pods'
         ]
         : []),
     ...(plan.upgrade === null ? [] : ['the load during the upgrade, and the checks before it']),
     'diagnostics',
-    ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []),
-    ...(results.inputs.mirror === undefined
-        ? []
-        : ['the mirror: downloads come from where they are published']),
-    ...(plan.operator.url === null ? [] : ["the chart's checksum"])
+    ...given.flatMap(({ input, variable }) => input === 'kind-config' ? [`the input kind-config, unless ${variable} includes it`] : []),
+    ...(results.inputs.mirror === undefined ? [] : ['the mirror: downloads use the public URLs']),
+    ...(plan.operator.url === null ? [] : ["the check of the chart's checksum"])
 ];
 // ---- Steps ----
 const renderClusterSteps = (here) => [
@@ -49518,11 +49541,11 @@ const renderClusterSteps = (here) => [
     '}',
     `step 'the cluster' cluster`
 ];
-/** In a cluster that is not ours, none that is there is taken. */
+/** `create` fails for a namespace that exists, so that the script takes over none in an existing cluster. */
 const buildNamespacesCommand = (here) => here.existing === null
     ? buildApplyCommand(here, 'namespaces.yaml')
     : ['kubectl', 'create', '-f', '$work/namespaces.yaml'];
-/** The plan with its files under `$work`. */
+/** Returns the plan with its files under `$work`. */
 function relocatePlan(plan) {
     const { cluster, operator } = plan;
     return {
@@ -49536,7 +49559,7 @@ function relocatePlan(plan) {
     };
 }
 const getChartFileName = (url) => external_node_path_.basename(new URL(url).pathname);
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node`, `$pod`, `$name` and `$image`. */
+/** Quotes a command for a shell, except the variables `$work/…`, `$chart`, `$node`, `$pod`, `$name` and `$image`. */
 const quoteCommand = (words) => words.map(quoteArgument).join(' ');
 function quoteArgument(word) {
     if (word.startsWith('$work/'))
@@ -49549,13 +49572,13 @@ function renderHeredoc(name, text) {
         end += '_';
     return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
-/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
+/** Loops over the actual nodes, because KIND_CONFIG may add some. */
 const renderNodeLoop = (name, ...lines) => [
     `  for node in $(kind get nodes --name ${name}); do`,
     ...lines.map(text => `    ${text} || return`),
     '  done'
 ];
-/** Each image that the local Docker has goes into every node. */
+/** Copies each image that the local Docker has to every node. */
 function renderImageSteps({ cluster, images, otherNames }) {
     const all = Object.values(images).flat();
     if (all.length === 0)
@@ -49563,7 +49586,7 @@ function renderImageSteps({ cluster, images, otherNames }) {
     const imported = quoteCommand(buildImportImagesCommand('$node'));
     const renamed = quoteCommand(buildTagImageCommand('$node', '$name', '$image'));
     return [
-        '# an image into every node, where the local Docker has it, by its name or by the other one that is given',
+        '# copies an image to every node, if the local Docker has it under one of the names',
         'image() {',
         '  local image="$1" name=',
         '  for name in "$@"; do docker image inspect "$name" >/dev/null 2>&1 && break; name=; done',
@@ -49578,7 +49601,7 @@ function renderImageSteps({ cluster, images, otherNames }) {
         })
     ];
 }
-/** The CRDs, then the chart without them, as the run does it. */
+/** Creates the CRDs, then installs the chart without them, as the run does. */
 function renderOperatorSteps({ operator }, here, given) {
     const values = given.some(({ file }) => file === 'operator-values.yaml');
     const install = quoteCommand(buildInstallOperatorCommand(here)).replace('"$work"/operator-values.yaml', '"$OPERATOR_VALUES"');
@@ -49588,7 +49611,7 @@ function renderOperatorSteps({ operator }, here, given) {
                 ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${(0,shlex/* quote */.hD)(operator.chart)}`]
             : [`step 'the chart' helm pull ${(0,shlex/* quote */.hD)((0,log/* redact */.E$)(operator.url))} --destination "$work"`]),
         'crds() {',
-        // Helm 3 puts nothing between two files of CRDs
+        // Helm 3 prints no separator between two files of CRDs
         `  helm show crds ${quoteArgument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
         '    kubectl create -f "$work/crds.yaml"',
         '}',
@@ -49596,7 +49619,7 @@ function renderOperatorSteps({ operator }, here, given) {
         `step 'the operator${values ? ', with OPERATOR_VALUES' : ''}' ${install} --wait --timeout 3m`
     ];
 }
-/** The CRDs of the Gateway API, held to their checksums. */
+/** Downloads the CRDs of the Gateway API, and verifies their checksums. */
 const renderGatewayApiSteps = (here) => [
     'gateway_api() {',
     '  mkdir "$work/gateway-api" &&',
@@ -49608,7 +49631,7 @@ const renderGatewayApiSteps = (here) => [
     '}',
     `step 'the CRDs of the Gateway API' gateway_api`
 ];
-/** The Istio resource, with the user's values merged in by kubectl. */
+/** Creates the Istio resource. kubectl merges ISTIO_VALUES into it. */
 function renderIstioSteps({ istio, shownFiles, upgrade }, here, given) {
     const merged = given.some(({ file }) => file === 'istio-values.yaml');
     return [
@@ -49636,13 +49659,13 @@ function renderIstioSteps({ istio, shownFiles, upgrade }, here, given) {
             : [`step 'the revision tag' ${quoteCommand(buildApplyCommand(here, 'revision-tag.yaml'))}`])
     ];
 }
-/** The tag that namespaces name stands for one of the two revisions. */
+/** Waits until the tag points to one of the two revisions. */
 const renderTagStep = ({ upgrade }, at) => upgrade?.strategy === 'RevisionBased'
     ? [
         `step 'the revision tag has its revision' kubectl wait istiorevisiontags.sailoperator.io --all --for=jsonpath='{.status.istioRevision}'=${upgrade.revisions[at]} --timeout=2m`
     ]
     : [];
-/** The upgrade, and the restart of every workload that has a sidecar or may have one. */
+/** Upgrades Istio, and restarts every workload in the mesh. */
 function renderUpgradeSteps(plan, here) {
     const { upgrade, istio, shownFiles, workloads, extraWorkloads } = plan;
     if (upgrade === null)
@@ -49657,7 +49680,7 @@ function renderUpgradeSteps(plan, here) {
             : [
                 `step 'the upgrade of IstioCNI' ${quoteCommand(buildApplyCommand(here, 'upgrade-cni.yaml'))}`
             ]),
-        "step 'the operator has 10 s to begin' sleep 10",
+        "step '10 s for the operator to start the upgrade' sleep 10",
         `step 'the revision is ready' kubectl wait istiorevisions.sailoperator.io/${upgrade.revisions[1]} --for=condition=Ready --timeout=3m`,
         `step 'istiod is rolled out' kubectl rollout status deployment/${upgrade.istio.istiod} -n ${istio.namespace} --timeout=3m`,
         ...renderTagStep(plan, 1),
@@ -49675,8 +49698,8 @@ function renderEchoCheck(word) {
     const probe = (0,checks_probe/* reproduceProbe */.Yu)(checks_probe/* meshClient */.Vd, { word, address: `tcp-echo.${target}`, port: 9000 });
     return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
 }
-// ---- The check that failed ----
-/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
+// ---- The failed check ----
+/** Prints the failure of the run, and repeats its command if that is possible. */
 function renderFailedCheck(plan, results) {
     const check = (0,findings/* findBrokenCheck */.lQ)(results);
     const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
@@ -49685,22 +49708,21 @@ function renderFailedCheck(plan, results) {
         return [];
     return [
         '',
-        '# what failed in the run',
-        `printf '\\nIn the run failed: %s\\n' ${(0,shlex/* quote */.hD)((0,words/* sanitizeLine */.g$)(check?.id ?? results.failure.message, 500))}`,
+        '# the failure of the run',
+        `printf '\\nFailed in the original run: %s\\n' ${(0,shlex/* quote */.hD)((0,words/* sanitizeLine */.g$)(check?.id ?? results.failure.message, 500))}`,
         ...(check
             ? [
-                `printf '  %s\\n' ${(0,shlex/* quote */.hD)((0,words/* sanitizeLine */.g$)(`expected ${check.expected}; found ${check.observed}`, 500))}`
+                `printf '  %s\\n' ${(0,shlex/* quote */.hD)((0,words/* sanitizeLine */.g$)(`expected ${check.expected}; observed ${check.observed}`, 500))}`
             ]
             : []),
         ...(command === null
-            ? [`echo '  there is no command that shows it by itself: see the steps above'`]
+            ? [`echo '  No single command reproduces it. See the steps above.'`]
             : renderRerun(plan, check, command))
     ];
 }
 /**
- * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
- * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
- * which an address is looked up.
+ * Returns a kubectl command quoted for a shell; null for other programs, and for commands with deleted files. Parts
+ * of the command come from the cluster, so everything is quoted except `$(kubectl get …)`, which finds an address.
  */
 function quoteRerunnable(shown, plan) {
     const words = splitWords(shown);
@@ -49710,7 +49732,7 @@ function quoteRerunnable(shown, plan) {
     return read.some(word => /\$\(|`/.test(word) && !word.startsWith('"$(')) ? null : read.join(' ');
 }
 const isShellOperator = (word) => /^([|&;]+|\d?[<>].*)$/.test(word);
-/** A word quoted; what a `kubectl get` prints stays a substitution. */
+/** Quotes a word, except the substitution of a `kubectl get`. */
 function quoteWord(word) {
     const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
     const words = splitWords(inner);
@@ -49723,10 +49745,10 @@ function splitWords(text) {
         return (0,shlex/* split */.lD)(text);
     }
     catch {
-        return []; // an answer in it has a quote that does not end
+        return []; // it contains an unterminated quote
     }
 }
-/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
+/** Runs the command again: compares the answer of a probe, and shows any other output. */
 function renderRerun(plan, check, text) {
     const expected = check && getExpectedAnswer(check);
     const around = check?.layer === 'failover'
@@ -49738,12 +49760,12 @@ function renderRerun(plan, check, text) {
         "broken=''",
         ...(around?.before ?? []),
         expected === null
-            ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
+            ? `printf '  Judge this output yourself:\\n'; ${text} || failed=1`
             : `check ${(0,shlex/* quote */.hD)((0,words/* sanitizeLine */.g$)(check?.title ?? '', 200))} says ${(0,shlex/* quote */.hD)(expected)} ${text}`,
         ...(around?.after ?? [])
     ];
 }
-/** What the check's probe must print; null where it is no probe. */
+/** Returns the output that the probe must print; null if the check is no probe. */
 function getExpectedAnswer({ id, layer, address, expected }) {
     if (address === null)
         return null;
@@ -49753,7 +49775,7 @@ function getExpectedAnswer({ id, layer, address, expected }) {
         return '';
     return expected.startsWith('hello ') ? expected : null;
 }
-/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
+/** Blocks one family of the dual-stack pod around the probe of a failover, as the run does. */
 function renderCutLines({ cluster }, { family }) {
     const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
     const rule = (verb) => quoteCommand(buildCutCommand('$node', verb, unspecified).map(word => word === unspecified ? '$pod' : word));
@@ -49766,12 +49788,12 @@ function renderCutLines({ cluster }, { family }) {
             'mend() {',
             ...renderNodeLoop(cluster.name, rule('-D')),
             '}',
-            `check '${family} to the dual-stack pod is cut' cut`
+            `check '${family} to the dual-stack pod is blocked' cut`
         ],
-        after: [`check '${family} is there again' mend`]
+        after: [`check '${family} is restored' mend`]
     };
 }
-/** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
+/** Adds the ClusterIPs to the ServiceEntry before the probe of an overlap, as the run does. */
 function renderOverlapLines() {
     const patch = buildPatchCommand({ ipv4: '$ipv4', ipv6: '$ipv6' });
     const clusterIp = (family) => `${family}=$(kubectl get service tcp-echo -n ${family} -o jsonpath='{.spec.clusterIPs[0]}')`;
@@ -49779,14 +49801,15 @@ function renderOverlapLines() {
         before: [
             clusterIp('ipv4'),
             clusterIp('ipv6'),
-            `check 'a ServiceEntry takes the ClusterIPs too' ${quoteCommand(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
-            'sleep 3 # until it is in force'
+            `check 'the ServiceEntry has the ClusterIPs too' ${quoteCommand(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
+            'sleep 3 # until it takes effect'
         ],
         after: []
     };
 }
 
 ;// CONCATENATED MODULE: ./src/reports/grid.ts
+/** Builds the grid of targets and families. */
 
 
 
@@ -49797,13 +49820,13 @@ const columns = [
     { column: 'ipv6', title: 'IPv6' },
     { column: 'name', title: 'by name' }
 ];
-/** What the grid's first column holds; of two grids, which one it is. */
+/** Returns the title of the first column, which also distinguishes two grids. */
 const getGridTitle = (results, { stage }, several) => (0,reports_versions/* isTargetsRun */.Q)(results)
-    ? 'looked at'
+    ? 'target'
     : several
         ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to`
         : 'from the mesh to';
-/** Targets × families, one grid for each stage in which something was connected to. */
+/** Returns targets × families, one grid for each stage with connections. */
 const buildGrids = (results) => [...(0,group/* groupBy */.$)(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({ stage, rows: buildGridRows(checks, (0,findings/* findBrokenCheck */.lQ)(results)) }))
     .filter(grid => grid.rows.some(isReached));
@@ -49821,7 +49844,7 @@ function buildGridRows(checks, cause) {
     });
 }
 const isNamed = (checks) => checks[0]?.grid?.named ?? false;
-/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
+/** Sorts rows that name their target from the lowest layer up, then the others from the highest layer down. */
 function sortRows(rows) {
     const height = ([, [check]]) => results_results/* layers */.ZF.indexOf(check?.layer ?? 'runner');
     const sorted = rows.toSorted((one, other) => height(one) - height(other));
@@ -49830,7 +49853,7 @@ function sortRows(rows) {
         ...sorted.filter(([, checks]) => !isNamed(checks)).reverse()
     ];
 }
-/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
+/** Whether the check expects that a Service has no ClusterIP, endpoints or record of a family. */
 const isAbsenceCheck = (check) => ['service', 'endpoints', 'dns'].includes(check.layer) &&
     check.family !== null &&
     check.expected === 'none';
@@ -49848,9 +49871,9 @@ function buildAbsenceCell(checks, cause) {
     const shown = buildGridCell(checks, cause);
     if (shown.state !== 'passed' && shown.state !== 'flaky')
         return shown;
-    return { state: 'none', value: '', note: 'none, as it should be', isCause: false };
+    return { state: 'none', value: '', note: 'none, as expected', isCause: false };
 }
-/** One cell shows the worst of its checks, and the others as a number. */
+/** Returns a cell with the worst of its checks, and the number of those. */
 function buildGridCell(checks, cause) {
     const state = (0,findings/* getWorstVerdict */.$2)(checks);
     const alike = checks.filter(check => check.verdict === state);
@@ -49874,32 +49897,33 @@ function describeCheck(check) {
     const carried = (0,words/* findCarryingFamily */.nS)(check);
     const note = [
         carried && `carried over ${results_results/* familyNames */.zO[carried]}`,
-        check.verdict === 'flaky' && 'at a later try'
+        check.verdict === 'flaky' && 'after a retry'
     ].filter(Boolean);
     if (check.address === null || check.observed !== check.expected)
         return { value: '', note: [(0,words/* sanitizeLine */.g$)(check.observed, 80), ...note].join(', ') };
-    // By name the answer is of interest; of a literal address, which one it was.
+    // A check by name shows the answer, a check by address shows the address.
     const value = check.family === null ? check.observed : check.address;
     return { value: (0,words/* sanitizeLine */.g$)(value, 80), note: note.join(', ') };
 }
-/** A longer grid shows the rows with trouble, and folds the others. */
+/** A longer grid shows the rows with problems, and folds the others. */
 const maxRows = 24;
-/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
+/** Splits the rows of a grid into shown and folded ones. */
 const foldRows = (rows) => {
     if (rows.length <= maxRows)
         return { shown: rows, folded: [], title: '' };
     const shown = rows.filter(hasProblem);
     const folded = rows.filter(row => !hasProblem(row));
-    const title = `${(0,words/* formatCount */.B4)(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+    const title = `${(0,words/* formatCount */.B4)(folded.length, shown.length > 0 ? 'more row' : 'row')} without problems`;
     return { shown, folded, title };
 };
 const hasProblem = (row) => Object.values(row.cells).some(cell => cell?.state === 'failed' || cell?.state === 'flaky');
 
 ;// CONCATENATED MODULE: ./src/reports/load-words.ts
+/** Formats the counts of checks under load. */
 
 const loadTitle = 'Traffic during the upgrade';
 const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
-/** A row for each check that counted something. */
+/** Returns a row for each check that ran under load. */
 const buildLoadRows = (results) => results.checks.flatMap(({ id, family, verdict, load }) => load === undefined || family === null
     ? []
     : [
@@ -49910,7 +49934,7 @@ const buildLoadRows = (results) => results.checks.flatMap(({ id, family, verdict
             counts: formatLoadCounts(load)
         }
     ]);
-const describeLoad = (id, { connections }) => `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
+const describeLoad = (id, { connections }) => `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one held connection'}`;
 const formatLoadCounts = ({ connections, sent, failed, cut, longestGap }) => [
     `${sent}`,
     `${failed}`,
@@ -49919,10 +49943,10 @@ const formatLoadCounts = ({ connections, sent, failed, cut, longestGap }) => [
 ];
 
 // EXTERNAL MODULE: ./src/reports/markup.ts + 1 modules
-var markup = __nccwpck_require__(6806);
+var markup = __nccwpck_require__(3061);
 ;// CONCATENATED MODULE: ./src/reports/timeline.ts
 
-/** The phases that were started, by their start, those that made the run as long as it was marked. */
+/** Returns the started phases by start time, and marks those on the critical path. */
 function buildTimeline(results) {
     const critical = new Set(findCriticalPath(results.phases));
     return filterStarted(results.phases)
@@ -49935,7 +49959,7 @@ function buildTimeline(results) {
     }))
         .sort((one, other) => one.at - other.at);
 }
-/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
+/** Returns the names on the critical path: each phase is the last-ended need of the next one. */
 function findCriticalPath(phases) {
     const byName = new Map(filterStarted(phases).map(phase => [phase.name, phase]));
     const path = new Set();
@@ -49948,13 +49972,15 @@ function findCriticalPath(phases) {
 }
 const filterStarted = (phases) => phases.filter((phase) => phase.at !== null);
 const findLastEnded = (phases) => phases.reduce((last, phase) => (last && last.at + last.seconds >= phase.at + phase.seconds ? last : phase), undefined);
-/** What was waited for longest, at most so many. */
+/** Returns the longest waits, at most `most`. */
 const findLongestWaits = (results, most = 5) => results.phases
     .flatMap(({ name, waits }) => waits.map(wait => ({ phase: (0,words/* sanitizeLine */.g$)(name, 60), ...wait })))
     .sort((one, other) => other.seconds - one.seconds)
     .slice(0, most);
 
 ;// CONCATENATED MODULE: ./src/reports/html.ts
+/** Renders report.html of a run. */
+
 
 
 
@@ -49965,8 +49991,8 @@ const findLongestWaits = (results, most = 5) => results.phases
 
 
 /**
- * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
- * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
+ * Returns one page that loads no resources and runs no scripts: the verdict, the failure, the grid, the timeline, and
+ * every check by layer. Foreign text is escaped.
  */
 const renderHtml = (results) => (0,markup/* renderPage */.Cf)((0,words/* sanitizeLine */.g$)((0,verdict/* buildHeadline */.t)(results).words), [
     renderVerdict(results),
@@ -49979,7 +50005,7 @@ const renderHtml = (results) => (0,markup/* renderPage */.Cf)((0,words/* sanitiz
     renderLayers(results),
     renderVersions(results)
 ], renderRunFooter(results));
-// ---- The verdict, and what broke ----
+// ---- The verdict and the failure ----
 function renderVerdict(results) {
     const { words, facts, rehearsal } = (0,verdict/* buildHeadline */.t)(results);
     const state = results.result === 'passed' ? 'passed' : 'failed';
@@ -50000,9 +50026,15 @@ function renderFailure(results) {
 <p class="where">${layer ? (0,markup/* markup */.PT) `layer ${(0,markup/* code */.aY)(layer)} · ` : markup/* emptyMarkup */.SZ}class ${(0,markup/* code */.aY)(results.failure.class)}${check ? (0,markup/* markup */.PT) ` · check ${(0,markup/* code */.aY)(check.id)}` : markup/* emptyMarkup */.SZ}</p>
 ${renderMessages((0,findings/* splitSentences */.PC)(results.failure))}
 <p class="hint"><strong>Next:</strong> ${(0,markup/* inline */.mG)(hint)}</p>
-${reproduce ? (0,markup/* markup */.PT) `<p class="label">To see it by hand${(0,reports_versions/* isClusterCommand */.QE)(reproduce, results) ? (0,markup/* markup */.PT) `, on a cluster made by ${(0,markup/* code */.aY)(reports_versions/* rerunCommand */.w4)} (${(0,markup/* code */.aY)('KEEP=1')} keeps it)` : markup/* emptyMarkup */.SZ}</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* emptyMarkup */.SZ}
+${layer ? renderLayerPage(layer) : markup/* emptyMarkup */.SZ}
+${reproduce ? (0,markup/* markup */.PT) `<p class="label">To reproduce it${(0,reports_versions/* isClusterCommand */.QE)(reproduce, results) ? (0,markup/* markup */.PT) ` on a cluster that ${(0,markup/* code */.aY)(reports_versions/* rerunCommand */.w4)} creates (${(0,markup/* code */.aY)('KEEP=1')} keeps it)` : markup/* emptyMarkup */.SZ}</p>${(0,markup/* command */.G5)(reproduce)}` : markup/* emptyMarkup */.SZ}
 ${renderRelatedChecks(results)}
 </section>`;
+}
+function renderLayerPage(layer) {
+    const { name, url } = findLayerPage(layer);
+    const page = (0,markup/* code */.aY)(name);
+    return (0,markup/* markup */.PT) `<p class="also"><strong>About this layer:</strong> ${url === null ? page : (0,markup/* markup */.PT) `<a href="${url}" rel="noreferrer">${page}</a>`}</p>`;
 }
 const renderMessages = ([first = '', ...more]) => more.length === 0
     ? (0,markup/* markup */.PT) `<p class="message">${(0,markup/* inline */.mG)(first)}</p>`
@@ -50013,10 +50045,10 @@ function renderRelatedChecks(results) {
     const family = (0,findings/* findBrokenCheck */.lQ)(results)?.family === 'ipv4' ? 'ipv6' : 'ipv4';
     return [
         follow.length > 0
-            ? (0,markup/* markup */.PT) `<p class="also"><strong>Follows from it:</strong> ${renderIds(follow)}</p>`
+            ? (0,markup/* markup */.PT) `<p class="also"><strong>Consequences:</strong> ${renderIds(follow)}</p>`
             : markup/* emptyMarkup */.SZ,
         green.length > 0
-            ? (0,markup/* markup */.PT) `<p class="also"><strong>Green all the same,</strong> because ${results_results/* familyNames */.zO[family]} carried it: ${renderIds(green)}</p>`
+            ? (0,markup/* markup */.PT) `<p class="also"><strong>Passed only because ${results_results/* familyNames */.zO[family]} carried the traffic:</strong> ${renderIds(green)}</p>`
             : markup/* emptyMarkup */.SZ
     ];
 }
@@ -50029,7 +50061,7 @@ function renderFlakyChecks(results) {
         .slice(0, 20)
         .map(check => (0,markup/* markup */.PT) `<li>${(0,markup/* code */.aY)(check.id)} ${renderAttempts(check)}</li>`);
     return (0,markup/* markup */.PT) `<section class="card shaky" aria-labelledby="shaky">
-<h2 id="shaky">${(0,words/* formatCount */.B4)(checks.length, 'check')} needed another try, and passed</h2>
+<h2 id="shaky">${(0,words/* formatCount */.B4)(checks.length, 'check')} passed only after a retry</h2>
 <ul>${items}</ul>
 ${checks.length > 20 ? (0,markup/* markup */.PT) `<p class="soft">And ${checks.length - 20} more, below.</p>` : markup/* emptyMarkup */.SZ}
 </section>`;
@@ -50079,11 +50111,11 @@ function renderTimeline(results) {
         return markup/* emptyMarkup */.SZ;
     const end = Math.max(results.seconds, ...bars.map(bar => bar.at + bar.seconds), 0.001);
     const waits = findLongestWaits(results).map(wait => (0,markup/* markup */.PT) `<li>${wait.phase} for ${(0,words/* sanitizeLine */.g$)(wait.for, 100)} <span class="soft">${(0,words/* formatDuration */.a3)(wait.seconds)}</span></li>`);
-    return (0,markup/* markup */.PT) `<section class="card"><h2>Where the ${(0,words/* formatDuration */.a3)(results.seconds)} went</h2>
+    return (0,markup/* markup */.PT) `<section class="card"><h2>Timeline: ${(0,words/* formatDuration */.a3)(results.seconds)}</h2>
 <ol class="timeline">${bars.map(bar => renderTimelineBar(bar, end))}
 <li class="axis" aria-hidden="true"><span class="track">${listTicks(end).map(tick => (0,markup/* markup */.PT) `<span style="left:${formatPercent(tick, end)}">${(0,words/* formatDuration */.a3)(tick)}</span>`)}</span></li></ol>
-<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
-${waits.length > 0 ? (0,markup/* markup */.PT) `<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : markup/* emptyMarkup */.SZ}
+<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>other phases</p>
+${waits.length > 0 ? (0,markup/* markup */.PT) `<p class="label">Longest waits</p><ul class="waits">${waits}</ul>` : markup/* emptyMarkup */.SZ}
 </section>`;
 }
 function renderTimelineBar({ name, status, at, seconds, critical }, end) {
@@ -50094,7 +50126,7 @@ function renderTimelineBar({ name, status, at, seconds, critical }, end) {
     return (0,markup/* markup */.PT) `<li class="${classes}"><span class="phase">${name}</span><span class="track"><span class="bar" style="left:${formatPercent(at, end)};width:${formatPercent(seconds, end)}"></span></span><span class="took">${(0,words/* formatDuration */.a3)(seconds)}${ended}</span></li>`;
 }
 const formatPercent = (seconds, end) => `${((100 * seconds) / end).toFixed(2)}%`;
-/** Round numbers of seconds along the axis, at most six. */
+/** Returns at most six round numbers of seconds for the axis. */
 function listTicks(end) {
     const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
     const step = steps.find(one => end / one < 6) ?? end;
@@ -50109,7 +50141,7 @@ function renderLayers(results) {
 ${rows.map(renderLayer)}
 </section>`;
 }
-/** What follows from another check stays folded. */
+/** Consequences stay folded. */
 const isOwnFailure = (one) => one.verdict === 'failed' && one.because === null;
 function renderLayer(row) {
     const open = row.checks.some(isOwnFailure) ? (0,markup/* markup */.PT) ` open` : markup/* emptyMarkup */.SZ;
@@ -50123,19 +50155,19 @@ function html_describeLayer({ state, checks, passedCount, consequenceCount, skip
     const failed = checks.filter(one => one.verdict === 'failed').length;
     const skipped = checks.length - passedCount - failed;
     const consequenceWords = consequenceCount === failed ? ' as a consequence' : `, ${consequenceCount} as a consequence`;
-    const said = [
+    const parts = [
         failed > 0 && `${failed} failed${consequenceCount > 0 ? consequenceWords : ''}`,
         skipped > 0 && `${skipped} skipped`,
         (0,words/* formatCount */.B4)(checks.length, 'check')
     ];
-    return said.filter(Boolean).join(' · ');
+    return parts.filter(Boolean).join(' · ');
 }
 function renderCheck(one) {
     const open = isOwnFailure(one) ? (0,markup/* markup */.PT) ` open` : markup/* emptyMarkup */.SZ;
-    const says = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
-    return (0,markup/* markup */.PT) `<details class="check"${open}><summary>${(0,markup/* mark */.Gy)(one.verdict)}<span class="what">${(0,markup/* inline */.mG)(one.title, 300)}<span class="id">${(0,words/* sanitizeLine */.g$)(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${(0,words/* sanitizeLine */.g$)(says, 120)}</span></summary>
+    const observed = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
+    return (0,markup/* markup */.PT) `<details class="check"${open}><summary>${(0,markup/* mark */.Gy)(one.verdict)}<span class="what">${(0,markup/* inline */.mG)(one.title, 300)}<span class="id">${(0,words/* sanitizeLine */.g$)(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${(0,words/* sanitizeLine */.g$)(observed, 120)}</span></summary>
 <dl>${renderCheckFacts(one)}</dl>
-${one.reproduce ? (0,markup/* markup */.PT) `<p class="label">By hand</p>${(0,markup/* command */.G5)(one.reproduce)}` : markup/* emptyMarkup */.SZ}
+${one.reproduce ? (0,markup/* markup */.PT) `<p class="label">Reproduce</p>${(0,markup/* command */.G5)(one.reproduce)}` : markup/* emptyMarkup */.SZ}
 </details>`;
 }
 function renderCheckFacts(one) {
@@ -50143,29 +50175,28 @@ function renderCheckFacts(one) {
         ['expected', (0,markup/* inline */.mG)(one.expected)],
         ['observed', (0,markup/* inline */.mG)(one.observed)],
         ['reason', one.reason ? (0,markup/* inline */.mG)(one.reason) : null],
-        ['because of', one.because ? (0,markup/* code */.aY)(one.because) : null],
+        ['caused by', one.because ? (0,markup/* code */.aY)(one.because) : null],
         ['from', one.from && renderPlace(one.from)],
         ['to', one.to && renderPlace(one.to)],
         ['address', one.address ? (0,markup/* code */.aY)(one.address) : null],
-        ['really took', one.upstream ? (0,markup/* code */.aY)(one.upstream) : null],
-        ['tries', one.attempts.length > 0 ? renderAttempts(one) : null]
+        ['connected to', one.upstream ? (0,markup/* code */.aY)(one.upstream) : null],
+        ['attempts', one.attempts.length > 0 ? renderAttempts(one) : null]
     ];
     return rows.flatMap(([name, value]) => value ? [(0,markup/* markup */.PT) `<div><dt>${name}</dt><dd>${value}</dd></div>`] : []);
 }
 const renderPlace = ({ kind, namespace, name }) => (0,markup/* markup */.PT) `${(0,words/* sanitizeLine */.g$)(kind)} ${(0,markup/* code */.aY)(`${namespace}/${name}`)}`;
-// ---- Versions, and how to run it again ----
-/** What does not fit together. */
+// ---- Versions and the script ----
 const renderWarnings = (results) => results.warnings.map(one => (0,markup/* markup */.PT) `<p class="rehearsal">${(0,words/* sanitizeLine */.g$)(one, 500)}</p>`);
 function renderVersions(results) {
-    const rows = (0,reports_versions/* listVersions */.yO)(results).map(({ title, requested, found }) => (0,markup/* markup */.PT) `<div><dt>${title}</dt><dd>${found ? (0,markup/* code */.aY)(found) : (0,markup/* markup */.PT) `<em>not found out</em>`}${requested && requested !== found ? (0,markup/* markup */.PT) ` <span class="soft">asked for ${(0,markup/* code */.aY)(requested)}</span>` : markup/* emptyMarkup */.SZ}</dd></div>`);
+    const rows = (0,reports_versions/* listVersions */.yO)(results).map(({ title, requested, found }) => (0,markup/* markup */.PT) `<div><dt>${title}</dt><dd>${found ? (0,markup/* code */.aY)(found) : (0,markup/* markup */.PT) `<em>unknown</em>`}${requested && requested !== found ? (0,markup/* markup */.PT) ` <span class="soft">requested ${(0,markup/* code */.aY)(requested)}</span>` : markup/* emptyMarkup */.SZ}</dd></div>`);
     const inputs = Object.entries(results.inputs).map(([name, value]) => (0,markup/* markup */.PT) `<div><dt>${(0,words/* sanitizeLine */.g$)(name)}</dt><dd>${(0,markup/* code */.aY)(value)}</dd></div>`);
     return (0,markup/* markup */.PT) `<section class="card"><h2>Versions</h2>
 <dl>${rows}</dl>
-${inputs.length > 0 ? (0,markup/* markup */.PT) `<h2>Inputs given</h2><dl>${inputs}</dl>` : markup/* emptyMarkup */.SZ}
+${inputs.length > 0 ? (0,markup/* markup */.PT) `<h2>Inputs</h2><dl>${inputs}</dl>` : markup/* emptyMarkup */.SZ}
 ${(0,reports_versions/* isTargetsRun */.Q)(results)
         ? markup/* emptyMarkup */.SZ
         : (0,markup/* markup */.PT) `<h2>Run it yourself</h2>
-<p>The same run by hand, with these versions; the script lies beside this report.</p>
+<p>The script beside this report repeats the run with these versions.</p>
 ${(0,markup/* command */.G5)(reports_versions/* rerunCommand */.w4)}`}
 </section>`;
 }
@@ -50182,12 +50213,13 @@ function renderRunFooter(results) {
 }
 
 // EXTERNAL MODULE: ./src/reports/junit.ts + 7 modules
-var junit = __nccwpck_require__(3611);
+var junit = __nccwpck_require__(8851);
 // EXTERNAL MODULE: ./src/reports/blocks.ts
-var blocks = __nccwpck_require__(850);
+var blocks = __nccwpck_require__(4122);
 // EXTERNAL MODULE: ./src/reports/markdown.ts
-var markdown = __nccwpck_require__(8022);
+var markdown = __nccwpck_require__(5773);
 ;// CONCATENATED MODULE: ./src/reports/summary.ts
+/** Renders the job summary of a run. */
 
 
 
@@ -50200,8 +50232,8 @@ var markdown = __nccwpck_require__(8022);
 
 
 /**
- * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
- * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
+ * Returns the job summary in GitHub-flavoured Markdown: the verdict, the failure, the grid, and folded details. It
+ * is always below 1 MiB, and foreign text in it is inert.
  */
 const renderSummary = (results) => (0,blocks/* cutToFit */.XL)([
     summary_renderVerdict(results),
@@ -50216,13 +50248,13 @@ const renderSummary = (results) => (0,blocks/* cutToFit */.XL)([
     ...summary_renderLayers(results),
     summary_renderVersions(results)
 ], blocks/* maxSummaryBytes */.aH);
-// ---- The verdict, and what broke ----
+// ---- The verdict and the failure ----
 function summary_renderVerdict(results) {
     const { icon, words, facts, rehearsal } = (0,verdict/* buildHeadline */.t)(results);
     const first = `## ${icon} ${[words, ...facts].map(part => (0,markdown/* text */.Qq)(part)).join(' · ')}`;
     return (0,blocks/* createBlock */.Wv)(rehearsal ? `${first}\n\n> ${(0,markdown/* text */.Qq)(rehearsal)}` : first);
 }
-/** What does not fit together; it may be what broke, so it is told above the grid. */
+/** Version warnings come before the grid, because they can be the cause. */
 const summary_renderWarnings = (results) => results.warnings.map(one => (0,blocks/* createBlock */.Wv)(`> ⚠️ ${(0,markdown/* text */.Qq)(one, 500)}`));
 function summary_renderFailure(results) {
     if (results.failure === null)
@@ -50233,22 +50265,27 @@ function summary_renderFailure(results) {
     const parts = [
         `**${(0,words/* capitalize */.ZH)(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${(0,markdown/* text */.Qq)((0,words/* endSentence */.H_)(first), 2000)} `}${(0,markdown/* text */.Qq)(hint, 2000)}`,
         more.length > 0 ? [first, ...more].map(one => `- ${(0,markdown/* text */.Qq)(one, 2000)}`).join('\n') : '',
+        layer ? summary_renderLayerPage(layer) : '',
         reproduce ? `${describeReproduce(reproduce, results)}\n\n${(0,markdown/* fence */.EU)(reproduce)}` : '',
         renderConsequences(results),
         renderMaskedChecks(results)
     ];
     return [(0,blocks/* createBlock */.Wv)((0,blocks/* renderQuote */.Jx)(parts.filter(Boolean).join('\n\n')))];
 }
+function summary_renderLayerPage(layer) {
+    const { name, url } = findLayerPage(layer);
+    return `About this layer: ${url === null ? (0,markdown/* code */.aY)(name) : `[${(0,markdown/* code */.aY)(name)}](${url})`}.`;
+}
 const describeReproduce = (reproduce, results) => (0,reports_versions/* isClusterCommand */.QE)(reproduce, results)
-    ? `To see it by hand, on a cluster made by ${(0,markdown/* code */.aY)(reports_versions/* rerunCommand */.w4)} (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
-    : 'To see it by hand:';
+    ? `To reproduce it on a cluster that ${(0,markdown/* code */.aY)(reports_versions/* rerunCommand */.w4)} creates (${(0,markdown/* code */.aY)('KEEP=1')} keeps it):`
+    : 'To reproduce it:';
 function renderConsequences(results) {
     const { follow } = (0,findings/* groupFailures */.BR)(results);
     if (follow.length === 0)
         return '';
     const shown = follow.slice(0, 8).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-    return `What follows from it (${(0,words/* formatCount */.B4)(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+    return `Consequences (${(0,words/* formatCount */.B4)(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 function renderMaskedChecks(results) {
     const green = (0,findings/* findMaskedChecks */.Kd)(results);
@@ -50258,7 +50295,7 @@ function renderMaskedChecks(results) {
     const other = results_results/* familyNames */.zO[family === 'ipv4' ? 'ipv6' : 'ipv4'];
     const shown = green.slice(0, 4).map(check => (0,markdown/* code */.aY)(check.id));
     const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
-    return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
+    return `Passed only because ${other} carried the traffic: ${shown.join(', ')}${rest}.`;
 }
 // ---- An upgrade under load ----
 function summary_renderLoad(results) {
@@ -50288,30 +50325,32 @@ function summary_renderGridCell(shown) {
         return '';
     const value = shown.value && (0,markdown/* code */.aY)(shown.value);
     const note = shown.note && (0,markdown/* text */.Qq)(shown.note);
-    const said = [value, note].filter(Boolean).join(', ');
-    return [blocks/* stateIcons */.iK[shown.state], shown.isCause ? `**${said}**` : said].filter(Boolean).join(' ');
+    const words = [value, note].filter(Boolean).join(', ');
+    return [blocks/* stateIcons */.iK[shown.state], shown.isCause ? `**${words}**` : words]
+        .filter(Boolean)
+        .join(' ');
 }
 // ---- Checks ----
 function summary_renderFlakyChecks(results) {
     const lines = (0,findings/* findFlakyChecks */.Wf)(results).map(check => `- ${(0,markdown/* code */.aY)(check.id)}: ${summary_renderAttempts(check)}`);
-    const title = `${(0,words/* formatCount */.B4)(lines.length, 'check')} needed another try, and passed`;
+    const title = `${(0,words/* formatCount */.B4)(lines.length, 'check')} passed only after a retry`;
     if (lines.length > 3)
         return (0,blocks/* createFoldedBlocks */.pu)(`⚠️ ${title}`, lines);
     return lines.length === 0 ? [] : [{ head: `⚠️ ${title}:\n`, lines, tail: '' }];
 }
-/** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
+/** Returns `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function summary_renderAttempts(check) {
     const all = (0,findings/* groupAttempts */.QQ)(check);
-    const said = all.slice(0, 5).map(one => `${(0,markdown/* code */.aY)(one.observed, 100)} ${(0,findings/* formatAttemptGroup */.UM)(one)}`);
-    return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
+    const shown = all.slice(0, 5).map(one => `${(0,markdown/* code */.aY)(one.observed, 100)} ${(0,findings/* formatAttemptGroup */.UM)(one)}`);
+    return `${shown.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 function renderFailedChecks(results) {
     const { own, follow } = (0,findings/* groupFailures */.BR)(results);
     const lines = own.map(check => (0,markdown/* row */.nM)(`${(0,markdown/* code */.aY)(check.id)} ${formatStage(check)}`.trim(), (0,markdown/* text */.Qq)(check.expected), `${(0,markdown/* text */.Qq)(check.observed)}${check.reason ? `<br>${(0,markdown/* text */.Qq)(check.reason)}` : ''}`, summary_renderAttempts(check)));
-    const titles = ['check', 'expected', 'observed', 'tries'];
+    const titles = ['check', 'expected', 'observed', 'attempts'];
     return [
         ...(0,blocks/* createFoldedBlocks */.pu)(`Failed: ${(0,words/* formatCount */.B4)(own.length, 'check')}`, lines, titles, true),
-        ...(0,blocks/* createFoldedBlocks */.pu)(`Follows from that: ${(0,words/* formatCount */.B4)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'because of'])
+        ...(0,blocks/* createFoldedBlocks */.pu)(`Consequences: ${(0,words/* formatCount */.B4)(follow.length, 'check')}`, follow.map(check => (0,markdown/* row */.nM)((0,markdown/* code */.aY)(check.id), (0,markdown/* text */.Qq)(check.observed), (0,markdown/* code */.aY)(check.because ?? ''))), ['check', 'observed', 'caused by'])
     ];
 }
 const formatStage = (check) => check.stage === 'upgrade' ? 'after the upgrade' : '';
@@ -50332,21 +50371,21 @@ function summary_renderTimeline(results) {
     const path = findCriticalPath(results.phases).map(name => (0,markdown/* text */.Qq)(name, 60));
     const waits = findLongestWaits(results).map(wait => `${(0,markdown/* text */.Qq)(wait.phase)} for ${(0,markdown/* text */.Qq)(wait.for, 100)} (${(0,words/* formatDuration */.a3)(wait.seconds)})`);
     const parts = [
-        `<details><summary>Where the ${(0,words/* formatDuration */.a3)(results.seconds)} went</summary>`,
+        `<details><summary>Timeline: ${(0,words/* formatDuration */.a3)(results.seconds)}</summary>`,
         renderGantt(bars),
         `Critical path: ${path.join(' → ')}.`,
-        waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
+        waits.length > 0 ? `Longest waits: ${waits.join(' · ')}.` : '',
         '</details>'
     ];
     return [(0,blocks/* createBlock */.Wv)(parts.filter(Boolean).join('\n\n'))];
 }
-/** In milliseconds: Mermaid reads whole seconds (`X`) as milliseconds in some versions. */
+/** Uses milliseconds, because some versions of Mermaid read seconds (`X`) as milliseconds. */
 const renderGantt = (bars) => [
     '```mermaid',
     'gantt',
     '  dateFormat x',
     '  axisFormat %s s',
-    // Left alone, a short run's axis says `0 s, 0 s, 1 s, 1 s`.
+    // else the axis of a short run shows `0 s, 0 s, 1 s, 1 s`
     ...(Math.max(...bars.map(bar => bar.at + bar.seconds)) < 12 ? ['  tickInterval 1second'] : []),
     ...bars.slice(0, 100).map(bar => `  ${renderGanttTask(bar)}`),
     '```'
@@ -50372,14 +50411,14 @@ function summary_describeLayer({ state, checks, passedCount, consequenceCount, s
     return `${broke} failed${consequenceCount > 0 ? `, ${consequenceCount === broke ? 'all' : consequenceCount} as a consequence` : ''}`;
 }
 function summary_renderVersions(results) {
-    const rows = (0,reports_versions/* listVersions */.yO)(results).map(({ title, requested, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'not found out', requested ? (0,markdown/* code */.aY)(requested) : ''));
+    const rows = (0,reports_versions/* listVersions */.yO)(results).map(({ title, requested, found }) => (0,markdown/* row */.nM)((0,markdown/* text */.Qq)(title), found ? (0,markdown/* code */.aY)(found) : 'unknown', requested ? (0,markdown/* code */.aY)(requested) : ''));
     const inputs = Object.entries(results.inputs).map(([name, value]) => `- ${(0,markdown/* code */.aY)(name)}: ${(0,markdown/* code */.aY)(value)}`);
     const parts = [
-        `${(0,blocks/* renderTableHead */.HX)(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
+        `${(0,blocks/* renderTableHead */.HX)(['', 'version', 'requested'])}\n${rows.join('\n')}`,
         (0,reports_versions/* isTargetsRun */.Q)(results)
             ? ''
-            : `By hand, with these versions: ${(0,markdown/* code */.aY)(reports_versions/* rerunCommand */.w4)}, from the results (${(0,markdown/* code */.aY)(files/* files */.a.script)}).`,
-        inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
+            : `${(0,markdown/* code */.aY)(reports_versions/* rerunCommand */.w4)}, in the results directory, repeats the run with these versions.`,
+        inputs.length > 0 ? `Inputs:\n\n${inputs.join('\n')}` : '',
         '</details>'
     ];
     const head = '<details><summary>Versions, and how to run this yourself</summary>';
@@ -50387,6 +50426,7 @@ function summary_renderVersions(results) {
 }
 
 ;// CONCATENATED MODULE: ./src/reports/write.ts
+/** Writes the reports of a run to its results directory. */
 
 
 
@@ -50395,7 +50435,7 @@ function summary_renderVersions(results) {
 
 
 
-/** Writes all reports, and the job summary where the runner takes one. */
+/** Writes all reports, and the job summary if the runner supports it. Throws on file errors. */
 async function writeReports(results, plan, directory) {
     await (0,safe_fs/* ensureDirectory */.EA)(directory);
     const text = renderSummary(results);
@@ -50413,9 +50453,9 @@ async function writeReports(results, plan, directory) {
 }
 
 // EXTERNAL MODULE: ./src/run/build-results.ts + 1 modules
-var build_results = __nccwpck_require__(5364);
+var build_results = __nccwpck_require__(7307);
 // EXTERNAL MODULE: ./src/results/phases.ts
-var results_phases = __nccwpck_require__(8392);
+var results_phases = __nccwpck_require__(2907);
 ;// CONCATENATED MODULE: ./src/run/diagnose.ts
 /** Turns the evidence of a run into its verdict: the cause, the failure class and the first broken layer. */
 
@@ -50746,7 +50786,7 @@ async function checkForDeploymentProblems(workloads, sh) {
 }
 
 // EXTERNAL MODULE: ./src/phases/fetch-chart.ts
-var fetch_chart = __nccwpck_require__(2777);
+var fetch_chart = __nccwpck_require__(8502);
 ;// CONCATENATED MODULE: ./src/phases/in-cluster.ts
 /** Creates namespaces and CRDs in an existing cluster, labelled with the run for their removal. */
 
@@ -50942,13 +50982,13 @@ const describeIstiod = ({ metadata, spec }) => ({
 });
 
 // EXTERNAL MODULE: ./src/phases/tools.ts + 4 modules
-var phases_tools = __nccwpck_require__(6945);
+var phases_tools = __nccwpck_require__(9232);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: ./src/phases/claim.ts
-var phases_claim = __nccwpck_require__(1780);
+var phases_claim = __nccwpck_require__(4735);
 // EXTERNAL MODULE: ./src/phases/prepare-node.ts
-var prepare_node = __nccwpck_require__(3968);
+var prepare_node = __nccwpck_require__(5217);
 ;// CONCATENATED MODULE: ./src/phases/upgrade-mesh.ts
 /** Upgrades Istio by the operator, and restarts the workloads with a proxy. */
 
@@ -51832,7 +51872,7 @@ function buildExistingClusterPhases(run, plan, existing) {
 }
 
 // EXTERNAL MODULE: ./src/base/bounded.ts + 1 modules
-var bounded = __nccwpck_require__(8361);
+var bounded = __nccwpck_require__(8397);
 ;// CONCATENATED MODULE: ./src/run/select-checks.ts
 /** Selects the checks of a run, with a time limit for the expression in `checks`. */
 
@@ -52508,7 +52548,7 @@ async function waitForUnhandledError() {
 
 /***/ }),
 
-/***/ 8094:
+/***/ 1217:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -52518,8 +52558,8 @@ async function waitForUnhandledError() {
 /* harmony export */   rJ: () => (/* binding */ describeRetired)
 /* harmony export */ });
 /* unused harmony export retiredHubs */
-/* harmony import */ var _base_image_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1860);
-/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8685);
+/* harmony import */ var _base_image_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2003);
+/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7288);
 /** Moves Istio's images to a hub, which is Istio's word for a registry prefix. */
 
 
@@ -52570,7 +52610,7 @@ function moveReleaseToHub(offer, hub) {
 
 /***/ }),
 
-/***/ 8297:
+/***/ 151:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -52583,14 +52623,14 @@ __nccwpck_require__.d(__webpack_exports__, {
   HA: () => (/* binding */ resolveIstioVersion)
 });
 
-// EXTERNAL MODULE: ./node_modules/semver/index.js
-var semver = __nccwpck_require__(2088);
+// EXTERNAL MODULE: ../../work/main/node_modules/semver/index.js
+var semver = __nccwpck_require__(776);
 // EXTERNAL MODULE: ./src/base/fault.ts
-var fault = __nccwpck_require__(6933);
+var fault = __nccwpck_require__(2697);
 // EXTERNAL MODULE: ./src/versions/lists.ts
-var lists = __nccwpck_require__(3696);
+var lists = __nccwpck_require__(2763);
 // EXTERNAL MODULE: ./src/versions/read-chart.ts
-var read_chart = __nccwpck_require__(9444);
+var read_chart = __nccwpck_require__(7397);
 ;// CONCATENATED MODULE: ./src/versions/released.ts
 /** Made by `npm run released`: release of the Sail Operator → the Istio versions that it can install, from the `versions.yaml` of its tag in github.com/istio-ecosystem/sail-operator. */
 const released = {
@@ -52682,7 +52722,7 @@ function suggestOperator(requested, refusing) {
 
 /***/ }),
 
-/***/ 2781:
+/***/ 9080:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -52698,11 +52738,11 @@ function suggestOperator(requested, refusing) {
 /* harmony export */   qD: () => (/* binding */ getSupportedVersions)
 /* harmony export */ });
 /* unused harmony exports supportedKubernetes, supports */
-/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(776);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8297);
-/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8685);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(151);
+/* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7288);
 /** Holds the Kubernetes versions that Istio supports and their kind node images. */
 
 
@@ -52790,7 +52830,7 @@ function describeKubectlSkew(kubectl, kubernetes) {
 
 /***/ }),
 
-/***/ 3696:
+/***/ 2763:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -52799,7 +52839,7 @@ function describeKubectlSkew(kubectl, kubernetes) {
 /* harmony export */   b$: () => (/* binding */ readCheckout),
 /* harmony export */   lF: () => (/* binding */ isVersion)
 /* harmony export */ });
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5958);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5015);
 /** Reads the operator's Istio versions from its CRD and from a checkout's versions.yaml. */
 
 /** Whether the text is a valid version name. A checkout is untrusted, so other texts are dropped. */
@@ -52857,17 +52897,17 @@ function readCheckout(text) {
 
 /***/ }),
 
-/***/ 4207:
+/***/ 1224:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   G: () => (/* binding */ describeMissingAmbient),
 /* harmony export */   b: () => (/* binding */ resolveOperatorVersion)
 /* harmony export */ });
-/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(776);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8297);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(151);
 /** Resolves the version of the Sail Operator, and describes what old versions lack. */
 
 
@@ -52891,7 +52931,7 @@ const describeMissingAmbient = (version) => (0,semver__WEBPACK_IMPORTED_MODULE_0
 
 /***/ }),
 
-/***/ 8685:
+/***/ 7288:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -52989,7 +53029,7 @@ const clientImage = 'docker.io/curlimages/curl:8.16.0';
 
 /***/ }),
 
-/***/ 9444:
+/***/ 7397:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -52998,11 +53038,11 @@ const clientImage = 'docker.io/curlimages/curl:8.16.0';
 /* harmony export */   kT: () => (/* binding */ createReleaseWithoutImages),
 /* harmony export */   zJ: () => (/* binding */ readIstioReleases)
 /* harmony export */ });
-/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(776);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5958);
-/* harmony import */ var _lists_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3696);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _base_yaml_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5015);
+/* harmony import */ var _lists_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2763);
 /** Reads the versions and images from an operator chart. */
 
 
@@ -53080,17 +53120,17 @@ const createOldOperatorFault = (version) => (0,_base_fault_js__WEBPACK_IMPORTED_
 
 /***/ }),
 
-/***/ 5533:
+/***/ 7344:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   h: () => (/* binding */ resolveUpgradeFrom),
 /* harmony export */   s: () => (/* binding */ describeSkippedMinors)
 /* harmony export */ });
-/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2088);
+/* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(776);
 /* harmony import */ var semver__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(semver__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6933);
-/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8297);
+/* harmony import */ var _base_fault_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2697);
+/* harmony import */ var _istio_versions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(151);
 /** Chooses the version to upgrade from, and warns about unsupported upgrade steps. */
 
 
@@ -53401,18 +53441,18 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
 
 /***/ }),
 
-/***/ 7349:
+/***/ 5434:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
-var YAMLMap = __nccwpck_require__(4454);
-var YAMLSeq = __nccwpck_require__(2223);
-var resolveBlockMap = __nccwpck_require__(7103);
-var resolveBlockSeq = __nccwpck_require__(334);
-var resolveFlowCollection = __nccwpck_require__(3142);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
+var YAMLMap = __nccwpck_require__(1950);
+var YAMLSeq = __nccwpck_require__(7495);
+var resolveBlockMap = __nccwpck_require__(6519);
+var resolveBlockSeq = __nccwpck_require__(2662);
+var resolveFlowCollection = __nccwpck_require__(4206);
 
 function resolveCollection(CN, ctx, token, onError, tagName, tag) {
     const coll = token.type === 'block-map'
@@ -53498,15 +53538,15 @@ exports.composeCollection = composeCollection;
 
 /***/ }),
 
-/***/ 3683:
+/***/ 5899:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Document = __nccwpck_require__(3021);
-var composeNode = __nccwpck_require__(5937);
-var resolveEnd = __nccwpck_require__(7788);
-var resolveProps = __nccwpck_require__(4631);
+var Document = __nccwpck_require__(6885);
+var composeNode = __nccwpck_require__(4873);
+var resolveEnd = __nccwpck_require__(644);
+var resolveProps = __nccwpck_require__(2207);
 
 function composeDoc(options, directives, { offset, start, value, end }, onError) {
     const opts = Object.assign({ _directives: directives }, options);
@@ -53550,17 +53590,17 @@ exports.composeDoc = composeDoc;
 
 /***/ }),
 
-/***/ 5937:
+/***/ 4873:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Alias = __nccwpck_require__(4065);
-var identity = __nccwpck_require__(1127);
-var composeCollection = __nccwpck_require__(7349);
-var composeScalar = __nccwpck_require__(5413);
-var resolveEnd = __nccwpck_require__(7788);
-var utilEmptyScalarPosition = __nccwpck_require__(2599);
+var Alias = __nccwpck_require__(7641);
+var identity = __nccwpck_require__(415);
+var composeCollection = __nccwpck_require__(5434);
+var composeScalar = __nccwpck_require__(3293);
+var resolveEnd = __nccwpck_require__(644);
+var utilEmptyScalarPosition = __nccwpck_require__(4831);
 
 const CN = { composeNode, composeEmptyNode };
 function composeNode(ctx, token, props, onError) {
@@ -53669,15 +53709,15 @@ exports.composeNode = composeNode;
 
 /***/ }),
 
-/***/ 5413:
+/***/ 3293:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
-var resolveBlockScalar = __nccwpck_require__(8913);
-var resolveFlowScalar = __nccwpck_require__(6842);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
+var resolveBlockScalar = __nccwpck_require__(809);
+var resolveFlowScalar = __nccwpck_require__(8066);
 
 function composeScalar(ctx, token, tagToken, onError) {
     const { value, type, comment, range } = token.type === 'block-scalar'
@@ -53764,18 +53804,18 @@ exports.composeScalar = composeScalar;
 
 /***/ }),
 
-/***/ 9984:
+/***/ 3480:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
 var node_process = __nccwpck_require__(932);
-var directives = __nccwpck_require__(1342);
-var Document = __nccwpck_require__(3021);
-var errors = __nccwpck_require__(1464);
-var identity = __nccwpck_require__(1127);
-var composeDoc = __nccwpck_require__(3683);
-var resolveEnd = __nccwpck_require__(7788);
+var directives = __nccwpck_require__(2342);
+var Document = __nccwpck_require__(6885);
+var errors = __nccwpck_require__(3376);
+var identity = __nccwpck_require__(415);
+var composeDoc = __nccwpck_require__(5899);
+var resolveEnd = __nccwpck_require__(644);
 
 function getErrorPos(src) {
     if (typeof src === 'number')
@@ -53995,17 +54035,17 @@ exports.Composer = Composer;
 
 /***/ }),
 
-/***/ 7103:
+/***/ 6519:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Pair = __nccwpck_require__(7165);
-var YAMLMap = __nccwpck_require__(4454);
-var resolveProps = __nccwpck_require__(4631);
-var utilContainsNewline = __nccwpck_require__(9499);
-var utilFlowIndentCheck = __nccwpck_require__(4051);
-var utilMapIncludes = __nccwpck_require__(1187);
+var Pair = __nccwpck_require__(4245);
+var YAMLMap = __nccwpck_require__(1950);
+var resolveProps = __nccwpck_require__(2207);
+var utilContainsNewline = __nccwpck_require__(9699);
+var utilFlowIndentCheck = __nccwpck_require__(7723);
+var utilMapIncludes = __nccwpck_require__(8539);
 
 const startColMsg = 'All mapping items must start at the same column';
 function resolveBlockMap({ composeNode, composeEmptyNode }, ctx, bm, onError, tag) {
@@ -54119,12 +54159,12 @@ exports.resolveBlockMap = resolveBlockMap;
 
 /***/ }),
 
-/***/ 8913:
+/***/ 809:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
+var Scalar = __nccwpck_require__(2765);
 
 function resolveBlockScalar(ctx, scalar, onError) {
     const start = scalar.offset;
@@ -54326,14 +54366,14 @@ exports.resolveBlockScalar = resolveBlockScalar;
 
 /***/ }),
 
-/***/ 334:
+/***/ 2662:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var YAMLSeq = __nccwpck_require__(2223);
-var resolveProps = __nccwpck_require__(4631);
-var utilFlowIndentCheck = __nccwpck_require__(4051);
+var YAMLSeq = __nccwpck_require__(7495);
+var resolveProps = __nccwpck_require__(2207);
+var utilFlowIndentCheck = __nccwpck_require__(7723);
 
 function resolveBlockSeq({ composeNode, composeEmptyNode }, ctx, bs, onError, tag) {
     const NodeClass = tag?.nodeClass ?? YAMLSeq.YAMLSeq;
@@ -54384,7 +54424,7 @@ exports.resolveBlockSeq = resolveBlockSeq;
 
 /***/ }),
 
-/***/ 7788:
+/***/ 644:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -54430,19 +54470,19 @@ exports.resolveEnd = resolveEnd;
 
 /***/ }),
 
-/***/ 3142:
+/***/ 4206:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var YAMLMap = __nccwpck_require__(4454);
-var YAMLSeq = __nccwpck_require__(2223);
-var resolveEnd = __nccwpck_require__(7788);
-var resolveProps = __nccwpck_require__(4631);
-var utilContainsNewline = __nccwpck_require__(9499);
-var utilMapIncludes = __nccwpck_require__(1187);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var YAMLMap = __nccwpck_require__(1950);
+var YAMLSeq = __nccwpck_require__(7495);
+var resolveEnd = __nccwpck_require__(644);
+var resolveProps = __nccwpck_require__(2207);
+var utilContainsNewline = __nccwpck_require__(9699);
+var utilMapIncludes = __nccwpck_require__(8539);
 
 const blockMsg = 'Block collections are not allowed within flow collections';
 const isBlock = (token) => token && (token.type === 'block-map' || token.type === 'block-seq');
@@ -54646,13 +54686,13 @@ exports.resolveFlowCollection = resolveFlowCollection;
 
 /***/ }),
 
-/***/ 6842:
+/***/ 8066:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
-var resolveEnd = __nccwpck_require__(7788);
+var Scalar = __nccwpck_require__(2765);
+var resolveEnd = __nccwpck_require__(644);
 
 function resolveFlowScalar(scalar, strict, onError) {
     const { offset, type, source, end } = scalar;
@@ -54881,7 +54921,7 @@ exports.resolveFlowScalar = resolveFlowScalar;
 
 /***/ }),
 
-/***/ 4631:
+/***/ 2207:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -55036,7 +55076,7 @@ exports.resolveProps = resolveProps;
 
 /***/ }),
 
-/***/ 9499:
+/***/ 9699:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -55079,7 +55119,7 @@ exports.containsNewline = containsNewline;
 
 /***/ }),
 
-/***/ 2599:
+/***/ 4831:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -55114,12 +55154,12 @@ exports.emptyScalarPosition = emptyScalarPosition;
 
 /***/ }),
 
-/***/ 4051:
+/***/ 7723:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var utilContainsNewline = __nccwpck_require__(9499);
+var utilContainsNewline = __nccwpck_require__(9699);
 
 function flowIndentCheck(indent, fc, onError) {
     if (fc?.type === 'flow-collection') {
@@ -55138,12 +55178,12 @@ exports.flowIndentCheck = flowIndentCheck;
 
 /***/ }),
 
-/***/ 1187:
+/***/ 8539:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
+var identity = __nccwpck_require__(415);
 
 function mapIncludes(ctx, items, search) {
     const { uniqueKeys } = ctx.options;
@@ -55160,22 +55200,22 @@ exports.mapIncludes = mapIncludes;
 
 /***/ }),
 
-/***/ 3021:
+/***/ 6885:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Alias = __nccwpck_require__(4065);
-var Collection = __nccwpck_require__(101);
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var toJS = __nccwpck_require__(6424);
-var Schema = __nccwpck_require__(5840);
-var stringifyDocument = __nccwpck_require__(6829);
-var anchors = __nccwpck_require__(1596);
-var applyReviver = __nccwpck_require__(3661);
-var createNode = __nccwpck_require__(2404);
-var directives = __nccwpck_require__(1342);
+var Alias = __nccwpck_require__(7641);
+var Collection = __nccwpck_require__(3469);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var toJS = __nccwpck_require__(915);
+var Schema = __nccwpck_require__(8296);
+var stringifyDocument = __nccwpck_require__(7653);
+var anchors = __nccwpck_require__(5236);
+var applyReviver = __nccwpck_require__(5797);
+var createNode = __nccwpck_require__(2076);
+var directives = __nccwpck_require__(2342);
 
 class Document {
     constructor(value, replacer, options) {
@@ -55504,13 +55544,13 @@ exports.Document = Document;
 
 /***/ }),
 
-/***/ 1596:
+/***/ 5236:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var visit = __nccwpck_require__(204);
+var identity = __nccwpck_require__(415);
+var visit = __nccwpck_require__(292);
 
 /**
  * Verify that the input string is a valid anchor.
@@ -55587,7 +55627,7 @@ exports.findNewAnchor = findNewAnchor;
 
 /***/ }),
 
-/***/ 3661:
+/***/ 5797:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -55651,14 +55691,14 @@ exports.applyReviver = applyReviver;
 
 /***/ }),
 
-/***/ 2404:
+/***/ 2076:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Alias = __nccwpck_require__(4065);
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
+var Alias = __nccwpck_require__(7641);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
 
 const defaultTagPrefix = 'tag:yaml.org,2002:';
 function findTagObject(value, tagName, tags) {
@@ -55748,13 +55788,13 @@ exports.createNode = createNode;
 
 /***/ }),
 
-/***/ 1342:
+/***/ 2342:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var visit = __nccwpck_require__(204);
+var identity = __nccwpck_require__(415);
+var visit = __nccwpck_require__(292);
 
 const escapeChars = {
     '!': '%21',
@@ -55933,7 +55973,7 @@ exports.Directives = Directives;
 
 /***/ }),
 
-/***/ 1464:
+/***/ 3376:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -56002,28 +56042,28 @@ exports.prettifyError = prettifyError;
 
 /***/ }),
 
-/***/ 8815:
+/***/ 7207:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 var __webpack_unused_export__;
 
 
-var composer = __nccwpck_require__(9984);
-var Document = __nccwpck_require__(3021);
-var Schema = __nccwpck_require__(5840);
-var errors = __nccwpck_require__(1464);
-var Alias = __nccwpck_require__(4065);
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var Scalar = __nccwpck_require__(3301);
-var YAMLMap = __nccwpck_require__(4454);
-var YAMLSeq = __nccwpck_require__(2223);
-var cst = __nccwpck_require__(3461);
-var lexer = __nccwpck_require__(361);
-var lineCounter = __nccwpck_require__(6628);
-var parser = __nccwpck_require__(3456);
-var publicApi = __nccwpck_require__(4047);
-var visit = __nccwpck_require__(204);
+var composer = __nccwpck_require__(3480);
+var Document = __nccwpck_require__(6885);
+var Schema = __nccwpck_require__(8296);
+var errors = __nccwpck_require__(3376);
+var Alias = __nccwpck_require__(7641);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var Scalar = __nccwpck_require__(2765);
+var YAMLMap = __nccwpck_require__(1950);
+var YAMLSeq = __nccwpck_require__(7495);
+var cst = __nccwpck_require__(5421);
+var lexer = __nccwpck_require__(2081);
+var lineCounter = __nccwpck_require__(4588);
+var parser = __nccwpck_require__(6651);
+var publicApi = __nccwpck_require__(8759);
+var visit = __nccwpck_require__(292);
 
 
 
@@ -56060,7 +56100,7 @@ __webpack_unused_export__ = visit.visitAsync;
 
 /***/ }),
 
-/***/ 7249:
+/***/ 2745:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
@@ -56086,16 +56126,16 @@ exports.warn = warn;
 
 /***/ }),
 
-/***/ 4065:
+/***/ 7641:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var anchors = __nccwpck_require__(1596);
-var visit = __nccwpck_require__(204);
-var identity = __nccwpck_require__(1127);
-var Node = __nccwpck_require__(6673);
-var toJS = __nccwpck_require__(6424);
+var anchors = __nccwpck_require__(5236);
+var visit = __nccwpck_require__(292);
+var identity = __nccwpck_require__(415);
+var Node = __nccwpck_require__(6617);
+var toJS = __nccwpck_require__(915);
 
 class Alias extends Node.NodeBase {
     constructor(source) {
@@ -56213,14 +56253,14 @@ exports.Alias = Alias;
 
 /***/ }),
 
-/***/ 101:
+/***/ 3469:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var createNode = __nccwpck_require__(2404);
-var identity = __nccwpck_require__(1127);
-var Node = __nccwpck_require__(6673);
+var createNode = __nccwpck_require__(2076);
+var identity = __nccwpck_require__(415);
+var Node = __nccwpck_require__(6617);
 
 function collectionFromPath(schema, path, value) {
     let v = value;
@@ -56371,14 +56411,14 @@ exports.isEmptyPath = isEmptyPath;
 
 /***/ }),
 
-/***/ 6673:
+/***/ 6617:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var applyReviver = __nccwpck_require__(3661);
-var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(6424);
+var applyReviver = __nccwpck_require__(5797);
+var identity = __nccwpck_require__(415);
+var toJS = __nccwpck_require__(915);
 
 class NodeBase {
     constructor(type) {
@@ -56418,15 +56458,15 @@ exports.NodeBase = NodeBase;
 
 /***/ }),
 
-/***/ 7165:
+/***/ 4245:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var createNode = __nccwpck_require__(2404);
-var stringifyPair = __nccwpck_require__(9748);
-var addPairToJSMap = __nccwpck_require__(7104);
-var identity = __nccwpck_require__(1127);
+var createNode = __nccwpck_require__(2076);
+var stringifyPair = __nccwpck_require__(5004);
+var addPairToJSMap = __nccwpck_require__(9256);
+var identity = __nccwpck_require__(415);
 
 function createPair(key, value, ctx) {
     const k = createNode.createNode(key, undefined, ctx);
@@ -56464,14 +56504,14 @@ exports.createPair = createPair;
 
 /***/ }),
 
-/***/ 3301:
+/***/ 2765:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Node = __nccwpck_require__(6673);
-var toJS = __nccwpck_require__(6424);
+var identity = __nccwpck_require__(415);
+var Node = __nccwpck_require__(6617);
+var toJS = __nccwpck_require__(915);
 
 const isScalarValue = (value) => !value || (typeof value !== 'function' && typeof value !== 'object');
 class Scalar extends Node.NodeBase {
@@ -56498,17 +56538,17 @@ exports.isScalarValue = isScalarValue;
 
 /***/ }),
 
-/***/ 4454:
+/***/ 1950:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var stringifyCollection = __nccwpck_require__(1212);
-var addPairToJSMap = __nccwpck_require__(7104);
-var Collection = __nccwpck_require__(101);
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var Scalar = __nccwpck_require__(3301);
+var stringifyCollection = __nccwpck_require__(6340);
+var addPairToJSMap = __nccwpck_require__(9256);
+var Collection = __nccwpck_require__(3469);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var Scalar = __nccwpck_require__(2765);
 
 function findPair(items, key) {
     const k = identity.isScalar(key) ? key.value : key;
@@ -56652,17 +56692,17 @@ exports.findPair = findPair;
 
 /***/ }),
 
-/***/ 2223:
+/***/ 7495:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var createNode = __nccwpck_require__(2404);
-var stringifyCollection = __nccwpck_require__(1212);
-var Collection = __nccwpck_require__(101);
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
-var toJS = __nccwpck_require__(6424);
+var createNode = __nccwpck_require__(2076);
+var stringifyCollection = __nccwpck_require__(6340);
+var Collection = __nccwpck_require__(3469);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
+var toJS = __nccwpck_require__(915);
 
 class YAMLSeq extends Collection.Collection {
     static get tagName() {
@@ -56774,16 +56814,16 @@ exports.YAMLSeq = YAMLSeq;
 
 /***/ }),
 
-/***/ 7104:
+/***/ 9256:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var log = __nccwpck_require__(7249);
-var merge = __nccwpck_require__(452);
-var stringify = __nccwpck_require__(2148);
-var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(6424);
+var log = __nccwpck_require__(2745);
+var merge = __nccwpck_require__(6220);
+var stringify = __nccwpck_require__(732);
+var identity = __nccwpck_require__(415);
+var toJS = __nccwpck_require__(915);
 
 function addPairToJSMap(ctx, map, { key, value }) {
     if (identity.isNode(key) && key.addToJSMap)
@@ -56846,7 +56886,7 @@ exports.addPairToJSMap = addPairToJSMap;
 
 /***/ }),
 
-/***/ 1127:
+/***/ 415:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -56906,12 +56946,12 @@ exports.isSeq = isSeq;
 
 /***/ }),
 
-/***/ 6424:
+/***/ 915:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
+var identity = __nccwpck_require__(415);
 
 /**
  * Recursively convert any node or its contents to native JavaScript
@@ -56952,15 +56992,15 @@ exports.toJS = toJS;
 
 /***/ }),
 
-/***/ 110:
+/***/ 1366:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var resolveBlockScalar = __nccwpck_require__(8913);
-var resolveFlowScalar = __nccwpck_require__(6842);
-var errors = __nccwpck_require__(1464);
-var stringifyString = __nccwpck_require__(3069);
+var resolveBlockScalar = __nccwpck_require__(809);
+var resolveFlowScalar = __nccwpck_require__(8066);
+var errors = __nccwpck_require__(3376);
+var stringifyString = __nccwpck_require__(501);
 
 function resolveAsScalar(token, strict = true, onError) {
     if (token) {
@@ -57177,7 +57217,7 @@ exports.setScalarValue = setScalarValue;
 
 /***/ }),
 
-/***/ 1733:
+/***/ 8013:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -57247,7 +57287,7 @@ exports.stringify = stringify;
 
 /***/ }),
 
-/***/ 7715:
+/***/ 4555:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -57353,14 +57393,14 @@ exports.visit = visit;
 
 /***/ }),
 
-/***/ 3461:
+/***/ 5421:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var cstScalar = __nccwpck_require__(110);
-var cstStringify = __nccwpck_require__(1733);
-var cstVisit = __nccwpck_require__(7715);
+var cstScalar = __nccwpck_require__(1366);
+var cstStringify = __nccwpck_require__(8013);
+var cstVisit = __nccwpck_require__(4555);
 
 /** The byte order mark */
 const BOM = '\u{FEFF}';
@@ -57472,12 +57512,12 @@ exports.tokenType = tokenType;
 
 /***/ }),
 
-/***/ 361:
+/***/ 2081:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var cst = __nccwpck_require__(3461);
+var cst = __nccwpck_require__(5421);
 
 /*
 START -> stream
@@ -58202,7 +58242,7 @@ exports.Lexer = Lexer;
 
 /***/ }),
 
-/***/ 6628:
+/***/ 4588:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -58250,14 +58290,14 @@ exports.LineCounter = LineCounter;
 
 /***/ }),
 
-/***/ 3456:
+/***/ 6651:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
 var node_process = __nccwpck_require__(932);
-var cst = __nccwpck_require__(3461);
-var lexer = __nccwpck_require__(361);
+var cst = __nccwpck_require__(5421);
+var lexer = __nccwpck_require__(2081);
 
 function includesToken(list, type) {
     for (let i = 0; i < list.length; ++i)
@@ -59237,18 +59277,18 @@ exports.Parser = Parser;
 
 /***/ }),
 
-/***/ 4047:
+/***/ 8759:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var composer = __nccwpck_require__(9984);
-var Document = __nccwpck_require__(3021);
-var errors = __nccwpck_require__(1464);
-var log = __nccwpck_require__(7249);
-var identity = __nccwpck_require__(1127);
-var lineCounter = __nccwpck_require__(6628);
-var parser = __nccwpck_require__(3456);
+var composer = __nccwpck_require__(3480);
+var Document = __nccwpck_require__(6885);
+var errors = __nccwpck_require__(3376);
+var log = __nccwpck_require__(2745);
+var identity = __nccwpck_require__(415);
+var lineCounter = __nccwpck_require__(4588);
+var parser = __nccwpck_require__(6651);
 
 function parseOptions(options) {
     const prettyErrors = options.prettyErrors !== false;
@@ -59351,16 +59391,16 @@ exports.stringify = stringify;
 
 /***/ }),
 
-/***/ 5840:
+/***/ 8296:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var map = __nccwpck_require__(7451);
-var seq = __nccwpck_require__(1706);
-var string = __nccwpck_require__(6464);
-var tags = __nccwpck_require__(18);
+var identity = __nccwpck_require__(415);
+var map = __nccwpck_require__(7683);
+var seq = __nccwpck_require__(4066);
+var string = __nccwpck_require__(4088);
+var tags = __nccwpck_require__(3578);
 
 const sortMapEntriesByKey = (a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 class Schema {
@@ -59397,13 +59437,13 @@ exports.Schema = Schema;
 
 /***/ }),
 
-/***/ 7451:
+/***/ 7683:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var YAMLMap = __nccwpck_require__(4454);
+var identity = __nccwpck_require__(415);
+var YAMLMap = __nccwpck_require__(1950);
 
 const map = {
     collection: 'map',
@@ -59423,12 +59463,12 @@ exports.map = map;
 
 /***/ }),
 
-/***/ 3632:
+/***/ 1528:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
+var Scalar = __nccwpck_require__(2765);
 
 const nullTag = {
     identify: value => value == null,
@@ -59447,13 +59487,13 @@ exports.nullTag = nullTag;
 
 /***/ }),
 
-/***/ 1706:
+/***/ 4066:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var YAMLSeq = __nccwpck_require__(2223);
+var identity = __nccwpck_require__(415);
+var YAMLSeq = __nccwpck_require__(7495);
 
 const seq = {
     collection: 'seq',
@@ -59473,12 +59513,12 @@ exports.seq = seq;
 
 /***/ }),
 
-/***/ 6464:
+/***/ 4088:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var stringifyString = __nccwpck_require__(3069);
+var stringifyString = __nccwpck_require__(501);
 
 const string = {
     identify: value => typeof value === 'string',
@@ -59496,12 +59536,12 @@ exports.string = string;
 
 /***/ }),
 
-/***/ 3959:
+/***/ 7247:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
+var Scalar = __nccwpck_require__(2765);
 
 const boolTag = {
     identify: value => typeof value === 'boolean',
@@ -59524,13 +59564,13 @@ exports.boolTag = boolTag;
 
 /***/ }),
 
-/***/ 8405:
+/***/ 7661:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
-var stringifyNumber = __nccwpck_require__(8689);
+var Scalar = __nccwpck_require__(2765);
+var stringifyNumber = __nccwpck_require__(2729);
 
 const floatNaN = {
     identify: value => typeof value === 'number',
@@ -59578,12 +59618,12 @@ exports.floatNaN = floatNaN;
 
 /***/ }),
 
-/***/ 9874:
+/***/ 9546:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var stringifyNumber = __nccwpck_require__(8689);
+var stringifyNumber = __nccwpck_require__(2729);
 
 const intIdentify = (value) => typeof value === 'bigint' || Number.isInteger(value);
 const intResolve = (str, offset, radix, { intAsBigInt }) => (intAsBigInt ? BigInt(str) : parseInt(str.substring(offset), radix));
@@ -59627,18 +59667,18 @@ exports.intOct = intOct;
 
 /***/ }),
 
-/***/ 896:
+/***/ 9032:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var map = __nccwpck_require__(7451);
-var _null = __nccwpck_require__(3632);
-var seq = __nccwpck_require__(1706);
-var string = __nccwpck_require__(6464);
-var bool = __nccwpck_require__(3959);
-var float = __nccwpck_require__(8405);
-var int = __nccwpck_require__(9874);
+var map = __nccwpck_require__(7683);
+var _null = __nccwpck_require__(1528);
+var seq = __nccwpck_require__(4066);
+var string = __nccwpck_require__(4088);
+var bool = __nccwpck_require__(7247);
+var float = __nccwpck_require__(7661);
+var int = __nccwpck_require__(9546);
 
 const schema = [
     map.map,
@@ -59659,14 +59699,14 @@ exports.schema = schema;
 
 /***/ }),
 
-/***/ 3559:
+/***/ 7519:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
-var map = __nccwpck_require__(7451);
-var seq = __nccwpck_require__(1706);
+var Scalar = __nccwpck_require__(2765);
+var map = __nccwpck_require__(7683);
+var seq = __nccwpck_require__(4066);
 
 function intIdentify(value) {
     return typeof value === 'bigint' || Number.isInteger(value);
@@ -59730,27 +59770,27 @@ exports.schema = schema;
 
 /***/ }),
 
-/***/ 18:
+/***/ 3578:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var map = __nccwpck_require__(7451);
-var _null = __nccwpck_require__(3632);
-var seq = __nccwpck_require__(1706);
-var string = __nccwpck_require__(6464);
-var bool = __nccwpck_require__(3959);
-var float = __nccwpck_require__(8405);
-var int = __nccwpck_require__(9874);
-var schema = __nccwpck_require__(896);
-var schema$1 = __nccwpck_require__(3559);
-var binary = __nccwpck_require__(6083);
-var merge = __nccwpck_require__(452);
-var omap = __nccwpck_require__(303);
-var pairs = __nccwpck_require__(8385);
-var schema$2 = __nccwpck_require__(5913);
-var set = __nccwpck_require__(1528);
-var timestamp = __nccwpck_require__(4371);
+var map = __nccwpck_require__(7683);
+var _null = __nccwpck_require__(1528);
+var seq = __nccwpck_require__(4066);
+var string = __nccwpck_require__(4088);
+var bool = __nccwpck_require__(7247);
+var float = __nccwpck_require__(7661);
+var int = __nccwpck_require__(9546);
+var schema = __nccwpck_require__(9032);
+var schema$1 = __nccwpck_require__(7519);
+var binary = __nccwpck_require__(4011);
+var merge = __nccwpck_require__(6220);
+var omap = __nccwpck_require__(2775);
+var pairs = __nccwpck_require__(1705);
+var schema$2 = __nccwpck_require__(1921);
+var set = __nccwpck_require__(832);
+var timestamp = __nccwpck_require__(168);
 
 const schemas = new Map([
     ['core', schema.schema],
@@ -59836,14 +59876,14 @@ exports.getTags = getTags;
 
 /***/ }),
 
-/***/ 6083:
+/***/ 4011:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
 var node_buffer = __nccwpck_require__(181);
-var Scalar = __nccwpck_require__(3301);
-var stringifyString = __nccwpck_require__(3069);
+var Scalar = __nccwpck_require__(2765);
+var stringifyString = __nccwpck_require__(501);
 
 const binary = {
     identify: value => value instanceof Uint8Array, // Buffer inherits from Uint8Array
@@ -59913,12 +59953,12 @@ exports.binary = binary;
 
 /***/ }),
 
-/***/ 8398:
+/***/ 2214:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
+var Scalar = __nccwpck_require__(2765);
 
 function boolStringify({ value, source }, ctx) {
     const boolObj = value ? trueTag : falseTag;
@@ -59949,13 +59989,13 @@ exports.trueTag = trueTag;
 
 /***/ }),
 
-/***/ 5782:
+/***/ 9614:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
-var stringifyNumber = __nccwpck_require__(8689);
+var Scalar = __nccwpck_require__(2765);
+var stringifyNumber = __nccwpck_require__(2729);
 
 const floatNaN = {
     identify: value => typeof value === 'number',
@@ -60006,12 +60046,12 @@ exports.floatNaN = floatNaN;
 
 /***/ }),
 
-/***/ 873:
+/***/ 6257:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var stringifyNumber = __nccwpck_require__(8689);
+var stringifyNumber = __nccwpck_require__(2729);
 
 const intIdentify = (value) => typeof value === 'bigint' || Number.isInteger(value);
 function intResolve(str, offset, radix, { intAsBigInt }) {
@@ -60089,13 +60129,13 @@ exports.intOct = intOct;
 
 /***/ }),
 
-/***/ 452:
+/***/ 6220:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
 
 // If the value associated with a merge key is a single mapping node, each of
 // its key/value pairs is inserted into the current mapping, unless the key
@@ -60167,16 +60207,16 @@ exports.merge = merge;
 
 /***/ }),
 
-/***/ 303:
+/***/ 2775:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(6424);
-var YAMLMap = __nccwpck_require__(4454);
-var YAMLSeq = __nccwpck_require__(2223);
-var pairs = __nccwpck_require__(8385);
+var identity = __nccwpck_require__(415);
+var toJS = __nccwpck_require__(915);
+var YAMLMap = __nccwpck_require__(1950);
+var YAMLSeq = __nccwpck_require__(7495);
+var pairs = __nccwpck_require__(1705);
 
 class YAMLOMap extends YAMLSeq.YAMLSeq {
     constructor() {
@@ -60251,15 +60291,15 @@ exports.omap = omap;
 
 /***/ }),
 
-/***/ 8385:
+/***/ 1705:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var Scalar = __nccwpck_require__(3301);
-var YAMLSeq = __nccwpck_require__(2223);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var Scalar = __nccwpck_require__(2765);
+var YAMLSeq = __nccwpck_require__(7495);
 
 function resolvePairs(seq, onError) {
     if (identity.isSeq(seq)) {
@@ -60340,24 +60380,24 @@ exports.resolvePairs = resolvePairs;
 
 /***/ }),
 
-/***/ 5913:
+/***/ 1921:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var map = __nccwpck_require__(7451);
-var _null = __nccwpck_require__(3632);
-var seq = __nccwpck_require__(1706);
-var string = __nccwpck_require__(6464);
-var binary = __nccwpck_require__(6083);
-var bool = __nccwpck_require__(8398);
-var float = __nccwpck_require__(5782);
-var int = __nccwpck_require__(873);
-var merge = __nccwpck_require__(452);
-var omap = __nccwpck_require__(303);
-var pairs = __nccwpck_require__(8385);
-var set = __nccwpck_require__(1528);
-var timestamp = __nccwpck_require__(4371);
+var map = __nccwpck_require__(7683);
+var _null = __nccwpck_require__(1528);
+var seq = __nccwpck_require__(4066);
+var string = __nccwpck_require__(4088);
+var binary = __nccwpck_require__(4011);
+var bool = __nccwpck_require__(2214);
+var float = __nccwpck_require__(9614);
+var int = __nccwpck_require__(6257);
+var merge = __nccwpck_require__(6220);
+var omap = __nccwpck_require__(2775);
+var pairs = __nccwpck_require__(1705);
+var set = __nccwpck_require__(832);
+var timestamp = __nccwpck_require__(168);
 
 const schema = [
     map.map,
@@ -60388,14 +60428,14 @@ exports.schema = schema;
 
 /***/ }),
 
-/***/ 1528:
+/***/ 832:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Pair = __nccwpck_require__(7165);
-var YAMLMap = __nccwpck_require__(4454);
+var identity = __nccwpck_require__(415);
+var Pair = __nccwpck_require__(4245);
+var YAMLMap = __nccwpck_require__(1950);
 
 class YAMLSet extends YAMLMap.YAMLMap {
     constructor(schema) {
@@ -60491,12 +60531,12 @@ exports.set = set;
 
 /***/ }),
 
-/***/ 4371:
+/***/ 168:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var stringifyNumber = __nccwpck_require__(8689);
+var stringifyNumber = __nccwpck_require__(2729);
 
 /** Internal types handle bigint as number, because TS can't figure it out. */
 function parseSexagesimal(str, asBigInt) {
@@ -60603,7 +60643,7 @@ exports.timestamp = timestamp;
 
 /***/ }),
 
-/***/ 4475:
+/***/ 3699:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -60761,15 +60801,15 @@ exports.foldFlowLines = foldFlowLines;
 
 /***/ }),
 
-/***/ 2148:
+/***/ 732:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var anchors = __nccwpck_require__(1596);
-var identity = __nccwpck_require__(1127);
-var stringifyComment = __nccwpck_require__(9799);
-var stringifyString = __nccwpck_require__(3069);
+var anchors = __nccwpck_require__(5236);
+var identity = __nccwpck_require__(415);
+var stringifyComment = __nccwpck_require__(8927);
+var stringifyString = __nccwpck_require__(501);
 
 function createStringifyContext(doc, options) {
     const opt = Object.assign({
@@ -60900,14 +60940,14 @@ exports.stringify = stringify;
 
 /***/ }),
 
-/***/ 1212:
+/***/ 6340:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var stringify = __nccwpck_require__(2148);
-var stringifyComment = __nccwpck_require__(9799);
+var identity = __nccwpck_require__(415);
+var stringify = __nccwpck_require__(732);
+var stringifyComment = __nccwpck_require__(8927);
 
 function stringifyCollection(collection, ctx, options) {
     const flow = ctx.inFlow ?? collection.flow;
@@ -61062,7 +61102,7 @@ exports.stringifyCollection = stringifyCollection;
 
 /***/ }),
 
-/***/ 9799:
+/***/ 8927:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -61093,14 +61133,14 @@ exports.stringifyComment = stringifyComment;
 
 /***/ }),
 
-/***/ 6829:
+/***/ 7653:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var stringify = __nccwpck_require__(2148);
-var stringifyComment = __nccwpck_require__(9799);
+var identity = __nccwpck_require__(415);
+var stringify = __nccwpck_require__(732);
+var stringifyComment = __nccwpck_require__(8927);
 
 function stringifyDocument(doc, options) {
     const lines = [];
@@ -61187,7 +61227,7 @@ exports.stringifyDocument = stringifyDocument;
 
 /***/ }),
 
-/***/ 8689:
+/***/ 2729:
 /***/ ((__unused_webpack_module, exports) => {
 
 
@@ -61221,15 +61261,15 @@ exports.stringifyNumber = stringifyNumber;
 
 /***/ }),
 
-/***/ 9748:
+/***/ 5004:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
-var Scalar = __nccwpck_require__(3301);
-var stringify = __nccwpck_require__(2148);
-var stringifyComment = __nccwpck_require__(9799);
+var identity = __nccwpck_require__(415);
+var Scalar = __nccwpck_require__(2765);
+var stringify = __nccwpck_require__(732);
+var stringifyComment = __nccwpck_require__(8927);
 
 function stringifyPair({ key, value }, ctx, onComment, onChompKeep) {
     const { allNullValues, doc, indent, indentStep, options: { commentString, indentSeq, simpleKeys } } = ctx;
@@ -61380,13 +61420,13 @@ exports.stringifyPair = stringifyPair;
 
 /***/ }),
 
-/***/ 3069:
+/***/ 501:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var Scalar = __nccwpck_require__(3301);
-var foldFlowLines = __nccwpck_require__(4475);
+var Scalar = __nccwpck_require__(2765);
+var foldFlowLines = __nccwpck_require__(3699);
 
 const getFoldOptions = (ctx, isBlock) => ({
     indentAtStart: isBlock ? ctx.indent.length : ctx.indentAtStart,
@@ -61725,12 +61765,12 @@ exports.stringifyString = stringifyString;
 
 /***/ }),
 
-/***/ 204:
+/***/ 292:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
 
-var identity = __nccwpck_require__(1127);
+var identity = __nccwpck_require__(415);
 
 const BREAK = Symbol('break visit');
 const SKIP = Symbol('skip children');
@@ -61968,7 +62008,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 6058:
+/***/ 8722:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -61997,7 +62037,7 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/utils.js
 // We use any as a valid input type
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /**
@@ -62033,7 +62073,7 @@ function toCommandProperties(annotationProperties) {
     };
 }
 //# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/command.js
 
 
 /**
@@ -62129,7 +62169,7 @@ function escapeProperty(s) {
 var external_crypto_ = __nccwpck_require__(6982);
 // EXTERNAL MODULE: external "fs"
 var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/file-command.js
 // For internal use, subject to change.
 // We use any as a valid input type
 /* eslint-disable @typescript-eslint/no-explicit-any */
@@ -62166,9 +62206,9 @@ function prepareKeyValueMessage(key, value) {
 //# sourceMappingURL=file-command.js.map
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/http-client/lib/index.js + 1 modules
-var lib = __nccwpck_require__(4942);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/http-client/lib/index.js + 1 modules
+var lib = __nccwpck_require__(5078);
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/http-client/lib/auth.js
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -62244,7 +62284,7 @@ class PersonalAccessTokenCredentialHandler {
     }
 }
 //# sourceMappingURL=auth.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/oidc-utils.js
 var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -62318,7 +62358,7 @@ class oidc_utils_OidcClient {
     }
 }
 //# sourceMappingURL=oidc-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/summary.js
 var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -62599,7 +62639,7 @@ const _summary = new Summary();
 const markdownSummary = (/* unused pure expression or super */ null && (_summary));
 const summary = _summary;
 //# sourceMappingURL=summary.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/path-utils.js
 
 /**
  * toPosixPath converts the given path to the posix form. On Windows, \\ will be
@@ -62633,9 +62673,9 @@ function toPlatformPath(pth) {
     return pth.replace(/[/\\]/g, path.sep);
 }
 //# sourceMappingURL=path-utils.js.map
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 2 modules
-var lib_exec = __nccwpck_require__(5260);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/exec/lib/exec.js + 2 modules
+var lib_exec = __nccwpck_require__(5796);
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/platform.js
 var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -62700,7 +62740,7 @@ function getDetails() {
     });
 }
 //# sourceMappingURL=platform.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/core/lib/core.js
 var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -63021,7 +63061,7 @@ function getIDToken(aud) {
 
 /***/ }),
 
-/***/ 5260:
+/***/ 5796:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -63042,13 +63082,13 @@ var external_events_ = __nccwpck_require__(4434);
 var external_child_process_ = __nccwpck_require__(5317);
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io-util.js
-var io_util = __nccwpck_require__(90);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/io/lib/io.js
+var io = __nccwpck_require__(8005);
+// EXTERNAL MODULE: ../../work/main/node_modules/@actions/io/lib/io-util.js
+var io_util = __nccwpck_require__(82);
 ;// CONCATENATED MODULE: external "timers"
 const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/exec/lib/toolrunner.js
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -63636,7 +63676,7 @@ class ExecState extends external_events_.EventEmitter {
     }
 }
 //# sourceMappingURL=toolrunner.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/exec/lib/exec.js
 var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -63719,7 +63759,7 @@ function getExecOutput(commandLine, args, options) {
 
 /***/ }),
 
-/***/ 4942:
+/***/ 5078:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -63736,7 +63776,7 @@ var external_http_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_
 // EXTERNAL MODULE: external "https"
 var external_https_ = __nccwpck_require__(5692);
 var external_https_namespaceObject = /*#__PURE__*/__nccwpck_require__.t(external_https_, 2);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/http-client/lib/proxy.js
 function getProxyUrl(reqUrl) {
     const usingSsl = reqUrl.protocol === 'https:';
     if (checkBypass(reqUrl)) {
@@ -63827,11 +63867,11 @@ class DecodedURL extends URL {
     }
 }
 //# sourceMappingURL=proxy.js.map
-// EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var tunnel = __nccwpck_require__(770);
-// EXTERNAL MODULE: ./node_modules/undici/index.js
-var undici = __nccwpck_require__(6752);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
+// EXTERNAL MODULE: ../../work/main/node_modules/tunnel/index.js
+var tunnel = __nccwpck_require__(8258);
+// EXTERNAL MODULE: ../../work/main/node_modules/undici/index.js
+var undici = __nccwpck_require__(576);
+;// CONCATENATED MODULE: ../../work/main/node_modules/@actions/http-client/lib/index.js
 /* eslint-disable @typescript-eslint/no-explicit-any */
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -64531,7 +64571,7 @@ const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCa
 
 /***/ }),
 
-/***/ 90:
+/***/ 82:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -64727,7 +64767,7 @@ function getCmdPath() {
 
 /***/ }),
 
-/***/ 8701:
+/***/ 8005:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -64738,7 +64778,7 @@ function getCmdPath() {
 /* unused harmony exports cp, mv, findInPath */
 /* harmony import */ var assert__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2613);
 /* harmony import */ var path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6928);
-/* harmony import */ var _io_util_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(90);
+/* harmony import */ var _io_util_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(82);
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -65013,7 +65053,7 @@ function copyFile(srcFile, destFile, force) {
 
 /***/ }),
 
-/***/ 5637:
+/***/ 8045:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -65508,6 +65548,6 @@ function join (args) {
 /******/ // startup
 /******/ // Load entry module and return exports
 /******/ // This entry module used 'module' so it can't be inlined
-/******/ var __webpack_exports__ = __nccwpck_require__(1730);
+/******/ var __webpack_exports__ = __nccwpck_require__(8873);
 /******/ __webpack_exports__ = await __webpack_exports__;
 /******/ 

@@ -1,4 +1,4 @@
-// npm start: runs the bundle on this machine as GitHub's runner does. Flags are the inputs of action.yml.
+// npm start: runs the bundle on this machine as GitHub's runner does. The inputs of action.yml are flags.
 import {spawn, spawnSync} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
 import {once} from 'node:events';
@@ -15,10 +15,10 @@ const {inputs, runs} = parse(fs.readFileSync(path.join(root, 'action.yml'), 'utf
 const own = {
   rehearse: {
     type: 'boolean',
-    description: 'Plays recorded answers of a real run; makes no cluster.'
+    description: 'Replays the recorded answers of a real run, without a cluster.'
   },
-  recording: {type: 'string', description: 'Which recording to play.', default: 'healthy'},
-  help: {type: 'boolean', short: 'h', description: 'Prints this.'}
+  recording: {type: 'string', description: 'The recording to replay.', default: 'healthy'},
+  help: {type: 'boolean', short: 'h', description: 'Prints this help.'}
 };
 
 class UsageError extends Error {}
@@ -31,7 +31,7 @@ const [bold, red, yellow] = [1, 31, 33].map(colour);
 
 const isSwitch = name => ['true', 'false'].includes(`${inputs[name]?.default}`);
 
-/** npm takes flags before `--` for its own, and tells of them only by environment variables. */
+/** npm consumes flags before `--`, and passes them on only as environment variables. */
 function refuseSwallowedFlags(env) {
   const swallowed = [...Object.keys(inputs), ...Object.keys(own)]
     .map(name => ({name, value: env[`npm_config_${name.replaceAll('-', '_')}`]}))
@@ -44,7 +44,7 @@ function refuseSwallowedFlags(env) {
   });
   const names = swallowed.map(({name}) => `--${name}`).join(', ');
   throw new UsageError(
-    `npm kept ${names} to itself: flags go after a --, as in\n  npm start -- ${flags.join(' ')}`
+    `npm consumed ${names}. Put flags after --:\n  npm start -- ${flags.join(' ')}`
   );
 }
 
@@ -76,11 +76,11 @@ function help() {
     return `  --${name.padEnd(18)} ${sentence}${`${value}` && ` Default: ${value}.`}`;
   };
   return [
-    'npm start -- [flags]: the main job, on Docker where one answers, else a rehearsal.',
+    'npm start -- [flags]: runs the Action on this machine. Without Docker it plays a rehearsal.',
     '',
     ...Object.entries(own).map(line),
     '',
-    "The action's inputs:",
+    'Inputs of the Action:',
     '',
     ...Object.entries(inputs).map(line)
   ].join('\n');
@@ -97,13 +97,13 @@ function dockerAnswers() {
   return status === 0 && `${stdout}`.trim() !== '';
 }
 
-/** Why this is a rehearsal; null when it is not. */
+/** Returns why this is a rehearsal; null for a real run. */
 function rehearsalReason({rehearse, recording, cluster, 'dry-run': dryRun}) {
-  if (rehearse || recording) return 'As asked';
+  if (rehearse || recording) return 'As requested';
   if (cluster === 'existing') return null; // needs no Docker
-  if (process.platform !== 'linux') return 'A cluster needs Linux here';
+  if (process.platform !== 'linux') return 'A cluster requires Linux';
   if (dryRun === 'true' || process.env.DUAL_STACK_RECORDER || dockerAnswers()) return null;
-  return 'No Docker answers here';
+  return 'Docker does not answer';
 }
 
 async function player(name) {
@@ -115,16 +115,16 @@ async function player(name) {
   }
 }
 
-/** What is run: the first line that tells it, the inputs, and what stands in front of PATH. */
+/** Returns the first line of the log, the inputs, and the directory to put first in PATH. */
 async function choose({rehearse, recording, help: _, ...given}) {
   const reason = rehearsalReason({rehearse, recording, ...given});
   if (reason === null) {
     const dryRun = given['dry-run'] === 'true';
     const title = dryRun
-      ? 'A dry run: nothing is made or changed.'
+      ? 'Dry run: nothing is created or changed.'
       : given.cluster === 'existing'
-        ? 'This is a real run, on a cluster that is there already.'
-        : 'Docker answers here: this is a real run, on a real cluster.';
+        ? 'This is a real run on an existing cluster.'
+        : 'Docker answers: this is a real run on a new cluster.';
     return {
       title,
       given: {'results-dir': 'results/run', ...given},
@@ -140,12 +140,12 @@ async function choose({rehearse, recording, help: _, ...given}) {
   if (newer.length > 0 && newer.length === asked.length) {
     play.remove();
     throw new UsageError(
-      `The recording "${name}" is older than every check that is asked for. Run them on Docker, or record it anew (npm run record -- ${name}).`
+      `The recording "${name}" is older than all selected checks. Run them on Docker, or record it again (npm run record -- ${name}).`
     );
   }
   if (Object.keys(given).every(input => sameRun.includes(input)))
     play.bend({leftOut: newer.length > 0});
-  const title = `${reason}: this is a rehearsal, recorded answers of a real run ("${name}"), no cluster is made.`;
+  const title = `${reason}: this is a rehearsal. It replays recorded answers of a real run ("${name}") and creates no cluster.`;
   return {
     ...play,
     title: newer.length > 0 ? `${title}\n${leftOut(newer, asked)}` : title,
@@ -158,12 +158,12 @@ async function choose({rehearse, recording, help: _, ...given}) {
   };
 }
 
-/** Inputs with which the run is still the recorded one: they change nothing that is made. */
+/** Inputs that do not change the commands of the recorded run. */
 const sameRun = [
   ...['checks', 'cleanup', 'diagnostics', 'dry-run', 'fail-on-flaky', 'results-dir', 'timeout']
 ];
 
-/** The ids of the checks that the bundle makes with these inputs. Every ending tells them: also that of a run that finds no program, as here. */
+/** Returns the ids of the checks that the bundle selects for these inputs. A run without programs fails, but lists them. */
 function askedChecks(given) {
   const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'dual-stack-'));
   const results = path.join(temp, 'results');
@@ -177,13 +177,13 @@ function askedChecks(given) {
     const {checks} = JSON.parse(fs.readFileSync(path.join(results, 'results.json'), 'utf8'));
     return [...new Set(checks.map(({id}) => id))];
   } catch {
-    return []; // what is wrong, the run itself will tell
+    return []; // the run itself reports the error
   } finally {
     fs.rmSync(temp, {recursive: true, force: true});
   }
 }
 
-/** Ids by what they have in common: `layer/` or `layer/target/` where nothing else that is asked for is in it. */
+/** Shortens ids to `layer/` or `layer/target/` if all selected checks in that group are among them. */
 function inShort(ids, asked) {
   const others = asked.filter(id => !ids.includes(id));
   const starts = ids.map(id => {
@@ -196,13 +196,13 @@ function inShort(ids, asked) {
 
 function leftOut(newer, asked) {
   const names = inShort(newer, asked).map(start => start.replace(/\/$/, ''));
-  const what = newer.length === 1 ? 'a check that is' : `${newer.length} checks that are`;
-  return `Left out: ${what} newer than this recording (${names.join(', ')}).`;
+  const what = newer.length === 1 ? '1 check that is' : `${newer.length} checks that are`;
+  return `Not run: ${what} newer than this recording (${names.join(', ')}).`;
 }
 
 const literal = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** A value of `checks` that asks for the same, without the newer ones. */
+/** Returns a value of `checks` that selects the same checks without the newer ones. */
 function without(newer, asked, given = '') {
   const starts = inShort(newer, asked)
     .map(start => (start.endsWith('/') ? literal(start) : `${literal(start)}$`))
@@ -211,20 +211,20 @@ function without(newer, asked, given = '') {
   if (given.startsWith('!')) return `!^(?:${starts})|${given.slice(1)}`;
   const narrowed = `^(?!${starts})(?=.*(?:${given}))`;
   const kept = asked.filter(id => !newer.includes(id));
-  // the name of a set is no expression over ids
+  // a named set is no pattern for ids
   return kept.every(id => new RegExp(narrowed).test(id))
     ? narrowed
     : `^(${kept.map(literal).join('|')})$`;
 }
 
-// ---- what the runner gives an action ----
+// ---- the environment of an action ----
 
-/** Where no flag says otherwise: here one run is made after the other, and recordings have that name in their commands. */
+/** Defaults of `npm start`. Recordings have this name in their commands. */
 const standing = {'cluster-name': 'istio-ds'};
 const FILES = ['OUTPUT', 'STATE', 'ENV', 'PATH', 'STEP_SUMMARY'];
 
 function stageEnvironment({given, bin, env}, temp) {
-  const foreign = /^(INPUT|STATE|GITHUB|RUNNER|ACTIONS)_/; // another run's, when this one is inside it
+  const foreign = /^(INPUT|STATE|GITHUB|RUNNER|ACTIONS)_/; // from a run around this one
   const tools =
     process.env.RUNNER_TOOL_CACHE ?? path.join(os.homedir(), '.cache', 'dual-stack', 'tools');
   const files = FILES.map(name => [
@@ -242,13 +242,13 @@ function stageEnvironment({given, bin, env}, temp) {
     RUNNER_TOOL_CACHE: tools,
     GITHUB_WORKSPACE: process.cwd(),
     ...Object.fromEntries([...files, ...values]),
-    ...(bin && given.mirror && {DUAL_STACK_MIRROR: given.mirror}), // for the stand-ins: the bundle tells no child its inputs
+    ...(bin && given.mirror && {DUAL_STACK_MIRROR: given.mirror}), // for the stand-ins, because the bundle passes no inputs to child processes
     ...env,
     PATH: [bin, process.env.PATH].filter(Boolean).join(':')
   };
 }
 
-/** What a GITHUB_OUTPUT, STATE or ENV file says; of a name written twice the last one stands. */
+/** Returns the values in a GITHUB_OUTPUT, STATE or ENV file; the last value of a name counts. */
 function pairs(file) {
   const lines = fs.readFileSync(file, 'utf8').split(/\r?\n/);
   const found = {};
@@ -269,14 +269,14 @@ function pairs(file) {
   return found;
 }
 
-/** The environment of post: with the state, the variables and the paths that main left. */
+/** Returns the environment of post, with the state, the variables and the paths from main. */
 function postEnvironment(env, bin) {
   const state = Object.entries(pairs(env.GITHUB_STATE)).map(([name, value]) => [
     `STATE_${name}`,
     value
   ]);
   const paths = fs.readFileSync(env.GITHUB_PATH, 'utf8').split('\n').filter(Boolean).reverse();
-  const {NODE_OPTIONS: _, ...variables} = pairs(env.GITHUB_ENV); // which the runner refuses
+  const {NODE_OPTIONS: _, ...variables} = pairs(env.GITHUB_ENV); // the runner refuses it
   return {
     ...env,
     ...variables,
@@ -288,7 +288,7 @@ function postEnvironment(env, bin) {
 // ---- the log ----
 
 const ESCAPE = '\u001b';
-/** Without control characters, which could act on a terminal; colours stay. */
+/** Removes control characters, which can control a terminal; keeps colours. */
 const harmless = text =>
   text.replace(/\p{Cc}/gu, (char, at) =>
     char === '\t' || (char === ESCAPE && /^\[[\d;]*m/.test(text.slice(at + 1, at + 16))) ? char : ''
@@ -297,7 +297,7 @@ const harmless = text =>
 const COMMANDS =
   /^(group|endgroup|error|warning|notice|debug|add-mask|stop-commands|echo|add-matcher|remove-matcher)$/;
 
-/** The runner's escapes; those of a comma and a colon are used in properties only. */
+/** Decodes the escapes of the runner. Only properties escape commas and colons. */
 const decoded = text =>
   text
     .replaceAll('%0D', '')
@@ -306,7 +306,7 @@ const decoded = text =>
     .replaceAll('%2C', ',')
     .replaceAll('%25', '%');
 
-/** `::name properties::text` after leading spaces, or `##[name properties]text` anywhere, as the runner reads it. */
+/** Parses `::name properties::text` after leading spaces, or `##[name properties]text` anywhere, as the runner does. */
 function commandOf(line) {
   const [, head, text] = /^\s*::(.*?)::(.*)$/.exec(line) ?? /##\[(.*?)\](.*)$/.exec(line) ?? [];
   const [name, ...properties] = (head ?? '').split(' ');
@@ -315,7 +315,7 @@ function commandOf(line) {
   return {name, text: decoded(text), title: title && decoded(title)};
 }
 
-/** Prints a log line by line, its commands made readable; no text can act on the terminal or on a runner. */
+/** Prints a log line by line, with readable commands. No text can control the terminal or a runner. */
 function logPrinter() {
   const masks = [];
   let stoppedBy = null;
@@ -347,17 +347,17 @@ function logPrinter() {
 
 // ---- stages ----
 
-/** The stage that runs now, when Ctrl-C came, and whether that may end the stage. */
+/** The process of the current stage, the time of Ctrl-C, and whether the stage is post. */
 const now = {child: null, cancelled: null, isPost: false};
 
-/** Ctrl-C as the runner's cancel, to node alone: SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL. */
+/** Cancels as the runner does, only the node process: SIGINT, SIGTERM after 7.5 s, SIGKILL after 10 s. */
 function cancel(child) {
   child.kill('SIGINT');
   for (const [signal, after] of [
     ['SIGTERM', 7500],
     ['SIGKILL', 10000]
   ])
-    setTimeout(() => child.kill(signal), after).unref(); // nothing happens to one that has ended
+    setTimeout(() => child.kill(signal), after).unref(); // has no effect on an ended process
 }
 
 function onInterrupt() {
@@ -365,20 +365,20 @@ function onInterrupt() {
     now.cancelled = Date.now();
     console.log(
       now.isPost
-        ? 'Cleaning up; Ctrl-C once more ends that.'
-        : 'Cancelling, then cleaning up; Ctrl-C once more ends at once.'
+        ? 'Cleaning up. Press Ctrl-C again to stop at once.'
+        : 'Cancelling, then cleaning up. Press Ctrl-C again to stop at once.'
     );
     if (!now.isPost && now.child) cancel(now.child);
-  } else if (Date.now() - now.cancelled > 500) endAtOnce(); // npm passes the first one on a second time
+  } else if (Date.now() - now.cancelled > 500) endAtOnce(); // npm sends the first Ctrl-C twice
 }
 
 function endAtOnce() {
   if (now.child) process.kill(-now.child.pid, 'SIGKILL');
-  console.log(red('Ended at once: what was made may still be there (`kind get clusters`).'));
+  console.log(red('Stopped at once. A cluster may remain: run `kind get clusters`.'));
   process.exit(130);
 }
 
-/** Runs main or post, and gives its exit code. A rehearsal's missing answer ends it. */
+/** Runs main or post, and returns its exit code. A missing answer of a rehearsal ends it. */
 async function stage(script, env, {misses = () => []}) {
   const child = spawn(process.execPath, [path.join(root, script)], {
     env,
@@ -394,7 +394,7 @@ async function stage(script, env, {misses = () => []}) {
     clearInterval(watch);
     cancel(child);
   }, 100);
-  // 'close' waits for whoever holds the pipes; what a killed bundle leaves may do so for long
+  // 'close' waits for all processes with the pipes; children of a killed bundle may keep them open
   const ended = once(child, 'exit').then(() => sleep(2000, undefined, {ref: false}));
   await Promise.race([once(child, 'close'), ended]);
   clearInterval(watch);
@@ -406,7 +406,7 @@ async function stage(script, env, {misses = () => []}) {
 
 const shown = file => path.relative(process.cwd(), file) || '.';
 
-/** Tells the outputs, and where the summary and the results are. */
+/** Prints the outputs, and the paths of the summary and the results. */
 function tellResults(outputs) {
   console.log('');
   const gone = name => name === 'kubeconfig' && !fs.existsSync(outputs.kubeconfig);
@@ -423,16 +423,16 @@ function tellResults(outputs) {
     if (fs.existsSync(file)) console.log(`${title.padEnd(20)} ${bold(shown(file))}`);
 }
 
-/** Whether the cluster was left on purpose; its kubeconfig, in RUNNER_TEMP, is then needed. */
+/** Whether `cleanup` keeps the cluster. Then its kubeconfig, in RUNNER_TEMP, must stay too. */
 function isClusterKept({rehearsal, given}, {result, kubeconfig}) {
   const cleanup = given.cleanup ?? inputs.cleanup?.default;
   const kept = cleanup === 'never' || (cleanup === 'on-success' && result !== 'passed');
-  const ours = given.cluster !== 'existing'; // else the end of the log tells how to remove what was made
+  const ours = given.cluster !== 'existing'; // else the end of the log has the commands that remove the objects
   return !rehearsal && kept && ours && fs.existsSync(kubeconfig ?? '');
 }
 
 function tellKept({'cluster-name': name, kubeconfig}) {
-  console.log(`\nThe cluster ${name} stays. To use it, and to end it:`);
+  console.log(`\nThe cluster ${name} is kept. To use it and to delete it:`);
   console.log(`  export KUBECONFIG=${kubeconfig}`);
   console.log(`  kind delete cluster --name ${name} && rm -r ${path.dirname(kubeconfig)}`);
 }
@@ -440,7 +440,7 @@ function tellKept({'cluster-name': name, kubeconfig}) {
 function tellMisses(misses) {
   for (const miss of misses) console.log(red(`no recorded answer: ${harmless(miss)}`));
   console.log(
-    'A rehearsal can only repeat what the real run did: with these inputs, run it on Docker, or record it (npm run record).'
+    'A rehearsal can only repeat the recorded run. For these inputs, run on Docker, or make a recording (npm run record).'
   );
 }
 
@@ -463,11 +463,11 @@ async function main() {
   const flags = readFlags(process.argv.slice(2));
   if (flags.help) return console.log(help());
   const choice = await choose(flags);
-  const recorder = process.env.DUAL_STACK_RECORDER; // record.mjs wants to know the inputs
+  const recorder = process.env.DUAL_STACK_RECORDER; // record.mjs reads the inputs
   if (recorder) fs.writeFileSync(path.join(recorder, 'inputs.json'), JSON.stringify(choice.given));
-  const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'dual-stack-')); // made 0700
+  const temp = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'dual-stack-')); // has mode 0700
   process.on('SIGINT', onInterrupt).on('SIGTERM', onInterrupt);
-  const token = process.env.GITHUB_ACTIONS && randomUUID(); // what is printed here must not act there
+  const token = process.env.GITHUB_ACTIONS && randomUUID(); // the outer runner must not execute commands in this log
   if (token) console.log(`::stop-commands::${token}`);
   console.log(bold(choice.title));
   const {kept, code} = await run(choice, temp);

@@ -1,3 +1,4 @@
+/** Builds the annotations that GitHub shows on the page of a run. */
 import {toSingleLine} from '../base/log.ts';
 import type {CheckResult, Results} from '../results/results.ts';
 import {
@@ -27,8 +28,8 @@ const maxTitleLength = 250;
 const maxMessageLength = 8000;
 
 /**
- * What GitHub shows on the run's page: the failure first, other failures of their own, one warning
- * for all flaky checks, one for each warning. What follows from another check is counted, not repeated.
+ * Returns the annotations of a run: the failure, other independent failures, one warning for all flaky checks, and
+ * one for each version warning. Consequences are only counted.
  */
 export const buildAnnotations = (results: Results): Annotation[] =>
   [
@@ -38,7 +39,7 @@ export const buildAnnotations = (results: Results): Annotation[] =>
     ...annotateWarnings(results)
   ].map(sanitizeAnnotation);
 
-/** Within GitHub's limits, and without what is not text. */
+/** Returns the annotation within GitHub's limits, and without control characters. */
 export const sanitizeAnnotation = (one: Annotation): Annotation => ({
   ...one,
   title: toSingleLine(sanitizeLine(one.title, maxTitleLength)),
@@ -58,9 +59,9 @@ function annotateFailure(results: Results): Annotation[] {
   const lines = [
     ...(messages.length > 1 ? messages.map(one => `• ${one}`) : messages),
     hint,
-    follow.length > 0 ? `${formatCount(follow.length, 'failed check')} only because of this.` : '',
+    follow.length > 0 ? `Consequences: ${formatCount(follow.length, 'failed check')}.` : '',
     reproduce
-      ? `To see it by hand${isClusterCommand(reproduce, results) ? `, on a cluster made by \`${rerunCommand}\` (KEEP=1 keeps it)` : ''}:\n${reproduce}`
+      ? `To reproduce it${isClusterCommand(reproduce, results) ? ` on a cluster that \`${rerunCommand}\` creates (KEEP=1 keeps it)` : ''}:\n${reproduce}`
       : ''
   ];
   return [
@@ -98,15 +99,15 @@ function annotateFlakyChecks(results: Results): Annotation[] {
   const checks = findFlakyChecks(results);
   if (checks.length === 0) return [];
   const lines = checks.map(check => `${check.id}: ${describeWrongAttempt(check)}`);
-  const title = `${formatCount(checks.length, 'check')} needed another try`;
+  const title = `${formatCount(checks.length, 'check')} passed only after a retry`;
   return [{level: 'warning', title, message: lines.join('\n')}];
 }
 
-/** What was observed before it passed. */
+/** The observation before the check passed. */
 function describeWrongAttempt(check: CheckResult): string {
   const tries = groupAttempts(check);
   const wrong = tries.find(one => one.observed !== check.observed) ?? tries[0];
   return wrong
     ? `${sanitizeLine(wrong.observed) || 'nothing'} ${formatAttemptGroup(wrong)}`
-    : 'no try recorded';
+    : 'no attempt recorded';
 }

@@ -1,25 +1,24 @@
+/** The parts of a job summary, and how they are cut to fit. */
 import {files} from '../results/files.ts';
 import type {DisplayState} from './findings.ts';
 import {code} from './markdown.ts';
 
-/** A job summary's pieces, and how they are cut to fit. Pure. */
-
-/** GitHub drops a summary above 1 MiB whole; what is left may be used by whoever appends to it. */
+/** GitHub drops a summary above 1 MiB. The rest is left for other steps that append to it. */
 export const maxSummaryBytes = 1_000_000;
 
-/** A longer list is for the HTML report. */
+/** The HTML report has the rest of a longer list. */
 const maxListedLines = 200;
 
-/** A piece of the summary that can be cut between its lines: `head` and `tail` stay together. */
+/** A part of the summary that can be cut between its lines. `head` and `tail` stay together. */
 export interface Block {
   head: string;
   lines: string[];
   tail: string;
 }
 
-/** Joins blocks up to so many bytes; what does not fit is cut from the bottom, and the end says so. */
+/** Joins blocks up to `most` bytes, cuts the rest, and notes the cut. */
 export function cutToFit(blocks: Block[], most: number): string {
-  const note = `\n\n_Cut here: a longer summary would be dropped by GitHub. Everything is in ${code(files.report)}._\n`;
+  const note = `\n\n_Cut here: GitHub drops longer summaries. For all of it, open ${code(files.report)}._\n`;
   let left = most - countBytes(note);
   const out: string[] = [];
   for (const block of blocks) {
@@ -44,10 +43,10 @@ function takeLinesThatFit(lines: string[], most: number): string[] {
 
 const countBytes = (markdown: string): number => Buffer.byteLength(markdown);
 
-/** A block that is shown whole or not at all. */
+/** Returns a block that cannot be cut. */
 export const createBlock = (head: string): Block => ({head, lines: [], tail: ''});
 
-/** Lines behind a fold; `columns` makes a table of them. Left out when there is no line. */
+/** Returns folded lines, as a table if there are `titles`; nothing without lines. */
 export function createFoldedBlocks(
   title: string,
   lines: string[],

@@ -1,3 +1,4 @@
+/** Groups the checks of a run as the reports show them: independent failures, consequences, layers. */
 import {groupBy} from '../base/group.ts';
 import {
   type CheckResult,
@@ -9,18 +10,16 @@ import {
 } from '../results/results.ts';
 import {findCarryingFamily, sanitizeLine} from './words.ts';
 
-/** The checks as the reports show them: what failed by itself, what follows, layer by layer. Pure. */
-
-/** `none`: the Service must not have this family, and a check says that it has not. */
+/** `none`: the Service must not have this family, and a check confirms it. */
 export type DisplayState = 'passed' | 'flaky' | 'failed' | 'skipped' | 'none';
 
-/** The check that the failure names; null where none was reached. */
+/** Returns the check that the failure names; null if there is none. */
 export function findBrokenCheck(results: Results): CheckResult | null {
   const named = results.checks.filter(check => check.id === results.failure?.check);
   return named.find(check => check.verdict === 'failed') ?? named[0] ?? null;
 }
 
-/** What happened, in one sentence; of several bad inputs, one each. */
+/** Splits the message: one sentence, or one for each of several invalid inputs. */
 export const splitSentences = ({message}: Failure): string[] => {
   const all = message.split('\n').filter(one => one.trim() !== '');
   return all.length === 0 ? [message] : all;
@@ -29,7 +28,7 @@ export const splitSentences = ({message}: Failure): string[] => {
 export const findFlakyChecks = (results: Results): CheckResult[] =>
   results.checks.filter(check => check.verdict === 'flaky');
 
-/** Failures of their own, the broken check first; then what only follows from another check. */
+/** Returns independent failures (`own`, the broken check first) and consequences of other checks (`follow`). */
 export function groupFailures(results: Results): {own: CheckResult[]; follow: CheckResult[]} {
   const failed = results.checks.filter(check => check.verdict === 'failed');
   const first = findBrokenCheck(results);
@@ -40,7 +39,7 @@ export function groupFailures(results: Results): {own: CheckResult[]; follow: Ch
   };
 }
 
-/** Echoes of the broken family that are green only because the other family carried them. */
+/** Returns echo checks of the broken family that passed only because the other family carried them. */
 export function findMaskedChecks(results: Results): CheckResult[] {
   const family = findBrokenCheck(results)?.family;
   if (!family || results.result === 'passed') return [];
@@ -56,12 +55,12 @@ export function findMaskedChecks(results: Results): CheckResult[] {
 export interface AttemptGroup {
   /** Seconds since the start of the run. */
   at: number;
-  /** How often in a row the same was observed. */
+  /** Number of consecutive attempts with the same observation. */
   times: number;
   observed: string;
 }
 
-/** A check's attempts, those in a row that observed the same as one. */
+/** Returns the attempts of a check; consecutive ones with the same observation form one group. */
 export function groupAttempts(check: CheckResult): AttemptGroup[] {
   const tries: AttemptGroup[] = [];
   for (const {at, observed} of check.attempts) {
@@ -81,13 +80,13 @@ export interface LayerRow {
   state: DisplayState;
   checks: CheckResult[];
   passedCount: number;
-  /** How many failed only because of a broken check below. */
+  /** Number of failures that are consequences of another check. */
   consequenceCount: number;
-  /** Why the layer was skipped; empty where it was not, or not for one reason. */
+  /** Why the layer was skipped; empty if it was not, or for several reasons. */
   skipReason: string;
 }
 
-/** The layers that have checks, in their order, each with its state. */
+/** Returns the layers that have checks, in order, each with its state. */
 export function buildLayerRows(results: Results): LayerRow[] {
   const byLayer = groupBy(results.checks, check => check.layer);
   return layers.flatMap(layer => {
@@ -112,14 +111,14 @@ export function buildLayerRows(results: Results): LayerRow[] {
   });
 }
 
-/** `14 of 15 hold`; layers of which every check was skipped are not counted. */
+/** Returns `14 of 15 passed`, without layers that were skipped. */
 export function formatLayersHeld(rows: LayerRow[]): string {
-  const asked = rows.filter(row => row.state !== 'skipped');
-  const held = asked.filter(row => row.state !== 'failed').length;
-  return `${held} of ${asked.length} hold`;
+  const ran = rows.filter(row => row.state !== 'skipped');
+  const held = ran.filter(row => row.state !== 'failed').length;
+  return `${held} of ${ran.length} passed`;
 }
 
-/** Skipped checks by their reason, in the order of their first check. */
+/** Returns the skipped checks by reason, in the order of their first check. */
 export const groupSkippedByReason = (results: Results): [string, CheckResult[]][] => [
   ...groupBy(
     results.checks.filter(check => check.verdict === 'skipped'),
@@ -127,7 +126,7 @@ export const groupSkippedByReason = (results: Results): [string, CheckResult[]][
   )
 ];
 
-/** The verdict that matters most. */
+/** Returns the worst verdict. */
 export function getWorstVerdict(checks: CheckResult[]): Exclude<DisplayState, 'none'> {
   const found = new Set(checks.map(check => check.verdict));
   return (['failed', 'flaky', 'passed'] as const).find(state => found.has(state)) ?? 'skipped';

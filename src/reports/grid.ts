@@ -1,3 +1,4 @@
+/** Builds the grid of targets and families. */
 import {groupBy} from '../base/group.ts';
 import {
   type CheckResult,
@@ -10,21 +11,19 @@ import {type DisplayState, findBrokenCheck, getWorstVerdict} from './findings.ts
 import {isTargetsRun} from './versions.ts';
 import {findCarryingFamily, formatCount, sanitizeLine} from './words.ts';
 
-/** Targets and families. Pure. */
-
 export interface GridCell {
   state: DisplayState;
-  /** An address or an answer. Foreign text. */
+  /** An address or an answer: foreign text. */
   value: string;
-  /** A few words. Holds foreign text. */
+  /** A few words, which may hold foreign text. */
   note: string;
-  /** Whether it is the check that the failure names. */
+  /** Whether the failure names this check. */
   isCause: boolean;
 }
 
 export interface GridRow {
   title: string;
-  /** The workload's name; empty where the title says it all. */
+  /** The name of the workload; empty if the title suffices. */
   target: string;
   cells: Record<Column, GridCell | null>;
 }
@@ -41,15 +40,15 @@ export interface Grid {
   rows: GridRow[];
 }
 
-/** What the grid's first column holds; of two grids, which one it is. */
+/** Returns the title of the first column, which also distinguishes two grids. */
 export const getGridTitle = (results: Results, {stage}: Grid, several: boolean): string =>
   isTargetsRun(results)
-    ? 'looked at'
+    ? 'target'
     : several
       ? `${stage === 'install' ? 'before' : 'after'} the upgrade, to`
       : 'from the mesh to';
 
-/** Targets × families, one grid for each stage in which something was connected to. */
+/** Returns targets × families, one grid for each stage with connections. */
 export const buildGrids = (results: Results): Grid[] =>
   [...groupBy(results.checks, check => check.stage)]
     .map(([stage, checks]) => ({stage, rows: buildGridRows(checks, findBrokenCheck(results))}))
@@ -76,7 +75,7 @@ function buildGridRows(checks: CheckResult[], cause: CheckResult | null): GridRo
 
 const isNamed = (checks: CheckResult[]): boolean => checks[0]?.grid?.named ?? false;
 
-/** First what is named by its target, from the ground up; then what is asked under some condition, from the top down. */
+/** Sorts rows that name their target from the lowest layer up, then the others from the highest layer down. */
 function sortRows(rows: [string, CheckResult[]][]): [string, CheckResult[]][] {
   const height = ([, [check]]: [string, CheckResult[]]) => layers.indexOf(check?.layer ?? 'runner');
   const sorted = rows.toSorted((one, other) => height(one) - height(other));
@@ -86,7 +85,7 @@ function sortRows(rows: [string, CheckResult[]][]): [string, CheckResult[]][] {
   ];
 }
 
-/** A check that a Service has nothing of a family: no ClusterIP, no endpoints, no record. */
+/** Whether the check expects that a Service has no ClusterIP, endpoints or record of a family. */
 const isAbsenceCheck = (check: CheckResult): boolean =>
   ['service', 'endpoints', 'dns'].includes(check.layer) &&
   check.family !== null &&
@@ -109,10 +108,10 @@ function buildRowCells(
 function buildAbsenceCell(checks: CheckResult[], cause: CheckResult | null): GridCell {
   const shown = buildGridCell(checks, cause);
   if (shown.state !== 'passed' && shown.state !== 'flaky') return shown;
-  return {state: 'none', value: '', note: 'none, as it should be', isCause: false};
+  return {state: 'none', value: '', note: 'none, as expected', isCause: false};
 }
 
-/** One cell shows the worst of its checks, and the others as a number. */
+/** Returns a cell with the worst of its checks, and the number of those. */
 function buildGridCell(checks: CheckResult[], cause: CheckResult | null): GridCell {
   const state = getWorstVerdict(checks);
   const alike = checks.filter(check => check.verdict === state);
@@ -135,24 +134,24 @@ function describeCheck(check: CheckResult): {value: string; note: string} {
   const carried = findCarryingFamily(check);
   const note = [
     carried && `carried over ${familyNames[carried]}`,
-    check.verdict === 'flaky' && 'at a later try'
+    check.verdict === 'flaky' && 'after a retry'
   ].filter(Boolean);
   if (check.address === null || check.observed !== check.expected)
     return {value: '', note: [sanitizeLine(check.observed, 80), ...note].join(', ')};
-  // By name the answer is of interest; of a literal address, which one it was.
+  // A check by name shows the answer, a check by address shows the address.
   const value = check.family === null ? check.observed : check.address;
   return {value: sanitizeLine(value, 80), note: note.join(', ')};
 }
 
-/** A longer grid shows the rows with trouble, and folds the others. */
+/** A longer grid shows the rows with problems, and folds the others. */
 const maxRows = 24;
 
-/** A grid's rows: those to show, and those to fold because there is nothing to look at. */
+/** Splits the rows of a grid into shown and folded ones. */
 export const foldRows = (rows: GridRow[]): {shown: GridRow[]; folded: GridRow[]; title: string} => {
   if (rows.length <= maxRows) return {shown: rows, folded: [], title: ''};
   const shown = rows.filter(hasProblem);
   const folded = rows.filter(row => !hasProblem(row));
-  const title = `${formatCount(folded.length, shown.length > 0 ? 'more row' : 'row')} without trouble`;
+  const title = `${formatCount(folded.length, shown.length > 0 ? 'more row' : 'row')} without problems`;
   return {shown, folded, title};
 };
 

@@ -1,4 +1,12 @@
-import {type CheckResult, familyNames, type Place, type Results} from '../results/results.ts';
+/** Renders report.html of a run. */
+import {
+  type CheckResult,
+  familyNames,
+  type Layer,
+  type Place,
+  type Results
+} from '../results/results.ts';
+import {findLayerPage} from './checks-page.ts';
 import {
   buildLayerRows,
   findBrokenCheck,
@@ -40,8 +48,8 @@ import {isClusterCommand, isTargetsRun, listVersions, rerunCommand} from './vers
 import {formatCount, formatDuration, sanitizeLine} from './words.ts';
 
 /**
- * report.html: one page that loads nothing and runs nothing. Verdict first, then what broke, the
- * grid, the timeline, and every check by layer. Whatever others wrote is escaped.
+ * Returns one page that loads no resources and runs no scripts: the verdict, the failure, the grid, the timeline, and
+ * every check by layer. Foreign text is escaped.
  */
 export const renderHtml = (results: Results): string =>
   renderPage(
@@ -60,7 +68,7 @@ export const renderHtml = (results: Results): string =>
     renderRunFooter(results)
   );
 
-// ---- The verdict, and what broke ----
+// ---- The verdict and the failure ----
 
 function renderVerdict(results: Results): Markup {
   const {words, facts, rehearsal} = buildHeadline(results);
@@ -82,9 +90,16 @@ function renderFailure(results: Results): Markup {
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : emptyMarkup}class ${code(results.failure.class)}${check ? markup` · check ${code(check.id)}` : emptyMarkup}</p>
 ${renderMessages(splitSentences(results.failure))}
 <p class="hint"><strong>Next:</strong> ${inline(hint)}</p>
-${reproduce ? markup`<p class="label">To see it by hand${isClusterCommand(reproduce, results) ? markup`, on a cluster made by ${code(rerunCommand)} (${code('KEEP=1')} keeps it)` : emptyMarkup}</p>${command(reproduce)}` : emptyMarkup}
+${layer ? renderLayerPage(layer) : emptyMarkup}
+${reproduce ? markup`<p class="label">To reproduce it${isClusterCommand(reproduce, results) ? markup` on a cluster that ${code(rerunCommand)} creates (${code('KEEP=1')} keeps it)` : emptyMarkup}</p>${command(reproduce)}` : emptyMarkup}
 ${renderRelatedChecks(results)}
 </section>`;
+}
+
+function renderLayerPage(layer: Layer): Markup {
+  const {name, url} = findLayerPage(layer);
+  const page = code(name);
+  return markup`<p class="also"><strong>About this layer:</strong> ${url === null ? page : markup`<a href="${url}" rel="noreferrer">${page}</a>`}</p>`;
 }
 
 const renderMessages = ([first = '', ...more]: string[]): Markup =>
@@ -98,10 +113,10 @@ function renderRelatedChecks(results: Results): Markup[] {
   const family = findBrokenCheck(results)?.family === 'ipv4' ? 'ipv6' : 'ipv4';
   return [
     follow.length > 0
-      ? markup`<p class="also"><strong>Follows from it:</strong> ${renderIds(follow)}</p>`
+      ? markup`<p class="also"><strong>Consequences:</strong> ${renderIds(follow)}</p>`
       : emptyMarkup,
     green.length > 0
-      ? markup`<p class="also"><strong>Green all the same,</strong> because ${familyNames[family]} carried it: ${renderIds(green)}</p>`
+      ? markup`<p class="also"><strong>Passed only because ${familyNames[family]} carried the traffic:</strong> ${renderIds(green)}</p>`
       : emptyMarkup
   ];
 }
@@ -116,7 +131,7 @@ function renderFlakyChecks(results: Results): Markup {
     .slice(0, 20)
     .map(check => markup`<li>${code(check.id)} ${renderAttempts(check)}</li>`);
   return markup`<section class="card shaky" aria-labelledby="shaky">
-<h2 id="shaky">${formatCount(checks.length, 'check')} needed another try, and passed</h2>
+<h2 id="shaky">${formatCount(checks.length, 'check')} passed only after a retry</h2>
 <ul>${items}</ul>
 ${checks.length > 20 ? markup`<p class="soft">And ${checks.length - 20} more, below.</p>` : emptyMarkup}
 </section>`;
@@ -191,11 +206,11 @@ function renderTimeline(results: Results): Markup {
     wait =>
       markup`<li>${wait.phase} for ${sanitizeLine(wait.for, 100)} <span class="soft">${formatDuration(wait.seconds)}</span></li>`
   );
-  return markup`<section class="card"><h2>Where the ${formatDuration(results.seconds)} went</h2>
+  return markup`<section class="card"><h2>Timeline: ${formatDuration(results.seconds)}</h2>
 <ol class="timeline">${bars.map(bar => renderTimelineBar(bar, end))}
 <li class="axis" aria-hidden="true"><span class="track">${listTicks(end).map(tick => markup`<span style="left:${formatPercent(tick, end)}">${formatDuration(tick)}</span>`)}</span></li></ol>
-<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>beside it</p>
-${waits.length > 0 ? markup`<p class="label">Waited longest</p><ul class="waits">${waits}</ul>` : emptyMarkup}
+<p class="soft legend"><span class="swatch critical"></span>critical path <span class="swatch"></span>other phases</p>
+${waits.length > 0 ? markup`<p class="label">Longest waits</p><ul class="waits">${waits}</ul>` : emptyMarkup}
 </section>`;
 }
 
@@ -214,7 +229,7 @@ function renderTimelineBar(
 const formatPercent = (seconds: number, end: number): string =>
   `${((100 * seconds) / end).toFixed(2)}%`;
 
-/** Round numbers of seconds along the axis, at most six. */
+/** Returns at most six round numbers of seconds for the axis. */
 function listTicks(end: number): number[] {
   const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
   const step = steps.find(one => end / one < 6) ?? end;
@@ -231,7 +246,7 @@ ${rows.map(renderLayer)}
 </section>`;
 }
 
-/** What follows from another check stays folded. */
+/** Consequences stay folded. */
 const isOwnFailure = (one: CheckResult): boolean =>
   one.verdict === 'failed' && one.because === null;
 
@@ -255,20 +270,20 @@ function describeLayer({
   const skipped = checks.length - passedCount - failed;
   const consequenceWords =
     consequenceCount === failed ? ' as a consequence' : `, ${consequenceCount} as a consequence`;
-  const said = [
+  const parts = [
     failed > 0 && `${failed} failed${consequenceCount > 0 ? consequenceWords : ''}`,
     skipped > 0 && `${skipped} skipped`,
     formatCount(checks.length, 'check')
   ];
-  return said.filter(Boolean).join(' · ');
+  return parts.filter(Boolean).join(' · ');
 }
 
 function renderCheck(one: CheckResult): Markup {
   const open = isOwnFailure(one) ? markup` open` : emptyMarkup;
-  const says = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
-  return markup`<details class="check"${open}><summary>${mark(one.verdict)}<span class="what">${inline(one.title, 300)}<span class="id">${sanitizeLine(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${sanitizeLine(says, 120)}</span></summary>
+  const observed = one.verdict === 'skipped' ? (one.reason ?? '') : one.observed;
+  return markup`<details class="check"${open}><summary>${mark(one.verdict)}<span class="what">${inline(one.title, 300)}<span class="id">${sanitizeLine(one.id)}${one.stage === 'upgrade' ? ' · after the upgrade' : ''}</span></span><span class="observed">${sanitizeLine(observed, 120)}</span></summary>
 <dl>${renderCheckFacts(one)}</dl>
-${one.reproduce ? markup`<p class="label">By hand</p>${command(one.reproduce)}` : emptyMarkup}
+${one.reproduce ? markup`<p class="label">Reproduce</p>${command(one.reproduce)}` : emptyMarkup}
 </details>`;
 }
 
@@ -277,12 +292,12 @@ function renderCheckFacts(one: CheckResult): Markup[] {
     ['expected', inline(one.expected)],
     ['observed', inline(one.observed)],
     ['reason', one.reason ? inline(one.reason) : null],
-    ['because of', one.because ? code(one.because) : null],
+    ['caused by', one.because ? code(one.because) : null],
     ['from', one.from && renderPlace(one.from)],
     ['to', one.to && renderPlace(one.to)],
     ['address', one.address ? code(one.address) : null],
-    ['really took', one.upstream ? code(one.upstream) : null],
-    ['tries', one.attempts.length > 0 ? renderAttempts(one) : null]
+    ['connected to', one.upstream ? code(one.upstream) : null],
+    ['attempts', one.attempts.length > 0 ? renderAttempts(one) : null]
   ];
   return rows.flatMap(([name, value]) =>
     value ? [markup`<div><dt>${name}</dt><dd>${value}</dd></div>`] : []
@@ -292,28 +307,27 @@ function renderCheckFacts(one: CheckResult): Markup[] {
 const renderPlace = ({kind, namespace, name}: Place): Markup =>
   markup`${sanitizeLine(kind)} ${code(`${namespace}/${name}`)}`;
 
-// ---- Versions, and how to run it again ----
+// ---- Versions and the script ----
 
-/** What does not fit together. */
 const renderWarnings = (results: Results): Markup[] =>
   results.warnings.map(one => markup`<p class="rehearsal">${sanitizeLine(one, 500)}</p>`);
 
 function renderVersions(results: Results): Markup {
   const rows = listVersions(results).map(
     ({title, requested, found}) =>
-      markup`<div><dt>${title}</dt><dd>${found ? code(found) : markup`<em>not found out</em>`}${requested && requested !== found ? markup` <span class="soft">asked for ${code(requested)}</span>` : emptyMarkup}</dd></div>`
+      markup`<div><dt>${title}</dt><dd>${found ? code(found) : markup`<em>unknown</em>`}${requested && requested !== found ? markup` <span class="soft">requested ${code(requested)}</span>` : emptyMarkup}</dd></div>`
   );
   const inputs = Object.entries(results.inputs).map(
     ([name, value]) => markup`<div><dt>${sanitizeLine(name)}</dt><dd>${code(value)}</dd></div>`
   );
   return markup`<section class="card"><h2>Versions</h2>
 <dl>${rows}</dl>
-${inputs.length > 0 ? markup`<h2>Inputs given</h2><dl>${inputs}</dl>` : emptyMarkup}
+${inputs.length > 0 ? markup`<h2>Inputs</h2><dl>${inputs}</dl>` : emptyMarkup}
 ${
   isTargetsRun(results)
     ? emptyMarkup
     : markup`<h2>Run it yourself</h2>
-<p>The same run by hand, with these versions; the script lies beside this report.</p>
+<p>The script beside this report repeats the run with these versions.</p>
 ${command(rerunCommand)}`
 }
 </section>`;

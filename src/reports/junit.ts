@@ -1,16 +1,17 @@
+/** Renders junit.xml of a run. */
 import Builder from 'fast-xml-builder';
 import type {Attempt, CheckResult, PhaseResult, Results} from '../results/results.ts';
 import {buildHeadline} from './verdict.ts';
 import {sanitizeLine, sanitizeText} from './words.ts';
 
-/** An element: `@name` is an attribute, `#text` the text, anything else child elements. */
+/** An element: `@name` is an attribute, `#text` is the text, all other keys are child elements. */
 type Element = {[name: string]: string | number | Element | Element[]};
 
 export interface Suite {
   name: string;
   /** ISO time of the start of its run. */
   started: string;
-  /** Seconds since the start of the run; null where it did nothing. */
+  /** Seconds since the start of the run; null if no check ran. */
   at: number | null;
   cases: Case[];
 }
@@ -24,20 +25,20 @@ export interface Case {
 const builder = new Builder({
   attributeNamePrefix: '@',
   ignoreAttributes: false,
-  // Without it `name="true"` comes out as `name`, which is no XML.
+  // else `name="true"` becomes `name`, which is invalid XML
   suppressBooleanAttributes: false,
   suppressEmptyNode: true,
   format: true
 });
 
 /**
- * The run as JUnit XML: a suite for each layer, a test case for each check; where the checks were
- * not reached, a suite `run` with the error. Text is clean: nothing in it is illegal in XML 1.0.
+ * Returns JUnit XML: a suite for each layer, a test case for each check, and a suite `run` with the error if the
+ * checks could not run. It has no characters that are illegal in XML 1.0.
  */
 export const renderJunit = (results: Results): string =>
   renderSuites(buildSuites(results, 'dual-stack'), results.seconds, results.started);
 
-/** The suites of a run, their test cases of this class. */
+/** Returns the suites of a run. `classname` begins the class of each test case. */
 export const buildSuites = (results: Results, classname: string): Suite[] =>
   [...buildErrorSuites(results), ...buildLayerSuites(results)].map(suite => ({
     ...suite,
@@ -47,7 +48,7 @@ export const buildSuites = (results: Results, classname: string): Suite[] =>
     }))
   }));
 
-/** Suites as a file. `seconds` is how long it all took. */
+/** Returns the file. `seconds` is the total duration. */
 export function renderSuites(suites: Suite[], seconds: number, started: string): string {
   const root = {
     '@name': 'dual-stack',
@@ -76,7 +77,7 @@ const countOutcomes = (cases: Case[]): Element => ({
 
 const formatTime = (seconds: number): string => seconds.toFixed(3);
 
-/** As the schema has it, in UTC, without a zone; left out where the start is not known. */
+/** The schema requires UTC without a zone; omitted if the start is unknown. */
 function buildTimestamp(started: string, at: number): Element {
   const moment = new Date(Date.parse(started) + 1000 * at);
   return Number.isNaN(moment.getTime()) ? {} : {'@timestamp': moment.toISOString().slice(0, 19)};
@@ -121,13 +122,13 @@ function buildOutcomeElement(check: CheckResult): Element {
   return {
     properties: {property: [{'@name': 'flaky', '@value': 'true'}]},
     'system-out': {
-      '#text': sanitizeText(`Passed at a later try.\n${formatAttempts(check.attempts)}`)
+      '#text': sanitizeText(`Passed after a retry.\n${formatAttempts(check.attempts)}`)
     }
   };
 }
 
 function buildFailureElement(check: CheckResult): Element {
-  const why = check.because ? `follows from ${check.because}` : check.reason;
+  const why = check.because ? `caused by ${check.because}` : check.reason;
   return {
     '@message': sanitizeLine([check.observed || 'no answer', why].filter(Boolean).join(': ')),
     '@type': check.because ? 'consequence' : check.layer,
@@ -141,22 +142,22 @@ const formatBody = (check: CheckResult): string =>
     `Expected: ${check.expected}`,
     `Observed: ${check.observed}`,
     ...(check.reason ? [`Reason: ${check.reason}`] : []),
-    ...(check.because ? [`Because of: ${check.because}`] : []),
+    ...(check.because ? [`Caused by: ${check.because}`] : []),
     formatAttempts(check.attempts),
-    ...(check.reproduce ? ['By hand:', check.reproduce] : [])
+    ...(check.reproduce ? ['Reproduce:', check.reproduce] : [])
   ].join('\n');
 
 const formatAttempts = (attempts: Attempt[]): string =>
   attempts
     .map(
       ({at, seconds, observed}, index) =>
-        `Try ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${sanitizeLine(observed) || '(nothing)'}`
+        `Attempt ${index + 1}, at ${at.toFixed(2)} s, took ${seconds.toFixed(2)} s: ${sanitizeLine(observed) || '(nothing)'}`
     )
     .join('\n');
 
-// ---- Where the checks were not reached ----
+// ---- The checks could not run ----
 
-/** The phases as test cases, so that the error stands where it happened. */
+/** Returns the phases as test cases; the failed phase has the error. */
 function buildErrorSuites(results: Results): Suite[] {
   if (results.result !== 'error') return [];
   const ran = results.phases.filter(phase => phase.at !== null || phase.status !== 'skipped');

@@ -1,9 +1,8 @@
+/** Formats the counts of checks under load. */
 import {type CheckResult, familyNames, type Load, type Results} from '../results/results.ts';
 
-/** What was counted under load, as the reports show it. Pure. */
-
 export interface LoadRow {
-  /** What was going on meanwhile, and which connections. */
+  /** The cause of the interruption, and the kind of connections. */
   title: string;
   family: string;
   verdict: CheckResult['verdict'];
@@ -14,7 +13,7 @@ export interface LoadRow {
 export const loadTitle = 'Traffic during the upgrade';
 export const loadColumns = ['probes', 'failed', 'cut', 'longest gap'];
 
-/** A row for each check that counted something. */
+/** Returns a row for each check that ran under load. */
 export const buildLoadRows = (results: Results): LoadRow[] =>
   results.checks.flatMap(({id, family, verdict, load}) =>
     load === undefined || family === null
@@ -30,7 +29,7 @@ export const buildLoadRows = (results: Results): LoadRow[] =>
   );
 
 const describeLoad = (id: string, {connections}: Load): string =>
-  `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one that is held'}`;
+  `${id.split('/')[1] === 'istiod' ? 'istiod upgraded' : 'server restarted'}, ${connections === 'new' ? 'new connections' : 'one held connection'}`;
 
 const formatLoadCounts = ({connections, sent, failed, cut, longestGap}: Load): string[] => [
   `${sent}`,

@@ -1,16 +1,17 @@
+/** Turns foreign text into Markdown that cannot act as markup. */
 import {parseSpans, sanitizeLine, sanitizeText} from './words.ts';
 
 /**
- * Foreign text as markdown that says the same and does nothing: every word that is more than
- * letters or a number becomes code, where GitHub knows no markup, HTML, mention, link, reference,
- * emoji (`:100:` in an IPv6 address) or formula. Never first on a line of its own: `1.` would list.
+ * Returns foreign text as inert Markdown: every word that is not plain letters or a number becomes code. GitHub
+ * interprets no markup, HTML, mention, link, reference, emoji (`:100:` in an IPv6 address) or formula in code.
+ * Do not put it first on a line: `1.` would start a list.
  */
 export const text = (foreign: string, most = 300): string =>
   parseSpans(sanitizeLine(foreign, most))
     .map(span => (span.code && span.text.trim() !== '' ? code(span.text, most) : prose(span.text)))
     .reduce((before, next) => before + (isAdjacentCode(before, next) ? ' ' : '') + next, '');
 
-/** Foreign text as a code span, one line. */
+/** Returns foreign text as a code span on one line. */
 export function code(foreign: string, most = 200): string {
   const content = sanitizeLine(foreign, most);
   if (content === '') return '(empty)';
@@ -19,7 +20,7 @@ export function code(foreign: string, most = 200): string {
   return `${mark}${space}${content}${space}${mark}`;
 }
 
-/** Foreign text as a code block, its lines kept. */
+/** Returns foreign text as a code block with its lines. */
 export function fence(foreign: string, most = 4000): string {
   const content = sanitizeText(foreign.slice(0, most)).trimEnd();
   const cut = foreign.length > most ? '\n…' : '';
@@ -27,17 +28,17 @@ export function fence(foreign: string, most = 4000): string {
   return `${mark}\n${content}${cut}\n${mark}`;
 }
 
-/** Markdown inside a table's cell: no pipe in it ends the cell, not even one after a backslash. */
+/** Escapes pipes for a table cell, also those after a backslash. */
 export const escapeCell = (markdown: string): string =>
   markdown.replace(/\\(?=\|)/g, '\\ ').replaceAll('|', '\\|');
 
-/** A table's row. */
+/** Returns a table row. */
 export const row = (...cells: string[]): string => `| ${cells.map(escapeCell).join(' | ')} |`;
 
-/** Letters, a number, a version, a mark between words: what can never be markup. */
+/** Letters, numbers, versions and dashes, which are never markup. */
 const harmlessPattern = /^(\p{L}+([’'-]\p{L}+)*|IPv[46]|v?\d+([.,]\d+)*\p{L}{0,2}|[–—·→])$/u;
 
-/** A word in its brackets, quotes and punctuation; `::` at the end belongs to an address. */
+/** A word with brackets, quotes and punctuation around it; `::` at the end belongs to an address. */
 const wordPattern = /^([("'“]*)(.*?)((?:[.,;!?)"'”…]|(?<!:):)*)$/u;
 
 const prose = (words: string): string =>
@@ -49,7 +50,7 @@ const prose = (words: string): string =>
     })
     .join(' ');
 
-/** Two code spans side by side would be read as one longer mark. */
+/** Adjacent code spans need a space, because their backticks would merge. */
 const isAdjacentCode = (before: string, next: string): boolean =>
   before.endsWith('`') && next.startsWith('`');
 

@@ -1,11 +1,10 @@
+/** Builds HTML from foreign text, and the parts that the HTML reports share. */
 import type {Results} from '../results/results.ts';
 import type {DisplayState} from './findings.ts';
 import {styles} from './styles.ts';
 import {parseSpans, sanitizeLine, sanitizeText} from './words.ts';
 
-/** HTML that cannot be broken by what others wrote, and the parts that the reports share. Pure. */
-
-/** HTML that may be put into a page as it is. */
+/** HTML that needs no escaping. */
 export class Markup {
   readonly source: string;
   constructor(source: string) {
@@ -15,7 +14,7 @@ export class Markup {
 
 type Content = string | number | null | Markup | Markup[];
 
-/** The only way to markup: whatever is put into the template and is not markup itself is escaped. */
+/** The only way to create markup: the template escapes all values that are not markup. */
 export const markup = (strings: TemplateStringsArray, ...values: Content[]): Markup =>
   new Markup(
     strings.reduce((before, next, index) => before + source(values[index - 1] ?? '') + next)
@@ -32,7 +31,7 @@ function source(content: Content): string {
 
 export const emptyMarkup = markup``;
 
-/** A page that loads nothing and runs nothing. */
+/** Returns a page that loads no resources and runs no scripts. */
 export const renderPage = (title: string, sections: Markup[], footer: Markup): string =>
   markup`<!doctype html>
 <html lang="en">
@@ -54,7 +53,7 @@ ${footer}
 </html>
 `.source;
 
-/** Words of others, with what stands between backticks as code. */
+/** Foreign text, with code between backticks. */
 const prose = (words: string, most = 2000): Markup[] =>
   parseSpans(sanitizeLine(words, most)).map(span =>
     span.code ? markup`<code>${span.text}</code>` : markup`${span.text}`
@@ -92,13 +91,13 @@ const stateMarks: Record<DisplayState, string> = {
   none: ''
 };
 
-/** A state as a mark for the eye and a word for who listens. */
+/** Returns a state as a symbol with a label for screen readers. */
 export const mark = (state: DisplayState): Markup =>
   state === 'none'
     ? emptyMarkup
     : markup`<span class="mark ${state}" role="img" aria-label="${stateWords[state]}">${stateMarks[state]}</span>`;
 
-/** The workflow run and its commit; a link only where it can be nothing else. */
+/** Returns the workflow run and its commit; a link only for a plain HTTPS URL. */
 export function renderRunFacts({url, id, attempt, sha}: Results['run']): (Markup | null)[] {
   const name = `Run ${sanitizeLine(id ?? '', 60)}${attempt ? `, attempt ${sanitizeLine(attempt, 20)}` : ''}`;
   const isHttpsUrl = url !== null && /^https:\/\/[\w.:/-]+$/.test(url);

@@ -1,8 +1,9 @@
+/** Renders the job summary of the matrix action. */
 import type {Cell, LeftOut} from '../versions/cells.ts';
 import {code, row} from './markdown.ts';
 import {formatCount} from './words.ts';
 
-/** A matrix as markdown, for the job summary: each cell, and what was left out and why. Pure. */
+/** Returns the cells, and the excluded cells with reasons. */
 export function renderMatrixSummary(operator: string, cells: Cell[], leftOut: LeftOut[]): string {
   const table = cells.map(cell =>
     row(code(cell.istio), cell.kubernetes, cell['ip-families'], cell['dataplane-mode'])
@@ -17,6 +18,6 @@ export function renderMatrixSummary(operator: string, cells: Cell[], leftOut: Le
   ].join('\n');
 }
 
-/** What is tested, in one line. */
+/** Returns the number of cells and the operator, in one line. */
 export const formatMatrixHeadline = (operator: string, cells: Cell[], leftOut: LeftOut[]): string =>
   `${formatCount(cells.length, 'cell')} with the Sail Operator ${operator}${leftOut.length === 0 ? '' : `, ${leftOut.length} left out`}`;

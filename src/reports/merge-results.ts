@@ -1,3 +1,4 @@
+/** Merges the cells of a matrix into one result, and compares it with the previous run. */
 import {groupBy} from '../base/group.ts';
 import {
   type CellClass,
@@ -9,8 +10,6 @@ import {
 } from '../results/merged.ts';
 import type {Results} from '../results/results.ts';
 import {type Cell, getBaseName} from './merged-cells.ts';
-
-/** The cells as one result, compared with the run before. Pure. */
 
 export interface Matrix extends Merged {
   cells: Cell[];
@@ -36,13 +35,13 @@ export function mergeCells(
   };
 }
 
-/** What goes into results.json: the checks stay in the cells' own. */
+/** Returns the contents of results.json, without the checks of the cells. */
 export const stripResults = ({cells, ...rest}: Matrix): Merged => ({
   ...rest,
   cells: cells.map(({results: _, ...cell}) => cell)
 });
 
-/** A failed check weighs more than what could not be checked. No cell at all proves nothing. */
+/** `failed` takes precedence over `error`. No cells at all are an error. */
 function getMergedResult(cells: Cell[]): MergedResult {
   const counted = cells.filter(cell => cell.counts);
   if (counted.some(({outcome}) => outcome === 'failed')) return 'failed';
@@ -50,7 +49,7 @@ function getMergedResult(cells: Cell[]): MergedResult {
   return cells.every(({outcome}) => outcome === 'passed') ? 'passed' : 'tolerated';
 }
 
-/** How many cells ended how. */
+/** Returns the number of cells by outcome. */
 export const countCells = (cells: CellResult[]): Record<string, number> => {
   const countOutcome = (outcome: string) => cells.filter(cell => cell.outcome === outcome).length;
   return {
@@ -63,7 +62,7 @@ export const countCells = (cells: CellResult[]): Record<string, number> => {
   };
 };
 
-// ---- The run before ----
+// ---- The previous run ----
 
 const getChange = (cell: Cell, before: CellResult | undefined): Change => {
   if (before === undefined) return 'new';
@@ -71,7 +70,7 @@ const getChange = (cell: Cell, before: CellResult | undefined): Change => {
   return cell.outcome === 'passed' ? 'mended' : 'broke';
 };
 
-/** By name; then without patch versions, so that a new patch follows the one before; then by directory; then without Kubernetes, which a cell that is missing does not tell. */
+/** Tried in order: the name, the name without patch versions, the directory, the name without Kubernetes, which is unknown for a missing cell. */
 const matchKeys: ((cell: CellResult) => string | null)[] = [
   cell => cell.name,
   cell =>
@@ -87,7 +86,7 @@ const matchKeys: ((cell: CellResult) => string | null)[] = [
 const getMinorVersion = (version: string | null): string | null =>
   version?.split('.').slice(0, 2).join('.') ?? null;
 
-/** Each cell with its own of the run before, where there is exactly one on both sides. */
+/** Pairs each cell with the same cell of the previous run, if exactly one matches on both sides. */
 function pairCells(
   cells: Cell[],
   before: CellResult[]
@@ -109,20 +108,20 @@ function pairCells(
   return {pairs, gone: [...left]};
 }
 
-// ---- What broke, once ----
+// ---- Causes ----
 
 /** Red cells with the same cause. */
 export interface Cause {
   counts: boolean;
   cells: Cell[];
-  /** Its message, hint and command stand for all. */
+  /** Provides the message, hint and command for all. */
   first: Cell;
 }
 
-/** What a Deployment gives the names of its pods, which no two clusters have alike. */
+/** The random suffix of a pod of a Deployment, which differs between clusters. */
 const podSuffix = /-[a-z0-9]{6,10}-[a-z0-9]{5}\b/g;
 
-/** Those that count first, then what is in most cells. */
+/** Groups red cells by cause: causes that count first, then by number of cells. */
 export function groupCauses(cells: Cell[]): Cause[] {
   const red = cells.filter(cell => cell.outcome !== 'passed');
   const key = ({class: attribution, layer, check, message}: Cell) =>

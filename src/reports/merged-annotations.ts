@@ -1,12 +1,13 @@
+/** Builds the annotations of the report action. */
 import {type Annotation, sanitizeAnnotation} from './annotations.ts';
 import {type Cause, groupCauses, type Matrix} from './merge-results.ts';
 import {buildMergedHeadline} from './merged-verdict.ts';
 import {formatCount} from './words.ts';
 
-/** GitHub shows ten of each level for a step; here that is the most of all. */
+/** GitHub shows ten of each level for a step. Here it is the limit for all levels together. */
 const maxAnnotations = 10;
 
-/** One for each cause: an error where it counts, a warning where it does not. */
+/** Returns one annotation for each cause: an error if it counts, else a warning. */
 export function buildMergedAnnotations(matrix: Matrix): Annotation[] {
   const all = groupCauses(matrix.cells);
   if (all.length === 0)

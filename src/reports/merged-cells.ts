@@ -1,3 +1,4 @@
+/** Builds the cells of a matrix from the plan and the results that were found. */
 import {rcompare, valid} from 'semver';
 import {groupBy} from '../base/group.ts';
 import {inputDefaults} from '../inputs/inputs.ts';
@@ -15,22 +16,20 @@ import {
 import {findBrokenCheck, getWorstVerdict, groupFailures} from './findings.ts';
 import {formatCount, sanitizeLine} from './words.ts';
 
-/** The cells of a matrix: what was planned, what came of it. Pure. */
-
-/** A results.json below the directory: its folder, and its results or why it cannot be read. */
+/** A results.json below the directory: its folder, and its results or the problem with it. */
 export interface FoundResults {
   directory: string;
   results: Results | null;
-  /** Holds foreign text. */
+  /** May hold foreign text. */
   problem: string;
 }
 
 export interface Cell extends CellResult {
-  /** For the details; null where there are none. */
+  /** Null if there are none. */
   results: Results | null;
 }
 
-/** Every cell, planned or found, the newest Istio first. */
+/** Returns every cell, planned or found, the newest Istio first. */
 export function buildMatrixCells(
   found: FoundResults[],
   planned: PlannedCell[],
@@ -46,9 +45,9 @@ export function buildMatrixCells(
   return assignNames(cells.sort(compareCells));
 }
 
-// ---- What belongs to what ----
+// ---- Planned and found ----
 
-/** Each planned cell with what was found of it, and what belongs to none. */
+/** Pairs each planned cell with its results; `rest` has results that belong to no planned cell. */
 function matchPlanned(
   found: FoundResults[],
   planned: PlannedCell[]
@@ -67,9 +66,8 @@ function matchPlanned(
 }
 
 /**
- * Finds what belongs to a planned cell: by the inputs that it was run with; what tells none of
- * them, by the name that its directory ends with. One index for each set of inputs, so that a
- * thousand cells are not compared with a thousand.
+ * Returns a function that finds the results of a planned cell by the inputs of the run. Results without any of these
+ * inputs match by the end of the directory's name. An index for each set of inputs avoids comparing all pairs.
  */
 function createFinder(found: FoundResults[]): (plan: PlannedCell) => FoundResults[] {
   const reportedInputs = new Set(found.flatMap(({results}) => Object.keys(results?.inputs ?? {})));
@@ -91,12 +89,12 @@ function createFinder(found: FoundResults[]): (plan: PlannedCell) => FoundResult
 const buildInputKey = (keys: string[], value: (key: string) => string): string =>
   JSON.stringify(keys.map(key => stripVersionPrefix(value(key))));
 
-/** What says more of its cell chooses first: `very-old` ends with `old`, too. */
+/** The more precise plan chooses first, because `very-old` also ends with `old`. */
 const comparePrecision = (one: PlannedCell, other: PlannedCell): number =>
   Object.keys(other).length - Object.keys(one).length ||
   (other.name ?? '').length - (one.name ?? '').length;
 
-/** A job that was run again leaves two results; any other second one is a cell of its own. */
+/** A rerun job leaves two results. Any other second result is a separate cell. */
 function isEarlierAttempt(one: FoundResults, taken: FoundResults | null): boolean {
   const [run, last] = [one.results?.run, taken?.results?.run];
   return Boolean(run?.id && run.id === last?.id && Number(run.attempt) < Number(last.attempt));
@@ -106,7 +104,7 @@ const compareStart = (one: FoundResults, other: FoundResults): number =>
   (other.results?.started ?? '').localeCompare(one.results?.started ?? '') ||
   one.directory.localeCompare(other.directory);
 
-/** The matrix action's short words for two inputs. Its operator is the same in all cells, and may come from a chart. */
+/** The matrix action's short names of two inputs. The operator is the same in all cells, and may come from a chart. */
 const shortWords = new Map([
   ['istio', 'istio-version'],
   ['kubernetes', 'kubernetes-version']
@@ -117,12 +115,12 @@ const renameToInputs = (plan: PlannedCell): PlannedCell =>
     Object.entries(plan).map(([key, value]) => [shortWords.get(key) ?? key, value])
   );
 
-/** What decides a cell; more of them may be in a matrix. */
+/** Whether a matrix can set this input for a cell. */
 const isCellInput = (key: string): boolean =>
   ['istio-version', 'kubernetes-version', 'node-image', 'operator-version'].includes(key) ||
   Object.hasOwn(inputDefaults, key);
 
-/** What was given, or the default of what was not. */
+/** Returns the value of an input, or its default. */
 const getInput = (results: Results, key: string): string =>
   (Object.hasOwn(results.inputs, key) ? results.inputs[key] : getDefault(key)) ?? '';
 
@@ -158,8 +156,8 @@ const buildMissingCell = (plan: PlannedCell): Cell => ({
   ...emptyCell,
   ...getDimensions(plan, null),
   directory: null,
-  message: 'The matrix has this cell, and there are no results of it.',
-  hint: 'Look at its job: it was cancelled, or ended before the results were uploaded (upload them with `if: always()`).'
+  message: 'The matrix has this cell, but it has no results.',
+  hint: 'Check its job: it was cancelled, or it ended before it uploaded the results. Upload them with `if: always()`.'
 });
 
 function buildMatrixCell({directory, results, problem}: FoundResults, plan: PlannedCell): Cell {
@@ -174,8 +172,8 @@ function buildMatrixCell({directory, results, problem}: FoundResults, plan: Plan
   if (results.result === 'passed' && (failed.length > 0 || results.failure !== null))
     return {
       ...cell,
-      message: `${sanitizeLine(directory, 100) || 'results.json'} contradicts itself: it says passed, with ${formatCount(failed.length, 'failed check')}.`,
-      hint: 'The file was changed after the run.'
+      message: `${sanitizeLine(directory, 100) || 'results.json'} contradicts itself: the result is passed, but the file has ${failed.length > 0 ? formatCount(failed.length, 'failed check') : 'a failure'}.`,
+      hint: 'Run this cell again, and upload results.json unchanged.'
     };
   return {
     ...cell,
@@ -192,7 +190,7 @@ function describeFailure({result, failure}: Results): Partial<Cell> {
     class: failure?.class ?? 'internal',
     layer: failure?.layer ?? null,
     check: failure?.check ?? null,
-    message: failure?.message ?? 'The results do not tell what failed.',
+    message: failure?.message ?? 'The results do not name the failure.',
     hint: failure?.hint ?? '',
     reproduce: failure?.reproduce ?? null
   };
@@ -205,7 +203,7 @@ const summarizeReached = (results: Results): Partial<Cell> => ({
   rehearsal: results.rehearsal !== null
 });
 
-/** A version is taken only when it is one: names go into outputs, and what is found there may be run. */
+/** Returns a plain version or null, because names of cells go into outputs, which workflows put into scripts. */
 const parseVersion = (found: string | null | undefined): string | null => {
   const [, number] =
     /(?:^|[v:])(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-[0-9A-Za-z.-]{1,40})?)(?:$|@)/.exec(
@@ -214,7 +212,7 @@ const parseVersion = (found: string | null | undefined): string | null => {
   return number ?? null;
 };
 
-/** What sets a cell apart from the others: what was found, else what was asked for, else what was planned. */
+/** Returns the values that distinguish a cell: the actual, else the requested, else the planned ones. */
 function getDimensions(plan: PlannedCell, results: Results | null) {
   const findVersion = (name: string, ...keys: string[]): string | null => {
     const {found, asked} = results?.versions[name] ?? {};
@@ -237,14 +235,14 @@ function getDimensions(plan: PlannedCell, results: Results | null) {
 
 // ---- Families and layers ----
 
-/** Null where the run did not come to what has to do with the family. */
+/** Returns null if no check of the family ran. */
 function getFamilyResult(results: Results, family: Family): FamilyResult | null {
   const checks = results.checks.filter(
     check => check.family === family && check.verdict !== 'skipped'
   );
   const byId = new Map(results.checks.map(check => [check.id, check]));
   const cause = (check: CheckResult) => byId.get(check.because ?? '') ?? check;
-  // Without IPv6 nothing takes over when IPv4 is cut: that is IPv6's fault.
+  // A failover from IPv4 fails if IPv6 is broken; then the cause is a check of IPv6.
   const [first] = checks
     .filter(check => check.verdict === 'failed')
     .map(cause)
@@ -277,7 +275,7 @@ function getLayerResult(checks: CheckResult[], own: Set<CheckResult>): LayerResu
 
 // ---- Order and names ----
 
-/** Newest versions first; a minor stands where its .0 would; what is not known comes last. */
+/** Newest versions first. A minor version sorts as its .0, an unknown one comes last. */
 function compareCells(one: Cell, other: Cell): number {
   return (
     compareVersions(one.istio, other.istio) ||
@@ -300,7 +298,7 @@ function compareVersions(one: string | null, other: string | null): number {
 export const formatFamilyOrder = ({ipFamilies: [first = 'ipv4']}: CellResult): string =>
   `${familyNames[first]} first`;
 
-/** The name by versions; of two alike, with the operator's too, and then with the directory's. */
+/** Returns the name from the versions. `assignNames` adds the operator or the directory to equal ones. */
 export const getBaseName = ({istio, kubernetes, ...cell}: CellResult): string =>
   [
     istio ? `Istio ${istio}` : 'Istio',
@@ -327,7 +325,7 @@ function assignNames(cells: Cell[]): Cell[] {
   });
 }
 
-/** A directory's name as it may stand in an output. */
+/** Returns the directory's name with characters that are safe in an output. */
 const formatFolder = ({directory}: Cell): string =>
   directory === null
     ? 'without results'

@@ -1,3 +1,4 @@
+/** Finds results.json files below a directory. Artifacts are untrusted: no link is followed, and sizes are limited. */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import published from '../../schema/report.schema.json' with {type: 'json'};
@@ -12,18 +13,16 @@ import {
 } from '../results/read.ts';
 import type {FoundResults} from './merged-cells.ts';
 
-/** Reads what artifacts left in a directory. Anybody may have written there: no link is followed, nothing is endless. */
-
-/** GitHub's matrix has 256 jobs; this is several of them. In all, what a runner's memory holds. */
+/** GitHub allows 256 jobs in a matrix; this allows several matrices. `bytes` fits into a runner's memory. */
 const limits = {depth: 5, entries: 100_000, cells: 4096, bytes: 1024 * 1024 * 1024};
 
 export interface FoundReports {
   cells: FoundResults[];
-  /** Cells as reports of an earlier run have them. */
+  /** Cells from reports of an earlier run. */
   reported: CellResult[];
 }
 
-/** Every results.json below the directory, in the order of their folders. A directory that is missing holds none. */
+/** Returns every results.json below the directory, by folder. A missing directory has none. */
 export function findResults(directory: string): FoundReports {
   const found: FoundReports = {cells: [], reported: []};
   let bytes = 0;
@@ -31,7 +30,7 @@ export function findResults(directory: string): FoundReports {
     const name = path.relative(directory, folder);
     try {
       if (found.cells.length >= limits.cells)
-        throw new UnreadableResultsError(`it is one of more than ${limits.cells}`);
+        throw new UnreadableResultsError(`there are more than ${limits.cells} results`);
       const json = readFile(path.join(folder, files.results), limits.bytes - bytes);
       bytes += json.length;
       const parsed = parseJson(json);
@@ -53,7 +52,7 @@ function describeProblem(error: unknown): string {
   return code === 'ELOOP' ? 'it is a link' : (code ?? String(error));
 }
 
-/** The folders that hold a results.json. */
+/** Returns the folders with a results.json. */
 function listResultFolders(directory: string): string[] {
   const folders: string[] = [];
   let left = limits.entries;
@@ -83,13 +82,14 @@ function listEntries(folder: string): fs.Dirent[] {
   }
 }
 
-/** A plain file as text, of at most so many bytes. */
+/** Reads a regular file of at most `left` bytes. Throws UnreadableResultsError for other files. */
 function readFile(file: string, left: number): string {
   const {O_RDONLY, O_NOFOLLOW, O_NONBLOCK} = fs.constants;
-  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // neither a link nor a pipe
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK); // follows no link, and does not wait for a pipe
   try {
     const {size} = fs.fstatSync(descriptor);
-    if (!fs.fstatSync(descriptor).isFile()) throw new UnreadableResultsError('it is not a file');
+    if (!fs.fstatSync(descriptor).isFile())
+      throw new UnreadableResultsError('it is not a regular file');
     if (size > maxResultsBytes)
       throw new UnreadableResultsError(`it is longer than ${maxResultsBytes / 1024 / 1024} MiB`);
     if (size > left) throw new UnreadableResultsError('all results together are too long');

@@ -1,14 +1,13 @@
+/** Builds the grid of a matrix: versions, families and layers, one row for each cell. */
 import type {CellResult, LayerState} from '../results/merged.ts';
 import {familyNames, type Layer, layers} from '../results/results.ts';
 import type {Matrix} from './merge-results.ts';
 import {type Cell, formatFamilyOrder} from './merged-cells.ts';
 import {capitalize, formatCount} from './words.ts';
 
-/** Versions × families × layers, one row for each cell. Pure. */
-
 export interface Dimension {
   title: string;
-  /** Empty where it is not known. */
+  /** Empty if unknown. */
   getValue: (cell: CellResult) => string;
 }
 
@@ -21,11 +20,11 @@ export interface GridField {
 }
 
 export interface MergedGrid {
-  /** Those in which the cells differ, and always Istio's version. */
+  /** The dimensions in which the cells differ, and always the version of Istio. */
   dimensions: Dimension[];
-  /** The layers with a failure of their own somewhere, and no other. */
+  /** The layers with an independent failure in any cell. */
   layers: Layer[];
-  /** What is said of the other layers; empty where none was reached. */
+  /** A sentence about the other layers; empty if none ran. */
   others: string;
   isCompared: boolean;
 }
@@ -54,7 +53,7 @@ export function buildMergedGrid({cells}: Matrix): MergedGrid {
   };
 }
 
-/** What the cells have in common: `Kubernetes 1.34.4`, `IPv4 first`. */
+/** Returns the values that all cells share: `Kubernetes 1.34.4`, `IPv4 first`. */
 export const listCommonValues = ({cells}: Matrix): string[] =>
   dimensions.flatMap(({title, getValue}) => {
     const [value, ...more] = listValues(cells, getValue);
@@ -62,11 +61,11 @@ export const listCommonValues = ({cells}: Matrix): string[] =>
     return [formatDimension(title, value)];
   });
 
-/** What is known of one dimension, each once. */
+/** Returns the distinct known values of a dimension. */
 const listValues = (cells: Cell[], of: Dimension['getValue']): string[] =>
   [...new Set(cells.map(of))].filter(value => value !== '');
 
-/** `Kubernetes 1.34.4`; what is no version says itself what it is. */
+/** Returns `Kubernetes 1.34.4` for a version; other values need no title. */
 export const formatDimension = (title: string, value: string): string =>
   /^\d/.test(value) ? `${title === 'operator' ? 'Sail Operator' : title} ${value}` : value;
 
@@ -82,8 +81,8 @@ function describeOtherLayers(cells: Cell[], shown: Layer[]): string {
   const where =
     reached === cells.length ? 'every cell' : `the ${formatCount(reached, 'cell')} with results`;
   return follow.length === 0
-    ? `${capitalize(formatCount(others.length, shown.length > 0 ? 'other layer' : 'layer'))} ${others.length === 1 ? 'holds' : 'hold'} in ${where} that reached ${others.length === 1 ? 'it' : 'them'}: ${others.join(', ')}.`
-    : `No other layer broke by itself: ${others.join(', ')}; what failed in ${follow.join(', ')} only follows.`;
+    ? `${capitalize(formatCount(others.length, shown.length > 0 ? 'other layer' : 'layer'))} passed in ${where} that ran ${others.length === 1 ? 'it' : 'them'}: ${others.join(', ')}.`
+    : `No other layer failed independently: ${others.join(', ')}. Failures in ${follow.join(', ')} are consequences.`;
 }
 
 const isReached = (state: LayerState | undefined): boolean =>
@@ -107,12 +106,12 @@ export function getLayerField(cell: CellResult, layer: Layer): GridField {
 
 const stateWords: Record<Exclude<LayerState, 'failed'>, string> = {
   passed: '',
-  flaky: 'at a later try',
+  flaky: 'after a retry',
   skipped: 'skipped',
-  follows: 'follows'
+  follows: 'consequence'
 };
 
-/** The verdict on a cell in a few words. */
+/** Returns the verdict on a cell in a few words. */
 export function describeCell(cell: CellResult): string {
   if (cell.outcome === 'passed') return 'passed';
   if (cell.outcome === 'missing') return cell.directory === null ? 'missing' : 'unreadable';
@@ -126,7 +125,7 @@ export const describeChange = (cell: CellResult): string => {
   return cell.outcome === 'passed' ? '' : 'red before';
 };
 
-/** Rows to show, and rows to fold: a longer grid shows those with trouble. */
+/** A longer grid shows the rows with problems, and folds the others. */
 const maxRows = 24;
 
 export function foldCells(cells: Cell[]): {shown: Cell[]; folded: Cell[]; title: string} {

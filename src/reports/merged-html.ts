@@ -1,3 +1,4 @@
+/** Renders report.html of the report action. */
 import {layers} from '../results/results.ts';
 import {groupFailures} from './findings.ts';
 import {
@@ -29,7 +30,7 @@ import {
 import {buildMergedHeadline} from './merged-verdict.ts';
 import {capitalize, formatCount, formatDuration, sanitizeLine} from './words.ts';
 
-/** report.html of a matrix: the verdict, the grid, each cause once, and every cell. One page that loads nothing. */
+/** Returns one page that loads no resources: the verdict, the grid, each cause once, and every cell. */
 export function renderMergedHtml(matrix: Matrix): string {
   const all = groupCauses(matrix.cells);
   return renderPage(
@@ -71,7 +72,7 @@ function renderCause({counts, cells, first}: Cause): Markup {
 <p class="where">${layer ? markup`layer ${code(layer)} · ` : emptyMarkup}class ${code(first.class ?? '')}${check ? markup` · check ${code(check)}` : emptyMarkup}</p>
 <p class="message">${inline(message)}</p>
 ${hint ? markup`<p class="hint"><strong>Next:</strong> ${inline(hint)}</p>` : emptyMarkup}
-${reproduce ? markup`<p class="label">To see it by hand</p>${command(reproduce)}` : emptyMarkup}
+${reproduce ? markup`<p class="label">To reproduce it</p>${command(reproduce)}` : emptyMarkup}
 <p class="also">${codes(cells.slice(0, 20).map(({name}) => name))}${cells.length > 20 ? ` and ${cells.length - 20} more` : ''}</p>
 </section>`;
 }
@@ -101,7 +102,7 @@ const buildColumns = ({
   ]),
   ['verdict', cell => ({mark: 'none', words: describeCell(cell)})],
   ...(isCompared
-    ? ([['since before', cell => ({mark: 'none', words: describeChange(cell)})]] as [
+    ? ([['change', cell => ({mark: 'none', words: describeChange(cell)})]] as [
         string,
         (cell: Cell) => GridField
       ][])
@@ -125,7 +126,7 @@ const renderDimensions = (cell: Cell, {dimensions}: MergedGrid): Markup => {
   return markup`${first}${rest.length > 0 ? markup`<span class="note">${rest.join(' · ')}</span>` : emptyMarkup}`;
 };
 
-/** `unproven` and `follows` are said in words; there is no mark for them. */
+/** `unproven` and `follows` have words instead of a mark. */
 function renderGridField(column: string, field: GridField | null): Markup {
   if (field === null || (field.mark === 'none' && field.words === ''))
     return markup`<td class="empty"></td>`;
@@ -133,10 +134,10 @@ function renderGridField(column: string, field: GridField | null): Markup {
     field.mark === 'unproven' || field.mark === 'follows' || field.mark === 'none'
       ? emptyMarkup
       : mark(field.mark);
-  const says = field.words
+  const words = field.words
     ? markup`<span class="said"><span class="note">${field.words}</span></span>`
     : emptyMarkup;
-  return markup`<td class="${field.mark}" data-column="${column}"><div>${marked}${says}</div></td>`;
+  return markup`<td class="${field.mark}" data-column="${column}"><div>${marked}${words}</div></td>`;
 }
 
 // ---- Every cell ----
@@ -170,7 +171,7 @@ function renderCellFacts(cell: Cell): Markup[] {
     ['took', cell.seconds === null ? null : markup`${formatDuration(cell.seconds)}`],
     ['layers', states.length > 0 ? markup`${states.join(', ')}` : null],
     ['failed', own.length > 0 ? codes(own.slice(0, 20).map(({id}) => id)) : null],
-    ['follows', follow.length > 0 ? codes(follow.slice(0, 20).map(({id}) => id)) : null],
+    ['consequences', follow.length > 0 ? codes(follow.slice(0, 20).map(({id}) => id)) : null],
     ['started', cell.results ? markup`${sanitizeLine(cell.results.started, 40)}` : null]
   ];
   return rows.flatMap(([name, value]) =>
@@ -180,6 +181,6 @@ function renderCellFacts(cell: Cell): Markup[] {
 
 function renderGoneCells({gone}: Matrix): Markup {
   if (gone.length === 0) return emptyMarkup;
-  return markup`<section class="card"><h2>Of the run before, not in this one</h2>
+  return markup`<section class="card"><h2>Only in the previous run</h2>
 <ul class="gone">${gone.slice(0, 200).map(name => markup`<li>${code(name)}</li>`)}</ul></section>`;
 }

@@ -1,17 +1,18 @@
+/** Renders junit.xml of the report action. */
 import {buildSuites, type Case, renderSuites, type Suite} from './junit.ts';
 import type {Matrix} from './merge-results.ts';
 import type {Cell} from './merged-cells.ts';
 import {sanitizeLine, sanitizeText} from './words.ts';
 
-/** A suite for each cell, with all its checks; a cell without results is an error. Pure. */
+/** Returns JUnit XML with a suite for each cell; a cell without results is an error. */
 export function renderMergedJunit({cells}: Matrix): string {
   const starts = cells.flatMap(({results}) => results?.started ?? []).sort();
-  const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // they ran side by side
+  const seconds = Math.max(0, ...cells.map(cell => cell.seconds ?? 0)); // cells run in parallel
   return renderSuites(cells.map(buildCellSuite), seconds, starts[0] ?? '');
 }
 
 function buildCellSuite({results, ...cell}: Cell): Suite {
-  // Dots part packages in readers.
+  // Readers split class names into packages at dots.
   const classname = `dual-stack.${cell.name.replaceAll('.', '-')}`;
   const cases = results
     ? buildSuites(results, classname).flatMap(one => one.cases)

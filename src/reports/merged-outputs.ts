@@ -1,8 +1,9 @@
+/** Builds the outputs of the report action. */
 import * as path from 'node:path';
 import {files} from '../results/files.ts';
 import {countCells, type Matrix} from './merge-results.ts';
 
-/** Every output of report/action.yml. `directory` is empty when nothing was written. */
+/** Returns every output of report/action.yml. `directory` is empty if no files were written. */
 export function buildMergedOutputs(matrix: Matrix, directory: string): Record<string, string> {
   const file = (name: string) => (directory === '' ? '' : path.join(directory, name));
   const names = (change: string) =>

@@ -1,3 +1,4 @@
+/** Renders the job summary of the report action. */
 import {files} from '../results/files.ts';
 import type {Layer} from '../results/results.ts';
 import {
@@ -26,11 +27,11 @@ import {
 import {buildMergedHeadline} from './merged-verdict.ts';
 import {capitalize, endSentence, formatCount} from './words.ts';
 
-/** More causes are for the HTML report. */
+/** The HTML report has the rest. */
 const maxCauses = 20;
 const maxNames = 8;
 
-/** The job summary of a matrix: the verdict, one grid, each cause once. Always below 1 MiB. */
+/** Returns the verdict, one grid, and each cause once; always below 1 MiB. */
 export function renderMergedSummary(matrix: Matrix): string {
   const all = groupCauses(matrix.cells);
   const counted = all.filter(cause => cause.counts);
@@ -43,7 +44,7 @@ export function renderMergedSummary(matrix: Matrix): string {
       ...renderMoreCauses(counted),
       ...(tolerated.length === 0
         ? []
-        : [createBlock(`**Not counted, because ${code('fail-on')} leaves the class out:**`)]),
+        : [createBlock(`**Not counted, because ${code('fail-on')} excludes the class:**`)]),
       ...tolerated.slice(0, maxCauses).map(cause => createBlock(renderQuote(renderCause(cause)))),
       ...renderMoreCauses(tolerated),
       ...renderGoneCells(matrix)
@@ -86,7 +87,7 @@ const renderMoreCauses = (all: Cause[]): Block[] =>
 function renderGoneCells({gone}: Matrix): Block[] {
   const lines = gone.map(name => `- ${code(name)}`);
   return createFoldedBlocks(
-    `Of the run before, not in this one: ${formatCount(lines.length, 'cell')}`,
+    `Only in the previous run: ${formatCount(lines.length, 'cell')}`,
     lines
   );
 }
@@ -114,7 +115,7 @@ const renderGridHead = ({dimensions, layers, isCompared}: MergedGrid): string =>
     'IPv6',
     ...layers,
     'verdict',
-    ...(isCompared ? ['since before'] : [])
+    ...(isCompared ? ['change'] : [])
   ]);
 
 const renderGridRow = (cell: Cell, {dimensions, layers, isCompared}: MergedGrid): string =>

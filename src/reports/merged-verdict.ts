@@ -1,15 +1,14 @@
+/** Builds the verdict on a matrix: the first line of every report of the report action. */
 import type {MergedResult} from '../results/merged.ts';
 import {type Cause, countCells, groupCauses, type Matrix} from './merge-results.ts';
 import {listCommonValues} from './merged-grid.ts';
 import {capitalize, formatCount, formatDuration} from './words.ts';
 
-/** The verdict on a matrix, as the first line of every report says it. Pure. */
-
 export interface MergedHeadline {
   icon: '✅' | '⚠️' | '❌';
   words: string;
   facts: string[];
-  /** Said beside the verdict when there was no real cluster. */
+  /** A note for cells without a real cluster. */
   rehearsal: string | null;
 }
 
@@ -39,19 +38,19 @@ const formatShare = (some: number, all: number): string =>
 function describeVerdict(matrix: Matrix): string {
   const {cells, result} = matrix;
   const number = countCells(cells);
-  if (cells.length === 0) return 'No cell was found, so nothing is proven';
+  if (cells.length === 0) return 'No cells found, so nothing is proven';
   if (result === 'passed') return `Dual-stack works in ${formatShare(cells.length, cells.length)}`;
   const red = groupCauses(cells).filter(cause => cause.counts === (result !== 'tolerated'));
   const many = red.reduce((sum, cause) => sum + cause.cells.length, 0);
   const are = many === 1 ? 'is' : 'are';
   const aside = number.tolerated ?? 0;
-  const of = result === 'tolerated' ? ', of a class that fail-on leaves out' : '';
-  const said = `${formatShare(many, cells.length)} ${are} red${of}: ${describeRedCells(red)}`;
+  const of = result === 'tolerated' ? ', with a class that fail-on excludes' : '';
+  const words = `${formatShare(many, cells.length)} ${are} red${of}: ${describeRedCells(red)}`;
   const more = aside > 0 && result !== 'tolerated' ? `; ${aside} more not counted` : '';
-  return `${capitalize(said)}${more}`;
+  return `${capitalize(words)}${more}`;
 }
 
-/** `2 at layer path, 1 missing`. */
+/** Returns `2 at layer path, 1 without results`. */
 function describeRedCells(red: Cause[]): string {
   const numbers = new Map<string, number>();
   for (const {first, cells} of red) {
@@ -71,13 +70,13 @@ const describeClass = (found: string | null): string =>
 function describeChanges({cells, gone}: Matrix): string[] {
   const countChanged = (what: string) => cells.filter(cell => cell.change === what).length;
   if (cells.every(cell => cell.change === null)) return [];
-  const said = [
+  const parts = [
     countChanged('broke') > 0 && `${countChanged('broke')} broke`,
     countChanged('mended') > 0 && `${countChanged('mended')} mended`,
     countChanged('new') > 0 && `${countChanged('new')} new`,
     gone.length > 0 && `${gone.length} gone`
   ].filter(Boolean);
-  return [`${said.length > 0 ? said.join(', ') : 'nothing changed'} since the run before`];
+  return [`${parts.length > 0 ? parts.join(', ') : 'nothing changed'} since the previous run`];
 }
 
 function describeDurations({cells}: Matrix): string[] {
@@ -88,8 +87,5 @@ function describeDurations({cells}: Matrix): string[] {
     0
   );
   if (times.length === 0) return [];
-  return [
-    `${formatCount(checks, 'check')}`,
-    `the slowest cell ${formatDuration(Math.max(...times))}`
-  ];
+  return [`${formatCount(checks, 'check')}`, `slowest cell ${formatDuration(Math.max(...times))}`];
 }

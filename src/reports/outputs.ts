@@ -1,9 +1,10 @@
+/** Builds the outputs of the main action. */
 import * as path from 'node:path';
 import type {Plan} from '../plan/plan.ts';
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 
-/** Every output of action.yml; empty where there is nothing to say. `directory` is empty when nothing was written. */
+/** Returns every output of action.yml; an unknown one is empty. `directory` is empty if no files were written. */
 export function buildOutputs(
   results: Results,
   plan: Plan | null,
@@ -32,6 +33,6 @@ export function buildOutputs(
   };
 }
 
-/** A version where it is nothing else: an output is often put into a script as it is. */
+/** Returns a version only if it is a plain one, because workflows often put outputs into scripts. */
 const formatVersion = (version: Results['versions'][string] | undefined): string =>
   /^[\w.+-]{1,100}$/.test(version?.found ?? '') ? (version?.found ?? '') : '';

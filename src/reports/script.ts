@@ -1,3 +1,4 @@
+/** Renders reproduce.sh, which repeats a run by hand. */
 import * as path from 'node:path';
 import {quote, split} from 'shlex';
 import {normalizeImageName} from '../base/image.ts';
@@ -26,8 +27,8 @@ import {findBrokenCheck} from './findings.ts';
 import {sanitizeLine} from './words.ts';
 
 /**
- * The same run as a shell script, one step after the other, and at its end the command of the check that
- * failed: a pure function of the plan and the results. It holds no YAML that was given to the run.
+ * Returns a shell script that repeats the run step by step, and ends with the command of the failed check. It
+ * contains no YAML from inputs, which may hold credentials.
  */
 export function renderScript(plan: Plan, results: Results): string {
   const here = relocatePlan(plan);
@@ -36,19 +37,19 @@ export function renderScript(plan: Plan, results: Results): string {
   const installs = existing?.installs ?? {operator: true, istio: true};
   const lines = [
     '#!/usr/bin/env bash',
-    `# The run of the dual-stack Action by hand: Sail Operator ${sanitizeLine(plan.operator.version, 60)}, Istio ${sanitizeLine(plan.istio.expected ?? 'as the operator has it', 60)}.`,
+    `# Repeats a run of the dual-stack Action: Sail Operator ${sanitizeLine(plan.operator.version, 60)}, Istio ${sanitizeLine(plan.istio.expected ?? 'in the default version of the operator', 60)}.`,
     existing === null
-      ? `# Needs docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${describeToolVersions(results)}. KEEP=1 keeps the cluster.`
-      : `# Needs kubectl and helm on PATH${describeToolVersions(results)}, and a kubeconfig whose context is the cluster, ${sanitizeLine(plan.cluster.context, 100)} in the run. KEEP=1 keeps what is made in it.`,
+      ? `# Requires docker, kind, kubectl${plan.gatewayApi ? ', curl' : ''} and helm on PATH${describeToolVersions(results)}. KEEP=1 keeps the cluster.`
+      : `# Requires kubectl and helm on PATH${describeToolVersions(results)}, and a kubeconfig with the context of the cluster (${sanitizeLine(plan.cluster.context, 100)} in the run). KEEP=1 keeps the objects that the script creates.`,
     ...renderSettings(plan, given),
-    '# Ends with 0 when the documented validations hold and the command of the check that failed in the run,',
-    '# where one did, gives what it should, or, where that is for a person to judge, can be run; else with 1.',
-    '# shellcheck disable=SC2016,SC2317,SC2329 # steps are called by their names, and what is quoted is meant as it is',
+    '# Exits with 0 if the documented validations pass and the command of the failed check returns the expected answer.',
+    '# If only a person can judge its output, the command must run without an error. Else exits with 1.',
+    '# shellcheck disable=SC2016,SC2317,SC2329 # functions are called by name, and quoted text is literal',
     'set -uo pipefail',
     ...(existing === null ? [] : renderContextCheck(existing.found.context)),
     ...renderFunctions(plan),
     "cat <<'END'",
-    'Left out here:',
+    'Not repeated here:',
     ...listOmissions(plan, results, given).map(what => `- ${what}`),
     'END',
     ...given.flatMap(renderInputCheck),
@@ -73,7 +74,7 @@ export function renderScript(plan: Plan, results: Results): string {
     ...(plan.shownFiles['resources.yaml'] === undefined
       ? []
       : [
-          `step 'what the checks ask of Istio' ${quoteCommand(buildApplyCommand(here, 'resources.yaml'))}`
+          `step 'the Istio resources of the checks' ${quoteCommand(buildApplyCommand(here, 'resources.yaml'))}`
         ]),
     ...(installs.istio
       ? [
@@ -103,7 +104,7 @@ export function renderScript(plan: Plan, results: Results): string {
         `step ${quote(`${namespace}/${name} is ready`)} ${quoteCommand(['kubectl', 'rollout', 'status', `${kind.toLowerCase()}/${name}`, '-n', namespace, '--timeout=2m'])}`
     ),
     ...(findBrokenCheck(results)?.stage === 'install' ? [] : renderUpgradeSteps(plan, here)),
-    "step 'the mesh has 5 s to settle' sleep 5",
+    "step '5 s for the mesh to settle' sleep 5",
     '',
     '# the documented validations',
     "check 'the Service is RequireDualStack' says RequireDualStack kubectl get service tcp-echo -n dual-stack -o jsonpath='{.spec.ipFamilyPolicy}'",
@@ -116,14 +117,14 @@ export function renderScript(plan: Plan, results: Results): string {
   return lines.join('\n');
 }
 
-// ---- The user's own YAML ----
+// ---- YAML inputs ----
 
-/** An input whose YAML the script does not hold: it takes a file of the user's instead. */
+/** An input whose YAML the script does not contain. It requires a file instead. */
 interface GivenInput {
   input: string;
   variable: string;
   file: string;
-  /** As results.json shows it; null where what is asked for is not what was given. */
+  /** As in results.json; null if the file differs from the input. */
   digest: string | null;
 }
 
@@ -142,39 +143,37 @@ const listGivenInputs = (inputs: Results['inputs']): GivenInput[] =>
       : [{...one, digest: one.input === 'kind-config' ? null : digest}];
   });
 
-/** What the caller of the script may or must say, as comments. */
+/** Comments on the variables that the script reads. */
 const renderSettings = (plan: Plan, given: GivenInput[]): string[] => [
   ...given.map(({input, variable}) =>
     input === 'kind-config'
-      ? `# ${variable}=FILE is a whole kind configuration, ours below with that of the input \`kind-config\` in it.`
-      : `# ${variable}=FILE must hold what the run was given as \`${input}\`.`
+      ? `# ${variable}=FILE replaces the kind configuration below. Merge the input \`kind-config\` into it.`
+      : `# ${variable}=FILE must hold the value of the input \`${input}\` of the run.`
   ),
-  ...(plan.operator.url === null
-    ? ["# CHART=PATH is the operator's chart, where it lies elsewhere."]
-    : [])
+  ...(plan.operator.url === null ? ["# CHART=PATH sets another path of the operator's chart."] : [])
 ];
 
-/** Ends the script before it makes anything when a file is not the one of the run. */
+/** Ends the script before it creates anything, if a file differs from the input of the run. */
 const renderInputCheck = ({input, variable, digest}: GivenInput): string[] =>
   input === 'kind-config'
     ? [`${variable}=\${${variable}:-}`]
     : [`given ${input} ${variable} ${digest ?? "''"}`];
 
-// ---- What the script says and does about its steps ----
+// ---- Functions ----
 
-/** Of a kind cluster: its name is one of an input that has been read. */
+/** Deletes the kind cluster. Its name is a validated input. */
 const renderKindCleanup = (name: string): string[] => [
   'export KUBECONFIG=$work/kubeconfig',
   "failed=0 broken='' made=''",
   'leave() {',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
-  '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "kept; export KUBECONFIG=$KUBECONFIG"; return; fi',
+  '  if [ -n "$made" ] && [ -n "${KEEP:-}" ]; then echo "cluster kept: export KUBECONFIG=$KUBECONFIG"; return; fi',
   `  [ -z "$made" ] || ${quoteCommand(buildDeleteClusterCommand(name, '$work/kubeconfig'))}`,
   '  rm -rf "$work"',
   '}'
 ];
 
-/** Of a cluster that is there already: what has the label of the run goes. */
+/** Removes the objects with the label of the run from an existing cluster. */
 const renderExistingCleanup = ({run, installs, mesh}: ExistingCluster): string[] => [
   "failed=0 broken=''",
   'leave() {',
@@ -189,15 +188,15 @@ const renderExistingCleanup = ({run, installs, mesh}: ExistingCluster): string[]
   '}'
 ];
 
-/** A release has no label of ours, but its namespace has. */
+/** A Helm release has no label of the run, but its namespace has. */
 const renderOwnershipTest = ([program]: string[], run: string): string =>
   program === 'helm'
     ? `kubectl get namespaces -l ${runLabel}=${run} -o name | grep -qx namespace/${operatorNamespace} && `
     : '';
 
-/** Ends the script before it makes anything in another cluster than that of the run. */
+/** Ends the script before it creates anything, if the current context is not that of the run. */
 const renderContextCheck = (context: string): string[] => [
-  `[ "$(kubectl config current-context)" = ${quote(context)} ] || { echo ${quote(`the current context is not ${context}`)} >&2; exit 1; }`
+  `[ "$(kubectl config current-context)" = ${quote(context)} ] || { echo ${quote(`The current context is not ${context}.`)} >&2; exit 1; }`
 ];
 
 /** The functions that the steps use. */
@@ -205,40 +204,40 @@ const renderFunctions = ({cluster, existing}: Plan): string[] => [
   'work=$(mktemp -d)',
   ...(existing === null ? renderKindCleanup(cluster.name) : renderExistingCleanup(existing)),
   'trap leave EXIT',
-  '# one line when it ends; what it said only when it failed, and after that nothing more is set up',
+  '# runs a command and prints one line, and the output of a failed command; after a failure, later steps are skipped',
   'step() {',
   '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$1"; return; fi',
   '  check "$@" || broken=1',
   '}',
-  '# the same for what need not hold for the next one',
+  '# the same, but later steps still run after a failure',
   'check() {',
   '  local name=$1 start=$SECONDS',
   '  shift',
-  '  if [ -z "$broken" ] && "$@" >"$work/said" 2>&1; then',
+  '  if [ -z "$broken" ] && "$@" >"$work/output" 2>&1; then',
   '    printf \'passed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
   '    return',
   '  fi',
   '  failed=1',
   '  if [ -n "$broken" ]; then printf \'skipped         %s\\n\' "$name"; return 1; fi',
   '  printf \'failed %5d s  %s\\n\' "$((SECONDS - start))" "$name"',
-  '  sed \'s/^/    /\' "$work/said"',
+  '  sed \'s/^/    /\' "$work/output"',
   '  return 1',
   '}',
-  '# the command says just that',
+  '# fails unless the command prints exactly this text',
   'says() {',
-  '  local expected=$1 said',
+  '  local expected=$1 output',
   '  shift',
-  '  said=$("$@")',
-  '  [ "$said" = "$expected" ] || { echo "it said \\"$said\\" instead of \\"$expected\\""; return 1; }',
+  '  output=$("$@")',
+  '  [ "$output" = "$expected" ] || { echo "observed \\"$output\\", expected \\"$expected\\""; return 1; }',
   '}',
-  '# the file in a variable is what the run was given as an input',
+  '# fails unless the file in a variable is the input of the run',
   'given() {',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: bash reads it
   '  local file=${!2:-} sum',
-  '  if [ ! -r "$file" ]; then echo "$2=FILE is wanted: the YAML of the input $1" >&2; exit 1; fi',
+  '  if [ ! -r "$file" ]; then echo "Set $2=FILE to the YAML of the input $1." >&2; exit 1; fi',
   '  sum=$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-16)',
   '  [ "$sum" = "$3" ] && return',
-  '  echo "$2=$file is not the $1 of the run: sha256 $sum instead of $3" >&2',
+  '  echo "$2=$file is not the $1 of the run: sha256 $sum, expected $3" >&2',
   '  exit 1',
   '}'
 ];
@@ -248,29 +247,27 @@ const describeToolVersions = ({versions}: Results): string => {
     const found = versions[name]?.found;
     return found ? [`${name} ${sanitizeLine(found, 60)}`] : [];
   });
-  return used.length === 0 ? '' : `; the run had ${used.join(', ')}`;
+  return used.length === 0 ? '' : `; the run used ${used.join(', ')}`;
 };
 
-/** What the run did and the script does not, a line each. */
+/** Lists the parts of the run that the script does not repeat. */
 const listOmissions = (plan: Plan, results: Results, given: GivenInput[]): string[] => [
-  `every check but the documented validations${results.failure === null ? '' : ' and the one that failed'}`,
+  `all checks except the documented validations${results.failure === null ? '' : ' and the failed check'}`,
   ...(plan.existing === null
-    ? ["Docker's logins for registries, which the nodes of the run got"]
-    : ['the look at the cluster, and what would refuse it; the CRDs, which stay']),
+    ? ["the copy of Docker's registry logins to the nodes"]
+    : ['the inspection of the cluster, and the removal of CRDs']),
   ...(plan.cluster.tuned
     ? [
-        'what only saves time: images pulled and unpacked beforehand, the node held back until the operator can start, no duplicate address detection for pods'
+        'optimizations: images pulled and unpacked beforehand, the node cordoned until the operator can start, no duplicate address detection for pods'
       ]
     : []),
   ...(plan.upgrade === null ? [] : ['the load during the upgrade, and the checks before it']),
   'diagnostics',
   ...given.flatMap(({input, variable}) =>
-    input === 'kind-config' ? [`the input kind-config, unless ${variable} has it`] : []
+    input === 'kind-config' ? [`the input kind-config, unless ${variable} includes it`] : []
   ),
-  ...(results.inputs.mirror === undefined
-    ? []
-    : ['the mirror: downloads come from where they are published']),
-  ...(plan.operator.url === null ? [] : ["the chart's checksum"])
+  ...(results.inputs.mirror === undefined ? [] : ['the mirror: downloads use the public URLs']),
+  ...(plan.operator.url === null ? [] : ["the check of the chart's checksum"])
 ];
 
 // ---- Steps ----
@@ -284,13 +281,13 @@ const renderClusterSteps = (here: Plan): string[] => [
   `step 'the cluster' cluster`
 ];
 
-/** In a cluster that is not ours, none that is there is taken. */
+/** `create` fails for a namespace that exists, so that the script takes over none in an existing cluster. */
 const buildNamespacesCommand = (here: Plan): string[] =>
   here.existing === null
     ? buildApplyCommand(here, 'namespaces.yaml')
     : ['kubectl', 'create', '-f', '$work/namespaces.yaml'];
 
-/** The plan with its files under `$work`. */
+/** Returns the plan with its files under `$work`. */
 function relocatePlan(plan: Plan): Plan {
   const {cluster, operator} = plan;
   return {
@@ -306,7 +303,7 @@ function relocatePlan(plan: Plan): Plan {
 
 const getChartFileName = (url: string): string => path.basename(new URL(url).pathname);
 
-/** A command as a shell reads it; `$work/` at the beginning of an argument is meant as the variable, as are `$chart`, `$node`, `$pod`, `$name` and `$image`. */
+/** Quotes a command for a shell, except the variables `$work/…`, `$chart`, `$node`, `$pod`, `$name` and `$image`. */
 const quoteCommand = (words: string[]): string => words.map(quoteArgument).join(' ');
 
 function quoteArgument(word: string): string {
@@ -320,21 +317,21 @@ function renderHeredoc(name: string, text: string): string[] {
   return [`cat >"$work/${name}" <<'${end}'`, text.trimEnd(), end];
 }
 
-/** The nodes as they are there: KIND_CONFIG may have others than the run had. */
+/** Loops over the actual nodes, because KIND_CONFIG may add some. */
 const renderNodeLoop = (name: string, ...lines: string[]): string[] => [
   `  for node in $(kind get nodes --name ${name}); do`,
   ...lines.map(text => `    ${text} || return`),
   '  done'
 ];
 
-/** Each image that the local Docker has goes into every node. */
+/** Copies each image that the local Docker has to every node. */
 function renderImageSteps({cluster, images, otherNames}: Plan): string[] {
   const all = Object.values(images).flat();
   if (all.length === 0) return [];
   const imported = quoteCommand(buildImportImagesCommand('$node'));
   const renamed = quoteCommand(buildTagImageCommand('$node', '$name', '$image'));
   return [
-    '# an image into every node, where the local Docker has it, by its name or by the other one that is given',
+    '# copies an image to every node, if the local Docker has it under one of the names',
     'image() {',
     '  local image="$1" name=',
     '  for name in "$@"; do docker image inspect "$name" >/dev/null 2>&1 && break; name=; done',
@@ -354,7 +351,7 @@ function renderImageSteps({cluster, images, otherNames}: Plan): string[] {
   ];
 }
 
-/** The CRDs, then the chart without them, as the run does it. */
+/** Creates the CRDs, then installs the chart without them, as the run does. */
 function renderOperatorSteps({operator}: Plan, here: Plan, given: GivenInput[]): string[] {
   const values = given.some(({file}) => file === 'operator-values.yaml');
   const install = quoteCommand(buildInstallOperatorCommand(here)).replace(
@@ -367,7 +364,7 @@ function renderOperatorSteps({operator}: Plan, here: Plan, given: GivenInput[]):
         ['chart=${CHART:-}', `[ -n "$chart" ] || chart=${quote(operator.chart)}`]
       : [`step 'the chart' helm pull ${quote(redact(operator.url))} --destination "$work"`]),
     'crds() {',
-    // Helm 3 puts nothing between two files of CRDs
+    // Helm 3 prints no separator between two files of CRDs
     `  helm show crds ${quoteArgument(here.operator.chart)} | awk '/^apiVersion:/ {print "---"} {print}' >"$work/crds.yaml" &&`,
     '    kubectl create -f "$work/crds.yaml"',
     '}',
@@ -376,7 +373,7 @@ function renderOperatorSteps({operator}: Plan, here: Plan, given: GivenInput[]):
   ];
 }
 
-/** The CRDs of the Gateway API, held to their checksums. */
+/** Downloads the CRDs of the Gateway API, and verifies their checksums. */
 const renderGatewayApiSteps = (here: Plan): string[] => [
   'gateway_api() {',
   '  mkdir "$work/gateway-api" &&',
@@ -389,7 +386,7 @@ const renderGatewayApiSteps = (here: Plan): string[] => [
   `step 'the CRDs of the Gateway API' gateway_api`
 ];
 
-/** The Istio resource, with the user's values merged in by kubectl. */
+/** Creates the Istio resource. kubectl merges ISTIO_VALUES into it. */
 function renderIstioSteps(
   {istio, shownFiles, upgrade}: Plan,
   here: Plan,
@@ -422,7 +419,7 @@ function renderIstioSteps(
   ];
 }
 
-/** The tag that namespaces name stands for one of the two revisions. */
+/** Waits until the tag points to one of the two revisions. */
 const renderTagStep = ({upgrade}: Plan, at: 0 | 1): string[] =>
   upgrade?.strategy === 'RevisionBased'
     ? [
@@ -430,7 +427,7 @@ const renderTagStep = ({upgrade}: Plan, at: 0 | 1): string[] =>
       ]
     : [];
 
-/** The upgrade, and the restart of every workload that has a sidecar or may have one. */
+/** Upgrades Istio, and restarts every workload in the mesh. */
 function renderUpgradeSteps(plan: Plan, here: Plan): string[] {
   const {upgrade, istio, shownFiles, workloads, extraWorkloads} = plan;
   if (upgrade === null) return [];
@@ -446,7 +443,7 @@ function renderUpgradeSteps(plan: Plan, here: Plan): string[] {
       : [
           `step 'the upgrade of IstioCNI' ${quoteCommand(buildApplyCommand(here, 'upgrade-cni.yaml'))}`
         ]),
-    "step 'the operator has 10 s to begin' sleep 10",
+    "step '10 s for the operator to start the upgrade' sleep 10",
     `step 'the revision is ready' kubectl wait istiorevisions.sailoperator.io/${upgrade.revisions[1]} --for=condition=Ready --timeout=3m`,
     `step 'istiod is rolled out' kubectl rollout status deployment/${upgrade.istio.istiod} -n ${istio.namespace} --timeout=3m`,
     ...renderTagStep(plan, 1),
@@ -466,9 +463,9 @@ function renderEchoCheck(word: string): string {
   return `check 'tcp-echo.${target} by name' says 'hello ${word}' ${probe}`;
 }
 
-// ---- The check that failed ----
+// ---- The failed check ----
 
-/** The command of the check that failed, or of the phase; nothing where there is none that could be run again. */
+/** Prints the failure of the run, and repeats its command if that is possible. */
 function renderFailedCheck(plan: Plan, results: Results): string[] {
   const check = findBrokenCheck(results);
   const shown = check?.reproduce ?? results.failure?.reproduce ?? null;
@@ -476,23 +473,22 @@ function renderFailedCheck(plan: Plan, results: Results): string[] {
   if (results.failure === null) return [];
   return [
     '',
-    '# what failed in the run',
-    `printf '\\nIn the run failed: %s\\n' ${quote(sanitizeLine(check?.id ?? results.failure.message, 500))}`,
+    '# the failure of the run',
+    `printf '\\nFailed in the original run: %s\\n' ${quote(sanitizeLine(check?.id ?? results.failure.message, 500))}`,
     ...(check
       ? [
-          `printf '  %s\\n' ${quote(sanitizeLine(`expected ${check.expected}; found ${check.observed}`, 500))}`
+          `printf '  %s\\n' ${quote(sanitizeLine(`expected ${check.expected}; observed ${check.observed}`, 500))}`
         ]
       : []),
     ...(command === null
-      ? [`echo '  there is no command that shows it by itself: see the steps above'`]
+      ? [`echo '  No single command reproduces it. See the steps above.'`]
       : renderRerun(plan, check, command))
   ];
 }
 
 /**
- * A command that can be run again, as a shell reads it: kubectl's alone, without files that are gone. Whatever a
- * shell would act on ends up quoted, for some of it is of the cluster's making, but for `$(kubectl get …)`, by
- * which an address is looked up.
+ * Returns a kubectl command quoted for a shell; null for other programs, and for commands with deleted files. Parts
+ * of the command come from the cluster, so everything is quoted except `$(kubectl get …)`, which finds an address.
  */
 function quoteRerunnable(shown: string, plan: Plan): string | null {
   const words = splitWords(shown);
@@ -504,7 +500,7 @@ function quoteRerunnable(shown: string, plan: Plan): string | null {
 
 const isShellOperator = (word: string): boolean => /^([|&;]+|\d?[<>].*)$/.test(word);
 
-/** A word quoted; what a `kubectl get` prints stays a substitution. */
+/** Quotes a word, except the substitution of a `kubectl get`. */
 function quoteWord(word: string): string {
   const [, inner = ''] = /^\$\((kubectl get [^$`()]+)\)$/.exec(word) ?? [];
   const words = splitWords(inner);
@@ -517,11 +513,11 @@ function splitWords(text: string): string[] {
   try {
     return split(text);
   } catch {
-    return []; // an answer in it has a quote that does not end
+    return []; // it contains an unterminated quote
   }
 }
 
-/** Runs it once more: judged where it is a probe, shown where it is for a person to judge. */
+/** Runs the command again: compares the answer of a probe, and shows any other output. */
 function renderRerun(plan: Plan, check: CheckResult | null, text: string): string[] {
   const expected = check && getExpectedAnswer(check);
   const around =
@@ -534,13 +530,13 @@ function renderRerun(plan: Plan, check: CheckResult | null, text: string): strin
     "broken=''",
     ...(around?.before ?? []),
     expected === null
-      ? `printf '  to be judged by you:\\n'; ${text} || failed=1`
+      ? `printf '  Judge this output yourself:\\n'; ${text} || failed=1`
       : `check ${quote(sanitizeLine(check?.title ?? '', 200))} says ${quote(expected)} ${text}`,
     ...(around?.after ?? [])
   ];
 }
 
-/** What the check's probe must print; null where it is no probe. */
+/** Returns the output that the probe must print; null if the check is no probe. */
 function getExpectedAnswer({id, layer, address, expected}: CheckResult): string | null {
   if (address === null) return null;
   if (layer === 'failover') return `hello ${id}`;
@@ -548,7 +544,7 @@ function getExpectedAnswer({id, layer, address, expected}: CheckResult): string 
   return expected.startsWith('hello ') ? expected : null;
 }
 
-/** Around the probe of a failover: one family of the dual-stack pod is cut, as the run does it. */
+/** Blocks one family of the dual-stack pod around the probe of a failover, as the run does. */
 function renderCutLines({cluster}: Plan, {family}: CheckResult) {
   const [pattern, unspecified] = family === 'ipv6' ? [':', '::'] : ['-v :', '0.0.0.0'];
   const rule = (verb: '-I' | '-D') =>
@@ -566,13 +562,13 @@ function renderCutLines({cluster}: Plan, {family}: CheckResult) {
       'mend() {',
       ...renderNodeLoop(cluster.name, rule('-D')),
       '}',
-      `check '${family} to the dual-stack pod is cut' cut`
+      `check '${family} to the dual-stack pod is blocked' cut`
     ],
-    after: [`check '${family} is there again' mend`]
+    after: [`check '${family} is restored' mend`]
   };
 }
 
-/** Before the probe of a ServiceEntry that overlaps ClusterIPs: it takes them, as in the run. */
+/** Adds the ClusterIPs to the ServiceEntry before the probe of an overlap, as the run does. */
 function renderOverlapLines() {
   const patch = buildPatchCommand({ipv4: '$ipv4', ipv6: '$ipv6'});
   const clusterIp = (family: string) =>
@@ -581,8 +577,8 @@ function renderOverlapLines() {
     before: [
       clusterIp('ipv4'),
       clusterIp('ipv6'),
-      `check 'a ServiceEntry takes the ClusterIPs too' ${quoteCommand(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
-      'sleep 3 # until it is in force'
+      `check 'the ServiceEntry has the ClusterIPs too' ${quoteCommand(patch.slice(0, -1))} "${(patch.at(-1) ?? '').replaceAll('"', '\\"')}"`,
+      'sleep 3 # until it takes effect'
     ],
     after: []
   };

@@ -1,4 +1,4 @@
-/** The look of report.html: calm, light and dark, from a phone's width up. Holds no foreign text. */
+/** The style sheet of report.html: light and dark, for phones and larger screens. */
 export const styles = `
 :root {
   color-scheme: light dark;

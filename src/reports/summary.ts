@@ -1,5 +1,5 @@
-import {files} from '../results/files.ts';
-import {type CheckResult, familyNames, type Results} from '../results/results.ts';
+/** Renders the job summary of a run. */
+import {type CheckResult, familyNames, type Layer, type Results} from '../results/results.ts';
 import {
   type Block,
   createBlock,
@@ -10,6 +10,7 @@ import {
   renderTableHead,
   stateIcons
 } from './blocks.ts';
+import {findLayerPage} from './checks-page.ts';
 import {
   buildLayerRows,
   findBrokenCheck,
@@ -40,8 +41,8 @@ import {isClusterCommand, isTargetsRun, listVersions, rerunCommand} from './vers
 import {capitalize, endSentence, formatCount, formatDuration} from './words.ts';
 
 /**
- * The job summary, as GitHub-flavoured markdown: the verdict in the first line, what broke, the grid,
- * and the details folded. Always below 1 MiB. Foreign text in it can never act as markup.
+ * Returns the job summary in GitHub-flavoured Markdown: the verdict, the failure, the grid, and folded details. It
+ * is always below 1 MiB, and foreign text in it is inert.
  */
 export const renderSummary = (results: Results): string =>
   cutToFit(
@@ -61,7 +62,7 @@ export const renderSummary = (results: Results): string =>
     maxSummaryBytes
   );
 
-// ---- The verdict, and what broke ----
+// ---- The verdict and the failure ----
 
 function renderVerdict(results: Results): Block {
   const {icon, words, facts, rehearsal} = buildHeadline(results);
@@ -69,7 +70,7 @@ function renderVerdict(results: Results): Block {
   return createBlock(rehearsal ? `${first}\n\n> ${text(rehearsal)}` : first);
 }
 
-/** What does not fit together; it may be what broke, so it is told above the grid. */
+/** Version warnings come before the grid, because they can be the cause. */
 const renderWarnings = (results: Results): Block[] =>
   results.warnings.map(one => createBlock(`> ⚠️ ${text(one, 500)}`));
 
@@ -81,6 +82,7 @@ function renderFailure(results: Results): Block[] {
   const parts = [
     `**${capitalize(where.filter(Boolean).join(' · '))}.** ${more.length > 0 ? '' : `${text(endSentence(first), 2000)} `}${text(hint, 2000)}`,
     more.length > 0 ? [first, ...more].map(one => `- ${text(one, 2000)}`).join('\n') : '',
+    layer ? renderLayerPage(layer) : '',
     reproduce ? `${describeReproduce(reproduce, results)}\n\n${fence(reproduce)}` : '',
     renderConsequences(results),
     renderMaskedChecks(results)
@@ -88,17 +90,22 @@ function renderFailure(results: Results): Block[] {
   return [createBlock(renderQuote(parts.filter(Boolean).join('\n\n')))];
 }
 
+function renderLayerPage(layer: Layer): string {
+  const {name, url} = findLayerPage(layer);
+  return `About this layer: ${url === null ? code(name) : `[${code(name)}](${url})`}.`;
+}
+
 const describeReproduce = (reproduce: string, results: Results): string =>
   isClusterCommand(reproduce, results)
-    ? `To see it by hand, on a cluster made by ${code(rerunCommand)} (${code('KEEP=1')} keeps it):`
-    : 'To see it by hand:';
+    ? `To reproduce it on a cluster that ${code(rerunCommand)} creates (${code('KEEP=1')} keeps it):`
+    : 'To reproduce it:';
 
 function renderConsequences(results: Results): string {
   const {follow} = groupFailures(results);
   if (follow.length === 0) return '';
   const shown = follow.slice(0, 8).map(check => code(check.id));
   const rest = follow.length > shown.length ? ` and ${follow.length - shown.length} more` : '';
-  return `What follows from it (${formatCount(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
+  return `Consequences (${formatCount(follow.length, 'check')}): ${shown.join(', ')}${rest}.`;
 }
 
 function renderMaskedChecks(results: Results): string {
@@ -108,7 +115,7 @@ function renderMaskedChecks(results: Results): string {
   const other = familyNames[family === 'ipv4' ? 'ipv6' : 'ipv4'];
   const shown = green.slice(0, 4).map(check => code(check.id));
   const rest = green.length > shown.length ? ` and ${green.length - shown.length} more` : '';
-  return `Green all the same, because ${other} carried it: ${shown.join(', ')}${rest}.`;
+  return `Passed only because ${other} carried the traffic: ${shown.join(', ')}${rest}.`;
 }
 
 // ---- An upgrade under load ----
@@ -146,8 +153,10 @@ function renderGridCell(shown: GridCell | null): string {
   if (shown === null) return '';
   const value = shown.value && code(shown.value);
   const note = shown.note && text(shown.note);
-  const said = [value, note].filter(Boolean).join(', ');
-  return [stateIcons[shown.state], shown.isCause ? `**${said}**` : said].filter(Boolean).join(' ');
+  const words = [value, note].filter(Boolean).join(', ');
+  return [stateIcons[shown.state], shown.isCause ? `**${words}**` : words]
+    .filter(Boolean)
+    .join(' ');
 }
 
 // ---- Checks ----
@@ -156,16 +165,16 @@ function renderFlakyChecks(results: Results): Block[] {
   const lines = findFlakyChecks(results).map(
     check => `- ${code(check.id)}: ${renderAttempts(check)}`
   );
-  const title = `${formatCount(lines.length, 'check')} needed another try, and passed`;
+  const title = `${formatCount(lines.length, 'check')} passed only after a retry`;
   if (lines.length > 3) return createFoldedBlocks(`⚠️ ${title}`, lines);
   return lines.length === 0 ? [] : [{head: `⚠️ ${title}:\n`, lines, tail: ''}];
 }
 
-/** `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
+/** Returns `no answer` at 28.1 s, then `hello` at 29.0 s, 5 times. */
 function renderAttempts(check: CheckResult): string {
   const all = groupAttempts(check);
-  const said = all.slice(0, 5).map(one => `${code(one.observed, 100)} ${formatAttemptGroup(one)}`);
-  return `${said.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
+  const shown = all.slice(0, 5).map(one => `${code(one.observed, 100)} ${formatAttemptGroup(one)}`);
+  return `${shown.join(', then ')}${all.length > 5 ? `, and ${all.length - 5} more` : ''}`;
 }
 
 function renderFailedChecks(results: Results): Block[] {
@@ -178,13 +187,13 @@ function renderFailedChecks(results: Results): Block[] {
       renderAttempts(check)
     )
   );
-  const titles = ['check', 'expected', 'observed', 'tries'];
+  const titles = ['check', 'expected', 'observed', 'attempts'];
   return [
     ...createFoldedBlocks(`Failed: ${formatCount(own.length, 'check')}`, lines, titles, true),
     ...createFoldedBlocks(
-      `Follows from that: ${formatCount(follow.length, 'check')}`,
+      `Consequences: ${formatCount(follow.length, 'check')}`,
       follow.map(check => row(code(check.id), text(check.observed), code(check.because ?? ''))),
-      ['check', 'observed', 'because of']
+      ['check', 'observed', 'caused by']
     )
   ];
 }
@@ -215,23 +224,23 @@ function renderTimeline(results: Results): Block[] {
     wait => `${text(wait.phase)} for ${text(wait.for, 100)} (${formatDuration(wait.seconds)})`
   );
   const parts = [
-    `<details><summary>Where the ${formatDuration(results.seconds)} went</summary>`,
+    `<details><summary>Timeline: ${formatDuration(results.seconds)}</summary>`,
     renderGantt(bars),
     `Critical path: ${path.join(' → ')}.`,
-    waits.length > 0 ? `Waited longest: ${waits.join(' · ')}.` : '',
+    waits.length > 0 ? `Longest waits: ${waits.join(' · ')}.` : '',
     '</details>'
   ];
   return [createBlock(parts.filter(Boolean).join('\n\n'))];
 }
 
-/** In milliseconds: Mermaid reads whole seconds (`X`) as milliseconds in some versions. */
+/** Uses milliseconds, because some versions of Mermaid read seconds (`X`) as milliseconds. */
 const renderGantt = (bars: TimelineBar[]): string =>
   [
     '```mermaid',
     'gantt',
     '  dateFormat x',
     '  axisFormat %s s',
-    // Left alone, a short run's axis says `0 s, 0 s, 1 s, 1 s`.
+    // else the axis of a short run shows `0 s, 0 s, 1 s, 1 s`
     ...(Math.max(...bars.map(bar => bar.at + bar.seconds)) < 12 ? ['  tickInterval 1second'] : []),
     ...bars.slice(0, 100).map(bar => `  ${renderGanttTask(bar)}`),
     '```'
@@ -278,17 +287,17 @@ function describeLayer({
 
 function renderVersions(results: Results): Block {
   const rows = listVersions(results).map(({title, requested, found}) =>
-    row(text(title), found ? code(found) : 'not found out', requested ? code(requested) : '')
+    row(text(title), found ? code(found) : 'unknown', requested ? code(requested) : '')
   );
   const inputs = Object.entries(results.inputs).map(
     ([name, value]) => `- ${code(name)}: ${code(value)}`
   );
   const parts = [
-    `${renderTableHead(['', 'version', 'asked for'])}\n${rows.join('\n')}`,
+    `${renderTableHead(['', 'version', 'requested'])}\n${rows.join('\n')}`,
     isTargetsRun(results)
       ? ''
-      : `By hand, with these versions: ${code(rerunCommand)}, from the results (${code(files.script)}).`,
-    inputs.length > 0 ? `Inputs given:\n\n${inputs.join('\n')}` : '',
+      : `${code(rerunCommand)}, in the results directory, repeats the run with these versions.`,
+    inputs.length > 0 ? `Inputs:\n\n${inputs.join('\n')}` : '',
     '</details>'
   ];
   const head = '<details><summary>Versions, and how to run this yourself</summary>';

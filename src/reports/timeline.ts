@@ -1,7 +1,6 @@
+/** Arranges the phases in time. */
 import type {PhaseResult, Results} from '../results/results.ts';
 import {sanitizeLine} from './words.ts';
-
-/** The phases in time. Pure. */
 
 export interface TimelineBar {
   name: string;
@@ -11,7 +10,7 @@ export interface TimelineBar {
   critical: boolean;
 }
 
-/** The phases that were started, by their start, those that made the run as long as it was marked. */
+/** Returns the started phases by start time, and marks those on the critical path. */
 export function buildTimeline(results: Results): TimelineBar[] {
   const critical = new Set(findCriticalPath(results.phases));
   return filterStarted(results.phases)
@@ -25,7 +24,7 @@ export function buildTimeline(results: Results): TimelineBar[] {
     .sort((one, other) => one.at - other.at);
 }
 
-/** Names from the first phase to the one that ended last, each the need that kept the next waiting. */
+/** Returns the names on the critical path: each phase is the last-ended need of the next one. */
 export function findCriticalPath(phases: PhaseResult[]): string[] {
   const byName = new Map(filterStarted(phases).map(phase => [phase.name, phase]));
   const path = new Set<string>();
@@ -48,7 +47,7 @@ const findLastEnded = (phases: StartedPhase[]): StartedPhase | undefined =>
     undefined
   );
 
-/** What was waited for longest, at most so many. */
+/** Returns the longest waits, at most `most`. */
 export const findLongestWaits = (
   results: Results,
   most = 5

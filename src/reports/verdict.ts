@@ -1,22 +1,21 @@
+/** Builds the verdict: the first line of every report. */
 import {getPhaseKind} from '../results/phases.ts';
 import type {Failure, Results} from '../results/results.ts';
 import {findFlakyChecks, splitSentences} from './findings.ts';
 import {isTargetsRun} from './versions.ts';
 import {formatCount, formatDuration, sanitizeLine} from './words.ts';
 
-/** The verdict as the first line of every report says it. Pure. */
-
 export interface Headline {
   icon: '✅' | '❌';
-  /** What holds or is broken, in plain words. Holds foreign text. */
+  /** The verdict in a few words, which may hold foreign text. */
   words: string;
-  /** Versions and numbers, each a few words. Holds foreign text. */
+  /** Versions and numbers, which may hold foreign text. */
   facts: string[];
-  /** Said beside the verdict when no real cluster was there. */
+  /** A note for a run without a real cluster. */
   rehearsal: string | null;
 }
 
-/** The verdict as the first line of every report says it. */
+/** Returns the verdict of a run. */
 export const buildHeadline = (results: Results): Headline => ({
   icon: results.result === 'passed' ? '✅' : '❌',
   words: describeVerdict(results),
@@ -43,8 +42,8 @@ function describeCounts(results: Results): string {
   const failed = ran.filter(check => check.verdict === 'failed').length;
   const checks = formatCount(ran.length, 'check');
   const took = formatDuration(results.seconds);
-  if (ran.length === 0) return `no check reached in ${took}`;
-  if (results.result === 'error' && failed === 0) return `only ${checks} reached in ${took}`;
+  if (ran.length === 0) return `no checks ran in ${took}`;
+  if (results.result === 'error' && failed === 0) return `only ${checks} ran in ${took}`;
   return failed === 0 ? `${checks} in ${took}` : `${failed} of ${checks} failed in ${took}`;
 }
 
@@ -64,28 +63,30 @@ function describeError(results: Results, failure: Failure): string {
     return `Cancelled after ${took}${describeRunningPhases(results)}`;
   if (failure.class === 'timeout')
     return `Timed out after ${took}${describeRunningPhases(results)}${message}`;
-  if (failure.class === 'input')
-    return `Inputs were refused${listRefusedInputs(failure) ?? message}`;
-  if (failure.class === 'internal') return `A bug of this action${message}`;
+  if (failure.class === 'input') return describeInvalidInputs(failure) ?? `Invalid input${message}`;
+  if (failure.class === 'internal') return `Bug in this Action${message}`;
   return failure.headline
     ? sanitizeLine(failure.headline, 160)
     : `${describeFailedPhase(results, failure)}${message}`;
 }
 
-/** The names of several bad inputs; each sentence begins with one. */
-function listRefusedInputs(failure: Failure): string | null {
-  const names = splitSentences(failure).map(one => sanitizeLine(one.split(':')[0] ?? '', 60));
-  return names.length > 1 ? `: ${sanitizeLine(names.join(', '), 160)}` : null;
+/** Names several invalid inputs, or quotes the sentence about one; null for a message of another form. */
+function describeInvalidInputs(failure: Failure): string | null {
+  const sentences = splitSentences(failure);
+  const names = sentences.flatMap(one => /^Invalid `([^`]{1,60})`/.exec(one)?.[1] ?? []);
+  if (names.length === 0 || names.length < sentences.length) return null;
+  const words = names.length > 1 ? `Invalid inputs: ${names.join(', ')}` : failure.message;
+  return sanitizeLine(words, 160).replace(/\.$/, '');
 }
 
 function describeFailedPhase(results: Results, failure: Failure): string {
-  // of several that failed, the one that the failure is of
+  // several phases can fail; the failure names one
   const phase = failure.phase ?? results.phases.find(({status}) => status === 'failed')?.name;
-  if (!phase) return 'The checks could not be reached';
+  if (!phase) return 'The checks did not run';
   return getPhaseKind(phase)?.failureHeadline ?? `Phase ${sanitizeLine(phase, 60)} failed`;
 }
 
-/** What was under way when the run was ended from outside. */
+/** Names the phases that ran when the run was stopped. */
 function describeRunningPhases(results: Results): string {
   const names = results.phases
     .filter(phase => phase.at !== null && !['passed', 'skipped'].includes(phase.status))
@@ -101,7 +102,7 @@ function describeBrokenCheck(results: Results, failure: Failure): string {
   return sanitizeLine(failure.headline ?? 'Dual-stack does not work', 160);
 }
 
-/** Of Services that were looked at: which are not dual-stack; null where one is. */
+/** Names the `targets` that are not dual-stack; null for fewer than two. */
 function describeBrokenTargets({checks}: Results): string | null {
   const of = (some: typeof checks) => [
     ...new Set(some.map(({to}) => `${to?.namespace}/${to?.name}`))
@@ -111,8 +112,8 @@ function describeBrokenTargets({checks}: Results): string | null {
   return `${red.length} of ${of(checks).length} targets are not dual-stack: ${red.join(', ')}`;
 }
 
-/** Only `fail-on-flaky` fails a run in which every check holds. */
+/** Only `fail-on-flaky` fails a run without failed checks. */
 const describeFlakyFailure = (flaky: number): string =>
   flaky === 0
     ? 'Dual-stack was not proven'
-    : `${formatCount(flaky, 'check')} needed another try, and fail-on-flaky is set`;
+    : `${formatCount(flaky, 'check')} passed only after a retry, and fail-on-flaky is set`;

@@ -1,8 +1,7 @@
+/** Lists the versions of a run, and the command that repeats it. */
 import {files} from '../results/files.ts';
 import type {Results} from '../results/results.ts';
 import {sanitizeLine} from './words.ts';
-
-/** Versions, and how to run it again. Pure. */
 
 const versionTitles = new Map([
   ['action', 'Action'],
@@ -16,7 +15,7 @@ const versionTitles = new Map([
   ['hub', 'Istio images']
 ]);
 
-/** Every version with its title: what was asked for, and what was found. */
+/** Returns every version with its title, the requested value and the actual one. */
 export const listVersions = (
   results: Results
 ): {title: string; requested: string; found: string}[] =>
@@ -28,9 +27,9 @@ export const listVersions = (
 
 export const rerunCommand = `bash ${files.script}`;
 
-/** Whether Services that were there were looked at, and nothing was made that a script could make again. */
+/** Whether the run only checked existing Services (`targets`), so that there is no script to repeat it. */
 export const isTargetsRun = ({inputs}: Results): boolean => inputs.targets !== undefined;
 
-/** Whether a command asks a cluster, which is gone after the run and has to be made anew. */
+/** Whether a command needs the cluster of the run, which no longer exists. */
 export const isClusterCommand = (command: string, results: Results): boolean =>
   command.startsWith('kubectl ') && !isTargetsRun(results);

@@ -1,3 +1,4 @@
+/** Writes the reports of a run to its results directory. */
 import * as path from 'node:path';
 import * as core from '@actions/core';
 import {ensureDirectory, replaceFile} from '../base/safe-fs.ts';
@@ -9,7 +10,7 @@ import {renderJunit} from './junit.ts';
 import {renderScript} from './script.ts';
 import {renderSummary} from './summary.ts';
 
-/** Writes all reports, and the job summary where the runner takes one. */
+/** Writes all reports, and the job summary if the runner supports it. Throws on file errors. */
 export async function writeReports(
   results: Results,
   plan: Plan | null,

@@ -1,4 +1,4 @@
-/** What a results directory holds, and nothing else. */
+/** The files of a results directory. */
 export const files = {
   results: 'results.json',
   junit: 'junit.xml',

@@ -1,40 +1,40 @@
+/** The types of results.json of the report action. A later schema only adds fields. */
 import {type Family, failureClasses, type Layer, type Results} from './results.ts';
 
-/** The results.json of the report action: what the cells of a matrix came to. A later schema only adds. */
 export const mergedSchema = 1;
 
-/** `missing`: there are no results, or none that can be read. */
+/** `missing`: the results do not exist, or cannot be read. */
 export const cellClasses = [...failureClasses, 'missing'] as const;
 export type CellClass = (typeof cellClasses)[number];
 
-/** `tolerated`: cells are red, but only of classes that `fail-on` leaves out. */
+/** `tolerated`: cells are red, but only with classes that `fail-on` excludes. */
 export type MergedResult = 'passed' | 'tolerated' | 'failed' | 'error';
 
 export type Outcome = Results['result'] | 'missing';
 
-/** `follows`: what failed in it only follows from another layer. */
+/** `follows`: its failures are consequences of another layer. */
 export type LayerState = 'passed' | 'flaky' | 'failed' | 'follows' | 'skipped';
 
 export interface LayerResult {
   state: LayerState;
-  /** The family that broke; null where both did, or none has to do with it. */
+  /** The family that failed; null if both failed, or the layer has no family. */
   family: Family | null;
 }
 
-/** `proven`: pods were answered over it under mutual TLS, and no check of it failed. */
+/** `proven`: pods received answers over it with mutual TLS, and none of its checks failed. */
 export interface FamilyResult {
   state: 'proven' | 'failed' | 'unproven';
-  /** The layer that broke it; null where it did not fail. */
+  /** The layer of the failure; null if it did not fail. */
   layer: Layer | null;
 }
 
-/** `broke` and `mended` compare with the run before; `new` was not in it. */
+/** The comparison with the previous run: `broke` is now red, `mended` is now green, `new` was not in it. */
 export type Change = 'same' | 'broke' | 'mended' | 'new';
 
 export interface CellResult {
-  /** Unique among the cells, and the same from run to run as long as the versions are. */
+  /** Unique among the cells, and the same in each run with the same versions. */
   name: string;
-  /** Where its results lay, relative to the directory that was read; null where there are none. */
+  /** The directory of its results, relative to the input `directory`; null if there are none. */
   directory: string | null;
   istio: string | null;
   kubernetes: string | null;
@@ -42,18 +42,18 @@ export interface CellResult {
   ipFamilies: Family[];
   dataplane: string;
   outcome: Outcome;
-  /** Null when it passed. */
+  /** Null if it passed. */
   class: CellClass | null;
   layer: Layer | null;
-  /** Id of the broken check; null where none was reached. */
+  /** Id of the broken check; null if there is none. */
   check: string | null;
   message: string;
   hint: string;
   reproduce: string | null;
-  /** Whether it fails the report. */
+  /** Whether it fails the report action. */
   counts: boolean;
   families: Record<Family, FamilyResult | null>;
-  /** Those that were reached. */
+  /** The layers that have checks. */
   layers: Partial<Record<Layer, LayerResult>>;
   seconds: number | null;
   rehearsal: boolean;
@@ -63,10 +63,10 @@ export interface CellResult {
 export interface Merged {
   schema: typeof mergedSchema;
   result: MergedResult;
-  /** The classes that fail the report. */
+  /** The classes that fail the report action. */
   failOn: CellClass[];
   run: Results['run'];
   cells: CellResult[];
-  /** Cells of the run before that are not in this one. */
+  /** Cells of the previous run that are not in this one. */
   gone: string[];
 }

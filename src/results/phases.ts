@@ -1,51 +1,51 @@
+/** The layer and the failure headline of each phase. */
 import {type Layer, layers} from './results.ts';
 
-/** Of what a phase is part: where a time that is over is told of, and what could not be done where it failed. */
+/** The layer of a phase, for a timeout during it, and the headline of its failure. */
 export interface PhaseKind {
   layer: Layer;
-  /** A headline. */
   failureHeadline: string;
 }
 
-/** Of all phases but those that come once for each of something. A test holds them to the graph. */
+/** All phases with a constant name. A test compares the names with the graph. */
 const kindsByPhase: Record<string, PhaseKind> = {
-  kind: {layer: 'runner', failureHeadline: 'kind could not be provided'},
-  kubectl: {layer: 'runner', failureHeadline: 'kubectl could not be provided'},
-  helm: {layer: 'runner', failureHeadline: 'Helm could not be provided'},
-  chart: {layer: 'runner', failureHeadline: 'The chart of the Sail Operator could not be provided'},
-  'sample files': {layer: 'runner', failureHeadline: 'The sample manifests could not be provided'},
-  survey: {layer: 'node', failureHeadline: 'The cluster could not be looked at'},
-  name: {layer: 'runner', failureHeadline: 'Cluster could not be made'},
-  cluster: {layer: 'node', failureHeadline: 'Cluster could not be made'},
-  containerd: {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  api: {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  logins: {layer: 'node', failureHeadline: 'The nodes could not be given the logins of Docker'},
+  kind: {layer: 'runner', failureHeadline: 'kind is not available'},
+  kubectl: {layer: 'runner', failureHeadline: 'kubectl is not available'},
+  helm: {layer: 'runner', failureHeadline: 'Helm is not available'},
+  chart: {layer: 'runner', failureHeadline: 'The chart of the Sail Operator is not available'},
+  'sample files': {layer: 'runner', failureHeadline: 'The sample manifests are not available'},
+  survey: {layer: 'node', failureHeadline: 'Cluster could not be read'},
+  name: {layer: 'runner', failureHeadline: 'Cluster could not be created'},
+  cluster: {layer: 'node', failureHeadline: 'Cluster could not be created'},
+  containerd: {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  api: {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  logins: {layer: 'node', failureHeadline: 'Registry logins could not be copied to the nodes'},
   pulls: {layer: 'node', failureHeadline: 'Images could not be pulled'},
-  unpack: {layer: 'node', failureHeadline: 'Images of the node could not be unpacked'},
-  'pod network': {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  'kube-proxy': {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  cordon: {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  uncordon: {layer: 'node', failureHeadline: 'Cluster did not come up'},
-  namespaces: {layer: 'node', failureHeadline: 'Namespaces could not be made'},
-  crds: {layer: 'operator', failureHeadline: 'CRDs of the Sail Operator could not be made'},
+  unpack: {layer: 'node', failureHeadline: 'Images could not be unpacked on the nodes'},
+  'pod network': {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  'kube-proxy': {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  cordon: {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  uncordon: {layer: 'node', failureHeadline: 'Cluster did not become ready'},
+  namespaces: {layer: 'node', failureHeadline: 'Namespaces could not be created'},
+  crds: {layer: 'operator', failureHeadline: 'CRDs of the Sail Operator could not be created'},
   operator: {layer: 'operator', failureHeadline: 'Sail Operator could not be installed'},
   istio: {layer: 'control-plane', failureHeadline: 'Istio could not be installed'},
   istiod: {layer: 'control-plane', failureHeadline: 'Istio could not be installed'},
   mesh: {layer: 'control-plane', failureHeadline: 'Istio did not become healthy'},
   'revision tag': {layer: 'control-plane', failureHeadline: 'Istio could not be installed'},
   ambient: {layer: 'ambient', failureHeadline: 'IstioCNI and ZTunnel did not become healthy'},
-  strict: {layer: 'control-plane', failureHeadline: 'STRICT mutual TLS could not be asked for'},
+  strict: {layer: 'control-plane', failureHeadline: 'STRICT mutual TLS could not be enabled'},
   'strict off': {
     layer: 'control-plane',
-    failureHeadline: 'STRICT mutual TLS could not be taken back'
+    failureHeadline: 'STRICT mutual TLS could not be disabled'
   },
   'gateway api': {
     layer: 'runner',
-    failureHeadline: 'The CRDs of the Gateway API could not be provided'
+    failureHeadline: 'The CRDs of the Gateway API are not available'
   },
   'gateway crds': {
     layer: 'node',
-    failureHeadline: 'The CRDs of the Gateway API could not be made'
+    failureHeadline: 'The CRDs of the Gateway API could not be created'
   },
   resources: {
     layer: 'control-plane',
@@ -68,15 +68,15 @@ const kindsByPhase: Record<string, PhaseKind> = {
   }
 };
 
-/** What is known of a phase by its name; null where that is nobody's. */
+/** Returns the layer and headline of a phase; null for an unknown name. */
 export function getPhaseKind(name: string): PhaseKind | null {
   const bare = name.replace(/ after the upgrade$/, '');
   if (/^(images|(save|images): .+)$/.test(bare))
-    return {layer: 'node', failureHeadline: 'Images could not be transferred'};
+    return {layer: 'node', failureHeadline: 'Images could not be copied to the nodes'};
   const layer = layers.find(one => bare === `check ${one}`);
-  if (layer !== undefined) return {layer, failureHeadline: 'Checks could not be made'};
+  if (layer !== undefined) return {layer, failureHeadline: 'Checks could not run'};
   return Object.hasOwn(kindsByPhase, bare) ? (kindsByPhase[bare] ?? null) : null;
 }
 
-/** The names of the table, for the test that holds them to the graph. */
+/** The names in the table, for the test that compares them with the graph. */
 export const phaseKindNames: readonly string[] = Object.keys(kindsByPhase);

@@ -1,7 +1,8 @@
+/** Reads results.json files that others may have written. */
 import published from '../../schema/results.schema.json' with {type: 'json'};
 import {type Results, schema} from './results.ts';
 
-/** What is read of JSON Schema 2020-12; a test holds the published schemas to these words. */
+/** The supported keywords of JSON Schema 2020-12. A test checks that the published schemas use no others. */
 interface Shape {
   type?: string | string[];
   const?: unknown;
@@ -10,38 +11,38 @@ interface Shape {
   minimum?: number;
   maximum?: number;
   required?: string[];
-  /** Of a field that older files do not have. */
+  /** For a field that older files do not have. */
   default?: unknown;
   properties?: Record<string, Shape>;
   additionalProperties?: Shape;
   items?: Shape;
-  /** The shape, and `null`. */
+  /** A shape or `null`. */
   anyOf?: Shape[];
   $ref?: string;
   $defs?: Record<string, Shape>;
 }
 
-/** A results file that cannot be read; the message tells why, and may hold foreign text. */
+/** A results file cannot be read. The message has the reason, and may hold foreign text. */
 export class UnreadableResultsError extends Error {}
 
-/** In bytes. A run's results are some 80 KB; a thousand targets make 4 MB. */
+/** In bytes. The results of a run have about 80 KB, those of a thousand targets 4 MB. */
 export const maxResultsBytes = 16 * 1024 * 1024;
 
 /**
- * The results of a run from a file that anybody may have written: what the schema names is copied,
- * anything else is left behind. Throws Unreadable, and nothing else.
+ * Returns the results of a run from an untrusted file: it copies the fields of the schema and drops all others.
+ * Throws UnreadableResultsError, and no other error.
  */
 export function readResults(json: string): Results {
   const parsed = parseJson(json);
   const found = (parsed as {schema?: unknown} | null)?.schema;
   if (typeof found === 'number' && found > schema)
     throw new UnreadableResultsError(
-      `it has schema ${found}, and schema ${schema} is what this release reads; use the release that wrote it, or a newer one`
+      `it has schema ${found}, but this release reads schema ${schema}; use the release that wrote it, or a newer one`
     );
   return readWithSchema<Results>(parsed, published as Shape);
 }
 
-/** Any JSON that this package has a schema for. */
+/** Returns a value with the fields of the schema. Throws UnreadableResultsError. */
 export const readWithSchema = <Value>(parsed: unknown, shape: object): Value =>
   copyByShape(parsed, shape as Shape, '', shape as Shape) as Value;
 
@@ -51,17 +52,17 @@ export function parseJson(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    throw new UnreadableResultsError('it is not JSON');
+    throw new UnreadableResultsError('it is not valid JSON');
   }
 }
 
-/** The value as the shape has it. `at` is where it stands, `root` what `$ref` refers to. */
+/** Copies the fields of the shape. `at` is the path of the value, `root` the schema that `$ref` refers to. */
 function copyByShape(value: unknown, shape: Shape, at: string, root: Shape): unknown {
   if (shape.$ref) return copyByShape(value, resolveReference(shape.$ref, root), at, root);
   if (shape.anyOf)
     return value === null ? null : copyByShape(value, shape.anyOf[0] ?? {}, at, root);
   if (!matchesShape(value, shape))
-    throw new UnreadableResultsError(`${at || 'the whole'} is not ${describeShape(shape)}`);
+    throw new UnreadableResultsError(`${at || 'the document'} is not ${describeShape(shape)}`);
   if (Array.isArray(value))
     return value.map((one, index) => copyByShape(one, shape.items ?? {}, `${at}[${index}]`, root));
   if (typeof value !== 'object' || value === null) return value;
@@ -83,7 +84,7 @@ function copyObject(
     const shape = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     return shape ? [[name, copyByShape(value[name], shape, joinPath(at, name), root)]] : [];
   });
-  return Object.fromEntries([...absent, ...entries]); // makes own properties, also of the name `__proto__`
+  return Object.fromEntries([...absent, ...entries]); // creates own properties, also for `__proto__`
 }
 
 const joinPath = (at: string, name: string): string =>
@@ -109,7 +110,7 @@ function getJsonType(value: unknown): string {
 function describeShape(shape: Shape): string {
   if (shape.const !== undefined) return `${shape.const}`;
   if (shape.enum) return `one of ${shape.enum.join(', ')}`;
-  if (shape.pattern) return 'of the form that the schema tells';
+  if (shape.pattern) return 'of the form that the schema requires';
   const type = [shape.type].flat().join(' or ');
   const range = shape.maximum === undefined ? '' : ` from ${shape.minimum} to ${shape.maximum}`;
   return `of type ${type}${range}`;

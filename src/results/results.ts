@@ -1,14 +1,14 @@
-/** results.json: the one source of every report. Its names are promised; a later schema only adds. */
+/** The types of results.json, the source of every report. Its names are stable; a later schema only adds fields. */
 export const schema = 1;
 
 export type Family = 'ipv4' | 'ipv6';
 
 export const families: Family[] = ['ipv4', 'ipv6'];
 
-/** As people write them. */
+/** For display. */
 export const familyNames: Record<Family, string> = {ipv4: 'IPv4', ipv6: 'IPv6'};
 
-/** From the ground up. The first layer that does not hold is the broken one. */
+/** From the ground up. The first layer with a failure is the broken one. */
 export const layers = [
   'runner',
   'network',
@@ -52,30 +52,30 @@ export const failureClasses = [
 ] as const;
 export type FailureClass = (typeof failureClasses)[number];
 
-/** `failed`: a check failed. `error`: the checks could not be reached. */
+/** `failed`: a check failed. `error`: the checks could not run. */
 export type Result = 'passed' | 'failed' | 'error';
 
-/** `flaky` passed on a retry: counted as passed, and shown. */
+/** `flaky`: passed after a retry. It counts as passed, and reports show it. */
 export type Verdict = 'passed' | 'failed' | 'skipped' | 'flaky';
 
 export interface Failure {
   class: FailureClass;
   layer: Layer | null;
-  /** Id of the broken check; null where none was reached. */
+  /** Id of the broken check; null if there is none. */
   check: string | null;
-  /** What was expected and what was found, in one sentence; of several bad inputs, a line each. */
+  /** One sentence with the expected and the observed state; one line for each of several invalid inputs. */
   message: string;
-  /** What a person can do next. */
+  /** The next step for the user. */
   hint: string;
-  /** What is broken, in a few words: the first line of every report. */
+  /** The broken part in a few words: the first line of every report. */
   headline?: string;
-  /** The phase that failed, where it was one. */
+  /** The failed phase, if a phase failed. */
   phase?: string;
-  /** The command that shows it by hand, where there is one. */
+  /** The command that reproduces it, if there is one. */
   reproduce?: string | null;
 }
 
-/** Where a check looks from or at, in Kubernetes' words. */
+/** The Kubernetes object at an end of a check. */
 export interface Place {
   kind: string;
   namespace: string;
@@ -89,21 +89,21 @@ export interface Attempt {
   observed: string;
 }
 
-/** What a client saw of one family over a stretch of time in which it asked all the while. */
+/** The counts of a client that probed one family continuously. */
 export interface Load {
-  /** `new`: a connection for each probe; `held`: one connection for all, opened anew only when it was cut. */
+  /** `new`: a connection for each probe; `held`: one connection for all probes, reopened only after it ended. */
   connections: 'new' | 'held';
   sent: number;
-  /** Of those, how many were not answered. */
+  /** Number of probes without an answer. */
   failed: number;
-  /** How often the held connection ended. */
+  /** Number of times that the held connection ended. */
   cut: number;
   /** The longest time without an answer, in milliseconds. */
   longestGap: number;
 }
 
 export interface CheckResult {
-  /** `layer/target/aspect`, the same from run to run. */
+  /** `layer/target/aspect`, the same in each run. */
   id: string;
   layer: Layer;
   title: string;
@@ -111,29 +111,29 @@ export interface CheckResult {
   stage: 'install' | 'upgrade';
   from: Place | null;
   to: Place | null;
-  /** The grid's row. */
+  /** The tested workload or object; a row of the grid. */
   target: string;
-  /** The address asked, as given to the client; null where nothing was connected to. */
+  /** The probed address, as passed to the client; null without a connection. */
   address: string | null;
-  /** The address that the connection really took, where it could be seen. */
+  /** The address that the connection reached, if known. */
   upstream: string | null;
   expected: string;
   observed: string;
   verdict: Verdict;
-  /** Why it failed or was skipped; null when it passed. */
+  /** Why it failed or was skipped; null if it passed. */
   reason: string | null;
-  /** Id of the broken check that this failure follows from. */
+  /** Id of the check that caused this failure. */
   because: string | null;
   attempts: Attempt[];
-  /** The command that shows it by hand; null where there is none. */
+  /** The command that reproduces it; null if there is none. */
   reproduce: string | null;
-  /** The row of the grid that it is shown in, with its target's name where `named`; absent: in none. */
+  /** Its row in the grid, with the name of the target if `named`; absent: in no row. */
   grid?: {title: string; named: boolean};
-  /** Only of a check under load: what it counted. */
+  /** The counts of a check under load. */
   load?: Load;
-  /** Only of a failed one: whose fault it is. */
+  /** The failure class; only for a failed check. */
   class?: FailureClass;
-  /** Only of a failed one: what a person can do next. */
+  /** The next step for the user; only for a failed check. */
   hint?: string;
 }
 
@@ -141,10 +141,10 @@ export interface PhaseResult {
   name: string;
   status: 'passed' | 'failed' | 'skipped' | 'cancelled';
   needs: string[];
-  /** Seconds since the start of the run; null when it was never started. */
+  /** Seconds since the start of the run; null if it did not start. */
   at: number | null;
   seconds: number;
-  /** What it was waiting for, and how long. */
+  /** The conditions that it waited for, with durations. */
   waits: {for: string; seconds: number}[];
 }
 
@@ -152,7 +152,7 @@ export interface Results {
   schema: typeof schema;
   result: Result;
   failure: Failure | null;
-  /** Null where GitHub does not tell. */
+  /** Null outside of GitHub Actions. */
   run: {
     id: string | null;
     attempt: string | null;
@@ -160,11 +160,11 @@ export interface Results {
     sha: string | null;
   };
   rehearsal: null | {recording: string};
-  /** By name: action, kind, kubernetes, kubectl, helm, operator, istio. Null: not asked for, or not found out. */
+  /** By name: action, kind, kubernetes, kubectl, helm, operator, istio. Null: not requested, or unknown. */
   versions: Record<string, {asked: string | null; found: string | null}>;
-  /** What does not fit together, each in a sentence: a Kubernetes that the Istio version does not support. */
+  /** Unsupported combinations, one sentence each, for example a Kubernetes version that Istio does not support. */
   warnings: string[];
-  /** Those that were given; YAML ones as a digest, for they may hold credentials. */
+  /** The inputs that have a value. YAML inputs are digests, because they may hold credentials. */
   inputs: Record<string, string>;
   cluster: {
     kind: 'kind' | 'existing';
@@ -172,13 +172,13 @@ export interface Results {
     context: string | null;
     ipFamilies: Family[];
   } | null;
-  /** ISO 8601 time of the start. */
+  /** Start time in ISO 8601. */
   started: string;
   seconds: number;
   phases: PhaseResult[];
   checks: CheckResult[];
 }
 
-/** True when the check holds, at the first try or a later one. */
+/** Whether the check passed, at the first attempt or after a retry. */
 export const isPassing = (check: CheckResult): boolean =>
   check.verdict === 'passed' || check.verdict === 'flaky';
