@@ -77,6 +77,20 @@ describe('gather', () => {
     });
   });
 
+  test.each<[string, Record<string, string>, {asked: string; found: string | null}]>([
+    ['the chart names them', {}, {asked: 'docker.io/istio', found: 'registry.example'}],
+    ['the chart keeps them', {'istio-hub': 'chart'}, {asked: 'chart', found: 'registry.example'}],
+    [
+      '`istio-values` set them',
+      {'istio-values': 'global: {hub: mine}'},
+      {asked: 'docker.io/istio', found: null}
+    ]
+  ])('the source of Istio’s images, if %s', (_, given, hub) => {
+    give(given);
+    const known = run({inputs: inputsOf(given), plan: planOf(given), chart});
+    expect(buildResults(known, nothing).versions.hub).toEqual(hub);
+  });
+
   test('of a whole run', () => {
     const given = {
       'istio-version': '1.30',

@@ -88,8 +88,11 @@ describe('the hub of Istio’s images', () => {
   });
 
   test('with images in `istio-values` nothing is expected of the pods by name', () => {
-    const {istio} = planOf({'istio-values': 'global: {hub: mine}'}, {istioReleases: offers});
-    expect(istio.images).toMatchObject({istiod: '', proxy: ''});
+    const plan = planOf({'istio-values': 'global: {hub: mine}'}, {istioReleases: offers});
+    expect(plan.istio.images).toMatchObject({istiod: '', proxy: ''});
+    expect(describeHub(plan)).toBe(
+      '`istio-values` sets images of Istio; the others come from docker.io/istio'
+    );
   });
 
   test('in samples that are given, Istio’s images are moved too', () => {

@@ -42140,7 +42140,7 @@ function collectVersions(run) {
 /** The registry and path of Istio's images. */
 const findHub = ({ hub, istio }) => ({
     asked: hub ?? 'chart',
-    found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
+    found: istio.images.istiod === '' ? null : istio.images.istiod.replace(/\/[^/]*$/, '')
 });
 function describeCluster({ plan, targetCluster }) {
     if (plan)
@@ -44396,99 +44396,87 @@ var base_image = __nccwpck_require__(1860);
 /** Compares the images that run in pods with the expected ones. */
 
 
-const listContainers = ({ metadata, spec, status }) => {
-    const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
-    return [...(spec.initContainers ?? []), ...spec.containers].map(({ name, image }) => ({
+const listContainers = (pod) => {
+    const { initContainerStatuses = [], containerStatuses = [] } = pod.status;
+    const statuses = [...initContainerStatuses, ...containerStatuses];
+    return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(({ name, image }) => ({
+        container: name,
         image,
         id: statuses.find(status => status.name === name)?.imageID ?? '',
-        pod: `${metadata.namespace}/${metadata.name}`,
-        node: spec.nodeName ?? ''
+        pod
     }));
 };
+const formatPodName = ({ metadata }) => `${metadata.namespace}/${metadata.name}`;
 /** Prints all ids of an image in a node: the id of its configuration, and its repo digests. */
 const inspectCommand = (node, id) => [
     ...['docker', 'exec', node, 'crictl', 'inspecti', '--output', 'go-template'],
     ...['--template', '{{.status.id}} {{.status.repoDigests}}', id]
 ];
 /** Whether a container runs the image of that id. For a pulled image, the kubelet reports the repo digest instead. */
-async function isSame({ id, node }, wanted, sh) {
+async function isSame({ id, pod }, wanted, sh) {
     if (id === wanted || id.endsWith(`@${wanted}`))
         return true;
     if (!id.includes('@'))
         return false;
-    const { stdout } = await sh(inspectCommand(node, id), { seconds: 20 });
+    const { stdout } = await sh(inspectCommand(pod.spec.nodeName ?? '', id), { seconds: 20 });
     return stdout.includes(wanted);
 }
 const getDigest = (image) => image.split('@')[1];
 /**
- * Compares the images of these pods with the expected ones, by id, because a tag may move in a registry or in a node.
- * The id comes from `preloaded`, or from the digest in the image's name. Otherwise no id is known, and the check is skipped.
+ * Compares the images of these pods with the expected ones: by name, and by id, because a tag may move in a registry or
+ * in a node. The id comes from `preloaded`, or from the digest in the image's name. Skipped if neither is known.
  */
-async function compareImageIds(pods, preloaded, sh, wanted = () => '') {
-    const other = pods.map(pod => otherName(pod, wanted)).find(found => found !== null);
-    if (other)
-        return other;
-    const named = pods.flatMap(pod => listExpectedNames(pod, wanted));
-    const ids = new Map([...preloaded].map(([image, id]) => [(0,base_image/* normalizeImageName */.Y2)(image), id]));
+async function compareImages(pods, preloaded, sh, expectImage = () => '') {
     const running = pods.filter(({ metadata }) => !metadata.deletionTimestamp).flatMap(listContainers);
+    const named = running
+        .map(one => ({ ...one, expected: expectImage(one.pod, one.container) }))
+        .filter(({ expected }) => expected !== '');
+    const other = named.find(({ image, expected }) => (0,base_image/* normalizeImageName */.Y2)(image) !== (0,base_image/* normalizeImageName */.Y2)(expected));
+    if (other)
+        return describeOtherName(other, other.expected);
+    const ids = new Map([...preloaded].map(([image, id]) => [(0,base_image/* normalizeImageName */.Y2)(image), id]));
     const known = running.flatMap(one => {
         const wanted = ids.get((0,base_image/* normalizeImageName */.Y2)(one.image)) ?? getDigest(one.image);
         return wanted === undefined ? [] : [{ ...one, wanted }];
     });
-    const pulled = [...new Set(running.map(({ id }) => id).filter(Boolean))].join(', ');
-    if (known.length === 0 && named.length > 0)
-        return { observed: [...new Set(named)].sort().join(', '), verdict: 'passed' };
-    if (known.length === 0)
-        return {
-            ...(0,definition/* skip */.iv)('the nodes pulled this image by its tag, so the expected id is unknown'),
-            observed: pulled
-        };
     for (const one of known)
         if (!(await isSame(one, one.wanted, sh)))
-            return otherImage(one, one.wanted);
+            return describeOtherId(one, one.wanted);
+    if (known.length > 0)
+        return pass(known.map(({ wanted }) => wanted));
+    if (named.length > 0)
+        return pass(named.map(({ image }) => image).sort());
     return {
-        observed: [...new Set(known.map(({ wanted }) => wanted))].join(', '),
-        verdict: 'passed'
+        ...(0,definition/* skip */.iv)('the nodes pulled this image by its tag, so the expected id is unknown'),
+        observed: [...new Set(running.map(({ id }) => id).filter(Boolean))].join(', ')
     };
 }
-const isCounted = ({ metadata }) => !metadata.deletionTimestamp;
-/** The images of a pod's containers that have an expected name. */
-const listExpectedNames = (pod, wanted) => isCounted(pod)
-    ? [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
-        .filter(({ name }) => wanted(pod, name) !== '')
-        .map(({ image }) => image)
-    : [];
-/** The failure for the first container whose image has an unexpected name; null if there is none. */
-function otherName(pod, wanted) {
-    if (!isCounted(pod))
-        return null;
-    const { namespace, name: podName } = pod.metadata;
-    for (const { name, image } of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
-        const expected = wanted(pod, name);
-        if (expected === '' || (0,base_image/* normalizeImageName */.Y2)(expected) === (0,base_image/* normalizeImageName */.Y2)(image))
-            continue;
-        return {
-            observed: image,
-            verdict: 'failed',
-            reason: `Container ${name} of pod ${namespace}/${podName} runs ${image}, expected ${expected}`,
-            reproduce: `kubectl get pod ${podName} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
-            attribution: {
-                headline: `A container runs ${image} instead of ${expected}`,
-                hint: 'Find the setting that chose this image: the values of the Istio, IstioCNI and ZTunnel resources, `istio-hub`, `istio-values`, or a webhook that rewrites images.'
-            }
-        };
-    }
-    return null;
+const pass = (found) => ({
+    observed: [...new Set(found)].join(', '),
+    verdict: 'passed'
+});
+/** The failure for a container whose image has another name. */
+function describeOtherName({ container, image, pod }, expected) {
+    const { namespace, name } = pod.metadata;
+    return {
+        observed: image,
+        verdict: 'failed',
+        reason: `Container ${container} of pod ${formatPodName(pod)} runs ${image}, expected ${expected}`,
+        reproduce: `kubectl get pod ${name} -n ${namespace} -o jsonpath='{.spec.initContainers[*].image} {.spec.containers[*].image}'`,
+        attribution: {
+            headline: `A container runs ${image} instead of ${expected}`,
+            hint: 'Find the setting that chose this image: the values of the Istio, IstioCNI and ZTunnel resources, `istio-hub`, `istio-values`, or a webhook that rewrites images.'
+        }
+    };
 }
 /** The failure for a container that runs another image under the same name. */
-function otherImage({ image, id, pod }, wanted) {
+function describeOtherId({ image, id, pod }, wanted) {
     const pulled = id.includes('@');
-    const [namespace = ''] = pod.split('/');
     return {
         observed: id || 'none',
         verdict: 'failed',
-        reason: `${pod} runs ${id || 'an image with an unknown id'} instead of ${wanted}, which this run preloaded as ${image}`,
-        reproduce: `kubectl get pods -n ${namespace} -o jsonpath='{.items[*].status.containerStatuses[*].imageID}'`,
+        reason: `${formatPodName(pod)} runs ${id || 'an image with an unknown id'} instead of ${wanted}, which this run preloaded as ${image}`,
+        reproduce: `kubectl get pods -n ${pod.metadata.namespace} -o jsonpath='{.items[*].status.containerStatuses[*].imageID}'`,
         attribution: {
             headline: `A container runs another image under the name ${image}`,
             hint: pulled
@@ -44620,7 +44608,7 @@ const controlPlane = {
         const pods = (0,kube/* filterByKind */.sx)(snapshot, 'Pod', namespace).filter(({ metadata }) => metadata.labels?.app === 'istiod');
         const { images } = plan.istio;
         const expectedImage = ({ metadata }, container) => container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
-        report(imageId, await compareImageIds(pods, preloaded, sh, expectedImage));
+        report(imageId, await compareImages(pods, preloaded, sh, expectedImage));
         report(control_plane_cni, plan.istio.cni
             ? await checkCni(sh)
             : (0,definition/* skip */.iv)('this run does not use IstioCNI: `istio-cni` is not true'));
@@ -47026,13 +47014,14 @@ function chooseImages(offer, hub, operatorValues) {
         return { all: noImages, changed: noImages, chartNames: {} };
     const given = (0,read_chart/* readIstioReleases */.zJ)(operatorValues?.deployment).get(offer.version);
     const moved = (0,versions_hub/* moveReleaseToHub */.Bh)(offer, hub);
+    const isMoved = (one) => !given?.[one] && moved[one] !== offer[one];
     const choose = (pick) => Object.fromEntries(components.map(one => [one, pick(one)]));
     return {
         all: choose(one => given?.[one] || moved[one]),
-        changed: choose(one => (given?.[one] || moved[one] === offer[one] ? '' : moved[one])),
-        chartNames: Object.fromEntries(components.flatMap(one => offer[one] === '' || given?.[one] || moved[one] === offer[one]
-            ? []
-            : [[moved[one], offer[one]]]))
+        changed: choose(one => (isMoved(one) ? moved[one] : '')),
+        chartNames: Object.fromEntries(components
+            .filter(one => isMoved(one) && offer[one] !== '')
+            .map(one => [moved[one], offer[one]]))
     };
 }
 
@@ -47273,9 +47262,12 @@ function buildPlan(inputs, chart, sampleFiles, directory, kindVersion, checkSamp
     };
 }
 /** The source of Istio's images, in one sentence; null for an existing mesh. */
-function describeHub({ hub, existing, otherNames }) {
+function describeHub(plan) {
+    const { hub, existing, otherNames, istio, otherImagesInput } = plan;
     if (existing?.mesh)
         return null;
+    if (otherImagesInput !== null && istio.images.istiod === '')
+        return `\`${otherImagesInput}\` sets images of Istio; the others come from ${hub ?? "where the operator's chart names them"}`;
     if (hub === null)
         return "Istio's images come from where the operator's chart names them";
     const replaced = [
@@ -47326,7 +47318,7 @@ function renderNamespacesYaml(inputs, own, cni, existing) {
 function renderSamples(inputs, given, own, proxy) {
     const hub = inputs['istio-hub'];
     const builtInEcho = (0,versions_hub/* moveToHub */.Sy)(pins/* echoImage */.V2, hub ?? versions_hub/* defaultHub */.DZ); // the chart does not name it
-    const otherNames = { [builtInEcho]: pins/* echoImage */.V2 };
+    const otherNames = inputs['echo-image'] === null ? { [builtInEcho]: pins/* echoImage */.V2 } : {};
     const images = {
         proxy,
         echo: inputs['echo-image'] ?? builtInEcho,
@@ -47484,7 +47476,7 @@ const operator = {
         report(operator_image, wanted === null
             ? (0,definition/* skip */.iv)('the chart names no image')
             : (0,definition/* compare */.UD)(wanted, running.find(name => name === wanted) ?? running.join(', '), { reproduce }));
-        report(operator_id, await compareImageIds(runningAs(wanted, pods), preloaded, sh));
+        report(operator_id, await compareImages(runningAs(wanted, pods), preloaded, sh));
     }
 };
 /** The pods with a container of this image; the namespace can have other pods. */
@@ -48235,7 +48227,7 @@ const workload = {
         for (const { id, to, expected } of selected) {
             if (id === imageIds) {
                 const all = (0,kube/* filterByKind */.sx)(snapshot, 'Pod').filter(({ metadata }) => [...namespaces, istio_resources/* cniNamespace */.qf, istio_resources/* ztunnelNamespace */.Gj].includes(metadata.namespace));
-                report(id, await compareImageIds(all, preloaded, sh, expectedImage(plan)));
+                report(id, await compareImages(all, preloaded, sh, expectedImage(plan)));
                 continue;
             }
             const pods = listPods(to);
@@ -52557,7 +52549,6 @@ async function waitForUnhandledError() {
 /* harmony export */   Sy: () => (/* binding */ moveToHub),
 /* harmony export */   rJ: () => (/* binding */ describeRetired)
 /* harmony export */ });
-/* unused harmony export retiredHubs */
 /* harmony import */ var _base_image_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1860);
 /* harmony import */ var _pins_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8685);
 /** Moves Istio's images to a hub, which is Istio's word for a registry prefix. */

@@ -14,7 +14,7 @@ import {CommandError, runUntilComplete} from '../base/sh.ts';
 import {cniNamespace, istioNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
-import {compareImageIds} from './compare-images.ts';
+import {compareImages} from './compare-images.ts';
 import {
   type Attribution,
   compare,
@@ -190,7 +190,7 @@ export const controlPlane: LayerChecks<MeshCheckInput> = {
     const {images} = plan.istio;
     const expectedImage = ({metadata}: Pod, container: string) =>
       container === 'discovery' && metadata.name.startsWith(`${istiod}-`) ? images.istiod : '';
-    report(imageId, await compareImageIds(pods, preloaded, sh, expectedImage));
+    report(imageId, await compareImages(pods, preloaded, sh, expectedImage));
     report(
       cni,
       plan.istio.cni

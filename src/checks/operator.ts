@@ -10,7 +10,7 @@ import {
 import {pollUntil} from '../base/wait.ts';
 import {operatorNamespace} from '../manifests/istio-resources.ts';
 import {findImageOwner, type Plan} from '../plan/plan.ts';
-import {compareImageIds} from './compare-images.ts';
+import {compareImages} from './compare-images.ts';
 import {
   compare,
   defineCheck,
@@ -80,7 +80,7 @@ export const operator: LayerChecks<StandingCheckInput> = {
         ? skip('the chart names no image')
         : compare(wanted, running.find(name => name === wanted) ?? running.join(', '), {reproduce})
     );
-    report(id, await compareImageIds(runningAs(wanted, pods), preloaded, sh));
+    report(id, await compareImages(runningAs(wanted, pods), preloaded, sh));
   }
 };
 

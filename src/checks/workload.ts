@@ -4,7 +4,7 @@ import {documentedWorkloads, plainNamespace} from '../manifests/documented-sampl
 import {cniNamespace, ztunnelNamespace} from '../manifests/istio-resources.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {Place} from '../results/results.ts';
-import {compareImageIds} from './compare-images.ts';
+import {compareImages} from './compare-images.ts';
 import {
   type Attribution,
   compare,
@@ -95,7 +95,7 @@ export const workload: LayerChecks<MeshCheckInput> = {
         const all = filterByKind(snapshot, 'Pod').filter(({metadata}) =>
           [...namespaces, cniNamespace, ztunnelNamespace].includes(metadata.namespace)
         );
-        report(id, await compareImageIds(all, preloaded, sh, expectedImage(plan)));
+        report(id, await compareImages(all, preloaded, sh, expectedImage(plan)));
         continue;
       }
       const pods = listPods(to);

@@ -26,17 +26,16 @@ export function chooseImages(
   if (offer === null) return {all: noImages, changed: noImages, chartNames: {}};
   const given = readIstioReleases(operatorValues?.deployment).get(offer.version);
   const moved = moveReleaseToHub(offer, hub);
+  const isMoved = (one: keyof IstioImages) => !given?.[one] && moved[one] !== offer[one];
   const choose = (pick: (component: keyof IstioImages) => string) =>
     Object.fromEntries(components.map(one => [one, pick(one)])) as unknown as IstioImages;
   return {
     all: choose(one => given?.[one] || moved[one]),
-    changed: choose(one => (given?.[one] || moved[one] === offer[one] ? '' : moved[one])),
+    changed: choose(one => (isMoved(one) ? moved[one] : '')),
     chartNames: Object.fromEntries(
-      components.flatMap(one =>
-        offer[one] === '' || given?.[one] || moved[one] === offer[one]
-          ? []
-          : [[moved[one], offer[one]]]
-      )
+      components
+        .filter(one => isMoved(one) && offer[one] !== '')
+        .map(one => [moved[one], offer[one]])
     )
   };
 }

@@ -320,8 +320,11 @@ export function buildPlan(
 }
 
 /** The source of Istio's images, in one sentence; null for an existing mesh. */
-export function describeHub({hub, existing, otherNames}: Plan): string | null {
+export function describeHub(plan: Plan): string | null {
+  const {hub, existing, otherNames, istio, otherImagesInput} = plan;
   if (existing?.mesh) return null;
+  if (otherImagesInput !== null && istio.images.istiod === '')
+    return `\`${otherImagesInput}\` sets images of Istio; the others come from ${hub ?? "where the operator's chart names them"}`;
   if (hub === null) return "Istio's images come from where the operator's chart names them";
   const replaced = [
     ...new Set(Object.values(otherNames).map(name => name.replace(/\/[^/]*$/, '')))
@@ -399,7 +402,8 @@ function renderSamples(
 ) {
   const hub = inputs['istio-hub'];
   const builtInEcho = moveToHub(echoImage, hub ?? defaultHub); // the chart does not name it
-  const otherNames: Record<string, string> = {[builtInEcho]: echoImage};
+  const otherNames: Record<string, string> =
+    inputs['echo-image'] === null ? {[builtInEcho]: echoImage} : {};
   const images: SampleImages = {
     proxy,
     echo: inputs['echo-image'] ?? builtInEcho,

@@ -81,7 +81,7 @@ function collectVersions(run: RunContext): Results['versions'] {
 /** The registry and path of Istio's images. */
 const findHub = ({hub, istio}: Plan) => ({
   asked: hub ?? 'chart',
-  found: istio.images.istiod === '' ? hub : istio.images.istiod.replace(/\/[^/]*$/, '')
+  found: istio.images.istiod === '' ? null : istio.images.istiod.replace(/\/[^/]*$/, '')
 });
 
 function describeCluster({plan, targetCluster}: RunContext): Results['cluster'] {

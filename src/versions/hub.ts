@@ -7,7 +7,7 @@ import type {IstioRelease} from './read-chart.ts';
 export const defaultHub = 'docker.io/istio';
 
 /** The hubs that Istio retired in December 2026 (istio/istio#61467). Operator charts still name them. */
-export const retiredHubs = ['gcr.io/istio-release', 'registry.istio.io/release'];
+const retiredHubs = ['gcr.io/istio-release', 'registry.istio.io/release'];
 
 /** The cause and the remedy for an image at a retired hub, in one sentence; null for other images. */
 export function describeRetired(image: string): string | null {
